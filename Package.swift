@@ -1,0 +1,49 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+// Data flows left to right through these targets; nothing imports a target to its right.
+//   Volumes, ModelSpace, Tensors  →  Diffusion, Networks  →  Training, Inference  →  Reporting  →  prism-dmri
+
+let package = Package(
+    name: "prism-dmri",
+    products: [
+        .executable(name: "prism-dmri", targets: ["prism-dmri"]),
+        .library(name: "PrismDMRI", targets: ["Volumes", "ModelSpace", "Diffusion", "Networks", "Inference", "Reporting"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        .target(name: "CNIfTI", linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz"), .linkedLibrary("z")]),
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CKernels"),
+
+        .target(name: "Volumes", dependencies: ["CNIfTI", "CZlib"]),
+        .target(name: "ModelSpace"),
+        .target(name: "Diffusion", dependencies: ["ModelSpace", "CKernels", "Yams"]),
+        .target(name: "Tensors", dependencies: ["COpenBLAS", "CKernels"]),
+        .target(name: "Networks", dependencies: ["Tensors", "ModelSpace"]),
+        .target(name: "Training", dependencies: ["Networks", "ModelSpace", "Tensors"]),
+        .target(name: "Inference", dependencies: ["Networks", "ModelSpace", "Diffusion", "Tensors"]),
+        .target(name: "Reporting", dependencies: ["Inference", "Volumes", "Diffusion"]),
+        .executableTarget(
+            name: "prism-dmri",
+            dependencies: [
+                "Volumes", "Diffusion", "Training", "Inference", "Reporting", "Yams",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+
+        .testTarget(name: "VolumesTests", dependencies: ["Volumes"]),
+        .testTarget(name: "ModelSpaceTests", dependencies: ["ModelSpace"]),
+        .testTarget(name: "DiffusionTests", dependencies: ["Diffusion"]),
+        .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
+        .testTarget(name: "NetworksTests", dependencies: ["Networks"]),
+        .testTarget(name: "TrainingTests", dependencies: ["Training", "Inference"]),
+        .testTarget(name: "InferenceTests", dependencies: ["Inference"]),
+        .testTarget(name: "ReportingTests", dependencies: ["Reporting"]),
+        .testTarget(name: "EndToEndTests", dependencies: ["prism-dmri"]),
+    ],
+    swiftLanguageModes: [.v5]
+)

@@ -1,0 +1,3 @@
+#pragma once
+/* Inner loops chosen per CPU when the program is loaded. Every kernel has a plain reference in the tests of the library that calls it. */
+#include "kernels.h"
