@@ -1,0 +1,42 @@
+import Tensors
+
+/// A dense layer's two weights.
+struct Dense: Sendable {
+    let weight: ParameterReference, bias: ParameterReference
+
+    /// Weights start normal with sd gain/√in, biases at zero.
+    init(_ layout: inout ParameterLayout, _ name: String, _ input: Int, _ output: Int, gain: Double = 1, bias start: Initialisation = .zero) {
+        weight = layout.add(name + ".weight", input, output, gain == 0 ? .zero : .normal(gain / Double(input).squareRoot()))
+        bias = layout.add(name + ".bias", 1, output, start)
+    }
+
+    func forward<S>(_ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>) -> Variable<S> { tape.linear(x, w[weight], w[bias]) }
+}
+
+/// A layer norm's learned scale (stored as its difference from 1) and shift.
+struct Norm: Sendable {
+    let scale: ParameterReference, shift: ParameterReference
+
+    init(_ layout: inout ParameterLayout, _ name: String, _ width: Int) {
+        scale = layout.add(name + ".scale", 1, width, .zero)
+        shift = layout.add(name + ".shift", 1, width, .zero)
+    }
+
+    func forward<S>(_ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>) -> Variable<S> {
+        tape.norm(x, scale: w[scale].slice(0, x.columns), shift: w[shift].slice(0, x.columns))
+    }
+}
+
+/// Two dense layers with a SiLU between them.
+struct Perceptron: Sendable {
+    let first: Dense, second: Dense
+
+    init(_ layout: inout ParameterLayout, _ name: String, _ input: Int, _ hidden: Int, _ output: Int, gain: Double = 1) {
+        first = Dense(&layout, name + ".first", input, hidden)
+        second = Dense(&layout, name + ".second", hidden, output, gain: gain)
+    }
+
+    func forward<S>(_ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>) -> Variable<S> {
+        second.forward(tape, w, tape.silu(first.forward(tape, w, x)))
+    }
+}

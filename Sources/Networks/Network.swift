@@ -1,0 +1,63 @@
+import ModelSpace
+import Tensors
+
+/// The whole network: encoder, structure decoder, parameter decoder, and the list of their weights.
+public struct Network: Sendable {
+    public let configuration: NetworkConfiguration
+    public let shape: FamilyShape
+    public let layout: ParameterLayout
+    let encoder: Encoder
+    let structureDecoder: StructureDecoder
+    let parameterDecoder: ParameterDecoder
+
+    public init(_ shape: FamilyShape, _ configuration: NetworkConfiguration = NetworkConfiguration()) {
+        var layout = ParameterLayout()
+        encoder = Encoder(&layout, shape, configuration)
+        structureDecoder = StructureDecoder(&layout, shape, configuration)
+        parameterDecoder = ParameterDecoder(&layout, shape, configuration)
+        self.layout = layout
+        self.shape = shape
+        self.configuration = configuration
+    }
+
+    /// Fresh weights (layout.count values), reproducible from the seed.
+    public func initialWeights(seed: UInt64) -> [Float] {
+        var random = RandomSource(seed: seed, stream: 0x57454947)
+        var values = [Float](repeating: 0, count: layout.count)
+        for (reference, start) in zip(layout.references, layout.initialisations) {
+            for i in reference.offset..<reference.offset + reference.count {
+                switch start {
+                case .zero: values[i] = 0
+                case .constant(let c): values[i] = Float(c)
+                case .normal(let sd): values[i] = Float(sd * random.normal())
+                }
+            }
+        }
+        return values
+    }
+
+    /// Runs both losses on a batch and adds their gradients to `weights.gradients`:
+    ///
+    ///     structureScale · Σ −log q(z|y,λ)  +  parameterScale · Σ ‖F − F*‖²
+    ///
+    /// - Returns: both sums, unscaled.
+    public func loss<S: Scalar>(
+        _ tape: Tape<S>, _ weights: Weights<S>, _ batch: TrainingBatch, space: StructureSpace, structureScale: Double,
+        parameterScale: Double
+    ) -> (structure: Double, parameter: Double) {
+        batch.features.withUnsafeBufferPointer { features in
+            batch.summaries.withUnsafeBufferPointer { summaries in
+                let latents = encoder.forward(
+                    tape, weights,
+                    features: tape.constant(features.baseAddress!, rows: batch.count * batch.measurements, columns: shape.features),
+                    summaries: tape.constant(summaries.baseAddress!, rows: batch.count, columns: shape.summaries))
+                let s = structureDecoder.loss(
+                    tape, weights, latents: latents, lambdas: batch.lambdas, structures: batch.structures, space: space,
+                    weight: structureScale)
+                let p = parameterDecoder.loss(tape, weights, latents: latents, batch: batch, weight: parameterScale)
+                tape.backward()
+                return (s, p)
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+import Foundation
+import ModelSpace
+import Tensors
+
+/// log q(z | y, λ) as an autoregressive product of Bernoullis over the C bits, conditioned on the latents and, by adaptive layer norm, on λ.
+///
+/// The decoder works on *nodes*, prefixes of structures: a node's input is its depth and last bit, it attends to its ancestors, and its output is the
+/// logit of the next bit. A single structure is a path of C nodes; all allowed structures together are the prefix tree.
+struct StructureDecoder: Sendable {
+    private let components: Int
+    private let table: ParameterReference
+    private let lambda: Perceptron
+    private let blocks: [DecoderBlock]
+    private let outputModulation: Dense, output: Dense
+    private let width: Int
+
+    static let lambdaFeatures = 8
+
+    init(_ layout: inout ParameterLayout, _ shape: FamilyShape, _ c: NetworkConfiguration) {
+        components = shape.components
+        width = c.width
+        table = layout.add("structure.node", 2 * shape.components - 1, c.width, .normal(1))
+        lambda = Perceptron(&layout, "structure.lambda", Self.lambdaFeatures, c.width, c.width)
+        blocks = (0..<c.structureBlocks).map {
+            DecoderBlock(
+                &layout, "structure.block\($0)", width: c.width, heads: c.heads, context: c.width, condition: c.width, expansion: 4)
+        }
+        outputModulation = Dense(&layout, "structure.output_modulation", c.width, 2 * c.width, gain: 0.1)
+        output = Dense(&layout, "structure.output", c.width, 1, gain: 0.1)
+    }
+
+    /// Which row of the node table a prefix uses: 0 for the root, then a row for each depth and last bit.
+    private func tableRow(depth: Int, lastBit: Bool) -> Int32 { depth == 0 ? 0 : Int32(2 * (depth - 1) + 1 + (lastBit ? 1 : 0)) }
+
+    private func embed<S>(_ tape: Tape<S>, _ w: Weights<S>, lambdas: [Double]) -> Variable<S> {
+        let x = tape.matrix(lambdas.count, Self.lambdaFeatures)
+        for (i, l) in lambdas.enumerated() {
+            let values = [l - 1, exp(-l) * 2 - 1, exp(-3 * l) * 2 - 1, cos(l), sin(l), cos(2 * l), sin(2 * l), exp(-10 * l)]
+            for (j, v) in values.enumerated() { x.value[i * Self.lambdaFeatures + j] = S(v) }
+        }
+        return tape.silu(lambda.forward(tape, w, x))
+    }
+
+    /// Logits at `nodes` (the same for every voxel) of every voxel. Shapes: latents (V·L) × width in; V × nodes out, as (V·nodes) × 1.
+    ///
+    /// - Parameters:
+    ///   - rows: for each voxel and node the node-table row.
+    ///   - mask: nodes × nodes bytes, 1 where a node may attend (its ancestors and itself).
+    private func forward<S>(
+        _ tape: Tape<S>, _ w: Weights<S>, latents: Variable<S>, lambdas: [Double], rows: UnsafeBufferPointer<Int32>, nodes: Int,
+        mask: UnsafePointer<UInt8>
+    ) -> Variable<S> {
+        let voxels = lambdas.count, l = latents.rows / voxels
+        let own = UnsafeMutableBufferPointer<AttentionSegment>.take(tape.arena, voxels)
+        let cross = UnsafeMutableBufferPointer<AttentionSegment>.take(tape.arena, voxels)
+        let group = UnsafeMutableBufferPointer<Int32>.take(tape.arena, voxels * nodes)
+        for v in 0..<voxels {
+            own[v] = AttentionSegment(queries: v * nodes..<(v + 1) * nodes, keys: v * nodes..<(v + 1) * nodes)
+            cross[v] = AttentionSegment(queries: v * nodes..<(v + 1) * nodes, keys: v * l..<(v + 1) * l)
+            for i in 0..<nodes { group[v * nodes + i] = Int32(v) }
+        }
+        let condition = embed(tape, w, lambdas: lambdas)
+        var x = tape.gather(w[table], rows)
+        for b in blocks {
+            x = b.forward(
+                tape, w, x, modulation: b.modulate(tape, w, condition: condition), group: group.baseAddress!,
+                own: UnsafeBufferPointer(own), mask: mask, context: b.context(tape, w, latents: latents),
+                cross: UnsafeBufferPointer(cross))
+        }
+        let m = outputModulation.forward(tape, w, condition)
+        return output.forward(
+            tape, w, tape.norm(x, scale: m.slice(0, width), shift: m.slice(width, width), group: group.baseAddress!))
+    }
+
+    /// Adds −Σ_v log q(z_v | y_v, λ_v) to the backward pass with weight `weight` and returns that sum (unweighted).
+    /// Bits that the allowed structures leave no choice about cost nothing.
+    func loss<S>(
+        _ tape: Tape<S>, _ w: Weights<S>, latents: Variable<S>, lambdas: [Double], structures: [Structure], space: StructureSpace,
+        weight: Double
+    ) -> Double {
+        let voxels = structures.count, n = components
+        let rows = UnsafeMutableBufferPointer<Int32>.take(tape.arena, voxels * n)
+        let mask = UnsafeMutableBufferPointer<UInt8>.take(tape.arena, n * n)
+        for i in 0..<n { for j in 0..<n { mask[i * n + j] = j <= i ? 1 : 0 } }
+        for v in 0..<voxels {
+            for d in 0..<n { rows[v * n + d] = tableRow(depth: d, lastBit: d > 0 && structures[v][d - 1]) }
+        }
+        let logits = forward(
+            tape, w, latents: latents, lambdas: lambdas, rows: UnsafeBufferPointer(rows), nodes: n, mask: mask.baseAddress!)
+        var total = 0.0
+        for v in 0..<voxels {
+            for d in 0..<n {
+                let node = space.prefixes.first { $0.depth == d && $0.bits.sharesPrefix(structures[v], length: d) }!
+                guard node.allowsZero && node.allowsOne else { continue }
+                let x = Double(logits.value[v * n + d]), bit = structures[v][d]
+                total += softplus(bit ? -x : x)
+                if let g = logits.gradient { g[v * n + d] += S(weight * (1 / (1 + exp(-x)) - (bit ? 1 : 0))) }
+            }
+        }
+        return total
+    }
+
+    /// log q(z | y, λ) of every allowed structure, exactly, through the prefix tree. V × structures, in the order of `space.structures`.
+    func logProbabilities<S>(
+        _ tape: Tape<S>, _ w: Weights<S>, latents: Variable<S>, lambdas: [Double], space: StructureSpace
+    ) -> [[Double]] {
+        let voxels = lambdas.count, nodes = space.prefixes, n = nodes.count
+        let rows = UnsafeMutableBufferPointer<Int32>.take(tape.arena, voxels * n)
+        let mask = UnsafeMutableBufferPointer<UInt8>.take(tape.arena, n * n)
+        mask.update(repeating: 0)
+        for (i, node) in nodes.enumerated() {
+            var a = i
+            while a >= 0 { mask[i * n + a] = 1; a = nodes[a].parent }
+            for v in 0..<voxels { rows[v * n + i] = tableRow(depth: node.depth, lastBit: node.depth > 0 && node.bits[node.depth - 1]) }
+        }
+        let logits = forward(
+            tape, w, latents: latents, lambdas: lambdas, rows: UnsafeBufferPointer(rows), nodes: n, mask: mask.baseAddress!)
+        let paths = space.structures.map { z in
+            nodes.indices.filter { nodes[$0].allowsZero && nodes[$0].allowsOne && nodes[$0].bits.sharesPrefix(z, length: nodes[$0].depth) }
+                .map { (node: $0, bit: z[nodes[$0].depth]) }
+        }
+        return (0..<voxels).map { v in
+            paths.map { path in
+                path.reduce(0) { total, step in
+                    let x = Double(logits.value[v * n + step.node])
+                    return total - softplus(step.bit ? -x : x)
+                }
+            }
+        }
+    }
+}
+
+/// log(1 + eˣ) without overflow.
+func softplus(_ x: Double) -> Double { max(x, 0) + log1p(exp(-abs(x))) }

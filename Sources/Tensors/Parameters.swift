@@ -1,0 +1,50 @@
+/// Where a named weight lies within the flat vector of all weights.
+public struct ParameterReference: Sendable, Hashable {
+    public let name: String
+    public let offset: Int
+    public let rows: Int, columns: Int
+    public var count: Int { rows * columns }
+}
+
+/// How a weight starts.
+public enum Initialisation: Sendable {
+    case zero
+    case constant(Double)
+    /// Normal with the given standard deviation.
+    case normal(Double)
+}
+
+/// The list of a network's weights: names, shapes, places and how they start.
+public struct ParameterLayout: Sendable {
+    public private(set) var references: [ParameterReference] = []
+    public private(set) var initialisations: [Initialisation] = []
+    public private(set) var count = 0
+
+    public init() {}
+
+    public mutating func add(_ name: String, _ rows: Int, _ columns: Int, _ start: Initialisation) -> ParameterReference {
+        precondition(!references.contains { $0.name == name }, "weight \(name) is listed twice")
+        let reference = ParameterReference(name: name, offset: count, rows: rows, columns: columns)
+        references.append(reference)
+        initialisations.append(start)
+        count += (reference.count + 15) & ~15  // keep every weight 64-byte aligned
+        return reference
+    }
+}
+
+/// Weights (flat, shared by all workers) with, where training, one worker's gradients.
+public struct Weights<S: Scalar>: @unchecked Sendable {
+    public let values: UnsafeMutablePointer<S>
+    public let gradients: UnsafeMutablePointer<S>?
+
+    public init(values: UnsafeMutablePointer<S>, gradients: UnsafeMutablePointer<S>? = nil) {
+        self.values = values
+        self.gradients = gradients
+    }
+
+    public subscript(_ reference: ParameterReference) -> Variable<S> {
+        Variable(
+            value: values + reference.offset, gradient: gradients.map { $0 + reference.offset }, rows: reference.rows,
+            columns: reference.columns)
+    }
+}
