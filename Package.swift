@@ -12,6 +12,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
@@ -24,8 +25,8 @@ let package = Package(
         .target(name: "ModelSpace"),
         .target(name: "Diffusion", dependencies: ["ModelSpace", "CKernels", "Yams"]),
         .target(name: "Tensors", dependencies: ["COpenBLAS", "CKernels"]),
-        .target(name: "Networks", dependencies: ["Tensors", "ModelSpace"]),
-        .target(name: "Training", dependencies: ["Networks", "ModelSpace", "Tensors"]),
+        .target(name: "Networks", dependencies: ["Tensors", "ModelSpace", .product(name: "Crypto", package: "swift-crypto")]),
+        .target(name: "Training", dependencies: ["Networks", "ModelSpace", "Tensors", "CKernels"]),
         .target(name: "Inference", dependencies: ["Networks", "ModelSpace", "Diffusion", "Tensors"]),
         .target(name: "Reporting", dependencies: ["Inference", "Volumes", "Diffusion"]),
         .executableTarget(

@@ -1,0 +1,110 @@
+import Crypto
+import Foundation
+import ModelSpace
+import Tensors
+
+/// A network with its weights and its origin, as stored in a safetensors file.
+public struct NetworkFile: @unchecked Sendable {
+    public let network: Network
+    /// layout.count weights.
+    public let weights: [Float]
+    public let origin: NetworkOrigin
+    /// SHA-256 of the whole file, lower-case hexadecimal; empty before it is stored.
+    public let sha256: String
+
+    public init(network: Network, weights: [Float], origin: NetworkOrigin) {
+        self.network = network
+        self.weights = weights
+        self.origin = origin
+        sha256 = ""
+    }
+
+    /// Reads a network.
+    /// - Errors: SafetensorsError, NetworkFileError.
+    public init(_ file: SafetensorsReader, sha256: String) throws {
+        func decode<T: Decodable>(_ key: String) throws -> T {
+            guard let text = file.metadata[key], let value = try? JSONDecoder().decode(T.self, from: Data(text.utf8)) else {
+                throw NetworkFileError.notANetwork(path: file.path, missing: key)
+            }
+            return value
+        }
+        let network = Network(try decode("shape"), try decode("configuration"))
+        origin = try decode("origin")
+        weights = try network.layout.read(file)
+        self.network = network
+        self.sha256 = sha256
+    }
+
+    public init(path: String) throws {
+        let file = try SafetensorsReader(path: path)
+        try self.init(file, sha256: Self.digest(try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)))
+    }
+
+    public func write(to path: String) throws {
+        try SafetensorsWriter.write(
+            network.layout.tensors(weights), metadata: try Self.metadata(network: network, origin: origin), to: path)
+    }
+
+    static func metadata(network: Network, origin: NetworkOrigin) throws -> [String: String] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        func text<T: Encodable>(_ value: T) throws -> String { String(decoding: try encoder.encode(value), as: UTF8.self) }
+        return ["shape": try text(network.shape), "configuration": try text(network.configuration), "origin": try text(origin)]
+    }
+
+    public static func digest(_ data: Data) -> String { SHA256.hash(data: data).map { String(format: "%02x", $0) }.joined() }
+}
+
+/// How a network came to be.
+public struct NetworkOrigin: Codable, Sendable, Equatable {
+    public var name: String
+    public var family: String
+    /// The training recipe's text.
+    public var recipe: String
+    public var simulations: Int
+    public var steps: Int
+    /// Losses over the last stretch of training, for the record.
+    public var structureLoss: Double, parameterLoss: Double
+
+    public init(name: String, family: String, recipe: String, simulations: Int, steps: Int, structureLoss: Double, parameterLoss: Double) {
+        self.name = name
+        self.family = family
+        self.recipe = recipe
+        self.simulations = simulations
+        self.steps = steps
+        self.structureLoss = structureLoss
+        self.parameterLoss = parameterLoss
+    }
+}
+
+/// What can be wrong with a network file beyond its container.
+public enum NetworkFileError: Error, CustomStringConvertible, LocalizedError {
+    case notANetwork(path: String, missing: String)
+    case otherFamily(path: String, found: String, wanted: String)
+
+    public var description: String {
+        switch self {
+        case .notANetwork(let path, let missing):
+            "\(path) is not a prism-dmri network (no valid '\(missing)' in its metadata); give a file written by 'prism-dmri train'."
+        case .otherFamily(let path, let found, let wanted):
+            "\(path) was trained for family '\(found)' but '\(wanted)' was asked for; choose the matching --family or --network."
+        }
+    }
+    public var errorDescription: String? { description }
+}
+
+extension ParameterLayout {
+    /// The weights as named tensors.
+    public func tensors(_ values: [Float], prefix: String = "") -> [(name: String, shape: [Int], values: [Float])] {
+        references.map { (prefix + $0.name, [$0.rows, $0.columns], Array(values[$0.offset..<$0.offset + $0.count])) }
+    }
+
+    /// Weights from named tensors of exactly these shapes.
+    public func read(_ file: SafetensorsReader, prefix: String = "") throws -> [Float] {
+        var values = [Float](repeating: 0, count: count)
+        for r in references {
+            values.replaceSubrange(r.offset..<r.offset + r.count, with: try file.array(prefix + r.name, shape: [r.rows, r.columns]))
+        }
+        return values
+    }
+}

@@ -1,0 +1,110 @@
+import CKernels
+import Dispatch
+import Foundation
+import ModelSpace
+import Networks
+import Synchronization
+import Tensors
+
+/// Simulates and descends: AdamW on the joint loss of structure and parameters, with simulations made as they are needed.
+///
+/// A step's gradient is the sum over a fixed number of lanes, each of which works through its chunks in order; threads only choose which lane to
+/// take next. So the weights depend on the recipe and the seed, not on the number of threads.
+public final class Trainer<F: ModelFamily> {
+    public let plan: TrainingPlan
+    public let network: Network
+    public internal(set) var state: TrainerState
+    private let simulator: Simulator<F>
+    private let lanes: [Lane]
+    private let threads: Int
+
+    private final class Lane: @unchecked Sendable {
+        let tape = Tape<Float>(arena: Arena(), records: true)
+        let gradients: UnsafeMutablePointer<Float>
+        var structure = 0.0, parameter = 0.0
+
+        init(count: Int) {
+            gradients = .allocate(capacity: count)
+            gradients.initialize(repeating: 0, count: count)
+        }
+        deinit { gradients.deallocate() }
+    }
+
+    /// - Parameter threads: worker threads; the result does not depend on it.
+    public init(
+        family: F, plan: TrainingPlan, threads: Int, state: TrainerState? = nil,
+        design: @escaping @Sendable (inout RandomSource) -> F.Design
+    ) {
+        precondition(plan.batch % plan.chunk == 0, "the batch must be a whole number of chunks")
+        self.plan = plan
+        self.threads = threads
+        simulator = Simulator(family: family, plan: plan, design: design)
+        network = Network(simulator.shape, plan.network)
+        self.state = state ?? TrainerState(weights: network.initialWeights(seed: plan.seed))
+        precondition(self.state.weights.count == network.layout.count)
+        let count = network.layout.count
+        lanes = (0..<min(8, plan.batch / plan.chunk)).map { _ in Lane(count: count) }
+    }
+
+    /// One step of descent. Returns the mean losses of its simulations: −log q(z|y,λ), and ‖F − F*‖² per active coordinate.
+    public func step() -> (structure: Double, parameter: Double) {
+        let chunks = plan.batch / plan.chunk, step = state.step, simulator = simulator, network = network, lanes = lanes
+        let structureScale = 1 / Double(plan.batch)
+        let parameterScale = plan.parameterWeight / (Double(plan.batch * plan.noiseDraws) * simulator.meanActive)
+        let next = Atomic<Int>(0)
+        state.weights.withUnsafeMutableBufferPointer { weights in
+            let values = SendablePointer(weights.baseAddress!)
+            DispatchQueue.concurrentPerform(iterations: min(threads, lanes.count)) { _ in
+                while true {
+                    let l = next.wrappingAdd(1, ordering: .relaxed).oldValue
+                    guard l < lanes.count else { return }
+                    let lane = lanes[l]
+                    memset(lane.gradients, 0, network.layout.count * MemoryLayout<Float>.stride)
+                    lane.structure = 0
+                    lane.parameter = 0
+                    for chunk in stride(from: l, to: chunks, by: lanes.count) {
+                        lane.tape.reset()
+                        let sums = network.loss(
+                            lane.tape, Weights(values: values.pointer, gradients: lane.gradients),
+                            simulator.batch(step: step, chunk: chunk), space: simulator.family.structureSpace,
+                            structureScale: structureScale, parameterScale: parameterScale)
+                        lane.structure += sums.structure
+                        lane.parameter += sums.parameter
+                    }
+                }
+            }
+        }
+        descend()
+        return (
+            lanes.reduce(0) { $0 + $1.structure } * structureScale,
+            lanes.reduce(0) { $0 + $1.parameter } * parameterScale / plan.parameterWeight
+        )
+    }
+
+    /// Sums the lanes, clips by the global norm, and applies AdamW and the moving average.
+    private func descend() {
+        let n = network.layout.count, total = lanes[0].gradients
+        for lane in lanes.dropFirst() { Float.axpy(1, lane.gradients, total, n) }
+        let norm = Float.sumOfSquares(total, n).squareRoot()
+        // A step with a non-finite gradient changes nothing but the count.
+        guard norm.isFinite else {
+            state.step += 1
+            state.skipped += 1
+            return
+        }
+        let beta1 = 0.9, beta2 = 0.98, t = Double(state.step + 1)
+        pk_adamw_f32(
+            &state.weights, total, &state.firstMoment, &state.secondMoment, n, Float(min(1, plan.clip / max(norm, 1e-12))),
+            Float(state.schedule.rate(plan, step: state.step)), Float(beta1), Float(beta2), 1e-8, Float(1 - pow(beta1, t)),
+            Float(1 - pow(beta2, t)), Float(plan.weightDecay))
+        let horizon = min(Double(plan.averageSteps), t / 5 + 1)
+        pk_average_f32(&state.average, state.weights, n, Float(1 - 1 / horizon))
+        state.step += 1
+        state.simulations += plan.batch
+    }
+}
+
+struct SendablePointer<T>: @unchecked Sendable {
+    let pointer: UnsafeMutablePointer<T>
+    init(_ pointer: UnsafeMutablePointer<T>) { self.pointer = pointer }
+}

@@ -1,0 +1,52 @@
+import Foundation
+import ModelSpace
+import Networks
+
+/// How to descend: everything of a recipe that is not the family's own.
+public struct TrainingPlan: Codable, Sendable, Equatable {
+    public var network = NetworkConfiguration()
+    public var seed: UInt64 = 1
+    /// Simulations a step, and how many of them share a design (and a worker's matrices).
+    public var batch = 256
+    public var chunk = 16
+    /// Noise levels drawn for each simulation's parameter loss.
+    public var noiseDraws = 2
+    /// Peak learning rate, reached after `warmup` steps and held until the final decay to zero.
+    public var rate = 1.2e-3
+    public var warmup = 500
+    /// Share of a run (by time or simulations) spent in the final decay.
+    public var decay = 0.25
+    public var weightDecay = 0.01
+    public var clip = 1.0
+    /// Horizon of the weights' moving average, in steps.
+    public var averageSteps = 1000
+    /// λ of a simulation: 0 with this probability, else exponential with mean `lambdaMean`, cut to [0, 3].
+    public var lambdaZero = 0.3
+    public var lambdaMean = 0.5
+    /// Weight of the parameter loss beside the structure loss.
+    public var parameterWeight = 1.0
+
+    public init() {}
+
+    public func drawLambda(_ random: inout RandomSource) -> Double {
+        if random.uniform() < lambdaZero { return 0 }
+        let most = 1 - exp(-3 / lambdaMean)
+        return -lambdaMean * log(1 - random.uniform() * most)
+    }
+}
+
+/// When the learning rate falls: fixed once known, so that a resumed run repeats it exactly.
+public struct Schedule: Codable, Sendable, Equatable {
+    public var decayStart: Int?
+    public var decaySteps = 1
+
+    /// The learning rate at a step.
+    public func rate(_ plan: TrainingPlan, step: Int) -> Double {
+        var rate = plan.rate * min(1, Double(step + 1) / Double(plan.warmup))
+        if let decayStart, step >= decayStart { rate *= max(0, 1 - Double(step - decayStart) / Double(decaySteps)) }
+        return rate
+    }
+
+    /// Whether the decay has run its course.
+    public func isFinished(step: Int) -> Bool { decayStart.map { step >= $0 + decaySteps } ?? false }
+}
