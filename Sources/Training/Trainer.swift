@@ -1,4 +1,3 @@
-import CKernels
 import Dispatch
 import Foundation
 import ModelSpace
@@ -81,26 +80,12 @@ public final class Trainer<F: ModelFamily> {
         )
     }
 
-    /// Sums the lanes, clips by the global norm, and applies AdamW and the moving average.
+    /// Sums the lanes' gradients, then one step of AdamW.
     private func descend() {
         let n = network.layout.count, total = lanes[0].gradients
         for lane in lanes.dropFirst() { Float.axpy(1, lane.gradients, total, n) }
         let norm = Float.sumOfSquares(total, n).squareRoot()
-        // A step with a non-finite gradient changes nothing but the count.
-        guard norm.isFinite else {
-            state.step += 1
-            state.skipped += 1
-            return
-        }
-        let beta1 = 0.9, beta2 = 0.98, t = Double(state.step + 1)
-        pk_adamw_f32(
-            &state.weights, total, &state.firstMoment, &state.secondMoment, n, Float(min(1, plan.clip / max(norm, 1e-12))),
-            Float(state.schedule.rate(plan, step: state.step)), Float(beta1), Float(beta2), 1e-8, Float(1 - pow(beta1, t)),
-            Float(1 - pow(beta2, t)), Float(plan.weightDecay))
-        let horizon = min(Double(plan.averageSteps), t / 5 + 1)
-        pk_average_f32(&state.average, state.weights, n, Float(1 - 1 / horizon))
-        state.step += 1
-        state.simulations += plan.batch
+        state.descend(total, norm: norm, plan: plan)
     }
 }
 

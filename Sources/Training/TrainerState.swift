@@ -1,3 +1,4 @@
+import CKernels
 import Foundation
 import Networks
 import Tensors
@@ -13,6 +14,24 @@ public struct TrainerState {
         average = weights
         firstMoment = Array(repeating: 0, count: weights.count)
         secondMoment = firstMoment
+    }
+
+    /// One step of AdamW on a gradient of Euclidean norm `norm`, clipped, then the moving average.
+    mutating func descend(_ gradient: UnsafePointer<Float>, norm: Double, plan: TrainingPlan) {
+        let rate = schedule.rate(plan, step: step), beta1 = 0.9, beta2 = 0.98
+        step += 1
+        // A step with a non-finite gradient changes nothing but the count.
+        guard norm.isFinite else {
+            skipped += 1
+            return
+        }
+        let t = Double(step), n = weights.count
+        pk_adamw_f32(
+            &weights, gradient, &firstMoment, &secondMoment, n, Float(min(1, plan.clip / max(norm, 1e-12))), Float(rate), Float(beta1),
+            Float(beta2), 1e-8, Float(1 - pow(beta1, t)), Float(1 - pow(beta2, t)), Float(plan.weightDecay))
+        let horizon = min(Double(plan.averageSteps), t / 5 + 1)
+        pk_average_f32(&average, weights, n, Float(1 - 1 / horizon))
+        simulations += plan.batch
     }
 
     private struct Counters: Codable {

@@ -1,0 +1,137 @@
+import Foundation
+import ModelSpace
+import Tensors
+
+/// A block of voxels read by the encoder, ready to be asked for structure probabilities and parameter draws.
+///
+/// Holds memory of its tape's arena: use it before the tape is reset.
+public struct EncodedVoxels {
+    public let count: Int
+    let latents: Variable<Float>
+}
+
+/// Runs a trained network forwards. One a worker thread: it owns scratch memory; the weights are shared.
+public final class NetworkRunner {
+    public let network: Network
+    private let weights: Weights<Float>
+    private let keep: [Float]
+    private let tape = Tape<Float>(arena: Arena(blockSize: 16 << 20), records: false)
+    private let stepTape = Tape<Float>(arena: Arena(blockSize: 16 << 20), records: false)
+
+    /// - Parameter weights: layout.count values; must outlive the runner when passed as a shared buffer.
+    public init(_ network: Network, weights: [Float]) {
+        self.network = network
+        keep = weights
+        // The array is kept and never written, so its storage does not move.
+        self.weights = Weights(values: UnsafeMutablePointer(mutating: keep.withUnsafeBufferPointer { $0.baseAddress! }))
+    }
+
+    /// Reads V voxels of M measurements. Forgets the block before.
+    /// Shapes: features (V·M) × F, summaries V × G.
+    public func encode(voxels: Int, measurements: Int, features: UnsafePointer<Float>, summaries: UnsafePointer<Float>) -> EncodedVoxels {
+        tape.reset()
+        let s = network.shape
+        return EncodedVoxels(
+            count: voxels,
+            latents: network.encoder.forward(
+                tape, weights, features: tape.constant(features, rows: voxels * measurements, columns: s.features),
+                summaries: tape.constant(summaries, rows: voxels, columns: s.summaries)))
+    }
+
+    /// log q(z | y, λ) for every allowed structure: V × structures.
+    public func structureLogProbabilities(_ voxels: EncodedVoxels, lambda: Double, space: StructureSpace) -> [[Double]] {
+        stepTape.reset()
+        return network.structureDecoder.logProbabilities(
+            stepTape, weights, latents: voxels.latents, lambdas: Array(repeating: lambda, count: voxels.count), space: space)
+    }
+
+    /// Draws θ's coordinates from q(θ | z, y) by DPM-Solver++(2M) from σ = 20 to 0.005.
+    ///
+    /// Shapes: `structures[i]` for draw i; draws of a voxel are adjacent, `voxelOfDraw` rises from 0. coordinates draws × T·Q (zero where the mask is).
+    /// - Parameters:
+    ///   - masks: coordinate mask of each structure index.
+    ///   - normal: fills with standard normals for one draw; called in order of draws.
+    /// - Source: Lu et al., "DPM-Solver++" (2022), in the data-prediction form with λ = −ln σ.
+    public func draw(
+        _ voxels: EncodedVoxels, structures: [Int], voxelOfDraw: [Int], space: StructureSpace, masks: [[Float]], steps: Int,
+        normal: (_ draw: Int, _ count: Int, UnsafeMutablePointer<Float>) -> Void
+    ) -> [Float] {
+        let t = network.shape.tokens, q = network.shape.coordinates, width = q + t, draws = structures.count
+        let decoder = network.parameterDecoder
+        stepTape.reset()
+        let context = decoder.context(stepTape, weights, latents: voxels.latents)
+        let l = voxels.latents.rows / voxels.count
+
+        // Rows: the active tokens of every draw.
+        let tokens = masks.map { mask in (0..<t).filter { token in (0..<q).contains { mask[token * q + $0] != 0 } } }
+        let rows = structures.reduce(0) { $0 + tokens[$1].count }
+        let own = UnsafeMutableBufferPointer<AttentionSegment>.take(stepTape.arena, draws)
+        let cross = UnsafeMutableBufferPointer<AttentionSegment>.take(stepTape.arena, voxels.count)
+        let group = UnsafeMutableBufferPointer<Int32>.take(stepTape.arena, rows)
+        let used = Set(structures).sorted(), groupOf = Dictionary(uniqueKeysWithValues: used.enumerated().map { ($1, Int32($0)) })
+        var mask = [Float](repeating: 0, count: rows * q), tokenOfRow = [Int](repeating: 0, count: rows)
+        var x = [Float](repeating: 0, count: rows * q)
+        let highest = Float(NoiseLevel.highest)
+        var row = 0, segments = 0, draw = 0
+        while draw < draws {
+            let voxel = voxelOfDraw[draw], first = row
+            while draw < draws, voxelOfDraw[draw] == voxel {
+                let s = structures[draw], n = tokens[s].count
+                own[draw] = AttentionSegment(queries: row..<row + n, keys: row..<row + n)
+                x.withUnsafeMutableBufferPointer { normal(draw, n * q, $0.baseAddress! + row * q) }
+                for token in tokens[s] {
+                    group[row] = groupOf[s]!
+                    tokenOfRow[row] = token
+                    for j in 0..<q {
+                        let m = masks[s][token * q + j]
+                        mask[row * q + j] = m
+                        x[row * q + j] *= m * highest
+                    }
+                    row += 1
+                }
+                draw += 1
+            }
+            cross[segments] = AttentionSegment(queries: first..<row, keys: voxel * l..<(voxel + 1) * l)
+            segments += 1
+        }
+        let crossUsed = UnsafeBufferPointer(rebasing: UnsafeBufferPointer(cross)[0..<segments])
+
+        let levels = NoiseLevel.schedule(steps: steps)
+        let input = stepTape.constant(stepTape.arena.take(rows * width, zeroed: true), rows, width)
+        for r in 0..<rows { input.value[r * width + q + tokenOfRow[r]] = 1 }
+        var clean = [Float](repeating: 0, count: rows * q), before = clean
+        let inner = Tape<Float>(arena: scratch, records: false)
+        for (i, sigma) in levels.enumerated() {
+            inner.reset()
+            let scale = Float(1 / (1 + sigma * sigma).squareRoot())
+            for r in 0..<rows { for j in 0..<q { input.value[r * width + j] = x[r * q + j] * scale } }
+            let f = decoder.forward(
+                inner, weights, x: input,
+                modulation: decoder.modulation(inner, weights, groups: used.map { (sigma, space.structures[$0]) }),
+                group: UnsafePointer(group.baseAddress!), own: UnsafeBufferPointer(own), context: context, cross: crossUsed)
+            swap(&clean, &before)
+            let a = scale * scale, b = Float(sigma) * scale
+            for k in 0..<rows * q { clean[k] = (a * x[k] + b * f.value[k]) * mask[k] }
+            guard i + 1 < levels.count else { break }
+            let next = levels[i + 1], ratio = Float(next / sigma)
+            if i == 0 {
+                for k in 0..<rows * q { x[k] = ratio * x[k] + (1 - ratio) * clean[k] }
+            } else {
+                let c = Float(0.5 * log(next / sigma) / log(sigma / levels[i - 1]))
+                for k in 0..<rows * q { x[k] = ratio * x[k] + (1 - ratio) * (clean[k] + c * (clean[k] - before[k])) }
+            }
+        }
+
+        var coordinates = [Float](repeating: 0, count: draws * t * q)
+        row = 0
+        for d in 0..<draws {
+            for token in tokens[structures[d]] {
+                for j in 0..<q { coordinates[(d * t + token) * q + j] = clean[row * q + j] }
+                row += 1
+            }
+        }
+        return coordinates
+    }
+
+    private let scratch = Arena(blockSize: 32 << 20)
+}
