@@ -1,0 +1,173 @@
+#include "include/diffusion_signal.h"
+#include <math.h>
+#include "vector_math.h"
+
+/* log(x) for normal x > 0: relative error ≤ 2e-7 (also near 1). Cephes logf's polynomial, branch-free reduction. */
+static inline __attribute__((always_inline)) float fast_log(float x) {
+    int32_t bits, mantissa;
+    memcpy(&bits, &x, 4);
+    int32_t e = (bits - 0x3F3504F3) >> 23;
+    mantissa = bits - (e << 23);
+    float r;
+    memcpy(&r, &mantissa, 4);
+    r -= 1.0f;
+    float z = r * r, n = (float)e;
+    float p = 7.0376836292e-2f;
+    p = p * r - 1.1514610310e-1f;
+    p = p * r + 1.1676998740e-1f;
+    p = p * r - 1.2420140846e-1f;
+    p = p * r + 1.4249322787e-1f;
+    p = p * r - 1.6668057665e-1f;
+    p = p * r + 2.0000714765e-1f;
+    p = p * r - 2.4999993993e-1f;
+    p = p * r + 3.3333331174e-1f;
+    p = p * r * z;
+    p += n * -2.12194440e-4f;
+    p -= 0.5f * z;
+    return (r + p) + n * 0.693359375f;
+}
+
+/* log(1 + x) for x ≥ 0, without the loss of 1 + x's rounding. */
+static inline __attribute__((always_inline)) float fast_log1p(float x) {
+    float u = 1.0f + x;
+    return fast_log(u) + (x - (u - 1.0f)) / u;
+}
+
+static inline __attribute__((always_inline)) float fast_asinh(float x) {
+    float a = fabsf(x);
+    return copysignf(fast_log1p(a + a * a / (1.0f + sqrtf(a * a + 1.0f))), x);
+}
+
+static inline __attribute__((always_inline)) float clampf(float x, float low, float high) {
+    x = x < low ? low : x;
+    return x > high ? high : x;
+}
+
+PER_CPU void pk_ball_sticks_signal(long m, const float *restrict b, const float *restrict gx, const float *restrict gy,
+                                   const float *restrict gz, float diffusivity, float spread, long n, const float *fractions,
+                                   const float *axes, float *restrict out) {
+    const float f0 = fractions[0];
+    if (spread > 0.0f) {
+        const float shape = (diffusivity / spread) * (diffusivity / spread), scale = spread * (spread / diffusivity);
+        for (long i = 0; i < m; i++) out[i] = f0 * fast_exp(-shape * fast_log1p(b[i] * scale));
+        for (long k = 0; k < n; k++) {
+            const float f = fractions[k + 1], x = axes[3 * k], y = axes[3 * k + 1], z = axes[3 * k + 2];
+            for (long i = 0; i < m; i++) {
+                float c = gx[i] * x + gy[i] * y + gz[i] * z;
+                out[i] += f * fast_exp(-shape * fast_log1p(b[i] * c * c * scale));
+            }
+        }
+    } else {
+        for (long i = 0; i < m; i++) out[i] = f0 * fast_exp(-diffusivity * b[i]);
+        for (long k = 0; k < n; k++) {
+            const float f = fractions[k + 1], x = axes[3 * k], y = axes[3 * k + 1], z = axes[3 * k + 2];
+            for (long i = 0; i < m; i++) {
+                float c = gx[i] * x + gy[i] * y + gz[i] * z;
+                out[i] += f * fast_exp(-diffusivity * b[i] * c * c);
+            }
+        }
+    }
+}
+
+/* NaN fails both comparisons of the first line and becomes `low`. */
+static inline __attribute__((always_inline)) float bring_into(float x, float low, float high) {
+    x = x > low ? x : low;
+    return x < high ? x : high;
+}
+
+PER_CPU void pk_log_weights(long n, const float *restrict y, double *restrict w, double *restrict wl, float *restrict logy) {
+    for (long i = 0; i < n; i++) {
+        float v = bring_into(y[i], 0.02f, 20.0f), l = fast_log(v);
+        logy[i] = l;
+        w[i] = (double)v * v;
+        wl[i] = (double)v * v * l;
+    }
+}
+
+PER_CPU void pk_predicted_weights(long n, const double *restrict x, const double *restrict beta, const float *restrict logy,
+                                  double *restrict w, double *restrict wl) {
+    for (long i = 0; i < n; i++) {
+        double s = 0;
+        for (long j = 0; j < 7; j++) s += beta[j] * x[j * n + i];
+        float t = 2.0f * clampf((float)s, -4.0f, 3.0f);
+        double v = fast_exp(t);
+        w[i] = v;
+        wl[i] = v * logy[i];
+    }
+}
+
+PER_CPU void pk_weighted_sums(long rows, long n, const double *restrict table, const double *restrict w, double *restrict out) {
+#pragma clang fp reassociate(on)
+    for (long r = 0; r < rows; r++) {
+        const double *t = table + r * n;
+        double total = 0;
+        for (long i = 0; i < n; i++) total += w[i] * t[i];
+        out[r] = total;
+    }
+}
+
+PER_CPU void pk_tensor_residuals(long m, const float *restrict b, const float *restrict gx, const float *restrict gy,
+                                 const float *restrict gz, const float *restrict mask, const float *restrict y,
+                                 const float *restrict rotation, const float *restrict eigenvalues, float log_s0,
+                                 float *restrict rotated, float *restrict clean, float *restrict logy, float *restrict prediction,
+                                 float *restrict residual, double *sums) {
+#pragma clang fp reassociate(on)
+    float *restrict ux = rotated, *restrict uy = rotated + m, *restrict uz = rotated + 2 * m;
+    const float *R = rotation;
+    const float l1 = eigenvalues[0], l2 = eigenvalues[1], l3 = eigenvalues[2];
+    float xy = 0, xz = 0, size = 0;
+    for (long i = 0; i < m; i++) {
+        float x = R[0] * gx[i] + R[1] * gy[i] + R[2] * gz[i];
+        float v = R[3] * gx[i] + R[4] * gy[i] + R[5] * gz[i];
+        float z = R[6] * gx[i] + R[7] * gy[i] + R[8] * gz[i];
+        float xx = x * x, vv = v * v, zz = z * z;
+        float s = bring_into(y[i], -10.0f, 10.0f);
+        s = y[i] == y[i] ? s : 0.0f;
+        float p = fast_exp(clampf(log_s0 - 1e-3f * b[i] * (l1 * xx + l2 * vv + l3 * zz), -20.0f, 3.0f));
+        float r = s - p;
+        ux[i] = x; uy[i] = v; uz[i] = z;
+        clean[i] = s;
+        logy[i] = fast_log(s > 0.01f ? s : 0.01f);
+        prediction[i] = p;
+        residual[i] = r;
+        xy += r * x * v * (xx - vv);
+        xz += r * x * z * (xx - zz);
+        size += mask[i] * fabsf(r);
+    }
+    sums[0] = xy; sums[1] = xz; sums[2] = size;
+}
+
+enum { FEATURES = 20, BLOCK = 16 };
+
+PER_CPU void pk_measurement_features(long m, const float *restrict compressed_b, const float *restrict log_b,
+                                     const float *restrict weighted, const float *restrict rotated, const float *restrict clean,
+                                     const float *restrict logy, const float *restrict prediction, const float *restrict residual,
+                                     const float *restrict signs, float inverse_scale, float *restrict out) {
+    const float diagonal = 3.3541020f, off = 3.8729833f; /* 1/√(4/45), 1/√(1/15) */
+    const float sxy = signs[0] * signs[1], sxz = signs[0] * signs[2], syz = signs[1] * signs[2];
+    for (long start = 0; start < m; start += BLOCK) {
+        float t[FEATURES][BLOCK] = {{0}};
+        const long n = m - start < BLOCK ? m - start : BLOCK;
+        for (long j = 0; j < n; j++) {
+            const long i = start + j;
+            float w = weighted[i], c = compressed_b[i], x = rotated[i], y = rotated[m + i], z = rotated[2 * m + i];
+            float xx = w * diagonal * (x * x - 0.33333333f), yy = w * diagonal * (y * y - 0.33333333f);
+            float zz = w * diagonal * (z * z - 0.33333333f);
+            float xy = w * off * sxy * x * y, xz = w * off * sxz * x * z, yz = w * off * syz * y * z;
+            t[0][j] = 1.6f * (c - 1.14f);
+            t[1][j] = 2.0f * (log_b[i] - 0.95f);
+            t[2][j] = 0.7f * c * xx; t[3][j] = 0.7f * c * yy; t[4][j] = 0.7f * c * zz;
+            t[5][j] = 0.7f * c * xy; t[6][j] = 0.7f * c * xz; t[7][j] = 0.7f * c * yz;
+            t[8][j] = xx; t[9][j] = yy; t[10][j] = zz; t[11][j] = xy; t[12][j] = xz; t[13][j] = yz;
+            t[14][j] = clampf(2.5f * (clean[i] - 0.57f), -5.0f, 5.0f);
+            t[15][j] = clampf(1.2f * (logy[i] + 1.0f), -5.0f, 5.0f);
+            t[16][j] = clampf(fast_asinh(20.0f * residual[i]), -5.0f, 5.0f);
+            t[17][j] = clampf(fast_asinh(residual[i] * inverse_scale), -5.0f, 5.0f);
+            float lp = fast_log(prediction[i] > 0.01f ? prediction[i] : 0.01f);
+            t[18][j] = clampf(2.0f * (logy[i] - lp), -5.0f, 5.0f);
+            t[19][j] = 1.0f - w;
+        }
+        for (long j = 0; j < n; j++)
+            for (long k = 0; k < FEATURES; k++) out[(start + j) * FEATURES + k] = t[k][j];
+    }
+}

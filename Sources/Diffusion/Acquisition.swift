@@ -1,0 +1,102 @@
+import Foundation
+
+/// How a diffusion-weighted series was taken: M b-values and directions, which volumes are b≈0, and tables derived from them once.
+///
+/// The directions are unit vectors in whatever frame the caller works in (the product's internal frame is the scanner's); b≈0 volumes
+/// without a direction have the zero vector.
+///
+/// **b≈0** means b ≤ `threshold`, by default 100 s/mm² (at 7 T a "b0" may be 65). Such volumes keep their b and direction in every signal.
+///
+/// **Vector lengths.** By default lengths between 0.5 and 2 are normalised away and b stands as given (FSL's habit; rounding makes lengths
+/// such as 0.999). A table with one nominal b whose lengths differ by more than a tenth encodes b in the lengths (Siemens
+/// free tables, MRtrix's `-bvalue_scaling`): it is refused, with the advice to use `.scaleByLength`, which multiplies b by length².
+///
+/// - Units: s/mm².
+public struct Acquisition: Sendable, Equatable {
+    /// What to do with direction vectors that are not of unit length.
+    public enum LengthRule: Sendable { case normalise, scaleByLength }
+
+    /// b-values, M, s/mm².
+    public let bValues: [Double]
+    /// Unit directions (or zero for b≈0), M.
+    public let directions: [SIMD3<Double>]
+    /// Largest b that counts as b≈0, s/mm².
+    public let threshold: Double
+    /// Positions of the b≈0 volumes, ascending.
+    public let unweightedIndices: [Int]
+    /// Arrays that the kernels read.
+    let tables: AcquisitionTables
+
+    public static let defaultThreshold = 100.0
+
+    /// M.
+    public var count: Int { bValues.count }
+    /// n0, the number of b≈0 volumes.
+    public var unweightedCount: Int { unweightedIndices.count }
+
+    /// Whether volume `i` is b≈0.
+    public func isUnweighted(_ i: Int) -> Bool { bValues[i] <= threshold }
+
+    /// Checks and adopts a gradient table.
+    /// - Errors: `GradientTableError` for every way such a table can be wrong.
+    public init(
+        bValues: [Double], directions: [SIMD3<Double>], threshold: Double = Acquisition.defaultThreshold, lengths: LengthRule = .normalise
+    ) throws {
+        guard bValues.count == directions.count else {
+            throw GradientTableError.countMismatch(bValues: bValues.count, directions: directions.count)
+        }
+        for (i, b) in bValues.enumerated() {
+            guard b.isFinite else { throw GradientTableError.notFinite(what: "b-value", index: i) }
+            guard b >= 0 else { throw GradientTableError.negativeBValue(index: i, value: b) }
+        }
+        let norms = directions.map { ($0 * $0).sum().squareRoot() }
+        if let bad = norms.firstIndex(where: { !$0.isFinite }) { throw GradientTableError.notFinite(what: "direction", index: bad) }
+        var b = bValues
+        if lengths == .scaleByLength { for i in b.indices where norms[i] > 0 { b[i] *= norms[i] * norms[i] } }
+
+        let largest = b.max() ?? 0
+        guard largest >= 10 else { throw GradientTableError.bValuesTooSmall(largest: largest) }
+        guard largest <= 50_000 else { throw GradientTableError.bValuesTooLarge(largest: largest) }
+        let unweighted = b.indices.filter { b[$0] <= threshold }
+        guard !unweighted.isEmpty else { throw GradientTableError.noUnweightedVolume(smallest: b.min()!, threshold: threshold) }
+        guard unweighted.count < b.count else { throw GradientTableError.noWeightedVolume(largest: largest, threshold: threshold) }
+
+        var units = directions
+        for i in b.indices {
+            if b[i] > threshold {
+                guard norms[i] > 0 else { throw GradientTableError.missingDirection(index: i, bValue: b[i]) }
+                if lengths == .normalise && !(0.5...2).contains(norms[i]) { throw GradientTableError.notUnit(index: i, norm: norms[i]) }
+            }
+            units[i] = norms[i] > 1e-6 ? directions[i] / norms[i] : .zero
+        }
+        if lengths == .normalise {
+            let weighted = b.indices.filter { b[$0] > threshold }
+            let low = weighted.map { b[$0] }.min()!, shortest = weighted.map { norms[$0] }.min()!, longest = weighted.map { norms[$0] }.max()!
+            if largest <= 1.05 * low && longest > 1.1 * shortest {
+                throw GradientTableError.amplitudeScaled(shortest: shortest, longest: longest)
+            }
+        }
+        self.init(trusted: b, units, threshold: threshold, unweighted: unweighted)
+    }
+
+    /// Adopts values known to be sound (generated protocols, rotated tables).
+    init(trusted bValues: [Double], _ directions: [SIMD3<Double>], threshold: Double, unweighted: [Int]) {
+        self.bValues = bValues
+        self.directions = directions
+        self.threshold = threshold
+        unweightedIndices = unweighted
+        tables = AcquisitionTables(bValues: bValues, directions: directions, threshold: threshold, unweighted: unweighted)
+    }
+
+    /// The same acquisition with every direction replaced by `rotation` · direction (3×3, row-major).
+    public func rotated(by rotation: [Double]) -> Acquisition {
+        precondition(rotation.count == 9)
+        let rows = (0..<3).map { SIMD3(rotation[3 * $0], rotation[3 * $0 + 1], rotation[3 * $0 + 2]) }
+        let turned = directions.map { g in SIMD3((rows[0] * g).sum(), (rows[1] * g).sum(), (rows[2] * g).sum()) }
+        return Acquisition(trusted: bValues, turned, threshold: threshold, unweighted: unweightedIndices)
+    }
+
+    public static func == (a: Acquisition, b: Acquisition) -> Bool {
+        a.bValues == b.bValues && a.directions == b.directions && a.threshold == b.threshold
+    }
+}

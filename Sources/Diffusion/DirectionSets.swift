@@ -1,0 +1,75 @@
+import Foundation
+import ModelSpace
+
+/// Sets of directions spread over the sphere, v and −v being the same.
+public enum DirectionSets {
+    /// n directions of a Fibonacci lattice on the half-sphere, pole along z.
+    public static func fibonacci(_ n: Int) -> [SIMD3<Double>] {
+        let golden = Double.pi * (3 - 5.0.squareRoot())
+        return (0..<n).map { i in
+            let z = (Double(i) + 0.5) / Double(n), r = (1 - z * z).squareRoot(), phi = golden * Double(i)
+            return SIMD3(r * cos(phi), r * sin(phi), z)
+        }
+    }
+
+    /// A direction uniform on the sphere.
+    public static func uniform(using random: inout RandomSource) -> SIMD3<Double> {
+        let z = random.uniform(-1, 1), phi = random.uniform(0, 2 * Double.pi), r = (1 - z * z).squareRoot()
+        return SIMD3(r * cos(phi), r * sin(phi), z)
+    }
+
+    /// A rotation uniform on SO(3), as 9 numbers, row-major (from a uniform unit quaternion).
+    public static func rotation(using random: inout RandomSource) -> [Double] {
+        var q = SIMD4(random.normal(), random.normal(), random.normal(), random.normal())
+        q /= (q * q).sum().squareRoot()
+        let (w, x, y, z) = (q.x, q.y, q.z, q.w)
+        return [
+            1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+        ]
+    }
+
+    static func rotate(_ v: SIMD3<Double>, by r: [Double]) -> SIMD3<Double> {
+        SIMD3(r[0] * v.x + r[1] * v.y + r[2] * v.z, r[3] * v.x + r[4] * v.y + r[5] * v.z, r[6] * v.x + r[7] * v.y + r[8] * v.z)
+    }
+
+    static func unit(_ v: SIMD3<Double>) -> SIMD3<Double> { v / max((v * v).sum().squareRoot(), 1e-300) }
+
+    /// Moves directions apart by electrostatic repulsion between all ±v, steepest descent with a falling step.
+    ///
+    /// Energy Σ 1/|v_i − v_j| + 1/|v_i + v_j|; cost n² a step.
+    /// - Source: Jones, Horsfield, Simmons, MRM 42 (1999) 515.
+    public static func repel(_ set: inout [SIMD3<Double>], steps: Int) {
+        let n = set.count
+        guard n > 1 else { return }
+        let spacing = (2 * Double.pi / Double(n)).squareRoot()
+        var force = [SIMD3<Double>](repeating: .zero, count: n)
+        for step in 0..<steps {
+            for i in 0..<n { force[i] = .zero }
+            for i in 0..<n {
+                for j in i + 1..<n {
+                    let a = set[i] - set[j], b = set[i] + set[j]
+                    let la = max((a * a).sum(), 1e-6), lb = max((b * b).sum(), 1e-6)
+                    let fa = a / (la * la.squareRoot()), fb = b / (lb * lb.squareRoot())
+                    force[i] += fa + fb
+                    force[j] += fb - fa
+                }
+            }
+            let reach = 0.3 * spacing * (1 - Double(step) / Double(steps))
+            var largest = 1e-12
+            for i in 0..<n {
+                force[i] -= (force[i] * set[i]).sum() * set[i]
+                largest = max(largest, (force[i] * force[i]).sum().squareRoot())
+            }
+            for i in 0..<n { set[i] = unit(set[i] + (reach / largest) * force[i]) }
+        }
+    }
+
+    /// n well-spread directions: a Fibonacci lattice relaxed by repulsion; the same every time.
+    public static func spread(_ n: Int, steps: Int = 300) -> [SIMD3<Double>] {
+        var set = fibonacci(n)
+        repel(&set, steps: steps)
+        return set
+    }
+}
