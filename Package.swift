@@ -12,20 +12,20 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
         .target(name: "CNIfTI", linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz"), .linkedLibrary("z")]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CKernels"),
 
         .target(name: "Volumes", dependencies: ["CNIfTI", "CZlib"]),
         .target(name: "ModelSpace"),
         .target(name: "Diffusion", dependencies: ["ModelSpace", "CKernels", "Yams"]),
         .target(name: "Tensors", dependencies: ["COpenBLAS", "CKernels"]),
-        .target(name: "Networks", dependencies: ["Tensors", "ModelSpace", .product(name: "Crypto", package: "swift-crypto")]),
+        .target(name: "Networks", dependencies: ["Tensors", "ModelSpace", "CCrypto"]),
         .target(name: "Training", dependencies: ["Networks", "ModelSpace", "Tensors", "CKernels"]),
         .target(name: "Inference", dependencies: ["Networks", "ModelSpace", "Diffusion", "Tensors"]),
         .target(name: "Reporting", dependencies: ["Inference", "Volumes", "Diffusion"]),

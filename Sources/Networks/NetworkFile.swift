@@ -1,4 +1,4 @@
-import Crypto
+import CCrypto
 import Foundation
 import ModelSpace
 import Tensors
@@ -52,7 +52,12 @@ public struct NetworkFile: @unchecked Sendable {
         return ["shape": try text(network.shape), "configuration": try text(network.configuration), "origin": try text(origin)]
     }
 
-    public static func digest(_ data: Data) -> String { SHA256.hash(data: data).map { String(format: "%02x", $0) }.joined() }
+    /// SHA-256 in lower-case hexadecimal.
+    public static func digest(_ data: Data) -> String {
+        var hash = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_LENGTH))
+        data.withUnsafeBytes { _ = SHA256($0.bindMemory(to: UInt8.self).baseAddress, data.count, &hash) }
+        return hash.map { String(format: "%02x", $0) }.joined()
+    }
 }
 
 /// How a network came to be.

@@ -12,7 +12,7 @@ import Tensors
 public final class Trainer<F: ModelFamily> {
     public let plan: TrainingPlan
     public let network: Network
-    public internal(set) var state: TrainerState
+    public var state: TrainerState
     private let simulator: Simulator<F>
     private let lanes: [Lane]
     private let threads: Int

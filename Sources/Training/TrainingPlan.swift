@@ -40,6 +40,13 @@ public struct Schedule: Codable, Sendable, Equatable {
     public var decayStart: Int?
     public var decaySteps = 1
 
+    public init() {}
+
+    public init(decayStart: Int, decaySteps: Int) {
+        self.decayStart = decayStart
+        self.decaySteps = decaySteps
+    }
+
     /// The learning rate at a step.
     public func rate(_ plan: TrainingPlan, step: Int) -> Double {
         var rate = plan.rate * min(1, Double(step + 1) / Double(plan.warmup))

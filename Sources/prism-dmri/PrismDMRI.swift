@@ -1,0 +1,11 @@
+import ArgumentParser
+import Foundation
+import Tensors
+
+@main struct PrismDMRI: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "prism-dmri",
+        abstract: "Which diffusion MRI model explains each voxel, and with what parameters, as a full Bayesian posterior.",
+        version: "0.1.0",
+        subcommands: [Train.self])
+}

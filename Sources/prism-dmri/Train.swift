@@ -1,0 +1,129 @@
+import ArgumentParser
+import Diffusion
+import Foundation
+import ModelSpace
+import Networks
+import Tensors
+import Training
+
+struct Train: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Train a network on simulations made as it learns.",
+        discussion: """
+            Writes FILE (the averaged weights, for 'fit --network'), FILE.checkpoint (everything needed to go on) and FILE.log.jsonl (one JSON \
+            line every few seconds). With --time or --simulations the learning rate falls to zero over the last part of the run; Ctrl-C stops \
+            after the current step and keeps the checkpoint.
+            """)
+
+    @Option(help: "Training recipe (YAML).") var recipe: String
+    @Option(help: "Where to write the network (safetensors).") var out: String
+    @Option(help: "Stop after this much time, e.g. 90s, 45m, 2h.") var time: String?
+    @Option(help: "Stop after this many simulations, counted from the run's start.") var simulations: Int?
+    @Flag(help: "Go on from OUT.checkpoint.") var resume = false
+    @Flag(help: "With --resume: start a new round, forgetting an earlier decay of the learning rate.") var reopen = false
+    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
+    @Option(help: "Seconds between checkpoints.") var checkpointEvery: Double = 180
+    @Flag(help: "Overwrite an existing network.") var force = false
+    @Flag(help: "No progress on stderr.") var quiet = false
+
+    func validate() throws {
+        if let time { _ = try Self.seconds(time) }
+        guard nthreads > 0 else { throw ValidationError("--nthreads must be at least 1.") }
+        if let simulations, simulations < 1 { throw ValidationError("--simulations must be at least 1.") }
+    }
+
+    static func seconds(_ text: String) throws -> Double {
+        let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
+        guard let unit = text.last, let factor = units[unit], let value = Double(text.dropLast()), value > 0 else {
+            throw ValidationError("'\(text)' is not a time; write it like 90s, 45m or 2h.")
+        }
+        return value * factor
+    }
+
+    func run() throws {
+        Blas.prepare()
+        let text: String
+        do { text = try String(contentsOfFile: recipe, encoding: .utf8) } catch {
+            throw RecipeError(path: recipe, problem: "cannot be read: \(error.localizedDescription)")
+        }
+        let parsed = try Recipe(yaml: text, path: recipe)
+        guard parsed.family == "ball-sticks" else {
+            throw RecipeError(path: recipe, problem: "asks for the unknown family '\(parsed.family)'; known: ball-sticks")
+        }
+        if !force && !resume && FileManager.default.fileExists(atPath: out) {
+            throw ValidationError("\(out) exists already; give --resume to go on with it or --force to start over.")
+        }
+        try descend(BallSticks(), parsed, text: text) { [mixture = parsed.mixture] random in mixture.draw(using: &random) }
+    }
+
+    private func descend<F: ModelFamily>(
+        _ family: F, _ parsed: Recipe, text: String, design: @escaping @Sendable (inout RandomSource) -> F.Design
+    ) throws {
+        let plan = parsed.training, checkpoint = out + ".checkpoint"
+        var state: TrainerState?
+        if resume {
+            let network = Network(FamilyShape(family), plan.network)
+            let read = try TrainerState.read(network, from: checkpoint)
+            state = read.state
+            if reopen { state!.schedule = Schedule() }
+            if read.recipe != text && !quiet { note("The recipe differs from the one this run started with; going on with the new one.") }
+        }
+        let trainer = Trainer(family: family, plan: plan, threads: nthreads, state: state, design: design)
+        let log = try TrainingLog(path: out + ".log.jsonl", append: resume)
+        let limit = try time.map(Self.seconds), start = Date(), startStep = trainer.state.step, startSimulations = trainer.state.simulations
+        if let simulations, trainer.state.schedule.decayStart == nil {
+            let steps = (simulations - startSimulations) / plan.batch, decay = max(1, Int(Double(steps) * plan.decay))
+            trainer.state.schedule = Schedule(decayStart: startStep + steps - decay, decaySteps: decay)
+        }
+        Interrupt.catchSignals()
+        var recent = (structure: 0.0, parameter: 0.0, steps: 0), lastReport = Date(), lastCheckpoint = Date()
+        var shown = (structure: Double.nan, parameter: Double.nan)
+
+        func save() throws {
+            try trainer.state.write(trainer.network, recipe: text, to: checkpoint)
+            let origin = NetworkOrigin(
+                name: parsed.name, family: family.name, recipe: text, simulations: trainer.state.simulations, steps: trainer.state.step,
+                structureLoss: shown.structure, parameterLoss: shown.parameter)
+            try NetworkFile(network: trainer.network, weights: trainer.state.average, origin: origin).write(to: out)
+        }
+
+        if !quiet { note("\(trainer.network.layout.count) weights, \(nthreads) threads, BLAS core \(Blas.core)") }
+        while !trainer.state.schedule.isFinished(step: trainer.state.step), !Interrupt.requested {
+            let elapsed = Date().timeIntervalSince(start)
+            if let limit, trainer.state.schedule.decayStart == nil, elapsed > limit * (1 - plan.decay) {
+                let done = trainer.state.step - startStep
+                trainer.state.schedule = Schedule(
+                    decayStart: trainer.state.step, decaySteps: max(1, Int(Double(done) * (limit - elapsed) / elapsed)))
+            }
+            if let limit, elapsed > limit * 1.25 { break }  // the machine slowed down during the decay
+            let losses = trainer.step()
+            recent = (recent.structure + losses.structure, recent.parameter + losses.parameter, recent.steps + 1)
+            if Date().timeIntervalSince(lastReport) > 10 {
+                lastReport = Date()
+                shown = (recent.structure / Double(recent.steps), recent.parameter / Double(recent.steps))
+                recent = (0, 0, 0)
+                let total = Date().timeIntervalSince(start)
+                let rate = Double(trainer.state.simulations - startSimulations) / total
+                try log.append(
+                    step: trainer.state.step, simulations: trainer.state.simulations, structure: shown.structure, parameter: shown.parameter,
+                    rate: trainer.state.schedule.rate(plan, step: trainer.state.step), simulationsPerSecond: rate)
+                if !quiet {
+                    var line = String(
+                        format: "%.2f M simulations, %.0f/s, structure loss %.4f, parameter loss %.4f", Double(trainer.state.simulations) / 1e6,
+                        rate, shown.structure, shown.parameter)
+                    let left = limit.map { $0 - total } ?? simulations.map { Double($0 - trainer.state.simulations) / rate }
+                    if let left { line += String(format: ", %.0f min left", max(0, left) / 60) }
+                    note(line)
+                }
+            }
+            if Date().timeIntervalSince(lastCheckpoint) > checkpointEvery {
+                lastCheckpoint = Date()
+                try save()
+            }
+        }
+        try save()
+        if trainer.state.skipped > 0 { note("\(trainer.state.skipped) steps had a non-finite gradient and were skipped.") }
+    }
+
+    private func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+}
