@@ -62,7 +62,8 @@ extension BallSticks {
 
     /// Coordinates → θ in the prior's support, whatever the coordinates hold: sticks sorted by falling fraction, unit directions, s0 > 0.
     ///
-    /// - Accuracy: decode(encode(θ)) gives back d, s, snr and s0 within 1e-5 relative, fractions within 2e-5, directions within 1e-6 rad.
+    /// - Accuracy: decode(encode(θ)) gives back d, s, snr and s0 within 1e-5 relative (s0 where its coordinate is
+    ///   within ±10), fractions within 2e-5, directions within 1e-6 rad.
     public func decode(
         _ coordinates: UnsafePointer<Float>, _ z: Structure, _ design: Acquisition, _ frame: CanonicalFrame,
         into theta: UnsafeMutablePointer<Double>

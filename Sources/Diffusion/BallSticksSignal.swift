@@ -92,6 +92,7 @@ extension BallSticks {
     ///     Gaussian   Σ −(y − S)²/2σ² − log σ − ½ log 2π
     ///     Rician     Σ log(y/σ²) − (y − S)²/2σ² + log(e^(−x) I₀(x)),  x = yS/σ²;  −∞ when some y ≤ 0
     ///
+    /// Data or parameters that are not numbers give −∞.
     /// - Accuracy: absolute error ≤ 1e-12 · M · max(1, (y/σ)²); the plain reference of any faster likelihood.
     public func logLikelihood(
         _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Acquisition

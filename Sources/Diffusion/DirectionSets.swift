@@ -41,6 +41,11 @@ public enum DirectionSets {
     /// Energy Σ 1/|v_i − v_j| + 1/|v_i + v_j|; cost n² a step.
     /// - Source: Jones, Horsfield, Simmons, MRM 42 (1999) 515.
     public static func repel(_ set: inout [SIMD3<Double>], steps: Int) {
+        repel(&set, steps: steps, shell: [], across: 1)
+    }
+
+    /// As `repel`, with pairs of different shells weighted by `across`; no shells: all pairs alike.
+    private static func repel(_ set: inout [SIMD3<Double>], steps: Int, shell: [Int], across: Double) {
         let n = set.count
         guard n > 1 else { return }
         let spacing = (2 * Double.pi / Double(n)).squareRoot()
@@ -51,7 +56,8 @@ public enum DirectionSets {
                 for j in i + 1..<n {
                     let a = set[i] - set[j], b = set[i] + set[j]
                     let la = max((a * a).sum(), 1e-6), lb = max((b * b).sum(), 1e-6)
-                    let fa = a / (la * la.squareRoot()), fb = b / (lb * lb.squareRoot())
+                    let weight = shell.isEmpty || shell[i] == shell[j] ? 1 : across
+                    let fa = a * (weight / (la * la.squareRoot())), fb = b * (weight / (lb * lb.squareRoot()))
                     force[i] += fa + fb
                     force[j] += fb - fa
                 }
@@ -71,5 +77,23 @@ public enum DirectionSets {
         var set = fibonacci(n)
         repel(&set, steps: steps)
         return set
+    }
+
+    /// Directions for several shells, well spread within each and, less strongly, over all together; the same every time.
+    /// - Source: Caruyer, Lenglet, Sapiro, Deriche, MRM 69 (2013) 1534 (the joint energy).
+    public static func spreadShells(_ counts: [Int], steps: Int = 300) -> [[SIMD3<Double>]] {
+        let total = counts.reduce(0, +)
+        var set = fibonacci(total)
+        // Deal the lattice to the shells in proportion, always to the one that is furthest behind.
+        var dealt = [Int](repeating: 0, count: counts.count)
+        let shell = (0..<total).map { k in
+            let next = counts.indices.max { a, b in
+                Double(counts[a] * (k + 1)) / Double(total) - Double(dealt[a]) < Double(counts[b] * (k + 1)) / Double(total) - Double(dealt[b])
+            }!
+            dealt[next] += 1
+            return next
+        }
+        repel(&set, steps: steps, shell: shell, across: counts.count > 1 ? 0.3 / Double(counts.count - 1) : 1)
+        return counts.indices.map { s in set.indices.filter { shell[$0] == s }.map { set[$0] } }
     }
 }

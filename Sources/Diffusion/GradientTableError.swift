@@ -1,4 +1,4 @@
-/// What can be wrong with a gradient table or an acquisition: each case says what, where, and the remedy.
+/// What can be wrong with a gradient table or an acquisition: each case says what, where, and the remedy. Volumes are counted from 0.
 public enum GradientTableError: Error, Equatable, CustomStringConvertible {
     /// A file that cannot be opened or is not text.
     case unreadable(path: String, reason: String)
@@ -43,7 +43,7 @@ public enum GradientTableError: Error, Equatable, CustomStringConvertible {
         case .notANumber(let path, let line, let word):
             "\(path), line \(line): '\(word)' is not a number; the table must hold numbers only"
         case .notFinite(let what, let index):
-            "\(what) of volume \(index) is not finite; correct the gradient table or remove that volume from it and from the DWI"
+            "\(what) of volume \(index) (counted from 0) is not finite; correct the gradient table or remove that volume from it and from the DWI"
         case .empty(let path):
             "\(path) holds no numbers; give the table that belongs to the DWI"
         case .wrongShape(let path, let rows, let columns, let expected):
@@ -55,7 +55,7 @@ public enum GradientTableError: Error, Equatable, CustomStringConvertible {
         case .ambiguousOrientation(let path):
             "\(path) is 3×3, and its rows and columns both could be the directions; append any fourth volume or use an MRtrix N×4 table"
         case .negativeBValue(let index, let value):
-            "b-value of volume \(index) is \(value); b-values in s/mm² cannot be negative"
+            "b-value of volume \(index) (counted from 0) is \(value); b-values in s/mm² cannot be negative"
         case .bValuesTooSmall(let largest):
             "the largest b-value is \(largest); b-values must be in s/mm² (multiply by 1000 if yours are in ms/µm²)"
         case .bValuesTooLarge(let largest):
@@ -65,9 +65,9 @@ public enum GradientTableError: Error, Equatable, CustomStringConvertible {
         case .noWeightedVolume(let largest, let threshold):
             "no diffusion-weighted volume: the largest b-value is \(largest), the b≈0 threshold \(threshold) s/mm²; check the table's units"
         case .missingDirection(let index, let bValue):
-            "volume \(index) has b = \(bValue) s/mm² but a zero direction; give its direction or remove the volume from table and DWI"
+            "volume \(index) (counted from 0) has b = \(bValue) s/mm² but a zero direction; give its direction or remove the volume from table and DWI"
         case .notUnit(let index, let norm):
-            "the direction of volume \(index) has length \(norm), not 1; give unit vectors, or ask for b to be scaled by the squared length"
+            "the direction of volume \(index) (counted from 0) has length \(norm), not 1; give unit vectors, or ask for b to be scaled by the squared length"
         case .amplitudeScaled(let shortest, let longest):
             "one b-value but directions of lengths \(shortest) to \(longest): the lengths encode the weighting; ask for b to be scaled by the squared length"
         case .singularAffine:

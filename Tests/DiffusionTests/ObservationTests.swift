@@ -123,7 +123,7 @@ import Testing
         var random = RandomSource(seed: 36)
         let mixture = ProtocolMixture()
         var summary = [Moments](repeating: Moments(), count: 22), features = [Moments](repeating: Moments(), count: 20)
-        for k in 0..<12_000 {
+        for k in 0..<10_000 {
             let design = mixture.draw(using: &random), voxel = Voxel(structures[k % 16], design, using: &random)
             for s in 0..<22 where s != 5 || design.unweightedCount >= 2 { summary[s].add(Double(voxel.summary[s])) }
             for i in 0..<design.count { for f in 0..<20 { features[f].add(Double(voxel.features[20 * i + f])) } }

@@ -20,7 +20,7 @@ import Testing
         var random = RandomSource(seed: 11, stream: UInt64(index))
         let z = structures[index], design = twoShells(), n = BallSticks.stickCount(z)
         var theta = [Double](repeating: .nan, count: 16)
-        for _ in 0..<2000 {
+        for _ in 0..<500 {
             family.drawParameters(z, design, using: &random, into: &theta)
             #expect(family.logPrior(theta, z).isFinite)
             #expect(theta[3] == 1 && (theta[1] > 0) == z[3])
