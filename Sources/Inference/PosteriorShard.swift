@@ -33,6 +33,28 @@ public struct PosteriorBatch: Sendable {
     }
 }
 
+/// Numbers that lie in a mapped file, which stays mapped for as long as they are held.
+public struct MappedColumn<Element: SafetensorsScalar>: RandomAccessCollection, @unchecked Sendable {
+    private let file: SafetensorsReader
+    private let buffer: UnsafeBufferPointer<Element>
+
+    init(file: SafetensorsReader, buffer: UnsafeBufferPointer<Element>) {
+        self.file = file
+        self.buffer = buffer
+    }
+
+    public var startIndex: Int { 0 }
+    public var endIndex: Int { buffer.count }
+    @inline(__always)
+    public subscript(i: Int) -> Element { buffer[i] }
+
+    /// The first number, valid only while this column (or its shard) is held: for inner loops.
+    @inline(__always)
+    public var start: UnsafePointer<Element> { buffer.baseAddress! }
+
+    public func withContiguousStorageIfAvailable<R>(_ body: (UnsafeBufferPointer<Element>) throws -> R) rethrows -> R? { try body(buffer) }
+}
+
 /// One file of a posterior archive: the posteriors of v voxels, mapped into memory.
 public final class PosteriorShard: @unchecked Sendable {
     public let path: String
@@ -43,14 +65,13 @@ public final class PosteriorShard: @unchecked Sendable {
     public let count: Int
 
     // Tensors of this file are aligned, because the writer puts wide numbers first; the initialiser checks it.
-    public let voxels: UnsafeBufferPointer<Int32>
-    public let quality: UnsafeBufferPointer<UInt8>
-    public let meanB0: UnsafeBufferPointer<Float>
-    public let misfit: UnsafeBufferPointer<Float>
-    public let logProbability: UnsafeBufferPointer<Float>
-    public let drawStructures: UnsafeBufferPointer<UInt8>
-    public let draws: UnsafeBufferPointer<Float16>
-    private let file: SafetensorsReader
+    public let voxels: MappedColumn<Int32>
+    public let quality: MappedColumn<UInt8>
+    public let meanB0: MappedColumn<Float>
+    public let misfit: MappedColumn<Float>
+    public let logProbability: MappedColumn<Float>
+    public let drawStructures: MappedColumn<UInt8>
+    public let draws: MappedColumn<Float16>
 
     /// The name of shard `index` in a fit's directory.
     public static func name(_ index: Int) -> String { String(format: "posterior-%05d.safetensors", index) }
@@ -60,15 +81,14 @@ public final class PosteriorShard: @unchecked Sendable {
     public init(path: String) throws {
         self.path = path
         let file = try SafetensorsReader(path: path)
-        self.file = file
         (metadata, index, first) = try PosteriorMetadata.decode(file.metadata, path: path)
         let z = metadata.structures.count, s = metadata.drawCount
-        func column<T: SafetensorsScalar>(_ name: String, _ shape: [Int], of type: T.Type) throws -> UnsafeBufferPointer<T> {
+        func column<T: SafetensorsScalar>(_ name: String, _ shape: [Int], of type: T.Type) throws -> MappedColumn<T> {
             let bytes = file.bytes(try file.require(name, T.safetensorsType, shape: shape))
             guard Int(bitPattern: bytes.baseAddress) % MemoryLayout<T>.alignment == 0 else {
                 throw PosteriorArchiveError.damaged(path: path, reason: "tensor '\(name)' is not aligned")
             }
-            return bytes.bindMemory(to: T.self)
+            return MappedColumn(file: file, buffer: bytes.bindMemory(to: T.self))
         }
         voxels = try column("voxel", [-1], of: Int32.self)
         let v = voxels.count

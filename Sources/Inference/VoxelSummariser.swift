@@ -30,9 +30,9 @@ struct VoxelSummariser {
     ) {
         let s = drawCount, z = structures.count
         func set(_ column: SummaryColumn, _ value: Float) { values[column.index(structureCount: z) * stride] = value }
-        HalfPrecision.decode(shard.draws.baseAddress! + i * s * DrawColumn.count, &draws, count: s * DrawColumn.count)
+        HalfPrecision.decode(shard.draws.start + i * s * DrawColumn.count, &draws, count: s * DrawColumn.count)
         let effective = weighting.update(
-            shard.logProbability.baseAddress! + i * z, shard.drawStructures.baseAddress! + i * s, drawCount: s, probability: &probability,
+            shard.logProbability.start + i * z, shard.drawStructures.start + i * s, drawCount: s, probability: &probability,
             weights: &weights)
         set(.effectiveDraws, Float(effective))
         if let chosen { DrawWeights.resample(weights, drawCount: s, into: chosen) }
