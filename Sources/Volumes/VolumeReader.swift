@@ -1,0 +1,111 @@
+/// A NIfTI image opened for reading, whose volumes come one after the other.
+///
+/// Reads NIfTI-1 and NIfTI-2, .nii, .nii.gz and .hdr with .img (each plain or gzip), both byte orders, all integers and float32/float64, with scl_slope
+/// and scl_inter applied (a slope of 0 or not finite means none). Values that are not finite stay as they are.
+/// Memory: the buffers given plus about 1 MiB; dimensions are checked against the file's size before anything is allocated.
+/// Accuracy: each value is within half a unit in the last place of Float of slope · x + intercept computed in double precision.
+/// Errors: `VolumeError`. Source: nifti1.h, nifti2.h. Not for several threads at once; readers are independent of each other.
+public final class VolumeReader {
+    public let path: String
+    public let geometry: VolumeGeometry
+    /// How the file stores its values.
+    public let datatype: Datatype
+    /// Index of the volume that the next read gives.
+    public private(set) var nextVolume = 0
+
+    private let header: ImageHeader
+    private let source: ByteSource
+    private let expectedBytes: Int
+    private let chunk: UnsafeMutableRawPointer
+    private static let chunkBytes = 1 << 18
+
+    /// Opens the image and checks its header; throws when the file cannot hold what the header promises.
+    public init(path: String) throws {
+        let headerPath = Self.headerPath(path)
+        let headerSource = try ByteSource(path: headerPath)
+        header = try ImageHeader(headerSource)
+        let voxels = header.isSingleFile ? headerSource : try Self.openImage(beside: headerPath)
+        let (expected, overflows) = header.dataOffset.addingReportingOverflow(header.dataBytes)
+        guard !overflows, voxels.canHold(expected) else {
+            throw VolumeError.truncated(
+                path: voxels.path, expected: overflows ? header.dataBytes : expected,
+                found: "the file has \(VolumeError.bytes(voxels.fileSize))\(voxels.isCompressed ? " of gzip data" : "")")
+        }
+        self.path = path
+        source = voxels
+        expectedBytes = expected
+        geometry = header.geometry
+        datatype = header.decoder.datatype
+        chunk = .allocate(byteCount: Self.chunkBytes, alignment: 64)
+        try source.skip(header.dataOffset - source.position, expected: expected)
+    }
+
+    deinit { chunk.deallocate() }
+
+    /// Reads the next volume, x fastest, into a buffer of `geometry.voxelsPerVolume` values.
+    public func read(into buffer: UnsafeMutableBufferPointer<Float>) throws {
+        precondition(buffer.count == geometry.voxelsPerVolume)
+        try forEachChunk { first, count in
+            header.decoder.decode(chunk, count: count, into: buffer.baseAddress! + first)
+        }
+    }
+
+    /// Reads the next volume and keeps only the voxels at `indices`, which must rise strictly; one value for each comes into the buffer.
+    public func gather(_ indices: UnsafeBufferPointer<Int>, into buffer: UnsafeMutableBufferPointer<Float>) throws {
+        precondition(buffer.count == indices.count)
+        precondition(indices.isEmpty || (indices[0] >= 0 && indices[indices.count - 1] < geometry.voxelsPerVolume))
+        var done = 0
+        try forEachChunk { first, count in
+            let start = done
+            while done < indices.count, indices[done] < first + count { done += 1 }
+            guard done > start else { return }
+            header.decoder.gather(
+                chunk, indices: indices.baseAddress! + start, base: first, count: done - start, into: buffer.baseAddress! + start)
+        }
+    }
+
+    /// Passes over the next volume.
+    public func skip() throws {
+        precondition(nextVolume < geometry.volumeCount)
+        try source.skip(header.volumeBytes, expected: expectedBytes)
+        nextVolume += 1
+    }
+
+    /// After the last volume: checks the gzip checksum, and that nothing but zero padding follows.
+    public func finish() throws {
+        precondition(nextVolume == geometry.volumeCount)
+        try source.finish()
+    }
+
+    private func forEachChunk(_ body: (_ first: Int, _ count: Int) -> Void) throws {
+        precondition(nextVolume < geometry.volumeCount, "read past the last volume")
+        let size = datatype.bytes
+        let total = geometry.voxelsPerVolume
+        let step = Self.chunkBytes / size
+        var first = 0
+        while first < total {
+            let count = min(step, total - first)
+            try source.read(chunk, count * size, expected: expectedBytes)
+            body(first, count)
+            first += count
+        }
+        nextVolume += 1
+    }
+
+    /// The header's name for a name that may be the image's.
+    private static func headerPath(_ path: String) -> String {
+        for (image, headers) in [(".img.gz", [".hdr.gz", ".hdr"]), (".img", [".hdr", ".hdr.gz"])] where path.hasSuffix(image) {
+            let stem = path.dropLast(image.count)
+            return headers.map { stem + $0 }.first(where: fileExists) ?? stem + headers[0]
+        }
+        return path
+    }
+
+    private static func openImage(beside header: String) throws -> ByteSource {
+        let isCompressed = header.hasSuffix(".hdr.gz")
+        let stem = String(header.dropLast(isCompressed ? 7 : header.hasSuffix(".hdr") ? 4 : 0))
+        let names = isCompressed ? [stem + ".img.gz", stem + ".img"] : [stem + ".img", stem + ".img.gz"]
+        guard let name = names.first(where: { fileExists($0) }) else { throw VolumeError.imageMissing(header: header, image: names[0]) }
+        return try ByteSource(path: name)
+    }
+}

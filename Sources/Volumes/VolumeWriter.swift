@@ -1,0 +1,93 @@
+/// Writes NIfTI images volume by volume, so that a map of many volumes needs the memory of one.
+///
+/// The name's ending chooses .nii or .nii.gz; the element type chooses how values are stored; a dimension above 32767 makes it NIfTI-2.
+/// Nothing appears under the final name until the file is whole; after any error nothing is left of it. Equal values give equal bytes.
+/// No state is shared: several threads may write several files at once, which is the way to compress in parallel.
+/// Errors: `VolumeError`: `.badOutputName`, `.cannotCreate`, `.writeFailed`, and whatever the closures throw.
+public enum VolumeWriter {
+    /// Writes an image whose volumes a closure fills.
+    ///
+    /// - Parameters:
+    ///   - geometry: all dimensions, three to seven; the closure is called for volume 0, 1, …, geometry.volumeCount − 1.
+    ///   - description: up to 79 bytes kept in the header's descrip field.
+    ///   - intentName: up to 15 bytes kept in intent_name.
+    ///   - level: gzip level, 1 (fast) to 9 (small).
+    ///   - volume: receives the volume's index (the fourth dimension fastest) and X·Y·Z zeros, x fastest, to overwrite.
+    public static func write<Value: VoxelValue>(
+        _ path: String, geometry: VolumeGeometry, as _: Value.Type = Value.self, description: String = "", intentName: String = "",
+        level: Int = 1, volume: (_ index: Int, _ grid: UnsafeMutableBufferPointer<Value>) throws -> Void
+    ) throws {
+        precondition((1...9).contains(level))
+        let isCompressed = path.hasSuffix(".nii.gz")
+        guard isCompressed || path.hasSuffix(".nii") else { throw VolumeError.badOutputName(path: path) }
+        let sink = try ByteSink(path: path, level: isCompressed ? level : nil)
+        try encodeHeader(geometry, datatype: Value.datatype, description: description, intentName: intentName).withUnsafeBytes(sink.write)
+        let grid = UnsafeMutableBufferPointer<Value>.allocate(capacity: geometry.voxelsPerVolume)
+        defer { grid.deallocate() }
+        for index in 0..<geometry.volumeCount {
+            clear(grid)
+            try volume(index, grid)
+            try sink.write(UnsafeRawBufferPointer(grid))
+        }
+        try sink.commit()
+    }
+
+    /// Writes an image of which only masked voxels have values; the others are 0.
+    ///
+    /// - Parameters:
+    ///   - trailing: the dimensions after the third, `[]` for a 3-D map.
+    ///   - values: receives the volume's index and mask.count zeros, in the order of `mask.indices`, to overwrite.
+    public static func write<Value: VoxelValue>(
+        _ path: String, mask: Mask, trailing: [Int] = [], as _: Value.Type = Value.self, description: String = "", intentName: String = "",
+        level: Int = 1, values: (_ index: Int, _ voxels: UnsafeMutableBufferPointer<Value>) throws -> Void
+    ) throws {
+        let voxels = UnsafeMutableBufferPointer<Value>.allocate(capacity: mask.count)
+        defer { voxels.deallocate() }
+        try mask.indices.withUnsafeBufferPointer { indices in
+            try write(
+                path, geometry: mask.geometry.withTrailing(trailing), as: Value.self, description: description, intentName: intentName, level: level
+            ) { index, grid in
+                clear(voxels)
+                try values(index, voxels)
+                scatter(
+                    UnsafeRawBufferPointer(voxels), to: UnsafeMutableRawBufferPointer(grid), indices: indices, size: MemoryLayout<Value>.size)
+            }
+        }
+    }
+
+    /// Writes values kept voxel by voxel: values[v · n + t] becomes volume t of masked voxel v, n the product of `trailing`.
+    public static func write<Value: VoxelValue>(
+        _ path: String, mask: Mask, trailing: [Int] = [], voxelMajor values: [Value], description: String = "", intentName: String = "", level: Int = 1
+    ) throws {
+        let n = trailing.reduce(1, *)
+        precondition(values.count == mask.count * n)
+        try values.withUnsafeBytes { source in
+            try write(path, mask: mask, trailing: trailing, as: Value.self, description: description, intentName: intentName, level: level) { t, voxels in
+                pick(source, to: UnsafeMutableRawBufferPointer(voxels), stride: n, offset: t, size: MemoryLayout<Value>.size)
+            }
+        }
+    }
+
+    /// Every element type's zero is all bits 0.
+    private static func clear<Value: VoxelValue>(_ buffer: UnsafeMutableBufferPointer<Value>) {
+        UnsafeMutableRawBufferPointer(buffer).initializeMemory(as: UInt8.self, repeating: 0)
+    }
+}
+
+extension Volume {
+    /// Writes this image.
+    public func write(to path: String, description: String = "", level: Int = 1) throws {
+        try VolumeWriter.write(path, geometry: geometry, as: Float.self, description: description, level: level) { _, grid in
+            _ = grid.update(from: values)
+        }
+    }
+}
+
+extension Mask {
+    /// Writes this mask as bytes, 1 inside and 0 outside.
+    public func write(to path: String, description: String = "", level: Int = 1) throws {
+        try VolumeWriter.write(path, geometry: geometry, as: UInt8.self, description: description, level: level) { _, grid in
+            for i in indices { grid[i] = 1 }
+        }
+    }
+}
