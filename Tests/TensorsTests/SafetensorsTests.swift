@@ -70,7 +70,7 @@ final class SafetensorsTests {
         bytes.append(contentsOf: header.utf8)
         bytes.append(Data(count: data + trailing))
         let target = path("attack")
-        FileManager.default.createFile(atPath: target, contents: bytes)
+        _ = FileManager.default.createFile(atPath: target, contents: bytes)
         do { _ = try SafetensorsReader(path: target) } catch { return error as? SafetensorsError }
         return nil
     }
@@ -123,7 +123,7 @@ final class SafetensorsTests {
         expectTensor(#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[6,10]}}"#, data: 10)
         #expect(throws: SafetensorsError.self, "a folder") { try SafetensorsReader(path: folder.path) }
         #expect(throws: SafetensorsError.self) { try SafetensorsReader(path: path("absent")) }
-        FileManager.default.createFile(atPath: path("empty"), contents: Data())
+        _ = FileManager.default.createFile(atPath: path("empty"), contents: Data())
         #expect(throws: SafetensorsError.self) { try SafetensorsReader(path: path("empty")) }
     }
 
@@ -138,7 +138,7 @@ final class SafetensorsTests {
                 bytes[Int.random(in: 0..<bytes.count, using: &generator)] = UInt8.random(in: 0...255, using: &generator)
             }
             if Bool.random(using: &generator) { bytes = bytes.prefix(Int.random(in: 0...bytes.count, using: &generator)) }
-            FileManager.default.createFile(atPath: path("bad"), contents: Data(bytes))
+            _ = FileManager.default.createFile(atPath: path("bad"), contents: Data(bytes))
             if let file = try? SafetensorsReader(path: path("bad")) {
                 for entry in file.entries { _ = file.bytes(entry).reduce(0) { $0 &+ Int($1) } }
             }

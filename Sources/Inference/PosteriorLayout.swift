@@ -1,0 +1,78 @@
+/// Where the parameters of a ball-and-sticks draw stand in the P = 16 columns of a posterior archive.
+///
+/// Units: diffusivities in 10⁻³ mm²/s (so that half precision keeps three digits of them), `scale` relative to the voxel's mean b≈0 signal,
+/// directions unit and in the scanner frame (world, RAS+). An absent stick has fraction 0 and direction 0.
+public enum DrawColumn {
+    /// Mean diffusivity d and its standard deviation s (0 without spread), 10⁻³ mm²/s.
+    public static let diffusivity = 0, spread = 1
+    /// Signal-to-noise ratio S0/σ.
+    public static let snr = 2
+    /// S0 divided by the voxel's mean b≈0 signal.
+    public static let scale = 3
+    /// The first stick's fraction; the others follow.
+    public static let fraction = 4
+    /// x, y, z of the first stick's direction; the others follow.
+    public static let direction = 7
+    /// K, the largest number of sticks.
+    public static let fibreCount = 3
+    /// P.
+    public static let count = 16
+
+    /// The columns' names, as the archive's metadata lists them.
+    public static let names = [
+        "1e3*d", "1e3*d_std", "snr", "s0/mean_b0", "f1", "f2", "f3", "mu1x", "mu1y", "mu1z", "mu2x", "mu2y", "mu2z", "mu3x", "mu3y", "mu3z",
+    ]
+}
+
+/// The structures z of a fit, in the order of every table of structure probabilities, with what summaries need to know of each.
+public struct StructureTable: Codable, Equatable, Sendable {
+    public struct Row: Codable, Equatable, Sendable {
+        public var name: String
+        /// k(z): what one unit of λ is charged for.
+        public var parameterCount: Int
+        /// Number of fibres (sticks).
+        public var fibreCount: Int
+        /// Whether diffusivities are distributed, and whether the noise is Rician.
+        public var hasSpread: Bool, isRician: Bool
+
+        public init(name: String, parameterCount: Int, fibreCount: Int, hasSpread: Bool, isRician: Bool) {
+            self.name = name
+            self.parameterCount = parameterCount
+            self.fibreCount = fibreCount
+            self.hasSpread = hasSpread
+            self.isRician = isRician
+        }
+    }
+
+    public var rows: [Row]
+    public init(rows: [Row]) { self.rows = rows }
+
+    /// Z.
+    public var count: Int { rows.count }
+}
+
+/// What is to be said of a voxel's fit: bit flags, 0 when all is well. These are the values of `quality.nii.gz`.
+public struct VoxelQuality: OptionSet, Hashable, Sendable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// Some signal is NaN or infinite.
+    public static let nonFiniteSignal = VoxelQuality(rawValue: 1)
+    /// The mean b≈0 signal is zero or negative.
+    public static let noBaseline = VoxelQuality(rawValue: 2)
+    /// Diffusion-weighted values ≤ 0 were raised to a small positive value.
+    public static let clampedSignal = VoxelQuality(rawValue: 4)
+    /// The signals lie outside the range that the network was trained on.
+    public static let outsideTraining = VoxelQuality(rawValue: 8)
+    /// The voxel was not fitted: all its draws are zero.
+    public static let notFitted = VoxelQuality(rawValue: 128)
+
+    /// Each flag with the words that sidecars and reports use for it.
+    public static let meanings: [(flag: VoxelQuality, text: String)] = [
+        (.nonFiniteSignal, "a signal is NaN or infinite"),
+        (.noBaseline, "the mean b=0 signal is zero or negative"),
+        (.clampedSignal, "diffusion-weighted signals that were zero or negative were raised to a small positive value"),
+        (.outsideTraining, "the signals lie outside the range that the network was trained on"),
+        (.notFitted, "not fitted: zero in every map"),
+    ]
+}

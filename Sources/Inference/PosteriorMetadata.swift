@@ -1,0 +1,125 @@
+import Foundation
+
+/// What every shard of a posterior archive says of the fit it belongs to.
+public struct PosteriorMetadata: Equatable, Sendable {
+    /// The family's name and its structures, in the order of the columns of `logprob`.
+    public var family: String
+    public var structures: StructureTable
+    /// λ at which the draws were made, and λ of the stored structure log-probabilities.
+    public var drawLambda: Double, referenceLambda: Double
+    /// S, draws a voxel.
+    public var drawCount: Int
+    /// The image's X, Y, Z.
+    public var grid: [Int]
+    public var seed: UInt64
+    /// The network's name and the SHA-256 of its file (empty for exact engines).
+    public var networkName: String, networkSHA256: String
+    /// Number of shards of the whole fit, and of voxels in all of them.
+    public var shardCount: Int, voxelCount: Int
+    /// Further texts that travel with the fit.
+    public var notes: [String: String]
+
+    public init(
+        family: String, structures: StructureTable, drawLambda: Double, referenceLambda: Double, drawCount: Int, grid: [Int], seed: UInt64,
+        networkName: String = "", networkSHA256: String = "", shardCount: Int, voxelCount: Int, notes: [String: String] = [:]
+    ) {
+        precondition(grid.count == 3 && grid.allSatisfy { $0 > 0 }, "the grid needs X, Y and Z")
+        precondition((1...256).contains(structures.count) && structures.rows.allSatisfy { (0...DrawColumn.fibreCount).contains($0.fibreCount) })
+        precondition(drawLambda.isFinite && referenceLambda.isFinite && drawCount > 0 && shardCount > 0)
+        self.family = family
+        self.structures = structures
+        self.drawLambda = drawLambda
+        self.referenceLambda = referenceLambda
+        self.drawCount = drawCount
+        self.grid = grid
+        self.seed = seed
+        self.networkName = networkName
+        self.networkSHA256 = networkSHA256
+        self.shardCount = shardCount
+        self.voxelCount = voxelCount
+        self.notes = notes
+    }
+
+    /// The layout's name and version; readers refuse others.
+    static let format = "prism-dmri posterior 1"
+
+    /// The safetensors metadata of shard `shard`, whose first voxel is the `first`-th of the fit.
+    func encode(shard: Int, first: Int) -> [String: String] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let table = (try? encoder.encode(structures.rows)).flatMap { String(data: $0, encoding: .utf8) }
+        var texts = [
+            "format": Self.format, "family": family, "structures": table ?? "[]", "lambda_draws": "\(drawLambda)",
+            "lambda_reference": "\(referenceLambda)", "draws": "\(drawCount)", "grid": grid.map(String.init).joined(separator: ","),
+            "seed": "\(seed)", "network": networkName, "network_sha256": networkSHA256, "shards": "\(shardCount)", "voxels": "\(voxelCount)",
+            "shard": "\(shard)", "first_voxel": "\(first)", "columns": DrawColumn.names.joined(separator: ","),
+        ]
+        for (key, value) in notes { texts["note." + key] = value }
+        return texts
+    }
+
+    /// Reads what `encode` wrote.
+    /// - Throws: `PosteriorArchiveError.damaged` when an entry is absent or senseless.
+    static func decode(_ texts: [String: String], path: String) throws -> (metadata: PosteriorMetadata, shard: Int, first: Int) {
+        func text(_ key: String) throws -> String {
+            guard let value = texts[key] else { throw PosteriorArchiveError.damaged(path: path, reason: "its metadata lacks '\(key)'") }
+            return value
+        }
+        func bad(_ key: String) -> PosteriorArchiveError { .damaged(path: path, reason: "'\(key)' of its metadata makes no sense") }
+        func whole(_ key: String, atLeast least: Int) throws -> Int {
+            guard let value = Int(try text(key)), value >= least else { throw bad(key) }
+            return value
+        }
+        func real(_ key: String) throws -> Double {
+            guard let value = Double(try text(key)), value.isFinite else { throw bad(key) }
+            return value
+        }
+        guard texts["format"] == format else {
+            throw PosteriorArchiveError.damaged(path: path, reason: "it is no posterior archive that this version reads ('\(format)')")
+        }
+        guard try text("columns") == DrawColumn.names.joined(separator: ",") else { throw bad("columns") }
+        let grid = try text("grid").split(separator: ",").compactMap { Int($0) }
+        var extent = 1, overflow = false
+        for n in grid where !overflow { (extent, overflow) = extent.multipliedReportingOverflow(by: n) }
+        guard grid.count == 3, grid.allSatisfy({ $0 > 0 }), !overflow, extent <= Int(Int32.max) else { throw bad("grid") }
+        guard let seed = UInt64(try text("seed")) else { throw bad("seed") }
+        guard let rows = try? JSONDecoder().decode([StructureTable.Row].self, from: Data(try text("structures").utf8)),
+            (1...256).contains(rows.count), rows.allSatisfy({ (0...DrawColumn.fibreCount).contains($0.fibreCount) && $0.parameterCount >= 0 })
+        else { throw bad("structures") }
+        var notes: [String: String] = [:]
+        for (key, value) in texts where key.hasPrefix("note.") { notes[String(key.dropFirst(5))] = value }
+        let metadata = PosteriorMetadata(
+            family: try text("family"), structures: StructureTable(rows: rows), drawLambda: try real("lambda_draws"),
+            referenceLambda: try real("lambda_reference"), drawCount: try whole("draws", atLeast: 1), grid: grid, seed: seed,
+            networkName: try text("network"), networkSHA256: try text("network_sha256"), shardCount: try whole("shards", atLeast: 1),
+            voxelCount: try whole("voxels", atLeast: 0), notes: notes)
+        return (metadata, try whole("shard", atLeast: 0), try whole("first_voxel", atLeast: 0))
+    }
+}
+
+/// The ways in which a directory of posterior shards can disappoint.
+public enum PosteriorArchiveError: Error, Equatable, CustomStringConvertible {
+    /// There is no shard in the directory.
+    case empty(directory: String)
+    /// Some shards of the fit are not there.
+    case incomplete(directory: String, missing: [Int], of: Int)
+    /// A shard is not what its name or format says.
+    case damaged(path: String, reason: String)
+    /// Two shards belong to different fits.
+    case mixed(path: String, reason: String)
+
+    public var description: String {
+        switch self {
+        case let .empty(directory): return "\(directory): no posterior-*.safetensors here; give the directory that 'fit --out' wrote"
+        case let .incomplete(directory, missing, count):
+            let list = missing.prefix(5).map(String.init).joined(separator: ", ") + (missing.count > 5 ? ", …" : "")
+            return "\(directory): \(missing.count) of \(count) shards are missing (\(list)); finish the fit with --resume or merge its parts"
+        case let .damaged(path, reason): return "\(path): \(reason); remove it and run the fit again with --resume"
+        case let .mixed(path, reason): return "\(path): belongs to another fit than the shards before it (\(reason)); keep one fit a directory"
+        }
+    }
+}
+
+extension PosteriorArchiveError: LocalizedError {
+    public var errorDescription: String? { description }
+}

@@ -1,0 +1,103 @@
+/// Turns the draws of one voxel into its columns; holds the scratch memory of one worker.
+struct VoxelSummariser {
+    private let structures: StructureTable
+    private let drawCount: Int
+    private let weighting: DrawWeights
+    private var matcher = FibreMatcher()
+    private var statistics = WeightedStatistics()
+    private var draws: [Float], quantity: [Float], weights: [Float]
+    private var probability: [Double]
+
+    init(metadata: PosteriorMetadata, lambda: Double) {
+        structures = metadata.structures
+        drawCount = metadata.drawCount
+        weighting = DrawWeights(
+            structures: metadata.structures, reference: metadata.referenceLambda, draws: metadata.drawLambda, target: lambda)
+        draws = Array(repeating: 0, count: metadata.drawCount * DrawColumn.count)
+        quantity = Array(repeating: 0, count: metadata.drawCount)
+        weights = Array(repeating: 0, count: metadata.drawCount)
+        probability = Array(repeating: 0, count: metadata.structures.count)
+    }
+
+    /// Summarises voxel `i` of a shard.
+    /// - Parameters:
+    ///   - assignments: receives S fibre assignments.
+    ///   - chosen: receives S equally weighted draws.
+    ///   - values: column c of this voxel lies at `values[c * stride]`.
+    mutating func summarise(
+        _ shard: PosteriorShard, _ i: Int, assignments: UnsafeMutablePointer<FibreAssignment>, chosen: UnsafeMutablePointer<UInt16>?,
+        into values: UnsafeMutablePointer<Float>, stride: Int
+    ) {
+        let s = drawCount, z = structures.count
+        func set(_ column: SummaryColumn, _ value: Float) { values[column.index(structureCount: z) * stride] = value }
+        HalfPrecision.decode(shard.draws.start + i * s * DrawColumn.count, &draws, count: s * DrawColumn.count)
+        let effective = weighting.update(
+            shard.logProbability.start + i * z, shard.drawStructures.start + i * s, drawCount: s, probability: &probability,
+            weights: &weights)
+        set(.effectiveDraws, Float(effective))
+        if let chosen { DrawWeights.resample(weights, drawCount: s, into: chosen) }
+
+        var byCount = SIMD4<Double>(), spread = 0.0, rician = 0.0
+        for (j, row) in structures.rows.enumerated() {
+            set(.structure(j), Float(probability[j]))
+            byCount[row.fibreCount] += probability[j]
+            if row.hasSpread { spread += probability[j] }
+            if row.isRician { rician += probability[j] }
+        }
+        var expected = 0.0, likeliest = 0
+        for n in 0...DrawColumn.fibreCount {
+            set(.fibreCount(n), Float(byCount[n]))
+            expected += Double(n) * byCount[n]
+            if byCount[n] > byCount[likeliest] { likeliest = n }
+        }
+        set(.expectedFibreCount, Float(expected))
+        set(.likeliestFibreCount, Float(likeliest))
+        set(.spread, Float(spread))
+        set(.rician, Float(rician))
+
+        matcher.match(draws, weights: weights, count: s, into: assignments)
+        for q in SummaryQuantity.allCases {
+            gather(q, meanB0: shard.meanB0[i], assignments)
+            let result = statistics.summarise(quantity, weights, count: s)
+            set(.statistic(q, .mean), result.mean)
+            set(.statistic(q, .sd), result.sd)
+            set(.statistic(q, .q05), result.q05)
+            set(.statistic(q, .q50), result.q50)
+            set(.statistic(q, .q95), result.q95)
+        }
+        for k in 0..<DrawColumn.fibreCount {
+            var dyad = SymmetricEigen.Matrix()
+            var presence = 0.0
+            for d in 0..<s {
+                guard let j = assignments[d].stick(k) else { continue }
+                let mu = d * DrawColumn.count + DrawColumn.direction + 3 * j
+                let v = SIMD3(Double(draws[mu]), Double(draws[mu + 1]), Double(draws[mu + 2]))
+                let norm = (v * v).sum()
+                guard norm > 0 else { continue }
+                dyad.add(v, weight: Double(weights[d]) / norm)
+                presence += Double(weights[d])
+            }
+            guard presence > 0 else { continue }
+            let (value, axis) = SymmetricEigen.largest(dyad)
+            set(.presence(k), Float(min(1, presence)))
+            set(.dispersion(k), Float(max(0, 1 - value / presence)))
+            for a in 0..<3 { set(.direction(k, axis: a), Float(axis[a])) }
+        }
+    }
+
+    /// Fills `quantity` with a quantity's value in each draw, in natural units.
+    private mutating func gather(_ q: SummaryQuantity, meanB0: Float, _ assignments: UnsafePointer<FibreAssignment>) {
+        for d in 0..<drawCount {
+            let draw = d * DrawColumn.count, f = draw + DrawColumn.fraction
+            switch q {
+            case .diffusivity: quantity[d] = draws[draw + DrawColumn.diffusivity] * 1e-3
+            case .spread: quantity[d] = draws[draw + DrawColumn.spread] * 1e-3
+            case .snr: quantity[d] = draws[draw + DrawColumn.snr]
+            case .s0: quantity[d] = draws[draw + DrawColumn.scale] * meanB0
+            case .fractionSum: quantity[d] = draws[f] + draws[f + 1] + draws[f + 2]
+            case .fraction1, .fraction2, .fraction3:
+                quantity[d] = assignments[d].stick(q.rawValue - SummaryQuantity.fraction1.rawValue).map { draws[f + $0] } ?? 0
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+import Volumes
+
+/// The three frames in which tools expect fibre directions. Inside this package directions are in the scanner frame; they change frame only
+/// where a file is written.
+///
+/// With v a unit direction in scanner coordinates (world, RAS+) and R the affine's columns, each divided by its norm:
+/// - Source: checked against FSL probtrackx2, MRtrix3 tckgen and DIPY trackers with det(affine) of both signs, axis-aligned and oblique.
+public enum DirectionFrame: Sendable {
+    /// v itself: MRtrix3 and BIDS `Reference: xyz`.
+    case scanner
+    /// Rᵀv, along the voxel axes i, j, k: DIPY and BIDS `Reference: ijk`.
+    case voxel
+    /// diag(s, 1, 1)·Rᵀv with s = −1 if det(affine) > 0, else 1: FSL's bvecs and bedpostX directories, BIDS `Reference: bvec`.
+    case fsl
+}
+
+/// Carries directions from the scanner frame into another frame of an image.
+public struct FrameConversion: Sendable {
+    private var x = SIMD3<Float>(1, 0, 0), y = SIMD3<Float>(0, 1, 0), z = SIMD3<Float>(0, 0, 1)
+
+    public init(to frame: DirectionFrame, of affine: Affine) {
+        guard frame != .scanner else { return }
+        func column(_ c: Int) -> SIMD3<Float> {
+            let unit = affine.column(c) / affine.columnNorm(c)
+            return SIMD3(Float(unit.x), Float(unit.y), Float(unit.z))
+        }
+        (x, y, z) = (column(0), column(1), column(2))
+        if frame == .fsl && affine.determinant > 0 { x = -x }
+    }
+
+    /// The direction in the other frame, of unit length; 0 stays 0.
+    @inline(__always)
+    public func callAsFunction(_ v: SIMD3<Float>) -> SIMD3<Float> {
+        let rotated = SIMD3((x * v).sum(), (y * v).sum(), (z * v).sum())
+        let norm = (rotated * rotated).sum().squareRoot()
+        return norm > 0 ? rotated / norm : SIMD3()
+    }
+}

@@ -1,0 +1,60 @@
+import Foundation
+import Inference
+import Volumes
+
+/// `fsl.bedpostX/`: what probtrackx2 and FSLeyes read, in FSL's frame.
+///
+/// `probtrackx2 -s DIR/fsl.bedpostX/merged -m DIR/fsl.bedpostX/nodif_brain_mask …`. Direction = (sin th cos ph, sin th sin ph, cos th) with
+/// th in [0, π/2] and ph in (−π, π], rounded to multiples of 2⁻¹³ rad (0.007°) so that files compress. File k follows one fibre in all draws;
+/// a draw that lacks it has f = 0. `mean_{th,ph}` are the angles of `dyads`, for means of angles mean nothing. `mean_f0samples` is FSL's
+/// noise-floor compartment, which these families do not have: 0.
+enum FSLOutputs {
+    static let folder = "fsl.bedpostX"
+
+    static func jobs(_ context: OutputContext) -> [OutputJob] {
+        let frame = FrameConversion(to: .fsl, of: context.geometry.affine), s = context.drawCount
+        var jobs: [OutputJob] = []
+        for k in 0..<context.fibres {
+            let number = k + 1
+            func merged(_ letter: String, _ value: @escaping @Sendable (SIMD3<Float>, Float) -> Float) {
+                jobs.append(context.map("\(folder)/merged_\(letter)\(number)samples.nii.gz", trailing: [s]) { t, buffer in
+                    context.forEachDraw(k, t) { v, axis, fraction in buffer[v] = value(axis, fraction) }
+                })
+            }
+            merged("th") { axis, _ in polar(frame(axis)).theta }
+            merged("ph") { axis, _ in polar(frame(axis)).phi }
+            merged("f") { _, fraction in fraction }
+            func mean(_ name: String, trailing: [Int] = [], _ value: @escaping @Sendable (Int, SIMD3<Float>, Float) -> Float) {
+                jobs.append(context.map("\(folder)/\(name).nii.gz", trailing: trailing) { t, buffer in
+                    context.forEachAxis(k) { v, axis, fraction in buffer[v] = value(t, frame(axis), fraction) }
+                })
+            }
+            mean("mean_th\(number)samples") { _, axis, _ in polar(axis).theta }
+            mean("mean_ph\(number)samples") { _, axis, _ in polar(axis).phi }
+            mean("mean_f\(number)samples") { _, _, fraction in fraction }
+            mean("dyads\(number)", trailing: [3]) { t, axis, _ in axis[t] }
+            jobs.append(context.map("\(folder)/dyads\(number)_dispersion.nii.gz", [.dispersion(k)]))
+            if k > 0 {
+                let threshold = context.fractionThreshold
+                mean("dyads\(number)_thr0.05", trailing: [3]) { t, axis, fraction in fraction > threshold ? axis[t] : 0 }
+                mean("dyads\(number)_thr0.05_modf\(number)", trailing: [3]) { t, axis, fraction in fraction > threshold ? axis[t] * fraction : 0 }
+            }
+        }
+        for (name, quantity) in [("fsum", SummaryQuantity.fractionSum), ("d", .diffusivity), ("d_std", .spread), ("S0", .s0)] {
+            jobs.append(context.map("\(folder)/mean_\(name)samples.nii.gz", [.statistic(quantity, .mean)]))
+        }
+        jobs.append(context.map("\(folder)/mean_f0samples.nii.gz") { _, _ in })
+        let summary = context.summary
+        jobs.append(context.bytes("\(folder)/nodif_brain_mask.nii.gz") { summary.isFitted($0) ? 1 : 0 })
+        jobs.append(context.text("\(folder)/xfms/eye.mat", "1 0 0 0\n0 1 0 0\n0 0 1 0\n0 0 0 1\n"))
+        return jobs
+    }
+
+    /// Inclination in [0, π/2] and azimuth in (−π, π] of an axis, rounded to multiples of 2⁻¹³ rad; 0 for the zero vector.
+    static func polar(_ axis: SIMD3<Float>) -> (theta: Float, phi: Float) {
+        guard axis != SIMD3() else { return (0, 0) }
+        let v = axis.z < 0 ? -axis : axis
+        let theta = atan2((v.x * v.x + v.y * v.y).squareRoot(), v.z), phi = atan2(v.y, v.x)
+        return ((theta * 8192).rounded() / 8192, (phi * 8192).rounded() / 8192)
+    }
+}

@@ -1,0 +1,97 @@
+import Foundation
+import Inference
+import Volumes
+
+/// `mrtrix/`: peaks and fixels, in the scanner frame.
+///
+/// - `peaks.nii.gz` X×Y×Z×3N: mean axis times mean fraction, 0 where the mean fraction is below 0.05: `tckgen -algorithm FACT peaks.nii.gz …`.
+/// - `fixels/`: the same fibres as a fixel directory with `afd.nii` (mean fraction), `prob.nii` (share of draws that have the fibre) and
+///   `dispersion.nii` (1 − largest eigenvalue of the mean dyad).
+/// - `draws/peaks-00000.nii.gz`, … (on request): one peaks image a posterior draw, for probabilistic tracking: track an equal share of
+///   streamlines in each, `for p in draws/*; do tckgen -algorithm FACT $p … ; done`, and concatenate them with `tckedit`.
+enum MRtrixOutputs {
+    static let folder = "mrtrix"
+
+    static func jobs(_ context: OutputContext, includingDraws: Bool) -> [OutputJob] {
+        let threshold = context.fractionThreshold
+        var jobs = [
+            context.map("\(folder)/peaks.nii.gz", trailing: [3 * context.fibres]) { t, buffer in
+                context.forEachAxis(t / 3) { v, axis, fraction in buffer[v] = fraction >= threshold ? axis[t % 3] * fraction : 0 }
+            }
+        ]
+        jobs += fixels(context)
+        if includingDraws {
+            for s in 0..<context.drawCount {
+                jobs.append(context.map(String(format: "\(folder)/draws/peaks-%05d.nii.gz", s), trailing: [3 * context.fibres]) { t, buffer in
+                    context.forEachDraw(t / 3, s) { v, axis, fraction in buffer[v] = axis[t % 3] * fraction }
+                })
+            }
+        }
+        return jobs
+    }
+
+    private static func fixels(_ context: OutputContext) -> [OutputJob] {
+        let summary = context.summary, threshold = context.fractionThreshold
+        var counts = [UInt32](repeating: 0, count: summary.count)
+        // Fibres are ordered by falling mean fraction, so that those above the threshold come first.
+        for k in 0..<context.fibres {
+            for (v, fraction) in summary.column(.statistic(.fraction(k), .mean)).enumerated() where fraction >= threshold { counts[v] += 1 }
+        }
+        var offsets = counts
+        var total: UInt32 = 0
+        for v in offsets.indices {
+            offsets[v] = counts[v] > 0 ? total : 0
+            total += counts[v]
+        }
+        let finalCounts = counts, finalOffsets = offsets
+        let description = context.provenance.shortDescription, mask = context.mask, base = context.directory + "/\(folder)/fixels/"
+        var jobs = [
+            OutputJob(path: base + "index.nii", cost: 1) {
+                try VolumeWriter.write(base + "index.nii", mask: mask, trailing: [2], as: UInt32.self, description: description) { t, buffer in
+                    for v in buffer.indices { buffer[v] = t == 0 ? finalCounts[v] : finalOffsets[v] }
+                }
+            }
+        ]
+        // A file needs one row at least: an image without fibres has one of zeros, to which no voxel points.
+        let rows = max(1, Int(total))
+        func table(_ name: String, width: Int, _ columns: @escaping @Sendable (_ fibre: Int) -> [SummaryColumn]) {
+            jobs.append(OutputJob(path: base + name, cost: 1) {
+                let geometry = VolumeGeometry(shape: [rows, width, 1])
+                try VolumeWriter.write(base + name, geometry: geometry, as: Float.self, description: description) { _, grid in
+                    for k in 0..<DrawColumn.fibreCount {
+                        for (c, column) in columns(k).enumerated() {
+                            for (v, value) in summary.column(column).enumerated() where finalCounts[v] > k {
+                                grid[c * rows + Int(finalOffsets[v]) + k] = value
+                            }
+                        }
+                    }
+                }
+            })
+        }
+        table("directions.nii", width: 3) { k in (0..<3).map { .direction(k, axis: $0) } }
+        table("afd.nii", width: 1) { [.statistic(.fraction($0), .mean)] }
+        table("prob.nii", width: 1) { [.presence($0)] }
+        table("dispersion.nii", width: 1) { [.dispersion($0)] }
+        return jobs
+    }
+}
+
+/// `dipy/`: peaks along the voxel axes.
+///
+/// `peaks_dirs.nii.gz` X×Y×Z×N×3 unit directions and `peaks_values.nii.gz` X×Y×Z×N mean fractions, 0 below 0.05: DIPY's `peak_dirs` and
+/// `peak_values`; `examples/dipy_peaks.py` makes a pam5 file of them.
+enum DIPYOutputs {
+    static let folder = "dipy"
+
+    static func jobs(_ context: OutputContext) -> [OutputJob] {
+        let frame = FrameConversion(to: .voxel, of: context.geometry.affine), n = context.fibres, threshold = context.fractionThreshold
+        return [
+            context.map("\(folder)/peaks_dirs.nii.gz", trailing: [n, 3]) { t, buffer in
+                context.forEachAxis(t % n) { v, axis, fraction in buffer[v] = fraction >= threshold ? frame(axis)[t / n] : 0 }
+            },
+            context.map("\(folder)/peaks_values.nii.gz", trailing: [n]) { t, buffer in
+                context.forEachAxis(t) { v, _, fraction in buffer[v] = fraction >= threshold ? fraction : 0 }
+            },
+        ]
+    }
+}

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Check that the files of a fit agree with each other, frame by frame, as other tools read them.
+
+    python3 check_outputs.py FIT
+
+Opens every image with nibabel (no NaN, one grid), carries the main fibre of the FSL, MRtrix3, DIPY and BIDS outputs to scanner coordinates and
+prints the largest angle between them, and compares fractions. Exit status 1 when something disagrees. Needs nibabel and numpy.
+"""
+import glob
+import json
+import os
+import sys
+
+import nibabel as nib
+import numpy as np
+
+
+def main(fit):
+    failures = []
+
+    def expect(good, text):
+        print(("ok      " if good else "FAILED  ") + text)
+        if not good:
+            failures.append(text)
+
+    images = sorted(p for p in glob.glob(f"{fit}/**/*.nii*", recursive=True))
+    reference = nib.load(f"{fit}/quality.nii.gz")
+    affine, shape = reference.affine, reference.shape[:3]
+    finite = same = True
+    for path in images:
+        image = nib.load(path)
+        finite &= bool(np.isfinite(np.asanyarray(image.dataobj)).all())
+        if "fixels" not in path:
+            same &= image.shape[:3] == shape and np.allclose(image.affine, affine, atol=1e-3)
+    expect(finite, f"{len(images)} images hold finite numbers only")
+    expect(same, "all images lie on the grid of quality.nii.gz")
+    for path in glob.glob(f"{fit}/**/*.json", recursive=True):
+        with open(path) as file:
+            json.load(file)
+    expect(True, "every JSON file parses")
+
+    rotation = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    flip = np.diag([-1.0 if np.linalg.det(affine) > 0 else 1.0, 1, 1])
+    found = {}
+    if os.path.exists(f"{fit}/fsl.bedpostX"):
+        data = nib.load(f"{fit}/fsl.bedpostX/dyads1.nii.gz").get_fdata()
+        found["fsl dyads1"] = data @ (rotation @ flip).T
+        th, ph, f = (nib.load(f"{fit}/fsl.bedpostX/merged_{q}1samples.nii.gz").get_fdata() for q in ("th", "ph", "f"))
+        v = np.stack([np.sin(th) * np.cos(ph), np.sin(th) * np.sin(ph), np.cos(th)], -1) * (f > 0)[..., None]
+        dyad = np.einsum("xyzsi,xyzsj->xyzij", v, v)
+        found["fsl merged samples"] = np.linalg.eigh(dyad)[1][..., -1] @ (rotation @ flip).T
+        mean = nib.load(f"{fit}/fsl.bedpostX/mean_f1samples.nii.gz").get_fdata()
+        expect(np.abs(f.mean(-1) - mean).max() < (2e-3 if f.shape[-1] > 1 else 1), "FSL: mean_f1samples is the mean of merged_f1samples (at the fit's lambda)")
+    if os.path.exists(f"{fit}/mrtrix"):
+        found["mrtrix peaks"] = nib.load(f"{fit}/mrtrix/peaks.nii.gz").get_fdata()[..., :3]
+        index = np.asanyarray(nib.load(f"{fit}/mrtrix/fixels/index.nii").dataobj)
+        directions = nib.load(f"{fit}/mrtrix/fixels/directions.nii").get_fdata()[..., 0]
+        v = np.zeros(shape + (3,))
+        has = index[..., 0] > 0
+        v[has] = directions[index[..., 1][has]]
+        found["mrtrix fixels"] = v
+        expect(index[..., 0].sum() in (len(directions), 0), "MRtrix3: the index counts as many fixels as there are directions")
+    if os.path.exists(f"{fit}/dipy"):
+        found["dipy peaks"] = nib.load(f"{fit}/dipy/peaks_dirs.nii.gz").get_fdata()[..., 0, :] @ rotation.T
+    for path in glob.glob(f"{fit}/dwi/*_param-vector_desc-mean_dwimap.nii.gz"):
+        found["bids vector"] = nib.load(path).get_fdata()[..., :3]
+    common = np.all([np.linalg.norm(v, axis=-1) > 0 for v in found.values()], axis=0)
+    if os.path.exists(f"{fit}/mrtrix"):
+        common &= index[..., 0] > 0
+    names = list(found)
+    for name in names[1:]:
+        a, b = (found[n][common] / np.linalg.norm(found[n][common], axis=-1, keepdims=True) for n in (names[0], name))
+        angle = np.degrees(np.arccos(np.clip(np.abs((a * b).sum(-1)), 0, 1))).max() if common.any() else 0
+        expect(angle < 0.2, f"{name} and {names[0]} agree in scanner space in {common.sum()} voxels: largest angle {angle:.3f} degrees")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    sys.exit(main(sys.argv[1]))
