@@ -19,7 +19,8 @@ struct ImageHeader {
         let (shape, samples) = try Self.shape(fields.dim, path)
         guard let datatype = Datatype(rawValue: fields.datatype) else {
             let name = String(cString: nifti_datatype_to_string(Int32(truncatingIfNeeded: fields.datatype)))
-            throw VolumeError.unsupportedType(path: path, type: name.hasPrefix("UNKNOWN") || name.hasPrefix("**") ? "unknown (datatype \(fields.datatype))" : name)
+            let isNamed = name != "DT_UNKNOWN" && name != "DT_NONE"
+            throw VolumeError.unsupportedType(path: path, type: isNamed ? name : "unknown (datatype \(fields.datatype))")
         }
         let (_, overflows) = samples.multipliedReportingOverflow(by: datatype.bytes)
         guard !overflows else { throw VolumeError.badHeader(path: path, reason: "dimensions \(VolumeError.shape(shape)) are beyond any file") }
