@@ -7,5 +7,5 @@ import Tensors
         commandName: "prism-dmri",
         abstract: "Which diffusion MRI model explains each voxel, and with what parameters, as a full Bayesian posterior.",
         version: "0.1.0",
-        subcommands: [Fit.self, Train.self])
+        subcommands: [Fit.self, Train.self, Validate.self])
 }
