@@ -124,8 +124,9 @@ struct Fit: ParsableCommand {
 }
 
 /// A fit stopped by the user.
-struct Interrupted: Error, CustomStringConvertible {
+struct Interrupted: CommandFailure {
     let out: String
+    var exitStatus: ExitStatus { .interrupted }
     var description: String { "Stopped; what is finished is kept in \(out). Give the same command with --resume to go on." }
 }
 
@@ -157,10 +158,12 @@ struct FitDirectory {
 }
 
 /// What can be wrong with a place to write to.
-enum OutputError: Error, CustomStringConvertible {
+enum OutputError: CommandFailure {
     case exists(path: String)
     case notAFolder(path: String)
     case cannotCreate(path: String, reason: String)
+
+    var exitStatus: ExitStatus { .cannotCreate }
 
     var description: String {
         switch self {

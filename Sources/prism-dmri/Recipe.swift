@@ -43,7 +43,8 @@ struct Recipe: Codable {
     }
 }
 
-struct RecipeError: Error, CustomStringConvertible {
+struct RecipeError: CommandFailure {
     let path: String, problem: String
+    var exitStatus = ExitStatus.badData
     var description: String { "The recipe \(path) \(problem)." }
 }

@@ -44,14 +44,14 @@ struct Train: ParsableCommand {
         Blas.prepare()
         let text: String
         do { text = try String(contentsOfFile: recipe, encoding: .utf8) } catch {
-            throw RecipeError(path: recipe, problem: "cannot be read: \(error.localizedDescription)")
+            throw RecipeError(path: recipe, problem: "cannot be read: \(error.localizedDescription)", exitStatus: .missingInput)
         }
         let parsed = try Recipe(yaml: text, path: recipe)
         guard parsed.family == "ball-sticks" else {
             throw RecipeError(path: recipe, problem: "asks for the unknown family '\(parsed.family)'; known: ball-sticks")
         }
         if !force && !resume && FileManager.default.fileExists(atPath: out) {
-            throw ValidationError("\(out) exists already; give --resume to go on with it or --force to start over.")
+            throw NetworkInTheWay(path: out)
         }
         try descend(BallSticks(), parsed, text: text) { [mixture = parsed.mixture] random in mixture.draw(using: &random) }
     }
@@ -126,4 +126,10 @@ struct Train: ParsableCommand {
     }
 
     private func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+}
+
+struct NetworkInTheWay: CommandFailure {
+    let path: String
+    var exitStatus: ExitStatus { .cannotCreate }
+    var description: String { "\(path) exists already; give --resume to go on with it or --force to start over" }
 }
