@@ -27,7 +27,8 @@ let package = Package(
         .target(name: "Tensors", dependencies: ["COpenBLAS", "CKernels"]),
         .target(name: "Networks", dependencies: ["Tensors", "ModelSpace", "CKernels", "CCrypto"]),
         .target(name: "Training", dependencies: ["Networks", "ModelSpace", "Tensors", "CKernels"]),
-        .target(name: "Inference", dependencies: ["Networks", "ModelSpace", "Diffusion", "Tensors"]),
+        .target(name: "Exact", dependencies: ["ModelSpace", "Diffusion"]),
+        .target(name: "Inference", dependencies: ["Exact", "Networks", "ModelSpace", "Diffusion", "Tensors"]),
         .target(name: "Reporting", dependencies: ["Inference", "Volumes", "Diffusion"]),
         .executableTarget(
             name: "prism-dmri",
@@ -42,6 +43,7 @@ let package = Package(
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
         .testTarget(name: "NetworksTests", dependencies: ["Networks"]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "Inference"]),
+        .testTarget(name: "ExactTests", dependencies: ["Exact"]),
         .testTarget(name: "InferenceTests", dependencies: ["Inference"]),
         .testTarget(name: "ReportingTests", dependencies: ["Reporting"]),
         .testTarget(name: "EndToEndTests", dependencies: ["prism-dmri"]),

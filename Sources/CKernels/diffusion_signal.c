@@ -2,37 +2,6 @@
 #include <math.h>
 #include "vector_math.h"
 
-/* log(x) for normal x > 0: relative error ≤ 2e-7 (also near 1). Cephes logf's polynomial, branch-free reduction. */
-static inline __attribute__((always_inline)) float fast_log(float x) {
-    int32_t bits, mantissa;
-    memcpy(&bits, &x, 4);
-    int32_t e = (bits - 0x3F3504F3) >> 23;
-    mantissa = bits - (e << 23);
-    float r;
-    memcpy(&r, &mantissa, 4);
-    r -= 1.0f;
-    float z = r * r, n = (float)e;
-    float p = 7.0376836292e-2f;
-    p = p * r - 1.1514610310e-1f;
-    p = p * r + 1.1676998740e-1f;
-    p = p * r - 1.2420140846e-1f;
-    p = p * r + 1.4249322787e-1f;
-    p = p * r - 1.6668057665e-1f;
-    p = p * r + 2.0000714765e-1f;
-    p = p * r - 2.4999993993e-1f;
-    p = p * r + 3.3333331174e-1f;
-    p = p * r * z;
-    p += n * -2.12194440e-4f;
-    p -= 0.5f * z;
-    return (r + p) + n * 0.693359375f;
-}
-
-/* log(1 + x) for x ≥ 0, without the loss of 1 + x's rounding. */
-static inline __attribute__((always_inline)) float fast_log1p(float x) {
-    float u = 1.0f + x;
-    return fast_log(u) + (x - (u - 1.0f)) / u;
-}
-
 static inline __attribute__((always_inline)) float fast_asinh(float x) {
     float a = fabsf(x);
     return copysignf(fast_log1p(a + a * a / (1.0f + sqrtf(a * a + 1.0f))), x);

@@ -12,7 +12,7 @@ public final class AmortisedSampler<F: ModelFamily> {
         public let logProbability: [Double]
         /// S draws: structure index of each, and S × P parameters.
         public let structures: [Int]
-        public let parameters: [Double]
+        public var parameters: [Double]
     }
 
     private let family: F, runner: NetworkRunner, masks: [[Float]]

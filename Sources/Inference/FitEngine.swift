@@ -1,4 +1,5 @@
 import Diffusion
+import Exact
 import Foundation
 import ModelSpace
 import Networks
@@ -11,7 +12,9 @@ public struct FitOptions: Sendable {
     /// S, draws a voxel.
     public var samples = 50
     /// Steps of the diffusion solver.
-    public var solverSteps = 10
+    public var solverSteps = 8
+    /// Sweeps of exact-likelihood moves that end each voxel's draws.
+    public var correctionSweeps = 20
     public var seed: UInt64 = 1
     public var threads = 1
 
@@ -105,6 +108,7 @@ public struct FitEngine: Sendable {
     private final class Worker: @unchecked Sendable {
         let family: BallSticks, acquisition: Acquisition, options: FitOptions
         let sampler: AmortisedSampler<BallSticks>
+        let corrector: LikelihoodCorrector
         var y: [Float]
 
         init(_ family: BallSticks, _ file: NetworkFile, _ acquisition: Acquisition, _ options: FitOptions) {
@@ -112,6 +116,7 @@ public struct FitEngine: Sendable {
             self.acquisition = acquisition
             self.options = options
             sampler = AmortisedSampler(family: family, file: file)
+            corrector = LikelihoodCorrector(acquisition: acquisition)
             y = Array(repeating: 0, count: FitEngine.blockSize * acquisition.count)
         }
 
@@ -131,9 +136,19 @@ public struct FitEngine: Sendable {
                 if !quality.contains(.notFitted) { fitted.append(i) }
             }
             guard !fitted.isEmpty else { return batch }
-            let answers = sampler.answer(
+            var answers = sampler.answer(
                 y, count: fitted.count, design: acquisition, keys: fitted.map { UInt64(voxels[range.lowerBound + $0]) }, seed: options.seed,
                 lambda: options.lambda, samples: s, steps: options.solverSteps)
+            let space = family.structureSpace
+            for (k, i) in fitted.enumerated() {
+                // A stream of its own, beyond those of the draws.
+                var random = RandomSource(seed: options.seed, stream: UInt64(voxels[range.lowerBound + i]), substream: 1 << 32)
+                y.withUnsafeBufferPointer {
+                    _ = corrector.correct(
+                        $0.baseAddress! + k * m, &answers[k].parameters, structures: answers[k].structures.map { space.structures[$0] },
+                        sweeps: options.correctionSweeps, using: &random)
+                }
+            }
             var row = [Float](repeating: 0, count: DrawColumn.count)
             for (k, (i, answer)) in zip(fitted, answers).enumerated() {
                 for j in 0..<z { batch.logProbability[i * z + j] = Float(answer.logProbability[j]) }

@@ -8,6 +8,11 @@
 void pk_ball_sticks_signal(long m, const float *b, const float *gx, const float *gy, const float *gz, float diffusivity, float spread,
                            long n, const float *fractions, const float *axes, float *out);
 
+/* log p(y | attenuations a): measurements independent around s0·a with standard deviation sigma, Gaussian or Rician (all y > 0 there).
+   Relative error of the sum's terms ≤ 1e-6. */
+double pk_gaussian_log_likelihood(long m, const float *a, const float *y, double s0, double sigma);
+double pk_rician_log_likelihood(long m, const float *a, const float *y, double s0, double sigma);
+
 /* Weights w = ỹ² and w·log ỹ of a log-linear fit, ỹ = y brought into [0.02, 20]; also log ỹ itself. */
 void pk_log_weights(long n, const float *y, double *w, double *wl, float *logy);
 

@@ -1,0 +1,24 @@
+import CKernels
+import ModelSpace
+
+extension BallSticks {
+    /// `logLikelihood` through the vectorised kernels: for engines that need it many times.
+    ///
+    /// - Parameter scratch: room for M floats.
+    /// - Accuracy: within 2e-6 · Σ(1 + (y/σ)²) of `logLikelihood`; −∞ exactly where that is.
+    public func logLikelihood(
+        _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Acquisition,
+        scratch: UnsafeMutablePointer<Float>
+    ) -> Double {
+        attenuations(theta, z, design, into: scratch)
+        let s0 = theta[Slot.s0], sigma = s0 / theta[Slot.snr], m = design.count
+        guard sigma > 0, (1 / (sigma * sigma)).isFinite else { return -.infinity }
+        if !Self.isRician(z) {
+            let value = pk_gaussian_log_likelihood(m, scratch, y, s0, sigma)
+            return value.isNaN ? -.infinity : value
+        }
+        for i in 0..<m where !(y[i] > 0) { return -.infinity }
+        let value = pk_rician_log_likelihood(m, scratch, y, s0, sigma)
+        return value.isNaN ? -.infinity : value
+    }
+}
