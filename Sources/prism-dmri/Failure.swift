@@ -75,7 +75,8 @@ enum Failure {
     }
 
     private static func status(_ error: GradientTableError) -> ExitStatus {
-        if case .unreadable = error { .missingInput } else { .badData }
+        guard case .unreadable(let path, _) = error else { return .badData }
+        return FileManager.default.isReadableFile(atPath: path) ? .badData : .missingInput
     }
 
     private static func status(_ error: SafetensorsError) -> ExitStatus {
