@@ -1,4 +1,5 @@
 import CCrypto
+import CKernels
 import Foundation
 import ModelSpace
 import Tensors
@@ -38,6 +39,14 @@ public struct NetworkFile: @unchecked Sendable {
     public init(path: String) throws {
         let file = try SafetensorsReader(path: path)
         try self.init(file, sha256: Self.digest(try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)))
+    }
+
+    /// The network that is compiled into the program.
+    public static func standard() throws -> NetworkFile {
+        var count = 0
+        let start = pk_default_network(&count)!, bytes = UnsafeRawBufferPointer(start: start, count: count)
+        let data = Data(bytesNoCopy: UnsafeMutableRawPointer(mutating: start), count: count, deallocator: .none)
+        return try NetworkFile(SafetensorsReader(embedded: bytes, name: "the default network"), sha256: digest(data))
     }
 
     public func write(to path: String) throws {

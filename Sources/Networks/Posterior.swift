@@ -20,6 +20,7 @@ public final class NetworkRunner {
 
     /// - Parameter weights: layout.count values; must outlive the runner when passed as a shared buffer.
     public init(_ network: Network, weights: [Float]) {
+        Blas.ready
         self.network = network
         keep = weights
         // The array is kept and never written, so its storage does not move.

@@ -135,8 +135,7 @@ enum BIDSOutputs {
             context.text(names[0] + ".json", sidecar(context, fraction).text),
             context.map(names[1] + ".nii.gz", trailing: [2 * n, s]) { t, buffer in
                 context.forEachDraw(t % (2 * n) / 2, t / (2 * n)) { v, axis, _ in
-                    let angles = FSLOutputs.polar(axis)
-                    buffer[v] = t % 2 == 0 ? angles.theta : angles.phi
+                    buffer[v] = t % 2 == 0 ? FSLOutputs.inclination(axis) : FSLOutputs.azimuth(axis)
                 }
             },
             context.text(names[1] + ".json", sidecar(context, polar).text),

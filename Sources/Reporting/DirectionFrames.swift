@@ -5,7 +5,7 @@ import Volumes
 ///
 /// With v a unit direction in scanner coordinates (world, RAS+) and R the affine's columns, each divided by its norm:
 /// - Source: checked against FSL probtrackx2, MRtrix3 tckgen and DIPY trackers with det(affine) of both signs, axis-aligned and oblique.
-public enum DirectionFrame: Sendable {
+enum DirectionFrame: Sendable {
     /// v itself: MRtrix3 and BIDS `Reference: xyz`.
     case scanner
     /// Rᵀv, along the voxel axes i, j, k: DIPY and BIDS `Reference: ijk`.
@@ -15,10 +15,10 @@ public enum DirectionFrame: Sendable {
 }
 
 /// Carries directions from the scanner frame into another frame of an image.
-public struct FrameConversion: Sendable {
+struct DirectionConversion: Sendable {
     private var x = SIMD3<Float>(1, 0, 0), y = SIMD3<Float>(0, 1, 0), z = SIMD3<Float>(0, 0, 1)
 
-    public init(to frame: DirectionFrame, of affine: Affine) {
+    init(to frame: DirectionFrame, of affine: Affine) {
         guard frame != .scanner else { return }
         func column(_ c: Int) -> SIMD3<Float> {
             let unit = affine.column(c) / affine.columnNorm(c)
@@ -30,7 +30,7 @@ public struct FrameConversion: Sendable {
 
     /// The direction in the other frame, of unit length; 0 stays 0.
     @inline(__always)
-    public func callAsFunction(_ v: SIMD3<Float>) -> SIMD3<Float> {
+    func callAsFunction(_ v: SIMD3<Float>) -> SIMD3<Float> {
         let rotated = SIMD3((x * v).sum(), (y * v).sum(), (z * v).sum())
         let norm = (rotated * rotated).sum().squareRoot()
         return norm > 0 ? rotated / norm : SIMD3()

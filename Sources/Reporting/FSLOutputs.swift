@@ -12,7 +12,7 @@ enum FSLOutputs {
     static let folder = "fsl.bedpostX"
 
     static func jobs(_ context: OutputContext) -> [OutputJob] {
-        let frame = FrameConversion(to: .fsl, of: context.geometry.affine), s = context.drawCount
+        let frame = DirectionConversion(to: .fsl, of: context.geometry.affine), s = context.drawCount
         var jobs: [OutputJob] = []
         for k in 0..<context.fibres {
             let number = k + 1
@@ -21,16 +21,16 @@ enum FSLOutputs {
                     context.forEachDraw(k, t) { v, axis, fraction in buffer[v] = value(axis, fraction) }
                 })
             }
-            merged("th") { axis, _ in polar(frame(axis)).theta }
-            merged("ph") { axis, _ in polar(frame(axis)).phi }
+            merged("th") { axis, _ in inclination(frame(axis)) }
+            merged("ph") { axis, _ in azimuth(frame(axis)) }
             merged("f") { _, fraction in fraction }
             func mean(_ name: String, trailing: [Int] = [], _ value: @escaping @Sendable (Int, SIMD3<Float>, Float) -> Float) {
                 jobs.append(context.map("\(folder)/\(name).nii.gz", trailing: trailing) { t, buffer in
                     context.forEachAxis(k) { v, axis, fraction in buffer[v] = value(t, frame(axis), fraction) }
                 })
             }
-            mean("mean_th\(number)samples") { _, axis, _ in polar(axis).theta }
-            mean("mean_ph\(number)samples") { _, axis, _ in polar(axis).phi }
+            mean("mean_th\(number)samples") { _, axis, _ in inclination(axis) }
+            mean("mean_ph\(number)samples") { _, axis, _ in azimuth(axis) }
             mean("mean_f\(number)samples") { _, _, fraction in fraction }
             mean("dyads\(number)", trailing: [3]) { t, axis, _ in axis[t] }
             jobs.append(context.map("\(folder)/dyads\(number)_dispersion.nii.gz", [.dispersion(k)]))
@@ -50,11 +50,16 @@ enum FSLOutputs {
         return jobs
     }
 
-    /// Inclination in [0, π/2] and azimuth in (−π, π] of an axis, rounded to multiples of 2⁻¹³ rad; 0 for the zero vector.
-    static func polar(_ axis: SIMD3<Float>) -> (theta: Float, phi: Float) {
-        guard axis != SIMD3() else { return (0, 0) }
-        let v = axis.z < 0 ? -axis : axis
-        let theta = atan2((v.x * v.x + v.y * v.y).squareRoot(), v.z), phi = atan2(v.y, v.x)
-        return ((theta * 8192).rounded() / 8192, (phi * 8192).rounded() / 8192)
+    /// Inclination of an axis from z, in [0, π/2], rounded to a multiple of 2⁻¹³ rad; 0 for the zero vector.
+    @inline(__always)
+    static func inclination(_ axis: SIMD3<Float>) -> Float {
+        (atan2((axis.x * axis.x + axis.y * axis.y).squareRoot(), Swift.abs(axis.z)) * 8192).rounded() / 8192
+    }
+
+    /// Azimuth of the axis' upper end (z ≥ 0) from x towards y, in (−π, π], rounded to a multiple of 2⁻¹³ rad; 0 for the zero vector.
+    @inline(__always)
+    static func azimuth(_ axis: SIMD3<Float>) -> Float {
+        let up = axis.z < 0 ? -axis : axis
+        return (atan2(up.y + 0, up.x + 0) * 8192).rounded() / 8192
     }
 }

@@ -84,7 +84,7 @@ enum DIPYOutputs {
     static let folder = "dipy"
 
     static func jobs(_ context: OutputContext) -> [OutputJob] {
-        let frame = FrameConversion(to: .voxel, of: context.geometry.affine), n = context.fibres, threshold = context.fractionThreshold
+        let frame = DirectionConversion(to: .voxel, of: context.geometry.affine), n = context.fibres, threshold = context.fractionThreshold
         return [
             context.map("\(folder)/peaks_dirs.nii.gz", trailing: [n, 3]) { t, buffer in
                 context.forEachAxis(t % n) { v, axis, fraction in buffer[v] = fraction >= threshold ? frame(axis)[t / n] : 0 }

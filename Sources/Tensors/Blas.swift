@@ -21,6 +21,9 @@ public enum Blas {
         return core
     }
 
+    /// Calls `prepare()` the first time it is asked for; for library users who have not.
+    public static let ready: Void = { _ = prepare() }()
+
     /// The kernel set OpenBLAS uses now.
     public static var core: String { String(cString: openblas_get_corename()) }
 

@@ -14,6 +14,7 @@ public final class SafetensorsReader: @unchecked Sendable {
     public let entries: [SafetensorsEntry]
 
     private let mapping: UnsafeRawBufferPointer
+    private let isMapped: Bool
     private let dataStart: Int
     private let index: [String: Int]
 
@@ -33,30 +34,46 @@ public final class SafetensorsReader: @unchecked Sendable {
         guard let base = mmap(nil, length, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
             throw SafetensorsError.unreadable(path: path, reason: String(cString: strerror(errno)))
         }
+        isMapped = true
         mapping = UnsafeRawBufferPointer(start: base, count: length)
         do {
-            let declared = UInt64(littleEndian: mapping.loadUnaligned(as: UInt64.self))
-            guard declared <= UInt64(Self.longestHeader) else {
-                throw SafetensorsError.badHeader(path: path, reason: "it announces a header of \(declared) bytes")
-            }
-            dataStart = 8 + Int(declared)
-            guard dataStart <= length else { throw SafetensorsError.wrongLength(path: path, expected: dataStart, found: length) }
-            guard mapping[8] == UInt8(ascii: "{") else { throw SafetensorsError.badHeader(path: path, reason: "the header is not a JSON object") }
-            let header = try SafetensorsHeader(json: UnsafeRawBufferPointer(rebasing: mapping[8..<dataStart]), path: path)
-            let (expected, overflow) = dataStart.addingReportingOverflow(header.dataLength)
-            guard !overflow, expected == length else {
-                throw SafetensorsError.wrongLength(path: path, expected: overflow ? .max : expected, found: length)
-            }
-            metadata = header.metadata
-            entries = header.entries
-            index = Dictionary(uniqueKeysWithValues: header.entries.enumerated().map { ($1.name, $0) })
+            let header = try Self.header(of: mapping, path: path)
+            (dataStart, metadata, entries, index) = (header.dataStart, header.metadata, header.entries, header.index)
         } catch {
             munmap(base, length)
             throw error
         }
     }
 
-    deinit { munmap(UnsafeMutableRawPointer(mutating: mapping.baseAddress!), mapping.count) }
+    /// Reads a safetensors image that is in memory and stays there, such as one compiled into the program.
+    public init(embedded bytes: UnsafeRawBufferPointer, name: String) throws {
+        path = name
+        isMapped = false
+        mapping = bytes
+        guard bytes.count >= 10 else { throw SafetensorsError.badHeader(path: path, reason: "only \(bytes.count) bytes long") }
+        let header = try Self.header(of: mapping, path: path)
+        (dataStart, metadata, entries, index) = (header.dataStart, header.metadata, header.entries, header.index)
+    }
+
+    private static func header(
+        of mapping: UnsafeRawBufferPointer, path: String
+    ) throws -> (dataStart: Int, metadata: [String: String], entries: [SafetensorsEntry], index: [String: Int]) {
+        let length = mapping.count, declared = UInt64(littleEndian: mapping.loadUnaligned(as: UInt64.self))
+        guard declared <= UInt64(longestHeader) else {
+            throw SafetensorsError.badHeader(path: path, reason: "it announces a header of \(declared) bytes")
+        }
+        let dataStart = 8 + Int(declared)
+        guard dataStart <= length else { throw SafetensorsError.wrongLength(path: path, expected: dataStart, found: length) }
+        guard mapping[8] == UInt8(ascii: "{") else { throw SafetensorsError.badHeader(path: path, reason: "the header is not a JSON object") }
+        let header = try SafetensorsHeader(json: UnsafeRawBufferPointer(rebasing: mapping[8..<dataStart]), path: path)
+        let (expected, overflow) = dataStart.addingReportingOverflow(header.dataLength)
+        guard !overflow, expected == length else {
+            throw SafetensorsError.wrongLength(path: path, expected: overflow ? .max : expected, found: length)
+        }
+        return (dataStart, header.metadata, header.entries, Dictionary(uniqueKeysWithValues: header.entries.enumerated().map { ($1.name, $0) }))
+    }
+
+    deinit { if isMapped { munmap(UnsafeMutableRawPointer(mutating: mapping.baseAddress!), mapping.count) } }
 
     /// The description of a tensor, or nil when the file has none of that name.
     public func entry(_ name: String) -> SafetensorsEntry? { index[name].map { entries[$0] } }

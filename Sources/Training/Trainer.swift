@@ -35,6 +35,7 @@ public final class Trainer<F: ModelFamily> {
         design: @escaping @Sendable (inout RandomSource) -> F.Design
     ) {
         precondition(plan.batch % plan.chunk == 0, "the batch must be a whole number of chunks")
+        Blas.ready
         self.plan = plan
         self.threads = threads
         simulator = Simulator(family: family, plan: plan, design: design)

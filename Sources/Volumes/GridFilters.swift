@@ -8,21 +8,22 @@ struct ByteGrid {
     /// A histogram of the cube slides along x and loses and gains one face a step (T. S. Huang, IEEE Trans. ASSP 27:13, 1979).
     func medianFiltered(radius r: Int) -> ByteGrid {
         var result = self
-        var histogram = [Int32](repeating: 0, count: 256)
+        let histogram = UnsafeMutablePointer<Int32>.allocate(capacity: 256)
+        defer { histogram.deallocate() }
         values.withUnsafeBufferPointer { values in
             for k in 0..<z {
                 let (k0, k1) = (max(0, k - r), min(z - 1, k + r))
                 for j in 0..<y {
                     let (j0, j1) = (max(0, j - r), min(y - 1, j + r))
-                    for bin in 0..<256 { histogram[bin] = 0 }
+                    histogram.initialize(repeating: 0, count: 256)
                     var level = 0, below: Int32 = 0, count: Int32 = 0
                     // below = number of values < level in the window.
                     func face(_ i: Int, _ sign: Int32) {
                         for kk in k0...k1 {
                             for jj in j0...j1 {
                                 let value = Int(values[i + x * (jj + y * kk)])
-                                histogram[value] += sign
-                                if value < level { below += sign }
+                                histogram[value] &+= sign
+                                below &+= value < level ? sign : 0
                             }
                         }
                         count += sign * Int32((k1 - k0 + 1) * (j1 - j0 + 1))

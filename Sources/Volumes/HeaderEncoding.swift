@@ -5,7 +5,7 @@ import CNIfTI
 /// Keeps sform and qform with their codes; units mm and s; slope 1 and intercept 0; in this machine's byte order.
 func encodeHeader(_ geometry: VolumeGeometry, datatype: Datatype, description: String, intentName: String) -> [UInt8] {
     let dim = [geometry.shape.count] + geometry.shape + Array(repeating: 1, count: 7 - geometry.shape.count)
-    let pixdim = [geometry.qform?.handedness ?? 1] + geometry.voxelSizes + [1, 1, 1, 1]
+    let pixdim = [geometry.qform?.handedness ?? (geometry.isRightHanded ? 1 : -1)] + geometry.voxelSizes + [1, 1, 1, 1]
     let qform = geometry.qform, sform = geometry.sform?.matrix.elements
     let units = NIFTI_UNITS_MM | NIFTI_UNITS_SEC
     var bytes: [UInt8]

@@ -45,6 +45,22 @@ final class SafetensorsTests {
         for entry in file.entries { #expect(entry.offsets.lowerBound % entry.type.size == 0, "\(entry.name) is not aligned") }
     }
 
+    /// Made with Python's safetensors 0.8.0: save_file({"a": arange(6, float32) as 2×3, "b": zeros(3, uint8), "s": float64 2.5}, metadata).
+    @Test func readsWhatPythonWrites() throws {
+        let bytes = Data(
+            base64Encoded: """
+                yAAAAAAAAAB7Il9fbWV0YWRhdGFfXyI6eyJrIjoidiDDvCBcIiBcbiJ9LCJzIjp7ImR0eXBlIjoiRjY0Iiwic2hhcGUiOltdLCJkYXRhX29mZnNldHMiOlsw\
+                LDhdfSwiYSI6eyJkdHlwZSI6IkYzMiIsInNoYXBlIjpbMiwzXSwiZGF0YV9vZmZzZXRzIjpbOCwzMl19LCJiIjp7ImR0eXBlIjoiVTgiLCJzaGFwZSI6WzNd\
+                LCJkYXRhX29mZnNldHMiOlszMiwzNV19fSAgIAAAAAAAAARAAAAAAAAAgD8AAABAAABAQAAAgEAAAKBAAAAA
+                """)
+        try #require(bytes).write(to: URL(fileURLWithPath: path("python")))
+        let file = try SafetensorsReader(path: path("python"))
+        #expect(file.metadata == ["k": "v ü \" \n"])
+        try #expect(file.array("a", shape: [2, 3]) == [0, 1, 2, 3, 4, 5] as [Float])
+        try #expect(file.array("b", shape: [3]) == [0, 0, 0] as [UInt8])
+        try #expect(file.array("s", shape: []) == [2.5] as [Double])
+    }
+
     @Test func bytesDependOnContentsAlone() throws {
         let tensors: [(name: String, shape: [Int], values: [Float])] = [("b", [2], [1, 2]), ("a", [1], [3])]
         try SafetensorsWriter.write(tensors, metadata: ["x": "1", "y": "2"], to: path("one"))

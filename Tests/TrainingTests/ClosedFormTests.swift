@@ -3,7 +3,7 @@ import ModelSpace
 import Networks
 import Testing
 
-@testable import Training
+import Training
 
 /// The core knows no MRI: trained on a linear-Gaussian family it reproduces the closed-form posterior.
 @Suite struct ClosedFormTests {
@@ -18,15 +18,16 @@ import Testing
         plan.chunk = 32
         plan.rate = 3e-3
         plan.warmup = 100
-        plan.noiseDraws = 4
+        plan.noiseDraws = 3
+        plan.network.structureBlocks = 1
         plan.averageSteps = 200
         return plan
     }
 
     @Test func reproducesTheClosedFormPosterior() throws {
         let family = LinearGaussian(), space = family.structureSpace
-        let trainer = Trainer(family: family, plan: Self.plan(), threads: 2) { LinearGaussian.drawDesign(&$0) }
-        let steps = 4000
+        let trainer = Trainer(family: family, plan: Self.plan(), threads: 2) { _ in LinearGaussian.design }
+        let steps = 3000
         trainer.state.schedule = Schedule(decayStart: steps / 2, decaySteps: steps / 2)
         for _ in 0..<steps {
             let losses = trainer.step()
@@ -39,12 +40,12 @@ import Testing
         var variation = 0.0, meanError = 0.0, spreadRatio = 0.0, entries = 0.0, consistency = 0.0
         let voxels = 400, lambda = 0.5, draws = 200
         for _ in 0..<voxels {
-            let design = LinearGaussian.drawDesign(&random), m = design.x.count
+            let design = LinearGaussian.design, m = design.x.count
             let truth = space.structures[space.draw(lambda: lambda, using: &random)]
-            var theta = [Double](repeating: 0, count: 4), y = [Float](repeating: 0, count: m)
+            var theta = [Double](repeating: 0, count: 3), y = [Float](repeating: 0, count: m)
             family.drawParameters(truth, design, using: &random, into: &theta)
             family.simulate(&theta, truth, design, using: &random, into: &y)
-            var features = [Float](repeating: 0, count: m * family.featureCount), summary: [Float] = [0, 0]
+            var features = [Float](repeating: 0, count: m * family.featureCount), summary: [Float] = [0]
             family.observe(y, design, features: &features, summary: &summary)
             let encoded = runner.encode(voxels: 1, measurements: m, features: features, summaries: summary)
 
@@ -62,8 +63,8 @@ import Testing
                 masks: masks, steps: 12
             ) { _, n, out in for i in 0..<n { out[i] = Float(random.normal()) } }
             let posterior = family.exact(y, truth, design)
-            for (i, c) in (0..<4).filter({ truth[$0] }).enumerated() {
-                let values = (0..<draws).map { Double(x[$0 * 4 + c]) }
+            for (i, c) in (0..<3).filter({ truth[$0] }).enumerated() {
+                let values = (0..<draws).map { Double(x[$0 * 3 + c]) }
                 let mean = values.reduce(0, +) / Double(draws)
                 let sd = (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(draws - 1)).squareRoot()
                 let exactSD = posterior.covariance[i][i].squareRoot()
@@ -84,16 +85,16 @@ import Testing
     /// A run stopped and resumed from its checkpoint, on another number of threads, ends with the same bytes.
     @Test func resumesExactlyOnAnyThreadCount() throws {
         let family = LinearGaussian()
-        let straight = Trainer(family: family, plan: Self.plan(), threads: 1) { LinearGaussian.drawDesign(&$0) }
+        let straight = Trainer(family: family, plan: Self.plan(), threads: 1) { _ in LinearGaussian.design }
         for _ in 0..<6 { _ = straight.step() }
-        let first = Trainer(family: family, plan: Self.plan(), threads: 2) { LinearGaussian.drawDesign(&$0) }
+        let first = Trainer(family: family, plan: Self.plan(), threads: 2) { _ in LinearGaussian.design }
         for _ in 0..<3 { _ = first.step() }
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("prism-resume-\(UUID()).safetensors").path
         defer { try? FileManager.default.removeItem(atPath: path) }
         try first.state.write(first.network, recipe: "r", to: path)
         let (state, recipe) = try TrainerState.read(first.network, from: path)
         #expect(recipe == "r")
-        let second = Trainer(family: family, plan: Self.plan(), threads: 3, state: state) { LinearGaussian.drawDesign(&$0) }
+        let second = Trainer(family: family, plan: Self.plan(), threads: 3, state: state) { _ in LinearGaussian.design }
         for _ in 0..<3 { _ = second.step() }
         #expect(second.state.weights == straight.state.weights)
         #expect(second.state.average == straight.state.average)

@@ -3,7 +3,7 @@ import ModelSpace
 
 /// y = Σ_{c present} w_c φ_c(x) + σ ε with w ~ N(0, 1): a family whose evidence and posterior are known in closed form.
 ///
-/// Terms φ = 1, x, x², sin 3x; any subset is allowed; k(z) = number of terms. σ belongs to the design.
+/// Terms φ = 1, x, x²; any subset is allowed; k(z) = number of terms. Ten points on [−1, 1] in fixed places, σ = 0.5.
 struct LinearGaussian: ModelFamily {
     struct Design: Sendable {
         var x: [Double]
@@ -11,19 +11,19 @@ struct LinearGaussian: ModelFamily {
     }
 
     let name = "linear-gaussian"
-    let componentNames = ["constant", "linear", "quadratic", "sine"]
-    let parameterNames = ["w1", "w2", "w3", "w4"]
-    let tokenCount = 4, coordinateCount = 1, featureCount = 11, summaryCount = 2
+    let componentNames = ["constant", "linear", "quadratic"]
+    let parameterNames = ["w1", "w2", "w3"]
+    let tokenCount = 3, coordinateCount = 1, featureCount = 6, summaryCount = 1
     let structureSpace = StructureSpace(
-        componentCount: 4, structures: (0..<16).map { Structure(bits: UInt64($0)) }, parameterCounts: (0..<16).map { $0.nonzeroBitCount })
+        componentCount: 3, structures: (0..<8).map { Structure(bits: UInt64($0)) }, parameterCounts: (0..<8).map { $0.nonzeroBitCount })
 
-    static func term(_ c: Int, _ x: Double) -> Double { [1, x, x * x, sin(3 * x)][c] }
+    static func term(_ c: Int, _ x: Double) -> Double { [1, x, x * x][c] }
 
-    func coordinateMask(_ z: Structure) -> [Float] { (0..<4).map { z[$0] ? 1 : 0 } }
+    func coordinateMask(_ z: Structure) -> [Float] { (0..<3).map { z[$0] ? 1 : 0 } }
     func measurementCount(_ design: Design) -> Int { design.x.count }
 
     func drawParameters(_ z: Structure, _ design: Design, using random: inout RandomSource, into theta: UnsafeMutablePointer<Double>) {
-        for c in 0..<4 { theta[c] = z[c] ? random.normal() : 0 }
+        for c in 0..<3 { theta[c] = z[c] ? random.normal() : 0 }
     }
 
     func simulate(
@@ -31,13 +31,13 @@ struct LinearGaussian: ModelFamily {
         into y: UnsafeMutablePointer<Float>
     ) {
         for (i, x) in design.x.enumerated() {
-            y[i] = Float((0..<4).reduce(0) { $0 + theta[$1] * Self.term($1, x) } + design.sigma * random.normal())
+            y[i] = Float((0..<3).reduce(0) { $0 + theta[$1] * Self.term($1, x) } + design.sigma * random.normal())
         }
     }
 
     func logLikelihood(_ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Design) -> Double {
         design.x.indices.reduce(0) { total, i in
-            let e = (Double(y[i]) - (0..<4).reduce(0) { $0 + theta[$1] * Self.term($1, design.x[i]) }) / design.sigma
+            let e = (Double(y[i]) - (0..<3).reduce(0) { $0 + theta[$1] * Self.term($1, design.x[i]) }) / design.sigma
             return total - 0.5 * e * e - log(design.sigma) - 0.5 * log(2 * .pi)
         }
     }
@@ -46,37 +46,30 @@ struct LinearGaussian: ModelFamily {
         _ y: UnsafePointer<Float>, _ design: Design, features: UnsafeMutablePointer<Float>, summary: UnsafeMutablePointer<Float>
     ) {
         for (i, x) in design.x.enumerated() {
-            let f = features + i * featureCount, value = Double(y[i])
-            for c in 0..<4 {
+            let f = features + i * featureCount
+            for c in 0..<3 {
                 f[c] = Float(Self.term(c, x))
-                f[4 + c] = Float(Self.term(c, x) * value)
+                f[3 + c] = Float(Self.term(c, x)) * y[i]
             }
-            f[8] = Float(x)
-            f[9] = Float(value)
-            f[10] = Float(value * value)
         }
-        summary[0] = Float(log(Double(design.x.count) / 10))
-        summary[1] = Float(log(design.sigma * 2))
+        summary[0] = 0
     }
 
     func encode(_ theta: UnsafePointer<Double>, _ z: Structure, _ design: Design, _ frame: Void, into x: UnsafeMutablePointer<Float>) {
-        for c in 0..<4 { x[c] = Float(theta[c]) }
+        for c in 0..<3 { x[c] = Float(theta[c]) }
     }
 
     func decode(_ x: UnsafePointer<Float>, _ z: Structure, _ design: Design, _ frame: Void, into theta: UnsafeMutablePointer<Double>) {
-        for c in 0..<4 { theta[c] = Double(x[c]) }
+        for c in 0..<3 { theta[c] = Double(x[c]) }
     }
 
-    /// Points uniform on [−1, 1], 8 to 16 of them, σ = 0.5.
-    static func drawDesign(_ random: inout RandomSource) -> Design {
-        Design(x: (0..<8 + random.index(below: 9)).map { _ in random.uniform(-1, 1) }, sigma: 0.5)
-    }
+    static let design = Design(x: (0..<10).map { -1 + 2 * Double($0) / 9 }, sigma: 0.5)
 
     /// log p(y | z) and the posterior mean and covariance of the present weights.
     ///
     /// With A = ΦᵀΦ/σ² + I, b = Φᵀy/σ²:  w | y ~ N(A⁻¹b, A⁻¹),  log p(y) = −½ y·y/σ² + ½ b·A⁻¹b − ½ log|A| − N log σ − N/2 log 2π.
     func exact(_ y: [Float], _ z: Structure, _ design: Design) -> (logEvidence: Double, mean: [Double], covariance: [[Double]]) {
-        let terms = (0..<4).filter { z[$0] }, n = terms.count, s2 = design.sigma * design.sigma
+        let terms = (0..<3).filter { z[$0] }, n = terms.count, s2 = design.sigma * design.sigma
         let phi: [[Double]] = design.x.map { x in terms.map { Self.term($0, x) } }
         var a = [[Double]](repeating: [Double](repeating: 0, count: 2 * n), count: n), b = [Double](repeating: 0, count: n)
         for i in 0..<n {

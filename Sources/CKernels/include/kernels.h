@@ -45,3 +45,6 @@ void pk_adamw_f32(float *w, const float *g, float *m, float *v, long n, float gr
                   float epsilon, float c1, float c2, float decay);
 /* average += (1 − β)(w − average) */
 void pk_average_f32(float *average, const float *w, long n, float beta);
+
+/* The weights compiled into the program: a safetensors image and its length in bytes. */
+const void *pk_default_network(long *count);

@@ -1,0 +1,10 @@
+#include "include/kernels.h"
+
+_Alignas(64) static const unsigned char network[] = {
+#embed "default-network.safetensors"
+};
+
+const void *pk_default_network(long *count) {
+    *count = sizeof network;
+    return network;
+}

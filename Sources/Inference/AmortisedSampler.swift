@@ -1,0 +1,105 @@
+import Foundation
+import ModelSpace
+import Networks
+
+/// Observations of one design → structure posteriors and joint draws (z, θ), by a trained network. One a worker thread.
+///
+/// Everything random about an observation comes from streams named by its own `key`, so answers do not depend on batches or threads.
+public final class AmortisedSampler<F: ModelFamily> {
+    /// What the network says of one observation.
+    public struct Answer {
+        /// log q(z | y, λ_ref) for each allowed structure.
+        public let logProbability: [Double]
+        /// S draws: structure index of each, and S × P parameters.
+        public let structures: [Int]
+        public let parameters: [Double]
+    }
+
+    private let family: F, runner: NetworkRunner, masks: [[Float]]
+    /// Observations whose draws are made together: enough for fat matrices, few enough to stay in cache.
+    private let drawBlock = 8
+
+    /// λ at which the network is asked; other λ follow by the exact identity.
+    public static var referenceLambda: Double { 0 }
+
+    public init(family: F, file: NetworkFile) {
+        self.family = family
+        runner = NetworkRunner(file.network, weights: file.weights)
+        masks = family.structureSpace.structures.map(family.coordinateMask)
+    }
+
+    /// Answers for observations y (V × M).
+    ///
+    /// - Parameters:
+    ///   - keys: names the random stream of each observation.
+    ///   - lambda: draws are from q(z | y, λ) q(θ | z, y).
+    ///   - samples: S; 0 asks for structure probabilities only.
+    ///   - steps: solver steps; steps + 1 evaluations of the parameter decoder.
+    public func answer(
+        _ y: UnsafePointer<Float>, count: Int, design: F.Design, keys: [UInt64], seed: UInt64, lambda: Double, samples: Int, steps: Int
+    ) -> [Answer] {
+        let m = family.measurementCount(design), f = family.featureCount, g = family.summaryCount, space = family.structureSpace
+        let p = family.parameterNames.count, row = family.tokenCount * family.coordinateCount
+        var features = [Float](repeating: 0, count: count * m * f), summaries = [Float](repeating: 0, count: count * g)
+        let frames = (0..<count).map { v in
+            features.withUnsafeMutableBufferPointer { features in
+                summaries.withUnsafeMutableBufferPointer { summaries in
+                    family.observe(
+                        y + v * m, design, features: features.baseAddress! + v * m * f, summary: summaries.baseAddress! + v * g)
+                }
+            }
+        }
+        let encoded = runner.encode(voxels: count, measurements: m, features: features, summaries: summaries)
+        let logProbability = runner.structureLogProbabilities(encoded, lambda: Self.referenceLambda, space: space)
+        guard samples > 0 else { return logProbability.map { Answer(logProbability: $0, structures: [], parameters: []) } }
+
+        var structures: [[Int]] = []
+        for v in 0..<count {
+            var random = RandomSource(seed: seed, stream: keys[v])
+            let weights = space.reweight(logProbability[v], from: Self.referenceLambda, to: lambda).map { exp($0) }
+            structures.append(systematicResample(weights, count: samples, offset: random.uniform()))
+        }
+        var answers: [Answer] = []
+        for start in stride(from: 0, to: count, by: drawBlock) {
+            let block = start..<min(start + drawBlock, count)
+            let coordinates = runner.draw(
+                encoded, structures: block.flatMap { structures[$0] }, voxelOfDraw: block.flatMap { Array(repeating: $0, count: samples) },
+                space: space, masks: masks, steps: steps
+            ) { draw, n, out in
+                var random = RandomSource(seed: seed, stream: keys[start + draw / samples], substream: UInt64(draw % samples) + 1)
+                for i in 0..<n { out[i] = Float(random.normal()) }
+            }
+            for v in block {
+                var parameters = [Double](repeating: 0, count: samples * p)
+                for s in 0..<samples {
+                    let z = space.structures[structures[v][s]]
+                    coordinates.withUnsafeBufferPointer { x in
+                        parameters.withUnsafeMutableBufferPointer { theta in
+                            family.decode(
+                                x.baseAddress! + ((v - start) * samples + s) * row, z, design, frames[v], into: theta.baseAddress! + s * p)
+                        }
+                    }
+                }
+                answers.append(Answer(logProbability: logProbability[v], structures: structures[v], parameters: parameters))
+            }
+        }
+        return answers
+    }
+}
+
+/// `count` indices drawn by systematic resampling: index i appears ⌊count·w_i⌋ or ⌈count·w_i⌉ times, in ascending order.
+/// - Parameter offset: uniform on (0, 1).
+func systematicResample(_ weights: [Double], count: Int, offset: Double) -> [Int] {
+    let total = weights.reduce(0, +)
+    var result: [Int] = [], cumulative = 0.0, i = -1
+    result.reserveCapacity(count)
+    for s in 0..<count {
+        let position = (Double(s) + offset) / Double(count) * total
+        while cumulative <= position && i + 1 < weights.count {
+            i += 1
+            cumulative += weights[i]
+        }
+        result.append(i)
+    }
+    return result
+}

@@ -1,0 +1,206 @@
+import Diffusion
+import Foundation
+import ModelSpace
+import Networks
+import Synchronization
+
+/// What a fit is to do, beyond its data.
+public struct FitOptions: Sendable {
+    /// λ of the draws.
+    public var lambda = 0.5
+    /// S, draws a voxel.
+    public var samples = 50
+    /// Steps of the diffusion solver.
+    public var solverSteps = 10
+    public var seed: UInt64 = 1
+    public var threads = 1
+
+    public init() {}
+}
+
+/// Fits ball-and-sticks posteriors to the voxels of an image with a trained network, shard by shard.
+///
+/// A shard is a fixed run of voxels in mask order and a block a fixed part of a shard, so that the same image, network, options and seed give
+/// the same files whatever the number of threads, and whether or not the fit was interrupted.
+public struct FitEngine: Sendable {
+    public static let shardSize = 4096
+    private static let blockSize = 32
+    /// Draws used for the posterior-predictive misfit.
+    private static let misfitDraws = 8
+
+    private let family = BallSticks()
+    private let file: NetworkFile
+    private let acquisition: Acquisition
+    private let options: FitOptions
+
+    /// - Throws: `NetworkFileError.otherFamily` when the network was trained for something else.
+    public init(file: NetworkFile, path: String, acquisition: Acquisition, options: FitOptions) throws {
+        guard file.origin.family == family.name, file.network.shape == FamilyShape(family) else {
+            throw NetworkFileError.otherFamily(path: path, found: file.origin.family, wanted: family.name)
+        }
+        self.file = file
+        self.acquisition = acquisition
+        self.options = options
+    }
+
+    /// The archive metadata of a fit of `voxelCount` voxels on a grid.
+    public func metadata(grid: [Int], voxelCount: Int, notes: [String: String] = [:]) -> PosteriorMetadata {
+        let space = family.structureSpace
+        let rows = zip(space.structures, space.parameterCounts).map { z, k in
+            let n = BallSticks.stickCount(z), spread = BallSticks.hasSpread(z), rician = BallSticks.isRician(z)
+            let name = "ball" + (n == 0 ? "" : "+\(n)stick\(n > 1 ? "s" : "")") + (spread ? "+spread" : "") + (rician ? ",rician" : ",gaussian")
+            return StructureTable.Row(name: name, parameterCount: k, fibreCount: n, hasSpread: spread, isRician: rician)
+        }
+        return PosteriorMetadata(
+            family: family.name, structures: StructureTable(rows: rows), drawLambda: options.lambda,
+            referenceLambda: AmortisedSampler<BallSticks>.referenceLambda, drawCount: options.samples, grid: grid, seed: options.seed,
+            networkName: file.origin.name, networkSHA256: file.sha256,
+            shardCount: max(1, (voxelCount + Self.shardSize - 1) / Self.shardSize), voxelCount: voxelCount, notes: notes)
+    }
+
+    /// Fits all shards that `directory` does not hold yet.
+    ///
+    /// - Parameters:
+    ///   - voxels: image indices (x fastest, ascending), and `signals` their raw values, V × M.
+    ///   - progress: called with voxels done in all, from any thread, one at a time.
+    ///   - shouldStop: asked between blocks; finished shards stay.
+    /// - Returns: whether everything is fitted.
+    public func run(
+        voxels: [Int], signals: [Float], metadata: PosteriorMetadata, directory: String,
+        progress: @escaping @Sendable (Int) -> Void = { _ in }, shouldStop: @escaping @Sendable () -> Bool = { false }
+    ) throws -> Bool {
+        precondition(signals.count == voxels.count * acquisition.count)
+        let samplers = Mutex<[Worker]>([]), done = Mutex(0)
+        for shard in 0..<metadata.shardCount {
+            let range = shard * Self.shardSize..<min((shard + 1) * Self.shardSize, voxels.count)
+            let path = directory + "/" + PosteriorShard.name(shard)
+            if FileManager.default.fileExists(atPath: path) {
+                let found = try PosteriorShard(path: path)
+                guard found.metadata == metadata, found.first == range.lowerBound, found.count == range.count else {
+                    throw FitEngineError.otherFit(path: path)
+                }
+                done.withLock { $0 += range.count; progress($0) }
+                continue
+            }
+            let blocks = (range.count + Self.blockSize - 1) / Self.blockSize
+            let parts = Mutex<[PosteriorBatch?]>(Array(repeating: nil, count: blocks))
+            try forEachInParallel(blocks, threads: options.threads) { b in
+                if shouldStop() { return }
+                let worker = samplers.withLock { $0.popLast() } ?? Worker(family, file, acquisition, options)
+                defer { samplers.withLock { $0.append(worker) } }
+                let first = range.lowerBound + b * Self.blockSize
+                let part = worker.fit(voxels, signals, first..<min(first + Self.blockSize, range.upperBound), metadata)
+                parts.withLock { $0[b] = part }
+                done.withLock { $0 += part.voxels.count; progress($0) }
+            }
+            let finished = parts.withLock { $0.compactMap { $0 } }
+            guard finished.count == blocks else { return false }
+            try PosteriorShard.write(
+                PosteriorBatch(joining: finished), metadata: metadata, index: shard, first: range.lowerBound, directory: directory)
+        }
+        return true
+    }
+
+    /// One thread's share: scratch memory and the sampler.
+    private final class Worker: @unchecked Sendable {
+        let family: BallSticks, acquisition: Acquisition, options: FitOptions
+        let sampler: AmortisedSampler<BallSticks>
+        var y: [Float]
+
+        init(_ family: BallSticks, _ file: NetworkFile, _ acquisition: Acquisition, _ options: FitOptions) {
+            self.family = family
+            self.acquisition = acquisition
+            self.options = options
+            sampler = AmortisedSampler(family: family, file: file)
+            y = Array(repeating: 0, count: FitEngine.blockSize * acquisition.count)
+        }
+
+        func fit(_ voxels: [Int], _ signals: [Float], _ range: Range<Int>, _ metadata: PosteriorMetadata) -> PosteriorBatch {
+            let m = acquisition.count, s = options.samples, z = metadata.structures.count
+            var batch = PosteriorBatch(voxels: range.map { Int32(voxels[$0]) }, structureCount: z, drawCount: s)
+            var fitted: [Int] = []
+            for (i, v) in range.enumerated() {
+                let (mean, quality) = signals.withUnsafeBufferPointer { all in
+                    y.withUnsafeMutableBufferPointer { y in
+                        VoxelNormalisation.normalise(
+                            UnsafeBufferPointer(rebasing: all[v * m..<(v + 1) * m]), acquisition, into: y.baseAddress! + fitted.count * m)
+                    }
+                }
+                batch.quality[i] = quality.rawValue
+                batch.meanB0[i] = mean
+                if !quality.contains(.notFitted) { fitted.append(i) }
+            }
+            guard !fitted.isEmpty else { return batch }
+            let answers = sampler.answer(
+                y, count: fitted.count, design: acquisition, keys: fitted.map { UInt64(voxels[range.lowerBound + $0]) }, seed: options.seed,
+                lambda: options.lambda, samples: s, steps: options.solverSteps)
+            var row = [Float](repeating: 0, count: DrawColumn.count)
+            for (k, (i, answer)) in zip(fitted, answers).enumerated() {
+                for j in 0..<z { batch.logProbability[i * z + j] = Float(answer.logProbability[j]) }
+                for d in 0..<s {
+                    batch.drawStructures[i * s + d] = UInt8(answer.structures[d])
+                    for c in 0..<DrawColumn.count {
+                        let x = answer.parameters[d * BallSticks.Slot.count + c]
+                        row[c] = Float(c == BallSticks.Slot.diffusivity || c == BallSticks.Slot.spread ? 1e3 * x : x)
+                    }
+                    batch.draws.withUnsafeMutableBufferPointer {
+                        _ = HalfPrecision.encode(row, $0.baseAddress! + (i * s + d) * DrawColumn.count, count: DrawColumn.count)
+                    }
+                }
+                batch.misfit[i] = y.withUnsafeBufferPointer { misfit($0.baseAddress! + k * m, answer) }
+            }
+            return batch
+        }
+
+        /// Posterior-predictive misfit: root mean square of (y − E y)/σ over measurements and some draws; about 1 when the model holds.
+        private func misfit(_ y: UnsafePointer<Float>, _ answer: AmortisedSampler<BallSticks>.Answer) -> Float {
+            let m = acquisition.count, p = BallSticks.Slot.count, draws = min(FitEngine.misfitDraws, options.samples)
+            let space = family.structureSpace
+            var total = 0.0
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: m) { a in
+                answer.parameters.withUnsafeBufferPointer { all in
+                    for k in 0..<draws {
+                        let d = k * options.samples / draws, theta = all.baseAddress! + d * p, z = space.structures[answer.structures[d]]
+                        family.attenuations(theta, z, acquisition, into: a.baseAddress!)
+                        let s0 = theta[BallSticks.Slot.s0], sigma = s0 / theta[BallSticks.Slot.snr], rician = BallSticks.isRician(z)
+                        for i in 0..<m {
+                            let signal = s0 * Double(a[i])
+                            // A Rician mean is close to √(S² + σ²) (within 0.26 σ, at S = 0).
+                            let expected = rician ? (signal * signal + sigma * sigma).squareRoot() : signal
+                            let e = (Double(y[i]) - expected) / sigma
+                            total += e * e
+                        }
+                    }
+                }
+            }
+            let value = Float((total / Double(m * draws)).squareRoot())
+            return value.isFinite ? value : Float(1e6)
+        }
+    }
+}
+
+/// What can stop a fit that has its data.
+public enum FitEngineError: Error, Equatable, CustomStringConvertible, LocalizedError {
+    case otherFit(path: String)
+
+    public var description: String {
+        switch self {
+        case .otherFit(let path):
+            "\(path) belongs to another fit (other data, network, seed or options); choose another --out, or --force to start over."
+        }
+    }
+    public var errorDescription: String? { description }
+}
+
+extension PosteriorBatch {
+    /// The voxels of several batches, one after the other.
+    init(joining parts: [PosteriorBatch]) {
+        self.init(voxels: parts.flatMap(\.voxels), structureCount: 1, drawCount: 0)
+        quality = parts.flatMap(\.quality)
+        meanB0 = parts.flatMap(\.meanB0)
+        misfit = parts.flatMap(\.misfit)
+        logProbability = parts.flatMap(\.logProbability)
+        drawStructures = parts.flatMap(\.drawStructures)
+        draws = parts.flatMap(\.draws)
+    }
+}

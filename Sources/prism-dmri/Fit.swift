@@ -1,0 +1,175 @@
+import ArgumentParser
+import Diffusion
+import Foundation
+import Inference
+import Networks
+import Reporting
+import Tensors
+import Volumes
+
+struct Fit: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Fit every voxel: model probabilities, parameter posteriors, fibre orientations.",
+        discussion: """
+            Writes to --out: fit.json (provenance), quality and misfit maps, dwi/ (model maps, BIDS names), fsl.bedpostX/ (for probtrackx2), mrtrix/ (peaks \
+            and fixels), orientations.png, and posterior-*.safetensors (the draws themselves). Interrupted fits go on with --resume.
+            """)
+
+    enum Preset: String, ExpressibleByArgument, CaseIterable {
+        case fast, balanced
+        /// Steps of the diffusion solver, chosen by `prism-dmri bench steps`.
+        var solverSteps: Int { self == .fast ? 6 : 12 }
+    }
+
+    @OptionGroup var input: DiffusionInput
+    @Option(help: "Folder to write.") var out: String
+    @Option(help: "Parsimony: each free parameter costs λ nats.") var lambda: Double = 0.5
+    @Option(help: "Model family: ball-sticks.") var family: String = "ball-sticks"
+    @Option(help: "Trained network (default: the one built in).") var network: String?
+    @Option(help: "Speed against accuracy of the draws: \(Preset.allCases.map(\.rawValue).joined(separator: ", ")).") var preset: Preset = .balanced
+    @Option(help: "Posterior draws a voxel.") var samples: Int = 50
+    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
+    @Option(help: "Seed of all random numbers.") var seed: UInt64 = 1
+    @Flag(help: "Go on with an interrupted fit in --out.") var resume = false
+    @Flag(help: "Replace a fit already in --out.") var force = false
+    @Flag(help: "No progress on stderr; warnings remain.") var quiet = false
+
+    func validate() throws {
+        guard lambda >= 0, lambda <= 10 else { throw ValidationError("--lambda must lie between 0 and 10.") }
+        guard (1...10_000).contains(samples) else { throw ValidationError("--samples must lie between 1 and 10000.") }
+        guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
+        guard family == "ball-sticks" else { throw ValidationError("Unknown family '\(family)'; known: ball-sticks.") }
+        if resume && force { throw ValidationError("--resume and --force exclude each other.") }
+    }
+
+    func run() throws {
+        Blas.prepare()
+        let started = Date(), clock = ContinuousClock(), begin = clock.now
+        var warnings: [String] = [], timings: [String: Double] = [:]
+        func warn(_ text: String) {
+            warnings.append(text)
+            Progress.note("warning: " + text)
+        }
+        func seconds(since moment: ContinuousClock.Instant) -> Double { Double((clock.now - moment) / .milliseconds(1)) / 1000 }
+
+        let (geometry, acquisition) = try input.open()
+        let violations = ProtocolMixture().rangeViolations(of: acquisition)
+        for violation in violations { warn("Outside the range the network was trained on: " + violation) }
+        let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard()
+        var options = FitOptions()
+        options.lambda = lambda
+        options.samples = samples
+        options.solverSteps = preset.solverSteps
+        options.seed = seed
+        options.threads = nthreads
+        let engine = try FitEngine(file: file, path: network ?? "the default network", acquisition: acquisition, options: options)
+        let mask = try input.openMask(geometry, acquisition, warn: warn)
+        try FitDirectory(path: out).prepare(force: force, resume: resume)
+
+        let reading = clock.now
+        let bar = Progress("reading", unit: "volumes", total: acquisition.count, quiet: quiet)
+        let series = try MaskedSeries(path: input.dwi, mask: mask) { read, _ in bar.update(read) }
+        timings["reading"] = seconds(since: reading)
+
+        Interrupt.catchSignals()
+        let fitting = clock.now
+        let notes = ["solver_steps": "\(options.solverSteps)", "dwi_digest": Self.digest(series.values, acquisition)]
+        let metadata = engine.metadata(grid: geometry.spatialShape, voxelCount: series.count, notes: notes)
+        let fitBar = Progress("fitting", unit: "voxels", total: series.count, quiet: quiet)
+        let isComplete = try engine.run(
+            voxels: mask.indices, signals: series.values, metadata: metadata, directory: out, progress: { fitBar.update($0) },
+            shouldStop: { Interrupt.requested })
+        guard isComplete else { throw Interrupted(out: out) }
+        timings["fitting"] = seconds(since: fitting)
+
+        let iso = ISO8601DateFormatter()
+        var inputs = input.tableFiles
+        inputs["dwi"] = input.dwi
+        inputs["mask"] = input.mask
+        var provenance = FitProvenance(
+            version: PrismDMRI.configuration.version, commandLine: CommandLine.arguments, startedAt: iso.string(from: started), engine: "prism",
+            family: family, lambda: lambda, drawLambda: lambda, seed: seed, drawsPerVoxel: samples, networkName: file.origin.name,
+            networkSHA256: file.sha256, inputs: inputs, sources: [input.dwi], sourceStem: input.stem,
+            acquisition: Self.describe(acquisition, inRange: violations.isEmpty), threads: nthreads)
+        provenance.timings = timings
+        provenance.warnings = warnings
+        let writeBar = Progress("writing", unit: "images", total: 1, quiet: true)
+        let result = try FitOutputs.write(
+            archive: PosteriorArchive(directory: out), lambda: lambda, geometry: geometry, directory: out, provenance: provenance,
+            formats: .standard.union(.dipy), threads: nthreads) { done, _ in writeBar.update(done) }
+        if !quiet { Self.report(result.provenance, out: out, total: seconds(since: begin), fitting: timings["fitting"]!) }
+    }
+
+    /// Ties the shards of a fit to its data, so that --resume cannot mix two images.
+    private static func digest(_ values: [Float], _ acquisition: Acquisition) -> String {
+        var data = values.withUnsafeBytes { Data($0) }
+        for (b, g) in zip(acquisition.bValues, acquisition.directions) { withUnsafeBytes(of: (b, g)) { data.append(contentsOf: $0) } }
+        return NetworkFile.digest(data)
+    }
+
+    private static func describe(_ acquisition: Acquisition, inRange: Bool) -> FitProvenance.Acquisition {
+        var counts: [Int: Int] = [:]
+        for i in 0..<acquisition.count where !acquisition.isUnweighted(i) { counts[Int((acquisition.bValues[i] / 100).rounded()) * 100, default: 0] += 1 }
+        return FitProvenance.Acquisition(
+            volumeCount: acquisition.count, baselineCount: acquisition.unweightedCount,
+            shells: counts.sorted { $0.key < $1.key }.map { .init(bValue: Double($0.key), volumeCount: $0.value) }, isInTrainingRange: inRange)
+    }
+
+    private static func report(_ p: FitProvenance, out: String, total: Double, fitting: Double) {
+        Progress.note(String(
+            format: "%d of %d voxels fitted in %.1f s (%.0f voxels/s on %d threads), %.1f s in all, peak memory %.0f MiB", p.counts.fitted,
+            p.counts.voxels, fitting, Double(p.counts.voxels) / max(fitting, 1e-3), p.threads, total, Double(p.peakMemoryBytes) / 1_048_576))
+        Progress.note("written: \(out)")
+    }
+}
+
+/// A fit stopped by the user.
+struct Interrupted: CommandFailure {
+    let out: String
+    var exitStatus: ExitStatus { .interrupted }
+    var description: String { "Stopped; what is finished is kept in \(out). Give the same command with --resume to go on." }
+}
+
+/// The folder a fit is written to: empty, or cleared of an earlier fit when asked.
+struct FitDirectory {
+    let path: String
+
+    func prepare(force: Bool, resume: Bool) throws {
+        let manager = FileManager.default
+        var isFolder: ObjCBool = false
+        if manager.fileExists(atPath: path, isDirectory: &isFolder) {
+            guard isFolder.boolValue else { throw OutputError.notAFolder(path: path) }
+            let contents = try manager.contentsOfDirectory(atPath: path)
+            if !contents.isEmpty && !force && !resume { throw OutputError.exists(path: path) }
+            if force { for name in contents where Self.isOurs(name) { try? manager.removeItem(atPath: path + "/" + name) } }
+            guard manager.isWritableFile(atPath: path) else { throw OutputError.cannotCreate(path: path, reason: "it is not writable") }
+        } else {
+            do { try manager.createDirectory(atPath: path, withIntermediateDirectories: true) } catch {
+                throw OutputError.cannotCreate(path: path, reason: error.localizedDescription)
+            }
+        }
+    }
+
+    /// Only what a fit writes is ever removed.
+    private static func isOurs(_ name: String) -> Bool {
+        ["fit.json", "quality.nii.gz", "misfit.nii.gz", "dwi", "fsl.bedpostX", "mrtrix", "dipy", "orientations.png", "report.html", "dataset_description.json"]
+            .contains(name) || (name.hasPrefix("posterior-") && name.hasSuffix(".safetensors"))
+    }
+}
+
+/// What can be wrong with a place to write to.
+enum OutputError: CommandFailure {
+    case exists(path: String)
+    case notAFolder(path: String)
+    case cannotCreate(path: String, reason: String)
+
+    var exitStatus: ExitStatus { .cannotCreate }
+
+    var description: String {
+        switch self {
+        case .exists(let path): "\(path) exists already and is not empty; choose another --out, or give --force to replace it or --resume to go on with it."
+        case .notAFolder(let path): "\(path) is a file; --out must name a folder."
+        case .cannotCreate(let path, let reason): "The folder \(path) cannot be written: \(reason)."
+        }
+    }
+}
