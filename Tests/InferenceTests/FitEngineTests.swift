@@ -1,0 +1,124 @@
+import Diffusion
+import Foundation
+import ModelSpace
+import Networks
+import Testing
+
+@testable import Inference
+
+@Suite struct FitEngineTests {
+    static let acquisition: Acquisition = {
+        var random = RandomSource(seed: 3)
+        let g = DirectionSets.fibonacci(30)
+        return try! Acquisition(bValues: [0, 0] + Array(repeating: 1000, count: 30), directions: [SIMD3(0, 0, 0), SIMD3(0, 0, 0)] + g)
+    }()
+
+    /// An untrained network: the engine's book-keeping does not depend on what the weights know.
+    static let file: NetworkFile = {
+        var c = NetworkConfiguration()
+        c.width = 16; c.heads = 2; c.latents = 4; c.blocksPerReading = 1; c.structureBlocks = 1
+        c.parameterWidth = 16; c.parameterHeads = 2; c.parameterBlocks = 1
+        let network = Network(FamilyShape(BallSticks()), c)
+        let origin = NetworkOrigin(
+            name: "untrained", family: "ball-sticks", recipe: "", simulations: 0, steps: 0, structureLoss: 0, parameterLoss: 0)
+        return NetworkFile(network: network, weights: network.initialWeights(seed: 1), origin: origin)
+    }()
+
+    /// 100 voxels from the prior, scaled to scanner units; some spoilt.
+    static let signals: [Float] = {
+        let family = BallSticks(), m = acquisition.count
+        var all = [Float](repeating: 0, count: 100 * m)
+        for v in 0..<100 {
+            var random = RandomSource(seed: 4, stream: UInt64(v)), theta = [Double](repeating: 0, count: 16)
+            let z = family.structureSpace.structures[v % 16]
+            family.drawParameters(z, acquisition, using: &random, into: &theta)
+            all.withUnsafeMutableBufferPointer { family.simulate(&theta, z, acquisition, using: &random, into: $0.baseAddress! + v * m) }
+            for i in 0..<m { all[v * m + i] *= 500 }
+        }
+        all[10 * m + 3] = .nan
+        for i in 0..<m { all[20 * m + i] = 0 }
+        all[30 * m + 5] = -1
+        return all
+    }()
+
+    private func folder() throws -> String {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("prism-engine-\(UUID())").path
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        return path
+    }
+
+    private func fit(threads: Int, into folder: String, stopAfter: Int = .max) throws -> Bool {
+        var options = FitOptions()
+        options.threads = threads
+        options.samples = 6
+        options.solverSteps = 3
+        let engine = try FitEngine(file: Self.file, path: "test", acquisition: Self.acquisition, options: options)
+        let voxels = (0..<100).map { $0 * 2 }
+        return try engine.run(
+            voxels: voxels, signals: Self.signals, metadata: engine.metadata(grid: [20, 10, 1], voxelCount: 100), directory: folder,
+            shouldStop: { stopAfter == 0 })
+    }
+
+    @Test func sameBytesOnAnyNumberOfThreads() throws {
+        let one = try folder(), three = try folder()
+        defer { for f in [one, three] { try? FileManager.default.removeItem(atPath: f) } }
+        #expect(try fit(threads: 1, into: one) && fit(threads: 3, into: three))
+        let name = PosteriorShard.name(0)
+        let a = try Data(contentsOf: URL(fileURLWithPath: one + "/" + name)), b = try Data(contentsOf: URL(fileURLWithPath: three + "/" + name))
+        #expect(a == b)
+    }
+
+    @Test func stopsAndResumes() throws {
+        let f = try folder()
+        defer { try? FileManager.default.removeItem(atPath: f) }
+        #expect(try !fit(threads: 2, into: f, stopAfter: 0))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: f).isEmpty)
+        #expect(try fit(threads: 2, into: f))
+        let path = f + "/" + PosteriorShard.name(0)
+        let before = try FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date
+        #expect(try fit(threads: 2, into: f))  // everything is there already
+        #expect(try FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date == before)
+    }
+
+    @Test func spoiltVoxelsAreFlaggedAndZero() throws {
+        let f = try folder()
+        defer { try? FileManager.default.removeItem(atPath: f) }
+        #expect(try fit(threads: 2, into: f))
+        let shard = try PosteriorShard(path: f + "/" + PosteriorShard.name(0))
+        #expect(VoxelQuality(rawValue: shard.quality[10]) == [.nonFiniteSignal, .notFitted])
+        #expect(VoxelQuality(rawValue: shard.quality[20]) == [.noBaseline, .notFitted])
+        #expect(VoxelQuality(rawValue: shard.quality[30]).contains(.clampedSignal))
+        #expect(!VoxelQuality(rawValue: shard.quality[30]).contains(.notFitted))
+        let n = 6 * DrawColumn.count
+        for v in [10, 20] { #expect((0..<n).allSatisfy { shard.draws[v * n + $0] == 0 }) }
+        #expect((0..<100 * n).allSatisfy { shard.draws[$0].isFinite })
+        #expect(shard.draws[DrawColumn.snr] > 0)
+    }
+
+    @Test func systematicResamplingKeepsProportions() {
+        var random = RandomSource(seed: 1)
+        for _ in 0..<200 {
+            let weights = (0..<7).map { _ in random.uniform() < 0.3 ? 0 : random.uniform() }
+            guard weights.contains(where: { $0 > 0 }) else { continue }
+            let total = weights.reduce(0, +), drawn = systematicResample(weights, count: 50, offset: random.uniform())
+            #expect(drawn.count == 50 && drawn == drawn.sorted())
+            for (i, w) in weights.enumerated() {
+                let count = drawn.filter { $0 == i }.count, expected = 50 * w / total
+                #expect(Double(count) >= expected.rounded(.down) - 1e-9 && Double(count) <= expected.rounded(.up) + 1e-9)
+            }
+        }
+    }
+
+    @Test func crossingsAreMatchedOneToOne() {
+        let x = SIMD3(1.0, 0, 0), y = SIMD3(0, 1.0, 0), tilted = SIMD3(cos(0.1), sin(0.1), 0)
+        #expect(CrossingStudy.match([x, y], []).isEmpty)
+        #expect(CrossingStudy.match([x, y], [-y]) == [0])
+        let both = CrossingStudy.match([x, y], [y, tilted])
+        #expect(abs(both[0] - 0.1 * 180 / .pi) < 1e-4 && both[1] < 1e-4)
+        var random = RandomSource(seed: 2)
+        for angle in [0.3, 1.0, 1.5] {
+            let (a, b) = CrossingStudy.pair(angle, &random)
+            #expect(abs((a * b).sum() - cos(angle)) < 1e-12 && abs((b * b).sum() - 1) < 1e-12)
+        }
+    }
+}
