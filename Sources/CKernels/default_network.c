@@ -1,3 +1,4 @@
+#pragma clang diagnostic ignored "-Wc23-extensions" /* #embed */
 #include "include/kernels.h"
 
 _Alignas(64) static const unsigned char network[] = {
