@@ -3,9 +3,9 @@ import Foundation
 extension Phantom {
     /// A small brain: an ellipsoid of grey-matter-like tissue with two ventricles and curved bundles that cross where real ones do.
     ///
-    /// Bundles: a callosum (left–right, rising to both sides and fanning to the front and back), and on each side a corticospinal tract (upwards),
-    /// a superior longitudinal bundle (front–back) and a lower front–back bundle. Callosum, corticospinal and superior longitudinal
-    /// bundle meet beside and above the ventricles: three fibres there, two around, one elsewhere in the bundles.
+    /// Bundles: a callosum (left–right, rising to both sides and fanning to the front and back), and on each side a corticospinal tract (upwards)
+    /// and superior longitudinal, inferior longitudinal and cingulum bundles (front–back). Callosum, corticospinal and superior longitudinal
+    /// bundle meet beside and above the ventricles: three fibres there, two around and where the cingulum touches the callosum, else one.
     ///
     /// Fractions fall smoothly towards a bundle's edge, where they are cut at 0.1; diffusivity and s0 vary with them and across the brain.
     /// σ is one number for the whole image, as on a scanner: `referenceSignal` / snr; so snr differs from voxel to voxel, and the
@@ -47,8 +47,11 @@ enum BrainScene {
             let name = side < 0 ? "left" : "right"
             return [
                 ("corticospinal, \(name)", { corticospinal($0, side) }),
-                ("superior longitudinal, \(name)", { longitudinal($0, x: side * 0.40, bend: -side * 0.15, z: 0.34, sag: -0.25) }),
-                ("lower longitudinal, \(name)", { longitudinal($0, x: side * 0.52, bend: -side * 0.35, z: -0.36, sag: 0.10) }),
+                ("superior longitudinal, \(name)",
+                    { longitudinal($0, x: side * 0.42, bend: -side * 0.15, z: 0.34, sag: -0.25, width: SIMD2(0.22, 0.22)) }),
+                ("inferior longitudinal, \(name)",
+                    { longitudinal($0, x: side * 0.54, bend: -side * 0.35, z: -0.34, sag: 0.10, width: SIMD2(0.22, 0.24)) }),
+                ("cingulum, \(name)", { longitudinal($0, x: side * 0.13, bend: 0, z: 0.46, sag: -0.45, width: SIMD2(0.13, 0.17)) }),
             ]
         }
 
@@ -60,7 +63,7 @@ enum BrainScene {
         let ventricle = (SIMD3(abs(p.x), p.y, p.z) - SIMD3(0.12, 0.02, -0.10)) / SIMD3(0.09, 0.42, 0.17)
         if (ventricle * ventricle).sum() < 1 { return Tissue(diffusivity: 3.0e-3, brightness: 2.3, sticks: []) }
 
-        let cortex = 1 - smoothStep(0.78, 0.86, radius)
+        let cortex = 1 - smoothStep(0.82, 0.90, radius)
         var found = bundles.map { bundle in
             let (weight, tangent) = bundle.at(p)
             return (weight: weight * cortex, tangent: tangent)
@@ -92,24 +95,24 @@ enum BrainScene {
     /// A sheet of fibres z = const + 0.7 x², y = const · (1 + 0.6 x²).
     private static let callosum: Bundle = { p in
         let widening = 1 + 0.6 * p.x * p.x, y = p.y / widening
-        let slope = 1.4 * p.x, distance = abs(p.z - 0.20 - 0.7 * p.x * p.x) / (1 + slope * slope).squareRoot() / 0.17
-        return (profile(distance) * profile(abs(y + 0.02) / 0.62), SIMD3(1, 1.2 * p.x * y, slope))
+        let slope = 1.4 * p.x, distance = abs(p.z - 0.20 - 0.7 * p.x * p.x) / (1 + slope * slope).squareRoot() / 0.22
+        return (profile(distance) * profile(abs(y + 0.02) / 0.75), SIMD3(1, 1.2 * p.x * y, slope))
     }
 
     /// From (±0.10, 0.05, −0.85) upwards and outwards, fanning a little above.
     private static func corticospinal(_ p: SIMD3<Double>, _ side: Double) -> (weight: Double, tangent: SIMD3<Double>) {
-        let middle = SIMD2(side * (0.28 + 0.20 * p.z), 0.10 - 0.18 * p.z * p.z), width = SIMD2(0.16, 0.24) * (1 + 0.3 * p.z)
-        let off = (SIMD2(p.x, p.y) - middle) / width
+        let middle = SIMD2(side * (0.28 + 0.20 * p.z), 0.10 - 0.18 * p.z * p.z), spread = SIMD2(0.19, 0.36)
+        let off = (SIMD2(p.x, p.y) - middle) / (spread * (1 + 0.3 * p.z))
         // Fibres keep their relative place in the cross-section, so they follow the middle and the widening.
-        let tangent = SIMD3(side * 0.20 + off.x * 0.16 * 0.3, -0.36 * p.z + off.y * 0.24 * 0.3, 1)
+        let tangent = SIMD3(side * 0.20 + 0.3 * off.x * spread.x, -0.36 * p.z + 0.3 * off.y * spread.y, 1)
         return (profile((off * off).sum().squareRoot()), tangent)
     }
 
     /// Along y: middle (x + bend y², y, z + sag y²).
     private static func longitudinal(
-        _ p: SIMD3<Double>, x: Double, bend: Double, z: Double, sag: Double
+        _ p: SIMD3<Double>, x: Double, bend: Double, z: Double, sag: Double, width: SIMD2<Double>
     ) -> (weight: Double, tangent: SIMD3<Double>) {
-        let off = SIMD2(p.x - x - bend * p.y * p.y, p.z - z - sag * p.y * p.y) / SIMD2(0.17, 0.19)
+        let off = SIMD2(p.x - x - bend * p.y * p.y, p.z - z - sag * p.y * p.y) / width
         return (profile((off * off).sum().squareRoot()), SIMD3(2 * bend * p.y, 1, 2 * sag * p.y))
     }
 }

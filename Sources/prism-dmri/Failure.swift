@@ -42,6 +42,7 @@ enum Failure {
         case let error as ReportingError: (sentence(error), status(error))
         case let error as NetworkFileError: (sentence(error), .badData)
         case let error as FitEngineError: (sentence(error), .cannotCreate)
+        case let error as FitEngineError: (sentence(error), .cannotCreate)
         case let error as ValidationError: (sentence(error), .usage)
         case is DecodingError: ("a JSON file does not hold what it should (\(error)); make it again", .badData)
         default: describe(error as NSError, error)
@@ -76,7 +77,8 @@ enum Failure {
     }
 
     private static func status(_ error: GradientTableError) -> ExitStatus {
-        if case .unreadable = error { .missingInput } else { .badData }
+        guard case .unreadable(let path, _) = error else { return .badData }
+        return FileManager.default.isReadableFile(atPath: path) ? .badData : .missingInput
     }
 
     private static func status(_ error: SafetensorsError) -> ExitStatus {

@@ -21,7 +21,7 @@ struct Simulate: ParsableCommand {
     var acquisition: String?
     @Option(help: "b-values of an existing acquisition (FSL text), with --bvecs.") var bvals: String?
     @Option(help: "Directions of an existing acquisition (FSL text), with --bvals.") var bvecs: String?
-    @Option(help: "Voxels along each axis (default: by kind; brain 40,48,24).", transform: { try Simulate.numbers($0, "40,48,24") }) var size: [Int]?
+    @Option(help: "Voxels along each axis (default: by kind; brain 40,48,32).", transform: { try Simulate.numbers($0, "40,48,32") }) var size: [Int]?
     @Option(help: "Signal-to-noise ratio of a b=0 volume; 'inf' for none (default: 30; prior: drawn).") var snr: Double?
     @Option(help: "Noise: \(Phantom.Noise.allCases.map(\.rawValue).joined(separator: ", ")) (default: rician; prior: drawn).") var noise: Phantom.Noise?
     @Option(help: "Crossing angles in degrees (default: 20,30,…,90).", transform: { try Simulate.numbers($0, "30,60,90") }) var angles: [Double]?
@@ -52,7 +52,7 @@ struct Simulate: ParsableCommand {
         guard bvals == nil || acquisition == nil else { throw ValidationError("Give either --acquisition or --bvals and --bvecs.") }
         if let size {
             guard size.count == 3, size.allSatisfy({ (1...4096).contains($0) }) else {
-                throw ValidationError("--size needs three numbers between 1 and 4096, such as 40,48,24.")
+                throw ValidationError("--size needs three numbers between 1 and 4096, such as 40,48,32.")
             }
             guard size.reduce(1, *) <= 1 << 24 else { throw ValidationError("--size asks for more than 16 million voxels.") }
         }
@@ -70,20 +70,19 @@ struct Simulate: ParsableCommand {
     }
 
     func run() throws {
+        Interrupt.catchSignals()
         let shape = size ?? defaultSize
         let geometry = VolumeGeometry(shape: shape, affine: Affine(rows: Phantom.affineRows(shape)))
         let conversion = try Diffusion.FrameConversion(affine3x3: (0..<3).flatMap { r in (0..<3).map { c in geometry.affine[r, c] } })
         let (protocolName, acquisition) = try openAcquisition(conversion)
         let phantom = makePhantom(shape, acquisition)
-        Interrupt.catchSignals()
         let files = PhantomFiles(phantom: phantom, geometry: geometry, acquisition: acquisition, angles: kind == .crossings ? crossingAngles : nil)
         try FreshFolder(out, marker: PhantomFiles.explanation, force: force).fill { folder in
             try files.write(to: folder, table: table(acquisition, conversion), explanation: explanation(phantom, acquisition, protocolName))
         }
         if !quiet {
             let counts = phantom.fibreCounts.map(String.init).joined(separator: ", ")
-            FileHandle.standardError.write(Data(
-                "\(out): \(phantom.count) voxels with 0, 1, 2, 3 fibres in \(counts); \(acquisition.count) volumes\n".utf8))
+            Progress.note("\(out): \(phantom.count) voxels with 0, 1, 2, 3 fibres in \(counts); \(acquisition.count) volumes")
         }
     }
 
@@ -91,7 +90,7 @@ struct Simulate: ParsableCommand {
 
     private var defaultSize: [Int] {
         switch kind {
-        case .brain: [40, 48, 24]
+        case .brain: [40, 48, 32]
         case .crossings: [crossingAngles.count, 25, 20]
         case .water: [16, 16, 8]
         case .prior: [20, 20, 25]
