@@ -46,7 +46,7 @@ let package = Package(
         .testTarget(name: "ExactTests", dependencies: ["Exact"]),
         .testTarget(name: "InferenceTests", dependencies: ["Inference"]),
         .testTarget(name: "ReportingTests", dependencies: ["Reporting"]),
-        .testTarget(name: "EndToEndTests", dependencies: ["prism-dmri"]),
+        .testTarget(name: "EndToEndTests", dependencies: ["prism-dmri"], exclude: ["cases.txt"]),
     ],
     swiftLanguageModes: [.v5]
 )

@@ -9,7 +9,8 @@ import ModelSpace
 /// min(1, likelihood ratio) inside the support and never outside. Moves, all symmetric:
 ///
 /// - differential evolution: x + γ (x_j − x_k) + ε with j, k two other draws with the same number of sticks; γ drawn from {1, 0.5, 0.15} × 2.38/√(2 D);
-/// - scale and noise: (log s0, log snr) by a random walk of their own size, √(1/n) and √(1/2M);
+/// - scale and noise: log s0 and log snr by a random walk;
+/// Step sizes of the walks are drawn anew from fixed distributions, never taken from the state they move: that would break the symmetry.
 /// - directions: each stick turned about a random axis, by an angle whose scale was measured on the draws at the start and then kept.
 ///
 /// Source: ter Braak, "A Markov chain Monte Carlo version of the genetic algorithm differential evolution", Statistics and Computing 16 (2006).
@@ -61,9 +62,8 @@ public final class LikelihoodCorrector {
                 if evolve(i, z, groups[n], &random) { accepted += take(y, &theta, i, z, &random); proposed += 1 }
                 // Scale and noise.
                 start(from: theta, i)
-                let m = Double(acquisition.count)
-                proposal[Slot.s0] *= exp(random.normal() * 1.5 / (theta[i * p + Slot.snr] * Double(acquisition.unweightedCount + 2).squareRoot()))
-                let snr = log(proposal[Slot.snr]) + random.normal() * 1.5 / (2 * m).squareRoot()
+                proposal[Slot.s0] *= exp(random.normal() * Self.step(0.003, 0.2, &random))
+                let snr = log(proposal[Slot.snr]) + random.normal() * Self.step(0.03, 0.3, &random)
                 proposal[Slot.snr] = exp(snr)
                 if snr >= BallSticks.logSNR.low && snr <= BallSticks.logSNR.high { accepted += take(y, &theta, i, z, &random) }
                 proposed += 1
@@ -107,9 +107,14 @@ public final class LikelihoodCorrector {
         }
     }
 
+    /// A step size, log-uniform between two bounds.
+    private static func step(_ low: Double, _ high: Double, _ random: inout RandomSource) -> Double {
+        low * exp(random.uniform() * log(high / low))
+    }
+
     /// A plain random walk for structures with few draws.
     private func walk(_ i: Int, _ z: Structure, _ random: inout RandomSource) -> Bool {
-        let scale = [1, 0.3, 0.1][random.index(below: 3)] * min(0.3, 3 / exp(coordinates[i * Self.width + 2]))
+        let scale = Self.step(0.003, 0.3, &random)
         return propose(i, z) { c in scale * random.normal() * (c < 3 ? 1 : 0.3) }
     }
 

@@ -116,6 +116,8 @@ public final class NetworkRunner {
             guard i + 1 < levels.count else { break }
             let next = levels[i + 1], ratio = Float(next / sigma)
             if i == 0 {
+                // The start had mean 0; at so much noise the network's answer hardly depends on it, so its mean can still be put right.
+                for k in 0..<rows * q { x[k] += clean[k] }
                 for k in 0..<rows * q { x[k] = ratio * x[k] + (1 - ratio) * clean[k] }
             } else {
                 let c = Float(0.5 * log(next / sigma) / log(sigma / levels[i - 1]))

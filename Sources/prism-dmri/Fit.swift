@@ -103,7 +103,8 @@ struct Fit: ParsableCommand {
     /// Ties the shards of a fit to its data, so that --resume cannot mix two images.
     private static func digest(_ values: [Float], _ acquisition: Acquisition) -> String {
         var data = values.withUnsafeBytes { Data($0) }
-        for (b, g) in zip(acquisition.bValues, acquisition.directions) { withUnsafeBytes(of: (b, g)) { data.append(contentsOf: $0) } }
+        let table = zip(acquisition.bValues, acquisition.directions).flatMap { b, g in [b, g.x, g.y, g.z] }
+        table.withUnsafeBytes { data.append(contentsOf: $0) }
         return NetworkFile.digest(data)
     }
 

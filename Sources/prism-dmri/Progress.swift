@@ -25,9 +25,12 @@ final class Progress: Sendable {
         state.withLock { s in
             if s.first == nil { s.first = done }
             let now = Date()
+            let elapsed = now.timeIntervalSince(start)
+            // Off a terminal, short work passes without a line.
+            if !isTerminal && elapsed < 10 { return }
             guard now.timeIntervalSince(s.last) > (isTerminal ? 0.2 : 10) || done >= total else { return }
             s.last = now
-            let elapsed = now.timeIntervalSince(start), rate = Double(done - s.first!) / max(elapsed, 1e-3)
+            let rate = Double(done - s.first!) / max(elapsed, 1e-3)
             let left = rate > 0 ? Double(total - done) / rate : 0
             var line = "\(label): \(done)/\(total) \(unit) (\(100 * done / total) %)"
             if rate > 0 { line += String(format: ", %.0f %@/s", rate, unit as NSString) }

@@ -113,6 +113,8 @@ import Testing
             corrector.correct(y, &ensemble, structures: Array(repeating: z, count: draws), sweeps: 5, using: &random)
             if round >= 10 { found += (0..<draws).map { ensemble[$0 * 16] } }
         }
+        let far = (0..<draws).filter { abs(ensemble[$0 * 16] - mean) > 6 * sd }.map { Array(ensemble[$0 * 16..<$0 * 16 + 4]) }
+        #expect(far.isEmpty, "draws left behind: \(far)")
         let m1 = found.reduce(0, +) / Double(found.count)
         let s1 = (found.reduce(0) { $0 + ($1 - m1) * ($1 - m1) } / Double(found.count)).squareRoot()
         #expect(abs(m1 - mean) < 0.15 * sd)
