@@ -35,8 +35,9 @@ public final class AmortisedSampler<F: ModelFamily> {
     ///   - lambda: draws are from q(z | y, λ) q(θ | z, y).
     ///   - samples: S; 0 asks for structure probabilities only.
     ///   - steps: solver steps; steps + 1 evaluations of the parameter decoder.
+    ///   - copies: how many of a structure's draws start from one draw of the network (1: each has its own). Only for draws that exact moves then part.
     public func answer(
-        _ y: UnsafePointer<Float>, count: Int, design: F.Design, keys: [UInt64], seed: UInt64, lambda: Double, samples: Int, steps: Int
+        _ y: UnsafePointer<Float>, count: Int, design: F.Design, keys: [UInt64], seed: UInt64, lambda: Double, samples: Int, steps: Int, copies: Int = 1
     ) -> [Answer] {
         let m = family.measurementCount(design), f = family.featureCount, g = family.summaryCount, space = family.structureSpace
         let p = family.parameterNames.count, row = family.tokenCount * family.coordinateCount
@@ -59,31 +60,48 @@ public final class AmortisedSampler<F: ModelFamily> {
             let weights = space.reweight(logProbability[v], from: Self.referenceLambda, to: lambda).map { exp($0) }
             structures.append(systematicResample(weights, count: samples, offset: random.uniform()))
         }
+        // Of the draws that share a structure, the first of every `copies` is the network's.
+        let originals = structures.map { list in (0..<samples).map { Self.original($0, list, copies) } }
         var answers: [Answer] = []
         for start in stride(from: 0, to: count, by: drawBlock) {
             let block = start..<min(start + drawBlock, count)
+            let asked = block.flatMap { v in (0..<samples).filter { originals[v][$0] == $0 }.map { (voxel: v, sample: $0) } }
             let coordinates = runner.draw(
-                encoded, structures: block.flatMap { structures[$0] }, voxelOfDraw: block.flatMap { Array(repeating: $0, count: samples) },
-                space: space, masks: masks, steps: steps
+                encoded, structures: asked.map { structures[$0.voxel][$0.sample] }, voxelOfDraw: asked.map(\.voxel), space: space,
+                masks: masks, steps: steps
             ) { draw, n, out in
-                var random = RandomSource(seed: seed, stream: keys[start + draw / samples], substream: UInt64(draw % samples) + 1)
+                var random = RandomSource(seed: seed, stream: keys[asked[draw].voxel], substream: UInt64(asked[draw].sample) + 1)
                 for i in 0..<n { out[i] = Float(random.normal()) }
             }
+            var next = 0
             for v in block {
                 var parameters = [Double](repeating: 0, count: samples * p)
                 for s in 0..<samples {
-                    let z = space.structures[structures[v][s]]
-                    coordinates.withUnsafeBufferPointer { x in
-                        parameters.withUnsafeMutableBufferPointer { theta in
-                            family.decode(
-                                x.baseAddress! + ((v - start) * samples + s) * row, z, design, frames[v], into: theta.baseAddress! + s * p)
+                    if originals[v][s] == s {
+                        coordinates.withUnsafeBufferPointer { x in
+                            parameters.withUnsafeMutableBufferPointer { theta in
+                                family.decode(
+                                    x.baseAddress! + next * row, space.structures[structures[v][s]], design, frames[v],
+                                    into: theta.baseAddress! + s * p)
+                            }
                         }
+                        next += 1
+                    } else {
+                        for c in 0..<p { parameters[s * p + c] = parameters[originals[v][s] * p + c] }
                     }
                 }
                 answers.append(Answer(logProbability: logProbability[v], structures: structures[v], parameters: parameters))
             }
         }
         return answers
+    }
+}
+
+extension AmortisedSampler {
+    /// The draw that draw `s` starts from, `list` holding structures in ascending order.
+    static func original(_ s: Int, _ list: [Int], _ copies: Int) -> Int {
+        let first = list.firstIndex(of: list[s])!
+        return first + (s - first) / copies * copies
     }
 }
 

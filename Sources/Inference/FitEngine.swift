@@ -12,9 +12,11 @@ public struct FitOptions: Sendable {
     /// S, draws a voxel.
     public var samples = 50
     /// Steps of the diffusion solver.
-    public var solverSteps = 8
+    public var solverSteps = 6
     /// Sweeps of exact-likelihood moves that end each voxel's draws.
-    public var correctionSweeps = 20
+    public var correctionSweeps = 30
+    /// Draws of one structure that start from the same draw of the network, before the exact moves part them.
+    public var copies = 3
     public var seed: UInt64 = 1
     public var threads = 1
 
@@ -138,7 +140,7 @@ public struct FitEngine: Sendable {
             guard !fitted.isEmpty else { return batch }
             var answers = sampler.answer(
                 y, count: fitted.count, design: acquisition, keys: fitted.map { UInt64(voxels[range.lowerBound + $0]) }, seed: options.seed,
-                lambda: options.lambda, samples: s, steps: options.solverSteps)
+                lambda: options.lambda, samples: s, steps: options.solverSteps, copies: options.copies)
             let space = family.structureSpace
             for (k, i) in fitted.enumerated() {
                 // A stream of its own, beyond those of the draws.

@@ -17,8 +17,10 @@ struct Fit: ParsableCommand {
 
     enum Preset: String, ExpressibleByArgument, CaseIterable {
         case fast, balanced
-        /// Steps of the diffusion solver, and sweeps of exact-likelihood moves after it.
-        var effort: (solverSteps: Int, correctionSweeps: Int) { self == .fast ? (5, 4) : (8, 20) }
+        /// Solver steps, sweeps of exact-likelihood moves after them, and how many draws share a start.
+        func apply(to options: inout FitOptions) {
+            (options.solverSteps, options.correctionSweeps, options.copies) = self == .fast ? (5, 5, 5) : (6, 30, 3)
+        }
     }
 
     @OptionGroup var input: DiffusionInput
@@ -59,7 +61,7 @@ struct Fit: ParsableCommand {
         var options = FitOptions()
         options.lambda = lambda
         options.samples = samples
-        (options.solverSteps, options.correctionSweeps) = preset.effort
+        preset.apply(to: &options)
         options.seed = seed
         options.threads = nthreads
         let engine = try FitEngine(file: file, path: network ?? "the default network", acquisition: acquisition, options: options)
@@ -73,7 +75,8 @@ struct Fit: ParsableCommand {
 
         Interrupt.catchSignals()
         let fitting = clock.now
-        let notes = ["solver_steps": "\(options.solverSteps)", "correction_sweeps": "\(options.correctionSweeps)", "dwi_digest": Self.digest(series.values, acquisition)]
+        let notes = ["solver_steps": "\(options.solverSteps)", "correction_sweeps": "\(options.correctionSweeps)", "copies": "\(options.copies)",
+            "dwi_digest": Self.digest(series.values, acquisition)]
         let metadata = engine.metadata(grid: geometry.spatialShape, voxelCount: series.count, notes: notes)
         let fitBar = Progress("fitting", unit: "voxels", total: series.count, quiet: quiet)
         let isComplete = try engine.run(

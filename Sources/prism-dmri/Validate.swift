@@ -48,7 +48,7 @@ struct Validate: ParsableCommand {
             study.snr = snr
             study.lambda = lambda
             var options = FitOptions()
-            (options.solverSteps, options.correctionSweeps) = preset.effort
+            preset.apply(to: &options)
             options.threads = nthreads
             options.seed = seed
             let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard()
