@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Make a DIPY peaks file (pam5) of a fit's dipy/ folder, for DIPY's trackers and viewers.
 
-    prism-dmri export FIT --format dipy
     python3 dipy_peaks.py FIT/dipy peaks.pam5
 
 Directions are along the voxel axes, as DIPY wants them; values are fibre fractions. Needs dipy, nibabel and tables.
