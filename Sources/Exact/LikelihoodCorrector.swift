@@ -17,7 +17,8 @@ import ModelSpace
 public final class LikelihoodCorrector {
     private let family = BallSticks()
     private let acquisition: Acquisition
-    private var scratch: [Float], coordinates: [Double], logLikelihood: [Double], proposal: [Double]
+    /// Attenuations: of the proposal (M), of each draw (S × M).
+    private var scratch: [Float], attenuations: [Float] = [], coordinates: [Double], logLikelihood: [Double], proposal: [Double]
     /// log d, log(s/d), log snr, log s0, three fractions.
     private static let width = 7
     private typealias Slot = BallSticks.Slot
@@ -47,9 +48,11 @@ public final class LikelihoodCorrector {
         guard sweeps > 0, draws > 0 else { return 0 }
         coordinates = Array(repeating: 0, count: draws * w)
         logLikelihood = Array(repeating: 0, count: draws)
+        attenuations = Array(repeating: 0, count: draws * acquisition.count)
         for i in 0..<draws {
             theta.withUnsafeBufferPointer { read($0.baseAddress! + i * p, structures[i], into: i) }
             logLikelihood[i] = theta.withUnsafeBufferPointer { value(y, $0.baseAddress! + i * p, structures[i]) }
+            keepAttenuations(i)
         }
         let groups = (0...3).map { n in (0..<draws).filter { BallSticks.stickCount(structures[$0]) == n } }
         let turns = groups.enumerated().map { n, group in (0..<n).map { turn ?? Self.spread(theta, group, stick: $0) } }
@@ -65,7 +68,7 @@ public final class LikelihoodCorrector {
                 proposal[Slot.s0] *= exp(random.normal() * Self.step(0.003, 0.2, &random))
                 let snr = log(proposal[Slot.snr]) + random.normal() * Self.step(0.03, 0.3, &random)
                 proposal[Slot.snr] = exp(snr)
-                if snr >= BallSticks.logSNR.low && snr <= BallSticks.logSNR.high { accepted += take(y, &theta, i, z, &random) }
+                if snr >= BallSticks.logSNR.low && snr <= BallSticks.logSNR.high { accepted += take(y, &theta, i, z, &random, sameShape: true) }
                 proposed += 1
                 for k in 0..<n {
                     start(from: theta, i)
@@ -80,6 +83,13 @@ public final class LikelihoodCorrector {
 
     private func value(_ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ z: Structure) -> Double {
         scratch.withUnsafeMutableBufferPointer { family.logLikelihood(y, theta, z, acquisition, scratch: $0.baseAddress!) }
+    }
+
+    private func keepAttenuations(_ i: Int) {
+        let m = acquisition.count
+        attenuations.withUnsafeMutableBufferPointer { all in
+            scratch.withUnsafeBufferPointer { (all.baseAddress! + i * m).update(from: $0.baseAddress!, count: m) }
+        }
     }
 
     private func start(from theta: [Double], _ i: Int) { for c in 0..<Slot.count { proposal[c] = theta[i * Slot.count + c] } }
@@ -157,16 +167,22 @@ public final class LikelihoodCorrector {
         for c in 0..<3 { proposal[a + c] = turned[c] / length }
     }
 
-    /// Accepts or refuses `proposal` for draw i.
+    /// Accepts or refuses `proposal` for draw i. `sameShape`: only s0 and snr differ, so the draw's attenuations stand.
     private func take(
-        _ y: UnsafePointer<Float>, _ theta: inout [Double], _ i: Int, _ z: Structure, _ random: inout RandomSource
+        _ y: UnsafePointer<Float>, _ theta: inout [Double], _ i: Int, _ z: Structure, _ random: inout RandomSource, sameShape: Bool = false
     ) -> Int {
-        let candidate = proposal.withUnsafeBufferPointer { value(y, $0.baseAddress!, z) }
+        let candidate = proposal.withUnsafeBufferPointer { t in
+            guard sameShape else { return value(y, t.baseAddress!, z) }
+            return attenuations.withUnsafeBufferPointer {
+                family.logLikelihood(y, attenuations: $0.baseAddress! + i * acquisition.count, t.baseAddress!, z, acquisition)
+            }
+        }
         let difference = candidate - logLikelihood[i]
         // Both −∞ gives NaN, which refuses.
         guard difference >= 0 || log(random.uniform()) < difference else { return 0 }
         for c in 0..<Slot.count { theta[i * Slot.count + c] = proposal[c] }
         logLikelihood[i] = candidate
+        if !sameShape { keepAttenuations(i) }
         theta.withUnsafeBufferPointer { read($0.baseAddress! + i * Slot.count, z, into: i) }
         return 1
     }
