@@ -17,6 +17,7 @@ struct Train: ParsableCommand {
 
     @Option(help: "Training recipe (YAML).") var recipe: String
     @Option(help: "Where to write the network (safetensors).") var out: String
+    @Option(help: "Start from the weights of this network instead of fresh ones.") var start: String?
     @Option(help: "Stop after this much time, e.g. 90s, 45m, 2h.") var time: String?
     @Option(help: "Stop after this many simulations, counted from the run's start.") var simulations: Int?
     @Flag(help: "Go on from OUT.checkpoint.") var resume = false
@@ -28,6 +29,7 @@ struct Train: ParsableCommand {
 
     func validate() throws {
         if let time { _ = try Self.seconds(time) }
+        if start != nil && resume { throw ValidationError("--start and --resume exclude each other.") }
         guard nthreads > 0 else { throw ValidationError("--nthreads must be at least 1.") }
         if let simulations, simulations < 1 { throw ValidationError("--simulations must be at least 1.") }
     }
@@ -61,6 +63,14 @@ struct Train: ParsableCommand {
     ) throws {
         let plan = parsed.training, checkpoint = out + ".checkpoint"
         var state: TrainerState?
+        if let start {
+            let file = try NetworkFile(path: start)
+            guard file.origin.family == family.name, file.network.shape == FamilyShape(family), file.network.configuration == plan.network else {
+                throw RecipeError(path: recipe, problem: "describes another network than \(start)")
+            }
+            state = TrainerState(weights: file.weights)
+            state!.simulations = file.origin.simulations
+        }
         if resume {
             let network = Network(FamilyShape(family), plan.network)
             let read = try TrainerState.read(network, from: checkpoint)
@@ -70,7 +80,7 @@ struct Train: ParsableCommand {
         }
         let trainer = Trainer(family: family, plan: plan, threads: nthreads, state: state, design: design)
         let log = try TrainingLog(path: out + ".log.jsonl", append: resume)
-        let limit = try time.map(Self.seconds), start = Date(), startStep = trainer.state.step, startSimulations = trainer.state.simulations
+        let limit = try time.map(Self.seconds), began = Date(), startStep = trainer.state.step, startSimulations = trainer.state.simulations
         if let simulations, trainer.state.schedule.decayStart == nil {
             let steps = (simulations - startSimulations) / plan.batch, decay = max(1, Int(Double(steps) * plan.decay))
             trainer.state.schedule = Schedule(decayStart: startStep + steps - decay, decaySteps: decay)
@@ -89,7 +99,7 @@ struct Train: ParsableCommand {
 
         if !quiet { note("\(trainer.network.layout.count) weights, \(nthreads) threads, BLAS core \(Blas.core)") }
         while !trainer.state.schedule.isFinished(step: trainer.state.step), !Interrupt.requested {
-            let elapsed = Date().timeIntervalSince(start)
+            let elapsed = Date().timeIntervalSince(began)
             if let limit, trainer.state.schedule.decayStart == nil, elapsed > limit * (1 - plan.decay) {
                 let done = trainer.state.step - startStep
                 trainer.state.schedule = Schedule(
@@ -102,7 +112,7 @@ struct Train: ParsableCommand {
                 lastReport = Date()
                 shown = (recent.structure / Double(recent.steps), recent.parameter / Double(recent.steps))
                 recent = (0, 0, 0)
-                let total = Date().timeIntervalSince(start)
+                let total = Date().timeIntervalSince(began)
                 let rate = Double(trainer.state.simulations - startSimulations) / total
                 try log.append(
                     step: trainer.state.step, simulations: trainer.state.simulations, structure: shown.structure, parameter: shown.parameter,

@@ -60,7 +60,7 @@ import Training
             guard truth.count > 0 else { continue }
             let x = runner.draw(
                 encoded, structures: Array(repeating: index, count: draws), voxelOfDraw: Array(repeating: 0, count: draws), space: space,
-                masks: masks, steps: 12
+                masks: masks, steps: 24
             ) { _, n, out in for i in 0..<n { out[i] = Float(random.normal()) } }
             let posterior = family.exact(y, truth, design)
             for (i, c) in (0..<3).filter({ truth[$0] }).enumerated() {
