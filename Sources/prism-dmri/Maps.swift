@@ -1,0 +1,53 @@
+import ArgumentParser
+import Foundation
+import Inference
+import Reporting
+import Volumes
+
+struct Maps: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Read a finished fit again at other λ: all maps and orientation files, without the scan.",
+        discussion: """
+            Structure probabilities at another λ are exact. Draws are those of the fit, weighted; where a λ far from the fit's leaves few of them in use, \
+            a warning goes to stderr and into fit.json. Each λ gets its own folder, OUT/lambda-X.
+            """)
+
+    @Argument(help: "Folder of a finished fit.") var fit: String
+    @Option(help: "One or more λ, separated by commas.") var lambda: String
+    @Option(help: "Folder to write (default: FIT/maps).") var out: String?
+    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
+    @Flag(help: "Replace maps already there.") var force = false
+    @Flag(help: "No progress on stderr; warnings remain.") var quiet = false
+
+    func validate() throws {
+        _ = try lambdas()
+        guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
+    }
+
+    private func lambdas() throws -> [Double] {
+        let values = try lambda.split(separator: ",", omittingEmptySubsequences: false).map { text in
+            guard let x = Double(text), x >= 0, x <= 10 else { throw ValidationError("'\(text)' is not a λ between 0 and 10.") }
+            return x
+        }
+        guard Set(values).count == values.count else { throw ValidationError("A λ is given twice.") }
+        return values
+    }
+
+    func run() throws {
+        let archive = try PosteriorArchive(directory: fit)
+        let geometry = try VolumeReader(path: fit + "/quality.nii.gz").geometry
+        let earlier = try FitProvenance(path: fit + "/fit.json")
+        for value in try lambdas() {
+            let folder = (out ?? fit + "/maps") + "/lambda-" + String(format: "%g", value)
+            try FitDirectory(path: folder).prepare(force: force, resume: false)
+            var provenance = earlier
+            provenance.commandLine = CommandLine.arguments
+            let begin = Date()
+            let written = try FitOutputs.write(
+                archive: archive, lambda: value, geometry: geometry, directory: folder, provenance: provenance,
+                formats: .standard.union(.dipy), threads: nthreads)
+            for warning in written.provenance.warnings where !earlier.warnings.contains(warning) { Progress.note("warning: " + warning) }
+            if !quiet { Progress.note(String(format: "λ = %g: %@ (%.1f s)", value, folder as NSString, Date().timeIntervalSince(begin))) }
+        }
+    }
+}
