@@ -25,7 +25,7 @@ struct Fit: ParsableCommand {
 
     @OptionGroup var input: DiffusionInput
     @Option(help: "Folder to write.") var out: String
-    @Option(help: "Parsimony: each free parameter costs λ nats.") var lambda: Double = 0.5
+    @Option(help: "Parsimony: each free parameter costs λ nats; 0 to 1.") var lambda: Double = 0.5
     @Option(help: "Model family: ball-sticks.") var family: String = "ball-sticks"
     @Option(help: "Trained network (default: the one built in).") var network: String?
     @Option(help: "Speed against accuracy of the draws: \(Preset.allCases.map(\.rawValue).joined(separator: ", ")).") var preset: Preset = .balanced
@@ -57,6 +57,7 @@ struct Fit: ParsableCommand {
         let (geometry, acquisition) = try input.open()
         let violations = ProtocolMixture().rangeViolations(of: acquisition)
         for violation in violations { warn("Outside the range the network was trained on: " + violation) }
+        if let warning = LambdaRange.warning(lambda) { warn(warning) }
         let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard()
         var options = FitOptions()
         options.lambda = lambda

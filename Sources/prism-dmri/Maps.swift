@@ -8,7 +8,7 @@ struct Maps: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Read a finished fit again at other λ: all maps and orientation files, without the scan.",
         discussion: """
-            Structure probabilities at another λ are exact. Draws are those of the fit, weighted; where a λ far from the fit's leaves few of them in use, \
+            Structure probabilities follow from the fit's by p(z|λ′) ∝ p(z|λ) exp(−(λ′−λ) k). Draws are those of the fit, weighted; where a λ far from the fit's leaves few of them in use, \
             a warning goes to stderr and into fit.json. Each λ gets its own folder, OUT/lambda-X.
             """)
 
@@ -41,12 +41,17 @@ struct Maps: ParsableCommand {
             let folder = (out ?? fit + "/maps") + "/lambda-" + String(format: "%g", value)
             try FitDirectory(path: folder).prepare(force: force, resume: false)
             var provenance = earlier
+            if let warning = LambdaRange.warning(value) {
+                Progress.note("warning: " + warning)
+                provenance.warnings.append(warning)
+            }
+            let known = Set(provenance.warnings)
             provenance.commandLine = CommandLine.arguments
             let begin = Date()
             let written = try FitOutputs.write(
                 archive: archive, lambda: value, geometry: geometry, directory: folder, provenance: provenance,
                 formats: .standard.union(.dipy), threads: nthreads)
-            for warning in written.provenance.warnings where !earlier.warnings.contains(warning) { Progress.note("warning: " + warning) }
+            for warning in written.provenance.warnings where !known.contains(warning) { Progress.note("warning: " + warning) }
             if !quiet { Progress.note(String(format: "λ = %g: %@ (%.1f s)", value, folder as NSString, Date().timeIntervalSince(begin))) }
         }
     }
