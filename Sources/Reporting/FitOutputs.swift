@@ -112,8 +112,8 @@ public enum FitOutputs {
         }
         guard poor * 20 > summary.count else { return [] }
         return [
-            "at lambda \(summary.lambda) fewer than a fifth of the draws count in \(poor) of \(summary.count) voxels: structure probabilities are "
-                + "exact, but refit with --lambda \(summary.lambda) for smoother maps"
+            "at lambda \(summary.lambda) fewer than a fifth of the draws count in \(poor) of \(summary.count) voxels: structure probabilities do "
+                + "not depend on them, but refit with --lambda \(summary.lambda) for smoother maps"
         ]
     }
 
