@@ -97,10 +97,9 @@ struct Fit: ParsableCommand {
             acquisition: Self.describe(acquisition, inRange: violations.isEmpty), threads: nthreads)
         provenance.timings = timings
         provenance.warnings = warnings
-        let writeBar = Progress("writing", unit: "images", total: 1, quiet: true)
         let result = try FitOutputs.write(
             archive: PosteriorArchive(directory: out), lambda: lambda, geometry: geometry, directory: out, provenance: provenance,
-            formats: .standard.union(.dipy), threads: nthreads) { done, _ in writeBar.update(done) }
+            formats: .standard.union(.dipy), threads: nthreads)
         if !quiet { Self.report(result.provenance, out: out, total: seconds(since: begin), fitting: timings["fitting"]!) }
     }
 
