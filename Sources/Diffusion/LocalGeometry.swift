@@ -5,19 +5,19 @@ import ModelSpace
 /// Local coordinates of ball-and-sticks parameters about a centre θ, in which the prior is flat but for its bounds, and the likelihood's
 /// gradient and information matrix in them.
 ///
-/// Coordinates u, D = 3 + 3n (+ 1 with spread):
+/// Coordinates u, D = 3 + 3n (+ 1 with spread), all but the last 2n as differences from the centre:
 ///
-///     log d, [log(s/d)], log s0, f_1 … f_n (changes), t_11, t_12, t_21, …, log σ      σ = s0/snr
+///     f_1 … f_n, [log(s/d)], log d, log snr, log s0, t_11, t_12, t_21, …
 ///
 /// (t_k1, t_k2) are gnomonic about the centre's stick: μ = (μ_k + t_1 e_1 + t_2 e_2)/|…|, which covers every axis but those at right angles once.
-/// The area element is (1 + t²)^(−3/2) dt = |μ·μ_k|³ dt.
+/// The area element is (1 + t²)^(−3/2) dt.
 public struct LocalGeometry {
     public let structure: Structure
     /// n and D.
     public let sticks: Int, dimension: Int
     public let hasSpread: Bool
-    /// Offsets into u.
-    public let s0Index: Int, fractionIndex: Int, tangentIndex: Int, sigmaIndex: Int
+    /// Offsets into u; fractions begin at 0, log(s/d) stands at n.
+    public let diffusivityIndex: Int, snrIndex: Int, s0Index: Int, tangentIndex: Int
 
     public typealias Slot = BallSticks.Slot
     /// Largest D.
@@ -27,11 +27,11 @@ public struct LocalGeometry {
         structure = z
         sticks = BallSticks.stickCount(z)
         hasSpread = BallSticks.hasSpread(z)
-        s0Index = hasSpread ? 2 : 1
-        fractionIndex = s0Index + 1
-        tangentIndex = fractionIndex + sticks
-        sigmaIndex = tangentIndex + 2 * sticks
-        dimension = sigmaIndex + 1
+        diffusivityIndex = sticks + (hasSpread ? 1 : 0)
+        snrIndex = diffusivityIndex + 1
+        s0Index = snrIndex + 1
+        tangentIndex = s0Index + 1
+        dimension = tangentIndex + 2 * sticks
     }
 
     /// Two unit vectors at right angles to each stick and each other: 6 numbers a stick.
@@ -47,66 +47,21 @@ public struct LocalGeometry {
     }
 
     /// Writes the θ at u. The result may lie outside the prior's support.
-    @inline(__always)
     public func move(
         _ centre: UnsafePointer<Double>, _ tangents: UnsafePointer<Double>, by u: UnsafePointer<Double>, into theta: UnsafeMutablePointer<Double>
     ) {
         theta.update(repeating: 0, count: Slot.count)
-        let d = centre[Slot.diffusivity] * exp(u[0])
+        let d = centre[Slot.diffusivity] * exp(u[diffusivityIndex])
         theta[Slot.diffusivity] = d
-        if hasSpread { theta[Slot.spread] = d * exp(u[1]) * (centre[Slot.spread] / centre[Slot.diffusivity]) }
+        if hasSpread { theta[Slot.spread] = d * exp(u[sticks]) * (centre[Slot.spread] / centre[Slot.diffusivity]) }
         theta[Slot.s0] = centre[Slot.s0] * exp(u[s0Index])
-        theta[Slot.snr] = centre[Slot.snr] * exp(u[s0Index] - u[sigmaIndex])
+        theta[Slot.snr] = centre[Slot.snr] * exp(u[snrIndex])
         for k in 0..<sticks {
-            theta[Slot.fraction + k] = centre[Slot.fraction + k] + u[fractionIndex + k]
+            theta[Slot.fraction + k] = centre[Slot.fraction + k] + u[k]
             let t0 = u[tangentIndex + 2 * k], t1 = u[tangentIndex + 2 * k + 1], a = Slot.axis + 3 * k, e = tangents + 6 * k
             let scale = 1 / (1 + t0 * t0 + t1 * t1).squareRoot()
             for c in 0..<3 { theta[a + c] = (centre[a + c] + t0 * e[c] + t1 * e[3 + c]) * scale }
         }
-    }
-
-    /// Writes the u of θ; the inverse of `move`.
-    /// - Returns: log |∂(base measure)/∂u| at θ: Σ 3 log |μ·μ_k|.
-    @inline(__always)
-    public func coordinates(
-        of theta: UnsafePointer<Double>, about centre: UnsafePointer<Double>, _ tangents: UnsafePointer<Double>, into u: UnsafeMutablePointer<Double>
-    ) -> Double {
-        u[0] = log(theta[Slot.diffusivity] / centre[Slot.diffusivity])
-        if hasSpread { u[1] = log(theta[Slot.spread] / centre[Slot.spread]) - u[0] }
-        u[s0Index] = log(theta[Slot.s0] / centre[Slot.s0])
-        u[sigmaIndex] = u[s0Index] - log(theta[Slot.snr] / centre[Slot.snr])
-        var product = 1.0
-        for k in 0..<sticks {
-            u[fractionIndex + k] = theta[Slot.fraction + k] - centre[Slot.fraction + k]
-            let a = Slot.axis + 3 * k, e = tangents + 6 * k
-            let x = theta[a], y = theta[a + 1], z = theta[a + 2]
-            var c = x * centre[a] + y * centre[a + 1] + z * centre[a + 2]
-            if abs(c) < 1e-100 { c = 1e-100 }
-            u[tangentIndex + 2 * k] = (x * e[0] + y * e[1] + z * e[2]) / c
-            u[tangentIndex + 2 * k + 1] = (x * e[3] + y * e[4] + z * e[5]) / c
-            product *= abs(c)
-        }
-        return 3 * log(product)
-    }
-
-    /// Whether θ lies in the prior's support.
-    @inline(__always)
-    public func isInSupport(_ theta: UnsafePointer<Double>) -> Bool {
-        let d = log(theta[Slot.diffusivity]), snr = log(theta[Slot.snr])
-        guard d >= BallSticks.logDiffusivity.low, d <= BallSticks.logDiffusivity.high, snr >= BallSticks.logSNR.low, snr <= BallSticks.logSNR.high
-        else { return false }
-        if hasSpread {
-            let r = log(theta[Slot.spread] / theta[Slot.diffusivity])
-            guard r >= BallSticks.logSpreadRatio.low, r <= BallSticks.logSpreadRatio.high else { return false }
-        }
-        var before = 1.0, total = 0.0
-        for k in 0..<sticks {
-            let f = theta[Slot.fraction + k]
-            guard f >= BallSticks.fractionFloor, f <= before else { return false }
-            before = f
-            total += f
-        }
-        return total <= 1
     }
 
     /// Brings θ into the prior's support: ranges, floors, sum, order.
@@ -158,16 +113,32 @@ public struct LocalGeometry {
                 f.baseAddress!, f.baseAddress! + 4, f.baseAddress! + 13, attenuation, rows)
         }
         let slope = rician ? pk_rician_scores(m, attenuation, y, s0, sigma, weight, score) : pk_gaussian_scores(m, attenuation, y, s0, sigma, weight, score)
-        withUnsafeTemporaryAllocation(of: Double.self, capacity: d * d) { small in
-            pk_normal_equations(m, d - 1, weight, score, rows, small.baseAddress!, gradient)
-            for j in 0..<d - 1 {
-                for k in 0..<d - 1 { information[j * d + k] = small[j * (d - 1) + k] }
-                information[j * d + d - 1] = 0
-                information[(d - 1) * d + j] = 0
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: d * d) { buffer in
+            let small = buffer.baseAddress!, mean = d - 1, ratio = hasSpread ? 1 : 0
+            pk_normal_equations(m, mean, weight, score, rows, small, small + mean * mean)
+            // Rows of the kernel: log d, [log(s/d)], log s0, fractions, tangents.
+            func place(_ j: Int) -> Int {
+                if j == 0 { return diffusivityIndex }
+                if j < 1 + ratio { return sticks }
+                if j == 1 + ratio { return s0Index }
+                if j < 2 + ratio + sticks { return j - 2 - ratio }
+                return tangentIndex + j - 2 - ratio - sticks
+            }
+            information.update(repeating: 0, count: d * d)
+            for j in 0..<mean {
+                let a = place(j)
+                gradient[a] = small[mean * mean + j]
+                for k in 0..<mean { information[a * d + place(k)] = small[j * mean + k] }
             }
         }
-        gradient[d - 1] = slope
-        information[d * d - 1] = 2 * Double(m)
+        // log σ = log s0 − log snr has information 2M (more at low signal).
+        let n = 2 * Double(m)
+        gradient[s0Index] += slope
+        gradient[snrIndex] = -slope
+        information[s0Index * d + s0Index] += n
+        information[snrIndex * d + snrIndex] = n
+        information[s0Index * d + snrIndex] = -n
+        information[snrIndex * d + s0Index] = -n
         return BallSticks().logLikelihood(y, attenuations: attenuation, theta, structure, design)
     }
 }

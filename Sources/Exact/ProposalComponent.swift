@@ -1,30 +1,25 @@
+import CKernels
 import Diffusion
 import Foundation
-import ModelSpace
 
-/// One component of an importance sampler's proposal: a multivariate t in the local coordinates about a centre θ.
-///
-///     q(u) ∝ (1 + (u − m)ᵀΛ(u − m)/ν)^(−(ν + D)/2),   Λ = L Lᵀ
-///
-/// as a density over (log d, log s/d, log s0, log snr, fractions, areas on the half-sphere of axes).
+/// One component of an importance sampler's proposal: a normal with precision Λ = L Lᵀ in the local coordinates about a centre θ, its bounded
+/// coordinates truncated one after the other to the prior's support (`proposal.h`).
 struct ProposalComponent {
-    static let freedom = 6
-    /// log of Γ((ν+D)/2) / (Γ(ν/2) (νπ)^(D/2)) for D = 0 … capacity.
-    static let logConstant: [Double] = (0...LocalGeometry.capacity).map { d in
-        let v = Double(freedom)
-        return lgamma((v + Double(d)) / 2) - lgamma(v / 2) - Double(d) / 2 * log(v * .pi)
-    }
-
     let geometry: LocalGeometry
-    var centre: [Double]
-    var tangents: [Double]
-    /// L, row-major lower triangle of D × D, and Σ log L_jj.
-    var factor: [Double]
-    var logDeterminant: Double
-    /// Log of the posterior mass that a normal with this Λ and the centre's density would hold.
-    var laplace: Double
+    let centre: [Double]
+    /// L, row-major, in the lower triangle of D × D.
+    private(set) var factor: [Double]
+    /// Log of the posterior mass that an untruncated normal with this Λ and the centre's density would hold.
+    let laplace: Double
+    /// Laid out for the kernels.
+    private(set) var block: [Float]
     /// Number of samples it is to give, or has given.
     var count = 0
+
+    static let support = pk_support(
+        d_low: Float(BallSticks.logDiffusivity.low), d_high: Float(BallSticks.logDiffusivity.high), ratio_low: Float(BallSticks.logSpreadRatio.low),
+        ratio_high: Float(BallSticks.logSpreadRatio.high), snr_low: Float(BallSticks.logSNR.low), snr_high: Float(BallSticks.logSNR.high),
+        floor: Float(BallSticks.fractionFloor))
 
     /// - Returns: nil when `precision` is not positive definite.
     init?(_ geometry: LocalGeometry, centre: [Double], tangents: [Double], precision: [Double], logDensity: Double) {
@@ -33,10 +28,57 @@ struct ProposalComponent {
         guard Self.factorise(&l, d) else { return nil }
         self.geometry = geometry
         self.centre = centre
-        self.tangents = tangents
         factor = l
-        logDeterminant = (0..<d).reduce(0) { $0 + log(l[$1 * d + $1]) }
-        laplace = logDensity + Double(d) / 2 * log(2 * .pi) - logDeterminant
+        laplace = logDensity + Double(d) / 2 * log(2 * .pi) - (0..<d).reduce(0) { $0 + log(l[$1 * d + $1]) }
+        var block = [Float](repeating: 0, count: PK_COMPONENT_SIZE)
+        typealias Slot = BallSticks.Slot
+        block[0] = Float(log(centre[Slot.diffusivity]))
+        block[1] = geometry.hasSpread ? Float(log(centre[Slot.spread] / centre[Slot.diffusivity])) : 0
+        block[2] = Float(log(centre[Slot.snr]))
+        block[3] = Float(log(centre[Slot.s0]))
+        for k in 0..<3 { block[4 + k] = Float(centre[Slot.fraction + k]) }
+        for k in 0..<9 { block[7 + k] = Float(centre[Slot.axis + k]) }
+        for k in 0..<6 * geometry.sticks { block[PK_COMPONENT_TANGENTS + k] = Float(tangents[k]) }
+        for k in 0..<d * d { block[PK_COMPONENT_FACTOR + k] = Float(l[k]) }
+        self.block = block
+    }
+
+    /// Whether another component is about the same centre: uᵀΛu of that centre is below 1.
+    func isNear(_ b: ProposalComponent) -> Bool {
+        typealias Slot = BallSticks.Slot
+        let a = self, g = geometry, n = g.sticks, d = g.dimension
+        var u = [Double](repeating: 0, count: d)
+        for k in 0..<n { u[k] = b.centre[Slot.fraction + k] - a.centre[Slot.fraction + k] }
+        if g.hasSpread {
+            u[n] = log(b.centre[Slot.spread] / b.centre[Slot.diffusivity]) - log(a.centre[Slot.spread] / a.centre[Slot.diffusivity])
+        }
+        u[g.diffusivityIndex] = log(b.centre[Slot.diffusivity] / a.centre[Slot.diffusivity])
+        u[g.snrIndex] = log(b.centre[Slot.snr] / a.centre[Slot.snr])
+        u[g.s0Index] = log(b.centre[Slot.s0] / a.centre[Slot.s0])
+        for k in 0..<n {
+            let o = Slot.axis + 3 * k
+            let w = a.centre[o] * b.centre[o] + a.centre[o + 1] * b.centre[o + 1] + a.centre[o + 2] * b.centre[o + 2]
+            for t in 0..<2 {
+                let e = PK_COMPONENT_TANGENTS + 6 * k + 3 * t
+                let p = Double(a.block[e]) * b.centre[o] + Double(a.block[e + 1]) * b.centre[o + 1] + Double(a.block[e + 2]) * b.centre[o + 2]
+                u[g.tangentIndex + 2 * k + t] = p / (abs(w) < 1e-6 ? 1e-6 : w)
+            }
+        }
+        var distance = 0.0
+        for j in 0..<d {
+            var x = 0.0
+            for i in j..<d { x += a.factor[i * d + j] * u[i] }
+            distance += x * x
+        }
+        return distance < 1
+    }
+
+    /// The same with standard deviations `scale` times as large.
+    func scaled(_ scale: Double) -> ProposalComponent {
+        var other = self
+        for i in other.factor.indices { other.factor[i] /= scale }
+        for i in PK_COMPONENT_FACTOR..<other.block.count { other.block[i] /= Float(scale) }
+        return other
     }
 
     /// Cholesky factor in the lower triangle, in place.
@@ -64,52 +106,9 @@ struct ProposalComponent {
             for k in 0..<i { b[i] -= l[i * d + k] * b[k] }
             b[i] /= l[i * d + i]
         }
-        backSubstitute(l, d, &b)
-    }
-
-    /// Solves Lᵀ x = b in place.
-    static func backSubstitute(_ l: [Double], _ d: Int, _ b: inout [Double]) {
         for i in (0..<d).reversed() {
             for k in i + 1..<max(d, i + 1) { b[i] -= l[k * d + i] * b[k] }
             b[i] /= l[i * d + i]
-        }
-    }
-
-    /// Draws θ; it may lie outside the prior's support.
-    func draw(_ random: inout RandomSource, into theta: UnsafeMutablePointer<Double>) {
-        let d = geometry.dimension
-        var u = (0..<d).map { _ in random.normal() }
-        Self.backSubstitute(factor, d, &u)
-        // χ² with an even number of degrees of freedom is a sum of exponentials.
-        var chi = 0.0
-        for _ in 0..<Self.freedom / 2 { chi += 2 * random.exponential() }
-        let scale = (Double(Self.freedom) / chi).squareRoot()
-        for i in 0..<d { u[i] *= scale }
-        geometry.move(centre, tangents, by: u, into: theta)
-    }
-
-    /// uᵀΛu of θ, and the log-density.
-    @inline(__always)
-    func logDensity(_ theta: UnsafePointer<Double>) -> (distance: Double, value: Double) {
-        let d = geometry.dimension, v = Double(Self.freedom)
-        return withUnsafeTemporaryAllocation(of: Double.self, capacity: LocalGeometry.capacity) { u in
-            centre.withUnsafeBufferPointer { centre in
-                tangents.withUnsafeBufferPointer { tangents in
-                    factor.withUnsafeBufferPointer { l in
-                        // Without sticks there are no tangents, and no address of theirs is read.
-                        let area = geometry.coordinates(
-                            of: theta, about: centre.baseAddress!, tangents.baseAddress ?? centre.baseAddress!, into: u.baseAddress!)
-                        var distance = 0.0
-                        for j in 0..<d {
-                            var x = 0.0
-                            for i in j..<d { x += l[i * d + j] * u[i] }
-                            distance += x * x
-                        }
-                        let value = Self.logConstant[d] + logDeterminant - 0.5 * (v + Double(d)) * log(1 + distance / v) - area
-                        return (distance, value)
-                    }
-                }
-            }
         }
     }
 }

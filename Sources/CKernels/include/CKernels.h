@@ -4,3 +4,4 @@
 #include "kernels.h"
 #include "diffusion_signal.h"
 #include "signal_gradient.h"
+#include "proposal.h"
