@@ -27,7 +27,7 @@ let package = Package(
         .target(name: "Tensors", dependencies: ["COpenBLAS", "CKernels"]),
         .target(name: "Networks", dependencies: ["Tensors", "ModelSpace", "CKernels", "CCrypto"]),
         .target(name: "Training", dependencies: ["Networks", "ModelSpace", "Tensors", "CKernels"]),
-        .target(name: "Exact", dependencies: ["ModelSpace", "Diffusion"]),
+        .target(name: "Exact", dependencies: ["ModelSpace", "Diffusion", "CKernels"]),
         .target(name: "Inference", dependencies: ["Exact", "Networks", "ModelSpace", "Diffusion", "Tensors"]),
         .target(name: "Reporting", dependencies: ["Inference", "Volumes", "Diffusion"]),
         .executableTarget(
