@@ -4,3 +4,4 @@
 #include "kernels.h"
 #include "diffusion_signal.h"
 #include "ball_sticks_chain.h"
+#include "signal_gradient.h"
