@@ -33,7 +33,7 @@ let package = Package(
         .executableTarget(
             name: "prism-dmri",
             dependencies: [
-                "Volumes", "Diffusion", "Training", "Inference", "Reporting", "Yams",
+                "Volumes", "Diffusion", "Exact", "Training", "Inference", "Reporting", "Yams",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 

@@ -38,7 +38,7 @@ import Testing
     func agreesWithImportanceSampling(_ c: Case) {
         let options = c.options, design = ChainDesign(Self.acquisition), n = design.padded, m = Self.acquisition.count
         var random = RandomSource(seed: 77), theta = [Double](repeating: 0, count: 16), y = [Float](repeating: 0, count: m)
-        theta[0] = 1.5e-3; theta[2] = 6; theta[4] = 0.5; theta[7] = 0.8; theta[8] = 0.6
+        theta[0] = 1.5e-3; theta[2] = 2.5; theta[4] = 0.5; theta[7] = 0.8; theta[8] = 0.6
         BallSticks().simulate(&theta, Structure(bits: 1), Self.acquisition, using: &random, into: &y)
 
         // Importance sampling.
