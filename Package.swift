@@ -27,13 +27,13 @@ let package = Package(
         .target(name: "Tensors", dependencies: ["COpenBLAS", "CKernels"]),
         .target(name: "Networks", dependencies: ["Tensors", "ModelSpace", "CKernels", "CCrypto"]),
         .target(name: "Training", dependencies: ["Networks", "ModelSpace", "Tensors", "CKernels"]),
-        .target(name: "Exact", dependencies: ["ModelSpace", "Diffusion"]),
+        .target(name: "Exact", dependencies: ["ModelSpace", "Diffusion", "CKernels"]),
         .target(name: "Inference", dependencies: ["Exact", "Networks", "ModelSpace", "Diffusion", "Tensors"]),
         .target(name: "Reporting", dependencies: ["Inference", "Volumes", "Diffusion"]),
         .executableTarget(
             name: "prism-dmri",
             dependencies: [
-                "Volumes", "Diffusion", "Training", "Inference", "Reporting", "Yams",
+                "Volumes", "Diffusion", "Exact", "Training", "Inference", "Reporting", "Yams",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
