@@ -1,0 +1,81 @@
+import Foundation
+import Inference
+import Reporting
+import Volumes
+
+/// A fit's folder as commands find it that go on from a finished fit.
+struct FinishedFit {
+    let archive: PosteriorArchive
+    let provenance: FitProvenance
+    let geometry: VolumeGeometry
+
+    init(folder: String) throws {
+        archive = try PosteriorArchive(directory: folder)
+        provenance = try FitProvenance(path: folder + "/fit.json")
+        geometry = try Self.geometry(of: provenance, folders: [folder])
+    }
+
+    /// The grid that was fitted: from a map beside the fit, from the scan where it is still in its place, or else from the numbers in fit.json, which
+    /// lack only what the headers call their codes.
+    static func geometry(of provenance: FitProvenance, folders: [String]) throws -> VolumeGeometry {
+        for path in folders.map({ $0 + "/quality.nii.gz" }) where FileManager.default.fileExists(atPath: path) {
+            return try VolumeReader(path: path).geometry.withTrailing([])
+        }
+        let affine = provenance.affine.count == 16 ? Affine(rows: Array(provenance.affine[0..<12])) : .identity
+        let isSound = provenance.grid.count == 3 && provenance.grid.allSatisfy { $0 > 0 } && provenance.affine.count == 16 && affine.defect == nil
+        if let dwi = provenance.inputs["dwi"], let geometry = try? VolumeReader(path: dwi).geometry.withTrailing([]),
+            !isSound || (geometry.spatialShape == provenance.grid && geometry.affine == affine)
+        {
+            return geometry
+        }
+        guard isSound else { throw FinishedFitError.noGrid(folder: folders.first ?? "") }
+        return VolumeGeometry(shape: provenance.grid, affine: affine)
+    }
+}
+
+enum FinishedFitError: CommandFailure {
+    case noGrid(folder: String)
+
+    var exitStatus: ExitStatus { .badData }
+
+    var description: String {
+        switch self {
+        case .noGrid(let folder): "\(folder)/fit.json holds no usable image grid, and there is no quality.nii.gz beside it; fit again"
+        }
+    }
+}
+
+/// A single file to be written.
+struct OutputFile {
+    let path: String
+
+    func prepare(force: Bool) throws {
+        let manager = FileManager.default
+        var isFolder: ObjCBool = false
+        if manager.fileExists(atPath: path, isDirectory: &isFolder) {
+            guard !isFolder.boolValue else { throw OutputFileError.isFolder(path: path) }
+            guard force else { throw OutputFileError.exists(path: path) }
+        }
+        let parent = (path as NSString).deletingLastPathComponent
+        guard parent.isEmpty || manager.fileExists(atPath: parent, isDirectory: &isFolder) && isFolder.boolValue else {
+            throw OutputFileError.noFolder(path: path, folder: parent)
+        }
+    }
+}
+
+/// What can be wrong with the name of a file to write.
+enum OutputFileError: CommandFailure {
+    case exists(path: String)
+    case isFolder(path: String)
+    case noFolder(path: String, folder: String)
+
+    var exitStatus: ExitStatus { .cannotCreate }
+
+    var description: String {
+        switch self {
+        case .exists(let path): "\(path) exists already; choose another --out, or replace it with --force"
+        case .isFolder(let path): "\(path) is a folder; --out must name a file"
+        case .noFolder(let path, let folder): "\(path) cannot be written: there is no folder \(folder); make it first"
+        }
+    }
+}
