@@ -31,51 +31,24 @@ struct FinishedFit {
         guard isSound else { throw FinishedFitError.noGrid(folder: folders.first ?? "") }
         return VolumeGeometry(shape: provenance.grid, affine: affine)
     }
+
+    /// Refuses to write over a fit that is being read.
+    static func requireOther(_ out: String, than folders: [String]) throws {
+        func place(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath().path }
+        if let same = folders.first(where: { place($0) == place(out) }) { throw FinishedFitError.inPlace(folder: same) }
+    }
 }
 
 enum FinishedFitError: CommandFailure {
     case noGrid(folder: String)
+    case inPlace(folder: String)
 
-    var exitStatus: ExitStatus { .badData }
+    var exitStatus: ExitStatus { if case .noGrid = self { .badData } else { .cannotCreate } }
 
     var description: String {
         switch self {
         case .noGrid(let folder): "\(folder)/fit.json holds no usable image grid, and there is no quality.nii.gz beside it; fit again"
-        }
-    }
-}
-
-/// A single file to be written.
-struct OutputFile {
-    let path: String
-
-    func prepare(force: Bool) throws {
-        let manager = FileManager.default
-        var isFolder: ObjCBool = false
-        if manager.fileExists(atPath: path, isDirectory: &isFolder) {
-            guard !isFolder.boolValue else { throw OutputFileError.isFolder(path: path) }
-            guard force else { throw OutputFileError.exists(path: path) }
-        }
-        let parent = (path as NSString).deletingLastPathComponent
-        guard parent.isEmpty || manager.fileExists(atPath: parent, isDirectory: &isFolder) && isFolder.boolValue else {
-            throw OutputFileError.noFolder(path: path, folder: parent)
-        }
-    }
-}
-
-/// What can be wrong with the name of a file to write.
-enum OutputFileError: CommandFailure {
-    case exists(path: String)
-    case isFolder(path: String)
-    case noFolder(path: String, folder: String)
-
-    var exitStatus: ExitStatus { .cannotCreate }
-
-    var description: String {
-        switch self {
-        case .exists(let path): "\(path) exists already; choose another --out, or replace it with --force"
-        case .isFolder(let path): "\(path) is a folder; --out must name a file"
-        case .noFolder(let path, let folder): "\(path) cannot be written: there is no folder \(folder); make it first"
+        case .inPlace(let folder): "\(folder) is read and cannot be --out as well; choose another folder"
         }
     }
 }

@@ -23,9 +23,8 @@ struct ReportCommand: ParsableCommand {
 
     func run() throws {
         let path = out ?? fit + "/report.html"
-        try OutputFile(path: path).prepare(force: force)
-        let finished = try FinishedFit(folder: fit)
+        let finished = try FinishedFit(folder: fit), file = try OutputFile(path, force: force)
         let summary = PosteriorSummary(finished.archive, lambda: finished.provenance.lambda, threads: nthreads)
-        try Report.write(summary, geometry: finished.geometry, provenance: finished.provenance, to: path, threads: nthreads)
+        try file.write(Report.html(summary, geometry: finished.geometry, provenance: finished.provenance, threads: nthreads))
     }
 }
