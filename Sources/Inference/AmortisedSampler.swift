@@ -6,15 +6,6 @@ import Networks
 ///
 /// Everything random about an observation comes from streams named by its own `key`, so answers do not depend on batches or threads.
 public final class AmortisedSampler<F: ModelFamily> {
-    /// What the network says of one observation.
-    public struct Answer {
-        /// log q(z | y, λ_ref) for each allowed structure.
-        public let logProbability: [Double]
-        /// S draws: structure index of each, and S × P parameters.
-        public let structures: [Int]
-        public var parameters: [Double]
-    }
-
     private let family: F, runner: NetworkRunner, masks: [[Float]]
     /// Observations whose draws are made together: enough for fat matrices, few enough to stay in cache.
     private let drawBlock = 8
@@ -34,17 +25,17 @@ public final class AmortisedSampler<F: ModelFamily> {
         masks = family.structureSpace.structures.map(family.coordinateMask)
     }
 
-    /// Answers for observations y (V × M).
+    /// Answers for observations y (V × M): structure probabilities, and draws θ | z of the structures asked for.
     ///
     /// - Parameters:
     ///   - keys: names the random stream of each observation.
-    ///   - lambda: draws are from q(z | y, λ) q(θ | z, y).
-    ///   - samples: S; 0 asks for structure probabilities only.
     ///   - steps: solver steps; steps + 1 evaluations of the parameter decoder.
     ///   - copies: how many of a structure's draws start from one draw of the network (1: each has its own). Only for draws that exact moves then part.
+    ///   - allocate: the structures of an observation's draws, ascending, given its log-probabilities at λ = 0.
     public func answer(
-        _ y: UnsafePointer<Float>, count: Int, design: F.Design, keys: [UInt64], seed: UInt64, lambda: Double, samples: Int, steps: Int, copies: Int = 1
-    ) -> [Answer] {
+        _ y: UnsafePointer<Float>, count: Int, design: F.Design, keys: [UInt64], seed: UInt64, steps: Int, copies: Int = 1,
+        allocate: (_ observation: Int, _ logProbability: [Double]) -> [Int]
+    ) -> [VoxelPosterior] {
         let m = family.measurementCount(design), f = family.featureCount, g = family.summaryCount, space = family.structureSpace
         let p = family.parameterNames.count, row = family.tokenCount * family.coordinateCount
         var features = [Float](repeating: 0, count: count * m * f), summaries = [Float](repeating: 0, count: count * g)
@@ -58,21 +49,14 @@ public final class AmortisedSampler<F: ModelFamily> {
         }
         let encoded = runner.encode(voxels: count, measurements: m, features: features, summaries: summaries)
         let logProbability = runner.structureLogProbabilities(encoded, lambda: Self.referenceLambda, space: space)
-        guard samples > 0 else { return logProbability.map { Answer(logProbability: $0, structures: [], parameters: []) } }
-
-        var structures: [[Int]] = []
-        for v in 0..<count {
-            var random = RandomSource(seed: seed, stream: keys[v])
-            let weights = space.reweight(logProbability[v], from: Self.referenceLambda, to: lambda).map { exp($0) }
-            structures.append(systematicResample(weights, count: samples, offset: random.uniform()))
-        }
+        let structures = logProbability.enumerated().map(allocate)
         // Of the draws that share a structure, the first of every `copies` is the network's.
-        let originals = structures.map { list in (0..<samples).map { Self.original($0, list, copies) } }
-        var answers: [Answer] = []
+        let originals = structures.map { list in list.indices.map { Self.original($0, list, copies) } }
+        var answers: [VoxelPosterior] = []
         for start in stride(from: 0, to: count, by: drawBlock) {
             let block = start..<min(start + drawBlock, count)
-            let asked = block.flatMap { v in (0..<samples).filter { originals[v][$0] == $0 }.map { (voxel: v, sample: $0) } }
-            let coordinates = runner.draw(
+            let asked = block.flatMap { v in structures[v].indices.filter { originals[v][$0] == $0 }.map { (voxel: v, sample: $0) } }
+            let coordinates = asked.isEmpty ? [] : runner.draw(
                 encoded, structures: asked.map { structures[$0.voxel][$0.sample] }, voxelOfDraw: asked.map(\.voxel), space: space,
                 masks: masks, steps: steps
             ) { draw, n, out in
@@ -81,8 +65,8 @@ public final class AmortisedSampler<F: ModelFamily> {
             }
             var next = 0
             for v in block {
-                var parameters = [Double](repeating: 0, count: samples * p)
-                for s in 0..<samples {
+                var parameters = [Double](repeating: 0, count: structures[v].count * p)
+                for s in structures[v].indices {
                     if originals[v][s] == s {
                         coordinates.withUnsafeBufferPointer { x in
                             parameters.withUnsafeMutableBufferPointer { theta in
@@ -96,7 +80,7 @@ public final class AmortisedSampler<F: ModelFamily> {
                         for c in 0..<p { parameters[s * p + c] = parameters[originals[v][s] * p + c] }
                     }
                 }
-                answers.append(Answer(logProbability: logProbability[v], structures: structures[v], parameters: parameters))
+                answers.append(VoxelPosterior(logProbability: logProbability[v], structures: structures[v], parameters: parameters))
             }
         }
         return answers

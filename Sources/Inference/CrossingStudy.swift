@@ -1,7 +1,6 @@
 import Diffusion
 import Foundation
 import ModelSpace
-import Networks
 
 /// How well two crossing fibres are told apart: angular error and recall by crossing angle, on simulations, through the whole fitting path.
 ///
@@ -33,7 +32,8 @@ public struct CrossingStudy: Sendable {
     public init() {}
 
     /// Fits the simulations in a temporary folder and reads the summary back.
-    public func run(_ file: NetworkFile, acquisition: Acquisition, options base: FitOptions) throws -> [Row] {
+    /// - Parameter recipe: makes the engine for the study's λ.
+    public func run(acquisition: Acquisition, options base: FitOptions, recipe: (FitOptions) throws -> any EngineRecipe) throws -> [Row] {
         let family = BallSticks(), m = acquisition.count, total = angles.count * voxels, z = family.structureSpace.structures.first { BallSticks.stickCount($0) == 2 && !BallSticks.hasSpread($0) && BallSticks.isRician($0) }!
         var signals = [Float](repeating: 0, count: total * m), truth: [(SIMD3<Double>, SIMD3<Double>)] = []
         for v in 0..<total {
@@ -59,7 +59,7 @@ public struct CrossingStudy: Sendable {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("prism-crossings-\(UUID())").path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        let engine = try FitEngine(file: file, path: "the network", acquisition: acquisition, options: options)
+        let engine = FitEngine(recipe: try recipe(options), acquisition: acquisition, options: options)
         _ = try engine.run(
             voxels: Array(0..<total), signals: signals, metadata: engine.metadata(grid: [total, 1, 1], voxelCount: total), directory: folder)
         let summary = PosteriorSummary(try PosteriorArchive(directory: folder), lambda: lambda, threads: options.threads)

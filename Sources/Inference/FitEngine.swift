@@ -1,51 +1,41 @@
 import Diffusion
-import Exact
 import Foundation
 import ModelSpace
-import Networks
 import Synchronization
 
-/// What a fit is to do, beyond its data.
+/// What a fit is to do, beyond its data and its engine.
 public struct FitOptions: Sendable {
-    /// λ of the draws.
+    /// λ of the maps; stored draws serve others too.
     public var lambda = 0.5
-    /// S, draws a voxel.
+    /// S, draws a voxel for outputs.
     public var samples = 50
-    /// Steps of the diffusion solver.
-    public var solverSteps = 6
-    /// Sweeps of exact-likelihood moves that end each voxel's draws.
-    public var correctionSweeps = 30
-    /// Draws of one structure that start from the same draw of the network, before the exact moves part them.
-    public var copies = 3
     public var seed: UInt64 = 1
     public var threads = 1
 
     public init() {}
 }
 
-/// Fits ball-and-sticks posteriors to the voxels of an image with a trained network, shard by shard.
+/// Fits ball-and-sticks posteriors to the voxels of an image with any engine, shard by shard.
 ///
-/// A shard is a fixed run of voxels in mask order and a block a fixed part of a shard, so that the same image, network, options and seed give
+/// A shard is a fixed run of voxels in mask order and a block a fixed part of a shard, so that the same image, engine, options and seed give
 /// the same files whatever the number of threads, and whether or not the fit was interrupted.
 public struct FitEngine: Sendable {
     public static let shardSize = 4096
-    private static let blockSize = 32
     /// Draws used for the posterior-predictive misfit.
     private static let misfitDraws = 8
 
     private let family = BallSticks()
-    private let file: NetworkFile
+    private let recipe: any EngineRecipe
     private let acquisition: Acquisition
     private let options: FitOptions
+    /// Voxels handed to an engine at once. Answers do not depend on it.
+    private let blockSize: Int
 
-    /// - Throws: `NetworkFileError.otherFamily` when the network was trained for something else.
-    public init(file: NetworkFile, path: String, acquisition: Acquisition, options: FitOptions) throws {
-        guard file.origin.family == family.name, file.network.shape == FamilyShape(family) else {
-            throw NetworkFileError.otherFamily(path: path, found: file.origin.family, wanted: family.name)
-        }
-        self.file = file
+    public init(recipe: any EngineRecipe, acquisition: Acquisition, options: FitOptions, blockSize: Int = 32) {
+        self.recipe = recipe
         self.acquisition = acquisition
         self.options = options
+        self.blockSize = blockSize
     }
 
     /// The archive metadata of a fit of `voxelCount` voxels on a grid.
@@ -57,10 +47,16 @@ public struct FitEngine: Sendable {
             return StructureTable.Row(name: name, parameterCount: k, fibreCount: n, hasSpread: spread, isRician: rician)
         }
         return PosteriorMetadata(
-            family: family.name, structures: StructureTable(rows: rows), drawLambda: options.lambda,
-            referenceLambda: AmortisedSampler<BallSticks>.referenceLambda, drawCount: options.samples, grid: grid, seed: options.seed,
-            networkName: file.origin.name, networkSHA256: file.sha256,
-            shardCount: max(1, (voxelCount + Self.shardSize - 1) / Self.shardSize), voxelCount: voxelCount, notes: notes)
+            family: family.name, structures: StructureTable(rows: rows), drawLambda: options.lambda, referenceLambda: 0,
+            drawCount: recipe.drawCount, sampleCount: options.samples, grid: grid, seed: options.seed, networkName: recipe.networkName,
+            networkSHA256: recipe.networkSHA256, shardCount: max(1, (voxelCount + Self.shardSize - 1) / Self.shardSize), voxelCount: voxelCount,
+            notes: notes.merging(recipe.notes) { $1 }.merging(["engine": recipe.name]) { $1 })
+    }
+
+    /// Voxels of the shards whose number is `part.index` modulo `part.of`.
+    public func voxelCount(part: (index: Int, of: Int), of metadata: PosteriorMetadata) -> Int {
+        stride(from: part.index, to: metadata.shardCount, by: part.of)
+            .reduce(0) { $0 + min(Self.shardSize, metadata.voxelCount - $1 * Self.shardSize) }
     }
 
     /// Fits all shards that `directory` does not hold yet.
@@ -68,15 +64,16 @@ public struct FitEngine: Sendable {
     /// - Parameters:
     ///   - voxels: image indices (x fastest, ascending), and `signals` their raw values, V × M.
     ///   - progress: called with voxels done in all, from any thread, one at a time.
+    ///   - part: fit only shards whose number is `part.index` modulo `part.of`.
     ///   - shouldStop: asked between blocks; finished shards stay.
-    /// - Returns: whether everything is fitted.
+    /// - Returns: whether everything asked for is fitted.
     public func run(
-        voxels: [Int], signals: [Float], metadata: PosteriorMetadata, directory: String,
+        voxels: [Int], signals: [Float], metadata: PosteriorMetadata, directory: String, part: (index: Int, of: Int) = (0, 1),
         progress: @escaping @Sendable (Int) -> Void = { _ in }, shouldStop: @escaping @Sendable () -> Bool = { false }
     ) throws -> Bool {
         precondition(signals.count == voxels.count * acquisition.count)
-        let samplers = Mutex<[Worker]>([]), done = Mutex(0)
-        for shard in 0..<metadata.shardCount {
+        let workers = Mutex<[Worker]>([]), done = Mutex(0)
+        for shard in 0..<metadata.shardCount where shard % part.of == part.index {
             let range = shard * Self.shardSize..<min((shard + 1) * Self.shardSize, voxels.count)
             let path = directory + "/" + PosteriorShard.name(shard)
             if FileManager.default.fileExists(atPath: path) {
@@ -87,14 +84,14 @@ public struct FitEngine: Sendable {
                 done.withLock { $0 += range.count; progress($0) }
                 continue
             }
-            let blocks = (range.count + Self.blockSize - 1) / Self.blockSize
+            let blocks = (range.count + blockSize - 1) / blockSize
             let parts = Mutex<[PosteriorBatch?]>(Array(repeating: nil, count: blocks))
             try forEachInParallel(blocks, threads: options.threads) { b in
                 if shouldStop() { return }
-                let worker = samplers.withLock { $0.popLast() } ?? Worker(family, file, acquisition, options)
-                defer { samplers.withLock { $0.append(worker) } }
-                let first = range.lowerBound + b * Self.blockSize
-                let part = worker.fit(voxels, signals, first..<min(first + Self.blockSize, range.upperBound), metadata)
+                let worker = workers.withLock { $0.popLast() } ?? Worker(family, recipe, acquisition, blockSize)
+                defer { workers.withLock { $0.append(worker) } }
+                let first = range.lowerBound + b * blockSize
+                let part = worker.fit(voxels, signals, first..<min(first + blockSize, range.upperBound), metadata)
                 parts.withLock { $0[b] = part }
                 done.withLock { $0 += part.voxels.count; progress($0) }
             }
@@ -106,24 +103,22 @@ public struct FitEngine: Sendable {
         return true
     }
 
-    /// One thread's share: scratch memory and the sampler.
+    /// One thread's share: scratch memory and the engine.
     private final class Worker: @unchecked Sendable {
-        let family: BallSticks, acquisition: Acquisition, options: FitOptions
-        let sampler: AmortisedSampler<BallSticks>
-        let corrector: LikelihoodCorrector
+        let family: BallSticks, acquisition: Acquisition, drawCount: Int
+        let engine: any PosteriorEngine
         var y: [Float]
 
-        init(_ family: BallSticks, _ file: NetworkFile, _ acquisition: Acquisition, _ options: FitOptions) {
+        init(_ family: BallSticks, _ recipe: any EngineRecipe, _ acquisition: Acquisition, _ blockSize: Int) {
             self.family = family
             self.acquisition = acquisition
-            self.options = options
-            sampler = AmortisedSampler(family: family, file: file)
-            corrector = LikelihoodCorrector(acquisition: acquisition)
-            y = Array(repeating: 0, count: FitEngine.blockSize * acquisition.count)
+            drawCount = recipe.drawCount
+            engine = recipe.makeEngine()
+            y = Array(repeating: 0, count: blockSize * acquisition.count)
         }
 
         func fit(_ voxels: [Int], _ signals: [Float], _ range: Range<Int>, _ metadata: PosteriorMetadata) -> PosteriorBatch {
-            let m = acquisition.count, s = options.samples, z = metadata.structures.count
+            let m = acquisition.count, s = drawCount, z = metadata.structures.count
             var batch = PosteriorBatch(voxels: range.map { Int32(voxels[$0]) }, structureCount: z, drawCount: s)
             var fitted: [Int] = []
             for (i, v) in range.enumerated() {
@@ -138,19 +133,7 @@ public struct FitEngine: Sendable {
                 if !quality.contains(.notFitted) { fitted.append(i) }
             }
             guard !fitted.isEmpty else { return batch }
-            var answers = sampler.answer(
-                y, count: fitted.count, design: acquisition, keys: fitted.map { UInt64(voxels[range.lowerBound + $0]) }, seed: options.seed,
-                lambda: options.lambda, samples: s, steps: options.solverSteps, copies: options.copies)
-            let space = family.structureSpace
-            for (k, i) in fitted.enumerated() {
-                // A stream of its own, beyond those of the draws.
-                var random = RandomSource(seed: options.seed, stream: UInt64(voxels[range.lowerBound + i]), substream: 1 << 32)
-                y.withUnsafeBufferPointer {
-                    _ = corrector.correct(
-                        $0.baseAddress! + k * m, &answers[k].parameters, structures: answers[k].structures.map { space.structures[$0] },
-                        sweeps: options.correctionSweeps, using: &random)
-                }
-            }
+            let answers = engine.posteriors(y, count: fitted.count, keys: fitted.map { UInt64(voxels[range.lowerBound + $0]) })
             var row = [Float](repeating: 0, count: DrawColumn.count)
             for (k, (i, answer)) in zip(fitted, answers).enumerated() {
                 for j in 0..<z { batch.logProbability[i * z + j] = Float(answer.logProbability[j]) }
@@ -170,14 +153,14 @@ public struct FitEngine: Sendable {
         }
 
         /// Posterior-predictive misfit: root mean square of (y − E y)/σ over measurements and some draws; about 1 when the model holds.
-        private func misfit(_ y: UnsafePointer<Float>, _ answer: AmortisedSampler<BallSticks>.Answer) -> Float {
-            let m = acquisition.count, p = BallSticks.Slot.count, draws = min(FitEngine.misfitDraws, options.samples)
+        private func misfit(_ y: UnsafePointer<Float>, _ answer: VoxelPosterior) -> Float {
+            let m = acquisition.count, p = BallSticks.Slot.count, draws = min(FitEngine.misfitDraws, drawCount)
             let space = family.structureSpace
             var total = 0.0
             withUnsafeTemporaryAllocation(of: Float.self, capacity: m) { a in
                 answer.parameters.withUnsafeBufferPointer { all in
                     for k in 0..<draws {
-                        let d = k * options.samples / draws, theta = all.baseAddress! + d * p, z = space.structures[answer.structures[d]]
+                        let d = k * drawCount / draws, theta = all.baseAddress! + d * p, z = space.structures[answer.structures[d]]
                         family.attenuations(theta, z, acquisition, into: a.baseAddress!)
                         let s0 = theta[BallSticks.Slot.s0], sigma = s0 / theta[BallSticks.Slot.snr], rician = BallSticks.isRician(z)
                         for i in 0..<m {

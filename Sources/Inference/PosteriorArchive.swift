@@ -62,6 +62,7 @@ extension PosteriorMetadata {
         if structures != other.structures { return "other structures" }
         if drawLambda != other.drawLambda || referenceLambda != other.referenceLambda { return "λ \(other.drawLambda), not \(drawLambda)" }
         if drawCount != other.drawCount { return "\(other.drawCount) draws a voxel, not \(drawCount)" }
+        if sampleCount != other.sampleCount { return "\(other.sampleCount) draws asked for, not \(sampleCount)" }
         if grid != other.grid { return "grid \(other.grid), not \(grid)" }
         if seed != other.seed { return "seed \(other.seed), not \(seed)" }
         if networkSHA256 != other.networkSHA256 || networkName != other.networkName { return "another network" }

@@ -5,10 +5,10 @@ public struct PosteriorMetadata: Equatable, Sendable {
     /// The family's name and its structures, in the order of the columns of `logprob`.
     public var family: String
     public var structures: StructureTable
-    /// λ at which the draws were made, and λ of the stored structure log-probabilities.
+    /// λ that the fit was asked for, and λ of the stored structure log-probabilities.
     public var drawLambda: Double, referenceLambda: Double
-    /// S, draws a voxel.
-    public var drawCount: Int
+    /// D, draws a voxel holds, and S, equally weighted draws that outputs get of them.
+    public var drawCount: Int, sampleCount: Int
     /// The image's X, Y, Z.
     public var grid: [Int]
     public var seed: UInt64
@@ -20,7 +20,7 @@ public struct PosteriorMetadata: Equatable, Sendable {
     public var notes: [String: String]
 
     public init(
-        family: String, structures: StructureTable, drawLambda: Double, referenceLambda: Double, drawCount: Int, grid: [Int], seed: UInt64,
+        family: String, structures: StructureTable, drawLambda: Double, referenceLambda: Double, drawCount: Int, sampleCount: Int? = nil, grid: [Int], seed: UInt64,
         networkName: String = "", networkSHA256: String = "", shardCount: Int, voxelCount: Int, notes: [String: String] = [:]
     ) {
         precondition(grid.count == 3 && grid.allSatisfy { $0 > 0 }, "the grid needs X, Y and Z")
@@ -31,6 +31,7 @@ public struct PosteriorMetadata: Equatable, Sendable {
         self.drawLambda = drawLambda
         self.referenceLambda = referenceLambda
         self.drawCount = drawCount
+        self.sampleCount = sampleCount ?? drawCount
         self.grid = grid
         self.seed = seed
         self.networkName = networkName
@@ -41,7 +42,7 @@ public struct PosteriorMetadata: Equatable, Sendable {
     }
 
     /// The layout's name and version; readers refuse others.
-    static let format = "prism-dmri posterior 1"
+    static let format = "prism-dmri posterior 2"
 
     /// The safetensors metadata of shard `shard`, whose first voxel is the `first`-th of the fit.
     func encode(shard: Int, first: Int) -> [String: String] {
@@ -50,7 +51,7 @@ public struct PosteriorMetadata: Equatable, Sendable {
         let table = (try? encoder.encode(structures.rows)).flatMap { String(data: $0, encoding: .utf8) }
         var texts = [
             "format": Self.format, "family": family, "structures": table ?? "[]", "lambda_draws": "\(drawLambda)",
-            "lambda_reference": "\(referenceLambda)", "draws": "\(drawCount)", "grid": grid.map(String.init).joined(separator: ","),
+            "lambda_reference": "\(referenceLambda)", "draws": "\(drawCount)", "samples": "\(sampleCount)", "grid": grid.map(String.init).joined(separator: ","),
             "seed": "\(seed)", "network": networkName, "network_sha256": networkSHA256, "shards": "\(shardCount)", "voxels": "\(voxelCount)",
             "shard": "\(shard)", "first_voxel": "\(first)", "columns": DrawColumn.names.joined(separator: ","),
         ]
@@ -90,7 +91,8 @@ public struct PosteriorMetadata: Equatable, Sendable {
         for (key, value) in texts where key.hasPrefix("note.") { notes[String(key.dropFirst(5))] = value }
         let metadata = PosteriorMetadata(
             family: try text("family"), structures: StructureTable(rows: rows), drawLambda: try real("lambda_draws"),
-            referenceLambda: try real("lambda_reference"), drawCount: try whole("draws", atLeast: 1), grid: grid, seed: seed,
+            referenceLambda: try real("lambda_reference"), drawCount: try whole("draws", atLeast: 1),
+            sampleCount: try whole("samples", atLeast: 1), grid: grid, seed: seed,
             networkName: try text("network"), networkSHA256: try text("network_sha256"), shardCount: try whole("shards", atLeast: 1),
             voxelCount: try whole("voxels", atLeast: 0), notes: notes)
         return (metadata, try whole("shard", atLeast: 0), try whole("first_voxel", atLeast: 0))

@@ -3,7 +3,7 @@ import Tensors
 
 /// The posteriors of some voxels, as an engine hands them over to be stored.
 ///
-/// Shapes: v voxels, Z structures, S draws, P = `DrawColumn.count` columns; all row-major.
+/// Shapes: v voxels, Z structures, D draws, P = `DrawColumn.count` columns; all row-major.
 public struct PosteriorBatch: Sendable {
     /// [v] index in the image, x fastest, ascending.
     public var voxels: [Int32]
@@ -15,9 +15,9 @@ public struct PosteriorBatch: Sendable {
     public var misfit: [Float]
     /// [v × Z] structure log-probabilities at the reference λ.
     public var logProbability: [Float]
-    /// [v × S] index into the structure table.
+    /// [v × D] index into the structure table.
     public var drawStructures: [UInt8]
-    /// [v × S × P] draws.
+    /// [v × D × P] draws.
     public var draws: [Float16]
 
     /// Room for `voxels`, none of them fitted yet: uniform structure probabilities and zero draws.

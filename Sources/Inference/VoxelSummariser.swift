@@ -1,7 +1,7 @@
 /// Turns the draws of one voxel into its columns; holds the scratch memory of one worker.
 struct VoxelSummariser {
     private let structures: StructureTable
-    private let drawCount: Int
+    private let drawCount: Int, sampleCount: Int
     private let weighting: DrawWeights
     private var matcher = FibreMatcher()
     private var statistics = WeightedStatistics()
@@ -11,8 +11,9 @@ struct VoxelSummariser {
     init(metadata: PosteriorMetadata, lambda: Double) {
         structures = metadata.structures
         drawCount = metadata.drawCount
+        sampleCount = metadata.sampleCount
         weighting = DrawWeights(
-            structures: metadata.structures, reference: metadata.referenceLambda, draws: metadata.drawLambda, target: lambda)
+            structures: metadata.structures, reference: metadata.referenceLambda, target: lambda)
         draws = Array(repeating: 0, count: metadata.drawCount * DrawColumn.count)
         quantity = Array(repeating: 0, count: metadata.drawCount)
         weights = Array(repeating: 0, count: metadata.drawCount)
@@ -21,11 +22,11 @@ struct VoxelSummariser {
 
     /// Summarises voxel `i` of a shard.
     /// - Parameters:
-    ///   - assignments: receives S fibre assignments.
+    ///   - assignments: receives D fibre assignments.
     ///   - chosen: receives S equally weighted draws.
     ///   - values: column c of this voxel lies at `values[c * stride]`.
     mutating func summarise(
-        _ shard: PosteriorShard, _ i: Int, assignments: UnsafeMutablePointer<FibreAssignment>, chosen: UnsafeMutablePointer<UInt16>?,
+        _ shard: PosteriorShard, _ i: Int, assignments: UnsafeMutablePointer<FibreAssignment>, chosen: UnsafeMutablePointer<UInt16>,
         into values: UnsafeMutablePointer<Float>, stride: Int
     ) {
         let s = drawCount, z = structures.count
@@ -35,7 +36,7 @@ struct VoxelSummariser {
             shard.logProbability.start + i * z, shard.drawStructures.start + i * s, drawCount: s, probability: &probability,
             weights: &weights)
         set(.effectiveDraws, Float(effective))
-        if let chosen { DrawWeights.resample(weights, drawCount: s, into: chosen) }
+        DrawWeights.resample(weights, drawCount: s, samples: sampleCount, into: chosen)
 
         var byCount = SIMD4<Double>(), spread = 0.0, rician = 0.0
         for (j, row) in structures.rows.enumerated() {

@@ -97,7 +97,7 @@ enum BIDSOutputs {
     private static func sidecar(_ context: OutputContext, _ map: Map) -> JSONValue {
         let provenance = context.provenance
         let parameters: JSONValue = [
-            "MaximumFibres": .integer(context.fibres), "Lambda": .number(context.summary.lambda), "Draws": .integer(context.drawCount),
+            "MaximumFibres": .integer(context.fibres), "Lambda": .number(context.summary.lambda), "Draws": .integer(context.sampleCount),
         ]
         let model: JSONValue = [
             "Description": .string("Ball-and-sticks: one isotropic compartment and 0 to \(context.fibres) fibres with a shared diffusivity"),
@@ -120,7 +120,7 @@ enum BIDSOutputs {
 
     /// `desc-merged`: every draw, fibres matched; fractions N×R and polar angles 2N×R, the draws along axis 4.
     private static func draws(_ context: OutputContext) -> [OutputJob] {
-        let n = context.fibres, s = context.drawCount
+        let n = context.fibres, s = context.sampleCount
         let fraction = Map(
             parameter: "vf", description: "merged", text: "Posterior draws of each fibre's signal fraction", axis: orientation("scalar"),
             more: [("BootstrapAxis", 4)])

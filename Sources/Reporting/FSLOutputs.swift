@@ -12,7 +12,7 @@ enum FSLOutputs {
     static let folder = "fsl.bedpostX"
 
     static func jobs(_ context: OutputContext) -> [OutputJob] {
-        let frame = DirectionConversion(to: .fsl, of: context.geometry.affine), s = context.drawCount
+        let frame = DirectionConversion(to: .fsl, of: context.geometry.affine), s = context.sampleCount
         var jobs: [OutputJob] = []
         for k in 0..<context.fibres {
             let number = k + 1

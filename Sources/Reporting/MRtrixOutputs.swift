@@ -21,7 +21,7 @@ enum MRtrixOutputs {
         ]
         jobs += fixels(context)
         if includingDraws {
-            for s in 0..<context.drawCount {
+            for s in 0..<context.sampleCount {
                 jobs.append(context.map(String(format: "\(folder)/draws/peaks-%05d.nii.gz", s), trailing: [3 * context.fibres]) { t, buffer in
                     context.forEachDraw(t / 3, s) { v, axis, fraction in buffer[v] = axis[t % 3] * fraction }
                 })

@@ -70,9 +70,10 @@ struct OutputContext: Sendable {
     var fractionThreshold: Float = 0.05
 
     var geometry: VolumeGeometry { mask.geometry }
-    /// K and S.
+    /// K, D and S.
     var fibres: Int { DrawColumn.fibreCount }
     var drawCount: Int { summary.metadata.drawCount }
+    var sampleCount: Int { summary.metadata.sampleCount }
 
     /// A map whose volume t is filled by `values(t, buffer)`, one number a voxel. Values that are not finite become 0.
     func map(

@@ -18,18 +18,22 @@ struct Fit: ParsableCommand {
     enum Preset: String, ExpressibleByArgument, CaseIterable {
         case fast, balanced
         /// Solver steps, sweeps of exact-likelihood moves after them, and how many draws share a start.
-        func apply(to options: inout FitOptions) {
-            (options.solverSteps, options.correctionSweeps, options.copies) = self == .fast ? (5, 5, 5) : (6, 30, 3)
+        func apply(to recipe: inout PrismRecipe) {
+            (recipe.solverSteps, recipe.correctionSweeps, recipe.copies) = self == .fast ? (5, 5, 5) : (6, 30, 3)
         }
     }
+
+    enum Engine: String, ExpressibleByArgument, CaseIterable { case prism }
 
     @OptionGroup var input: DiffusionInput
     @Option(help: "Folder to write.") var out: String
     @Option(help: "Parsimony: each free parameter costs λ nats; 0 to 1.") var lambda: Double = 0.5
     @Option(help: "Model family: ball-sticks.") var family: String = "ball-sticks"
+    @Option(help: "What finds the posterior: \(Engine.allCases.map(\.rawValue).joined(separator: ", ")).") var engine: Engine = .prism
     @Option(help: "Trained network (default: the one built in).") var network: String?
     @Option(help: "Speed against accuracy of the draws: \(Preset.allCases.map(\.rawValue).joined(separator: ", ")).") var preset: Preset = .balanced
     @Option(help: "Posterior draws a voxel.") var samples: Int = 50
+    @Option(help: "Fit part I of N only, e.g. 1/4; 'merge' joins the parts' folders.") var shard: Part?
     @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
     @Option(help: "Seed of all random numbers.") var seed: UInt64 = 1
     @Flag(help: "Go on with an interrupted fit in --out.") var resume = false
@@ -62,10 +66,11 @@ struct Fit: ParsableCommand {
         var options = FitOptions()
         options.lambda = lambda
         options.samples = samples
-        preset.apply(to: &options)
         options.seed = seed
         options.threads = nthreads
-        let engine = try FitEngine(file: file, path: network ?? "the default network", acquisition: acquisition, options: options)
+        var recipe = try PrismRecipe(file: file, path: network ?? "the default network", acquisition: acquisition, options: options)
+        preset.apply(to: &recipe)
+        let fitter = FitEngine(recipe: recipe, acquisition: acquisition, options: options)
         let mask = try input.openMask(geometry, acquisition, warn: warn)
         try FitDirectory(path: out).prepare(force: force, resume: resume)
 
@@ -76,12 +81,12 @@ struct Fit: ParsableCommand {
 
         Interrupt.catchSignals()
         let fitting = clock.now
-        let notes = ["solver_steps": "\(options.solverSteps)", "correction_sweeps": "\(options.correctionSweeps)", "copies": "\(options.copies)",
-            "dwi_digest": Self.digest(series.values, acquisition)]
-        let metadata = engine.metadata(grid: geometry.spatialShape, voxelCount: series.count, notes: notes)
-        let fitBar = Progress("fitting", unit: "voxels", total: series.count, quiet: quiet)
-        let isComplete = try engine.run(
-            voxels: mask.indices, signals: series.values, metadata: metadata, directory: out, progress: { fitBar.update($0) },
+        let notes = ["dwi_digest": Self.digest(series.values, acquisition)]
+        let metadata = fitter.metadata(grid: geometry.spatialShape, voxelCount: series.count, notes: notes)
+        let part = (index: shard?.index ?? 0, of: shard?.of ?? 1)
+        let fitBar = Progress("fitting", unit: "voxels", total: fitter.voxelCount(part: part, of: metadata), quiet: quiet)
+        let isComplete = try fitter.run(
+            voxels: mask.indices, signals: series.values, metadata: metadata, directory: out, part: part, progress: { fitBar.update($0) },
             shouldStop: { Interrupt.requested })
         guard isComplete else { throw Interrupted(out: out) }
         timings["fitting"] = seconds(since: fitting)
@@ -91,12 +96,19 @@ struct Fit: ParsableCommand {
         inputs["dwi"] = input.dwi
         inputs["mask"] = input.mask
         var provenance = FitProvenance(
-            version: PrismDMRI.configuration.version, commandLine: CommandLine.arguments, startedAt: iso.string(from: started), engine: "prism",
+            version: PrismDMRI.configuration.version, commandLine: CommandLine.arguments, startedAt: iso.string(from: started), engine: engine.rawValue,
             family: family, lambda: lambda, drawLambda: lambda, seed: seed, drawsPerVoxel: samples, networkName: file.origin.name,
             networkSHA256: file.sha256, inputs: inputs, sources: [input.dwi], sourceStem: input.stem,
             acquisition: Self.describe(acquisition, inRange: violations.isEmpty), threads: nthreads)
         provenance.timings = timings
         provenance.warnings = warnings
+        if shard != nil {
+            provenance.grid = geometry.spatialShape
+            provenance.affine = geometry.affine.elements
+            try provenance.write(to: out + "/fit.json")
+            if !quiet { Progress.note("part \(part.index + 1) of \(part.of) is in \(out); 'prism-dmri merge' joins the parts and writes the maps") }
+            return
+        }
         let result = try FitOutputs.write(
             archive: PosteriorArchive(directory: out), lambda: lambda, geometry: geometry, directory: out, provenance: provenance,
             formats: .standard.union(.dipy), threads: nthreads)
@@ -124,6 +136,17 @@ struct Fit: ParsableCommand {
             format: "%d of %d voxels fitted in %.1f s (%.0f voxels/s on %d threads), %.1f s in all, peak memory %.0f MiB", p.counts.fitted,
             p.counts.voxels, fitting, Double(p.counts.voxels) / max(fitting, 1e-3), p.threads, total, Double(p.peakMemoryBytes) / 1_048_576))
         Progress.note("written: \(out)")
+    }
+}
+
+/// Part I of N of a fit's shards, I from 1.
+struct Part: ExpressibleByArgument {
+    let index: Int, of: Int
+
+    init?(argument: String) {
+        let words = argument.split(separator: "/", omittingEmptySubsequences: false)
+        guard words.count == 2, let i = Int(words[0]), let n = Int(words[1]), (1...10_000).contains(n), (1...n).contains(i) else { return nil }
+        (index, of) = (i - 1, n)
     }
 }
 

@@ -48,11 +48,15 @@ struct Validate: ParsableCommand {
             study.snr = snr
             study.lambda = lambda
             var options = FitOptions()
-            preset.apply(to: &options)
             options.threads = nthreads
             options.seed = seed
             let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard()
-            let rows = try study.run(file, acquisition: AcquisitionFile(path: acquisition).acquisition(), options: options)
+            let design = try AcquisitionFile(path: acquisition).acquisition()
+            let rows = try study.run(acquisition: design, options: options) { options in
+                var recipe = try PrismRecipe(file: file, path: network ?? "the default network", acquisition: design, options: options)
+                preset.apply(to: &recipe)
+                return recipe
+            }
             if json {
                 let encoder = JSONEncoder()
                 encoder.outputFormatting = [.prettyPrinted, .sortedKeys]

@@ -47,12 +47,13 @@ import Testing
         return path
     }
 
-    private func fit(threads: Int, into folder: String, stopAfter: Int = .max) throws -> Bool {
+    private func fit(threads: Int, into folder: String, block: Int = 32, stopAfter: Int = .max) throws -> Bool {
         var options = FitOptions()
         options.threads = threads
         options.samples = 6
-        options.solverSteps = 3
-        let engine = try FitEngine(file: Self.file, path: "test", acquisition: Self.acquisition, options: options)
+        var recipe = try PrismRecipe(file: Self.file, path: "test", acquisition: Self.acquisition, options: options)
+        recipe.solverSteps = 3
+        let engine = FitEngine(recipe: recipe, acquisition: Self.acquisition, options: options, blockSize: block)
         let voxels = (0..<100).map { $0 * 2 }
         return try engine.run(
             voxels: voxels, signals: Self.signals, metadata: engine.metadata(grid: [20, 10, 1], voxelCount: 100), directory: folder,
@@ -66,6 +67,27 @@ import Testing
         let name = PosteriorShard.name(0)
         let a = try Data(contentsOf: URL(fileURLWithPath: one + "/" + name)), b = try Data(contentsOf: URL(fileURLWithPath: three + "/" + name))
         #expect(a == b)
+    }
+
+    @Test func sameBytesWhateverTheBlocksAndParts() throws {
+        let whole = try folder(), small = try folder()
+        defer { for f in [whole, small] { try? FileManager.default.removeItem(atPath: f) } }
+        #expect(try fit(threads: 2, into: whole) && fit(threads: 2, into: small, block: 7))
+        let name = PosteriorShard.name(0)
+        #expect(FileManager.default.contentsEqual(atPath: whole + "/" + name, andPath: small + "/" + name))
+    }
+
+    @Test func drawsAreKeptForEveryStructureThatMatters() {
+        let space = BallSticks().structureSpace
+        var random = RandomSource(seed: 5)
+        for _ in 0..<100 {
+            let log0 = StructureSpace.normalise(space.structures.map { _ in -20 * random.uniform() })
+            let counts = DrawAllocation.counts(log0, lambda: 0.5, total: 64) { space.reweight(log0, from: 0, to: $0) }
+            #expect(counts.reduce(0, +) == 64 && counts.allSatisfy { $0 >= 0 })
+            for lambda in [0, 0.5, 1, 1.5, 2, 3] {
+                for (z, l) in space.reweight(log0, from: 0, to: lambda).enumerated() where exp(l) > 0.2 { #expect(counts[z] >= 2) }
+            }
+        }
     }
 
     @Test func stopsAndResumes() throws {
@@ -89,7 +111,7 @@ import Testing
         #expect(VoxelQuality(rawValue: shard.quality[20]) == [.noBaseline, .notFitted])
         #expect(VoxelQuality(rawValue: shard.quality[30]).contains(.clampedSignal))
         #expect(!VoxelQuality(rawValue: shard.quality[30]).contains(.notFitted))
-        let n = 6 * DrawColumn.count
+        let n = DrawAllocation.total(samples: 6) * DrawColumn.count
         for v in [10, 20] { #expect((0..<n).allSatisfy { shard.draws[v * n + $0] == 0 }) }
         #expect((0..<100 * n).allSatisfy { shard.draws[$0].isFinite })
         #expect(shard.draws[DrawColumn.snr] > 0)

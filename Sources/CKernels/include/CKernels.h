@@ -3,3 +3,4 @@
 #include "half.h"
 #include "kernels.h"
 #include "diffusion_signal.h"
+#include "signal_gradient.h"
