@@ -105,6 +105,13 @@ slider.addEventListener("input", () => {
   if (!isWaiting) requestAnimationFrame(() => { isWaiting = false; update(); });
   isWaiting = true;
 });
+// Arrow keys move in steps worth looking at; with Shift, finely.
+slider.addEventListener("keydown", event => {
+  const way = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+  if (!way || event.ctrlKey || event.altKey || event.metaKey) return;
+  event.preventDefault();
+  setLambda(Math.round(100 * (lambda + way * (event.shiftKey ? 0.01 : 0.05))) / 100);
+});
 byId("lambda-reset").addEventListener("click", () => setLambda(data.lambda));
 // The thumb's middle runs from half its width to half its width before the end.
 byId("lambda-fit").style.left = `calc(8px + ${data.lambda / data.largestLambda} * (100% - 16px))`;

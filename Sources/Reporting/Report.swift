@@ -9,7 +9,7 @@ import Volumes
 ///
 /// Everything comes from the posterior archive and `fit.json`; the scan is not needed. Three slices are shown; structure maps follow a λ slider,
 /// computed in the page by log p(z|λ′) = log p(z|λ) − (λ′ − λ)·k(z) + const from stored log-probabilities.
-/// - Accuracy: probabilities shown are within 0.001 of the summary's at its own λ, and within 0.01 of a summary's at any λ from 0 to 3.
+/// - Accuracy: probabilities computed in the page are within 0.002 of a summary's at any λ from 0 to 3.
 public enum Report {
     /// Writes the page.
     /// - Parameters:

@@ -22,7 +22,8 @@ enum ReportFields {
         let grid = summary.metadata.grid.map(String.init).joined(separator: " × ")
         let sizes = (0..<3).map { String(format: "%.3g", data.geometry.affine.columnNorm($0)) }.joined(separator: " × ")
         var rows = [
-            row("Command", p.commandLine.map(quotedForShell).joined(separator: " "), isCode: true), row("Software", "\(p.software) \(p.version), engine \(p.engine), family \(p.family)"),
+            row("Command", p.commandLine.map(quotedForShell).joined(separator: " "), isCode: true),
+            row("Software", "\(p.software) \(p.version), engine \(p.engine), family \(p.family)"),
             row("Network", p.networkName.isEmpty ? "none" : p.networkName), row("SHA-256", p.networkSHA256.isEmpty ? "–" : p.networkSHA256, isCode: true),
             row("Seed and draws", "seed \(p.seed), \(p.drawsPerVoxel) draws a voxel, made at λ = \(ReportText.number(p.drawLambda))"),
             row("Image", "\(grid) voxels of \(sizes) mm, axes \(data.geometry.affine.orientationLabel)" + (data.slices.grid.obliqueness > 1
@@ -32,11 +33,13 @@ enum ReportFields {
         rows.append(row("Started, finished", [p.startedAt, p.finishedAt].filter { !$0.isEmpty }.joined(separator: " – ")))
         let order = ["reading", "fitting", "summary", "writing"]
         let stages = p.timings.sorted { (order.firstIndex(of: $0.key) ?? 9, $0.key) < (order.firstIndex(of: $1.key) ?? 9, $1.key) }
-        rows.append(row("Timings", stages.map { "\($0.key) \(ReportText.duration($0.value))" }.joined(separator: ", ") + ", on \(p.threads) thread\(p.threads == 1 ? "" : "s")"))
+        let spent = stages.map { "\($0.key) \(ReportText.duration($0.value))" } + ["on \(p.threads) thread\(p.threads == 1 ? "" : "s")"]
+        rows.append(row("Timings", spent.joined(separator: ", ")))
         rows.append(row("Peak memory", p.peakMemoryBytes > 0 ? ReportText.memory(p.peakMemoryBytes) : "–"))
         var fields: [String: Any] = [
-            "stem": p.sourceStem.isEmpty ? "Fit" : p.sourceStem, "tiles": tiles, "checks": checks, "provenance": rows,
-            "lede": "\(ReportText.count(data.fitted.count)) voxels fitted\(fitting). Most probable number of fibres: \(ReportText.fibreShares(now.calledFibres)) of them.",
+            "stem": title(p), "tiles": tiles, "checks": checks, "provenance": rows,
+            "lede": "\(ReportText.count(data.fitted.count)) voxels fitted\(fitting). Most probable number of fibres: "
+                + "\(ReportText.fibreShares(now.calledFibres)) of them.",
             "lambda": ReportText.number(summary.lambda), "largestLambda": ReportText.number(data.largestLambda),
             "methods": data.methods(p, now).map { ["text": $0] }, "software": "\(p.software) \(p.version)",
             "finished": p.finishedAt.isEmpty ? p.startedAt : p.finishedAt,
@@ -48,9 +51,18 @@ enum ReportFields {
         ]
         if let trusted = data.trustedLambda { fields["trusted"] = ReportText.number(trusted) }
         if let a = p.acquisition {
-            fields["acquisition"] = ["rows": [["b": "≈ 0", "count": "\(a.baselineCount)"]] + a.shells.map { ["b": ReportText.number($0.bValue), "count": "\($0.volumeCount)"] }]
+            let shells = a.shells.map { ["b": ReportText.number($0.bValue), "count": "\($0.volumeCount)"] }
+            fields["acquisition"] = ["rows": [["b": "≈ 0", "count": "\(a.baselineCount)"]] + shells]
         }
         return fields
+    }
+
+    /// The scan's name; with its folder's where the name says nothing.
+    private static func title(_ p: FitProvenance) -> String {
+        guard !p.sourceStem.isEmpty else { return "Fit" }
+        let folder = (((p.inputs["dwi"] ?? "") as NSString).deletingLastPathComponent as NSString).lastPathComponent
+        let saysNothing = ["dwi", "data", "dwi_preproc", "eddy"].contains(p.sourceStem.lowercased())
+        return saysNothing && !folder.isEmpty && folder != "." && folder != "/" ? "\(folder) / \(p.sourceStem)" : p.sourceStem
     }
 
     private static func tile(_ value: String, _ name: String, _ more: String) -> [String: Any] { ["value": value, "name": name, "more": more] }
@@ -69,14 +81,17 @@ enum ReportFields {
         let all = max(1, data.summary.count)
         for (flag, text) in VoxelQuality.meanings {
             let n = data.summary.quality.count { VoxelQuality(rawValue: $0).contains(flag) }
-            if n > 0 { add(n * 100 > all ? "Warning" : "Note", "\(ReportText.count(n)) of \(ReportText.count(all)) voxels (\(ReportText.percent(Double(n) / Double(all)))): \(text).") }
+            guard n > 0 else { continue }
+            let share = "\(ReportText.count(n)) of \(ReportText.count(all)) voxels (\(ReportText.percent(Double(n) / Double(all))))"
+            add(n * 100 > all ? "Warning" : "Note", "\(share): \(text).")
         }
         if data.summary.quality.allSatisfy({ $0 == 0 }) { add("Good", "No voxel of the mask was skipped or flagged.") }
         let poor = data.fitted.count { data.summary.misfit[$0] > 1.5 }, share = Double(poor) / Double(max(1, data.fitted.count))
         let holds = (0.8...1.2).contains(misfit)
         add(holds ? "Good" : "Warning", String(format: "The median misfit is %.2f σ (about 1 when the model holds).", misfit))
         if share > 0.01 {
-            add(share > 0.1 ? "Warning" : "Note", "\(ReportText.percent(share)) of the fitted voxels have a misfit above 1.5 σ: look for motion, artefacts or tissue that the model does not hold for.")
+            let advice = "look for motion, artefacts or tissue that the model does not hold for"
+            add(share > 0.1 ? "Warning" : "Note", "\(ReportText.percent(share)) of the fitted voxels have a misfit above 1.5 σ: \(advice).")
         }
         for warning in p.warnings { add("Warning", warning) }
         return result

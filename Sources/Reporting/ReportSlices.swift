@@ -134,8 +134,6 @@ struct ReportSlices: Sendable {
     func millimetres(_ slice: ReportSlice, _ affine: Affine) -> Double {
         var p = (0..<3).map { (low[$0] + high[$0]) / 2 }
         p[slice.plane.normal] = slice.level
-        let index = grid.index(p), x = grid.position(index)
-        precondition(x == p)
         var i = SIMD3<Double>()
         for d in 0..<3 { i[grid.axes[d]] = Double(grid.isReversed[d] ? grid.shape[d] - 1 - p[d] : p[d]) }
         return affine(i)[slice.plane.normal]

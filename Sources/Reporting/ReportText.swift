@@ -100,7 +100,9 @@ extension ReportData {
                 + "arXiv:2603.15292). Given a structure, \(p.drawsPerVoxel) posterior draws of its parameters a voxel were made with a diffusion model (Karras "
                 + "et al., 2022; Lu et al., 2022) and brought to the posterior by \(sweeps)differential-evolution Markov-chain moves with the exact "
                 + "likelihood (ter Braak, 2006)."
-        case "smc": posterior = "The evidence of every structure and \(p.drawsPerVoxel) posterior draws a voxel were computed by sequential Monte Carlo with the exact likelihood."
+        case "smc":
+            posterior = "The evidence of every structure and \(p.drawsPerVoxel) posterior draws a voxel were computed by sequential Monte Carlo with the exact "
+                + "likelihood."
         default: posterior = "The posterior was sampled with the exact likelihood (engine \(p.engine); \(p.drawsPerVoxel) draws a voxel)."
         }
         let drawn = p.drawLambda == summary.lambda ? "" : " Draws made at λ = \(ReportText.number(p.drawLambda)) were reweighted."

@@ -122,6 +122,33 @@ struct ReportTests {
         let summary = PosteriorSummary(try PosteriorArchive(directory: folder.path), lambda: 0.5, threads: 1)
         let html = try Report.html(summary, geometry: geometry, provenance: BundlePhantom(geometry.affine).provenance())
         #expect(try ReportPage(html).slices.map { $0.fields["plane"] as? String } == ["Axial", "Axial"])
+        // Nor is a fit in which every voxel was skipped any trouble.
+        batch.quality = batch.quality.map { _ in VoxelQuality.notFitted.rawValue }
+        try PosteriorShard.write(batch, metadata: metadata, index: 0, first: 0, directory: folder.path)
+        let nothing = PosteriorSummary(try PosteriorArchive(directory: folder.path), lambda: 0.5, threads: 1)
+        #expect(try !Report.html(nothing, geometry: geometry, provenance: BundlePhantom(geometry.affine).provenance()).contains("nan"))
+    }
+
+    @Test func wholeBrainStaysSmall() throws {
+        let folder = try OutputFolder("report-brain"), shape = [128, 128, 78]
+        let geometry = VolumeGeometry(shape: shape, affine: Affine(rows: [-1.8, 0, 0, 115, 0, 1.8, 0, -115, 0, 0, 1.8, -70]))
+        let voxels = (0..<geometry.voxelsPerVolume).filter { v in
+            let x = Double(v % 128) - 63.5, y = Double(v / 128 % 128) - 63.5, z = Double(v / 16384) - 38.5
+            return x * x / (38 * 38) + y * y / (47 * 47) + z * z / (31.5 * 31.5) < 1
+        }
+        let metadata = PosteriorMetadata(
+            family: "ball-sticks", structures: structureTable, drawLambda: 0.5, referenceLambda: 0.5, drawCount: 1, grid: shape, seed: 1, shardCount: 1,
+            voxelCount: voxels.count)
+        var batch = PosteriorBatch(voxels: voxels.map(Int32.init), structureCount: 16, drawCount: 1)
+        batch.quality = batch.quality.map { _ in 0 }
+        // Numbers without pattern, which is the worst case; but nothing here is compressed anyway.
+        for i in batch.logProbability.indices { batch.logProbability[i] = -Float((i &* 2_654_435_761) >> 8 & 1023) / 64 }
+        try PosteriorShard.write(batch, metadata: metadata, index: 0, first: 0, directory: folder.path)
+        let summary = PosteriorSummary(try PosteriorArchive(directory: folder.path), lambda: 0.5, threads: 2), clock = ContinuousClock()
+        var html = ""
+        let time = try clock.measure { html = try Report.html(summary, geometry: geometry, provenance: BundlePhantom(geometry.affine).provenance(), threads: 2) }
+        print("whole brain: \(voxels.count) voxels, page of \(html.utf8.count) bytes in \(time)")
+        #expect(voxels.count > 230_000 && html.utf8.count < 2_500_000)
     }
 
     @Test(.enabled(if: Browser.path != nil, "no chromium on this machine: the page's scripts are not run")) func browser() throws {
