@@ -36,12 +36,13 @@ function histogram(data) {
 function sweepChart(holder, data) {
   const w = 460, h = 270, top = 8, base = 236, x = lambda => lambda / data.largestLambda * w, y = share => base - share * (base - top);
   const svg = draw("svg", { viewBox: `-34 0 ${w + 40} ${h}`, role: "img", "aria-label": "Share of voxels with each most probable number of fibres, against λ" });
-  const lower = data.sweep.map(() => 0);
+  const lower = data.sweep.map(() => 0), labels = [];
   for (let n = 0; n < 4; n++) {
     const upper = data.sweep.map((at, i) => lower[i] + at.fibres[n]);
     const points = data.sweep.map((at, i) => `${x(at.lambda).toFixed(1)},${y(upper[i]).toFixed(1)}`)
       .concat(data.sweep.map((at, i) => `${x(at.lambda).toFixed(1)},${y(lower[i]).toFixed(1)}`).reverse());
     svg.append(draw("polygon", { points: points.join(" "), style: `fill:var(--f${n})` }));
+    if (upper[0] - lower[0] > 0.08) labels.push(draw("text", { class: "strong halo", x: 8, y: y((upper[0] + lower[0]) / 2) + 4 }, fibreWord(n)));
     upper.forEach((value, i) => { lower[i] = value; });
   }
   if (data.trustedLambda !== null && data.trustedLambda < data.largestLambda) {
@@ -54,7 +55,7 @@ function sweepChart(holder, data) {
   for (let i = 0; i <= end; i += stride) svg.append(draw("text", { x: x(i), y: base + 17, "text-anchor": "middle" }, i));
   svg.append(draw("text", { class: "strong", x: w / 2, y: h - 2, "text-anchor": "middle" }, "λ"));
   const mark = draw("line", { class: "mark", y1: top - 4, y2: base + 4 });
-  svg.append(mark);
+  svg.append(mark, ...labels);
   holder.append(svg);
   return lambda => { mark.setAttribute("x1", x(lambda)); mark.setAttribute("x2", x(lambda)); };
 }
