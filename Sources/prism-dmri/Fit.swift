@@ -199,7 +199,7 @@ struct FitDirectory {
 
     /// Only what a fit writes is ever removed.
     private static func isOurs(_ name: String) -> Bool {
-        ["fit.json", "quality.nii.gz", "quality.json", "misfit.nii.gz", "dwi", "fsl.bedpostX", "mrtrix", "dipy", "maps", "orientations.png", "report.html", "dataset_description.json"]
+        ["fit.json", "quality.nii.gz", "quality.json", "misfit.nii.gz", "dwi", "fsl.bedpostX", "mrtrix", "dipy", "maps", "export", "orientations.png", "report.html", "dataset_description.json"]
             .contains(name) || (name.hasPrefix("posterior-") && name.hasSuffix(".safetensors"))
     }
 }
