@@ -7,10 +7,13 @@ import ModelSpace
 /// - along a difference of two other particles, of scale and noise alone (no new attenuations) and of all but the directions;
 /// - a walk in the charts of a density fitted to the population, which knows how directions and fractions move together, and independent
 ///   draws from it (proposals adapt to the population as is usual in sequential Monte Carlo; the bias this makes falls as 1/N);
+/// - a stick lifted off and set down elsewhere or beside another, with which it shares their fraction anew: between modes in which a surplus
+///   stick splits a true one and modes in which it is weak and far;
 /// - each stick turned by the angle between the same stick of two other particles; two sticks exchanged; a stick drawn anew on the sphere.
 extension BallSticksPopulation {
     func move(at beta: Double, using random: inout RandomSource) {
         fit(walker, inflation: 1)
+        keepEarly(beta)
         let tryIndependent = min(1, max(0.15, 4 * independentRate)), tryRedraw = min(0.5, max(0.05, 4 * redrawRate))
         var independent = (tried: 1, taken: 0), redrawn = (tried: 1, taken: 0)
         let walkScale = 2.38 / Double(walker.dimension).squareRoot()
@@ -35,7 +38,10 @@ extension BallSticksPopulation {
                     redrawn.tried += 1
                     if relocate(i, beta, using: &random) { redrawn.taken += 1 }
                 }
-                if sticks > 1 && random.uniform() < 0.25 { exchange(i, beta, using: &random) }
+                if sticks > 1 {
+                    if random.uniform() < 0.25 { exchange(i, beta, using: &random) }
+                    hop(i, beta, using: &random)
+                }
             }
         }
         independentRate = Double(independent.taken) / Double(independent.tried)
@@ -43,7 +49,7 @@ extension BallSticksPopulation {
     }
 
     /// Accepts or refuses `proposal` (within the support) for particle i.
-    private func consider(_ i: Int, _ beta: Double, _ proposalRatio: Double, sameShape: Bool = false, using random: inout RandomSource) -> Bool {
+    func consider(_ i: Int, _ beta: Double, _ proposalRatio: Double, sameShape: Bool = false, using random: inout RandomSource) -> Bool {
         let likelihood = sameShape ? likelihood(proposal, attenuations: attenuations + i * m) : likelihood(proposal)
         guard likelihood > -.infinity else { return false }
         let reference = referenceDensity(proposal), ratio = logPrior + likelihood - reference

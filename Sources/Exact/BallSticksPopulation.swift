@@ -10,9 +10,10 @@ import ModelSpace
 /// The reference q₀ is either
 ///
 ///     prior(x) · t₄((log s0 − c(d)) / w(d, snr)) / w           the t standing in for the improper prior of log s0, or
-///     0.9 · g(x) + 0.1 · (the above)                           g a `FittedDensity`
+///     0.1 · (the above) + 0.2 · births(x) + Σ w_j g_j(x)       g_j fitted to a pilot's particles early on its way and at its end
 ///
-/// so that R = prior × likelihood / q₀ stays bounded wherever the fit may have missed something.
+/// where `births` adds a stick of any direction, most likely a weak one, to densities fitted for one stick fewer: the mode that pilots miss most;
+/// so that R = prior × likelihood / q₀ stays bounded wherever the last fit may have missed something.
 final class BallSticksPopulation: TemperedPopulation {
     typealias Slot = BallSticks.Slot
     static let width = FittedDensity.width
@@ -31,12 +32,23 @@ final class BallSticksPopulation: TemperedPopulation {
     let logLikelihood, logReference, logRatio, copied: UnsafeMutablePointer<Double>
     /// Attenuations of the proposal; θ of the proposal.
     let scratch: UnsafeMutablePointer<Float>
-    let proposal, theta, room: UnsafeMutablePointer<Double>
-    let reference = FittedDensity(), walker = FittedDensity()
+    let proposal, theta, fewer, room: UnsafeMutablePointer<Double>
+    private(set) var reference: [FittedDensity] = []
+    /// Share in q₀ of the density fitted early, the first of several; the clusters' share the rest by their sizes.
+    static let earlyShare = 0.2
+    private(set) var shares: [Double] = []
+    /// Densities of one stick fewer, and their shares.
+    private(set) var births: [FittedDensity] = []
+    private(set) var birthShares: [Double] = []
+    static let birthShare = 0.2
+    let walker = FittedDensity()
+    /// What `walker` was when β first came to `earlyBeta`.
+    private(set) var early: FittedDensity?
+    static let earlyBeta = 0.1
     /// Shares of independent proposals accepted at the last temperature: how often to try them at the next.
     var independentRate = 1.0, redrawRate = 1.0
     private(set) var logPrior = 0.0
-    private let meanUnweightedB: Double
+    let meanUnweightedB: Double
 
     init(acquisition: Acquisition, capacity: Int) {
         self.acquisition = acquisition
@@ -56,24 +68,29 @@ final class BallSticksPopulation: TemperedPopulation {
         x = doubles(capacity * Self.width); otherX = doubles(capacity * Self.width)
         attenuations = floats(capacity * m); otherAttenuations = floats(capacity * m)
         logLikelihood = doubles(capacity); logReference = doubles(capacity); logRatio = doubles(capacity); copied = doubles(capacity)
-        proposal = doubles(Self.width); theta = doubles(Self.width); room = doubles(capacity * FittedDensity.limit)
+        proposal = doubles(Self.width); theta = doubles(Self.width); fewer = doubles(Self.width); room = doubles(capacity * FittedDensity.limit)
         meanUnweightedB = acquisition.unweightedIndices.reduce(0) { $0 + acquisition.bValues[$1] } / Double(acquisition.unweightedCount)
     }
 
     deinit {
-        for p in [x, otherX, logLikelihood, logReference, logRatio, copied, proposal, theta, room] { p.deallocate() }
+        for p in [x, otherX, logLikelihood, logReference, logRatio, copied, proposal, theta, fewer, room] { p.deallocate() }
         for p in [y, scratch, attenuations, otherAttenuations] { p.deallocate() }
     }
 
     /// Sets the problem: N particles of structure z, from the prior or from `fitted`.
-    func prepare(_ z: Structure, count: Int, fitted: FittedDensity?) {
+    func prepare(_ z: Structure, count: Int, fitted: [FittedDensity], fewer: [FittedDensity] = []) {
         precondition(count >= 8 && count <= capacity)
         self.count = count
         structure = z
         sticks = BallSticks.stickCount(z)
         spread = BallSticks.hasSpread(z)
-        hasReference = fitted != nil
-        if let fitted { reference.copy(fitted) }
+        hasReference = !fitted.isEmpty
+        reference = fitted
+        births = fewer
+        let defended = Self.defence + (births.isEmpty ? 0 : Self.birthShare), total = births.reduce(0) { $0 + $1.weight }
+        shares = fitted.map { log((1 - defended) * $0.weight) }
+        birthShares = births.map { log(Self.birthShare * $0.weight / total) }
+        early = nil
         independentRate = 1
         redrawRate = 1
     }
@@ -87,7 +104,7 @@ final class BallSticksPopulation: TemperedPopulation {
             while true {
                 attempts += 1
                 guard hasReference, random.uniform() >= Self.defence else { drawFromPrior(p, using: &random); break }
-                if reference.draw(into: p, using: &random) && supports(p) { break }
+                if drawFitted(p, using: &random) && supports(p) { break }
             }
             logLikelihood[i] = likelihood(p)
             (attenuations + i * m).update(from: scratch, count: m)
@@ -119,79 +136,19 @@ final class BallSticksPopulation: TemperedPopulation {
         density.fit(x, count: count, sticks: sticks, spread: spread, best: best, inflation: inflation, room: room)
     }
 
-    // MARK: densities
-
-    /// Whether x lies in the prior's support.
-    func supports(_ x: UnsafePointer<Double>) -> Bool {
-        guard x[0] >= BallSticks.logDiffusivity.low, x[0] <= BallSticks.logDiffusivity.high,
-            x[2] >= BallSticks.logSNR.low, x[2] <= BallSticks.logSNR.high, abs(x[3]) < 20
-        else { return false }
-        if spread && !(x[1] >= BallSticks.logSpreadRatio.low && x[1] <= BallSticks.logSpreadRatio.high) { return false }
-        var previous = 1.0, total = 0.0
-        for k in 0..<sticks {
-            let f = x[Slot.fraction + k]
-            guard f >= BallSticks.fractionFloor, f <= previous else { return false }
-            previous = f
-            total += f
-        }
-        return total <= 1
+    /// Remembers the walker of an early temperature.
+    func keepEarly(_ beta: Double) {
+        guard early == nil, beta >= Self.earlyBeta, !hasReference else { return }
+        early = FittedDensity()
+        early!.copy(walker)
     }
 
-    /// log L(x), leaving the attenuations in `scratch`.
-    func likelihood(_ x: UnsafePointer<Double>) -> Double {
-        natural(x)
-        family.attenuations(theta, structure, acquisition, into: scratch)
-        return family.logLikelihood(y, attenuations: scratch, theta, structure, acquisition)
-    }
-
-    /// log L(x) where only s0 and snr differ from what `a` was predicted with.
-    func likelihood(_ x: UnsafePointer<Double>, attenuations a: UnsafePointer<Float>) -> Double {
-        theta[Slot.snr] = exp(x[2])
-        theta[Slot.s0] = exp(x[3])
-        return family.logLikelihood(y, attenuations: a, theta, structure, acquisition)
-    }
-
-    /// θ of x, in `theta`.
-    func natural(_ x: UnsafePointer<Double>) {
-        theta[Slot.diffusivity] = exp(x[0])
-        theta[Slot.spread] = spread ? exp(x[0] + x[1]) : 0
-        theta[Slot.snr] = exp(x[2])
-        theta[Slot.s0] = exp(x[3])
-        for c in Slot.fraction..<Self.width { theta[c] = x[c] }
-    }
-
-    /// log q₀(x).
-    func referenceDensity(_ x: UnsafePointer<Double>) -> Double {
-        let prior = logPrior + scaleDensity(x)
-        guard hasReference else { return prior }
-        let a = reference.logDensity(x) + log1p(-Self.defence), b = prior + log(Self.defence)
-        let peak = max(a, b)
-        return peak + log1p(exp(min(a, b) - peak))
-    }
-
-    /// Centre and width of the reference for log s0: about 1, by which y is normalised, as far as noise and weighting of the b≈0 volumes reach.
-    private func scaleWindow(_ x: UnsafePointer<Double>) -> (centre: Double, width: Double) {
-        let decay = 0.5 * meanUnweightedB * exp(x[0]), noise = 1.5 * exp(-x[2]) / Double(acquisition.unweightedCount).squareRoot()
-        return (decay, (noise * noise + decay * decay + 1e-4).squareRoot())
-    }
-
-    private static let scaleNormaliser =
-        lgamma(0.5 * (scaleFreedom + 1)) - lgamma(0.5 * scaleFreedom) - 0.5 * log(scaleFreedom * Double.pi)
-
-    private func scaleDensity(_ x: UnsafePointer<Double>) -> Double {
-        let window = scaleWindow(x), t = (x[3] - window.centre) / window.width
-        return Self.scaleNormaliser - log(window.width) - 0.5 * (Self.scaleFreedom + 1) * log1p(t * t / Self.scaleFreedom)
-    }
-
-    /// A particle from the prior, log s0 from its window.
-    func drawFromPrior(_ x: UnsafeMutablePointer<Double>, using random: inout RandomSource) {
-        family.drawParameters(structure, acquisition, using: &random, into: theta)
-        x.update(from: theta, count: Self.width)
-        x[0] = log(theta[Slot.diffusivity])
-        x[1] = spread ? log(theta[Slot.spread] / theta[Slot.diffusivity]) : 0
-        x[2] = log(theta[Slot.snr])
-        let window = scaleWindow(x)
-        let chi = 2 * (random.exponential() + random.exponential())
-        x[3] = window.centre + window.width * random.normal() * (Self.scaleFreedom / chi).squareRoot()
+    /// Lets every particle stand for several, up to `n`, which further moves then tell apart.
+    func expand(to n: Int) {
+        precondition(n <= capacity)
+        let old = count
+        guard n > old else { return }
+        count = n
+        resample((0..<n).map { $0 % old })
     }
 }

@@ -17,6 +17,8 @@ final class FittedDensity {
     static let limit = 14
     static let width = 16
 
+    /// Share among the densities that it is mixed with.
+    var weight = 1.0
     private(set) var sticks = 0, dimension = 0, spread = false
     /// Chart frames: μ̂, e₁, e₂ per label.
     let frames = UnsafeMutablePointer<Double>.allocate(capacity: 27)

@@ -6,7 +6,7 @@ import ModelSpace
 ///
 /// Each of a structure's independent runs has two stages. A *pilot* leads particles from the prior to the posterior in large steps; a density is
 /// fitted to where they end. The *run* proper starts anew from that density (mixed with the prior) and leads its particles the short rest of the way:
-/// its evidence is unbiased whatever the fit, and many times less variable than the pilot's. Pilot and run are independent from one repeat to the next, so that
+/// its evidence is unbiased whatever the fit, and many times less variable than the pilot's. Pilots and runs are independent from one repeat to the next, so that
 /// what a pilot may have missed shows as scatter between runs. A Rician structure uses the Gaussian one's pilot where that covers it.
 /// Runs are averaged until the standard error falls to `Options.targetError`.
 ///
@@ -16,10 +16,12 @@ public final class SequentialMonteCarlo {
         /// Particles of a pilot and of a run.
         public var pilotParticles = 160, particles = 512
         /// Conditional effective sample kept at each temperature.
-        public var pilotRetention = 0.4, retention = 0.7
+        public var pilotRetention = 0.85, retention = 0.7
         /// Standard error of log-evidence at which runs stop, nats; three times that for structures more than 4 nats below the best.
         public var targetError = 0.1
-        public var minimumRuns = 2, maximumRuns = 8
+        public var maximumRuns = 8
+        /// Least number of runs for structures of 0–1 and of 2–3 sticks: the latter have several modes, and only repeats tell whether all were seen.
+        public var minimumRuns = 2, minimumCrossingRuns = 3
         /// Structures whose evidence is this far (nats) below the best at each λ of `lambdas` keep the pilot's answer.
         public var roughMargin = 12.0
         public var lambdas: ClosedRange<Double> = 0...1
@@ -28,6 +30,9 @@ public final class SequentialMonteCarlo {
 
         public init() {}
     }
+
+    /// Pilots may come out this much too low (nats) where modes are hard to find: what they say prunes with so much patience.
+    static let pilotDoubt = 18.0
 
     public let acquisition: Acquisition
     public let options: Options
@@ -53,8 +58,8 @@ public final class SequentialMonteCarlo {
         for i in states.indices { pilot(&states, i, run: 0, seed: seed, voxel: voxel) }
         for run in 0..<options.maximumRuns {
             let gaps = gaps(states.map(\.best))
-            for i in states.indices where !states[i].impossible && gaps[i] <= options.roughMargin + (run == 0 ? 3 : 0) {
-                if run >= options.minimumRuns {
+            for i in states.indices where !states[i].impossible && gaps[i] <= options.roughMargin + (run == 0 ? Self.pilotDoubt : 0) {
+                if run >= leastRuns(states[i].structure) {
                     let target = options.targetError * (gaps[i] > 4 ? 3 : 1)
                     if EvidenceAverage.combine(states[i].runs).standardError <= target { continue }
                 }
@@ -77,10 +82,12 @@ public final class SequentialMonteCarlo {
         pilot(&states, i, run: 0, seed: seed, voxel: voxel)
         while !states[i].impossible && states[i].runs.count < options.maximumRuns {
             run(&states, i, seed: seed, voxel: voxel)
-            if states[i].runs.count >= options.minimumRuns && EvidenceAverage.combine(states[i].runs).standardError <= options.targetError { break }
+            if states[i].runs.count >= leastRuns(structure) && EvidenceAverage.combine(states[i].runs).standardError <= options.targetError { break }
         }
         return states[i].evidence(draws: options.draws, rough: false, seed: seed, voxel: voxel, index: i)
     }
+
+    private func leastRuns(_ z: Structure) -> Int { BallSticks.stickCount(z) < 2 ? options.minimumRuns : options.minimumCrossingRuns }
 
     /// Checks y and hands it to the population.
     private func adopt(_ y: [Float]) throws {

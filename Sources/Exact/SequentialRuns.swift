@@ -7,7 +7,7 @@ struct StructureState {
     var structure: Structure
     /// Pilots by repeat: what they say of the evidence, and the density fitted to them.
     var pilots: [TemperedEstimate] = []
-    var fits: [FittedDensity] = []
+    var fits: [[FittedDensity]] = []
     /// Whether each pilot is the structure's own or its Gaussian partner's.
     var borrowed: [Bool] = []
     var runs: [TemperedEstimate] = []
@@ -73,14 +73,20 @@ extension SequentialMonteCarlo {
 
     private func ownPilot(_ states: inout [StructureState], _ i: Int, partner: Int?, run: Int, seed: UInt64, voxel: UInt64) {
         var random = source(i, run, 0, seed: seed, voxel: voxel)
-        population.prepare(states[i].structure, count: options.pilotParticles, fitted: nil)
-        let estimate = TemperedSampler(retention: options.pilotRetention, finalMoves: 2).run(population, using: &random)
-        let fit = FittedDensity()
-        population.fit(fit, inflation: Self.inflation)
+        population.prepare(states[i].structure, count: options.pilotParticles, fitted: [])
+        let estimate = TemperedSampler(retention: options.pilotRetention, finalMoves: 1).run(population, using: &random)
+        population.expand(to: options.particles)
+        population.move(at: 1, using: &random)
+        var fit = population.fitClusters(inflation: Self.inflation)
+        if let early = population.early {
+            for g in fit { g.weight *= 1 - BallSticksPopulation.earlyShare }
+            early.weight = BallSticksPopulation.earlyShare
+            fit.append(early)
+        }
         states[i].pilots.append(estimate)
         states[i].fits.append(fit)
         states[i].borrowed.append(false)
-        let all = [Double](repeating: 0, count: options.pilotParticles)
+        let all = [Double](repeating: 0, count: population.count)
         if states[i].pilotDraws.isEmpty { states[i].pilotDraws = chosenDraws(all, using: &random) }
         guard let partner, canMake(states[partner].structure), states[partner].pilots.count == run else { return }
         // The same particles under the other likelihood.
@@ -104,7 +110,13 @@ extension SequentialMonteCarlo {
         pilot(&states, i, run: r, seed: seed, voxel: voxel)
         guard !states[i].impossible else { return }
         var random = source(i, r, 1, seed: seed, voxel: voxel)
-        population.prepare(states[i].structure, count: options.particles, fitted: states[i].fits[r])
+        // The same noise and spread with one stick fewer stands four places before.
+        var fewer: [FittedDensity] = []
+        if BallSticks.stickCount(states[i].structure) > 0 {
+            pilot(&states, i - 4, run: r, seed: seed, voxel: voxel)
+            fewer = Array(states[i - 4].fits[min(r, states[i - 4].fits.count - 1)].sorted { $0.weight > $1.weight }.prefix(2))
+        }
+        population.prepare(states[i].structure, count: options.particles, fitted: states[i].fits[r], fewer: fewer)
         states[i].runs.append(TemperedSampler(retention: options.retention, finalMoves: 1).run(population, using: &random))
         states[i].draws.append(chosenDraws([Double](repeating: 0, count: options.particles), using: &random))
     }

@@ -18,15 +18,12 @@ public struct StructureEvidence: Sendable {
 
 /// Averages of independent evidence estimates.
 enum EvidenceAverage {
-    /// How many runs' worth of trust the runs' own variance estimates get beside the scatter between runs.
-    static let ownWeight = 4.0
-
     /// log of the mean evidence and its standard error.
     ///
-    ///     Z̄ = Σ Z_r / R,    se² = (4 v̄ + (R − 1) s²) / (R + 3) / R
+    ///     Z̄ = Σ Z_r / R,    se² = max(v̄, s²) / R
     ///
     /// with s² the relative variance between runs and v̄ the mean of their own estimates: the scatter of two or three runs alone would often be far
-    /// too small by luck.
+    /// too small by luck, and their own estimates know nothing of a mode that a run missed.
     static func combine(_ runs: [TemperedEstimate]) -> (logEvidence: Double, standardError: Double) {
         let peak = runs.map(\.logEvidence).max() ?? -.infinity, count = Double(runs.count)
         guard peak > -.infinity else { return (-.infinity, runs.isEmpty ? .infinity : 0) }
@@ -34,7 +31,7 @@ enum EvidenceAverage {
         let between = relative.reduce(0) { $0 + ($1 / mean - 1) * ($1 / mean - 1) }
         let finite = runs.map(\.relativeVariance).filter(\.isFinite)
         let own = finite.isEmpty ? 1 : finite.reduce(0, +) / Double(finite.count)
-        let variance = (ownWeight * own + between) / (ownWeight + count - 1) / count
+        let variance = max(own, count > 1 ? between / (count - 1) : 0) / count
         return (peak + log(mean), variance.squareRoot())
     }
 }
