@@ -65,6 +65,8 @@ public final class EvidenceSampler {
         var components: [ProposalComponent]
         /// log Σ of the modes' Laplace approximations to the evidence: rough.
         public var laplace: Double
+        /// θ at the best mode.
+        var best: [Double] { components.max { $0.laplace < $1.laplace }!.centre }
     }
 
     private let acquisition: Acquisition, family = BallSticks(), finder: ModeFinder

@@ -12,6 +12,18 @@ public final class StructureRefiner {
         /// Structures this many nats below the best at every λ in [0, 3] keep Laplace's approximation.
         public var horizon = 9.0
         public init() {}
+        /// Slow and finer.
+        public static var exact: Options {
+            var options = Options()
+            options.likely = .init(generations: [256, 256, 512, 512], components: 6)
+            options.unlikely = .init(generations: [128, 128, 256], components: 4)
+            options.horizon = 12
+            return options
+        }
+        /// What the answers depend on, in a line.
+        public var summary: String {
+            "\(likely.generations)x\(likely.components) \(unlikely.generations)x\(unlikely.components) \(horizon)"
+        }
     }
 
     public struct Result {
@@ -19,6 +31,8 @@ public final class StructureRefiner {
         public var logEvidence: [Double], standardError: [Double]
         /// Samples of each pair of structures that differ by noise only; nil for those that do not matter.
         public var samples: [StructureSample?]
+        /// θ at the best mode of each pair; nil where the likelihood vanishes.
+        public var modes: [[Double]?]
     }
 
     /// Number of pairs (sticks, spread): pair p holds structures 2p (Gaussian) and 2p + 1 (Rician).
@@ -47,7 +61,7 @@ public final class StructureRefiner {
         }
         var result = Result(
             logEvidence: Array(repeating: -.infinity, count: 2 * Self.pairCount), standardError: Array(repeating: 0, count: 2 * Self.pairCount),
-            samples: Array(repeating: nil, count: Self.pairCount))
+            samples: Array(repeating: nil, count: Self.pairCount), modes: modes.map { $0?.best })
         for (p, m) in modes.enumerated() {
             guard let m else { continue }
             let sample = gap[p] > options.horizon ? nil : sampler.sample(y, m, options: gap[p] < 3 ? options.likely : options.unlikely, using: &random)

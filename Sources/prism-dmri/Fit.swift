@@ -16,10 +16,19 @@ struct Fit: ParsableCommand {
             """)
 
     enum Preset: String, ExpressibleByArgument, CaseIterable {
-        case fast, balanced
-        /// Solver steps, sweeps of exact-likelihood moves after them, and how many draws share a start.
+        case fast, balanced, exact
+
         func apply(to recipe: inout PrismRecipe) {
-            (recipe.solverSteps, recipe.correctionSweeps, recipe.copies) = self == .fast ? (5, 5, 5) : (6, 30, 3)
+            switch self {
+            case .fast:
+                // The network's structure probabilities and draws, hardly touched.
+                (recipe.solverSteps, recipe.correctionSweeps, recipe.copies, recipe.refinement) = (5, 5, 5, nil)
+            case .balanced: break
+            case .exact:
+                recipe.correctionSweeps = 40
+                recipe.starts = [1, 3, 8, 8]
+                recipe.refinement = .exact
+            }
         }
     }
 
