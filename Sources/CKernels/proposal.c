@@ -34,9 +34,13 @@ INLINE float log_interval(float a, float b) {
     float lo = mirror > 0.0f ? -b : a, hi = mirror > 0.0f ? -a : b;
     lo = lo < -30.0f ? -30.0f : lo;
     hi = hi > 30.0f ? 30.0f : hi;
+    float far = lo > 30.0f ? 1.0f : 0.0f;
+    lo = far > 0.0f ? 0.0f : lo;
     float u = log_upper_tail(lo), v = log_upper_tail(hi);
     float d = 1.0f - fast_exp(v - u);
-    return u + fast_log(d > 1e-30f ? d : 1e-30f);
+    float value = u + fast_log(d > 1e-30f ? d : 1e-30f);
+    /* An interval more than 30 standard deviations out is never drawn from (NaN below): 0 leaves the untruncated density, which is nothing. */
+    return far > 0.0f ? 0.0f : value;
 }
 
 /* x with log Q(x) = l, for x ≥ 0 (l ≤ log ½): asymptotic start, Newton in the logarithm.  |error| ≤ 1e-5. */
@@ -53,11 +57,13 @@ INLINE float upper_quantile(float l) {
     return x;
 }
 
-/* Φ⁻¹(u) restricted to [a, b]. */
+/* Φ⁻¹(u) restricted to [a, b]; NaN when the interval lies more than 30 from 0. */
 INLINE float truncated_quantile(float u, float a, float b) {
     float mirror = a + b < 0.0f ? 1.0f : 0.0f;
     float lo = mirror > 0.0f ? -b : a, hi = mirror > 0.0f ? -a : b;
+    float nothing = lo > 30.0f ? NAN : 0.0f;
     lo = lo < -30.0f ? -30.0f : lo;
+    lo = lo > 30.0f ? 0.0f : lo;
     hi = hi > 30.0f ? 30.0f : hi;
     float p = log_upper_tail(lo), q = log_upper_tail(hi);
     /* log of Q = Q(lo) − u (Q(lo) − Q(hi)) */
@@ -70,7 +76,7 @@ INLINE float truncated_quantile(float u, float a, float b) {
     x = right > 0.0f ? x : -x;
     x = x < lo ? lo : x;
     x = x > hi ? hi : x;
-    return mirror > 0.0f ? -x : x;
+    return (mirror > 0.0f ? -x : x) + nothing;
 }
 
 /* Bounds of truncated coordinate j for every sample, relative to the centre; f_{j+2 …} are already in `u`. */

@@ -142,3 +142,36 @@ public struct LocalGeometry {
         return BallSticks().logLikelihood(y, attenuations: attenuation, theta, structure, design)
     }
 }
+
+extension BallSticks {
+    /// How much a stick along `axis` would help θ: the residual's normalised product with the stick's signal against the ball's,
+    /// r·(A_stick − A_ball) / |A_stick − A_ball|, r = y − s0·A(θ).
+    public func stickGain(
+        _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ hasSpread: Bool, axis: SIMD3<Double>, _ design: Acquisition
+    ) -> Double {
+        let m = design.count
+        return withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * m) { buffer in
+            withUnsafeTemporaryAllocation(of: Double.self, capacity: Slot.count) { one in
+                let predicted = buffer.baseAddress!, stick = predicted + m, spreadBit = hasSpread ? UInt64(1) << UInt64(Self.spreadBit) : 0
+                let n = (0..<3).count { theta[Slot.fraction + $0] > 0 }
+                attenuations(theta, Structure(bits: UInt64((1 << n) - 1) | spreadBit), design, into: predicted)
+                one.initialize(repeating: 0)
+                for c in [Slot.diffusivity, Slot.spread, Slot.s0] { one[c] = theta[c] }
+                // Fraction 1 is the stick alone; the ball alone is subtracted below.
+                one[Slot.fraction] = 1
+                for c in 0..<3 { one[Slot.axis + c] = axis[c] }
+                attenuations(one.baseAddress!, Structure(bits: 1 | spreadBit), design, into: stick)
+                var product = 0.0, square = 0.0
+                let s0 = Float(theta[Slot.s0])
+                let t = design.tables, d = theta[Slot.diffusivity], s = theta[Slot.spread]
+                for i in 0..<m {
+                    let b = Double(t.b[i]), ball = hasSpread ? exp(-(d / s) * (d / s) * log1p(b * s * (s / d))) : exp(-b * d)
+                    let difference = Double(stick[i]) - ball
+                    product += Double(y[i] - s0 * predicted[i]) * difference
+                    square += difference * difference
+                }
+                return square > 0 ? product / square.squareRoot() : 0
+            }
+        }
+    }
+}

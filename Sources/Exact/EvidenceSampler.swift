@@ -169,6 +169,7 @@ public final class EvidenceSampler {
                 let n = log(Double(c.count))
                 for k in i..<end {
                     let a = mixture[k], b = n + Double(density[k - i])
+                    guard b.isFinite else { continue }
                     mixture[k] = max(a, b) + log1p(exp(-abs(a - b)))
                 }
             }
@@ -183,7 +184,8 @@ public final class EvidenceSampler {
     }
 
     private static func noise(_ logs: [Double], _ mixture: [Double], _ constant: Double) -> StructureSample.Noise {
-        let values = zip(logs, mixture).map { $0 - $1 }
+        // Samples outside every component, or that could not be drawn, weigh nothing.
+        let values = zip(logs, mixture).map { $0.isFinite && $1.isFinite ? $0 - $1 : -.infinity }
         guard let peak = values.max(), peak.isFinite else { return .init() }
         // mixture is Σ n_c q_c = N × density, so the evidence is Σ w itself.
         let w = values.map { exp($0 - peak) }, sum = w.reduce(0, +), squares = w.reduce(0) { $0 + $1 * $1 }
@@ -212,7 +214,10 @@ public final class EvidenceSampler {
         _ y: UnsafePointer<Float>, _ g: LocalGeometry, _ sample: StructureSample, _ logs: (gaussian: [Double], rician: [Double]),
         _ mixture: [Double], _ done: Int, _ options: Options, _ constant: Double, _ random: inout RandomSource
     ) -> [ProposalComponent] {
-        let values = (0..<done).map { max(logs.gaussian[$0], logs.rician[$0]) - mixture[$0] }
+        let values = (0..<done).map { i in
+            let l = max(logs.gaussian[i], logs.rician[i])
+            return l.isFinite && mixture[i].isFinite ? l - mixture[i] : -.infinity
+        }
         guard let peak = values.max(), peak.isFinite else { return [] }
         let w = values.map { exp($0 - peak) }, total = w.reduce(0, +)
         var result: [ProposalComponent] = [], i = 0, cumulative = w[0]

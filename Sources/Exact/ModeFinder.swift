@@ -132,7 +132,8 @@ final class ModeFinder {
         }
     }
 
-    /// Eigenvectors (columns) of a symmetric matrix, whose diagonal is left holding the eigenvalues; cyclic Jacobi.
+    /// Eigenvectors (columns) of a positive symmetric matrix, whose diagonal is left holding the eigenvalues; cyclic Jacobi, stopped when the
+    /// off-diagonal elements are 3 % of the diagonal's geometric mean.
     static func jacobi(_ a: inout [Double], _ v: inout [Double], _ d: Int) {
         for j in 0..<d { v[j * d + j] = 1 }
         a.withUnsafeMutableBufferPointer { a in
@@ -140,11 +141,11 @@ final class ModeFinder {
                 for _ in 0..<12 {
                     var off = 0.0
                     for p in 0..<d { for q in p + 1..<max(d, p + 1) { off += a[p * d + q] * a[p * d + q] / (a[p * d + p] * a[q * d + q]) } }
-                    if off < 1e-8 { break }
+                    if off < 1e-3 { break }
                     for p in 0..<d {
                         for q in p + 1..<max(d, p + 1) {
                             let apq = a[p * d + q]
-                            if apq == 0 { continue }
+                            if apq * apq <= 1e-6 * a[p * d + p] * a[q * d + q] { continue }
                             let theta = (a[q * d + q] - a[p * d + p]) / (2 * apq)
                             let t = (theta >= 0 ? 1 : -1) / (abs(theta) + (theta * theta + 1).squareRoot())
                             let c = 1 / (t * t + 1).squareRoot(), s = t * c

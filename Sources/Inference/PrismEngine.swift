@@ -10,7 +10,7 @@ import Networks
 /// posterior itself is exact up to a stated error) and its draws. Ensemble moves end every draw.
 public struct PrismRecipe: EngineRecipe {
     /// Steps of the diffusion solver.
-    public var solverSteps = 6
+    public var solverSteps = 5
     /// Sweeps of exact-likelihood moves that end each voxel's draws.
     public var correctionSweeps = 10
     /// Without refinement: draws of one structure that start from the same draw of the network.
@@ -18,7 +18,7 @@ public struct PrismRecipe: EngineRecipe {
     /// How structure probabilities are refined; nil leaves them to the network.
     public var refinement: StructureRefiner.Options? = .init()
     /// Network draws that each pair (sticks, spread) starts from, by number of sticks.
-    public var starts = [1, 2, 4, 4]
+    public var starts = [1, 1, 2, 2]
 
     public let name = "prism"
     let file: NetworkFile, acquisition: Acquisition, options: FitOptions
@@ -99,7 +99,8 @@ final class PrismEngine: PosteriorEngine {
         }
         let refined = refiner.refine(y, starts: starts, using: &random)
         // Signals that no structure explains at all leave the network's word.
-        let logProbability = refined.logEvidence.contains(where: \.isFinite) ? StructureSpace.normalise(refined.logEvidence) : network.logProbability
+        let logProbability = refined.logEvidence.contains(where: \.isFinite)
+            ? StructureRefiner.combine(refined, amortised: network.logProbability) : network.logProbability
         let structures = draws(of: logProbability)
         var parameters = [Double](repeating: 0, count: structures.count * p), first = 0
         while first < structures.count {

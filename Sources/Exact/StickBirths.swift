@@ -1,0 +1,57 @@
+import Diffusion
+import Foundation
+import ModelSpace
+
+/// Starts for a structure of n sticks from a mode with n − 1: one more stick where the residual asks for it most, or a stick parted in two.
+struct StickBirths {
+    private typealias Slot = BallSticks.Slot
+    private let acquisition: Acquisition, family = BallSticks()
+    /// Candidate axes on the half-sphere.
+    private static let axes = DirectionSets.fibonacci(48)
+    /// A new stick's fraction, and how far (radians) the halves of a parted stick lie from it.
+    private static let fraction = 0.08, parting = 0.25
+
+    init(acquisition: Acquisition) { self.acquisition = acquisition }
+
+    /// - Parameters:
+    ///   - theta: a mode of the structure with one stick fewer.
+    ///   - structure: the structure with n sticks, same spread.
+    ///   - births, partings: how many starts of each kind.
+    func starts(_ y: UnsafePointer<Float>, from theta: [Double], to structure: Structure, births: Int, partings: Int) -> [[Double]] {
+        let n = BallSticks.stickCount(structure)
+        guard n > 0 else { return [] }
+        var result: [[Double]] = []
+        let gains = births > 0 ? Self.axes.map { axis in
+            family.stickGain(y, theta, BallSticks.hasSpread(structure), axis: axis, acquisition)
+        } : []
+        var chosen: [SIMD3<Double>] = []
+        for i in gains.indices.sorted(by: { gains[$0] > gains[$1] }) where chosen.count < births {
+            let axis = Self.axes[i]
+            // Peaks, not their flanks.
+            if chosen.contains(where: { abs(($0 * axis).sum()) > 0.8 }) { continue }
+            chosen.append(axis)
+            result.append(with(theta, n, fraction: Self.fraction, axis: axis))
+        }
+        for k in 0..<min(n - 1, partings) {
+            var start = theta
+            let a = Slot.axis + 3 * k, v = SIMD3(theta[a], theta[a + 1], theta[a + 2])
+            let helper = abs(v.x) < 0.6 ? SIMD3(1.0, 0, 0) : SIMD3(0, 1.0, 0)
+            var e = helper - (helper * v).sum() * v
+            e /= (e * e).sum().squareRoot()
+            let half = theta[Slot.fraction + k] / 2, c = cos(Self.parting / 2), s = sin(Self.parting / 2)
+            start[Slot.fraction + k] = half
+            for i in 0..<3 { start[a + i] = c * v[i] + s * e[i] }
+            result.append(with(start, n, fraction: half, axis: c * v - s * e, isTaken: true))
+        }
+        return result
+    }
+
+    /// θ with an n-th stick; its fraction comes from the others in proportion unless `isTaken` already.
+    private func with(_ theta: [Double], _ n: Int, fraction: Double, axis: SIMD3<Double>, isTaken: Bool = false) -> [Double] {
+        var start = theta
+        if !isTaken { for k in 0..<n - 1 { start[Slot.fraction + k] *= 1 - fraction } }
+        start[Slot.fraction + n - 1] = fraction
+        for i in 0..<3 { start[Slot.axis + 3 * (n - 1) + i] = axis[i] }
+        return start
+    }
+}
