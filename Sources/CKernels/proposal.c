@@ -198,3 +198,12 @@ PER_CPU void pk_component_log_density(const float *component, long n, int spread
     }
     for (long i = 0; i < count; i++) out[i] = total[i];
 }
+
+PER_CPU void pk_add_log(long count, float shift, const float *restrict term, float *restrict total) {
+    for (long i = 0; i < count; i++) {
+        float b = term[i] + shift, a = total[i];
+        b = b == b ? b : -1e30f;
+        float high = a > b ? a : b, low = a > b ? b : a;
+        total[i] = high + fast_log1p(fast_exp(low - high));
+    }
+}

@@ -118,7 +118,7 @@ public final class EvidenceSampler {
         var logs = (gaussian: [Double](repeating: -.infinity, count: total), rician: [Double](repeating: -.infinity, count: total))
         var uniforms = [Float](repeating: 0, count: d * total), density = [Float](repeating: 0, count: total)
         // log Σ_c n_c q_c(θ_i)
-        var mixture = [Double](repeating: -.infinity, count: total)
+        var mixture = [Float](repeating: -1e30, count: total)
         var components: [ProposalComponent] = [], done = 0
         var support = ProposalComponent.support
         let isPositive = (0..<m).allSatisfy { y[$0] > 0 }
@@ -166,12 +166,7 @@ public final class EvidenceSampler {
                             c.block, g.sticks, hasSpread ? 1 : 0, &support, rows.baseAddress! + i, total, end - i, &density, $0.baseAddress!)
                     }
                 }
-                let n = log(Double(c.count))
-                for k in i..<end {
-                    let a = mixture[k], b = n + Double(density[k - i])
-                    guard b.isFinite else { continue }
-                    mixture[k] = max(a, b) + log1p(exp(-abs(a - b)))
-                }
+                mixture.withUnsafeMutableBufferPointer { pk_add_log(end - i, Float(log(Double(c.count))), density, $0.baseAddress! + i) }
             }
             for c in components { add(c, from: start, to: done) }
             for c in fresh where c.count > 0 { add(c, from: 0, to: done) }
@@ -183,9 +178,9 @@ public final class EvidenceSampler {
         return result
     }
 
-    private static func noise(_ logs: [Double], _ mixture: [Double], _ constant: Double) -> StructureSample.Noise {
+    private static func noise(_ logs: [Double], _ mixture: [Float], _ constant: Double) -> StructureSample.Noise {
         // Samples outside every component, or that could not be drawn, weigh nothing.
-        let values = zip(logs, mixture).map { $0.isFinite && $1.isFinite ? $0 - $1 : -.infinity }
+        let values = zip(logs, mixture).map { $0.isFinite && $1 > -1e29 ? $0 - Double($1) : -.infinity }
         guard let peak = values.max(), peak.isFinite else { return .init() }
         // mixture is Σ n_c q_c = N × density, so the evidence is Σ w itself.
         let w = values.map { exp($0 - peak) }, sum = w.reduce(0, +), squares = w.reduce(0) { $0 + $1 * $1 }
@@ -212,11 +207,11 @@ public final class EvidenceSampler {
     /// Components about samples of earlier generations, chosen by weight.
     private func later(
         _ y: UnsafePointer<Float>, _ g: LocalGeometry, _ sample: StructureSample, _ logs: (gaussian: [Double], rician: [Double]),
-        _ mixture: [Double], _ done: Int, _ options: Options, _ constant: Double, _ random: inout RandomSource
+        _ mixture: [Float], _ done: Int, _ options: Options, _ constant: Double, _ random: inout RandomSource
     ) -> [ProposalComponent] {
         let values = (0..<done).map { i in
             let l = max(logs.gaussian[i], logs.rician[i])
-            return l.isFinite && mixture[i].isFinite ? l - mixture[i] : -.infinity
+            return l.isFinite && mixture[i] > -1e29 ? l - Double(mixture[i]) : -.infinity
         }
         guard let peak = values.max(), peak.isFinite else { return [] }
         let w = values.map { exp($0 - peak) }, total = w.reduce(0, +)

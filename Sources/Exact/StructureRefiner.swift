@@ -9,8 +9,8 @@ public final class StructureRefiner {
         /// For structures of more than 5 % probability, by their modes' Laplace approximation, at some λ; and for the less probable.
         public var likely = EvidenceSampler.Options(generations: [64, 192], components: 6)
         public var unlikely = EvidenceSampler.Options(generations: [64, 64], components: 2)
-        /// Structures this many nats below the best at every λ in [0, 3] keep Laplace's approximation.
-        public var horizon = 9.0
+        /// Structures this many nats below the best at every λ in [0, 3], by Laplace's approximation or by the amortised estimate, are not sampled.
+        public var horizon = 9.0, amortisedHorizon = 4.0
         /// Starts made from modes with one stick fewer.
         public var births = 2, partings = 2
         public init() {}
@@ -19,13 +19,13 @@ public final class StructureRefiner {
             var options = Options()
             options.likely = .init(generations: [256, 256, 512, 512], components: 6)
             options.unlikely = .init(generations: [128, 128, 256], components: 4)
-            options.horizon = 12
+            (options.horizon, options.amortisedHorizon) = (12, 8)
             (options.births, options.partings) = (4, 3)
             return options
         }
         /// What the answers depend on, in a line.
         public var summary: String {
-            "\(likely.generations)x\(likely.components) \(unlikely.generations)x\(unlikely.components) \(horizon)"
+            "\(likely.generations)x\(likely.components) \(unlikely.generations)x\(unlikely.components) \(horizon) \(amortisedHorizon)"
         }
     }
 
@@ -68,7 +68,8 @@ public final class StructureRefiner {
         guard total > 0 else { return l }
         shift /= total
         return StructureSpace.normalise(l.indices.map { z in
-            guard refined.samples[z / 2] != nil, l[z].isFinite, refined.standardError[z].isFinite else { return l[z] }
+            // Not sampled: Laplace's approximation may lack nats, the amortised estimate has a floor.
+            guard refined.samples[z / 2] != nil, l[z].isFinite, refined.standardError[z].isFinite else { return min(l[z], amortised[z] + shift) }
             let e = errorScale * refined.standardError[z], weight = amortisedError * amortisedError / (amortisedError * amortisedError + e * e)
             return weight * l[z] + (1 - weight) * (amortised[z] + shift)
         })
@@ -78,8 +79,11 @@ public final class StructureRefiner {
     /// - Parameters:
     ///   - y: M normalised signals.
     ///   - starts: for each pair, structures and θ near which to look.
+    ///   - amortised: estimated structure log-probabilities at λ = 0.
     ///   - random: the voxel's stream for this purpose.
-    public func refine(_ y: UnsafePointer<Float>, starts: [[(Structure, [Double])]], using random: inout RandomSource) -> Result {
+    public func refine(
+        _ y: UnsafePointer<Float>, starts: [[(Structure, [Double])]], amortised: [Double], using random: inout RandomSource
+    ) -> Result {
         let structures = BallSticks().structureSpace.structures, isPositive = (0..<measurementCount).allSatisfy { y[$0] > 0 }
         var modes: [EvidenceSampler.Modes?] = []
         for (p, given) in starts.enumerated() {
@@ -91,19 +95,19 @@ public final class StructureRefiner {
             }
             modes.append(sampler.modes(y, starts: all, options: options.likely))
         }
-        // How far each pair stays below the best, at the λ that favours it most.
-        var gap = [Double](repeating: .infinity, count: Self.pairCount)
-        for lambda in [0.0, 0.5, 1, 2, 3] {
-            let values = modes.enumerated().map { p, m in (m?.laplace ?? -.infinity) - lambda * Double(counts[p]) }
-            let best = values.max()!
-            for p in gap.indices { gap[p] = min(gap[p], best - values[p]) }
-        }
+        let gap = gaps(modes.map { $0?.laplace ?? -.infinity })
+        let amortisedGap = gaps((0..<Self.pairCount).map { p in
+            let a = amortised[2 * p], b = amortised[2 * p + 1]
+            return max(a, b) + log1p(exp(-abs(a - b)))
+        })
         var result = Result(
             logEvidence: Array(repeating: -.infinity, count: 2 * Self.pairCount), standardError: Array(repeating: 0, count: 2 * Self.pairCount),
             samples: Array(repeating: nil, count: Self.pairCount), modes: modes.map { $0?.best })
         for (p, m) in modes.enumerated() {
             guard let m else { continue }
-            let sample = gap[p] > options.horizon ? nil : sampler.sample(y, m, options: gap[p] < 3 ? options.likely : options.unlikely, using: &random)
+            let isFar = gap[p] > options.horizon || amortisedGap[p] > options.amortisedHorizon
+            let isLikely = min(gap[p], amortisedGap[p]) < 3
+            let sample = isFar ? nil : sampler.sample(y, m, options: isLikely ? options.likely : options.unlikely, using: &random)
             if let sample {
                 result.samples[p] = sample
                 result.logEvidence[2 * p] = sample.gaussian.logEvidence
@@ -116,5 +120,15 @@ public final class StructureRefiner {
             }
         }
         return result
+    }
+
+    /// How far each pair stays below the best, at the λ in [0, 3] that favours it most.
+    private func gaps(_ values: [Double]) -> [Double] {
+        var gap = [Double](repeating: .infinity, count: values.count)
+        for lambda in [0.0, 0.5, 1, 2, 3] {
+            let here = values.enumerated().map { p, x in x - lambda * Double(counts[p]) }, best = here.max()!
+            for p in gap.indices { gap[p] = min(gap[p], best - here[p]) }
+        }
+        return gap
     }
 }

@@ -97,7 +97,7 @@ final class PrismEngine: PosteriorEngine {
         for (i, z) in network.structures.enumerated() {
             starts[z / 2].append((space.structures[z], Array(network.parameters[i * p..<(i + 1) * p])))
         }
-        let refined = refiner.refine(y, starts: starts, using: &random)
+        let refined = refiner.refine(y, starts: starts, amortised: network.logProbability, using: &random)
         // Signals that no structure explains at all leave the network's word.
         let logProbability = refined.logEvidence.contains(where: \.isFinite)
             ? StructureRefiner.combine(refined, amortised: network.logProbability) : network.logProbability

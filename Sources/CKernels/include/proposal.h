@@ -28,3 +28,6 @@ void pk_component_draw(const float *component, long sticks, int spread, const pk
 /* out_i = log-density at each of the first `count` samples.  work: (D + 6)·count floats.  Absolute error ≤ 2e-3 where out ≥ −100. */
 void pk_component_log_density(const float *component, long sticks, int spread, const pk_support *support, const float *rows, long stride,
                               long count, float *out, float *work);
+
+/* total_i = log(exp(total_i) + exp(shift + term_i)); terms that are NaN count as nothing.  Absolute error ≤ 1e-6 + 1e-7 |total|. */
+void pk_add_log(long count, float shift, const float *term, float *total);
