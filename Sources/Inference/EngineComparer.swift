@@ -5,16 +5,18 @@ import ModelSpace
 /// Compares two engines' posteriors of the same voxel.
 struct EngineComparer {
     private static let errorReplicates = 64
-    /// Draws a set in the sliced Wasserstein distance, and of the posterior-predictive misfit.
-    private static let distanceDraws = 25, misfitDraws = 16
+    private static let misfitDraws = 16
 
     private let table: StructureTable, lambda: Double, seed: UInt64
+    /// Draws a set in the sliced Wasserstein distance: two sets of the reference's own must be had.
+    private let distanceDraws: Int
     private let space = BallSticks().structureSpace
 
-    init(table: StructureTable, lambda: Double, seed: UInt64) {
+    init(table: StructureTable, options: FitOptions) {
         self.table = table
-        self.lambda = lambda
-        self.seed = seed
+        lambda = options.lambda
+        seed = options.seed
+        distanceDraws = max(1, options.samples / 2)
     }
 
     /// - Parameters:
@@ -29,7 +31,7 @@ struct EngineComparer {
         func draws(_ p: VoxelPosterior, _ digest: PosteriorDigest, _ count: Int) -> [Int] {
             ExchangeableDraws(p, probability: digest.probability, count: count, using: &random).indices
         }
-        let n = Self.distanceDraws, mine = draws(a, one, n), theirs = draws(b, two, 2 * n)
+        let n = distanceDraws, mine = draws(a, one, n), theirs = draws(b, two, 2 * n)
         let points = coordinates(a, mine), first = coordinates(b, Array(theirs.prefix(n))), second = coordinates(b, Array(theirs.suffix(n)))
         let misfit = PredictiveMisfit(acquisition: acquisition), angles = Self.angles(one.axes, two.axes)
         let fibres = table.fibreProbabilities(one.probability), others = table.fibreProbabilities(two.probability)

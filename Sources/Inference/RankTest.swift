@@ -39,6 +39,9 @@ public struct RankTest: Codable, Sendable {
         }
     }
 
+    /// Whether there are voxels enough for a χ² test of two bins.
+    public var isTelling: Bool { voxels >= 20 }
+
     /// Counts of equally many ranks each: at most 16 bins, and ten voxels a bin or more where there are enough voxels for two bins.
     public var binned: [Int] {
         var bins = draws + 1

@@ -21,7 +21,7 @@ struct ReferenceStudy: Sendable {
     func run(
         _ cases: [ReferenceCase], engine: String, progress: @escaping @Sendable (StudyPhase, Int) -> Void, shouldStop: @escaping @Sendable () -> Bool
     ) throws -> EngineAgreement? {
-        let comparer = EngineComparer(table: table, lambda: options.lambda, seed: options.seed)
+        let comparer = EngineComparer(table: table, options: options)
         let rows = Mutex<[VoxelAgreement?]>(Array(repeating: nil, count: cases.count)), done = Mutex(0)
         try forEachInParallel(cases.count, threads: options.threads) { i in
             if shouldStop() { return }

@@ -52,7 +52,8 @@ public struct SimulationReport: Codable, Sendable {
         }
     }
 
-    /// The rank tests that fail: p below 1 % shared among all of them (Bonferroni).
-    public var failures: [RankTest] { (joint + conditional).filter { $0.voxels > 0 && $0.pValue < threshold } }
-    public var threshold: Double { 0.01 / Double((joint + conditional).count { $0.voxels > 0 }) }
+    /// The rank tests with voxels enough to tell anything, and those of them that fail: p below 1 % shared among all (Bonferroni).
+    public var tested: [RankTest] { (joint + conditional).filter(\.isTelling) }
+    public var threshold: Double { 0.01 / Double(max(1, tested.count)) }
+    public var failures: [RankTest] { tested.filter { $0.pValue < threshold } }
 }

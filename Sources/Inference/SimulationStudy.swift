@@ -27,7 +27,7 @@ public struct SimulationStudy: Sendable {
     public var consistencyLambdas = [0.5, 1, 2]
 
     /// Draws a rank is taken among: of the joint posterior, and of the true structure.
-    static let jointDraws = 31, conditionalDraws = 15
+    static let jointDraws = 31, conditionalDraws = 7
     static let blockSize = 32
     /// Separates the random streams of simulations, acquisitions and ranks from the engines' own.
     private static let simulationStream: UInt64 = 0x5349_4D55, acquisitionStream: UInt64 = 0x4143_5155, rankStream: UInt64 = 0x5241_4E4B

@@ -4,7 +4,7 @@ import Inference
 /// The pages that `validate` writes: one self-contained HTML file, plots inline, nothing loaded from elsewhere.
 public enum ValidationPage {
     public static func page(_ r: SimulationReport, commandLine: [String]) -> String {
-        let n = (r.joint + r.conditional).count { $0.voxels > 0 }, failed = r.failures.count
+        let n = r.tested.count, failed = r.failures.count
         var tiles = [
             tile(percent(r.structures.top1), "most probable structure is right"),
             tile(percent(r.fibres.top1), "most probable number of fibres is right"),
@@ -29,7 +29,7 @@ public enum ValidationPage {
             "If the draws come from the exact posterior, every rank of the true value among them is equally likely. Shaded: where 99 % of bars lie then. "
                 + "A hill means draws spread too wide, a valley too narrow, a slope a bias. Marked: p below \(String(format: "%.1e", r.threshold)) (1 % shared among \(n) tests).")
         body += "<h3>Draws of the joint posterior, \(r.joint[0].draws) a voxel</h3>" + ranks(r.joint, r.threshold)
-        let conditional = r.conditional.filter { $0.voxels > 0 }
+        let conditional = r.conditional.filter(\.isTelling)
         if let first = conditional.first {
             body += "<h3>Draws of the true structure, \(first.draws) a voxel, where there are so many</h3>" + ranks(conditional, r.threshold)
         }
@@ -81,14 +81,13 @@ public enum ValidationPage {
             row("angle between second fibres, degrees", a.secondAngle, "%.2f"), row("misfit of \(a.engine), σ", a.misfit, "%.3f"),
             row("misfit of \(a.reference), σ", a.referenceMisfit, "%.3f"),
         ]
+        rows.append(["same most probable number of fibres", percent(a.sameFibreCount), "", "", ""])
         body += card("", table(["", "mean", "5 %", "median", "95 %"], rows))
         let overlap = EngineAgreement.intervalNames.map { [$0, String(format: "%.3f", a.overlaps[$0] ?? 0)] }
         body += "<div class=\"two\" style=\"margin-top:.9rem\">" + card("Overlap of 90 % intervals (intersection over union)", table(["", "mean"], overlap))
         if let s = a.scores, let t = a.referenceScores, let f = a.fibreScores, let g = a.referenceFibreScores {
             body += card("Structures, on these voxels", scoreTable([(a.engine, s), (a.reference, t)]))
             body += card("Number of fibres, on these voxels", scoreTable([(a.engine, f), (a.reference, g)]))
-        } else {
-            body += card("Number of fibres", table(["", ""], [["same most probable number", percent(a.sameFibreCount)]]))
         }
         return body + "</div>"
     }
@@ -110,7 +109,7 @@ public enum ValidationPage {
         return table([""] + columns.map(\.name), [
             row("most probable is right") { "\(percent($0.top1)) ± \(String(format: "%.1f", 100 * $0.top1Error))" },
             row("among the five most probable") { percent($0.top5) },
-            row("log score, nats") { String(format: "%.4f ± %.4f", $0.logScore, $0.logScoreError) },
+            row("log score, nats") { String(format: "%.3f ± %.3f", $0.logScore, $0.logScoreError) },
             row("Brier score") { String(format: "%.4f", $0.brier) },
             row("calibration error") { String(format: "%.4f", $0.calibrationError) },
             row("… of a perfect engine on so few voxels") { String(format: "%.4f", $0.calibrationErrorIfPerfect) },

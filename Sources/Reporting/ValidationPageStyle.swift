@@ -20,7 +20,7 @@ extension ValidationPage {
         .tile.bad b, .bad { color: var(--bad); }
         .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 300px), 1fr)); gap: .9rem; align-items: start; margin-bottom: .9rem; }
         .ranks { display: grid; grid-template-columns: repeat(auto-fill, minmax(145px, 1fr)); gap: .7rem; margin-bottom: 1.1rem; }
-        .ranks .card { padding: .55rem .65rem; }
+        .ranks .card { padding: .55rem .65rem; display: flex; flex-direction: column; justify-content: space-between; }
         .ranks h4 { font-size: .8rem; margin: 0; font-weight: 600; line-height: 1.3; }
         .ranks p { font-size: .75rem; color: var(--soft); margin: 0 0 .3rem; font-variant-numeric: tabular-nums; }
         .ranks p.bad { color: var(--bad); font-weight: 600; }
@@ -43,6 +43,7 @@ extension ValidationPage {
         .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 320px), 1fr)); gap: .9rem; }
         code { font-size: .82rem; overflow-wrap: anywhere; }
         footer { color: var(--soft); font-size: .85rem; margin-top: 2.5rem; }
+        @media (max-width: 480px) { main { padding-top: 1.2rem; } h1 { font-size: 1.55rem; } table { font-size: .78rem; } th, td { padding: .3rem .25rem; white-space: normal; } .card { padding: .75rem .8rem; } }
         @media print { :root { --paper: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #ccc; } body { font-size: 11pt; } main { padding: 0; max-width: none; }
           .card, .pair { break-inside: avoid; } h2 { break-after: avoid; } * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
         """

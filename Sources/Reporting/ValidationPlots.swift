@@ -9,7 +9,7 @@ enum ValidationPlots {
         let x: ClosedRange<Double>, y: ClosedRange<Double>
         var body = ""
 
-        init(width: Double, height: Double, left: Double = 38, bottom: Double = 34, x: ClosedRange<Double>, y: ClosedRange<Double>) {
+        init(width: Double, height: Double, left: Double = 48, bottom: Double = 34, x: ClosedRange<Double>, y: ClosedRange<Double>) {
             (self.width, self.height, self.left, self.bottom, self.x, self.y) = (width, height, left, bottom, x, y)
         }
 
@@ -78,11 +78,15 @@ enum ValidationPlots {
 
     /// Observed against predicted probability, with two binomial standard errors.
     static func reliability(_ bins: [ReliabilityBin]) -> String {
-        var c = Canvas(width: 300, height: 270, x: 0...1, y: 0...1)
-        c.axes(xTicks: unitTicks, yTicks: unitTicks, xTitle: "probability given", yTitle: "share that came true")
-        c.line("target", 0, 0, 1, 1)
+        // Probabilities over many alternatives may all be small.
+        let reach: Double = bins.map { max($0.predicted, $0.observed + 2 * $0.standardError) }.max() ?? 1
+        let top: Double = reach < 0.25 ? 0.25 : reach < 0.5 ? 0.5 : 1
+        let ticks: [(Double, String)] = [0, 0.25, 0.5, 0.75, 1].map { (share: Double) in (share * top, String(format: "%.4g", share * top)) }
+        var c = Canvas(width: 300, height: 270, x: 0...top, y: 0...top)
+        c.axes(xTicks: ticks, yTicks: ticks, xTitle: "probability given", yTitle: "share that came true")
+        c.line("target", 0, 0, top, top)
         for bin in bins {
-            c.line("error", bin.predicted, max(0, bin.observed - 2 * bin.standardError), bin.predicted, min(1, bin.observed + 2 * bin.standardError))
+            c.line("error", bin.predicted, max(0, bin.observed - 2 * bin.standardError), bin.predicted, min(top, bin.observed + 2 * bin.standardError))
         }
         c.path("curve", bins.map { ($0.predicted, $0.observed) })
         for bin in bins {
@@ -93,19 +97,18 @@ enum ValidationPlots {
 
     /// Observed minus nominal coverage of each quantity at each level, percentage points, with two standard errors.
     static func coverage(_ tests: [RankTest]) -> String {
-        let shown = tests.filter { $0.voxels > 0 }
-        let reach = shown.flatMap(\.coverage).map { 100 * (abs($0.observed - $0.level) + 2 * $0.standardError) }.max() ?? 1
+        let reach = tests.flatMap(\.coverage).map { 100 * (abs($0.observed - $0.level) + 2 * $0.standardError) }.max() ?? 1
         let step = [1.0, 2, 5, 10, 20, 50].first { reach <= 2 * $0 } ?? 50, top = 2 * step
-        let rowHeight = 34.0, rows = Double(shown.count)
-        var c = Canvas(width: 340, height: rows * rowHeight + 46, left: 112, x: -top...top, y: 0...rows)
-        for value in [-top, -step, 0, step, top] {
+        let rowHeight = 34.0, rows = Double(tests.count)
+        var c = Canvas(width: 340, height: rows * rowHeight + 46, left: 132, x: -top...top, y: 0...rows)
+        for value in [-top, -step, 0, step, top] as [Double] {
             c.line(value == 0 ? "target" : "grid", value, 0, value, rows)
             c.text(value == 0 ? "0" : String(format: "%+g", value), c.px(value), c.height - c.bottom + 14)
         }
-        c.text("observed − nominal coverage, percentage points", (c.px(-top) + c.px(top)) / 2, c.height - 4, style: "title")
-        for (row, test) in shown.enumerated() {
+        c.text("observed − nominal coverage, points", (c.px(-top) + c.px(top)) / 2, c.height - 4, style: "title")
+        for (row, test) in tests.enumerated() {
             let base = rows - Double(row)
-            c.text(test.label, 106, c.py(base - 0.5) + 3.5, style: "label", anchor: "end")
+            c.text(test.label, 126, c.py(base - 0.5) + 3.5, style: "label", anchor: "end")
             for (k, level) in test.coverage.enumerated() {
                 let y = base - 0.2 * Double(k + 1), off = 100 * (level.observed - level.level), error = 200 * level.standardError
                 c.line("error", max(-top, off - error), y, min(top, off + error), y)
@@ -122,11 +125,11 @@ enum ValidationPlots {
         var counts = [Int](repeating: 0, count: bins)
         for value in values { counts[min(bins - 1, max(0, Int(value / width)))] += 1 }
         let end = Double(bins) * width, most = Double(counts.max() ?? 1)
-        var c = Canvas(width: 300, height: 220, x: 0...end, y: 0...max(1, most * 1.06))
+        var c = Canvas(width: 300, height: 270, x: 0...end, y: 0...max(1, most * 1.12))
         let ticks = (0...4).map { (Double($0) * end / 4, String(format: "%.3g", Double($0) * end / 4)) }
         c.axes(xTicks: ticks, yTicks: [(0, "0"), (most, "\(Int(most))")], xTitle: title, yTitle: "voxels")
         for (i, n) in counts.enumerated() where n > 0 { c.rect("bar", (Double(i) + 0.06) * width, (Double(i) + 0.94) * width, 0, Double(n)) }
-        c.line("target", mean, 0, mean, most * 1.06)
+        c.line("target", mean, 0, mean, most * 1.12)
         c.text(String(format: "mean %.3f", mean), min(c.px(mean) + 4, c.width - 62), c.top + 10, anchor: "start")
         return c.svg(title)
     }

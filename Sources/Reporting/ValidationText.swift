@@ -10,7 +10,7 @@ public enum ValidationText {
         lines += scores([("", r.structures, r.fibres)])
         lines += ["", "rank of the truth among \(r.joint[0].draws) draws of the joint posterior"] + ranks(r.joint)
         lines.append(String(format: "draws used twice: %.2f %%", 100 * r.repeatedShare))
-        let tested = r.conditional.filter { $0.voxels > 0 }
+        let tested = r.conditional.filter(\.isTelling)
         if !tested.isEmpty { lines += ["", "rank of the truth among \(tested[0].draws) draws of the true structure, where there are so many"] + ranks(tested) }
         lines += ["", verdict(r)]
         if !r.consistency.isEmpty {
@@ -29,7 +29,7 @@ public enum ValidationText {
 
     /// One sentence on the rank tests.
     public static func verdict(_ r: SimulationReport) -> String {
-        let failed = r.failures, all = (r.joint + r.conditional).count { $0.voxels > 0 }
+        let failed = r.failures, all = r.tested.count
         let bar = String(format: "p < %.1e, which is 1 %% shared among them", r.threshold)
         return failed.isEmpty
             ? "all \(all) rank tests pass (none has \(bar))"
@@ -38,9 +38,9 @@ public enum ValidationText {
 
     private static func scores(_ columns: [(name: String, structures: ProbabilityScores, fibres: ProbabilityScores)]) -> [String] {
         func line(_ label: String, _ value: (ProbabilityScores) -> String) -> String {
-            label.padded(30) + columns.map { value($0.structures).padded(24) + value($0.fibres).padded(24) }.joined()
+            label.padded(33) + columns.map { value($0.structures).padded(24) + value($0.fibres).padded(24) }.joined()
         }
-        let head = "".padded(30) + columns.map { ($0.name + " structures").trimmed.padded(24) + ($0.name + " fibres").trimmed.padded(24) }.joined()
+        let head = "".padded(33) + columns.map { ($0.name + " structures").trimmed.padded(24) + ($0.name + " fibres").trimmed.padded(24) }.joined()
         return [head] + [
             line("most probable is right") { String(format: "%.1f ± %.1f %%", 100 * $0.top1, 100 * $0.top1Error) },
             line("among the five most probable") { String(format: "%.1f %%", 100 * $0.top5) },

@@ -20,12 +20,14 @@ extension Validate {
         @Option(help: "Acquisition (YAML).") var acquisition: String?
         @Option(help: "Folder of .bval/.bvec pairs, used in turn.") var schemes: String?
         @Option(help: "Voxels to simulate.") var voxels: Int = 1000
+        @Option(help: "How many of them smc fits too, which knows no network (seconds each).") var smcVoxels: Int = 0
         @Option(help: "Parsimony λ of the prior drawn from and of the posteriors.") var lambda: Double = 0
         @Option(help: "λ at which the network is asked outright, separated by commas.") var lambdaList = "0.5,1,2"
         @OptionGroup var shared: ValidationOptions
 
         func validate() throws {
             guard (1...10_000_000).contains(voxels) else { throw ValidationError("--voxels must lie between 1 and 10000000.") }
+            guard (0...voxels).contains(smcVoxels) else { throw ValidationError("--smc-voxels must lie between 0 and --voxels.") }
             guard (0...3).contains(lambda) else { throw ValidationError("--lambda must lie between 0 and 3.") }
             if acquisition != nil && schemes != nil { throw ValidationError("Give either --acquisition or --schemes.") }
             _ = try lambdas()
@@ -46,11 +48,12 @@ extension Validate {
             study.voxels = voxels
             study.lambda = lambda
             study.consistencyLambdas = try lambdas()
+            study.referenceVoxels = smcVoxels
             Interrupt.catchSignals()
-            let bar = Progress("fitting", unit: "voxels", total: voxels, quiet: shared.quiet)
+            let bar = StudyProgress(voxels: voxels, referenceVoxels: smcVoxels, quiet: shared.quiet)
             guard let report = try study.run(
-                options: shared.fitOptions, engine: shared.engineMaker(file), network: file, progress: { _, done in bar.update(done) },
-                shouldStop: { Interrupt.requested })
+                options: shared.fitOptions, engine: shared.engineMaker(file), reference: smcVoxels > 0 ? shared.referenceMaker() : nil, network: file,
+                progress: bar.update, shouldStop: { Interrupt.requested })
             else { throw StudyInterrupted() }
             print(ValidationText.text(report), terminator: "")
             try outputs.json?.write(ValidationOptions.encode(report))
