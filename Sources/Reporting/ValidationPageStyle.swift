@@ -36,6 +36,7 @@ extension ValidationPage {
         svg text.title, svg text.label { fill: var(--ink); }
         .bar { fill: var(--accent); } .band { fill: var(--band); } .point { fill: var(--accent); } .cloud { fill: var(--accent); fill-opacity: .35; }
         .level0 { fill: var(--l0); } .level1 { fill: var(--l1); } .level2 { fill: var(--l2); } .level3 { fill: var(--l3); }
+        .edge { stroke: var(--soft); stroke-opacity: .55; stroke-width: .8; }
         .axis { stroke: var(--soft); } .grid { stroke: var(--line); } .error { stroke: var(--soft); stroke-opacity: .7; }
         .target { stroke: var(--bad); stroke-dasharray: 4 3; } .curve { fill: none; stroke: var(--accent); stroke-width: 1.6; }
         .key { display: flex; flex-wrap: wrap; gap: .3rem 1rem; font-size: .8rem; color: var(--soft); margin-bottom: .5rem; }

@@ -68,10 +68,11 @@ enum ValidationPlots {
         let half = 2.576 * (share * (1 - share) / n).squareRoot() / share
         // Relative to uniform; the axis reaches what is there.
         let heights = bins.map { Double($0) / (n * share) }
-        let most = max(2, (heights.max() ?? 1) * 1.05)
+        let most = max(1.3, 1 + 1.3 * half, (heights.max() ?? 1) * 1.05)
         var c = Canvas(width: 170, height: 96, left: 4, bottom: 6, x: 0...Double(bins.count), y: 0...most)
         c.rect("band", 0, Double(bins.count), max(0, 1 - half), min(most, 1 + half))
         for (i, h) in heights.enumerated() { c.rect("bar", Double(i) + 0.06, Double(i) + 0.94, 0, h) }
+        for edge in [1 - half, 1 + half] where edge > 0 { c.line("edge", 0, edge, Double(bins.count), edge) }
         c.line("target", 0, 1, Double(bins.count), 1)
         return c.svg("Rank histogram of \(test.label)")
     }

@@ -42,7 +42,7 @@ extension Validate {
             let bar = StudyProgress(voxels: chosen.count, referenceVoxels: chosen.count, quiet: shared.quiet)
             guard let report = try ScanStudy().run(
                 voxels: chosen.indices, signals: series.values, acquisition: acquisition, options: options, engine: shared.engineMaker(file),
-                reference: shared.referenceMaker(), progress: bar.update, shouldStop: { Interrupt.requested })
+                reference: shared.referenceMaker, progress: bar.update, shouldStop: { Interrupt.requested })
             else { throw Interrupt.requested ? StudyInterrupted() as any Error : NothingToFit(path: input.dwi) }
             print(ValidationText.text(report), terminator: "")
             try outputs.json?.write(ValidationOptions.encode(report))

@@ -43,6 +43,9 @@ struct ValidationOptions: ParsableArguments {
         }
     }
 
+    /// The exact engine that others are held against.
+    var referenceMaker: EngineMaker { { acquisition, options in SmcRecipe(acquisition: acquisition, options: options) } }
+
     /// The files asked for, found writable before any work.
     func openOutputs() throws -> (json: OutputFile?, html: OutputFile?) {
         (try json.map { try OutputFile($0, force: force) }, try html.map { try OutputFile($0, force: force) })

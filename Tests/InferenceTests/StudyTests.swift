@@ -26,7 +26,7 @@ final class PriorEngine: PosteriorEngine {
                 if recipe.fault == .narrowDiffusivity { parameters[d * p] = 1e-3 * (parameters[d * p] / 1e-3).squareRoot() }
                 // Directions drawn towards the x axis.
                 if recipe.fault == .tiltedDirection, BallSticks.stickCount(space.structures[z]) > 0 {
-                    var v = SIMD3(2 * parameters[d * p + 7], parameters[d * p + 8], parameters[d * p + 9])
+                    var v = SIMD3(4 * parameters[d * p + 7], parameters[d * p + 8], parameters[d * p + 9])
                     v /= (v * v).sum().squareRoot()
                     for c in 0..<3 { parameters[d * p + 7 + c] = v[c] }
                 }
@@ -38,7 +38,7 @@ final class PriorEngine: PosteriorEngine {
 }
 
 struct PriorRecipe: EngineRecipe {
-    var acquisition: Acquisition, fault = PriorEngine.Fault.none, seed: UInt64 = 1, error: Double?
+    var acquisition: Acquisition, fault = PriorEngine.Fault.none, seed: UInt64 = 1, error: Double? = nil
     var name = "prior", drawCount = 16 * 40, notes: [String: String] = [:]
     func makeEngine() -> any PosteriorEngine { PriorEngine(self) }
 }
@@ -71,7 +71,8 @@ struct PriorRecipe: EngineRecipe {
         func failed(_ fault: PriorEngine.Fault) throws -> Set<String> { Set(try study(fault).failures.map(\.name)).subtracting(askTheData) }
         #expect(try failed(.narrowDiffusivity).contains("d"))
         #expect(try failed(.favouriteStructure).isSuperset(of: ["fibres", "rician"]))
-        #expect(try failed(.tiltedDirection) == ["mu1"] || failed(.tiltedDirection) == ["mu1", "mu1_cone"])
+        let tilted = try failed(.tiltedDirection)
+        #expect(tilted.contains("mu1_cone") && tilted.isSubset(of: ["mu1", "mu1_cone"]), "\(tilted)")
     }
 
     @Test func sameReportOnAnyNumberOfThreads() throws {
