@@ -13,6 +13,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
     ],
     targets: [
         .target(name: "CNIfTI", linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz"), .linkedLibrary("z")]),
@@ -20,6 +21,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CKernels", exclude: ["default-network.safetensors"]),
+        .target(name: "CReport", exclude: ["page.html", "page.css", "numbers.js", "colours.js", "slices.js", "charts.js", "page.js"]),
 
         .target(name: "Volumes", dependencies: ["CNIfTI", "CZlib"]),
         .target(name: "ModelSpace"),
@@ -27,13 +29,15 @@ let package = Package(
         .target(name: "Tensors", dependencies: ["COpenBLAS", "CKernels"]),
         .target(name: "Networks", dependencies: ["Tensors", "ModelSpace", "CKernels", "CCrypto"]),
         .target(name: "Training", dependencies: ["Networks", "ModelSpace", "Tensors", "CKernels"]),
-        .target(name: "Exact", dependencies: ["ModelSpace", "Diffusion"]),
+        .target(name: "Exact", dependencies: ["ModelSpace", "Diffusion", "CKernels"]),
         .target(name: "Inference", dependencies: ["Exact", "Networks", "ModelSpace", "Diffusion", "Tensors"]),
-        .target(name: "Reporting", dependencies: ["Inference", "Volumes", "Diffusion"]),
+        .target(
+            name: "Reporting",
+            dependencies: ["Inference", "Volumes", "Diffusion", "CReport", .product(name: "Mustache", package: "swift-mustache")]),
         .executableTarget(
             name: "prism-dmri",
             dependencies: [
-                "Volumes", "Diffusion", "Training", "Inference", "Reporting", "Yams",
+                "Volumes", "Diffusion", "Exact", "Training", "Inference", "Reporting", "Yams",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 

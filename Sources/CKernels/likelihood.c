@@ -47,3 +47,21 @@ PER_CPU double pk_rician_log_likelihood(long m, const float *restrict a, const f
     }
     return total;
 }
+
+void pk_batch_log_likelihood(long m, const float *b, const float *gx, const float *gy, const float *gz, const float *y, long n, int spread,
+                             const float *rows, long stride, long count, double *gaussian, double *rician, float *work) {
+    for (long i = 0; i < count; i++) {
+        const float *r = rows + i;
+        const float d = expf(r[0]);
+        float f[4] = {1, 0, 0, 0}, axes[9];
+        for (long k = 0; k < n; k++) {
+            f[k + 1] = r[(4 + k) * stride];
+            f[0] -= f[k + 1];
+            for (long c = 0; c < 3; c++) axes[3 * k + c] = r[(7 + 3 * k + c) * stride];
+        }
+        const double s0 = exp((double)r[3 * stride]), sigma = s0 / exp((double)r[2 * stride]);
+        pk_ball_sticks_signal(m, b, gx, gy, gz, d, spread ? d * expf(r[stride]) : 0.0f, n, f, axes, work);
+        gaussian[i] = pk_gaussian_log_likelihood(m, work, y, s0, sigma);
+        if (rician) rician[i] = pk_rician_log_likelihood(m, work, y, s0, sigma);
+    }
+}

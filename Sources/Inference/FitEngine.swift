@@ -147,20 +147,24 @@ public struct FitEngine: Sendable {
                         _ = HalfPrecision.encode(row, $0.baseAddress! + (i * s + d) * DrawColumn.count, count: DrawColumn.count)
                     }
                 }
-                batch.misfit[i] = y.withUnsafeBufferPointer { misfit($0.baseAddress! + k * m, answer) }
+                batch.misfit[i] = y.withUnsafeBufferPointer { misfit($0.baseAddress! + k * m, answer, metadata) }
             }
             return batch
         }
 
-        /// Posterior-predictive misfit: root mean square of (y − E y)/σ over measurements and some draws; about 1 when the model holds.
-        private func misfit(_ y: UnsafePointer<Float>, _ answer: VoxelPosterior) -> Float {
-            let m = acquisition.count, p = BallSticks.Slot.count, draws = min(FitEngine.misfitDraws, drawCount)
-            let space = family.structureSpace
+        /// Posterior-predictive misfit: root mean square of (y − E y)/σ over measurements and some draws at the fit's λ; about 1 when the model holds.
+        private func misfit(_ y: UnsafePointer<Float>, _ answer: VoxelPosterior, _ metadata: PosteriorMetadata) -> Float {
+            let m = acquisition.count, p = BallSticks.Slot.count, draws = FitEngine.misfitDraws, space = family.structureSpace
+            var weights = [Float](repeating: 0, count: drawCount), probability = [Double](repeating: 0, count: metadata.structures.count)
+            DrawWeights(structures: metadata.structures, reference: metadata.referenceLambda, target: metadata.drawLambda).update(
+                answer.logProbability.map(Float.init), answer.structures.map(UInt8.init), drawCount: drawCount, probability: &probability, weights: &weights)
+            var chosen = [UInt16](repeating: 0, count: draws)
+            DrawWeights.resample(weights, drawCount: drawCount, samples: draws, into: &chosen)
             var total = 0.0
             withUnsafeTemporaryAllocation(of: Float.self, capacity: m) { a in
                 answer.parameters.withUnsafeBufferPointer { all in
-                    for k in 0..<draws {
-                        let d = k * drawCount / draws, theta = all.baseAddress! + d * p, z = space.structures[answer.structures[d]]
+                    for d in chosen.map(Int.init) {
+                        let theta = all.baseAddress! + d * p, z = space.structures[answer.structures[d]]
                         family.attenuations(theta, z, acquisition, into: a.baseAddress!)
                         let s0 = theta[BallSticks.Slot.s0], sigma = s0 / theta[BallSticks.Slot.snr], rician = BallSticks.isRician(z)
                         for i in 0..<m {

@@ -57,7 +57,7 @@ public struct PosteriorArchive: Sendable {
 
 extension PosteriorMetadata {
     /// Names the first entry in which two fits differ.
-    func difference(_ other: PosteriorMetadata) -> String {
+    public func difference(_ other: PosteriorMetadata) -> String {
         if family != other.family { return "family \(other.family), not \(family)" }
         if structures != other.structures { return "other structures" }
         if drawLambda != other.drawLambda || referenceLambda != other.referenceLambda { return "λ \(other.drawLambda), not \(drawLambda)" }

@@ -1,16 +1,24 @@
 import Diffusion
 import Exact
+import Foundation
 import ModelSpace
 import Networks
 
-/// The amortised engine: a trained network's structure probabilities and draws, finished by exact-likelihood moves.
+/// The amortised engine: a trained network's structure probabilities and draws, brought to the exact posterior by the likelihood.
+///
+/// With `refinement`, the network's draws are starts: modes near them carry importance samples, which give each structure's evidence (so the structure
+/// posterior itself is exact up to a stated error) and its draws. Ensemble moves end every draw.
 public struct PrismRecipe: EngineRecipe {
     /// Steps of the diffusion solver.
     public var solverSteps = 6
     /// Sweeps of exact-likelihood moves that end each voxel's draws.
-    public var correctionSweeps = 30
-    /// Draws of one structure that start from the same draw of the network, before the exact moves part them.
+    public var correctionSweeps = 10
+    /// Without refinement: draws of one structure that start from the same draw of the network.
     public var copies = 3
+    /// How structure probabilities are refined; nil leaves them to the network.
+    public var refinement: StructureRefiner.Options? = .init()
+    /// Network draws that each pair (sticks, spread) starts from, by number of sticks.
+    public var starts = [1, 2, 4, 4]
 
     public let name = "prism"
     let file: NetworkFile, acquisition: Acquisition, options: FitOptions
@@ -30,38 +38,83 @@ public struct PrismRecipe: EngineRecipe {
     public var networkName: String { file.origin.name }
     public var networkSHA256: String { file.sha256 }
     public var notes: [String: String] {
-        ["solver_steps": "\(solverSteps)", "correction_sweeps": "\(correctionSweeps)", "copies": "\(copies)"]
+        var notes = ["solver_steps": "\(solverSteps)", "correction_sweeps": "\(correctionSweeps)"]
+        if let refinement { notes["refinement"] = refinement.summary } else { notes["copies"] = "\(copies)" }
+        return notes
     }
     public func makeEngine() -> any PosteriorEngine { PrismEngine(self) }
 }
 
 final class PrismEngine: PosteriorEngine {
     private let family = BallSticks(), recipe: PrismRecipe
-    private let sampler: AmortisedSampler<BallSticks>, corrector: LikelihoodCorrector
+    private let sampler: AmortisedSampler<BallSticks>, corrector: LikelihoodCorrector, refiner: StructureRefiner?
+    private typealias Slot = BallSticks.Slot
 
     init(_ recipe: PrismRecipe) {
         self.recipe = recipe
         sampler = AmortisedSampler(family: family, file: recipe.file)
         corrector = LikelihoodCorrector(acquisition: recipe.acquisition)
+        refiner = recipe.refinement.map { StructureRefiner(acquisition: recipe.acquisition, options: $0) }
     }
 
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
-        let options = recipe.options, space = family.structureSpace, m = recipe.acquisition.count
+        let options = recipe.options, m = recipe.acquisition.count
         var answers = sampler.answer(
-            y, count: count, design: recipe.acquisition, keys: keys, seed: options.seed, steps: recipe.solverSteps, copies: recipe.copies
-        ) { _, logProbability in
-            let counts = DrawAllocation.counts(logProbability, lambda: options.lambda, total: recipe.drawCount) {
-                space.reweight(logProbability, from: 0, to: $0)
-            }
-            return counts.enumerated().flatMap { Array(repeating: $0, count: $1) }
-        }
+            y, count: count, design: recipe.acquisition, keys: keys, seed: options.seed, steps: recipe.solverSteps,
+            copies: refiner == nil ? recipe.copies : 1
+        ) { _, logProbability in refiner == nil ? draws(of: logProbability) : starts(logProbability) }
         for v in 0..<count {
             // A stream of its own, beyond those of the draws.
             var random = RandomSource(seed: options.seed, stream: keys[v], substream: 1 << 32)
+            if let refiner { answers[v] = refine(refiner, y + v * m, answers[v], &random) }
             corrector.correct(
-                y + v * m, &answers[v].parameters, structures: answers[v].structures.map { space.structures[$0] },
+                y + v * m, &answers[v].parameters, structures: answers[v].structures.map { family.structureSpace.structures[$0] },
                 sweeps: recipe.correctionSweeps, using: &random)
         }
         return answers
+    }
+
+    /// The structures of the draws that are kept, ascending.
+    private func draws(of logProbability: [Double]) -> [Int] {
+        let space = family.structureSpace
+        let counts = DrawAllocation.counts(logProbability, lambda: recipe.options.lambda, total: recipe.drawCount) {
+            space.reweight(logProbability, from: 0, to: $0)
+        }
+        return counts.enumerated().flatMap { Array(repeating: $0, count: $1) }
+    }
+
+    /// For every number of sticks and spread, draws of the noise that the network prefers.
+    private func starts(_ logProbability: [Double]) -> [Int] {
+        (0..<StructureRefiner.pairCount).flatMap { p in
+            let z = logProbability[2 * p] > logProbability[2 * p + 1] ? 2 * p : 2 * p + 1
+            return Array(repeating: z, count: recipe.starts[BallSticks.stickCount(family.structureSpace.structures[z])])
+        }
+    }
+
+    private func refine(_ refiner: StructureRefiner, _ y: UnsafePointer<Float>, _ network: VoxelPosterior, _ random: inout RandomSource) -> VoxelPosterior {
+        let space = family.structureSpace, p = Slot.count
+        var starts = [[(Structure, [Double])]](repeating: [], count: StructureRefiner.pairCount)
+        for (i, z) in network.structures.enumerated() {
+            starts[z / 2].append((space.structures[z], Array(network.parameters[i * p..<(i + 1) * p])))
+        }
+        let refined = refiner.refine(y, starts: starts, using: &random)
+        // Signals that no structure explains at all leave the network's word.
+        let logProbability = refined.logEvidence.contains(where: \.isFinite) ? StructureSpace.normalise(refined.logEvidence) : network.logProbability
+        let structures = draws(of: logProbability)
+        var parameters = [Double](repeating: 0, count: structures.count * p), first = 0
+        while first < structures.count {
+            let z = structures[first], n = structures[first...].prefix { $0 == z }.count
+            let sample = refined.samples[z / 2], weights = sample.map { BallSticks.isRician(space.structures[z]) ? $0.rician.weights : $0.gaussian.weights }
+            let chosen = systematicResample(weights?.isEmpty == false ? weights! : [1], count: n, offset: random.uniform())
+            for k in 0..<n {
+                parameters.withUnsafeMutableBufferPointer { out in
+                    let at = out.baseAddress! + (first + k) * p
+                    if let sample { sample.parameters(chosen[k], hasSpread: BallSticks.hasSpread(space.structures[z]), into: at) }
+                    else { at.update(from: refined.modes[z / 2] ?? starts[z / 2][0].1, count: p) }
+                }
+            }
+            first += n
+        }
+        return VoxelPosterior(logProbability: logProbability, structures: structures, parameters: parameters)
     }
 }

@@ -14,7 +14,9 @@ public enum FitOutputs {
         public static let picture = Formats(rawValue: 16)
         /// Every posterior draw for MRtrix3 (`mrtrix/draws/`) and BIDS (`desc-merged`), with those formats: large.
         public static let draws = Formats(rawValue: 32)
-        public static let standard: Formats = [.fsl, .mrtrix, .bids, .picture]
+        /// `report.html`.
+        public static let report = Formats(rawValue: 64)
+        public static let standard: Formats = [.fsl, .mrtrix, .bids, .picture, .report]
     }
 
     /// Writes `quality.nii.gz`, `misfit.nii.gz`, the chosen formats and, last of all, `fit.json`.
@@ -63,6 +65,9 @@ public enum FitOutputs {
         provenance.timings["writing"] = seconds(clock.now - summarised)
         provenance.peakMemoryBytes = max(provenance.peakMemoryBytes, FitProvenance.peakMemory)
         provenance.finishedAt = ISO8601DateFormatter().string(from: Date())
+        if formats.contains(.report) {
+            try Report.write(summary, geometry: geometry, provenance: provenance, to: directory + "/report.html", threads: threads)
+        }
         try provenance.write(to: directory + "/fit.json")
         return (summary, provenance)
     }

@@ -16,23 +16,33 @@ struct Fit: ParsableCommand {
             """)
 
     enum Preset: String, ExpressibleByArgument, CaseIterable {
-        case fast, balanced
-        /// Solver steps, sweeps of exact-likelihood moves after them, and how many draws share a start.
+        case fast, balanced, exact
+
         func apply(to recipe: inout PrismRecipe) {
-            (recipe.solverSteps, recipe.correctionSweeps, recipe.copies) = self == .fast ? (5, 5, 5) : (6, 30, 3)
+            switch self {
+            case .fast:
+                // The network's structure probabilities and draws, hardly touched.
+                (recipe.solverSteps, recipe.correctionSweeps, recipe.copies, recipe.refinement) = (5, 5, 5, nil)
+            case .balanced: break
+            case .exact:
+                recipe.correctionSweeps = 40
+                recipe.starts = [1, 3, 8, 8]
+                recipe.refinement = .exact
+            }
         }
     }
 
-    enum Engine: String, ExpressibleByArgument, CaseIterable { case prism }
+    enum Engine: String, ExpressibleByArgument, CaseIterable { case prism, mcmc }
 
     @OptionGroup var input: DiffusionInput
     @Option(help: "Folder to write.") var out: String
-    @Option(help: "Parsimony: each free parameter costs λ nats; 0 to 1.") var lambda: Double = 0.5
+    @Option(help: "Parsimony: each free parameter costs λ nats; 0 to 1 (default: 0.5).") var lambda: Double?
     @Option(help: "Model family: ball-sticks.") var family: String = "ball-sticks"
     @Option(help: "What finds the posterior: \(Engine.allCases.map(\.rawValue).joined(separator: ", ")).") var engine: Engine = .prism
     @Option(help: "Trained network (default: the one built in).") var network: String?
-    @Option(help: "Speed against accuracy of the draws: \(Preset.allCases.map(\.rawValue).joined(separator: ", ")).") var preset: Preset = .balanced
-    @Option(help: "Posterior draws a voxel.") var samples: Int = 50
+    @Option(help: "Speed against accuracy of the draws: \(Preset.allCases.map(\.rawValue).joined(separator: ", ")) (default: balanced).") var preset: Preset?
+    @Option(help: "Posterior draws a voxel (default: 50).") var samples: Int?
+    @OptionGroup(title: "Options of --engine mcmc") var chain: ChainArguments
     @Option(help: "Fit part I of N only, e.g. 1/4; 'merge' joins the parts' folders.") var shard: Part?
     @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
     @Option(help: "Seed of all random numbers.") var seed: UInt64 = 1
@@ -41,10 +51,20 @@ struct Fit: ParsableCommand {
     @Flag(help: "No progress on stderr; warnings remain.") var quiet = false
 
     func validate() throws {
-        guard lambda >= 0, lambda <= 10 else { throw ValidationError("--lambda must lie between 0 and 10.") }
-        guard (1...10_000).contains(samples) else { throw ValidationError("--samples must lie between 1 and 10000.") }
+        guard (0...10).contains(lambda ?? 0) else { throw ValidationError("--lambda must lie between 0 and 10.") }
+        guard (1...10_000).contains(samples ?? 1) else { throw ValidationError("--samples must lie between 1 and 10000.") }
         guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
         guard family == "ball-sticks" else { throw ValidationError("Unknown family '\(family)'; known: ball-sticks.") }
+        if engine == .mcmc {
+            if lambda != nil {
+                throw ValidationError("--lambda has no meaning with --engine mcmc: its relevance prior (--weight) decides how readily fibres appear.")
+            }
+            if samples != nil { throw ValidationError("With --engine mcmc the number of draws is --jumps over --every, not --samples.") }
+            if network != nil { throw ValidationError("--engine mcmc uses no network; leave out --network.") }
+            if preset != nil { throw ValidationError("--preset belongs to --engine prism; mcmc has --burnin, --jumps and --every.") }
+        } else if let option = chain.given {
+            throw ValidationError("\(option) belongs to --engine mcmc.")
+        }
         if resume && force { throw ValidationError("--resume and --force exclude each other.") }
     }
 
@@ -59,17 +79,26 @@ struct Fit: ParsableCommand {
         func seconds(since moment: ContinuousClock.Instant) -> Double { Double((clock.now - moment) / .milliseconds(1)) / 1000 }
 
         let (geometry, acquisition) = try input.open()
-        let violations = ProtocolMixture().rangeViolations(of: acquisition)
-        for violation in violations { warn("Outside the range the network was trained on: " + violation) }
-        if let warning = LambdaRange.warning(lambda) { warn(warning) }
-        let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard()
         var options = FitOptions()
-        options.lambda = lambda
-        options.samples = samples
+        options.lambda = engine == .mcmc ? 0 : lambda ?? options.lambda
+        options.samples = engine == .mcmc ? chain.options.drawCount : samples ?? options.samples
         options.seed = seed
         options.threads = nthreads
-        var recipe = try PrismRecipe(file: file, path: network ?? "the default network", acquisition: acquisition, options: options)
-        preset.apply(to: &recipe)
+        let recipe: any EngineRecipe
+        var isInTrainingRange: Bool?
+        switch engine {
+        case .prism:
+            let violations = ProtocolMixture().rangeViolations(of: acquisition)
+            isInTrainingRange = violations.isEmpty
+            for violation in violations { warn("Outside the range the network was trained on: " + violation) }
+            if let warning = LambdaRange.warning(options.lambda) { warn(warning) }
+            let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard()
+            var prism = try PrismRecipe(file: file, path: network ?? "the default network", acquisition: acquisition, options: options)
+            (preset ?? .balanced).apply(to: &prism)
+            recipe = prism
+        case .mcmc:
+            recipe = McmcRecipe(acquisition: acquisition, chain: chain.options, options: options)
+        }
         let fitter = FitEngine(recipe: recipe, acquisition: acquisition, options: options)
         let mask = try input.openMask(geometry, acquisition, warn: warn)
         try FitDirectory(path: out).prepare(force: force, resume: resume)
@@ -97,9 +126,9 @@ struct Fit: ParsableCommand {
         inputs["mask"] = input.mask
         var provenance = FitProvenance(
             version: PrismDMRI.configuration.version, commandLine: CommandLine.arguments, startedAt: iso.string(from: started), engine: engine.rawValue,
-            family: family, lambda: lambda, drawLambda: lambda, seed: seed, drawsPerVoxel: samples, networkName: file.origin.name,
-            networkSHA256: file.sha256, inputs: inputs, sources: [input.dwi], sourceStem: input.stem,
-            acquisition: Self.describe(acquisition, inRange: violations.isEmpty), threads: nthreads)
+            family: family, lambda: options.lambda, drawLambda: options.lambda, seed: seed, drawsPerVoxel: options.samples, networkName: recipe.networkName,
+            networkSHA256: recipe.networkSHA256, inputs: inputs, sources: [input.dwi], sourceStem: input.stem,
+            acquisition: Self.describe(acquisition, inRange: isInTrainingRange), threads: nthreads)
         provenance.timings = timings
         provenance.warnings = warnings
         if shard != nil {
@@ -110,7 +139,7 @@ struct Fit: ParsableCommand {
             return
         }
         let result = try FitOutputs.write(
-            archive: PosteriorArchive(directory: out), lambda: lambda, geometry: geometry, directory: out, provenance: provenance,
+            archive: PosteriorArchive(directory: out), lambda: options.lambda, geometry: geometry, directory: out, provenance: provenance,
             formats: .standard.union(.dipy), threads: nthreads)
         if !quiet { Self.report(result.provenance, out: out, total: seconds(since: begin), fitting: timings["fitting"]!) }
     }
@@ -123,7 +152,7 @@ struct Fit: ParsableCommand {
         return NetworkFile.digest(data)
     }
 
-    private static func describe(_ acquisition: Acquisition, inRange: Bool) -> FitProvenance.Acquisition {
+    private static func describe(_ acquisition: Acquisition, inRange: Bool?) -> FitProvenance.Acquisition {
         var counts: [Int: Int] = [:]
         for i in 0..<acquisition.count where !acquisition.isUnweighted(i) { counts[Int((acquisition.bValues[i] / 100).rounded()) * 100, default: 0] += 1 }
         return FitProvenance.Acquisition(
@@ -179,7 +208,7 @@ struct FitDirectory {
 
     /// Only what a fit writes is ever removed.
     private static func isOurs(_ name: String) -> Bool {
-        ["fit.json", "quality.nii.gz", "quality.json", "misfit.nii.gz", "dwi", "fsl.bedpostX", "mrtrix", "dipy", "maps", "orientations.png", "report.html", "dataset_description.json"]
+        ["fit.json", "quality.nii.gz", "quality.json", "misfit.nii.gz", "dwi", "fsl.bedpostX", "mrtrix", "dipy", "maps", "export", "orientations.png", "report.html", "dataset_description.json"]
             .contains(name) || (name.hasPrefix("posterior-") && name.hasSuffix(".safetensors"))
     }
 }

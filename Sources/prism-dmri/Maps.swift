@@ -35,6 +35,9 @@ struct Maps: ParsableCommand {
 
     func run() throws {
         let archive = try PosteriorArchive(directory: fit)
+        guard archive.metadata.notes["engine"] != "mcmc" else {
+            throw ValidationError("\(fit) was made by --engine mcmc, whose structure probabilities are shares of draws under its own prior: λ has no meaning for it.")
+        }
         let geometry = try VolumeReader(path: fit + "/quality.nii.gz").geometry
         let earlier = try FitProvenance(path: fit + "/fit.json")
         for value in try lambdas() {

@@ -58,11 +58,16 @@ struct BrainScaleTests {
         }
         let phantom = BundlePhantom(affine)
         for (name, formats) in [
-            ("bids", FitOutputs.Formats.bids), ("mrtrix", .mrtrix), ("fsl", .fsl), ("dipy", .dipy), ("picture", .picture), ("standard", .standard),
+            ("bids", FitOutputs.Formats.bids), ("mrtrix", .mrtrix), ("fsl", .fsl), ("dipy", .dipy), ("picture", .picture), ("report", .report), ("standard", .standard),
         ] {
             let (_, provenance) = try FitOutputs.write(
                 archive: archive!, lambda: 0.5, geometry: geometry, directory: folder.path, provenance: phantom.provenance(), formats: formats,
                 threads: 2)
+            if name == "report" {
+                let size = try FileManager.default.attributesOfItem(atPath: folder.path + "/report.html")[.size] as? Int ?? .max
+                #expect(size < 5_000_000)
+                print("report.html: \(size) bytes")
+            }
             print("\(name): \(provenance.timings), peak \(provenance.peakMemoryBytes / 1_000_000) MB")
         }
     }

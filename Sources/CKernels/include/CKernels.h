@@ -3,3 +3,6 @@
 #include "half.h"
 #include "kernels.h"
 #include "diffusion_signal.h"
+#include "ball_sticks_chain.h"
+#include "signal_gradient.h"
+#include "proposal.h"

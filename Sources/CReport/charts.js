@@ -1,0 +1,61 @@
+// Charts as SVG.
+
+const svgName = "http://www.w3.org/2000/svg";
+function draw(tag, attributes, text) {
+  const element = document.createElementNS(svgName, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+function histogram(data) {
+  const w = 320, h = 150, base = 118, most = Math.max(1, ...data.counts), n = data.counts.length, step = w / n;
+  const place = x => Math.max(0, Math.min(w, (x - data.low) / (data.high - data.low) * w));
+  const unit = data.unit ? " " + data.unit : "";
+  const svg = draw("svg", { viewBox: `-6 0 ${w + 12} ${h}`, role: "img", "aria-label": `Histogram of ${data.title}: median ${short(data.median)}${unit}` });
+  data.counts.forEach((count, i) => {
+    const height = count / most * (base - 22), bar = draw("rect", { class: "bar", x: i * step + 0.5, y: base - height, width: step - 1, height });
+    bar.append(draw("title", {}, `${short(data.low + i * (data.high - data.low) / n)} to ${short(data.low + (i + 1) * (data.high - data.low) / n)}${unit}: ${grouped(count)} voxels`));
+    svg.append(bar);
+  });
+  const m = place(data.median);
+  svg.append(draw("line", { class: "axis", x1: 0, x2: w, y1: base + 0.5, y2: base + 0.5 }), draw("line", { class: "median", x1: m, x2: m, y1: 16, y2: base }),
+    draw("text", { class: "strong halo", x: m, y: 11, "text-anchor": m < 40 ? "start" : m > w - 40 ? "end" : "middle" }, short(data.median)));
+  for (let i = 0; i <= 4; i++) {
+    svg.append(draw("text", { x: w * i / 4, y: base + 16, "text-anchor": i === 0 ? "start" : i === 4 ? "end" : "middle" }, short(data.low + (data.high - data.low) * i / 4)));
+  }
+  if (data.beyond > 0) svg.append(draw("text", { x: w, y: base + 31, "text-anchor": "end" }, `${grouped(data.beyond)} voxel${data.beyond === 1 ? "" : "s"} above`));
+  const caption = make("figcaption", {}, data.title);
+  if (data.unit) caption.append(make("small", {}, data.unit));
+  const chart = make("div", { class: "chart" });
+  chart.append(svg);
+  return make("figure", { class: "panel" }, caption, chart);
+}
+
+// Stacked shares of the numbers of fibres against λ, with a line at the slider's λ. Returns how to move the line.
+function sweepChart(holder, data) {
+  const w = 460, h = 270, top = 8, base = 236, x = lambda => lambda / data.largestLambda * w, y = share => base - share * (base - top);
+  const svg = draw("svg", { viewBox: `-34 0 ${w + 40} ${h}`, role: "img", "aria-label": "Share of voxels with each most probable number of fibres, against λ" });
+  const lower = data.sweep.map(() => 0), labels = [];
+  for (let n = 0; n < 4; n++) {
+    const upper = data.sweep.map((at, i) => lower[i] + at.fibres[n]);
+    const points = data.sweep.map((at, i) => `${x(at.lambda).toFixed(1)},${y(upper[i]).toFixed(1)}`)
+      .concat(data.sweep.map((at, i) => `${x(at.lambda).toFixed(1)},${y(lower[i]).toFixed(1)}`).reverse());
+    svg.append(draw("polygon", { points: points.join(" "), style: `fill:var(--f${n})` }));
+    if (upper[0] - lower[0] > 0.08) labels.push(draw("text", { class: "strong halo", x: 8, y: y((upper[0] + lower[0]) / 2) + 4 }, fibreWord(n)));
+    upper.forEach((value, i) => { lower[i] = value; });
+  }
+  if (data.trustedLambda !== null && data.trustedLambda < data.largestLambda) {
+    const from = x(data.trustedLambda);
+    svg.append(draw("rect", { class: "doubt", x: from, y: top, width: w - from, height: base - top }),
+      draw("text", { class: "strong halo", x: from + 7, y: base - 9 }, "not checked"));
+  }
+  for (let i = 0; i <= 4; i++) svg.append(draw("text", { x: -7, y: y(i / 4) + 4, "text-anchor": "end" }, 25 * i + (i === 4 ? " %" : "")));
+  const end = Math.floor(data.largestLambda), stride = Math.max(1, Math.ceil(end / 6));
+  for (let i = 0; i <= end; i += stride) svg.append(draw("text", { x: x(i), y: base + 17, "text-anchor": "middle" }, i));
+  svg.append(draw("text", { class: "strong", x: w / 2, y: h - 2, "text-anchor": "middle" }, "λ"));
+  const mark = draw("line", { class: "mark", y1: top - 4, y2: base + 4 });
+  svg.append(mark, ...labels);
+  holder.append(svg);
+  return lambda => { mark.setAttribute("x1", x(lambda)); mark.setAttribute("x2", x(lambda)); };
+}

@@ -1,0 +1,144 @@
+import CKernels
+import Foundation
+import ModelSpace
+
+/// Local coordinates of ball-and-sticks parameters about a centre θ, in which the prior is flat but for its bounds, and the likelihood's
+/// gradient and information matrix in them.
+///
+/// Coordinates u, D = 3 + 3n (+ 1 with spread), all but the last 2n as differences from the centre:
+///
+///     f_1 … f_n, [log(s/d)], log d, log snr, log s0, t_11, t_12, t_21, …
+///
+/// (t_k1, t_k2) are gnomonic about the centre's stick: μ = (μ_k + t_1 e_1 + t_2 e_2)/|…|, which covers every axis but those at right angles once.
+/// The area element is (1 + t²)^(−3/2) dt.
+public struct LocalGeometry {
+    public let structure: Structure
+    /// n and D.
+    public let sticks: Int, dimension: Int
+    public let hasSpread: Bool
+    /// Offsets into u; fractions begin at 0, log(s/d) stands at n.
+    public let diffusivityIndex: Int, snrIndex: Int, s0Index: Int, tangentIndex: Int
+
+    public typealias Slot = BallSticks.Slot
+    /// Largest D.
+    public static let capacity = 13
+
+    public init(_ z: Structure) {
+        structure = z
+        sticks = BallSticks.stickCount(z)
+        hasSpread = BallSticks.hasSpread(z)
+        diffusivityIndex = sticks + (hasSpread ? 1 : 0)
+        snrIndex = diffusivityIndex + 1
+        s0Index = snrIndex + 1
+        tangentIndex = s0Index + 1
+        dimension = tangentIndex + 2 * sticks
+    }
+
+    /// Two unit vectors at right angles to each stick and each other: 6 numbers a stick.
+    public func tangents(_ theta: UnsafePointer<Double>, into out: UnsafeMutablePointer<Double>) {
+        for k in 0..<sticks {
+            let a = theta + Slot.axis + 3 * k, v = SIMD3(a[0], a[1], a[2])
+            let helper = abs(v.x) < 0.6 ? SIMD3(1.0, 0, 0) : SIMD3(0, 1.0, 0)
+            var e = helper - (helper * v).sum() * v
+            e /= (e * e).sum().squareRoot()
+            let f = SymmetricMatrix3.cross(v, e)
+            for c in 0..<3 { out[6 * k + c] = e[c]; out[6 * k + 3 + c] = f[c] }
+        }
+    }
+
+    /// Writes the θ at u. The result may lie outside the prior's support.
+    public func move(
+        _ centre: UnsafePointer<Double>, _ tangents: UnsafePointer<Double>, by u: UnsafePointer<Double>, into theta: UnsafeMutablePointer<Double>
+    ) {
+        theta.update(repeating: 0, count: Slot.count)
+        let d = centre[Slot.diffusivity] * exp(u[diffusivityIndex])
+        theta[Slot.diffusivity] = d
+        if hasSpread { theta[Slot.spread] = d * exp(u[sticks]) * (centre[Slot.spread] / centre[Slot.diffusivity]) }
+        theta[Slot.s0] = centre[Slot.s0] * exp(u[s0Index])
+        theta[Slot.snr] = centre[Slot.snr] * exp(u[snrIndex])
+        for k in 0..<sticks {
+            theta[Slot.fraction + k] = centre[Slot.fraction + k] + u[k]
+            let t0 = u[tangentIndex + 2 * k], t1 = u[tangentIndex + 2 * k + 1], a = Slot.axis + 3 * k, e = tangents + 6 * k
+            let scale = 1 / (1 + t0 * t0 + t1 * t1).squareRoot()
+            for c in 0..<3 { theta[a + c] = (centre[a + c] + t0 * e[c] + t1 * e[3 + c]) * scale }
+        }
+    }
+
+    /// Brings θ into the prior's support: ranges, floors, sum, order.
+    public func clamp(_ theta: UnsafeMutablePointer<Double>) {
+        func inside(_ x: Double, _ range: (low: Double, high: Double)) -> Double { exp(max(range.low + 1e-9, min(range.high - 1e-9, log(x)))) }
+        let ratio = hasSpread ? inside(theta[Slot.spread] / theta[Slot.diffusivity], BallSticks.logSpreadRatio) : 0
+        theta[Slot.diffusivity] = inside(theta[Slot.diffusivity], BallSticks.logDiffusivity)
+        if hasSpread { theta[Slot.spread] = ratio * theta[Slot.diffusivity] }
+        theta[Slot.snr] = inside(theta[Slot.snr], BallSticks.logSNR)
+        guard sticks > 0 else { return }
+        let floor = BallSticks.fractionFloor
+        var excess = 0.0
+        for k in 0..<sticks {
+            theta[Slot.fraction + k] = max(floor, theta[Slot.fraction + k])
+            excess += theta[Slot.fraction + k] - floor
+        }
+        let free = 1 - Double(sticks) * floor
+        if excess > free * (1 - 1e-9) {
+            for k in 0..<sticks { theta[Slot.fraction + k] = floor + (theta[Slot.fraction + k] - floor) * free * (1 - 1e-9) / excess }
+        }
+        for i in 1..<max(sticks, 2) where sticks > 1 {
+            var k = i
+            while k > 0 && theta[Slot.fraction + k] > theta[Slot.fraction + k - 1] {
+                swap(&theta[Slot.fraction + k], &theta[Slot.fraction + k - 1])
+                for c in 0..<3 { swap(&theta[Slot.axis + 3 * k + c], &theta[Slot.axis + 3 * k + c - 3]) }
+                k -= 1
+            }
+        }
+    }
+
+    /// Log-likelihood at θ, its gradient in u at u = 0 and (about) the Fisher information.
+    ///
+    /// Shapes: gradient D, information D × D; rows: room for D × M floats, attenuation, weight, score: M floats each.
+    public func likelihood(
+        _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ tangents: UnsafePointer<Double>, _ design: Acquisition,
+        rows: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Double>,
+        information: UnsafeMutablePointer<Double>
+    ) -> Double {
+        let t = design.tables, m = t.count, attenuation = scratch, weight = scratch + m, score = scratch + 2 * m
+        let s0 = theta[Slot.s0], sigma = s0 / theta[Slot.snr], rician = BallSticks.isRician(structure), d = dimension
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: 4 + 9 + 18) { f in
+            var rest = 1.0
+            for k in 0..<sticks { rest -= theta[Slot.fraction + k]; f[k + 1] = Float(theta[Slot.fraction + k]) }
+            f[0] = Float(rest)
+            for k in 0..<3 * sticks { f[4 + k] = Float(theta[Slot.axis + k]) }
+            for k in 0..<6 * sticks { f[13 + k] = Float(tangents[k]) }
+            pk_ball_sticks_gradient(
+                m, t.b, t.gx, t.gy, t.gz, Float(theta[Slot.diffusivity]), hasSpread ? Float(theta[Slot.spread]) : 0, Float(s0), sticks,
+                f.baseAddress!, f.baseAddress! + 4, f.baseAddress! + 13, attenuation, rows)
+        }
+        let slope = rician ? pk_rician_scores(m, attenuation, y, s0, sigma, weight, score) : pk_gaussian_scores(m, attenuation, y, s0, sigma, weight, score)
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: d * d) { buffer in
+            let small = buffer.baseAddress!, mean = d - 1, ratio = hasSpread ? 1 : 0
+            pk_normal_equations(m, mean, weight, score, rows, small, small + mean * mean)
+            // Rows of the kernel: log d, [log(s/d)], log s0, fractions, tangents.
+            func place(_ j: Int) -> Int {
+                if j == 0 { return diffusivityIndex }
+                if j < 1 + ratio { return sticks }
+                if j == 1 + ratio { return s0Index }
+                if j < 2 + ratio + sticks { return j - 2 - ratio }
+                return tangentIndex + j - 2 - ratio - sticks
+            }
+            information.update(repeating: 0, count: d * d)
+            for j in 0..<mean {
+                let a = place(j)
+                gradient[a] = small[mean * mean + j]
+                for k in 0..<mean { information[a * d + place(k)] = small[j * mean + k] }
+            }
+        }
+        // log σ = log s0 − log snr has information 2M (more at low signal).
+        let n = 2 * Double(m)
+        gradient[s0Index] += slope
+        gradient[snrIndex] = -slope
+        information[s0Index * d + s0Index] += n
+        information[snrIndex * d + snrIndex] = n
+        information[s0Index * d + snrIndex] = -n
+        information[snrIndex * d + s0Index] = -n
+        return BallSticks().logLikelihood(y, attenuations: attenuation, theta, structure, design)
+    }
+}
