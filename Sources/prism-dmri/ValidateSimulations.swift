@@ -52,7 +52,7 @@ extension Validate {
             Interrupt.catchSignals()
             let bar = StudyProgress(voxels: voxels, referenceVoxels: smcVoxels, quiet: shared.quiet)
             guard let report = try study.run(
-                options: shared.fitOptions, engine: shared.engineMaker(file), reference: smcVoxels > 0 ? shared.referenceMaker : nil, network: file,
+                options: shared.fitOptions, engine: shared.engineMaker(file), reference: smcVoxels > 0 ? shared.referenceMaker : nil, network: shared.engine == .prism ? file : nil,
                 progress: bar.update, shouldStop: { Interrupt.requested })
             else { throw StudyInterrupted() }
             print(ValidationText.text(report), terminator: "")

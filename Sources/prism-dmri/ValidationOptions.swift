@@ -1,12 +1,15 @@
 import ArgumentParser
 import Diffusion
+import Exact
 import Foundation
 import Inference
 import Networks
 
 /// The options that the studies of `validate` share: the engine under test, and where results go besides the terminal.
 struct ValidationOptions: ParsableArguments {
-    @Option(help: "Engine under test: \(Fit.Engine.allCases.map(\.rawValue).joined(separator: ", ")).") var engine: Fit.Engine = .prism
+    enum Engine: String, ExpressibleByArgument, CaseIterable { case prism, mcmc, smc }
+
+    @Option(help: "Engine under test: \(Engine.allCases.map(\.rawValue).joined(separator: ", ")) (mcmc as model 2 with 3 fibres).") var engine: Engine = .prism
     @Option(help: "Trained network (default: the one built in).") var network: String?
     @Option(help: "Speed against accuracy of the draws: \(Fit.Preset.allCases.map(\.rawValue).joined(separator: ", ")).") var preset: Fit.Preset = .balanced
     @Option(help: "Posterior draws a voxel.") var samples: Int = 50
@@ -36,10 +39,19 @@ struct ValidationOptions: ParsableArguments {
     /// The engine under test for an acquisition.
     func engineMaker(_ file: NetworkFile) -> EngineMaker {
         let path = network ?? "the default network", preset = preset
-        return { acquisition, options in
-            var recipe = try PrismRecipe(file: file, path: path, acquisition: acquisition, options: options)
-            preset.apply(to: &recipe)
-            return recipe
+        switch engine {
+        case .prism:
+            return { acquisition, options in
+                var recipe = try PrismRecipe(file: file, path: path, acquisition: acquisition, options: options)
+                preset.apply(to: &recipe)
+                return recipe
+            }
+        case .mcmc:
+            var chain = ChainOptions()
+            chain.hasSpread = true
+            chain.jumps = chain.every * samples
+            return { [chain] acquisition, options in McmcRecipe(acquisition: acquisition, chain: chain, options: options) }
+        case .smc: return referenceMaker
         }
     }
 
