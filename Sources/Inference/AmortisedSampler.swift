@@ -36,18 +36,9 @@ public final class AmortisedSampler<F: ModelFamily> {
         _ y: UnsafePointer<Float>, count: Int, design: F.Design, keys: [UInt64], seed: UInt64, steps: Int, copies: Int = 1,
         allocate: (_ observation: Int, _ logProbability: [Double]) -> [Int]
     ) -> [VoxelPosterior] {
-        let m = family.measurementCount(design), f = family.featureCount, g = family.summaryCount, space = family.structureSpace
+        let space = family.structureSpace
         let p = family.parameterNames.count, row = family.tokenCount * family.coordinateCount
-        var features = [Float](repeating: 0, count: count * m * f), summaries = [Float](repeating: 0, count: count * g)
-        let frames = (0..<count).map { v in
-            features.withUnsafeMutableBufferPointer { features in
-                summaries.withUnsafeMutableBufferPointer { summaries in
-                    family.observe(
-                        y + v * m, design, features: features.baseAddress! + v * m * f, summary: summaries.baseAddress! + v * g)
-                }
-            }
-        }
-        let encoded = runner.encode(voxels: count, measurements: m, features: features, summaries: summaries)
+        let (encoded, frames) = encode(y, count: count, design: design)
         let logProbability = runner.structureLogProbabilities(encoded, lambda: Self.referenceLambda, space: space)
         let structures = logProbability.enumerated().map(allocate)
         // Of the draws that share a structure, the first of every `copies` is the network's.
@@ -84,6 +75,27 @@ public final class AmortisedSampler<F: ModelFamily> {
             }
         }
         return answers
+    }
+
+    /// log q(z | y, λ) as the network itself gives it at each λ asked for: λ × V × Z. What the exact identity should give is `StructureSpace.reweight`.
+    public func structureLogProbabilities(_ y: UnsafePointer<Float>, count: Int, design: F.Design, lambdas: [Double]) -> [[[Double]]] {
+        let (encoded, _) = encode(y, count: count, design: design)
+        return lambdas.map { runner.structureLogProbabilities(encoded, lambda: $0, space: family.structureSpace) }
+    }
+
+    /// Reads V observations: the network's view of them, and their frames.
+    private func encode(_ y: UnsafePointer<Float>, count: Int, design: F.Design) -> (EncodedVoxels, [F.Frame]) {
+        let m = family.measurementCount(design), f = family.featureCount, g = family.summaryCount
+        var features = [Float](repeating: 0, count: count * m * f), summaries = [Float](repeating: 0, count: count * g)
+        let frames = (0..<count).map { v in
+            features.withUnsafeMutableBufferPointer { features in
+                summaries.withUnsafeMutableBufferPointer { summaries in
+                    family.observe(
+                        y + v * m, design, features: features.baseAddress! + v * m * f, summary: summaries.baseAddress! + v * g)
+                }
+            }
+        }
+        return (runner.encode(voxels: count, measurements: m, features: features, summaries: summaries), frames)
     }
 }
 

@@ -11,11 +11,14 @@ public struct VoxelPosterior: Sendable {
     public var structures: [Int]
     /// D × P.
     public var parameters: [Double]
+    /// Standard error of each structure's log-evidence, where the engine states it; else empty.
+    public var logEvidenceError: [Double]
 
-    public init(logProbability: [Double], structures: [Int] = [], parameters: [Double] = []) {
+    public init(logProbability: [Double], structures: [Int] = [], parameters: [Double] = [], logEvidenceError: [Double] = []) {
         self.logProbability = logProbability
         self.structures = structures
         self.parameters = parameters
+        self.logEvidenceError = logEvidenceError
     }
 }
 

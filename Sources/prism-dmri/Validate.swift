@@ -7,7 +7,7 @@ import Tensors
 
 struct Validate: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure how right the answers are, on simulations.", subcommands: [Crossings.self])
+        abstract: "Measure how right the answers are, on simulations.", subcommands: [Crossings.self, Scan.self, Simulations.self])
 
     struct Crossings: ParsableCommand {
         static let configuration = CommandConfiguration(

@@ -1,0 +1,74 @@
+import Diffusion
+import ModelSpace
+
+/// Agreement of two engines on voxels of a scan.
+public struct ScanStudy: Sendable {
+    private static let choiceStream: UInt64 = 0x4348_4F49
+
+    public init() {}
+
+    /// `count` of `total` places, at random, ascending; all of them when there are no more.
+    public static func choose(_ count: Int, of total: Int, seed: UInt64) -> [Int] {
+        var random = RandomSource(seed: seed, stream: 0, substream: choiceStream), left = count, chosen: [Int] = []
+        // Selection sampling: each place in turn with probability (still wanted) / (still to come).
+        for i in 0..<total where random.uniform() * Double(total - i) < Double(left) {
+            chosen.append(i)
+            left -= 1
+        }
+        return chosen
+    }
+
+    /// Fits voxels with both engines and compares.
+    ///
+    /// - Parameters:
+    ///   - voxels: image indices, which name random streams as in a fit, and `signals` their raw values, V × M.
+    /// - Returns: nil when stopped, or when no voxel can be fitted.
+    public func run(
+        voxels: [Int], signals: [Float], acquisition: Acquisition, options: FitOptions, engine: EngineMaker, reference: @escaping EngineMaker,
+        progress: @escaping @Sendable (StudyPhase, Int) -> Void = { _, _ in }, shouldStop: @escaping @Sendable () -> Bool = { false }
+    ) throws -> ScanReport? {
+        let m = acquisition.count
+        precondition(signals.count == voxels.count * m)
+        var kept: [Int] = [], y: [Float] = [], row = [Float](repeating: 0, count: m)
+        for (i, voxel) in voxels.enumerated() {
+            let (_, quality) = signals.withUnsafeBufferPointer {
+                VoxelNormalisation.normalise(UnsafeBufferPointer(rebasing: $0[i * m..<(i + 1) * m]), acquisition, into: &row)
+            }
+            if quality.contains(.notFitted) { continue }
+            kept.append(voxel)
+            y += row
+        }
+        guard !kept.isEmpty, !shouldStop() else { return nil }
+        let recipe = try engine(acquisition, options), worker = recipe.makeEngine()
+        var cases: [ReferenceCase] = []
+        for start in stride(from: 0, to: kept.count, by: SimulationStudy.blockSize) {
+            if shouldStop() { return nil }
+            let part = kept[start..<min(start + SimulationStudy.blockSize, kept.count)], signals = Array(y[start * m..<(start + part.count) * m])
+            let answers = worker.posteriors(signals, count: part.count, keys: part.map(UInt64.init))
+            for (i, voxel) in part.enumerated() {
+                cases.append(ReferenceCase(
+                    acquisition: acquisition, y: Array(signals[i * m..<(i + 1) * m]), posterior: answers[i], key: UInt64(voxel), truth: nil, voxel: voxel))
+            }
+            progress(.fitting, cases.count)
+        }
+        let table = StructureTable.ballSticks(acquisition, recipe, options)
+        let study = ReferenceStudy(table: table, options: options, reference: reference)
+        guard let agreement = try study.run(cases, engine: recipe.name, progress: progress, shouldStop: shouldStop) else { return nil }
+        return ScanReport(
+            engine: recipe.name, networkName: recipe.networkName, networkSHA256: recipe.networkSHA256, notes: recipe.notes, voxels: kept.count,
+            notFitted: voxels.count - kept.count, volumes: m, lambda: options.lambda, seed: options.seed, structureNames: table.rows.map(\.name),
+            agreement: agreement)
+    }
+}
+
+/// The outcome of a `ScanStudy`.
+public struct ScanReport: Codable, Sendable {
+    public var kind = "scan"
+    public var engine: String, networkName: String, networkSHA256: String, notes: [String: String]
+    /// Voxels compared, and chosen ones that could not be fitted.
+    public var voxels: Int, notFitted: Int
+    public var volumes: Int
+    public var lambda: Double, seed: UInt64
+    public var structureNames: [String]
+    public var agreement: EngineAgreement
+}

@@ -1,0 +1,54 @@
+import Diffusion
+import Exact
+import ModelSpace
+
+/// The exact engine: evidences and draws of every structure by tempered sequential Monte Carlo, without a network. Seconds a voxel.
+public struct SmcRecipe: EngineRecipe {
+    public let name = "smc"
+    private let acquisition: Acquisition, options: FitOptions
+    public var settings = SequentialMonteCarlo.Options()
+
+    public init(acquisition: Acquisition, options: FitOptions) {
+        self.acquisition = acquisition
+        self.options = options
+        settings.draws = max(settings.draws, drawCount)
+    }
+
+    public var drawCount: Int { DrawAllocation.total(samples: options.samples) }
+    public var notes: [String: String] { ["smc_particles": "\(settings.particles)", "smc_target_error": "\(settings.targetError)"] }
+    public func makeEngine() -> any PosteriorEngine { SmcEngine(acquisition, options, settings, drawCount) }
+}
+
+final class SmcEngine: PosteriorEngine {
+    private let space = BallSticks().structureSpace, acquisition: Acquisition, options: FitOptions, drawCount: Int
+    private let engine: SequentialMonteCarlo
+
+    init(_ acquisition: Acquisition, _ options: FitOptions, _ settings: SequentialMonteCarlo.Options, _ drawCount: Int) {
+        self.acquisition = acquisition
+        self.options = options
+        self.drawCount = drawCount
+        engine = SequentialMonteCarlo(acquisition: acquisition, options: settings)
+    }
+
+    func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
+        let m = acquisition.count, p = BallSticks.Slot.count
+        return (0..<count).map { v in
+            guard let exact = try? engine.posterior(Array(UnsafeBufferPointer(start: y + v * m, count: m)), seed: options.seed, voxel: keys[v]) else {
+                preconditionFailure("signals are finite and divided by their mean b≈0 before an engine sees them")
+            }
+            let log0 = exact.logProbabilities(lambda: 0)
+            let counts = DrawAllocation.counts(log0, lambda: options.lambda, total: drawCount) { space.reweight(log0, from: 0, to: $0) }
+            var answer = VoxelPosterior(logProbability: log0, logEvidenceError: exact.evidences.map(\.standardError))
+            for (z, n) in counts.enumerated() where n > 0 {
+                // Evenly spaced through the structure's own draws.
+                let held = exact.evidences[z].draws.count / p
+                for k in 0..<n {
+                    let d = k * held / n
+                    answer.structures.append(z)
+                    answer.parameters += exact.evidences[z].draws[d * p..<(d + 1) * p]
+                }
+            }
+            return answer
+        }
+    }
+}
