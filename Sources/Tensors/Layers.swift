@@ -125,10 +125,11 @@ extension Variable {
     }
 }
 
+/// y = x W + b; each row of y depends on that row of x alone, bit for bit.
 func linearForward<S: Scalar>(_ x: Variable<S>, _ w: Variable<S>, _ b: Variable<S>?, _ y: Variable<S>) {
-    S.gemm(
-        transposeA: false, transposeB: false, rows: x.rows, columns: w.columns, depth: w.rows, alpha: 1, a: x.value, aStride: x.columns,
-        b: w.value, bStride: w.columns, beta: 0, c: y.value, cStride: y.columns)
+    S.product(
+        rows: x.rows, columns: w.columns, depth: w.rows, a: x.value, aStride: x.columns, b: w.value, bStride: w.columns, c: y.value,
+        cStride: y.columns)
     if let b { S.bias(y.value, b.value, y.rows, y.columns) }
 }
 

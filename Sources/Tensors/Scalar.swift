@@ -12,6 +12,9 @@ public protocol Scalar: BinaryFloatingPoint, Sendable {
     static func gemm(
         transposeA: Bool, transposeB: Bool, rows: Int, columns: Int, depth: Int, alpha: Self, a: Pointer, aStride: Int, b: Pointer,
         bStride: Int, beta: Self, c: Pointer, cStride: Int)
+    /// C = A B, for B of a layer's size: in `Float` by a kernel whose rows do not depend on each other's number.
+    static func product(
+        rows: Int, columns: Int, depth: Int, a: Pointer, aStride: Int, b: Pointer, bStride: Int, c: Pointer, cStride: Int)
     static func siluForward(_ x: Pointer, _ y: Pointer, _ n: Int)
     static func siluBackward(_ x: Pointer, _ dy: Pointer, _ dx: Pointer, _ n: Int)
     static func bias(_ y: Pointer, _ bias: Pointer, _ rows: Int, _ columns: Int)

@@ -12,6 +12,9 @@ extension Float: Scalar {
             CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, BlasInt(rows),
             BlasInt(columns), BlasInt(depth), alpha, a, BlasInt(aStride), b, BlasInt(bStride), beta, c, BlasInt(cStride))
     }
+    public static func product(
+        rows: Int, columns: Int, depth: Int, a: Pointer, aStride: Int, b: Pointer, bStride: Int, c: Pointer, cStride: Int
+    ) { pk_product(rows, columns, depth, a, aStride, b, bStride, c, cStride) }
     public static func siluForward(_ x: Pointer, _ y: Pointer, _ n: Int) { pk_silu_forward_f32(x, y, n) }
     public static func siluBackward(_ x: Pointer, _ dy: Pointer, _ dx: Pointer, _ n: Int) { pk_silu_backward_f32(x, dy, dx, n) }
     public static func bias(_ y: Pointer, _ bias: Pointer, _ rows: Int, _ columns: Int) { pk_bias_f32(y, bias, rows, columns) }
@@ -60,6 +63,13 @@ extension Double: Scalar {
         cblas_dgemm(
             CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, BlasInt(rows),
             BlasInt(columns), BlasInt(depth), alpha, a, BlasInt(aStride), b, BlasInt(bStride), beta, c, BlasInt(cStride))
+    }
+    public static func product(
+        rows: Int, columns: Int, depth: Int, a: Pointer, aStride: Int, b: Pointer, bStride: Int, c: Pointer, cStride: Int
+    ) {
+        gemm(
+            transposeA: false, transposeB: false, rows: rows, columns: columns, depth: depth, alpha: 1, a: a, aStride: aStride, b: b, bStride: bStride,
+            beta: 0, c: c, cStride: cStride)
     }
     public static func siluForward(_ x: Pointer, _ y: Pointer, _ n: Int) { pk_silu_forward_f64(x, y, n) }
     public static func siluBackward(_ x: Pointer, _ dy: Pointer, _ dx: Pointer, _ n: Int) { pk_silu_backward_f64(x, dy, dx, n) }

@@ -6,3 +6,4 @@
 #include "ball_sticks_chain.h"
 #include "signal_gradient.h"
 #include "proposal.h"
+#include "product.h"
