@@ -29,10 +29,13 @@
         float edge[6 * PANEL] __attribute__((aligned(64)));                                                                        \
         for (long j = 0; j < columns; j += PANEL) {                                                                                \
             const long n = columns - j < PANEL ? columns - j : PANEL;                                                              \
-            for (long k = 0; k < depth; k++) {                                                                                     \
-                memcpy(panel + k * PANEL, b + k * ldb + j, (size_t)n * 4);                                                         \
-                if (n < PANEL) memset(panel + k * PANEL + n, 0, (size_t)(PANEL - n) * 4);                                          \
-            }                                                                                                                      \
+            if (n == PANEL)                                                                                                        \
+                for (long k = 0; k < depth; k++) memcpy(panel + k * PANEL, b + k * ldb + j, PANEL * 4);                             \
+            else                                                                                                                   \
+                for (long k = 0; k < depth; k++) {                                                                                 \
+                    memcpy(panel + k * PANEL, b + k * ldb + j, (size_t)n * 4);                                                     \
+                    memset(panel + k * PANEL + n, 0, (size_t)(PANEL - n) * 4);                                                     \
+                }                                                                                                                  \
             for (long i = 0; i < rows; i += 6) {                                                                                   \
                 const long m = rows - i < 6 ? rows - i : 6;                                                                        \
                 float *out = n == PANEL ? c + i * ldc + j : edge;                                                                  \

@@ -193,7 +193,16 @@ PER_CPU void pk_component_log_density(const float *component, long n, int spread
         }
         if (j < truncated) {
             bounds(c, n, spread, support, j, u, count, low, high);
-            for (long i = 0; i < count; i++) total[i] -= log_interval(mean[i] + low[i] * root, mean[i] + high[i] * root);
+            float nearest = 1e30f;
+            for (long i = 0; i < count; i++) {
+                low[i] = mean[i] + low[i] * root;
+                high[i] = mean[i] + high[i] * root;
+                float a = -low[i] < high[i] ? -low[i] : high[i];
+                nearest = a < nearest ? a : nearest;
+            }
+            /* Bounds beyond 7 standard deviations on both sides of all samples take nothing away (2e-12). */
+            if (nearest < 7.0f)
+                for (long i = 0; i < count; i++) total[i] -= log_interval(low[i], high[i]);
         }
     }
     for (long i = 0; i < count; i++) out[i] = total[i];

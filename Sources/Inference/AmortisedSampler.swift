@@ -13,7 +13,7 @@ public final class AmortisedSampler<F: ModelFamily> {
     /// λ at which the network is asked; other λ follow by the exact identity.
     public static var referenceLambda: Double { 0 }
 
-    /// Largest λ at which the network's structure probabilities are to be believed.
+    /// Largest λ at which the network's own structure probabilities are to be believed.
     ///
     /// Trained on draws, the network does not resolve probabilities far below 1e-4, whatever the data say; a λ that costs a structure more nats than that turns
     /// its floor into an answer. On a simulated brain calls stay right up to λ = 1 and collapse to 0 fibres between 1.5 and 2.

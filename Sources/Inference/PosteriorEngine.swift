@@ -1,3 +1,4 @@
+import Diffusion
 import Foundation
 
 /// The posterior of one observation, as an engine gives it.
@@ -80,5 +81,13 @@ public enum DrawAllocation {
             counts[z] -= 1
         }
         return counts
+    }
+}
+
+extension PosteriorMetadata {
+    /// Largest λ at which this fit's structure probabilities and draws are to be believed: 3, for which draws are allotted, or less where a network's word
+    /// stands unrefined.
+    public var largestTrustedLambda: Double {
+        notes["engine"] == "prism" && notes["refinement"] == nil ? AmortisedSampler<BallSticks>.largestTrustedLambda : DrawAllocation.range.upperBound
     }
 }

@@ -37,7 +37,9 @@ final class SmcEngine: PosteriorEngine {
                 preconditionFailure("signals are finite and divided by their mean b≈0 before an engine sees them")
             }
             let log0 = exact.logProbabilities(lambda: 0)
-            let counts = DrawAllocation.counts(log0, lambda: options.lambda, total: drawCount) { space.reweight(log0, from: 0, to: $0) }
+            // Structures without draws of their own cannot be given any.
+            let drawable = zip(log0, exact.evidences).map { $1.draws.isEmpty ? -.infinity : $0 }
+            let counts = DrawAllocation.counts(log0, lambda: options.lambda, total: drawCount) { space.reweight(drawable, from: 0, to: $0) }
             var answer = VoxelPosterior(logProbability: log0, logEvidenceError: exact.evidences.map(\.standardError))
             for (z, n) in counts.enumerated() where n > 0 {
                 // Evenly spaced through the structure's own draws.

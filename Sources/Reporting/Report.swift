@@ -27,7 +27,7 @@ public enum Report {
     public static func html(
         _ summary: PosteriorSummary, geometry: VolumeGeometry, provenance: FitProvenance, threads: Int = 1, trustedLambda: Double? = nil
     ) throws -> String {
-        let trusted = trustedLambda ?? (provenance.engine == "prism" ? AmortisedSampler<BallSticks>.largestTrustedLambda : nil)
+        let trusted = trustedLambda ?? summary.metadata.largestTrustedLambda
         let data = ReportData(summary, geometry: geometry, trustedLambda: trusted)
         MustacheContentTypes.register(ScalarHTML(), named: "PAGE")
         let template = try MustacheTemplate(string: "{{% CONTENT_TYPE: PAGE}}" + text(report_html))

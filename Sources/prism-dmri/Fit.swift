@@ -32,11 +32,11 @@ struct Fit: ParsableCommand {
         }
     }
 
-    enum Engine: String, ExpressibleByArgument, CaseIterable { case prism, mcmc }
+    enum Engine: String, ExpressibleByArgument, CaseIterable { case prism, smc, mcmc }
 
     @OptionGroup var input: DiffusionInput
     @Option(help: "Folder to write.") var out: String
-    @Option(help: "Parsimony: each free parameter costs λ nats; 0 to 1 (default: 0.5).") var lambda: Double?
+    @Option(help: "Parsimony: each free parameter costs λ nats; 0 to 3 (default: 0.5).") var lambda: Double?
     @Option(help: "Model family: ball-sticks.") var family: String = "ball-sticks"
     @Option(help: "What finds the posterior: \(Engine.allCases.map(\.rawValue).joined(separator: ", ")).") var engine: Engine = .prism
     @Option(help: "Trained network (default: the one built in).") var network: String?
@@ -65,6 +65,7 @@ struct Fit: ParsableCommand {
         } else if let option = chain.given {
             throw ValidationError("\(option) belongs to --engine mcmc.")
         }
+        if engine == .smc, network != nil || preset != nil { throw ValidationError("--network and --preset belong to --engine prism; smc is exact without them.") }
         if resume && force { throw ValidationError("--resume and --force exclude each other.") }
     }
 
@@ -91,11 +92,12 @@ struct Fit: ParsableCommand {
             let violations = ProtocolMixture().rangeViolations(of: acquisition)
             isInTrainingRange = violations.isEmpty
             for violation in violations { warn("Outside the range the network was trained on: " + violation) }
-            if let warning = LambdaRange.warning(options.lambda) { warn(warning) }
             let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard()
             var prism = try PrismRecipe(file: file, path: network ?? "the default network", acquisition: acquisition, options: options)
             (preset ?? .balanced).apply(to: &prism)
             recipe = prism
+        case .smc:
+            recipe = SmcRecipe(acquisition: acquisition, options: options)
         case .mcmc:
             recipe = McmcRecipe(acquisition: acquisition, chain: chain.options, options: options)
         }
@@ -112,6 +114,7 @@ struct Fit: ParsableCommand {
         let fitting = clock.now
         let notes = ["dwi_digest": Self.digest(series.values, acquisition)]
         let metadata = fitter.metadata(grid: geometry.spatialShape, voxelCount: series.count, notes: notes)
+        if engine != .mcmc, let warning = LambdaRange.warning(options.lambda, metadata) { warn(warning) }
         let part = (index: shard?.index ?? 0, of: shard?.of ?? 1)
         let fitBar = Progress("fitting", unit: "voxels", total: fitter.voxelCount(part: part, of: metadata), quiet: quiet)
         let isComplete = try fitter.run(

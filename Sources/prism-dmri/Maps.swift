@@ -44,7 +44,7 @@ struct Maps: ParsableCommand {
             let folder = (out ?? fit + "/maps") + "/lambda-" + String(format: "%g", value)
             try FitDirectory(path: folder).prepare(force: force, resume: false)
             var provenance = earlier
-            if let warning = LambdaRange.warning(value) {
+            if let warning = LambdaRange.warning(value, archive.metadata) {
                 Progress.note("warning: " + warning)
                 provenance.warnings.append(warning)
             }

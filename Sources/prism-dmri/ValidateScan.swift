@@ -31,7 +31,6 @@ extension Validate {
             let (geometry, acquisition) = try input.open()
             func warn(_ text: String) { Progress.note("warning: " + text) }
             for violation in ProtocolMixture().rangeViolations(of: acquisition) { warn("Outside the range the network was trained on: " + violation) }
-            if let warning = LambdaRange.warning(lambda) { warn(warning) }
             let mask = try input.openMask(geometry, acquisition, warn: warn)
             let chosen = Mask(geometry: geometry, indices: ScanStudy.choose(voxels, of: mask.count, seed: shared.seed).map { mask.indices[$0] })
             let reading = Progress("reading", unit: "volumes", total: acquisition.count, quiet: shared.quiet)
