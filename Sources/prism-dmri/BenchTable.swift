@@ -37,9 +37,11 @@ enum BenchTable {
         put(machine)
         print("Voxels drawn from the prior; \(fits[0].draws) draws a voxel, \(fits[0].threads) threads. Stages: processor time, µs a voxel.")
         for f in fits {
+            // What a core would do that nothing else disturbs.
+            let core = 1e6 / max(f.stages.reduce(0) { $0 + $1.microsecondsPerVoxel }, 1e-9)
             print(String(
-                format: "%@: %.0f voxels/s (%.0f with summaries) over %d voxels, peak memory so far %.0f MiB", f.name as NSString, f.voxelsPerSecond,
-                f.voxelsPerSecondSummarised, f.voxels, Double(f.peakMemoryBytes) / 1_048_576))
+                format: "%@: %.0f voxels/s (%.0f with summaries; %.0f a second of one core's time) over %d voxels, peak memory so far %.0f MiB",
+                f.name as NSString, f.voxelsPerSecond, f.voxelsPerSecondSummarised, core, f.voxels, Double(f.peakMemoryBytes) / 1_048_576))
             put(f.stages.map { ($0.name, $0.microsecondsPerVoxel) })
         }
     }
