@@ -1,6 +1,6 @@
 #include "include/diffusion_signal.h"
 #include <math.h>
-#include "vector_math.h"
+#include "vector_block.h"
 
 static inline __attribute__((always_inline)) float fast_asinh(float x) {
     float a = fabsf(x);
@@ -12,29 +12,31 @@ static inline __attribute__((always_inline)) float clampf(float x, float low, fl
     return x > high ? high : x;
 }
 
+/* The measurements that a block at `start` of m computes: the last one looks back so as to be whole, and computes some of them twice. */
+BLOCK_INLINE void signal_rows(long m, const float *b, const float *gx, const float *gy, const float *gz, const decay_law *law, int has_spread, long n,
+                              const float *fractions, const float *axes, float *out) {
+    for (long start = 0; start < m; start += LANES_IN_BLOCK) {
+        const long i = m - start < LANES_IN_BLOCK ? m - LANES_IN_BLOCK : start;
+        block_f32 a;
+        block_signal(b + i, gx + i, gy + i, gz + i, law, has_spread, n, fractions, axes, &a);
+        STORE_BLOCK(out + i, a);
+    }
+}
+
 PER_CPU void pk_ball_sticks_signal(long m, const float *restrict b, const float *restrict gx, const float *restrict gy,
                                    const float *restrict gz, float diffusivity, float spread, long n, const float *fractions,
                                    const float *axes, float *restrict out) {
-    const float f0 = fractions[0];
-    if (spread > 0.0f) {
-        const float shape = (diffusivity / spread) * (diffusivity / spread), scale = spread * (spread / diffusivity);
-        for (long i = 0; i < m; i++) out[i] = f0 * fast_exp(-shape * fast_log1p(b[i] * scale));
-        for (long k = 0; k < n; k++) {
-            const float f = fractions[k + 1], x = axes[3 * k], y = axes[3 * k + 1], z = axes[3 * k + 2];
-            for (long i = 0; i < m; i++) {
-                float c = gx[i] * x + gy[i] * y + gz[i] * z;
-                out[i] += f * fast_exp(-shape * fast_log1p(b[i] * c * c * scale));
-            }
-        }
+    const decay_law law = make_decay(diffusivity, spread);
+    if (m < LANES_IN_BLOCK) {
+        float room[4][16], result[16];
+        padded(b, m, room[0]); padded(gx, m, room[1]); padded(gy, m, room[2]); padded(gz, m, room[3]);
+        if (law.has_spread) signal_rows(16, room[0], room[1], room[2], room[3], &law, 1, n, fractions, axes, result);
+        else signal_rows(16, room[0], room[1], room[2], room[3], &law, 0, n, fractions, axes, result);
+        for (long i = 0; i < m; i++) out[i] = result[16 - m + i];
+    } else if (law.has_spread) {
+        signal_rows(m, b, gx, gy, gz, &law, 1, n, fractions, axes, out);
     } else {
-        for (long i = 0; i < m; i++) out[i] = f0 * fast_exp(-diffusivity * b[i]);
-        for (long k = 0; k < n; k++) {
-            const float f = fractions[k + 1], x = axes[3 * k], y = axes[3 * k + 1], z = axes[3 * k + 2];
-            for (long i = 0; i < m; i++) {
-                float c = gx[i] * x + gy[i] * y + gz[i] * z;
-                out[i] += f * fast_exp(-diffusivity * b[i] * c * c);
-            }
-        }
+        signal_rows(m, b, gx, gy, gz, &law, 0, n, fractions, axes, out);
     }
 }
 

@@ -51,3 +51,18 @@ PER_CPU void pk_adamw_f32(float *restrict w, const float *restrict g, float *res
 PER_CPU void pk_average_f32(float *restrict average, const float *restrict w, long n, float beta) {
     for (long i = 0; i < n; i++) average[i] += (1 - beta) * (w[i] - average[i]);
 }
+
+PER_CPU void pk_exp_f32(const float *restrict x, float *restrict y, long n) {
+    for (long i = 0; i < n; i++) y[i] = fast_exp(x[i]);
+}
+
+const char *pk_instruction_set(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("x86-64-v4")) return "AVX-512";
+    if (__builtin_cpu_supports("x86-64-v3")) return "AVX2, FMA";
+    return "SSE2";
+#else
+    return "as compiled";
+#endif
+}

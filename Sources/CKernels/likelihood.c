@@ -1,67 +1,165 @@
 #include "include/diffusion_signal.h"
 #include <math.h>
-#include "vector_math.h"
+#include "vector_block.h"
+
+/* A loop over blocks of 16: all whole blocks, then the last `tail` measurements again as the end of a block whose other lanes do not count. With fewer
+   than 16 measurements that block is made for them. */
+#define TAIL_START(m) ((m) < LANES_IN_BLOCK ? 0 : (m) - LANES_IN_BLOCK)
 
 PER_CPU double pk_gaussian_log_likelihood(long m, const float *restrict a, const float *restrict y, double s0, double sigma) {
-#pragma clang fp reassociate(on)
-    const float scale = (float)s0, inverse = (float)(1 / sigma);
-    float total = 0;
-    for (long i = 0; i < m; i++) {
-        float r = (y[i] - scale * a[i]) * inverse;
+    const float scale = (float)(s0 / sigma), inverse = (float)(1 / sigma);
+    const long whole = m & ~15L, tail = m & 15L;
+    block_f32 total = 0, other = 0;
+    long i = 0;
+    for (; i + 16 < whole; i += 32) {
+        block_f32 r = LOAD_BLOCK(y + i) * inverse - LOAD_BLOCK(a + i) * scale;
+        block_f32 s = LOAD_BLOCK(y + i + 16) * inverse - LOAD_BLOCK(a + i + 16) * scale;
+        total += r * r;
+        other += s * s;
+    }
+    for (; i < whole; i += 16) {
+        block_f32 r = LOAD_BLOCK(y + i) * inverse - LOAD_BLOCK(a + i) * scale;
         total += r * r;
     }
-    return -0.5 * total - (double)m * (log(sigma) + 0.91893853320467274178);
+    if (tail) {
+        float ra[16], ry[16];
+        const float *pa = m < 16 ? padded(a, m, ra) : a + m - 16, *py = m < 16 ? padded(y, m, ry) : y + m - 16;
+        block_f32 r = LOAD_BLOCK(py) * inverse - LOAD_BLOCK(pa) * scale;
+        block_f32 squares = r * r;
+        other += LOAD_BLOCK(tail_lanes + tail) != 0.0f ? squares : 0.0f;
+    }
+    total += other;
+    return -0.5 * block_sum(&total) - (double)m * (log(sigma) + 0.91893853320467274178);
 }
 
-/* e^(−x) I₀(x) for x ≥ 0: Abramowitz & Stegun 9.8.1 and 9.8.2, both branches computed, one kept. Relative error ≤ 3e-7. */
-static inline __attribute__((always_inline)) float scaled_bessel_i0(float x) {
-    float t = x * (1.0f / 3.75f);
-    t *= t;
-    float near = 4.5813e-3f;
-    near = near * t + 3.60768e-2f;
-    near = near * t + 2.659732e-1f;
-    near = near * t + 1.2067492f;
-    near = near * t + 3.0899424f;
-    near = near * t + 3.5156229f;
-    near = (near * t + 1.0f) * fast_exp(-x);
-    float q = x > 3.75f ? x : 3.75f, u = 3.75f / q;
-    float far = 3.92377e-3f;
-    far = far * u - 1.647633e-2f;
-    far = far * u + 2.635537e-2f;
-    far = far * u - 2.057706e-2f;
-    far = far * u + 9.16281e-3f;
-    far = far * u - 1.57565e-3f;
-    far = far * u + 2.25319e-3f;
-    far = far * u + 1.328592e-2f;
-    far = (far * u + 3.9894228e-1f) / sqrtf(q);
-    return x > 3.75f ? far : near;
+/* (e^(−x) I₀(x))² for x ≥ 0: Abramowitz & Stegun 9.8.1 and 9.8.2; the former only where some lane needs it.  Relative error ≤ 6e-7. */
+BLOCK_INLINE void block_squared_bessel(block_f32 *x) {
+    const block_f32 v = *x > 1e8f ? (block_f32)1e8f : *x;
+    const block_i32 is_near = v < 3.75f;
+    block_f32 u = 3.75f / (v < 3.75f ? (block_f32)3.75f : v);
+    block_f32 p = 3.92377e-3f * u - 1.647633e-2f;
+    p = p * u + 2.635537e-2f;
+    p = p * u - 2.057706e-2f;
+    p = p * u + 9.16281e-3f;
+    p = p * u - 1.57565e-3f;
+    p = p * u + 2.25319e-3f;
+    p = p * u + 1.328592e-2f;
+    p = p * u + 3.9894228e-1f;
+    block_f32 far = p * p * (u * (1.0f / 3.75f));
+    if (__builtin_reduce_or(is_near)) {
+        block_f32 t = v * (1.0f / 3.75f), e = v * -1.44269504f;
+        t *= t;
+        block_f32 q = 4.5813e-3f * t + 3.60768e-2f;
+        q = q * t + 2.659732e-1f;
+        q = q * t + 1.2067492f;
+        q = q * t + 3.0899424f;
+        q = q * t + 3.5156229f;
+        q = q * t + 1.0f;
+        block_exp2(&e);
+        q *= e;
+        far = is_near ? q * q : far;
+    }
+    *x = far;
 }
+
+/* Products of squared Bessel values: their logarithm (base 2) is taken once for four blocks, of which none can fall below 1e-36. */
+typedef struct { block_f32 product, logs; int count; } log_products;
+BLOCK_INLINE void gather_logs(log_products *p) {
+    block_log2(&p->product);
+    p->logs += p->product;
+    p->product = 1;
+    p->count = 0;
+}
+BLOCK_INLINE void multiply(log_products *p, const block_f32 *x) {
+    p->product *= *x;
+    if (++p->count == 4) gather_logs(p);
+}
+#define LN2 0.69314718055994531
 
 PER_CPU double pk_rician_log_likelihood(long m, const float *restrict a, const float *restrict y, double s0, double sigma) {
-#pragma clang fp reassociate(on)
-    const float scale = (float)s0, inverse = (float)(1 / sigma), precision = inverse * inverse;
-    float total = 0;
-    for (long i = 0; i < m; i++) {
-        float s = scale * a[i], r = (y[i] - s) * inverse;
-        total += fast_log(y[i] * precision * scaled_bessel_i0(y[i] * s * precision)) - 0.5f * r * r;
+    const float scale = (float)(s0 / sigma), inverse = (float)(1 / sigma), precision = inverse * inverse;
+    block_f32 squares = 0, logs = 0;
+    log_products bessel = {1, 0, 0};
+    for (long start = 0; start < m; start += 16) {
+        const int is_tail = m - start < 16;
+        const long at = is_tail ? TAIL_START(m) : start;
+        float ra[16], ry[16];
+        const float *pa = m < 16 ? padded(a, m, ra) : a + at, *py = m < 16 ? padded(y, m, ry) : y + at;
+        const block_f32 v = LOAD_BLOCK(py), s = LOAD_BLOCK(pa) * scale, w = v * inverse;
+        block_f32 r = w - s, x = w * s, l = v * precision;
+        block_squared_bessel(&x);
+        r *= r;
+        if (is_tail) {
+            const block_i32 counts = LOAD_BLOCK(tail_lanes + (m - start)) != 0.0f;
+            r = counts ? r : 0.0f;
+            x = counts ? x : 1.0f;
+            l = counts ? l : 1.0f;
+        }
+        squares += r;
+        block_log2(&l);
+        logs += l;
+        multiply(&bessel, &x);
     }
-    return total;
+    gather_logs(&bessel);
+    return LN2 * block_sum(&logs) + 0.5 * (LN2 * block_sum(&bessel.logs) - block_sum(&squares));
 }
 
-void pk_batch_log_likelihood(long m, const float *b, const float *gx, const float *gy, const float *gz, const float *y, long n, int spread,
-                             const float *rows, long stride, long count, double *gaussian, double *rician, float *work) {
+/* Gaussian, and Rician if asked, log-likelihoods of one sample in one pass: up to constants that the caller adds. */
+BLOCK_INLINE void fused(long m, const float *b, const float *gx, const float *gy, const float *gz, const float *y, const decay_law *law, int has_spread,
+                        long n, const float *f, const float *axes, float snr, float inverse, int rician, double *squares, double *logs) {
+    block_f32 total = 0;
+    log_products bessel = {1, 0, 0};
+    for (long start = 0; start < m; start += 16) {
+        const long left = m - start, at = left < 16 ? TAIL_START(m) : start;
+        block_f32 a;
+        block_signal(b + at, gx + at, gy + at, gz + at, law, has_spread, n, f, axes, &a);
+        const block_f32 s = a * snr, w = LOAD_BLOCK(y + at) * inverse;
+        block_f32 r = w - s;
+        r *= r;
+        if (left < 16) r = LOAD_BLOCK(tail_lanes + left) != 0.0f ? r : 0.0f;
+        total += r;
+        if (rician) {
+            block_f32 x = w * s;
+            block_squared_bessel(&x);
+            if (left < 16) x = LOAD_BLOCK(tail_lanes + left) != 0.0f ? x : 1.0f;
+            multiply(&bessel, &x);
+        }
+    }
+    *squares = block_sum(&total);
+    if (rician) {
+        gather_logs(&bessel);
+        *logs = LN2 * block_sum(&bessel.logs);
+    }
+}
+
+PER_CPU void pk_batch_log_likelihood(long m, const float *b, const float *gx, const float *gy, const float *gz, const float *y, long n, int spread,
+                                     const float *rows, long stride, long count, double *gaussian, double *rician, float *work) {
+    float room[5][16];
+    double logs_of_y = 0;
+    if (rician)
+        for (long i = 0; i < m; i++) logs_of_y += fast_log(y[i]);
+    const long size = m;
+    if (m < 16) {
+        b = padded(b, m, room[0]); gx = padded(gx, m, room[1]); gy = padded(gy, m, room[2]); gz = padded(gz, m, room[3]);
+        y = padded(y, m, room[4]);
+    }
+    (void)work;
     for (long i = 0; i < count; i++) {
         const float *r = rows + i;
-        const float d = expf(r[0]);
+        const float d = expf(r[0]), snr = expf(r[2 * stride]), inverse = expf(r[2 * stride] - r[3 * stride]);
+        const double log_sigma = (double)r[3 * stride] - (double)r[2 * stride];
         float f[4] = {1, 0, 0, 0}, axes[9];
         for (long k = 0; k < n; k++) {
             f[k + 1] = r[(4 + k) * stride];
             f[0] -= f[k + 1];
             for (long c = 0; c < 3; c++) axes[3 * k + c] = r[(7 + 3 * k + c) * stride];
         }
-        const double s0 = exp((double)r[3 * stride]), sigma = s0 / exp((double)r[2 * stride]);
-        pk_ball_sticks_signal(m, b, gx, gy, gz, d, spread ? d * expf(r[stride]) : 0.0f, n, f, axes, work);
-        gaussian[i] = pk_gaussian_log_likelihood(m, work, y, s0, sigma);
-        if (rician) rician[i] = pk_rician_log_likelihood(m, work, y, s0, sigma);
+        const decay_law law = make_decay(d, spread ? d * expf(r[stride]) : 0.0f);
+        double squares = 0, logs = 0;
+        /* With fewer than 16 measurements the loop sees one block whose end they are. */
+        if (spread) fused(m, b, gx, gy, gz, y, &law, 1, n, f, axes, snr, inverse, rician != 0, &squares, &logs);
+        else fused(m, b, gx, gy, gz, y, &law, 0, n, f, axes, snr, inverse, rician != 0, &squares, &logs);
+        gaussian[i] = -0.5 * squares - (double)size * (log_sigma + 0.91893853320467274178);
+        if (rician) rician[i] = logs_of_y - 2 * (double)size * log_sigma + 0.5 * (logs - squares);
     }
 }

@@ -4,8 +4,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* log of e^(x²/2) Q(x), Q the normal's upper tail, for x ≥ 0; error ≤ 3e-7 (Numerical Recipes' rational-Chebyshev erfc). */
-INLINE float log_scaled_tail(float x) {
+/* Q, the normal's upper tail, for x ≥ 0 is ½ t e^p e^(−x²/2); relative error of t e^p ≤ 2e-7 (Numerical Recipes' rational-Chebyshev erfc). */
+INLINE void scaled_tail(float x, float *t_out, float *p_out) {
     float t = 1.0f / (1.0f + 0.35355339f * x);
     float p = 0.17087277f;
     p = p * t - 0.82215223f;
@@ -17,66 +17,67 @@ INLINE float log_scaled_tail(float x) {
     p = p * t + 0.37409196f;
     p = p * t + 1.00002368f;
     p = p * t - 1.26551223f;
-    return fast_log(0.5f * t) + p;
+    *t_out = t;
+    *p_out = p;
 }
 
-/* log Q(x) for any x. */
-INLINE float log_upper_tail(float x) {
-    float a = fabsf(x), l = log_scaled_tail(a) - 0.5f * a * a;
-    float far = l, near = fast_log(1.0f - fast_exp(l));
-    return x >= 0.0f ? far : near;
+/* An interval lo < hi of a normal, mirrored if need be so that its nearer end is on the left of its centre or right of 0.  The masses below lo
+   (or, for lo ≥ 0, above it) and above hi, and inside, all times e^−shift: right of 0 the tails would underflow. */
+typedef struct { float lo, hi, shift, end, beyond, inside; } interval;
+
+INLINE interval make_interval(float a, float b) {
+    interval v;
+    const float mirror = a + b < 0.0f ? 1.0f : 0.0f;
+    v.lo = mirror > 0.0f ? -b : a;
+    v.hi = mirror > 0.0f ? -a : b;
+    v.lo = v.lo < -30.0f ? -30.0f : v.lo;
+    v.hi = v.hi > 30.0f ? 30.0f : v.hi;
+    const float x = fabsf(v.lo), y = fabsf(v.hi);
+    float t, p, u, q;
+    scaled_tail(x, &t, &p);
+    scaled_tail(y, &u, &q);
+    p -= 0.5f * x * x;
+    q -= 0.5f * y * y;
+    v.shift = v.lo >= 0.0f ? p : 0.0f;
+    v.end = 0.5f * t * fast_exp(p - v.shift);
+    v.beyond = 0.5f * u * fast_exp(q - v.shift);
+    v.inside = (v.lo >= 0.0f ? v.end : 1.0f - v.end) - v.beyond;
+    return v;
 }
 
 /* log(Φ(b) − Φ(a)), a < b, without loss in the tails. */
 INLINE float log_interval(float a, float b) {
-    /* Mirror so that the interval's nearer end is on the right. */
-    float mirror = a + b < 0.0f ? 1.0f : 0.0f;
-    float lo = mirror > 0.0f ? -b : a, hi = mirror > 0.0f ? -a : b;
-    lo = lo < -30.0f ? -30.0f : lo;
-    hi = hi > 30.0f ? 30.0f : hi;
-    float far = lo > 30.0f ? 1.0f : 0.0f;
-    lo = far > 0.0f ? 0.0f : lo;
-    float u = log_upper_tail(lo), v = log_upper_tail(hi);
-    float d = 1.0f - fast_exp(v - u);
-    float value = u + fast_log(d > 1e-30f ? d : 1e-30f);
+    const interval v = make_interval(a, b);
+    const float value = v.shift + fast_log(v.inside > 1e-30f ? v.inside : 1e-30f);
     /* An interval more than 30 standard deviations out is never drawn from (NaN below): 0 leaves the untruncated density, which is nothing. */
-    return far > 0.0f ? 0.0f : value;
+    return (a + b < 0.0f ? -b : a) > 30.0f ? 0.0f : value;
 }
 
-/* x with log Q(x) = l, for x ≥ 0 (l ≤ log ½): asymptotic start, Newton in the logarithm.  |error| ≤ 1e-5. */
+/* x with log Q(x) = l, for x ≥ 0 (l ≤ log ½): rational start, a Newton step in the logarithm.  |error| ≤ 1e-5. */
 INLINE float upper_quantile(float l) {
     float q = -2.0f * l;
-    float s = sqrtf(q > 1.4f ? q : 1.4f);
-    /* Abramowitz & Stegun 26.2.23 */
+    float s = sqrtf(q > 1.3862944f ? q : 1.3862944f);
+    /* Abramowitz & Stegun 26.2.23, within 4.5e-4 */
     float x = s - (2.515517f + s * (0.802853f + s * 0.010328f)) / (1.0f + s * (1.432788f + s * (0.189269f + s * 0.001308f)));
-    for (int k = 0; k < 2; k++) {
-        float a = x > 0.0f ? x : 0.0f, r = log_scaled_tail(a);
-        /* d log Q / dx = −φ/Q = −1/(√2π e^r) */
-        x = a + (r - 0.5f * a * a - l) * 2.50662827f * fast_exp(r);
-    }
-    return x;
+    float a = x > 0.0f ? x : 0.0f, t, p;
+    scaled_tail(a, &t, &p);
+    /* d log Q / dx = −φ/Q = −1/(√2π e^r), e^r = ½ t e^p */
+    float e = 0.5f * t * fast_exp(p);
+    return a + (fast_log(0.5f * t) + p - 0.5f * a * a - l) * 2.50662827f * e;
 }
 
 /* Φ⁻¹(u) restricted to [a, b]; NaN when the interval lies more than 30 from 0. */
 INLINE float truncated_quantile(float u, float a, float b) {
-    float mirror = a + b < 0.0f ? 1.0f : 0.0f;
-    float lo = mirror > 0.0f ? -b : a, hi = mirror > 0.0f ? -a : b;
-    float nothing = lo > 30.0f ? NAN : 0.0f;
-    lo = lo < -30.0f ? -30.0f : lo;
-    lo = lo > 30.0f ? 0.0f : lo;
-    hi = hi > 30.0f ? 30.0f : hi;
-    float p = log_upper_tail(lo), q = log_upper_tail(hi);
-    /* log of Q = Q(lo) − u (Q(lo) − Q(hi)) */
-    float d = 1.0f - u * (1.0f - fast_exp(q - p));
-    float l = p + fast_log(d > 1e-30f ? d : 1e-30f);
-    /* Values left of 0 have Q > ½. */
-    float complement = 1.0f - fast_exp(l), right = l <= -0.6931472f ? 1.0f : 0.0f;
-    float m = right > 0.0f ? l : fast_log(complement > 1e-30f ? complement : 1e-30f);
-    float x = upper_quantile(m);
+    const interval v = make_interval(a, b);
+    const float mirror = a + b < 0.0f ? 1.0f : 0.0f, isTail = v.lo >= 0.0f ? 1.0f : 0.0f;
+    /* What lies above the quantile, and below it. */
+    float above = (isTail > 0.0f ? v.end : 1.0f - v.end) - u * v.inside, below = v.end + u * v.inside;
+    float right = isTail > 0.0f ? 1.0f : above <= 0.5f ? 1.0f : 0.0f, m = right > 0.0f ? above : below;
+    float x = upper_quantile(v.shift + fast_log(m > 1e-30f ? m : 1e-30f));
     x = right > 0.0f ? x : -x;
-    x = x < lo ? lo : x;
-    x = x > hi ? hi : x;
-    return (mirror > 0.0f ? -x : x) + nothing;
+    x = x < v.lo ? v.lo : x;
+    x = x > v.hi ? v.hi : x;
+    return (a + b < 0.0f ? -b : a) > 30.0f ? NAN : mirror > 0.0f ? -x : x;
 }
 
 /* Bounds of truncated coordinate j for every sample, relative to the centre; f_{j+2 …} are already in `u`. */

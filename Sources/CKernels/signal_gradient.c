@@ -1,65 +1,78 @@
 #include "include/signal_gradient.h"
 #include <math.h>
-#include "vector_math.h"
+#include "vector_block.h"
 
-/* A = (1 + βq)^−α or exp(−d q), q = b c²; writes f·A into the signal and its derivatives into rows. */
+/* Everything at 16 measurements from `i` on, in registers until it is stored: q = b c² gives A = exp(−d q), or with u = 1 + βq, A = u^−α. */
+BLOCK_INLINE void gradient_block(long i, long m, const float *b, const float *gx, const float *gy, const float *gz, float d, float spread, float s0,
+                                 long n, const float *fractions, const float *axes, const float *tangents, int has_spread, float *attenuation,
+                                 float *rows) {
+    const decay_law law = make_decay(d, spread);
+    const float rate = has_spread ? law.rate : d, shape = has_spread ? -law.shape : 1.0f;
+    float *rf = rows + (2 + has_spread) * m + i, *rt = rf + n * m;
+    const block_f32 vb = LOAD_BLOCK(b + i) * rate, x = LOAD_BLOCK(gx + i), y = LOAD_BLOCK(gy + i), z = LOAD_BLOCK(gz + i);
+    block_f32 total = 0, by_d = 0, by_ratio = 0, ball = 0;
+    for (long k = -1; k < n; k++) {
+        const float f = fractions[k + 1], *mu = axes + 3 * k;
+        block_f32 c = 1, q = vb;
+        if (k >= 0) {
+            c = x * mu[0] + y * mu[1] + z * mu[2];
+            q = vb * c * c;
+        }
+        /* −∂ log A/∂ log q, and its quotient by q. */
+        block_f32 a, slope, h;
+        if (has_spread) {
+            block_f32 l = q;
+            block_log2_1p(&l);
+            a = l * law.shape;
+            block_exp2(&a);
+            slope = shape / (1.0f + q);
+            h = slope * q;
+            by_ratio += 2.0f * f * a * (l * (shape * 0.69314718f) - h);
+        } else {
+            a = q * -1.44269504f;
+            block_exp2(&a);
+            slope = 1.0f;
+            h = q;
+        }
+        const block_f32 fa = f * a;
+        total += fa;
+        by_d -= fa * h;
+        if (k < 0) {
+            ball = a;
+            continue;
+        }
+        const float *t = tangents + 6 * k;
+        const block_f32 g = -2.0f * s0 * fa * slope * vb * c;
+        STORE_BLOCK(rf + k * m, s0 * (a - ball));
+        STORE_BLOCK(rt + 2 * k * m, g * (x * t[0] + y * t[1] + z * t[2]));
+        STORE_BLOCK(rt + (2 * k + 1) * m, g * (x * t[3] + y * t[4] + z * t[5]));
+    }
+    STORE_BLOCK(attenuation + i, total);
+    STORE_BLOCK(rows + i, s0 * by_d);
+    if (has_spread) STORE_BLOCK(rows + m + i, s0 * by_ratio);
+    STORE_BLOCK(rows + (1 + has_spread) * m + i, s0 * total);
+}
+
 PER_CPU void pk_ball_sticks_gradient(long m, const float *restrict b, const float *restrict gx, const float *restrict gy,
                                      const float *restrict gz, float diffusivity, float spread, float s0, long n, const float *fractions,
                                      const float *axes, const float *tangents, float *restrict attenuation, float *restrict rows) {
-    const int hasSpread = spread > 0.0f;
-    const float shape = hasSpread ? (diffusivity / spread) * (diffusivity / spread) : 1.0f;
-    const float scale = hasSpread ? spread * (spread / diffusivity) : 0.0f;
-    float *restrict rd = rows, *restrict rr = rows + m, *restrict rs = rows + (1 + hasSpread) * m;
-    float *restrict rf = rs + m, *restrict rt = rf + n * m;
-    const float f0 = fractions[0];
-    /* rs holds the ball's attenuation until the sticks are done. */
-    if (hasSpread) {
-        for (long i = 0; i < m; i++) {
-            float q = b[i] * scale, l = fast_log1p(q), a = fast_exp(-shape * l), h = shape * q / (1.0f + q);
-            rs[i] = a;
-            attenuation[i] = f0 * a;
-            rd[i] = -f0 * a * h;
-            rr[i] = 2.0f * f0 * a * (shape * l - h);
-        }
-    } else {
-        for (long i = 0; i < m; i++) {
-            float q = diffusivity * b[i], a = fast_exp(-q);
-            rs[i] = a;
-            attenuation[i] = f0 * a;
-            rd[i] = -f0 * a * q;
-        }
+    const int has_spread = spread > 0.0f;
+    if (m < LANES_IN_BLOCK) {
+        float room[4][16], a[16], r[12 * 16];
+        const long count = 2 + has_spread + 3 * n;
+        padded(b, m, room[0]); padded(gx, m, room[1]); padded(gy, m, room[2]); padded(gz, m, room[3]);
+        if (has_spread) gradient_block(0, 16, room[0], room[1], room[2], room[3], diffusivity, spread, s0, n, fractions, axes, tangents, 1, a, r);
+        else gradient_block(0, 16, room[0], room[1], room[2], room[3], diffusivity, 0, s0, n, fractions, axes, tangents, 0, a, r);
+        memcpy(attenuation, a + 16 - m, sizeof(float) * (size_t)m);
+        for (long k = 0; k < count; k++) memcpy(rows + k * m, r + 16 * k + 16 - m, sizeof(float) * (size_t)m);
+        return;
     }
-    for (long k = 0; k < n; k++) {
-        const float f = fractions[k + 1], x = axes[3 * k], y = axes[3 * k + 1], z = axes[3 * k + 2];
-        const float *t = tangents + 6 * k;
-        const float t0 = t[0], t1 = t[1], t2 = t[2], t3 = t[3], t4 = t[4], t5 = t[5];
-        float *restrict fk = rf + k * m, *restrict ta = rt + 2 * k * m, *restrict tb = ta + m;
-        if (hasSpread) {
-            for (long i = 0; i < m; i++) {
-                float c = gx[i] * x + gy[i] * y + gz[i] * z, u = gx[i] * t0 + gy[i] * t1 + gz[i] * t2, v = gx[i] * t3 + gy[i] * t4 + gz[i] * t5;
-                float q = b[i] * c * c * scale, l = fast_log1p(q), a = fast_exp(-shape * l), fa = f * a;
-                float slope = shape / (1.0f + q), g = -2.0f * s0 * fa * slope * b[i] * scale * c;
-                attenuation[i] += fa;
-                rd[i] -= fa * slope * q;
-                rr[i] += 2.0f * fa * (shape * l - slope * q);
-                fk[i] = s0 * (a - rs[i]);
-                ta[i] = g * u;
-                tb[i] = g * v;
-            }
-        } else {
-            for (long i = 0; i < m; i++) {
-                float c = gx[i] * x + gy[i] * y + gz[i] * z, u = gx[i] * t0 + gy[i] * t1 + gz[i] * t2, v = gx[i] * t3 + gy[i] * t4 + gz[i] * t5;
-                float db = diffusivity * b[i], q = db * c * c, a = fast_exp(-q), fa = f * a, g = -2.0f * s0 * fa * db * c;
-                attenuation[i] += fa;
-                rd[i] -= fa * q;
-                fk[i] = s0 * (a - rs[i]);
-                ta[i] = g * u;
-                tb[i] = g * v;
-            }
-        }
+    /* The last block looks back so as to be whole: it repeats what its neighbour did. */
+    for (long start = 0; start < m; start += LANES_IN_BLOCK) {
+        const long i = m - start < LANES_IN_BLOCK ? m - LANES_IN_BLOCK : start;
+        if (has_spread) gradient_block(i, m, b, gx, gy, gz, diffusivity, spread, s0, n, fractions, axes, tangents, 1, attenuation, rows);
+        else gradient_block(i, m, b, gx, gy, gz, diffusivity, 0, s0, n, fractions, axes, tangents, 0, attenuation, rows);
     }
-    for (long i = 0; i < m; i++) rs[i] = s0 * attenuation[i];
-    for (long i = 0; i < (1 + hasSpread) * m; i++) rows[i] *= s0;
 }
 
 PER_CPU double pk_gaussian_scores(long m, const float *restrict a, const float *restrict y, double s0, double sigma,
@@ -117,23 +130,42 @@ PER_CPU double pk_rician_scores(long m, const float *restrict a, const float *re
     return total - 2.0 * (double)m;
 }
 
+/* Scalar products of rows: each with four at a time, the last block masked where it looks back. */
 PER_CPU void pk_normal_equations(long m, long d, const float *restrict weight, const float *restrict score, float *restrict rows,
                                  double *restrict information, double *restrict gradient) {
-#pragma clang fp reassociate(on)
+    const long whole = m < 16 ? 0 : m & ~15L, tail = m - whole;
     for (long j = 0; j < d; j++) {
-        float *restrict row = rows + j * m;
-        float total = 0;
-        for (long i = 0; i < m; i++) {
-            row[i] *= weight[i];
-            total += row[i] * score[i];
-        }
-        gradient[j] = total;
-        for (long k = 0; k <= j; k++) {
-            const float *restrict other = rows + k * m;
-            float sum = 0;
-            for (long i = 0; i < m; i++) sum += row[i] * other[i];
-            information[j * d + k] = sum;
-            information[k * d + j] = sum;
+        float *row = rows + j * m;
+        for (long i = 0; i < m; i++) row[i] *= weight[i];
+    }
+    for (long j = 0; j < d; j++) {
+        const float *row = rows + j * m;
+        /* Columns 0 … j are rows; column j + 1 is the score. */
+        for (long k = 0; k <= j + 1; k += 4) {
+            const float *other[4];
+            for (long c = 0; c < 4; c++) other[c] = k + c <= j ? rows + (k + c) * m : score;
+            block_f32 s[4] = {0, 0, 0, 0};
+            for (long i = 0; i < whole; i += 16) {
+                const block_f32 v = LOAD_BLOCK(row + i);
+                for (int c = 0; c < 4; c++) s[c] += v * LOAD_BLOCK(other[c] + i);
+            }
+            if (tail && whole) {
+                const block_f32 v = LOAD_BLOCK(row + m - 16) * LOAD_BLOCK(tail_lanes + tail);
+                for (int c = 0; c < 4; c++) s[c] += v * LOAD_BLOCK(other[c] + m - 16);
+            }
+            float sums[4];
+            block_sums(s, sums);
+            if (!whole)
+                for (long i = 0; i < m; i++)
+                    for (long c = 0; c < 4; c++) sums[c] += row[i] * other[c][i];
+            for (long c = 0; c < 4 && k + c <= j + 1; c++) {
+                if (k + c == j + 1) {
+                    gradient[j] = sums[c];
+                } else {
+                    information[j * d + k + c] = sums[c];
+                    information[(k + c) * d + j] = sums[c];
+                }
+            }
         }
     }
 }

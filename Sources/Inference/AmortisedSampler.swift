@@ -9,6 +9,8 @@ public final class AmortisedSampler<F: ModelFamily> {
     private let family: F, runner: NetworkRunner, masks: [[Float]]
     /// Observations whose draws are made together: enough for fat matrices, few enough to stay in cache.
     private let drawBlock = 8
+    /// Told where the time goes; nil outside benchmarks.
+    var stages: StageClock?
 
     /// λ at which the network is asked; other λ follow by the exact identity.
     public static var referenceLambda: Double { 0 }
@@ -38,9 +40,12 @@ public final class AmortisedSampler<F: ModelFamily> {
     ) -> [VoxelPosterior] {
         let space = family.structureSpace
         let p = family.parameterNames.count, row = family.tokenCount * family.coordinateCount
+        stages?.enter(.encode)
         let (encoded, frames) = encode(y, count: count, design: design)
+        stages?.enter(.structures)
         let logProbability = runner.structureLogProbabilities(encoded, lambda: Self.referenceLambda, space: space)
         let structures = logProbability.enumerated().map(allocate)
+        stages?.enter(.draws)
         // Of the draws that share a structure, the first of every `copies` is the network's.
         let originals = structures.map { list in list.indices.map { Self.original($0, list, copies) } }
         var answers: [VoxelPosterior] = []

@@ -49,6 +49,8 @@ final class PrismEngine: PosteriorEngine {
     private let family = BallSticks(), recipe: PrismRecipe
     private let sampler: AmortisedSampler<BallSticks>, corrector: LikelihoodCorrector, refiner: StructureRefiner?
     private typealias Slot = BallSticks.Slot
+    /// Told where the time goes; nil outside benchmarks.
+    var stages: StageClock? { didSet { sampler.stages = stages } }
 
     init(_ recipe: PrismRecipe) {
         self.recipe = recipe
@@ -66,11 +68,14 @@ final class PrismEngine: PosteriorEngine {
         for v in 0..<count {
             // A stream of its own, beyond those of the draws.
             var random = RandomSource(seed: options.seed, stream: keys[v], substream: 1 << 32)
+            stages?.enter(.importance)
             if let refiner { answers[v] = refine(refiner, y + v * m, answers[v], &random) }
+            stages?.enter(.correction)
             corrector.correct(
                 y + v * m, &answers[v].parameters, structures: answers[v].structures.map { family.structureSpace.structures[$0] },
                 sweeps: recipe.correctionSweeps, using: &random)
         }
+        stages?.enter(nil)
         return answers
     }
 

@@ -27,6 +27,12 @@ public enum Blas {
     /// The kernel set OpenBLAS uses now.
     public static var core: String { String(cString: openblas_get_corename()) }
 
+    /// As OpenBLAS states it, e.g. "0.3.21".
+    public static var version: String {
+        let words = String(cString: openblas_get_config()).split(separator: " ")
+        return words.count > 1 && words[0] == "OpenBLAS" ? String(words[1]) : "unknown"
+    }
+
     private static var hasAVX512: Bool {
         guard let text = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8) else { return false }
         return text.contains("avx512f") && text.contains("avx512bw") && text.contains("avx512vl")

@@ -60,21 +60,16 @@ import Testing
             shouldStop: { stopAfter == 0 })
     }
 
-    @Test func sameBytesOnAnyNumberOfThreads() throws {
-        let one = try folder(), three = try folder()
-        defer { for f in [one, three] { try? FileManager.default.removeItem(atPath: f) } }
-        #expect(try fit(threads: 1, into: one) && fit(threads: 3, into: three))
-        let name = PosteriorShard.name(0)
-        let a = try Data(contentsOf: URL(fileURLWithPath: one + "/" + name)), b = try Data(contentsOf: URL(fileURLWithPath: three + "/" + name))
-        #expect(a == b)
-    }
-
-    @Test func sameBytesWhateverTheBlocksAndParts() throws {
-        let whole = try folder(), small = try folder()
-        defer { for f in [whole, small] { try? FileManager.default.removeItem(atPath: f) } }
-        #expect(try fit(threads: 2, into: whole) && fit(threads: 2, into: small, block: 7))
-        let name = PosteriorShard.name(0)
-        #expect(FileManager.default.contentsEqual(atPath: whole + "/" + name, andPath: small + "/" + name))
+    @Test func sameBytesWhateverTheThreadsAndBlocks() throws {
+        let reference = try folder(), name = "/" + PosteriorShard.name(0)
+        defer { try? FileManager.default.removeItem(atPath: reference) }
+        #expect(try fit(threads: 1, into: reference))
+        for (threads, block) in [(2, 32), (7, 32), (2, 7), (3, 1), (2, 100)] {
+            let other = try folder()
+            defer { try? FileManager.default.removeItem(atPath: other) }
+            #expect(try fit(threads: threads, into: other, block: block))
+            #expect(FileManager.default.contentsEqual(atPath: reference + name, andPath: other + name), "\(threads) threads, blocks of \(block)")
+        }
     }
 
     @Test func drawsAreKeptForEveryStructureThatMatters() {

@@ -46,5 +46,11 @@ void pk_adamw_f32(float *w, const float *g, float *m, float *v, long n, float gr
 /* average += (1 − β)(w − average) */
 void pk_average_f32(float *average, const float *w, long n, float beta);
 
+/* y = exp(x), relative error ≤ 2e-7 on [−87, 88]: the speed that other kernels' exponentials are held against. */
+void pk_exp_f32(const float *x, float *y, long n);
+
+/* Which of the kernels' versions this processor runs. */
+const char *pk_instruction_set(void);
+
 /* The weights compiled into the program: a safetensors image and its length in bytes. */
 const void *pk_default_network(long *count);
