@@ -8,11 +8,11 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=${1:-$(mktemp -d)/lambda-sweep}
 PATH=$PATH:$here/../.build/release
-lambdas=0,0.25,0.5,1,2
+lambdas=0,0.25,0.5,1,2,3
 
 mkdir -p "$work"
 prism-dmri simulate --out "$work/brain" --size 32,40,24 --acquisition "$here/../protocols/acquisitions/abcd-103.yaml"
-prism-dmri fit "$work/brain/dwi.nii.gz" --mask "$work/brain/mask.nii.gz" --out "$work/fit" --preset fast --lambda 0.5
+prism-dmri fit "$work/brain/dwi.nii.gz" --mask "$work/brain/mask.nii.gz" --out "$work/fit"
 prism-dmri maps "$work/fit" --lambda $lambdas --out "$work/maps" --quiet
 
 echo
@@ -25,7 +25,7 @@ command -v tckgen > /dev/null || { echo "MRtrix3 is not here: no tracking."; exi
 echo
 echo "Deterministic tracking, one seed a voxel of the mask:"
 printf '%8s %12s %14s %24s %28s\n' λ streamlines 'mean length' 'of fibre voxels visited' 'of visited voxels, no fibre'
-for lambda in 0 0.5; do
+for lambda in 0 3; do
     peaks=$work/maps/lambda-$lambda/mrtrix/peaks.nii.gz tracks=$work/tracks-$lambda.tck mask=$work/brain/mask.nii.gz
     tckgen -quiet -force -algorithm FACT "$peaks" "$tracks" -seed_grid_per_voxel "$mask" 1 -mask "$mask" -minlength 10 -cutoff 0.1 -select 0
     tckmap -quiet -force "$tracks" -template "$mask" "$work/density-$lambda.nii.gz"
