@@ -116,7 +116,7 @@ public final class StructureRefiner {
                 result.standardError[2 * p + 1] = sample.rician.standardError
             } else {
                 result.logEvidence[2 * p] = m.laplace
-                result.logEvidence[2 * p + 1] = m.laplace
+                result.logEvidence[2 * p + 1] = isPositive ? m.laplace : -.infinity
             }
         }
         return result

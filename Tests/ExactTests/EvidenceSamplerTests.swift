@@ -1,0 +1,198 @@
+import Diffusion
+import Foundation
+import ModelSpace
+import Testing
+
+@testable import Exact
+
+/// Evidence, its stated error and weighted samples by importance sampling about modes, against numerical integration and repeats.
+@Suite struct EvidenceSamplerTests {
+    typealias Slot = BallSticks.Slot
+    typealias Quadrature = EvidenceQuadratureTests
+    static let acquisition = CorrectorTests.acquisition, family = BallSticks()
+    static let fine = EvidenceSampler.Options(generations: [256, 256, 512], components: 6)
+    static let long = EvidenceSampler.Options(generations: [2000, 2000, 4000], components: 8)
+
+    /// Sampling a voxel's structures from a start near the truth.
+    static func sample(
+        _ y: [Float], _ z: Structure, near theta: [Double], seed: UInt64, options: EvidenceSampler.Options = .init(),
+        with sampler: EvidenceSampler? = nil
+    ) -> StructureSample? {
+        let sampler = sampler ?? EvidenceSampler(acquisition: acquisition)
+        var random = RandomSource(seed: seed), start = theta
+        start[Slot.diffusivity] *= 1.2; start[Slot.snr] *= 0.7
+        guard let modes = sampler.modes(y, starts: [(z, start)], options: options) else { return nil }
+        return sampler.sample(y, modes, options: options, using: &random)
+    }
+
+    /// θ of 0–2 sticks, with or without spread, and its voxel.
+    static func voxel(_ z: Structure, snr: Double = 20, seed: UInt64) -> (theta: [Double], y: [Float]) {
+        var theta = [Double](repeating: 0, count: 16)
+        theta[Slot.diffusivity] = 1.1e-3; theta[Slot.snr] = snr
+        if BallSticks.hasSpread(z) { theta[Slot.spread] = 0.6e-3 }
+        let axes = [0.36, 0.48, 0.8, 0.8, -0.6, 0, 0.48, 0.64, -0.6]
+        for k in 0..<BallSticks.stickCount(z) {
+            theta[Slot.fraction + k] = [0.45, 0.3, 0.15][k]
+            for c in 0..<3 { theta[Slot.axis + 3 * k + c] = axes[3 * k + c] }
+        }
+        let y = Quadrature.voxel(z, &theta, seed: seed)
+        return (theta, y)
+    }
+
+    /// Adds up e^v and d·e^v.
+    struct Sums {
+        let reference: Double
+        var one = 0.0, d = 0.0
+        mutating func add(_ v: Double, _ x: Double) { let w = exp(v - reference); one += w; d += w * x }
+        var meanD: Double { d / one }
+    }
+
+    /// Checks both kinds of weights against exact log-evidence and posterior mean of d.
+    static func check(
+        _ found: StructureSample, _ z: Structure, logEvidence: Double, meanD: Double, sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        let noise = BallSticks.isRician(z) ? found.rician : found.gaussian
+        // Four times the samples, half the error: 256 default ones may state 0.25.
+        let about = "of \(found.count) samples"
+        #expect(noise.standardError < 4 / Double(found.count).squareRoot(), "\(about)", sourceLocation: sourceLocation)
+        #expect(
+            abs(noise.logEvidence - logEvidence) < 4 * noise.standardError + 0.02,
+            "found \(noise.logEvidence) ± \(noise.standardError) \(about), exact \(logEvidence)", sourceLocation: sourceLocation)
+        #expect(abs(noise.weights.reduce(0, +) - 1) < 1e-9 && noise.weights.count == found.count, sourceLocation: sourceLocation)
+        #expect(abs(noise.effectiveCount * noise.weights.reduce(0) { $0 + $1 * $1 } - 1) < 1e-9, sourceLocation: sourceLocation)
+        let d = (0..<found.count).map { exp(Double(found.rows[$0])) }
+        var mean = 0.0, square = 0.0
+        for (w, x) in zip(noise.weights, d) { mean += w * x }
+        for (w, x) in zip(noise.weights, d) { square += w * w * (x - mean) * (x - mean) }
+        // Standard error of a self-normalised mean.
+        let error = square.squareRoot()
+        #expect(abs(mean - meanD) < 4 * error, "mean of d \(mean) ± \(error) \(about), exact \(meanD)", sourceLocation: sourceLocation)
+    }
+
+    /// Where to put the lattice: moments of an independent sampler's draws; and that sampler's evidence.
+    static func lattice(
+        _ y: [Float], _ z: Structure, _ coordinates: ([Double]) -> [Double]
+    ) throws -> (mean: [Double], factor: [[Double]], other: StructureEvidence) {
+        let other = try SequentialMonteCarlo(acquisition: acquisition, options: Quadrature.options(0.1)).evidence(y, z, seed: 8, voxel: 0)
+        let found = Quadrature.spread((0..<200).map { coordinates(Array(other.draws[$0 * 16..<$0 * 16 + 16])) })
+        return (found.mean, found.factor, other)
+    }
+
+    /// The integral itself, against the independent sampler.
+    static func check(_ exact: Double, _ other: StructureEvidence) {
+        #expect(abs(other.logEvidence - exact) < 4 * other.standardError + 0.02, "\(exact), smc \(other.logEvidence) ± \(other.standardError)")
+    }
+
+    /// Ball only: a lattice over (log d, log snr, log s0), midpoints over log(s/d) where there is spread (its posterior fills the prior's range).
+    @Test(arguments: [0, 1, 2, 3])
+    func ball(_ index: Int) throws {
+        let z = Self.family.structureSpace.structures[index], hasSpread = BallSticks.hasSpread(z), nodes = hasSpread ? 48 : 1
+        let (theta, y) = Self.voxel(z, snr: 12, seed: UInt64(index + 41))
+        let lattice = try Self.lattice(y, z) { [log($0[0]), log($0[2]), log($0[3])] }
+        let range = BallSticks.logSpreadRatio, width = (range.high - range.low) / Double(nodes)
+        var t = theta, scratch = [Float](repeating: 0, count: Self.acquisition.count), logs: [Double] = []
+        var sums = Sums(reference: Self.family.logLikelihood(y, theta, z, Self.acquisition))
+        for k in 0..<nodes {
+            let ratio = exp(range.low + (Double(k) + 0.5) * width)
+            logs.append(Quadrature.integrate(mean: lattice.mean, factor: lattice.factor, spacing: 0.45, radius: 7) { x in
+                t[0] = exp(x[0]); t[2] = exp(x[1]); t[3] = exp(x[2])
+                if hasSpread { t[1] = t[0] * ratio }
+                let prior = Self.family.logPrior(t, z)
+                guard prior > -.infinity else { return prior }
+                let value = prior + Self.family.logLikelihood(y, t, z, Self.acquisition, scratch: &scratch)
+                sums.add(value, t[0])
+                return value
+            })
+        }
+        let peak = logs.max()!, exact = peak + log(logs.reduce(0) { $0 + exp($1 - peak) }) + (hasSpread ? log(width) : 0)
+        Self.check(exact, lattice.other)
+        func repeats() throws {
+            for seed in 0..<3 {
+                for options in [EvidenceSampler.Options(), Self.fine] {
+                    Self.check(
+                        try #require(Self.sample(y, z, near: theta, seed: UInt64(seed), options: options)), z, logEvidence: exact,
+                        meanD: sums.meanD)
+                }
+            }
+        }
+        guard index == 2 else { return try repeats() }
+        // Some repeats are 0.2 nats low where they state 0.04, their mean of d too high: part of the posterior is missed.
+        try withKnownIssue("evidence of a ball with spread too low by more than its stated error") { try repeats() }
+    }
+
+    /// One stick, direction in polar coordinates about the truth, twice for its two signs.
+    @Test(arguments: [4, 5])
+    func oneStick(_ index: Int) throws {
+        let z = Self.family.structureSpace.structures[index], (theta, y) = Self.voxel(z, seed: UInt64(index + 41))
+        let axis = SIMD3(0.36, 0.48, 0.8), a = SIMD3(0.8, -0.6, 0.0), b = SIMD3(0.48, 0.64, -0.6)
+        let lattice = try Self.lattice(y, z) { t in
+            let sign = t[7] * axis.x + t[8] * axis.y + t[9] * axis.z < 0 ? -1.0 : 1
+            let v = sign * SIMD3(t[7], t[8], t[9]), r = acos(min(1, (v * axis).sum())), s = r < 1e-9 ? 1 : r / sin(r)
+            return [log(t[0]), log(t[2]), log(t[3]), t[4], s * (v * a).sum(), s * (v * b).sum()]
+        }
+        var t = theta, scratch = [Float](repeating: 0, count: Self.acquisition.count)
+        var sums = Sums(reference: Self.family.logLikelihood(y, theta, z, Self.acquisition))
+        let exact = log(2) + Quadrature.integrate(mean: lattice.mean, factor: lattice.factor, spacing: 0.8, radius: 5.6) { x in
+            t[0] = exp(x[0]); t[2] = exp(x[1]); t[3] = exp(x[2]); t[4] = x[3]
+            let r = (x[4] * x[4] + x[5] * x[5]).squareRoot(), s = r < 1e-9 ? 1 : sin(r) / r
+            let v = cos(r) * axis + s * (x[4] * a + x[5] * b)
+            for c in 0..<3 { t[7 + c] = v[c] }
+            let prior = Self.family.logPrior(t, z)
+            guard prior > -.infinity else { return prior }
+            let value = prior + log(s) + Self.family.logLikelihood(y, t, z, Self.acquisition, scratch: &scratch)
+            sums.add(value, t[0])
+            return value
+        }
+        Self.check(exact, lattice.other)
+        for seed in 0..<3 {
+            for options in [EvidenceSampler.Options(), Self.fine] {
+                Self.check(
+                    try #require(Self.sample(y, z, near: theta, seed: UInt64(seed), options: options)), z, logEvidence: exact, meanD: sums.meanD)
+            }
+        }
+    }
+
+    /// Repeats scatter as they say they do, and about the value of much longer runs.
+    @Test(arguments: [5, 6, 8, 11])
+    func repeatsScatterAsStated(_ index: Int) throws {
+        let z = Self.family.structureSpace.structures[index], (theta, y) = Self.voxel(z, seed: UInt64(index + 61)), n = 40
+        func noise(_ s: StructureSample) -> StructureSample.Noise { BallSticks.isRician(z) ? s.rician : s.gaussian }
+        let repeats = try (0..<n).map { noise(try #require(Self.sample(y, z, near: theta, seed: UInt64($0 + 100)))) }
+        let long = try (0..<4).map {
+            noise(try #require(Self.sample(y, z, near: theta, seed: UInt64($0 + 900), options: Self.long)))
+        }
+        func mean(_ x: [Double]) -> Double { x.reduce(0, +) / Double(x.count) }
+        let values = repeats.map(\.logEvidence), average = mean(values)
+        let scatter = (values.reduce(0) { $0 + ($1 - average) * ($1 - average) } / Double(n - 1)).squareRoot()
+        let stated = mean(repeats.map { $0.standardError * $0.standardError }).squareRoot()
+        #expect(scatter / stated > 0.3 && scatter / stated < 3, "scatter \(scatter), stated \(stated)")
+        // Estimates of the evidence itself are unbiased, their logarithm low by half its variance.
+        let exact = mean(long.map(\.logEvidence)), evidence = log(mean(values.map { exp($0 - exact) })), error = max(scatter, stated)
+        #expect(abs(evidence) < 4 * error / Double(n).squareRoot() + 4 * mean(long.map(\.standardError)) / 2, "\(evidence) nats off, error \(error)")
+    }
+
+    /// The same voxel and stream give the same samples to the bit, whatever the sampler did before.
+    @Test func sameStreamSameAnswer() throws {
+        let space = Self.family.structureSpace.structures, sampler = EvidenceSampler(acquisition: Self.acquisition)
+        let (theta, y) = Self.voxel(space[8], seed: 5), (other, otherY) = Self.voxel(space[15], seed: 6)
+        let first = try #require(Self.sample(y, space[8], near: theta, seed: 3, with: sampler))
+        _ = Self.sample(otherY, space[15], near: other, seed: 3, options: Self.fine, with: sampler)
+        let again = try #require(Self.sample(y, space[8], near: theta, seed: 3, with: sampler))
+        #expect(first.rows == again.rows && first.gaussian.weights == again.gaussian.weights && first.rician.weights == again.rician.weights)
+        #expect(first.gaussian.logEvidence == again.gaussian.logEvidence && first.rician.logEvidence == again.rician.logEvidence)
+        let elsewhere = try #require(Self.sample(y, space[8], near: theta, seed: 4, with: sampler))
+        #expect(first.rows != elsewhere.rows)
+    }
+
+    @Test(arguments: [0, -0.02] as [Float])
+    func signalsThatRicianNoiseCannotGive(_ value: Float) throws {
+        let z = Self.family.structureSpace.structures[4]
+        var (theta, y) = Self.voxel(z, seed: 7)
+        y[30] = value
+        let found = try #require(Self.sample(y, z, near: theta, seed: 1))
+        #expect(found.gaussian.logEvidence.isFinite && found.gaussian.standardError < 0.5)
+        #expect(found.rician.logEvidence == -.infinity && found.rician.weights.isEmpty)
+        let none = Self.sample(y, Self.family.structureSpace.structures[5], near: theta, seed: 1) == nil
+        #expect(none, "no start has a Rician likelihood")
+    }
+}

@@ -1,0 +1,134 @@
+import Diffusion
+import Foundation
+import ModelSpace
+import Testing
+
+@testable import Exact
+
+/// The structure posterior from rough starts: births and partings find what starts lack, and evidences meet the network's word by their errors.
+@Suite struct StructureRefinerTests {
+    typealias Slot = BallSticks.Slot
+    typealias Sampler = EvidenceSamplerTests
+    static let structures = BallSticks().structureSpace.structures, flat = [Double](repeating: -log(16.0), count: 16)
+
+    /// One start of every pair, all from the prior: they know nothing of the voxel.
+    static func blindStarts(_ seed: UInt64) -> [[(Structure, [Double])]] {
+        var random = RandomSource(seed: seed)
+        return (0..<StructureRefiner.pairCount).map { p in
+            var theta = [Double](repeating: 0, count: 16)
+            BallSticks().drawParameters(structures[2 * p], Sampler.acquisition, using: &random, into: &theta)
+            return [(structures[2 * p], theta)]
+        }
+    }
+
+    static func refine(_ y: [Float], starts: UInt64 = 5, seed: UInt64 = 1, amortised: [Double] = flat) -> StructureRefiner.Result {
+        var random = RandomSource(seed: seed)
+        return StructureRefiner(acquisition: Sampler.acquisition, options: .init()).refine(
+            y, starts: blindStarts(starts), amortised: amortised, using: &random)
+    }
+
+    /// From blind starts, the evidences of 0 to 2 sticks in two-stick data agree with sampling about the truth.
+    @Test(arguments: [8, 9])
+    func blindStartsFindTheModes(_ index: Int) throws {
+        let z = Self.structures[index], (theta, y) = Sampler.voxel(z, snr: 40, seed: UInt64(index))
+        let direct = try #require(Sampler.sample(y, z, near: theta, seed: 2, options: Sampler.fine))
+        let noise = BallSticks.isRician(z) ? direct.rician : direct.gaussian
+        for starts in 0..<6 {
+            let found = Self.refine(y, starts: UInt64(starts), seed: 3)
+            #expect(found.samples[4] != nil)
+            let error = hypot(found.standardError[index], noise.standardError)
+            #expect(
+                abs(found.logEvidence[index] - noise.logEvidence) < 4 * error + 0.02,
+                "starts \(starts): \(found.logEvidence[index]), directly \(noise.logEvidence), error \(error)")
+            // The ball and a single stick are far worse here.
+            #expect(found.logEvidence[..<8].max()! < noise.logEvidence - 5)
+        }
+    }
+
+    @Test func sameStreamSameAnswer() {
+        let (_, y) = Sampler.voxel(Self.structures[10], seed: 11), a = Self.refine(y), b = Self.refine(y)
+        #expect(a.logEvidence == b.logEvidence && a.standardError == b.standardError && a.modes == b.modes)
+        #expect(a.samples.map { $0?.rows } == b.samples.map { $0?.rows })
+        #expect(a.logEvidence != Self.refine(y, seed: 2).logEvidence)
+    }
+
+    /// Rician noise has no likelihood where a signal is not positive, in pairs that are sampled and in those left rough.
+    @Test(arguments: [0, -0.03] as [Float])
+    func signalsThatRicianNoiseCannotGive(_ value: Float) {
+        var (_, y) = Sampler.voxel(Self.structures[8], snr: 40, seed: 12)
+        y[30] = value
+        // The network's word leaves all pairs but one unsampled.
+        let amortised = StructureSpace.normalise((0..<16).map { $0 / 2 == 4 ? 0 : -60 }), found = Self.refine(y, amortised: amortised)
+        #expect(found.samples.contains { $0 == nil } && found.samples.contains { $0 != nil })
+        for p in 0..<StructureRefiner.pairCount {
+            #expect(found.logEvidence[2 * p].isFinite, "Gaussian, pair \(p)")
+            #expect(found.logEvidence[2 * p + 1] == -.infinity, "Rician, pair \(p), sampled: \(found.samples[p] != nil)")
+        }
+        let combined = StructureRefiner.combine(found, amortised: amortised)
+        #expect(combined.allSatisfy { !$0.isNaN } && abs(combined.reduce(0) { $0 + exp($1) } - 1) < 1e-12)
+    }
+
+    // MARK: Evidence and the network's word
+
+    private static func result(_ logEvidence: [Double], errors: [Double], sampled: (Int) -> Bool = { _ in true }) -> StructureRefiner.Result {
+        .init(
+            logEvidence: logEvidence, standardError: errors, samples: (0..<8).map { sampled($0) ? StructureSample() : nil },
+            modes: Array(repeating: nil, count: 8))
+    }
+
+    private static func words(_ seed: UInt64) -> (evidence: [Double], amortised: [Double]) {
+        var random = RandomSource(seed: seed)
+        return (
+            (0..<16).map { _ in 300 + 2 * random.normal() }, StructureSpace.normalise((0..<16).map { _ in 2 * random.normal() })
+        )
+    }
+
+    private static func distance(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).map { abs($0 - $1) }.max()! }
+
+    @Test func withoutErrorTheEvidenceStands() {
+        for seed in 0..<20 {
+            let (evidence, amortised) = Self.words(UInt64(seed))
+            let found = StructureRefiner.combine(Self.result(evidence, errors: Array(repeating: 0, count: 16)), amortised: amortised)
+            #expect(Self.distance(found, StructureSpace.normalise(evidence)) < 1e-9)
+        }
+    }
+
+    @Test func withoutEvidenceTheNetworksWordStands() {
+        for seed in 0..<20 {
+            let (evidence, amortised) = Self.words(UInt64(seed))
+            let found = StructureRefiner.combine(Self.result(evidence, errors: Array(repeating: 1e9, count: 16)), amortised: amortised)
+            #expect(Self.distance(found, amortised) < 1e-9)
+        }
+    }
+
+    /// As the error grows, differences of log-probability go from the evidence's to the network's, half-way where both errors are alike.
+    @Test func inBetweenByTheErrors() {
+        let (evidence, amortised) = Self.words(3)
+        func share(_ error: Double) -> Double {
+            let found = StructureRefiner.combine(Self.result(evidence, errors: Array(repeating: error, count: 16)), amortised: amortised)
+            let a = amortised[3] - amortised[9], e = evidence[3] - evidence[9]
+            return (found[3] - found[9] - a) / (e - a)
+        }
+        let shares = [0, 0.05, 0.1, 0.2, 0.5, 1, 5].map(share)
+        #expect(zip(shares, shares.dropFirst()).allSatisfy { $0 > $1 } && shares[0] > 1 - 1e-9 && shares[6] < 0.01)
+        #expect(abs(share(StructureRefiner.amortisedError / StructureRefiner.errorScale) - 0.5) < 1e-9)
+    }
+
+    /// Structures not sampled never rise above what their mode says, nor above the network's word.
+    @Test func whatWasNotSampledIsTheLesser() {
+        for seed in 0..<20 {
+            let (evidence, amortised) = Self.words(UInt64(seed)), errors = [Double](repeating: 0, count: 16)
+            let found = StructureRefiner.combine(Self.result(evidence, errors: errors) { $0 % 2 == 0 }, amortised: amortised)
+            let l = StructureSpace.normalise(evidence), sampled = (0..<16).filter { $0 / 2 % 2 == 0 }
+            var shift = 0.0, total = 0.0
+            for z in sampled {
+                shift += exp(l[z]) * (l[z] - amortised[z])
+                total += exp(l[z])
+            }
+            shift /= total
+            let expected = StructureSpace.normalise((0..<16).map { sampled.contains($0) ? l[$0] : min(l[$0], amortised[$0] + shift) })
+            #expect(Self.distance(found, expected) < 1e-9)
+            #expect(Self.distance(StructureRefiner.combine(Self.result(evidence, errors: errors) { _ in false }, amortised: amortised), l) < 1e-9)
+        }
+    }
+}
