@@ -117,7 +117,7 @@ import Testing
         }
         guard index == 2 else { return try repeats() }
         // Some repeats are 0.2 nats low where they state 0.04, their mean of d too high: part of the posterior is missed.
-        try withKnownIssue("evidence of a ball with spread too low by more than its stated error") { try repeats() }
+        try withKnownIssue("evidence of a ball with spread too low by more than its stated error", isIntermittent: true) { try repeats() }
     }
 
     /// One stick, direction in polar coordinates about the truth, twice for its two signs.
