@@ -28,8 +28,7 @@ public struct FitEngine: Sendable {
     private let recipe: any EngineRecipe
     private let acquisition: Acquisition
     private let options: FitOptions
-    /// Voxels handed to an engine at once. The last bits of a matrix product depend on its number of rows, so changing this changes draws (never what they
-    /// are drawn from).
+    /// Voxels handed to an engine at once. Answers do not depend on it.
     private let blockSize: Int
 
     public init(recipe: any EngineRecipe, acquisition: Acquisition, options: FitOptions, blockSize: Int = 32) {

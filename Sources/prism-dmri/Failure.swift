@@ -42,7 +42,6 @@ enum Failure {
         case let error as ReportingError: (sentence(error), status(error))
         case let error as NetworkFileError: (sentence(error), .badData)
         case let error as FitEngineError: (sentence(error), .cannotCreate)
-        case let error as FitEngineError: (sentence(error), .cannotCreate)
         case let error as ValidationError: (sentence(error), .usage)
         case is DecodingError: ("a JSON file does not hold what it should (\(error)); make it again", .badData)
         default: describe(error as NSError, error)
