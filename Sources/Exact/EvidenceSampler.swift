@@ -125,21 +125,13 @@ public final class EvidenceSampler {
         for (generation, count) in options.generations.enumerated() {
             var fresh: [ProposalComponent] = []
             if generation == 0 {
-                // log(s/d) often fills its range, and not as a normal would: a part of the first samples covers it whatever the mode says.
-                let range = BallSticks.logSpreadRatio, top = modes.max { $0.laplace < $1.laplace }!
-                let wide = hasSpread ? top.widened(g.sticks, to: (range.high - range.low) * (range.high - range.low) / 4) : nil
-                let given = wide == nil ? Double(count) : 0.75 * Double(count)
                 let share = modes.map { exp($0.laplace - best) + 0.1 }, sum = share.reduce(0, +)
                 for (c, s) in zip(modes, share) {
                     for scale in options.scales {
                         var c = scale == 1 ? c : c.scaled(scale)
-                        c.count = Int(given * s / sum / Double(options.scales.count))
+                        c.count = Int(Double(count) * s / sum / Double(options.scales.count))
                         fresh.append(c)
                     }
-                }
-                if var wide {
-                    wide.count = count - Int(given)
-                    fresh.append(wide)
                 }
             } else {
                 fresh = later(y, g, result, logs, mixture, done, options, constant, &random)

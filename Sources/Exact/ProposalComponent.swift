@@ -81,25 +81,6 @@ struct ProposalComponent {
         return other
     }
 
-    /// The same with coordinate j's marginal variance raised to `variance`, the others' distribution given j unchanged; nil when it is as wide already.
-    ///
-    ///     Λ'_jj = Λ_jj − 1/(Λ⁻¹)_jj + 1/variance
-    func widened(_ j: Int, to variance: Double) -> ProposalComponent? {
-        let d = geometry.dimension
-        var inverse = [Double](repeating: 0, count: d)
-        inverse[j] = 1
-        Self.solve(factor, d, &inverse)
-        guard inverse[j] < 0.8 * variance else { return nil }
-        var precision = [Double](repeating: 0, count: d * d)
-        for r in 0..<d { for c in 0...r { for k in 0...c { precision[r * d + c] += factor[r * d + k] * factor[c * d + k] } } }
-        precision[j * d + j] += 1 / variance - 1 / inverse[j]
-        guard Self.factorise(&precision, d) else { return nil }
-        var other = self
-        other.factor = precision
-        for k in 0..<d * d { other.block[PK_COMPONENT_FACTOR + k] = Float(precision[k]) }
-        return other
-    }
-
     /// Cholesky factor in the lower triangle, in place.
     static func factorise(_ a: inout [Double], _ d: Int) -> Bool {
         a.withUnsafeMutableBufferPointer { a in
