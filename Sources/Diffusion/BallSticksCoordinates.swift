@@ -92,15 +92,22 @@ extension BallSticks {
             rest -= w
             theta[Slot.fraction + k] = Self.fractionFloor + free * w
         }
-        for i in 1..<max(n, 2) where n > 1 {
+        Self.sortSticks(theta, count: n)
+        let offset = max(-Self.s0Bound, min(Self.s0Bound, coordinates[3].isNaN ? 0 : Double(coordinates[3])))
+        theta[Slot.s0] = exp(offset / (snr * Double(frame.unweightedCount).squareRoot())) / unweightedAttenuation(theta, z, design)
+    }
+
+    /// Puts the first n sticks of θ in order of falling fraction; equal ones keep their order.
+    @inline(__always)
+    public static func sortSticks(_ theta: UnsafeMutablePointer<Double>, count n: Int) {
+        let f = theta + Slot.fraction, a = theta + Slot.axis
+        for i in 1..<max(1, n) {
             var k = i
-            while k > 0 && theta[Slot.fraction + k] > theta[Slot.fraction + k - 1] {
-                swap(&theta[Slot.fraction + k], &theta[Slot.fraction + k - 1])
-                for c in 0..<3 { swap(&theta[Slot.axis + 3 * k + c], &theta[Slot.axis + 3 * k + c - 3]) }
+            while k > 0 && f[k] > f[k - 1] {
+                swap(&f[k], &f[k - 1])
+                for c in 0..<3 { swap(&a[3 * k + c], &a[3 * k + c - 3]) }
                 k -= 1
             }
         }
-        let offset = max(-Self.s0Bound, min(Self.s0Bound, coordinates[3].isNaN ? 0 : Double(coordinates[3])))
-        theta[Slot.s0] = exp(offset / (snr * Double(frame.unweightedCount).squareRoot())) / unweightedAttenuation(theta, z, design)
     }
 }

@@ -38,12 +38,16 @@ public struct LocalGeometry {
     public func tangents(_ theta: UnsafePointer<Double>, into out: UnsafeMutablePointer<Double>) {
         for k in 0..<sticks {
             let a = theta + Slot.axis + 3 * k, v = SIMD3(a[0], a[1], a[2])
-            let helper = abs(v.x) < 0.6 ? SIMD3(1.0, 0, 0) : SIMD3(0, 1.0, 0)
-            var e = helper - (helper * v).sum() * v
-            e /= (e * e).sum().squareRoot()
-            let f = SymmetricMatrix3.cross(v, e)
+            let e = Self.tangent(v), f = SymmetricMatrix3.cross(v, e)
             for c in 0..<3 { out[6 * k + c] = e[c]; out[6 * k + 3 + c] = f[c] }
         }
+    }
+
+    /// A unit vector at right angles to a unit vector.
+    @inline(__always)
+    public static func tangent(_ v: SIMD3<Double>) -> SIMD3<Double> {
+        let helper = abs(v.x) < 0.6 ? SIMD3(1.0, 0, 0) : SIMD3(0, 1.0, 0), e = helper - (helper * v).sum() * v
+        return e / (e * e).sum().squareRoot()
     }
 
     /// Writes the θ at u. The result may lie outside the prior's support.
@@ -82,14 +86,7 @@ public struct LocalGeometry {
         if excess > free * (1 - 1e-9) {
             for k in 0..<sticks { theta[Slot.fraction + k] = floor + (theta[Slot.fraction + k] - floor) * free * (1 - 1e-9) / excess }
         }
-        for i in 1..<max(sticks, 2) where sticks > 1 {
-            var k = i
-            while k > 0 && theta[Slot.fraction + k] > theta[Slot.fraction + k - 1] {
-                swap(&theta[Slot.fraction + k], &theta[Slot.fraction + k - 1])
-                for c in 0..<3 { swap(&theta[Slot.axis + 3 * k + c], &theta[Slot.axis + 3 * k + c - 3]) }
-                k -= 1
-            }
-        }
+        BallSticks.sortSticks(theta, count: sticks)
     }
 
     /// Log-likelihood at θ, its gradient in u at u = 0 and (about) the Fisher information.
@@ -144,34 +141,34 @@ public struct LocalGeometry {
 }
 
 extension BallSticks {
-    /// How much a stick along `axis` would help θ: the residual's normalised product with the stick's signal against the ball's,
+    /// How much a stick along each of some axes would help θ: the residual's normalised product with the stick's signal against the ball's,
     /// r·(A_stick − A_ball) / |A_stick − A_ball|, r = y − s0·A(θ).
-    public func stickGain(
-        _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ hasSpread: Bool, axis: SIMD3<Double>, _ design: Acquisition
-    ) -> Double {
-        let m = design.count
-        return withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * m) { buffer in
-            withUnsafeTemporaryAllocation(of: Double.self, capacity: Slot.count) { one in
-                let predicted = buffer.baseAddress!, stick = predicted + m, spreadBit = hasSpread ? UInt64(1) << UInt64(Self.spreadBit) : 0
-                let n = (0..<3).count { theta[Slot.fraction + $0] > 0 }
-                attenuations(theta, Structure(bits: UInt64((1 << n) - 1) | spreadBit), design, into: predicted)
-                one.initialize(repeating: 0)
-                for c in [Slot.diffusivity, Slot.spread, Slot.s0] { one[c] = theta[c] }
-                // Fraction 1 is the stick alone; the ball alone is subtracted below.
-                one[Slot.fraction] = 1
-                for c in 0..<3 { one[Slot.axis + c] = axis[c] }
-                attenuations(one.baseAddress!, Structure(bits: 1 | spreadBit), design, into: stick)
-                var product = 0.0, square = 0.0
-                let s0 = Float(theta[Slot.s0])
-                let t = design.tables, d = theta[Slot.diffusivity], s = theta[Slot.spread]
-                for i in 0..<m {
-                    let b = Double(t.b[i]), ball = hasSpread ? exp(-(d / s) * (d / s) * log1p(b * s * (s / d))) : exp(-b * d)
-                    let difference = Double(stick[i]) - ball
-                    product += Double(y[i] - s0 * predicted[i]) * difference
-                    square += difference * difference
-                }
-                return square > 0 ? product / square.squareRoot() : 0
+    public func stickGains(
+        _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ hasSpread: Bool, axes: [SIMD3<Double>], _ design: Acquisition
+    ) -> [Double] {
+        let t = design.tables, m = t.count, d = theta[Slot.diffusivity], s = theta[Slot.spread], s0 = Float(theta[Slot.s0])
+        let spreadBit = hasSpread ? UInt64(1) << UInt64(Self.spreadBit) : 0, n = (0..<3).count { theta[Slot.fraction + $0] > 0 }
+        var signal = [Float](repeating: 0, count: m)
+        attenuations(theta, Structure(bits: UInt64((1 << n) - 1) | spreadBit), design, into: &signal)
+        let residual = (0..<m).map { Double(y[$0] - s0 * signal[$0]) }
+        let ball = (0..<m).map { i in
+            let b = Double(t.b[i])
+            return hasSpread ? exp(-(d / s) * (d / s) * log1p(b * s * (s / d))) : exp(-b * d)
+        }
+        // Fraction 1 is a stick alone.
+        var one = [Double](repeating: 0, count: Slot.count)
+        for c in [Slot.diffusivity, Slot.spread, Slot.s0] { one[c] = theta[c] }
+        one[Slot.fraction] = 1
+        return axes.map { axis in
+            for c in 0..<3 { one[Slot.axis + c] = axis[c] }
+            attenuations(one, Structure(bits: 1 | spreadBit), design, into: &signal)
+            var product = 0.0, square = 0.0
+            for i in 0..<m {
+                let difference = Double(signal[i]) - ball[i]
+                product += residual[i] * difference
+                square += difference * difference
             }
+            return square > 0 ? product / square.squareRoot() : 0
         }
     }
 }

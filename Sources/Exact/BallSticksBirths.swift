@@ -18,7 +18,7 @@ extension BallSticksPopulation {
         x[o] = r * cos(phi)
         x[o + 1] = r * sin(phi)
         x[o + 2] = z
-        sortSticks(x)
+        BallSticks.sortSticks(x, count: sticks)
         return true
     }
 

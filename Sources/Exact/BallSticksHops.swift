@@ -35,20 +35,7 @@ extension BallSticksPopulation {
         guard length > 1e-12 else { return }
         for c in 0..<3 { v[c] = n[c] / length }
         let ratio = log(before) - log(density())
-        sortSticks(proposal)
+        BallSticks.sortSticks(proposal, count: sticks)
         if supports(proposal) { _ = consider(i, beta, ratio, using: &random) }
-    }
-
-    /// Puts the sticks in order of falling fraction.
-    func sortSticks(_ x: UnsafeMutablePointer<Double>) {
-        let f = x + Slot.fraction, a = x + Slot.axis
-        for j in 1..<max(1, sticks) {
-            var k = j
-            while k > 0 && f[k] > f[k - 1] {
-                swap(&f[k], &f[k - 1])
-                for c in 0..<3 { swap(&a[3 * k + c], &a[3 * k - 3 + c]) }
-                k -= 1
-            }
-        }
     }
 }

@@ -190,12 +190,14 @@ public final class EvidenceSampler {
             effectiveCount: sum * sum / squares)
     }
 
+    /// Fractional parts of the roots of the first primes.
+    private static let kroneckerSteps = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41].map { Double($0).squareRoot().truncatingRemainder(dividingBy: 1) }
+
     /// Fills D rows of `count` uniforms: a Kronecker sequence with a random shift.
     private func kronecker(_ d: Int, _ count: Int, _ out: inout [Float], _ random: inout RandomSource) {
-        let steps: [Double] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43].map { Double($0).squareRoot() }
         for j in 0..<d {
             var x = random.uniform()
-            let step = steps[j].truncatingRemainder(dividingBy: 1)
+            let step = Self.kroneckerSteps[j]
             for i in 0..<count {
                 out[j * count + i] = Float(min(1 - 1e-6, max(1e-6, x)))
                 x += step
@@ -214,13 +216,10 @@ public final class EvidenceSampler {
             return l.isFinite && mixture[i] > -1e29 ? l - Double(mixture[i]) : -.infinity
         }
         guard let peak = values.max(), peak.isFinite else { return [] }
-        let w = values.map { exp($0 - peak) }, total = w.reduce(0, +)
-        var result: [ProposalComponent] = [], i = 0, cumulative = w[0]
-        let offset = random.uniform()
+        let w = values.map { exp($0 - peak) }
+        var result: [ProposalComponent] = []
         var theta = [Double](repeating: 0, count: Slot.count)
-        for k in 0..<options.components {
-            let goal = (Double(k) + offset) / Double(options.components) * total
-            while cumulative < goal && i < w.count - 1 { i += 1; cumulative += w[i] }
+        for i in systematicResample(w, count: options.components, offset: random.uniform()) {
             sample.parameters(i, hasSpread: g.hasSpread, into: &theta)
             if let c = finder.climb(y, g, from: theta, steps: 1, constant: constant) { result.append(c) }
         }

@@ -21,9 +21,7 @@ struct StickBirths {
         let n = BallSticks.stickCount(structure)
         guard n > 0 else { return [] }
         var result: [[Double]] = []
-        let gains = births > 0 ? Self.axes.map { axis in
-            family.stickGain(y, theta, BallSticks.hasSpread(structure), axis: axis, acquisition)
-        } : []
+        let gains = births > 0 ? family.stickGains(y, theta, BallSticks.hasSpread(structure), axes: Self.axes, acquisition) : []
         var chosen: [SIMD3<Double>] = []
         for i in gains.indices.sorted(by: { gains[$0] > gains[$1] }) where chosen.count < births {
             let axis = Self.axes[i]
@@ -34,10 +32,7 @@ struct StickBirths {
         }
         for k in 0..<min(n - 1, partings) {
             var start = theta
-            let a = Slot.axis + 3 * k, v = SIMD3(theta[a], theta[a + 1], theta[a + 2])
-            let helper = abs(v.x) < 0.6 ? SIMD3(1.0, 0, 0) : SIMD3(0, 1.0, 0)
-            var e = helper - (helper * v).sum() * v
-            e /= (e * e).sum().squareRoot()
+            let a = Slot.axis + 3 * k, v = SIMD3(theta[a], theta[a + 1], theta[a + 2]), e = LocalGeometry.tangent(v)
             let half = theta[Slot.fraction + k] / 2, c = cos(Self.parting / 2), s = sin(Self.parting / 2)
             start[Slot.fraction + k] = half
             for i in 0..<3 { start[a + i] = c * v[i] + s * e[i] }

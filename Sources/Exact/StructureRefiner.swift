@@ -6,7 +6,7 @@ import ModelSpace
 /// sampling (`EvidenceSampler`), of the others by Laplace's approximation.
 public final class StructureRefiner {
     public struct Options: Sendable {
-        /// For structures of more than 5 % probability, by their modes' Laplace approximation, at some λ; and for the less probable.
+        /// For structures less than 3 nats below the best at some λ in [0, 3], by Laplace's approximation or by the amortised estimate; and for the others.
         public var likely = EvidenceSampler.Options(generations: [64, 192], components: 6)
         public var unlikely = EvidenceSampler.Options(generations: [64, 64], components: 2)
         /// Structures this many nats below the best at every λ in [0, 3], by Laplace's approximation or by the amortised estimate, are not sampled.

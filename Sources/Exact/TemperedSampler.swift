@@ -107,13 +107,6 @@ public struct TemperedSampler {
 
     /// Systematic resampling: particle i appears ⌊N W_i⌋ or ⌈N W_i⌉ times.
     static func systematic(_ weights: [Double], into ancestors: inout [Int], using random: inout RandomSource) {
-        let n = ancestors.count, total = weights.reduce(0, +)
-        let offset = random.uniform()
-        var sum = weights[0], i = 0
-        for k in 0..<n {
-            let level = (Double(k) + offset) / Double(n) * total
-            while sum < level && i < weights.count - 1 { i += 1; sum += weights[i] }
-            ancestors[k] = i
-        }
+        ancestors = systematicResample(weights, count: ancestors.count, offset: random.uniform())
     }
 }

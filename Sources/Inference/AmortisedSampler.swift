@@ -111,20 +111,3 @@ extension AmortisedSampler {
         return first + (s - first) / copies * copies
     }
 }
-
-/// `count` indices drawn by systematic resampling: index i appears ⌊count·w_i⌋ or ⌈count·w_i⌉ times, in ascending order.
-/// - Parameter offset: uniform on (0, 1).
-func systematicResample(_ weights: [Double], count: Int, offset: Double) -> [Int] {
-    let total = weights.reduce(0, +)
-    var result: [Int] = [], cumulative = 0.0, i = -1
-    result.reserveCapacity(count)
-    for s in 0..<count {
-        let position = (Double(s) + offset) / Double(count) * total
-        while cumulative <= position && i + 1 < weights.count {
-            i += 1
-            cumulative += weights[i]
-        }
-        result.append(i)
-    }
-    return result
-}

@@ -40,14 +40,8 @@ public struct FitEngine: Sendable {
 
     /// The archive metadata of a fit of `voxelCount` voxels on a grid.
     public func metadata(grid: [Int], voxelCount: Int, notes: [String: String] = [:]) -> PosteriorMetadata {
-        let space = family.structureSpace
-        let rows = zip(space.structures, space.parameterCounts).map { z, k in
-            let n = BallSticks.stickCount(z), spread = BallSticks.hasSpread(z), rician = BallSticks.isRician(z)
-            let name = "ball" + (n == 0 ? "" : "+\(n)stick\(n > 1 ? "s" : "")") + (spread ? "+spread" : "") + (rician ? ",rician" : ",gaussian")
-            return StructureTable.Row(name: name, parameterCount: k, fibreCount: n, hasSpread: spread, isRician: rician)
-        }
         return PosteriorMetadata(
-            family: family.name, structures: StructureTable(rows: rows), drawLambda: options.lambda, referenceLambda: 0,
+            family: family.name, structures: .ballSticks, drawLambda: options.lambda, referenceLambda: 0,
             drawCount: recipe.drawCount, sampleCount: options.samples, grid: grid, seed: options.seed, networkName: recipe.networkName,
             networkSHA256: recipe.networkSHA256, shardCount: max(1, (voxelCount + Self.shardSize - 1) / Self.shardSize), voxelCount: voxelCount,
             notes: notes.merging(recipe.notes) { $1 }.merging(["engine": recipe.name]) { $1 })
@@ -152,32 +146,15 @@ public struct FitEngine: Sendable {
             return batch
         }
 
-        /// Posterior-predictive misfit: root mean square of (y − E y)/σ over measurements and some draws at the fit's λ; about 1 when the model holds.
+        /// Posterior-predictive misfit over some draws at the fit's λ.
         private func misfit(_ y: UnsafePointer<Float>, _ answer: VoxelPosterior, _ metadata: PosteriorMetadata) -> Float {
-            let m = acquisition.count, p = BallSticks.Slot.count, draws = FitEngine.misfitDraws, space = family.structureSpace
+            let draws = FitEngine.misfitDraws
             var weights = [Float](repeating: 0, count: drawCount), probability = [Double](repeating: 0, count: metadata.structures.count)
             DrawWeights(structures: metadata.structures, reference: metadata.referenceLambda, target: metadata.drawLambda).update(
                 answer.logProbability.map(Float.init), answer.structures.map(UInt8.init), drawCount: drawCount, probability: &probability, weights: &weights)
             var chosen = [UInt16](repeating: 0, count: draws)
             DrawWeights.resample(weights, drawCount: drawCount, samples: draws, into: &chosen)
-            var total = 0.0
-            withUnsafeTemporaryAllocation(of: Float.self, capacity: m) { a in
-                answer.parameters.withUnsafeBufferPointer { all in
-                    for d in chosen.map(Int.init) {
-                        let theta = all.baseAddress! + d * p, z = space.structures[answer.structures[d]]
-                        family.attenuations(theta, z, acquisition, into: a.baseAddress!)
-                        let s0 = theta[BallSticks.Slot.s0], sigma = s0 / theta[BallSticks.Slot.snr], rician = BallSticks.isRician(z)
-                        for i in 0..<m {
-                            let signal = s0 * Double(a[i])
-                            // A Rician mean is close to √(S² + σ²) (within 0.26 σ, at S = 0).
-                            let expected = rician ? (signal * signal + sigma * sigma).squareRoot() : signal
-                            let e = (Double(y[i]) - expected) / sigma
-                            total += e * e
-                        }
-                    }
-                }
-            }
-            let value = Float((total / Double(m * draws)).squareRoot())
+            let value = Float(PredictiveMisfit(acquisition: acquisition).value(y, answer, draws: chosen.map(Int.init)))
             return value.isFinite ? value : Float(1e6)
         }
     }

@@ -1,5 +1,6 @@
 import Diffusion
 import Foundation
+import ModelSpace
 
 /// The posterior of one observation, as an engine gives it.
 ///
@@ -64,10 +65,9 @@ public enum DrawAllocation {
     /// n_z with Σ n_z = `total`: in proportion to p(z|λ) + ½ max over λ′ in [0, 3] of p(z|λ′), by largest remainder; at least one draw where that maximum
     /// exceeds 1 %, as far as there is room.
     ///
-    /// - Parameters:
-    ///   - logProbability: at λ = 0.
-    ///   - reweight: log-probabilities at another λ.
-    public static func counts(_ logProbability: [Double], lambda: Double, total: Int, reweight: (Double) -> [Double]) -> [Int] {
+    /// - Parameter logProbability: of the structures of `space` at λ = 0.
+    public static func counts(_ logProbability: [Double], lambda: Double, total: Int, space: StructureSpace) -> [Int] {
+        func reweight(_ other: Double) -> [Double] { space.reweight(logProbability, from: 0, to: other) }
         let here = reweight(lambda).map { exp($0) }
         var most = here
         for other in grid { for (z, l) in reweight(other).enumerated() { most[z] = max(most[z], exp(l)) } }

@@ -81,10 +81,8 @@ final class PrismEngine: PosteriorEngine {
 
     /// The structures of the draws that are kept, ascending.
     private func draws(of logProbability: [Double]) -> [Int] {
-        let space = family.structureSpace
-        let counts = DrawAllocation.counts(logProbability, lambda: recipe.options.lambda, total: recipe.drawCount) {
-            space.reweight(logProbability, from: 0, to: $0)
-        }
+        let counts = DrawAllocation.counts(
+            logProbability, lambda: recipe.options.lambda, total: recipe.drawCount, space: family.structureSpace)
         return counts.enumerated().flatMap { Array(repeating: $0, count: $1) }
     }
 

@@ -51,7 +51,7 @@ public struct ScanStudy: Sendable {
             }
             progress(.fitting, cases.count)
         }
-        let table = StructureTable.ballSticks(acquisition, recipe, options)
+        let table = StructureTable.ballSticks
         let study = ReferenceStudy(table: table, options: options, reference: reference)
         guard let agreement = try study.run(cases, engine: recipe.name, progress: progress, shouldStop: shouldStop) else { return nil }
         return ScanReport(

@@ -77,7 +77,7 @@ public struct SimulationStudy: Sendable {
         }
         let blocks = results.withLock { $0.compactMap { $0 } }
         guard blocks.count == count else { return nil }
-        let sample = try engine(blocks[0].0.acquisition, fixed), table = StructureTable.ballSticks(blocks[0].0.acquisition, sample, fixed)
+        let sample = try engine(blocks[0].0.acquisition, fixed), table = StructureTable.ballSticks
         var report = SimulationReport(
             blocks.flatMap(\.1), table: table, recipe: sample, lambda: lambda, seed: fixed.seed, consistencyLambdas: network == nil ? [] : consistencyLambdas)
         report.acquisitions = Self.describe(acquisitions, blocks.map(\.0.acquisition))
@@ -166,10 +166,3 @@ public struct SimulationStudy: Sendable {
 
 /// What a study is busy with.
 public enum StudyPhase: Sendable { case fitting, reference }
-
-extension StructureTable {
-    /// The table that an archive of a fit by `recipe` would carry.
-    static func ballSticks(_ acquisition: Acquisition, _ recipe: any EngineRecipe, _ options: FitOptions) -> StructureTable {
-        FitEngine(recipe: recipe, acquisition: acquisition, options: options).metadata(grid: [1, 1, 1], voxelCount: 1).structures
-    }
-}

@@ -39,7 +39,7 @@ final class SmcEngine: PosteriorEngine {
             let log0 = exact.logProbabilities(lambda: 0)
             // Structures without draws of their own cannot be given any.
             let drawable = zip(log0, exact.evidences).map { $1.draws.isEmpty ? -.infinity : $0 }
-            let counts = DrawAllocation.counts(log0, lambda: options.lambda, total: drawCount) { space.reweight(drawable, from: 0, to: $0) }
+            let counts = DrawAllocation.counts(drawable, lambda: options.lambda, total: drawCount, space: space)
             var answer = VoxelPosterior(logProbability: log0, logEvidenceError: exact.evidences.map(\.standardError))
             for (z, n) in counts.enumerated() where n > 0 {
                 // Evenly spaced through the structure's own draws.

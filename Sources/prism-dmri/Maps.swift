@@ -34,16 +34,14 @@ struct Maps: ParsableCommand {
     }
 
     func run() throws {
-        let archive = try PosteriorArchive(directory: fit)
+        let finished = try FinishedFit(folder: fit), archive = finished.archive
         guard archive.metadata.notes["engine"] != "mcmc" else {
             throw ValidationError("\(fit) was made by --engine mcmc, whose structure probabilities are shares of draws under its own prior: λ has no meaning for it.")
         }
-        let geometry = try VolumeReader(path: fit + "/quality.nii.gz").geometry
-        let earlier = try FitProvenance(path: fit + "/fit.json")
         for value in try lambdas() {
             let folder = (out ?? fit + "/maps") + "/lambda-" + String(format: "%g", value)
             try FitDirectory(path: folder).prepare(force: force, resume: false)
-            var provenance = earlier
+            var provenance = finished.provenance
             if let warning = LambdaRange.warning(value, archive.metadata) {
                 Progress.note("warning: " + warning)
                 provenance.warnings.append(warning)
@@ -52,7 +50,7 @@ struct Maps: ParsableCommand {
             provenance.commandLine = CommandLine.arguments
             let begin = Date()
             let written = try FitOutputs.write(
-                archive: archive, lambda: value, geometry: geometry, directory: folder, provenance: provenance,
+                archive: archive, lambda: value, geometry: finished.geometry, directory: folder, provenance: provenance,
                 formats: .standard.union(.dipy), threads: nthreads)
             for warning in written.provenance.warnings where !known.contains(warning) { Progress.note("warning: " + warning) }
             if !quiet { Progress.note(String(format: "λ = %g: %@ (%.1f s)", value, folder as NSString, Date().timeIntervalSince(begin))) }

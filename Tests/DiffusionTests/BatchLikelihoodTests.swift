@@ -75,7 +75,7 @@ import Testing
                     square += difference * difference
                     residual += r * r
                 }
-                let exact = product / square.squareRoot(), found = family.stickGain(voxel.y, theta, hasSpread, axis: along, Self.design)
+                let exact = product / square.squareRoot(), found = family.stickGains(voxel.y, theta, hasSpread, axes: [along], Self.design)[0]
                 // Attenuations within 2e-6 each, M of them: the residual's error as it stands, the direction's turns the residual.
                 let error = 2e-6 * Double(m).squareRoot(), bound = error * theta[Slot.s0] + 2 * residual.squareRoot() * error / square.squareRoot()
                 #expect(abs(found - exact) <= bound, "\(found), not \(exact) ± \(bound)")
@@ -94,7 +94,7 @@ import Testing
             var ball = theta
             for k in 4..<16 { ball[k] = 0 }
             let candidates = DirectionSets.fibonacci(200) + [along]
-            let gains = candidates.map { family.stickGain(y, ball, false, axis: $0, Self.design) }
+            let gains = family.stickGains(y, ball, false, axes: candidates, Self.design)
             let best = candidates[gains.indices.max { gains[$0] < gains[$1] }!]
             #expect(abs((best * along).sum()) > cos(12 * Double.pi / 180) && gains.last! > 0)
         }

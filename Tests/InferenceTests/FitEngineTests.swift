@@ -89,7 +89,7 @@ import Testing
         var random = RandomSource(seed: 5)
         for _ in 0..<100 {
             let log0 = StructureSpace.normalise(space.structures.map { _ in -20 * random.uniform() })
-            let counts = DrawAllocation.counts(log0, lambda: 0.5, total: 64) { space.reweight(log0, from: 0, to: $0) }
+            let counts = DrawAllocation.counts(log0, lambda: 0.5, total: 64, space: space)
             #expect(counts.reduce(0, +) == 64 && counts.allSatisfy { $0 >= 0 })
             for lambda in [0, 0.5, 1, 1.5, 2, 3] {
                 for (z, l) in space.reweight(log0, from: 0, to: lambda).enumerated() where exp(l) > 0.2 { #expect(counts[z] >= 2) }
