@@ -100,8 +100,37 @@ public final class EvidenceSampler {
         }
         guard let best = modes.map(\.laplace).max() else { return nil }
         modes.removeAll { $0.laplace < best - 8 }
+        if g.hasSpread { modes = ladders(y, modes, constant, options) }
+        if Self.RE > 0 { modes += modes.flatMap { $0.relabelled(reach: Self.RE) } }
+        let top = modes.map(\.laplace).max()!
         return Modes(
-            geometry: g, constant: constant, components: modes, laplace: best + log(modes.reduce(0) { $0 + exp($1.laplace - best) }))
+            geometry: g, constant: constant, components: modes, laplace: top + log(modes.reduce(0) { $0 + exp($1.laplace - top) }))
+    }
+
+    public static nonisolated(unsafe) var RE = 2.5, LC = 1, LSC = 1.0, J = 5, W = 0.6, SD = 0.25, STEPS = 3, TOP = 2
+    /// Replaces modes at which log(s/d) is barely determined by a ladder of components at values spaced over its range: the other parameters follow it along a bend.
+    private func ladders(_ y: UnsafePointer<Float>, _ modes: [ProposalComponent], _ constant: Double, _ options: Options) -> [ProposalComponent] {
+        var result: [ProposalComponent] = []
+        let range = BallSticks.logSpreadRatio, h = (range.high - range.low) / Double(max(1, Self.J))
+        for (i, mode) in modes.sorted(by: { $0.laplace > $1.laplace }).enumerated() {
+            guard Self.J > 0, i < Self.TOP, mode.deviation(of: mode.geometry.sticks) > Self.SD else { result.append(mode); continue }
+            let here = log(mode.centre[Slot.spread] / mode.centre[Slot.diffusivity])
+            var rungs: [ProposalComponent] = []
+            // Outwards from the mode, each starting where its neighbour ended.
+            let nearest = max(0, min(Self.J - 1, Int((here - range.low) / h)))
+            for order in [Array(nearest..<Self.J), Array((0..<nearest).reversed())] {
+                var theta = order.first == nearest || rungs.isEmpty ? mode.centre : rungs[0].centre
+                for j in order {
+                    theta[Slot.spread] = theta[Slot.diffusivity] * exp(range.low + (Double(j) + 0.5) * h)
+                    guard let c = finder.climb(y, mode.geometry, from: theta, steps: Self.STEPS, constant: constant, rung: Self.W * h) else { break }
+                    if c.laplace < mode.laplace - 8 { break }
+                    rungs.append(c)
+                    theta = c.centre
+                }
+            }
+            result += rungs.isEmpty ? [mode] : rungs
+        }
+        return result
     }
 
     /// Samples about modes.
@@ -221,7 +250,7 @@ public final class EvidenceSampler {
         var theta = [Double](repeating: 0, count: Slot.count)
         for i in systematicResample(w, count: options.components, offset: random.uniform()) {
             sample.parameters(i, hasSpread: g.hasSpread, into: &theta)
-            if let c = finder.climb(y, g, from: theta, steps: 1, constant: constant) { result.append(c) }
+            if let c = finder.climb(y, g, from: theta, steps: Self.LC, constant: constant) { result.append(Self.LSC == 1 ? c : c.scaled(Self.LSC)) }
         }
         return result
     }

@@ -34,10 +34,15 @@ final class ModeFinder {
 
     /// Climbs from θ for at most `steps` steps, until another would gain less than 0.02 nats, and returns the component there.
     ///
-    /// - Parameter constant: log-density of the prior.
+    /// - Parameters:
+    ///   - constant: log-density of the prior.
+    ///   - rung: nil to climb in all coordinates. Otherwise log(s/d) stays as it is at the start, the component's centre is the mode given it, and its
+    ///     standard deviation of log(s/d) is `rung`.
     /// - Returns: nil when the likelihood vanishes at the start.
-    func climb(_ y: UnsafePointer<Float>, _ g: LocalGeometry, from start: UnsafePointer<Double>, steps: Int, constant: Double) -> ProposalComponent? {
-        let d = g.dimension, prior = Self.priorPrecision(g)
+    func climb(
+        _ y: UnsafePointer<Float>, _ g: LocalGeometry, from start: UnsafePointer<Double>, steps: Int, constant: Double, rung: Double? = nil
+    ) -> ProposalComponent? {
+        let d = g.dimension, prior = Self.priorPrecision(g), ratio = rung == nil ? -1 : g.sticks
         var theta = Array(UnsafeBufferPointer(start: start, count: Slot.count)), tangents = [Double](repeating: 0, count: max(1, 6 * g.sticks))
         theta.withUnsafeMutableBufferPointer { g.clamp($0.baseAddress!) }
         var gradient = [Double](repeating: 0, count: d), information = [Double](repeating: 0, count: d * d)
@@ -52,7 +57,7 @@ final class ModeFinder {
         for _ in 0..<steps {
             var precision = information
             for j in 0..<d {
-                if j < g.sticks && isHeld(j) {
+                if j < g.sticks && isHeld(j) || j == ratio {
                     for k in 0..<d { precision[j * d + k] = 0; precision[k * d + j] = 0 }
                     precision[j * d + j] = 1
                 } else {
@@ -61,6 +66,7 @@ final class ModeFinder {
             }
             var step = gradient
             for k in 0..<g.sticks where isHeld(k) { step[k] = 0 }
+            if ratio >= 0 { step[ratio] = 0 }
             let ascent = step
             guard ProposalComponent.factorise(&precision, d) else { break }
             ProposalComponent.solve(precision, d, &step)
@@ -89,7 +95,19 @@ final class ModeFinder {
         for j in 0..<d { precision[j * d + j] += prior[j] }
         // Where the density falls off from a bound like exp(−|g| u), its scale is 1/|g|.
         for k in 0..<g.sticks where isHeld(k) { precision[k * d + k] += gradient[k] * gradient[k] }
-        calibrate(y, g, theta, tangents, prior, value, &precision)
+        if let rung {
+            // Marginal variance rung² whatever the other coordinates do with it: Λ_ss = 1/rung² + Λ_sr Λ_rr⁻¹ Λ_rs.
+            precision[ratio * d + ratio] = 0
+            var rest = precision, slope = (0..<d).map { precision[$0 * d + ratio] }
+            for j in 0..<d { rest[j * d + ratio] = 0; rest[ratio * d + j] = 0 }
+            rest[ratio * d + ratio] = 1
+            let cross = slope
+            guard ProposalComponent.factorise(&rest, d) else { return nil }
+            ProposalComponent.solve(rest, d, &slope)
+            precision[ratio * d + ratio] = 1 / (rung * rung) + zip(cross, slope).reduce(0) { $0 + $1.0 * $1.1 }
+        } else {
+            calibrate(y, g, theta, tangents, prior, value, &precision)
+        }
         return ProposalComponent(g, centre: theta, tangents: tangents, precision: precision, logDensity: value + constant)
     }
 

@@ -11,6 +11,8 @@ struct ProposalComponent {
     private(set) var factor: [Double]
     /// Log of the posterior mass that an untruncated normal with this Λ and the centre's density would hold.
     let laplace: Double
+    /// Log-density of the posterior at the centre.
+    let logDensity: Double
     /// Laid out for the kernels.
     private(set) var block: [Float]
     /// Number of samples it is to give, or has given.
@@ -29,6 +31,7 @@ struct ProposalComponent {
         self.geometry = geometry
         self.centre = centre
         factor = l
+        self.logDensity = logDensity
         laplace = logDensity + Double(d) / 2 * log(2 * .pi) - (0..<d).reduce(0) { $0 + log(l[$1 * d + $1]) }
         var block = [Float](repeating: 0, count: PK_COMPONENT_SIZE)
         typealias Slot = BallSticks.Slot
@@ -71,6 +74,19 @@ struct ProposalComponent {
             distance += x * x
         }
         return distance < 1
+    }
+
+    /// Standard deviation of coordinate j, bounds aside: (Λ⁻¹)_jj^½ = |L⁻¹ e_j|.
+    func deviation(of j: Int) -> Double {
+        let d = geometry.dimension
+        var x = [Double](repeating: 0, count: d), square = 0.0
+        for i in j..<d {
+            var v = i == j ? 1.0 : 0
+            for k in j..<i { v -= factor[i * d + k] * x[k] }
+            x[i] = v / factor[i * d + i]
+            square += x[i] * x[i]
+        }
+        return square.squareRoot()
     }
 
     /// The same with standard deviations `scale` times as large.
