@@ -12,14 +12,12 @@ enum FSLOutputs {
     static let folder = "fsl.bedpostX"
 
     static func jobs(_ context: OutputContext) -> [OutputJob] {
-        let frame = DirectionConversion(to: .fsl, of: context.geometry.affine), s = context.sampleCount
+        let frame = DirectionConversion(to: .fsl, of: context.geometry.affine)
         var jobs: [OutputJob] = []
         for k in 0..<context.fibres {
             let number = k + 1
             func merged(_ letter: String, _ value: @escaping @Sendable (SIMD3<Float>, Float) -> Float) {
-                jobs.append(context.map("\(folder)/merged_\(letter)\(number)samples.nii.gz", trailing: [s]) { t, buffer in
-                    context.forEachDraw(k, t) { v, axis, fraction in buffer[v] = value(axis, fraction) }
-                })
+                jobs.append(context.drawMap("\(folder)/merged_\(letter)\(number)samples.nii.gz", fibre: k, value: value))
             }
             merged("th") { axis, _ in inclination(frame(axis)) }
             merged("ph") { axis, _ in azimuth(frame(axis)) }

@@ -59,6 +59,10 @@ private final class ProgressCounter: @unchecked Sendable {
     }
 }
 
+/// The value, or 0 for infinities and NaN.
+@inline(__always)
+private func finite(_ x: Float) -> Float { x.isFinite ? x : 0 }
+
 /// Everything that the writers of one fit share.
 struct OutputContext: Sendable {
     var archive: PosteriorArchive
@@ -83,7 +87,7 @@ struct OutputContext: Sendable {
         return OutputJob(path: path, cost: trailing.reduce(1, *)) {
             try VolumeWriter.write(path, mask: mask, trailing: trailing, as: Float.self, description: provenance.shortDescription) { t, buffer in
                 try values(t, buffer)
-                for v in buffer.indices where !buffer[v].isFinite { buffer[v] = 0 }
+                for v in buffer.indices { buffer[v] = finite(buffer[v]) }
             }
         }
     }
@@ -130,20 +134,44 @@ struct OutputContext: Sendable {
         }
     }
 
-    /// Calls `body(v, axis, f)` with what the s-th equally weighted draw of every voxel says of a fibre; 0 where the draw lacks it.
-    func forEachDraw(_ fibre: Int, _ s: Int, _ body: (_ v: Int, _ axis: SIMD3<Float>, _ fraction: Float) -> Void) {
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: DrawColumn.count) { draw in
-            for shard in archive.shards where shard.count > 0 {
-                let start = shard.draws.start
-                for i in 0..<shard.count {
-                    let v = shard.first + i, d = summary.draw(v, s)
-                    guard let j = summary.assignments[v * drawCount + d].stick(fibre) else {
-                        body(v, SIMD3(), 0)
-                        continue
+    /// A map of one number of a fibre in each of the S equally weighted draws, along the fourth axis; 0 where the draw lacks the fibre.
+    ///
+    /// The archive keeps a voxel's draws together and a file keeps a draw's voxels together: sixteen draws at once are read, not one.
+    func drawMap(_ name: String, fibre: Int, value: @escaping @Sendable (_ axis: SIMD3<Float>, _ fraction: Float) -> Float) -> OutputJob {
+        let step = 16, path = directory + "/" + name
+        return OutputJob(path: path, cost: sampleCount) {
+            var block: [Float] = []
+            try VolumeWriter.write(path, mask: mask, trailing: [sampleCount], as: Float.self, description: provenance.shortDescription) { t, buffer in
+                let n = buffer.count
+                if t % step == 0 {
+                    block = Array(repeating: 0, count: step * n)
+                    block.withUnsafeMutableBufferPointer { block in
+                        forEachDraw(fibre, t..<min(t + step, sampleCount)) { v, s, axis, fraction in block[(s - t) * n + v] = value(axis, fraction) }
                     }
-                    HalfPrecision.decode(start + (i * drawCount + d) * DrawColumn.count, draw.baseAddress!, count: DrawColumn.count)
-                    let mu = DrawColumn.direction + 3 * j
-                    body(v, SIMD3(draw[mu], draw[mu + 1], draw[mu + 2]), draw[DrawColumn.fraction + j])
+                }
+                block.withUnsafeBufferPointer { block in
+                    for v in buffer.indices { buffer[v] = finite(block[t % step * n + v]) }
+                }
+            }
+        }
+    }
+
+    /// Calls `body(v, s, axis, f)` for those of the given equally weighted draws that have a fibre, in every voxel.
+    func forEachDraw(_ fibre: Int, _ samples: Range<Int>, _ body: (_ v: Int, _ s: Int, _ axis: SIMD3<Float>, _ fraction: Float) -> Void) {
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: drawCount * DrawColumn.count) { draws in
+            for shard in archive.shards where shard.count > 0 {
+                for i in 0..<shard.count {
+                    let v = shard.first + i
+                    // Chosen draws rise with s.
+                    let first = summary.draw(v, samples.lowerBound), last = summary.draw(v, samples.upperBound - 1)
+                    let start = shard.draws.start + (i * drawCount + first) * DrawColumn.count
+                    HalfPrecision.decode(start, draws.baseAddress!, count: (last - first + 1) * DrawColumn.count)
+                    for s in samples {
+                        let d = summary.draw(v, s)
+                        guard let j = summary.assignments[v * drawCount + d].stick(fibre) else { continue }
+                        let draw = draws.baseAddress! + (d - first) * DrawColumn.count, mu = draw + DrawColumn.direction + 3 * j
+                        body(v, s, SIMD3(mu[0], mu[1], mu[2]), draw[DrawColumn.fraction + j])
+                    }
                 }
             }
         }
