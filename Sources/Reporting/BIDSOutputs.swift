@@ -130,11 +130,11 @@ enum BIDSOutputs {
         let names = [fraction, polar].map { stem(context, $0.parameter, $0.description) }
         return [
             context.map(names[0] + ".nii.gz", trailing: [n, s]) { t, buffer in
-                context.forEachDraw(t % n, t / n..<t / n + 1) { v, _, _, fraction in buffer[v] = fraction }
+                context.forEachDraw(t % n, t / n) { v, _, fraction in buffer[v] = fraction }
             },
             context.text(names[0] + ".json", sidecar(context, fraction).text),
             context.map(names[1] + ".nii.gz", trailing: [2 * n, s]) { t, buffer in
-                context.forEachDraw(t % (2 * n) / 2, t / (2 * n)..<t / (2 * n) + 1) { v, _, axis, _ in
+                context.forEachDraw(t % (2 * n) / 2, t / (2 * n)) { v, axis, _ in
                     buffer[v] = t % 2 == 0 ? FSLOutputs.inclination(axis) : FSLOutputs.azimuth(axis)
                 }
             },

@@ -23,7 +23,7 @@ enum MRtrixOutputs {
         if includingDraws {
             for s in 0..<context.sampleCount {
                 jobs.append(context.map(String(format: "\(folder)/draws/peaks-%05d.nii.gz", s), trailing: [3 * context.fibres]) { t, buffer in
-                    context.forEachDraw(t / 3, s..<s + 1) { v, _, axis, fraction in buffer[v] = axis[t % 3] * fraction }
+                    context.forEachDraw(t / 3, s) { v, axis, fraction in buffer[v] = axis[t % 3] * fraction }
                 })
             }
         }

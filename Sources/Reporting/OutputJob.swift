@@ -29,9 +29,8 @@ struct OutputJob: Sendable {
     var cost: Int
     var body: @Sendable () throws -> Void
 
-    static func run(_ jobs: [OutputJob], threads: Int, progress: @escaping @Sendable (_ done: Int, _ of: Int) -> Void) throws {
+    static func run(_ jobs: [OutputJob], threads: Int, counter: ProgressCounter) throws {
         let ordered = jobs.enumerated().sorted { ($1.element.cost, $0.offset) < ($0.element.cost, $1.offset) }.map(\.element)
-        let counter = ProgressCounter(total: ordered.reduce(0) { $0 + $1.cost }, report: progress)
         try forEachInParallel(ordered.count, threads: threads) { i in
             try ordered[i].body()
             counter.add(ordered[i].cost)
@@ -40,7 +39,7 @@ struct OutputJob: Sendable {
 }
 
 /// Adds up finished work from several threads.
-private final class ProgressCounter: @unchecked Sendable {
+final class ProgressCounter: @unchecked Sendable {
     private let lock = NSLock()
     private var done = 0
     private let total: Int
@@ -58,10 +57,6 @@ private final class ProgressCounter: @unchecked Sendable {
         report(done, total)
     }
 }
-
-/// The value, or 0 for infinities and NaN.
-@inline(__always)
-private func finite(_ x: Float) -> Float { x.isFinite ? x : 0 }
 
 /// Everything that the writers of one fit share.
 struct OutputContext: Sendable {
@@ -87,7 +82,7 @@ struct OutputContext: Sendable {
         return OutputJob(path: path, cost: trailing.reduce(1, *)) {
             try VolumeWriter.write(path, mask: mask, trailing: trailing, as: Float.self, description: provenance.shortDescription) { t, buffer in
                 try values(t, buffer)
-                for v in buffer.indices { buffer[v] = finite(buffer[v]) }
+                for v in buffer.indices where !buffer[v].isFinite { buffer[v] = 0 }
             }
         }
     }
@@ -134,47 +129,45 @@ struct OutputContext: Sendable {
         }
     }
 
-    /// A map of one number of a fibre in each of the S equally weighted draws, along the fourth axis; 0 where the draw lacks the fibre.
-    ///
-    /// The archive keeps a voxel's draws together and a file keeps a draw's voxels together: sixteen draws at once are read, not one.
-    func drawMap(_ name: String, fibre: Int, value: @escaping @Sendable (_ axis: SIMD3<Float>, _ fraction: Float) -> Float) -> OutputJob {
-        let step = 16, path = directory + "/" + name
-        return OutputJob(path: path, cost: sampleCount) {
-            var block: [Float] = []
-            try VolumeWriter.write(path, mask: mask, trailing: [sampleCount], as: Float.self, description: provenance.shortDescription) { t, buffer in
-                let n = buffer.count
-                if t % step == 0 {
-                    block = Array(repeating: 0, count: step * n)
-                    block.withUnsafeMutableBufferPointer { block in
-                        forEachDraw(fibre, t..<min(t + step, sampleCount)) { v, s, axis, fraction in block[(s - t) * n + v] = value(axis, fraction) }
-                    }
-                }
-                block.withUnsafeBufferPointer { block in
-                    for v in buffer.indices { buffer[v] = finite(block[t % step * n + v]) }
-                }
+    /// Calls `body(v, axis, f)` with what the s-th equally weighted draw says of a fibre, in every voxel whose draw has it.
+    func forEachDraw(_ fibre: Int, _ s: Int, _ body: (_ v: Int, _ axis: SIMD3<Float>, _ fraction: Float) -> Void) {
+        for shard in archive.shards {
+            forEachDraw(shard, 0..<shard.count, s..<s + 1) { v, _, draw in
+                if let (axis, fraction) = draw[fibre] { body(v, axis, fraction) }
             }
         }
     }
 
-    /// Calls `body(v, s, axis, f)` for those of the given equally weighted draws that have a fibre, in every voxel.
-    func forEachDraw(_ fibre: Int, _ samples: Range<Int>, _ body: (_ v: Int, _ s: Int, _ axis: SIMD3<Float>, _ fraction: Float) -> Void) {
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: drawCount * DrawColumn.count) { draws in
-            for shard in archive.shards where shard.count > 0 {
-                for i in 0..<shard.count {
-                    let v = shard.first + i
-                    // Chosen draws rise with s.
-                    let first = summary.draw(v, samples.lowerBound), last = summary.draw(v, samples.upperBound - 1)
-                    let start = shard.draws.start + (i * drawCount + first) * DrawColumn.count
-                    HalfPrecision.decode(start, draws.baseAddress!, count: (last - first + 1) * DrawColumn.count)
-                    for s in samples {
-                        let d = summary.draw(v, s)
-                        guard let j = summary.assignments[v * drawCount + d].stick(fibre) else { continue }
-                        let draw = draws.baseAddress! + (d - first) * DrawColumn.count, mu = draw + DrawColumn.direction + 3 * j
-                        body(v, s, SIMD3(mu[0], mu[1], mu[2]), draw[DrawColumn.fraction + j])
-                    }
+    /// Calls `body(v, s, draw)` with the equally weighted draws `samples` of voxels of a shard.
+    @inline(__always)
+    func forEachDraw(_ shard: PosteriorShard, _ voxels: Range<Int>, _ samples: Range<Int>, _ body: (_ v: Int, _ s: Int, _ draw: MatchedDraw) -> Void) {
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: drawCount * DrawColumn.count) { values in
+            for i in voxels {
+                let v = shard.first + i
+                // Chosen draws rise with s.
+                let first = summary.draw(v, samples.lowerBound), last = summary.draw(v, samples.upperBound - 1)
+                let start = shard.draws.start + (i * drawCount + first) * DrawColumn.count
+                HalfPrecision.decode(start, values.baseAddress!, count: (last - first + 1) * DrawColumn.count)
+                for s in samples {
+                    let d = summary.draw(v, s)
+                    body(v, s, MatchedDraw(values: values.baseAddress! + (d - first) * DrawColumn.count, assignment: summary.assignments[v * drawCount + d]))
                 }
             }
         }
+    }
+}
+
+/// A draw and which of its sticks follow which fibres.
+struct MatchedDraw {
+    fileprivate let values: UnsafePointer<Float>
+    fileprivate let assignment: FibreAssignment
+
+    /// Axis (scanner frame) and fraction of a fibre; nil when the draw lacks it.
+    @inline(__always)
+    subscript(fibre: Int) -> (axis: SIMD3<Float>, fraction: Float)? {
+        guard let j = assignment.stick(fibre) else { return nil }
+        let mu = values + DrawColumn.direction + 3 * j
+        return (SIMD3(mu[0], mu[1], mu[2]), values[DrawColumn.fraction + j])
     }
 }
 

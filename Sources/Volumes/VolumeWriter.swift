@@ -27,10 +27,7 @@ public enum VolumeWriter {
         _ path: String, geometry: VolumeGeometry, description: String, intentName: String,
         volume: (_ index: Int, _ grid: UnsafeMutableBufferPointer<Value>) throws -> Void
     ) throws {
-        let isCompressed = path.hasSuffix(".nii.gz")
-        guard isCompressed || path.hasSuffix(".nii") else { throw VolumeError.badOutputName(path: path) }
-        let sink = try ByteSink(path: path, isCompressed: isCompressed)
-        try encodeHeader(geometry, datatype: Value.datatype, description: description, intentName: intentName).withUnsafeBytes(sink.write)
+        let sink = try begin(path, geometry: geometry, datatype: Value.datatype, description: description, intentName: intentName)
         let grid = UnsafeMutableBufferPointer<Value>.allocate(capacity: geometry.voxelsPerVolume)
         defer { grid.deallocate() }
         clear(grid)
@@ -78,8 +75,17 @@ public enum VolumeWriter {
         }
     }
 
+    /// A file that has its header.
+    static func begin(_ path: String, geometry: VolumeGeometry, datatype: Datatype, description: String, intentName: String = "") throws -> ByteSink {
+        let isCompressed = path.hasSuffix(".nii.gz")
+        guard isCompressed || path.hasSuffix(".nii") else { throw VolumeError.badOutputName(path: path) }
+        let sink = try ByteSink(path: path, isCompressed: isCompressed)
+        try encodeHeader(geometry, datatype: datatype, description: description, intentName: intentName).withUnsafeBytes(sink.write)
+        return sink
+    }
+
     /// Every element type's zero is all bits 0.
-    private static func clear<Value: VoxelValue>(_ buffer: UnsafeMutableBufferPointer<Value>) {
+    static func clear<Value: VoxelValue>(_ buffer: UnsafeMutableBufferPointer<Value>) {
         UnsafeMutableRawBufferPointer(buffer).initializeMemory(as: UInt8.self, repeating: 0)
     }
 }
