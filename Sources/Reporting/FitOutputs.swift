@@ -99,7 +99,7 @@ public enum FitOutputs {
         if formats.contains(.bids) { jobs += BIDSOutputs.jobs(context, includingDraws: hasDraws) }
         if formats.contains(.picture) {
             let path = context.directory + "/orientations.png"
-            jobs.append(OutputJob(path: path, cost: 1) {
+            jobs.append(OutputJob(path: path, cost: 50) {
                 try Reporting.write(OrientationPicture.draw(summary, geometry: context.geometry).encode(), to: path)
             })
         }

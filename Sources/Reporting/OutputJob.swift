@@ -25,7 +25,7 @@ extension ReportingError: LocalizedError {
 /// One file to be written, independent of all others, so that files can be computed and compressed in parallel.
 struct OutputJob: Sendable {
     var path: String
-    /// Volumes to write: long jobs start first.
+    /// Volumes to write, or as many as would take as long: long jobs start first.
     var cost: Int
     var body: @Sendable () throws -> Void
 

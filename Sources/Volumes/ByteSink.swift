@@ -8,8 +8,8 @@ import Darwin
 /// A file in the making: bytes go to a hidden temporary file in the same folder, which takes the final name only when all is well.
 ///
 /// Whatever goes wrong before `commit` returns, the temporary file is removed and a file that stood there before is left untouched.
-/// gzip output is ISA-L's at level 1, seven times as fast on maps as zlib's at the same size. It carries neither time nor name, so equal bytes
-/// give equal files. Each sink has its own state: several threads may each write a file.
+/// gzip output is ISA-L's at level 1, seven times as fast on maps as zlib's at the same size. It carries neither time nor name, so equal bytes,
+/// written in equal pieces on one kind of CPU, give equal files. Each sink has its own state: several threads may each write a file.
 package final class ByteSink {
     private let path: String
     private let temporary: String

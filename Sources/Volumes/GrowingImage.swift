@@ -1,7 +1,7 @@
 /// An image in single precision that receives its volumes a few at a time, for images that must be made side by side; voxels outside the mask are 0.
 ///
 /// As with `VolumeWriter`, nothing appears under the final name before `finish`, and an image let go before that leaves nothing behind.
-/// Different images may grow on different threads. Memory: one volume while `append` runs, and the file's buffer of 256 KiB.
+/// Different images may grow on different threads. Memory: one volume while `append` runs, and less than 1 MiB for the file.
 /// Errors: `VolumeError`: `.badOutputName`, `.cannotCreate`, `.writeFailed`.
 public final class GrowingImage {
     private let mask: Mask

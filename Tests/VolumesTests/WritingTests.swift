@@ -91,6 +91,37 @@ import Volumes
         #expect(try Mask(path: path, matching: geometry, of: "dwi").indices == mask.indices)
     }
 
+    /// Noise does not compress: several of the file's buffers are filled. zlib, in our reader, checks the length and the checksum.
+    @Test func grownImagesAreWrittenImages() throws {
+        let geometry = VolumeGeometry(shape: [90, 80, 50]), mask = Mask(geometry: geometry, indices: (0..<360_000).filter { $0 % 3 != 1 })
+        var random = SystemRandomNumberGenerator()
+        let values = (0..<3 * mask.count).map { _ in Float.random(in: -1...1, using: &random) }
+        func grow(_ name: String, _ steps: [Range<Int>]) throws {
+            let image = try GrowingImage(scratch.file(name), mask: mask, trailing: [3], description: "d")
+            #expect(!FileManager.default.fileExists(atPath: scratch.file(name)))
+            for step in steps {
+                try values.withUnsafeBufferPointer {
+                    try image.append(UnsafeBufferPointer(rebasing: $0[(step.lowerBound * mask.count)..<(step.upperBound * mask.count)]))
+                }
+            }
+            if steps.last?.upperBound == 3 { try image.finish() }
+        }
+        try grow("abandoned.nii.gz", [0..<2])
+        #expect(scratch.contents.isEmpty)
+        try grow("a.nii.gz", [0..<2, 2..<3])
+        try VolumeWriter.write(scratch.file("b.nii.gz"), mask: mask, trailing: [3], as: Float.self, description: "d") { t, voxels in
+            _ = voxels.update(from: values[(t * mask.count)..<((t + 1) * mask.count)])
+        }
+        let grown = bytes(of: scratch.file("a.nii.gz"))
+        #expect(grown.count > 2_000_000 && grown == bytes(of: scratch.file("b.nii.gz")))
+        let series = try MaskedSeries(path: scratch.file("a.nii.gz"), mask: mask)
+        #expect((0..<mask.count).allSatisfy { v in (0..<3).allSatisfy { series.values[3 * v + $0] == values[$0 * mask.count + v] } })
+        // Voxels outside the mask stay 0 in every volume.
+        let outside = try Volume(meanOf: [2], in: scratch.file("a.nii.gz")).values
+        #expect((0..<120_000).allSatisfy { outside[3 * $0 + 1] == 0 })
+        #expect(volumeError { _ = try GrowingImage(scratch.file("x.mif"), mask: mask, trailing: []) } == .badOutputName(path: scratch.path + "/x.mif"))
+    }
+
     /// MRtrix3's fixel tables: more rows than NIfTI-1 can count.
     @Test func fixelTables() throws {
         let path = scratch.file("directions.nii")
