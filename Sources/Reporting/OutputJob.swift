@@ -140,7 +140,9 @@ struct OutputContext: Sendable {
 
     /// Calls `body(v, s, draw)` with the equally weighted draws `samples` of voxels of a shard.
     @inline(__always)
-    func forEachDraw(_ shard: PosteriorShard, _ voxels: Range<Int>, _ samples: Range<Int>, _ body: (_ v: Int, _ s: Int, _ draw: MatchedDraw) -> Void) {
+    func forEachDraw(
+        _ shard: PosteriorShard, _ voxels: Range<Int>, _ samples: Range<Int>, _ body: (_ v: Int, _ s: Int, _ draw: MatchedDraw) -> Void
+    ) {
         withUnsafeTemporaryAllocation(of: Float.self, capacity: drawCount * DrawColumn.count) { values in
             for i in voxels {
                 let v = shard.first + i
@@ -150,7 +152,8 @@ struct OutputContext: Sendable {
                 HalfPrecision.decode(start, values.baseAddress!, count: (last - first + 1) * DrawColumn.count)
                 for s in samples {
                     let d = summary.draw(v, s)
-                    body(v, s, MatchedDraw(values: values.baseAddress! + (d - first) * DrawColumn.count, assignment: summary.assignments[v * drawCount + d]))
+                    let draw = values.baseAddress! + (d - first) * DrawColumn.count
+                    body(v, s, MatchedDraw(values: draw, assignment: summary.assignments[v * drawCount + d]))
                 }
             }
         }

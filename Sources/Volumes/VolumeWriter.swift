@@ -16,7 +16,9 @@ public enum VolumeWriter {
         _ path: String, geometry: VolumeGeometry, as _: Value.Type = Value.self, description: String = "", intentName: String = "",
         volume: (_ index: Int, _ grid: UnsafeMutableBufferPointer<Value>) throws -> Void
     ) throws {
-        try writeReusing(path, geometry: geometry, description: description, intentName: intentName) { (index, grid: UnsafeMutableBufferPointer<Value>) in
+        try writeReusing(
+            path, geometry: geometry, description: description, intentName: intentName
+        ) { (index, grid: UnsafeMutableBufferPointer<Value>) in
             clear(grid)
             try volume(index, grid)
         }

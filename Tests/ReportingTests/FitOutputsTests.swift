@@ -70,7 +70,8 @@ struct FitOutputsTests {
         let phantom = BundlePhantom(BundlePhantom.affines[3].affine, drawCount: 20), folder = try OutputFolder("samples")
         let archive = try phantom.write(to: folder.path), n = phantom.geometry.voxelsPerVolume
         let (summary, _) = try FitOutputs.write(
-            archive: archive, lambda: 1.5, geometry: phantom.geometry, directory: folder.path, provenance: phantom.provenance(), formats: .fsl, threads: 3)
+            archive: archive, lambda: 1.5, geometry: phantom.geometry, directory: folder.path, provenance: phantom.provenance(),
+            formats: .fsl, threads: 3)
         let r = phantom.geometry.affine.rotation, s: Double = phantom.geometry.affine.determinant > 0 ? -1 : 1
         let files = try (1...3).map { k in
             try ["th", "ph", "f"].map { try readAll("\(folder.path)/fsl.bedpostX/merged_\($0)\(k)samples.nii.gz").values }

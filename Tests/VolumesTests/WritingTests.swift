@@ -119,7 +119,8 @@ import Volumes
         // Voxels outside the mask stay 0 in every volume.
         let outside = try Volume(meanOf: [2], in: scratch.file("a.nii.gz")).values
         #expect((0..<120_000).allSatisfy { outside[3 * $0 + 1] == 0 })
-        #expect(volumeError { _ = try GrowingImage(scratch.file("x.mif"), mask: mask, trailing: []) } == .badOutputName(path: scratch.path + "/x.mif"))
+        let refusal = volumeError { _ = try GrowingImage(scratch.file("x.mif"), mask: mask, trailing: []) }
+        #expect(refusal == .badOutputName(path: scratch.path + "/x.mif"))
     }
 
     /// MRtrix3's fixel tables: more rows than NIfTI-1 can count.
@@ -163,7 +164,8 @@ import Volumes
     }
 
     /// /dev/full takes no byte, as a full disk does.
-    @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/full"), "no /dev/full here"), arguments: [false, true]) func fullDisk(isCompressed: Bool) throws {
+    @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/full"), "no /dev/full here"), arguments: [false, true])
+    func fullDisk(isCompressed: Bool) throws {
         let temporary = scratch.file(".x.partial", [])
         let sink = ByteSink(path: "x.nii", temporary: temporary, descriptor: open("/dev/full", O_WRONLY), isCompressed: isCompressed)
         var random = SystemRandomNumberGenerator()
