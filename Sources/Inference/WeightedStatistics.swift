@@ -45,6 +45,7 @@ struct WeightedStatistics {
         }
         return (Float(mean), Float(sd), result.0, result.1, result.2)
     }
+
     /// Fills `order` with the draws from the smallest value to the largest.
     private mutating func sort(_ values: UnsafePointer<Float>, count s: Int) {
         guard s <= 1024 else {
