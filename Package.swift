@@ -19,11 +19,12 @@ let package = Package(
         .target(name: "CNIfTI", linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz"), .linkedLibrary("z")]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CKernels", exclude: ["default-network.safetensors"]),
         .target(name: "CReport", exclude: ["page.html", "page.css", "numbers.js", "colours.js", "slices.js", "charts.js", "page.js"]),
 
-        .target(name: "Volumes", dependencies: ["CNIfTI", "CZlib"]),
+        .target(name: "Volumes", dependencies: ["CNIfTI", "CZlib", "CISAL"]),
         .target(name: "ModelSpace"),
         .target(name: "Diffusion", dependencies: ["ModelSpace", "CKernels", "Yams"]),
         .target(name: "Tensors", dependencies: ["COpenBLAS", "CKernels"]),

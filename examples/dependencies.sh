@@ -2,10 +2,10 @@
 # Installs the C libraries that prism-dmri is built on, where they are missing (Debian and Ubuntu). Swift 6 must be there already.
 set -euo pipefail
 
-packages=(libnifti-dev libopenblas-dev zlib1g-dev libssl-dev pkg-config)
+packages=(libnifti-dev libopenblas-dev zlib1g-dev libisal-dev libssl-dev pkg-config)
 
 if ! command -v dpkg-query >/dev/null; then
-    echo "This is not a Debian system: install nifti_clib, OpenBLAS, zlib, OpenSSL and pkg-config with their headers by other means." >&2
+    echo "This is not a Debian system: install nifti_clib, OpenBLAS, zlib, ISA-L, OpenSSL and pkg-config with their headers by other means." >&2
     exit 0
 fi
 missing=()

@@ -9,7 +9,7 @@ public struct FibreAssignment: Equatable, Sendable {
     public static let none = FibreAssignment(code: 0b11_1111)
 
     /// The index of the stick that follows `fibre`, or nil.
-    @inline(__always)
+    @inlinable @inline(__always)
     public func stick(_ fibre: Int) -> Int? {
         let index = Int(code >> UInt8(2 * fibre) & 3)
         return index == 3 ? nil : index

@@ -88,17 +88,21 @@ struct VoxelSummariser {
 
     /// Fills `quantity` with a quantity's value in each draw, in natural units.
     private mutating func gather(_ q: SummaryQuantity, meanB0: Float, _ assignments: UnsafePointer<FibreAssignment>) {
-        for d in 0..<drawCount {
-            let draw = d * DrawColumn.count, f = draw + DrawColumn.fraction
-            switch q {
-            case .diffusivity: quantity[d] = draws[draw + DrawColumn.diffusivity] * 1e-3
-            case .spread: quantity[d] = draws[draw + DrawColumn.spread] * 1e-3
-            case .snr: quantity[d] = draws[draw + DrawColumn.snr]
-            case .s0: quantity[d] = draws[draw + DrawColumn.scale] * meanB0
-            case .fractionSum: quantity[d] = draws[f] + draws[f + 1] + draws[f + 2]
-            case .fraction1, .fraction2, .fraction3:
-                quantity[d] = assignments[d].stick(q.rawValue - SummaryQuantity.fraction1.rawValue).map { draws[f + $0] } ?? 0
+        @inline(__always) func fill(_ value: (_ d: Int, _ draw: UnsafePointer<Float>) -> Float) {
+            draws.withUnsafeBufferPointer { draws in
+                for d in 0..<drawCount { quantity[d] = value(d, draws.baseAddress! + d * DrawColumn.count) }
             }
+        }
+        let f = DrawColumn.fraction
+        switch q {
+        case .diffusivity: fill { $1[DrawColumn.diffusivity] * 1e-3 }
+        case .spread: fill { $1[DrawColumn.spread] * 1e-3 }
+        case .snr: fill { $1[DrawColumn.snr] }
+        case .s0: fill { $1[DrawColumn.scale] * meanB0 }
+        case .fractionSum: fill { $1[f] + $1[f + 1] + $1[f + 2] }
+        case .fraction1, .fraction2, .fraction3:
+            let fibre = q.rawValue - SummaryQuantity.fraction1.rawValue
+            fill { d, draw in assignments[d].stick(fibre).map { draw[f + $0] } ?? 0 }
         }
     }
 }

@@ -1,6 +1,8 @@
+import CKernels
+
 /// Mean, standard deviation and quantiles of weighted draws of one quantity.
 struct WeightedStatistics {
-    private var keys: [UInt64] = []
+    private var order: [Int32] = [], work: [Int32] = []
 
     /// The five numbers of `SummaryStatistic.allCases`.
     ///
@@ -9,6 +11,8 @@ struct WeightedStatistics {
     mutating func summarise(
         _ values: UnsafePointer<Float>, _ weights: UnsafePointer<Float>, count s: Int
     ) -> (mean: Float, sd: Float, q05: Float, q50: Float, q95: Float) {
+        // As of absent fibres; then nothing is left to compute.
+        guard (0..<s).contains(where: { values[$0] != 0 }) else { return (0, 0, 0, 0, 0) }
         var mean = 0.0, squares = 0.0
         for i in 0..<s {
             mean += Double(weights[i]) * Double(values[i])
@@ -20,16 +24,10 @@ struct WeightedStatistics {
             variance += Double(weights[i]) * off * off
         }
         let sd = squares < 1 - 1e-9 ? (variance / (1 - squares)).squareRoot() : 0
-        // Sort by value: an order-preserving map of the float's bits above the draw's number.
-        keys.removeAll(keepingCapacity: true)
-        for i in 0..<s {
-            let bits = values[i].bitPattern
-            keys.append(UInt64(bits & 0x8000_0000 != 0 ? ~bits : bits | 0x8000_0000) << 32 | UInt64(i))
-        }
-        keys.sort()
+        sort(values, count: s)
         var result: (Float, Float, Float) = (0, 0, 0)
-        keys.withUnsafeBufferPointer { keys in
-            @inline(__always) func draw(_ rank: Int) -> Int { Int(keys[rank] & 0xFFFF_FFFF) }
+        order.withUnsafeBufferPointer { order in
+            @inline(__always) func draw(_ rank: Int) -> Int { Int(order[rank]) }
             var rank = 0
             var place = 0.5 * Double(weights[draw(0)]), previous = place
             @inline(__always) func quantile(_ p: Double) -> Float {
@@ -46,5 +44,18 @@ struct WeightedStatistics {
             result = (quantile(0.05), quantile(0.5), quantile(0.95))
         }
         return (Float(mean), Float(sd), result.0, result.1, result.2)
+    }
+
+    /// Fills `order` with the draws from the smallest value to the largest.
+    private mutating func sort(_ values: UnsafePointer<Float>, count s: Int) {
+        guard s <= 1024 else {
+            order = (0..<Int32(s)).sorted { (values[Int($0)], $0) < (values[Int($1)], $1) }
+            return
+        }
+        if order.count != s {
+            order = Array(repeating: 0, count: s)
+            work = Array(repeating: 0, count: s + 15)
+        }
+        pk_order(values, s, &order, &work)
     }
 }

@@ -7,23 +7,15 @@ import Volumes
 /// `probtrackx2 -s DIR/fsl.bedpostX/merged -m DIR/fsl.bedpostX/nodif_brain_mask …`. Direction = (sin th cos ph, sin th sin ph, cos th) with
 /// th in [0, π/2] and ph in (−π, π], rounded to multiples of 2⁻¹³ rad (0.007°) so that files compress. File k follows one fibre in all draws;
 /// a draw that lacks it has f = 0. `mean_{th,ph}` are the angles of `dyads`, for means of angles mean nothing. `mean_f0samples` is FSL's
-/// noise-floor compartment, which these families do not have: 0.
+/// noise-floor compartment, which these families do not have: 0. The merged files are `FSLSamples`.
 enum FSLOutputs {
     static let folder = "fsl.bedpostX"
 
     static func jobs(_ context: OutputContext) -> [OutputJob] {
-        let frame = DirectionConversion(to: .fsl, of: context.geometry.affine), s = context.sampleCount
+        let frame = DirectionConversion(to: .fsl, of: context.geometry.affine)
         var jobs: [OutputJob] = []
         for k in 0..<context.fibres {
             let number = k + 1
-            func merged(_ letter: String, _ value: @escaping @Sendable (SIMD3<Float>, Float) -> Float) {
-                jobs.append(context.map("\(folder)/merged_\(letter)\(number)samples.nii.gz", trailing: [s]) { t, buffer in
-                    context.forEachDraw(k, t) { v, axis, fraction in buffer[v] = value(axis, fraction) }
-                })
-            }
-            merged("th") { axis, _ in inclination(frame(axis)) }
-            merged("ph") { axis, _ in azimuth(frame(axis)) }
-            merged("f") { _, fraction in fraction }
             func mean(_ name: String, trailing: [Int] = [], _ value: @escaping @Sendable (Int, SIMD3<Float>, Float) -> Float) {
                 jobs.append(context.map("\(folder)/\(name).nii.gz", trailing: trailing) { t, buffer in
                     context.forEachAxis(k) { v, axis, fraction in buffer[v] = value(t, frame(axis), fraction) }

@@ -1,5 +1,6 @@
 import Foundation
 import Inference
+import Synchronization
 import Volumes
 
 /// Turns a finished fit into the files of its directory.
@@ -22,7 +23,7 @@ public enum FitOutputs {
     /// Writes `quality.nii.gz`, `misfit.nii.gz`, the chosen formats and, last of all, `fit.json`.
     ///
     /// Each file appears whole or not at all. Images are the same, byte for byte, for any number of threads, and hold no NaN; voxels that were
-    /// not fitted are 0. Memory: one image volume a thread beside the summary.
+    /// not fitted are 0. Memory: one image volume a thread beside the summary, and with FSL's files 72 numbers a voxel.
     /// - Parameters:
     ///   - lambda: λ of all maps and draws written; any value, whatever the fit's own.
     ///   - geometry: the grid of the image that was fitted.
@@ -52,7 +53,16 @@ public enum FitOutputs {
         provenance.warnings += warnings(summary)
         let context = OutputContext(
             archive: archive, summary: summary, mask: Mask(geometry: geometry, indices: summary.voxels), directory: directory, provenance: provenance)
-        let jobs = jobs(context, formats)
+        let samples = formats.contains(.fsl) ? FSLSamples(context: context) : nil
+        let page = Mutex<Report.Content?>(nil)
+        var jobs = jobs(context, formats)
+        if formats.contains(.report) {
+            // Last comes only what the page says of the files' writing.
+            jobs.append(OutputJob(path: directory + "/report.html", cost: 100) {
+                let content = Report.Content(summary, geometry: geometry, threads: threads)
+                page.withLock { $0 = content }
+            })
+        }
         for folder in Set(jobs.map { ($0.path as NSString).deletingLastPathComponent }).sorted() {
             do {
                 try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -60,13 +70,15 @@ public enum FitOutputs {
                 throw ReportingError.cannotCreate(path: folder, reason: error.localizedDescription)
             }
         }
-        try OutputJob.run(jobs, threads: threads, progress: progress)
+        let counter = ProgressCounter(total: jobs.reduce(samples?.cost ?? 0) { $0 + $1.cost }, report: progress)
+        try samples?.write(threads: threads, counter: counter)
+        try OutputJob.run(jobs, threads: threads, counter: counter)
         provenance.timings["summary"] = seconds(summarised - start)
         provenance.timings["writing"] = seconds(clock.now - summarised)
         provenance.peakMemoryBytes = max(provenance.peakMemoryBytes, FitProvenance.peakMemory)
         provenance.finishedAt = ISO8601DateFormatter().string(from: Date())
-        if formats.contains(.report) {
-            try Report.write(summary, geometry: geometry, provenance: provenance, to: directory + "/report.html", threads: threads)
+        if let content = page.withLock({ $0 }) {
+            try Reporting.write(Data(content.page(provenance, threads: threads).utf8), to: directory + "/report.html")
         }
         try provenance.write(to: directory + "/fit.json")
         return (summary, provenance)
@@ -87,7 +99,7 @@ public enum FitOutputs {
         if formats.contains(.bids) { jobs += BIDSOutputs.jobs(context, includingDraws: hasDraws) }
         if formats.contains(.picture) {
             let path = context.directory + "/orientations.png"
-            jobs.append(OutputJob(path: path, cost: 1) {
+            jobs.append(OutputJob(path: path, cost: 50) {
                 try Reporting.write(OrientationPicture.draw(summary, geometry: context.geometry).encode(), to: path)
             })
         }

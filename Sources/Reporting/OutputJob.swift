@@ -25,13 +25,12 @@ extension ReportingError: LocalizedError {
 /// One file to be written, independent of all others, so that files can be computed and compressed in parallel.
 struct OutputJob: Sendable {
     var path: String
-    /// Volumes to write: long jobs start first.
+    /// Volumes to write, or as many as would take as long: long jobs start first.
     var cost: Int
     var body: @Sendable () throws -> Void
 
-    static func run(_ jobs: [OutputJob], threads: Int, progress: @escaping @Sendable (_ done: Int, _ of: Int) -> Void) throws {
+    static func run(_ jobs: [OutputJob], threads: Int, counter: ProgressCounter) throws {
         let ordered = jobs.enumerated().sorted { ($1.element.cost, $0.offset) < ($0.element.cost, $1.offset) }.map(\.element)
-        let counter = ProgressCounter(total: ordered.reduce(0) { $0 + $1.cost }, report: progress)
         try forEachInParallel(ordered.count, threads: threads) { i in
             try ordered[i].body()
             counter.add(ordered[i].cost)
@@ -40,7 +39,7 @@ struct OutputJob: Sendable {
 }
 
 /// Adds up finished work from several threads.
-private final class ProgressCounter: @unchecked Sendable {
+final class ProgressCounter: @unchecked Sendable {
     private let lock = NSLock()
     private var done = 0
     private let total: Int
@@ -130,23 +129,48 @@ struct OutputContext: Sendable {
         }
     }
 
-    /// Calls `body(v, axis, f)` with what the s-th equally weighted draw of every voxel says of a fibre; 0 where the draw lacks it.
+    /// Calls `body(v, axis, f)` with what the s-th equally weighted draw says of a fibre, in every voxel whose draw has it.
     func forEachDraw(_ fibre: Int, _ s: Int, _ body: (_ v: Int, _ axis: SIMD3<Float>, _ fraction: Float) -> Void) {
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: DrawColumn.count) { draw in
-            for shard in archive.shards where shard.count > 0 {
-                let start = shard.draws.start
-                for i in 0..<shard.count {
-                    let v = shard.first + i, d = summary.draw(v, s)
-                    guard let j = summary.assignments[v * drawCount + d].stick(fibre) else {
-                        body(v, SIMD3(), 0)
-                        continue
-                    }
-                    HalfPrecision.decode(start + (i * drawCount + d) * DrawColumn.count, draw.baseAddress!, count: DrawColumn.count)
-                    let mu = DrawColumn.direction + 3 * j
-                    body(v, SIMD3(draw[mu], draw[mu + 1], draw[mu + 2]), draw[DrawColumn.fraction + j])
+        for shard in archive.shards {
+            forEachDraw(shard, 0..<shard.count, s..<s + 1) { v, _, draw in
+                if let (axis, fraction) = draw[fibre] { body(v, axis, fraction) }
+            }
+        }
+    }
+
+    /// Calls `body(v, s, draw)` with the equally weighted draws `samples` of voxels of a shard.
+    @inline(__always)
+    func forEachDraw(
+        _ shard: PosteriorShard, _ voxels: Range<Int>, _ samples: Range<Int>, _ body: (_ v: Int, _ s: Int, _ draw: MatchedDraw) -> Void
+    ) {
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: drawCount * DrawColumn.count) { values in
+            for i in voxels {
+                let v = shard.first + i
+                // Chosen draws rise with s.
+                let first = summary.draw(v, samples.lowerBound), last = summary.draw(v, samples.upperBound - 1)
+                let start = shard.draws.start + (i * drawCount + first) * DrawColumn.count
+                HalfPrecision.decode(start, values.baseAddress!, count: (last - first + 1) * DrawColumn.count)
+                for s in samples {
+                    let d = summary.draw(v, s)
+                    let draw = values.baseAddress! + (d - first) * DrawColumn.count
+                    body(v, s, MatchedDraw(values: draw, assignment: summary.assignments[v * drawCount + d]))
                 }
             }
         }
+    }
+}
+
+/// A draw and which of its sticks follow which fibres.
+struct MatchedDraw {
+    fileprivate let values: UnsafePointer<Float>
+    fileprivate let assignment: FibreAssignment
+
+    /// Axis (scanner frame) and fraction of a fibre; nil when the draw lacks it.
+    @inline(__always)
+    subscript(fibre: Int) -> (axis: SIMD3<Float>, fraction: Float)? {
+        guard let j = assignment.stick(fibre) else { return nil }
+        let mu = values + DrawColumn.direction + 3 * j
+        return (SIMD3(mu[0], mu[1], mu[2]), values[DrawColumn.fraction + j])
     }
 }
 

@@ -27,15 +27,28 @@ public enum Report {
     public static func html(
         _ summary: PosteriorSummary, geometry: VolumeGeometry, provenance: FitProvenance, threads: Int = 1, trustedLambda: Double? = nil
     ) throws -> String {
-        let trusted = trustedLambda ?? summary.metadata.largestTrustedLambda
-        let data = ReportData(summary, geometry: geometry, trustedLambda: trusted)
-        MustacheContentTypes.register(ScalarHTML(), named: "PAGE")
-        let template = try MustacheTemplate(string: "{{% CONTENT_TYPE: PAGE}}" + text(report_html))
-        var fields = ReportFields.fields(data, provenance, threads: threads)
-        fields["css"] = text(report_css)
-        fields["script"] = text(report_script)
-        fields["data"] = embeddable(data.json(threads: threads))
-        return template.render(fields)
+        try Content(summary, geometry: geometry, threads: threads, trustedLambda: trustedLambda).page(provenance, threads: threads)
+    }
+
+    /// All of a page that follows from the summary: nearly all the work.
+    struct Content: Sendable {
+        private let data: ReportData
+        private let script: String
+
+        init(_ summary: PosteriorSummary, geometry: VolumeGeometry, threads: Int, trustedLambda: Double? = nil) {
+            data = ReportData(summary, geometry: geometry, trustedLambda: trustedLambda ?? summary.metadata.largestTrustedLambda)
+            script = embeddable(data.json(threads: threads))
+        }
+
+        func page(_ provenance: FitProvenance, threads: Int) throws -> String {
+            MustacheContentTypes.register(ScalarHTML(), named: "PAGE")
+            let template = try MustacheTemplate(string: "{{% CONTENT_TYPE: PAGE}}" + text(report_html))
+            var fields = ReportFields.fields(data, provenance, threads: threads)
+            fields["css"] = text(report_css)
+            fields["script"] = text(report_script)
+            fields["data"] = script
+            return template.render(fields)
+        }
     }
 
     /// JSON that may stand inside a script element: without `<`, no text in it can end the element or open a comment.

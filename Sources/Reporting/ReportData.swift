@@ -3,7 +3,7 @@ import Inference
 import Volumes
 
 /// The numbers that the page's scripts draw from: slices, histograms, and structure probabilities from which any λ follows.
-struct ReportData {
+struct ReportData: Sendable {
     let summary: PosteriorSummary
     let geometry: VolumeGeometry
     let trustedLambda: Double?

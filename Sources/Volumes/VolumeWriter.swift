@@ -11,21 +11,29 @@ public enum VolumeWriter {
     ///   - geometry: all dimensions, three to seven; the closure is called for volume 0, 1, …, geometry.volumeCount − 1.
     ///   - description: up to 79 bytes kept in the header's descrip field.
     ///   - intentName: up to 15 bytes kept in intent_name.
-    ///   - level: gzip level, 1 (fast) to 9 (small).
     ///   - volume: receives the volume's index (the fourth dimension fastest) and X·Y·Z zeros, x fastest, to overwrite.
     public static func write<Value: VoxelValue>(
         _ path: String, geometry: VolumeGeometry, as _: Value.Type = Value.self, description: String = "", intentName: String = "",
-        level: Int = 1, volume: (_ index: Int, _ grid: UnsafeMutableBufferPointer<Value>) throws -> Void
+        volume: (_ index: Int, _ grid: UnsafeMutableBufferPointer<Value>) throws -> Void
     ) throws {
-        precondition((1...9).contains(level))
-        let isCompressed = path.hasSuffix(".nii.gz")
-        guard isCompressed || path.hasSuffix(".nii") else { throw VolumeError.badOutputName(path: path) }
-        let sink = try ByteSink(path: path, level: isCompressed ? level : nil)
-        try encodeHeader(geometry, datatype: Value.datatype, description: description, intentName: intentName).withUnsafeBytes(sink.write)
+        try writeReusing(
+            path, geometry: geometry, description: description, intentName: intentName
+        ) { (index, grid: UnsafeMutableBufferPointer<Value>) in
+            clear(grid)
+            try volume(index, grid)
+        }
+    }
+
+    /// The same with a grid of zeros at first, and after that with what the closure left in it.
+    private static func writeReusing<Value: VoxelValue>(
+        _ path: String, geometry: VolumeGeometry, description: String, intentName: String,
+        volume: (_ index: Int, _ grid: UnsafeMutableBufferPointer<Value>) throws -> Void
+    ) throws {
+        let sink = try begin(path, geometry: geometry, datatype: Value.datatype, description: description, intentName: intentName)
         let grid = UnsafeMutableBufferPointer<Value>.allocate(capacity: geometry.voxelsPerVolume)
         defer { grid.deallocate() }
+        clear(grid)
         for index in 0..<geometry.volumeCount {
-            clear(grid)
             try volume(index, grid)
             try sink.write(UnsafeRawBufferPointer(grid))
         }
@@ -39,14 +47,15 @@ public enum VolumeWriter {
     ///   - values: receives the volume's index and mask.count zeros, in the order of `mask.indices`, to overwrite.
     public static func write<Value: VoxelValue>(
         _ path: String, mask: Mask, trailing: [Int] = [], as _: Value.Type = Value.self, description: String = "", intentName: String = "",
-        level: Int = 1, values: (_ index: Int, _ voxels: UnsafeMutableBufferPointer<Value>) throws -> Void
+        values: (_ index: Int, _ voxels: UnsafeMutableBufferPointer<Value>) throws -> Void
     ) throws {
         let voxels = UnsafeMutableBufferPointer<Value>.allocate(capacity: mask.count)
         defer { voxels.deallocate() }
         try mask.indices.withUnsafeBufferPointer { indices in
-            try write(
-                path, geometry: mask.geometry.withTrailing(trailing), as: Value.self, description: description, intentName: intentName, level: level
-            ) { index, grid in
+            // Every volume fills the same places of the grid.
+            try writeReusing(
+                path, geometry: mask.geometry.withTrailing(trailing), description: description, intentName: intentName
+            ) { (index, grid: UnsafeMutableBufferPointer<Value>) in
                 clear(voxels)
                 try values(index, voxels)
                 scatter(
@@ -57,27 +66,36 @@ public enum VolumeWriter {
 
     /// Writes values kept voxel by voxel: values[v · n + t] becomes volume t of masked voxel v, n the product of `trailing`.
     public static func write<Value: VoxelValue>(
-        _ path: String, mask: Mask, trailing: [Int] = [], voxelMajor values: [Value], description: String = "", intentName: String = "", level: Int = 1
+        _ path: String, mask: Mask, trailing: [Int] = [], voxelMajor values: [Value], description: String = "", intentName: String = ""
     ) throws {
         let n = trailing.reduce(1, *)
         precondition(values.count == mask.count * n)
         try values.withUnsafeBytes { source in
-            try write(path, mask: mask, trailing: trailing, as: Value.self, description: description, intentName: intentName, level: level) { t, voxels in
+            try write(path, mask: mask, trailing: trailing, as: Value.self, description: description, intentName: intentName) { t, voxels in
                 pick(source, to: UnsafeMutableRawBufferPointer(voxels), stride: n, offset: t, size: MemoryLayout<Value>.size)
             }
         }
     }
 
+    /// A file that has its header.
+    static func begin(_ path: String, geometry: VolumeGeometry, datatype: Datatype, description: String, intentName: String = "") throws -> ByteSink {
+        let isCompressed = path.hasSuffix(".nii.gz")
+        guard isCompressed || path.hasSuffix(".nii") else { throw VolumeError.badOutputName(path: path) }
+        let sink = try ByteSink(path: path, isCompressed: isCompressed)
+        try encodeHeader(geometry, datatype: datatype, description: description, intentName: intentName).withUnsafeBytes(sink.write)
+        return sink
+    }
+
     /// Every element type's zero is all bits 0.
-    private static func clear<Value: VoxelValue>(_ buffer: UnsafeMutableBufferPointer<Value>) {
+    static func clear<Value: VoxelValue>(_ buffer: UnsafeMutableBufferPointer<Value>) {
         UnsafeMutableRawBufferPointer(buffer).initializeMemory(as: UInt8.self, repeating: 0)
     }
 }
 
 extension Volume {
     /// Writes this image.
-    public func write(to path: String, description: String = "", level: Int = 1) throws {
-        try VolumeWriter.write(path, geometry: geometry, as: Float.self, description: description, level: level) { _, grid in
+    public func write(to path: String, description: String = "") throws {
+        try VolumeWriter.write(path, geometry: geometry, as: Float.self, description: description) { _, grid in
             _ = grid.update(from: values)
         }
     }
@@ -85,8 +103,8 @@ extension Volume {
 
 extension Mask {
     /// Writes this mask as bytes, 1 inside and 0 outside.
-    public func write(to path: String, description: String = "", level: Int = 1) throws {
-        try VolumeWriter.write(path, geometry: geometry, as: UInt8.self, description: description, level: level) { _, grid in
+    public func write(to path: String, description: String = "") throws {
+        try VolumeWriter.write(path, geometry: geometry, as: UInt8.self, description: description) { _, grid in
             for i in indices { grid[i] = 1 }
         }
     }

@@ -88,30 +88,42 @@ import Testing
         #expect(abs(found.logEvidence - exact) < 3.5 * found.standardError + 0.01, "found \(found.logEvidence) ± \(found.standardError), exact \(exact)")
     }
 
+    /// Lattice coordinates of one stick: (log d, log snr, log s0, f, r cos φ, r sin φ), its direction in polar coordinates about `axis`.
+    enum OneStick {
+        static let axis = SIMD3(0.36, 0.48, 0.8)
+        private static let a = SIMD3(0.8, -0.6, 0.0), b = SIMD3(0.48, 0.64, -0.6)
+
+        static func coordinates(_ t: [Double]) -> [Double] {
+            let sign = t[7] * axis.x + t[8] * axis.y + t[9] * axis.z < 0 ? -1.0 : 1
+            let v = sign * SIMD3(t[7], t[8], t[9]), r = acos(min(1, (v * axis).sum())), s = r < 1e-9 ? 1 : r / sin(r)
+            return [log(t[0]), log(t[2]), log(t[3]), t[4], s * (v * a).sum(), s * (v * b).sum()]
+        }
+
+        /// Brings θ to x; returns the log of the area element, sin r / r.
+        static func move(_ t: inout [Double], to x: [Double]) -> Double {
+            t[0] = exp(x[0]); t[2] = exp(x[1]); t[3] = exp(x[2]); t[4] = x[3]
+            let r = (x[4] * x[4] + x[5] * x[5]).squareRoot(), s = r < 1e-9 ? 1 : sin(r) / r
+            let v = cos(r) * axis + s * (x[4] * a + x[5] * b)
+            for c in 0..<3 { t[7 + c] = v[c] }
+            return log(s)
+        }
+    }
+
     /// One stick: 6 dimensions, direction in polar coordinates about the truth (area element sin r / r), twice for the two signs.
     @Test(arguments: [4, 5])
     func oneStick(_ index: Int) throws {
         let z = Self.family.structureSpace.structures[index]
         var theta = [Double](repeating: 0, count: 16)
         theta[0] = 1e-3; theta[2] = 20; theta[4] = 0.5
-        let axis = SIMD3(0.36, 0.48, 0.8), a = SIMD3(0.8, -0.6, 0.0), b = SIMD3(0.48, 0.64, -0.6)
-        for c in 0..<3 { theta[7 + c] = axis[c] }
+        for c in 0..<3 { theta[7 + c] = OneStick.axis[c] }
         let y = Self.voxel(z, &theta, seed: UInt64(index + 1))
         let found = try SequentialMonteCarlo(acquisition: Self.acquisition, options: Self.options(0.03)).evidence(y, z, seed: 9, voxel: 0)
-        func coordinates(_ t: ArraySlice<Double>) -> [Double] {
-            let t = Array(t), sign = t[7] * axis.x + t[8] * axis.y + t[9] * axis.z < 0 ? -1.0 : 1
-            let v = sign * SIMD3(t[7], t[8], t[9]), c = min(1, (v * axis).sum()), r = acos(c), s = r < 1e-9 ? 1 : r / sin(r)
-            return [log(t[0]), log(t[2]), log(t[3]), t[4], s * (v * a).sum(), s * (v * b).sum()]
-        }
-        let lattice = Self.spread((0..<200).map { coordinates(found.draws[$0 * 16..<$0 * 16 + 16]) })
+        let lattice = Self.spread((0..<200).map { OneStick.coordinates(Array(found.draws[$0 * 16..<$0 * 16 + 16])) })
         var t = theta, scratch = [Float](repeating: 0, count: Self.acquisition.count)
         let exact = log(2) + Self.integrate(mean: lattice.mean, factor: lattice.factor, spacing: 0.8, radius: 5.6) { x in
-            t[0] = exp(x[0]); t[2] = exp(x[1]); t[3] = exp(x[2]); t[4] = x[3]
-            let r = (x[4] * x[4] + x[5] * x[5]).squareRoot(), s = r < 1e-9 ? 1 : sin(r) / r
-            let v = cos(r) * axis + s * (x[4] * a + x[5] * b)
-            for c in 0..<3 { t[7 + c] = v[c] }
+            let area = OneStick.move(&t, to: x)
             let prior = Self.family.logPrior(t, z)
-            return prior > -.infinity ? prior + log(s) + Self.family.logLikelihood(y, t, z, Self.acquisition, scratch: &scratch) : prior
+            return prior > -.infinity ? prior + area + Self.family.logLikelihood(y, t, z, Self.acquisition, scratch: &scratch) : prior
         }
         #expect(found.standardError < 0.05)
         #expect(abs(found.logEvidence - exact) < 3.5 * found.standardError + 0.01, "found \(found.logEvidence) ± \(found.standardError), exact \(exact)")

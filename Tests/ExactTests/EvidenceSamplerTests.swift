@@ -124,22 +124,14 @@ import Testing
     @Test(arguments: [4, 5])
     func oneStick(_ index: Int) throws {
         let z = Self.family.structureSpace.structures[index], (theta, y) = Self.voxel(z, seed: UInt64(index + 41))
-        let axis = SIMD3(0.36, 0.48, 0.8), a = SIMD3(0.8, -0.6, 0.0), b = SIMD3(0.48, 0.64, -0.6)
-        let lattice = try Self.lattice(y, z) { t in
-            let sign = t[7] * axis.x + t[8] * axis.y + t[9] * axis.z < 0 ? -1.0 : 1
-            let v = sign * SIMD3(t[7], t[8], t[9]), r = acos(min(1, (v * axis).sum())), s = r < 1e-9 ? 1 : r / sin(r)
-            return [log(t[0]), log(t[2]), log(t[3]), t[4], s * (v * a).sum(), s * (v * b).sum()]
-        }
+        let lattice = try Self.lattice(y, z, Quadrature.OneStick.coordinates)
         var t = theta, scratch = [Float](repeating: 0, count: Self.acquisition.count)
         var sums = Sums(reference: Self.family.logLikelihood(y, theta, z, Self.acquisition))
         let exact = log(2) + Quadrature.integrate(mean: lattice.mean, factor: lattice.factor, spacing: 0.8, radius: 5.6) { x in
-            t[0] = exp(x[0]); t[2] = exp(x[1]); t[3] = exp(x[2]); t[4] = x[3]
-            let r = (x[4] * x[4] + x[5] * x[5]).squareRoot(), s = r < 1e-9 ? 1 : sin(r) / r
-            let v = cos(r) * axis + s * (x[4] * a + x[5] * b)
-            for c in 0..<3 { t[7 + c] = v[c] }
+            let area = Quadrature.OneStick.move(&t, to: x)
             let prior = Self.family.logPrior(t, z)
             guard prior > -.infinity else { return prior }
-            let value = prior + log(s) + Self.family.logLikelihood(y, t, z, Self.acquisition, scratch: &scratch)
+            let value = prior + area + Self.family.logLikelihood(y, t, z, Self.acquisition, scratch: &scratch)
             sums.add(value, t[0])
             return value
         }

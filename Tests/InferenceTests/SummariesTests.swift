@@ -1,3 +1,4 @@
+import CKernels
 import Foundation
 import Inference
 import ModelSpace
@@ -182,6 +183,23 @@ struct SummariesTests {
         #expect(single.assignments == threaded.assignments && single.chosenDraws == threaded.chosenDraws)
         for column in [SummaryColumn.statistic(.fraction2, .mean), .direction(0, axis: 1), .dispersion(2), .structure(7)] {
             #expect(single.column(column).elementsEqual(threaded.column(column)))
+        }
+    }
+}
+
+struct OrderTests {
+    @Test func orderIsThatOfAStableSort() {
+        var random = RandomSource(seed: 5, stream: 0)
+        let special: [Float] = [-.greatestFiniteMagnitude, -1, -.leastNonzeroMagnitude, 0, .leastNonzeroMagnitude, .greatestFiniteMagnitude]
+        for n in 1...70 {
+            for isCoarse in [false, true] {
+                let values = (0..<n).map { _ in
+                    isCoarse ? special[random.index(below: special.count)] : Float(random.normal())
+                }
+                var order = [Int32](repeating: -1, count: n), work = [Int32](repeating: 0, count: n + 15)
+                pk_order(values, n, &order, &work)
+                #expect(order.map(Int.init) == (0..<n).sorted { (values[$0], $0) < (values[$1], $1) }, "\(values)")
+            }
         }
     }
 }

@@ -65,6 +65,43 @@ struct FitOutputsTests {
         #expect(summary.lambda == 0.5)
     }
 
+    /// FSL's samples against the archive, draw by draw, at a λ where some draws count several times and others not at all.
+    @Test func samplesAreTheChosenDraws() throws {
+        let phantom = BundlePhantom(BundlePhantom.affines[3].affine, drawCount: 20), folder = try OutputFolder("samples")
+        let archive = try phantom.write(to: folder.path), n = phantom.geometry.voxelsPerVolume
+        let (summary, _) = try FitOutputs.write(
+            archive: archive, lambda: 1.5, geometry: phantom.geometry, directory: folder.path, provenance: phantom.provenance(),
+            formats: .fsl, threads: 3)
+        let r = phantom.geometry.affine.rotation, s: Double = phantom.geometry.affine.determinant > 0 ? -1 : 1
+        let files = try (1...3).map { k in
+            try ["th", "ph", "f"].map { try readAll("\(folder.path)/fsl.bedpostX/merged_\($0)\(k)samples.nii.gz").values }
+        }
+        var present = 0, absent = 0, repeated = 0
+        for shard in archive.shards {
+            for i in 0..<shard.count {
+                let v = shard.first + i
+                for t in 0..<20 {
+                    let d = summary.draw(v, t), place = t * n + summary.voxels[v], draw = (i * 20 + d) * DrawColumn.count
+                    if t > 0, d == summary.draw(v, t - 1) { repeated += 1 }
+                    for k in 0..<3 {
+                        let (th, ph, f) = (Double(files[k][0][place]), Double(files[k][1][place]), files[k][2][place])
+                        guard let j = summary.assignments[v * 20 + d].stick(k) else {
+                            absent += 1
+                            #expect(th == 0 && ph == 0 && f == 0)
+                            continue
+                        }
+                        present += 1
+                        let mu = (0..<3).map { Double(shard.draws[draw + DrawColumn.direction + 3 * j + $0]) }
+                        let a = [s * sin(th) * cos(ph), sin(th) * sin(ph), cos(th)]
+                        let cosine = (0..<3).reduce(0.0) { sum, c in sum + mu[c] * (r[3 * c] * a[0] + r[3 * c + 1] * a[1] + r[3 * c + 2] * a[2]) }
+                        #expect(f == Float(shard.draws[draw + DrawColumn.fraction + j]) && abs(cosine) > 0.999)
+                    }
+                }
+            }
+        }
+        #expect(present > 10_000 && absent > 1000 && repeated > 100, "\(present) \(absent) \(repeated)")
+    }
+
     @Test func everyPromisedFileIsThereAndSound() throws {
         let phantom = BundlePhantom(BundlePhantom.affines[1].affine, drawCount: 5), folder = try OutputFolder("files")
         let archive = try phantom.write(to: folder.path)

@@ -1,0 +1,5 @@
+#pragma once
+#include <isa-l/igzip_lib.h>
+
+/* The library's sizes are sums in the preprocessor, which Swift does not read. */
+enum { isal_level1_buffer_size = ISAL_DEF_LVL1_DEFAULT };

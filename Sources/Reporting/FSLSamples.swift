@@ -1,0 +1,62 @@
+import Inference
+import Volumes
+
+/// `fsl.bedpostX/merged_{th,ph,f}{1,2,3}samples.nii.gz`: th, ph and f of each fibre in every draw, 0 where the draw lacks it.
+///
+/// The archive keeps a voxel's draws together and a file keeps a draw's voxels together. All nine files grow at once, eight draws at a time, so
+/// that the archive is read through once and not once for each of their volumes. Memory: 9 · 8 values a voxel, and one volume a thread.
+struct FSLSamples {
+    let context: OutputContext
+    private static let letters = ["th", "ph", "f"], step = 8
+
+    /// Volumes to write.
+    var cost: Int { Self.letters.count * context.fibres * context.sampleCount }
+
+    func write(threads: Int, counter: ProgressCounter) throws {
+        let mask = context.mask, n = mask.count, all = context.sampleCount
+        let images = try (0..<context.fibres).flatMap { k in
+            try Self.letters.map { letter in
+                let path = "\(context.directory)/\(FSLOutputs.folder)/merged_\(letter)\(k + 1)samples.nii.gz"
+                return try GrowingImage(path, mask: mask, trailing: [all], description: context.provenance.shortDescription)
+            }
+        }
+        var block = [Float](repeating: 0, count: images.count * Self.step * n)
+        for start in stride(from: 0, to: all, by: Self.step) {
+            let samples = start..<min(start + Self.step, all)
+            try block.withUnsafeMutableBufferPointer { block in
+                try fill(block.baseAddress!, samples, threads: threads)
+                nonisolated(unsafe) let images = images, block = block.baseAddress!
+                try forEachInParallel(images.count, threads: threads) { i in
+                    try images[i].append(UnsafeBufferPointer(start: block + i * Self.step * n, count: samples.count * n))
+                    counter.add(samples.count)
+                }
+            }
+        }
+        for image in images { try image.finish() }
+    }
+
+    /// Fills `block`, files × `step` × voxels, with some draws.
+    private func fill(_ block: UnsafeMutablePointer<Float>, _ samples: Range<Int>, threads: Int) throws {
+        let frame = DirectionConversion(to: .fsl, of: context.geometry.affine), n = context.mask.count, fibres = context.fibres
+        let parts = context.archive.shards.flatMap { shard in
+            stride(from: 0, to: shard.count, by: 1024).map { (shard: shard, voxels: $0..<min($0 + 1024, shard.count)) }
+        }
+        // Disjoint voxels.
+        nonisolated(unsafe) let block = block
+        try forEachInParallel(parts.count, threads: threads) { part in
+            context.forEachDraw(parts[part].shard, parts[part].voxels, samples) { v, s, draw in
+                var place = block + (s - samples.lowerBound) * n + v
+                for k in 0..<fibres {
+                    var (th, ph, f): (Float, Float, Float) = (0, 0, 0)
+                    if let (axis, fraction) = draw[k] {
+                        let direction = frame(axis)
+                        (th, ph, f) = (FSLOutputs.inclination(direction), FSLOutputs.azimuth(direction), fraction)
+                    }
+                    let letters = Self.step * n
+                    (place[0], place[letters], place[2 * letters]) = (th, ph, f)
+                    place += 3 * letters
+                }
+            }
+        }
+    }
+}
