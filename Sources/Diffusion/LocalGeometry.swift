@@ -63,8 +63,8 @@ public struct LocalGeometry {
         for k in 0..<sticks {
             theta[Slot.fraction + k] = centre[Slot.fraction + k] + u[k]
             let t0 = u[tangentIndex + 2 * k], t1 = u[tangentIndex + 2 * k + 1], a = Slot.axis + 3 * k, e = tangents + 6 * k
-            let scale = 1 / (1 + t0 * t0 + t1 * t1).squareRoot()
-            for c in 0..<3 { theta[a + c] = (centre[a + c] + t0 * e[c] + t1 * e[3 + c]) * scale }
+            let square = min(2, t0 * t0 + t1 * t1), along = 1 - 0.5 * square, across = (1 - 0.25 * square).squareRoot()
+            for c in 0..<3 { theta[a + c] = along * centre[a + c] + across * (t0 * e[c] + t1 * e[3 + c]) }
         }
     }
 

@@ -3,80 +3,50 @@ import Diffusion
 import Foundation
 import ModelSpace
 
-/// Weighted samples of a structure's parameters for both kinds of noise, and the evidences.
-public struct StructureSample {
-    public struct Noise {
-        /// log p(y | z) over the family's prior, log s0 flat (density 1), and its standard error (nats).
-        public var logEvidence = -Double.infinity, standardError = Double.infinity
-        /// Normalised importance weights.
-        public var weights: [Double] = []
-        /// 1/Σw².
-        public var effectiveCount = 0.0
-    }
-    public var gaussian = Noise(), rician = Noise()
-    /// N samples as rows of N: log d, log(s/d), log snr, log s0, fractions, axes.
-    public var rows: [Float] = []
-    public var count = 0
-
-    /// Sample i as θ.
-    public func parameters(_ i: Int, hasSpread: Bool, into theta: UnsafeMutablePointer<Double>) {
-        func row(_ k: Int) -> Double { Double(rows[k * count + i]) }
-        theta.update(repeating: 0, count: BallSticks.Slot.count)
-        let d = exp(row(0))
-        theta[BallSticks.Slot.diffusivity] = d
-        theta[BallSticks.Slot.spread] = hasSpread ? d * exp(row(1)) : 0
-        theta[BallSticks.Slot.snr] = exp(row(2))
-        theta[BallSticks.Slot.s0] = exp(row(3))
-        for k in 0..<12 { theta[BallSticks.Slot.fraction + k] = row(4 + k) }
-    }
-}
-
 /// Evidence and posterior of structures by mixture importance sampling about modes, with the exact likelihood.
 ///
-/// Gauss–Newton climbs from given starts find modes; truncated normals with the local information matrix make a first proposal; later generations centre
-/// components on weighted samples of the earlier ones. Samples are weighted by target over the whole mixture (deterministic mixture weights),
+/// Gauss–Newton climbs from given starts find modes; the local normals' marginals over shapes x (diffusivities and directions) make a first proposal; later
+/// generations centre components near weighted samples of the earlier ones. Given its shape a sample's weights and noise w are drawn from nearly their
+/// conditional posterior, which no bend or bound of the fractions upsets. Samples are weighted by target over the whole mixture (deterministic mixture weights),
 ///
-///     w_i = p(y|θ_i) p(θ_i) / Σ_c (n_c/N) q_c(θ_i),    p(y|z) ≈ Σ w_i / N
+///     w_i = p(y|θ_i) p(θ_i) / (q(w_i|x_i) Σ_c (n_c/N) q_c(x_i)),    p(y|z) ≈ Σ w_i / N
 ///
-/// Points are a randomly shifted Kronecker sequence. Gaussian and Rician noise share the samples.
+/// Sticks are exchangeable: of their labellings the one nearest to the best mode's directions is sampled, and sorted by fraction in the end. Points are a
+/// randomly shifted Kronecker sequence. Gaussian and Rician noise share the samples.
 ///
 /// - Source: Cornuet et al., "Adaptive multiple importance sampling", Scand. J. Statistics 39 (2012); Elvira et al., Statistical Science 34 (2019).
 public final class EvidenceSampler {
     public struct Options: Sendable {
-        /// Samples of each generation.
-        public var generations = [128, 128]
-        /// Components that later generations add, each.
-        public var components = 4
+        /// Samples of a generation, and components that one after the first adds.
+        public var generation = 128, components = 4
         /// Gauss–Newton steps from a start to a mode.
         public var climbs = 12
-        /// Standard deviations of the components about each mode, relative to the local normal's: the wide one guards the tails.
-        public var scales = [1.0, 1.6]
+        /// Standard deviations of components relative to the local normal's: somewhat wide, to guard the tails.
+        public var scale = 1.2
         public init() {}
-        public init(generations: [Int], components: Int) {
-            self.generations = generations
-            self.components = components
-        }
+        /// What the answers depend on, in a word.
+        var summary: String { "\(generation)x\(components)/\(climbs)/\(scale)" }
     }
 
     /// Modes of the structures that differ by noise only.
     public struct Modes {
         let geometry: LocalGeometry
         let constant: Double
-        var components: [ProposalComponent]
+        var list: [LocalMode]
         /// log Σ of the modes' Laplace approximations to the evidence: rough.
         public var laplace: Double
-        /// θ at the best mode.
-        var best: [Double] { components.max { $0.laplace < $1.laplace }!.centre }
+        /// The best mode.
+        var best: LocalMode { list.max { $0.laplace < $1.laplace }! }
     }
 
-    private let acquisition: Acquisition, family = BallSticks(), finder: ModeFinder
-    private var work: [Float]
+    let acquisition: Acquisition, finder: ModeFinder
+    private let family = BallSticks(), weights: ConditionalWeights
     private typealias Slot = BallSticks.Slot
 
     public init(acquisition: Acquisition) {
         self.acquisition = acquisition
         finder = ModeFinder(acquisition: acquisition)
-        work = []
+        weights = ConditionalWeights(acquisition: acquisition)
     }
 
     /// Finds the modes near some starts.
@@ -92,7 +62,7 @@ public final class EvidenceSampler {
         var inside = first.1
         g.clamp(&inside)
         let constant = family.logPrior(inside, first.0) + Double(g.sticks) * log(2)
-        var modes: [ProposalComponent] = []
+        var modes: [LocalMode] = []
         for (z, start) in starts {
             guard let c = finder.climb(y, LocalGeometry(z), from: start, steps: options.climbs, constant: constant) else { continue }
             if modes.contains(where: { $0.isNear(c) }) { continue }
@@ -100,123 +70,98 @@ public final class EvidenceSampler {
         }
         guard let best = modes.map(\.laplace).max() else { return nil }
         modes.removeAll { $0.laplace < best - 8 }
-        if g.hasSpread { modes = ladders(y, modes, constant, options) }
-        if Self.RE > 0 { modes += modes.flatMap { $0.relabelled(reach: Self.RE) } }
+        if g.hasSpread { modes = ladders(y, modes, constant) }
         let top = modes.map(\.laplace).max()!
-        return Modes(
-            geometry: g, constant: constant, components: modes, laplace: top + log(modes.reduce(0) { $0 + exp($1.laplace - top) }))
+        return Modes(geometry: g, constant: constant, list: modes, laplace: top + log(modes.reduce(0) { $0 + exp($1.laplace - top) }))
     }
 
-    public static nonisolated(unsafe) var RE = 2.5, LC = 1, LSC = 1.0, J = 5, W = 0.6, SD = 0.25, STEPS = 3, TOP = 2
-    /// Replaces modes at which log(s/d) is barely determined by a ladder of components at values spaced over its range: the other parameters follow it along a bend.
-    private func ladders(_ y: UnsafePointer<Float>, _ modes: [ProposalComponent], _ constant: Double, _ options: Options) -> [ProposalComponent] {
-        var result: [ProposalComponent] = []
-        let range = BallSticks.logSpreadRatio, h = (range.high - range.low) / Double(max(1, Self.J))
-        for (i, mode) in modes.sorted(by: { $0.laplace > $1.laplace }).enumerated() {
-            guard Self.J > 0, i < Self.TOP, mode.deviation(of: mode.geometry.sticks) > Self.SD else { result.append(mode); continue }
-            let here = log(mode.centre[Slot.spread] / mode.centre[Slot.diffusivity])
-            var rungs: [ProposalComponent] = []
-            // Outwards from the mode, each starting where its neighbour ended.
-            let nearest = max(0, min(Self.J - 1, Int((here - range.low) / h)))
-            for order in [Array(nearest..<Self.J), Array((0..<nearest).reversed())] {
-                var theta = order.first == nearest || rungs.isEmpty ? mode.centre : rungs[0].centre
-                for j in order {
-                    theta[Slot.spread] = theta[Slot.diffusivity] * exp(range.low + (Double(j) + 0.5) * h)
-                    guard let c = finder.climb(y, mode.geometry, from: theta, steps: Self.STEPS, constant: constant, rung: Self.W * h) else { break }
-                    if c.laplace < mode.laplace - 8 { break }
-                    rungs.append(c)
-                    theta = c.centre
-                }
+    /// Samples of one pair of structures, generation by generation.
+    public struct Run {
+        let modes: Modes, reference: [SIMD3<Double>], views: [ConditionalWeights.View], extra: [LocalMode], isPositive: Bool
+        /// Rows of `capacity`.
+        var sample: StructureSample, capacity: Int
+        var logs: (gaussian: [Double], rician: [Double])
+        /// log Σ_c n_c q_c(x_i)
+        var mixture: [Float]
+        var components: [ShapeComponent] = []
+        var count: Int { sample.count }
+        /// Where the last generation added nothing, no other will.
+        var isExhausted = false
+        /// Evidences so far.
+        public var gaussian: StructureSample.Noise { EvidenceSampler.noise(logs.gaussian.prefix(count), mixture, modes.constant) }
+        public var rician: StructureSample.Noise { isPositive ? EvidenceSampler.noise(logs.rician.prefix(count), mixture, modes.constant) : .init() }
+    }
+
+    /// Makes ready to sample about modes.
+    /// - Parameter generations: the most there will be.
+    public func start(_ y: UnsafePointer<Float>, _ found: Modes, generations: Int, options: Options) -> Run {
+        let isPositive = (0..<acquisition.count).allSatisfy { y[$0] > 0 }, (views, extra) = self.views(y, found, isPositive)
+        let capacity = generations * options.generation, none = [Double](repeating: -.infinity, count: capacity)
+        var sample = StructureSample()
+        sample.rows = Array(repeating: 0, count: PK_SAMPLE_ROWS * capacity)
+        return Run(
+            modes: found, reference: found.best.axes, views: views, extra: extra, isPositive: isPositive, sample: sample, capacity: capacity,
+            logs: (none, none), mixture: Array(repeating: -1e30, count: capacity))
+    }
+
+    /// Adds a generation.
+    public func advance(_ run: inout Run, _ y: UnsafePointer<Float>, options: Options, using random: inout RandomSource) {
+        let g = run.modes.geometry, n = g.sticks, spread: Int32 = g.hasSpread ? 1 : 0, width = 1 + Int(spread) + 2 * n
+        let start = run.count, count = min(options.generation, run.capacity - start), stride = run.capacity
+        var fresh: [ShapeComponent] = [], shares: [Double] = []
+        if start == 0 {
+            let best = run.modes.best.laplace
+            for mode in run.modes.list + run.extra {
+                guard let c = ShapeComponent(mode, reference: run.reference, scale: options.scale) else { continue }
+                fresh.append(c)
+                shares.append(min(1, exp(mode.laplace - best)) + 0.1)
             }
-            result += rungs.isEmpty ? [mode] : rungs
+        } else {
+            fresh = later(y, run, options, &random)
+            shares = fresh.map { _ in 1 }
         }
-        return result
-    }
+        guard !fresh.isEmpty, count > 0 else { run.isExhausted = true; return }
+        let sum = shares.reduce(0, +)
+        for i in fresh.indices { fresh[i].count = Int(Double(count) * shares[i] / sum) }
+        for i in 0..<count - fresh.reduce(0, { $0 + $1.count }) { fresh[i % fresh.count].count += 1 }
 
-    /// Samples about modes.
-    /// - Returns: nil when no sample has a likelihood.
-    public func sample(_ y: UnsafePointer<Float>, _ found: Modes, options: Options, using random: inout RandomSource) -> StructureSample? {
-        let g = found.geometry, d = g.dimension, constant = found.constant, hasSpread = g.hasSpread, modes = found.components
-        let best = modes.map(\.laplace).max()!
-        let total = options.generations.reduce(0, +), m = acquisition.count
-        let needed = 2 * (LocalGeometry.capacity + 6) * total + m
-        if work.count < needed { work = Array(repeating: 0, count: needed) }
-        var result = StructureSample()
-        result.count = total
-        result.rows = Array(repeating: 0, count: 16 * total)
-        var logs = (gaussian: [Double](repeating: -.infinity, count: total), rician: [Double](repeating: -.infinity, count: total))
-        var uniforms = [Float](repeating: 0, count: d * total), density = [Float](repeating: 0, count: total)
-        // log Σ_c n_c q_c(θ_i)
-        var mixture = [Float](repeating: -1e30, count: total)
-        var components: [ProposalComponent] = [], done = 0
-        var support = ProposalComponent.support
-        let isPositive = (0..<m).allSatisfy { y[$0] > 0 }
-        for (generation, count) in options.generations.enumerated() {
-            var fresh: [ProposalComponent] = []
-            if generation == 0 {
-                let share = modes.map { exp($0.laplace - best) + 0.1 }, sum = share.reduce(0, +)
-                for (c, s) in zip(modes, share) {
-                    for scale in options.scales {
-                        var c = scale == 1 ? c : c.scaled(scale)
-                        c.count = Int(Double(count) * s / sum / Double(options.scales.count))
-                        fresh.append(c)
-                    }
-                }
-            } else {
-                fresh = later(y, g, result, logs, mixture, done, options, constant, &random)
-                guard !fresh.isEmpty else { break }
-                for i in fresh.indices { fresh[i].count = count / fresh.count }
-            }
-            var left = count - fresh.reduce(0) { $0 + $1.count }, i = 0
-            while left > 0 { fresh[i % fresh.count].count += 1; left -= 1; i += 1 }
-
-            let start = done
-            for c in fresh where c.count > 0 {
-                kronecker(d, c.count, &uniforms, &random)
-                result.rows.withUnsafeMutableBufferPointer { rows in
-                    work.withUnsafeMutableBufferPointer {
-                        pk_component_draw(
-                            c.block, g.sticks, hasSpread ? 1 : 0, &support, uniforms, done, c.count, total, rows.baseAddress!, $0.baseAddress!)
-                    }
-                }
-                done += c.count
-            }
-            logs.gaussian.withUnsafeMutableBufferPointer { gaussian in
-                logs.rician.withUnsafeMutableBufferPointer { rician in
-                    acquisition.batchLogLikelihood(
-                        y, sticks: g.sticks, hasSpread: hasSpread, rows: result.rows, range: start..<done, stride: total,
-                        gaussian: gaussian.baseAddress!, rician: isPositive ? rician.baseAddress! : nil, work: &work)
+        let job = weights.job(y, g, views: run.views, scale: run.modes.best.centre[Slot.s0], isPositive: run.isPositive)
+        let axes: [Float] = run.reference.flatMap { [Float($0.x), Float($0.y), Float($0.z)] } + [0]
+        var uniforms = [Float](repeating: 0, count: (width + n + 2) * count), work = [Float](repeating: 0, count: (width + 2) * stride)
+        var density = [Float](repeating: 0, count: stride), support = LocalMode.support, done = start
+        for c in fresh where c.count > 0 {
+            kronecker(width + n + 2, c.count, &uniforms, &random)
+            run.sample.rows.withUnsafeMutableBufferPointer { rows in
+                uniforms.withUnsafeBufferPointer { u in
+                    pk_shape_draw(c.block, n, spread, &support, axes, u.baseAddress!, done, c.count, stride, rows.baseAddress!, &work)
+                    weights.draw(
+                        job, uniforms: u.baseAddress! + width * c.count, first: done, count: c.count, stride: stride, rows: rows.baseAddress!,
+                        gaussian: &run.logs.gaussian, rician: &run.logs.rician)
                 }
             }
-            func add(_ c: ProposalComponent, from i: Int, to end: Int) {
-                result.rows.withUnsafeBufferPointer { rows in
-                    work.withUnsafeMutableBufferPointer {
-                        pk_component_log_density(
-                            c.block, g.sticks, hasSpread ? 1 : 0, &support, rows.baseAddress! + i, total, end - i, &density, $0.baseAddress!)
-                    }
-                }
-                mixture.withUnsafeMutableBufferPointer { pk_add_log(end - i, Float(log(Double(c.count))), density, $0.baseAddress! + i) }
-            }
-            for c in components { add(c, from: start, to: done) }
-            for c in fresh where c.count > 0 { add(c, from: 0, to: done) }
-            components += fresh
+            done += c.count
         }
-        if done < total { return nil }
-        result.gaussian = Self.noise(logs.gaussian, mixture, constant)
-        if isPositive { result.rician = Self.noise(logs.rician, mixture, constant) }
-        return result
+        func add(_ c: ShapeComponent, from i: Int) {
+            run.sample.rows.withUnsafeBufferPointer {
+                pk_shape_log_density(c.block, n, spread, &support, $0.baseAddress! + i, stride, done - i, &density, &work)
+            }
+            run.mixture.withUnsafeMutableBufferPointer { pk_add_log(done - i, Float(log(Double(c.count))), density, $0.baseAddress! + i) }
+        }
+        for c in run.components { add(c, from: start) }
+        for c in fresh where c.count > 0 { add(c, from: 0) }
+        run.components += fresh
+        run.sample.count = done
     }
 
-    private static func noise(_ logs: [Double], _ mixture: [Float], _ constant: Double) -> StructureSample.Noise {
-        // Samples outside every component, or that could not be drawn, weigh nothing.
-        let values = zip(logs, mixture).map { $0.isFinite && $1 > -1e29 ? $0 - Double($1) : -.infinity }
-        guard let peak = values.max(), peak.isFinite else { return .init() }
-        // mixture is Σ n_c q_c = N × density, so the evidence is Σ w itself.
-        let w = values.map { exp($0 - peak) }, sum = w.reduce(0, +), squares = w.reduce(0) { $0 + $1 * $1 }
-        let variance = max(0, squares / (sum * sum) - 1 / Double(w.count))
-        return .init(
-            logEvidence: constant + peak + log(sum), standardError: variance.squareRoot(), weights: w.map { $0 / sum },
-            effectiveCount: sum * sum / squares)
+    /// The weighted samples, each with its sticks in order.
+    public func finish(_ run: Run) -> StructureSample {
+        var sample = run.sample
+        sample.rows = []
+        for row in 0..<PK_SAMPLE_ROWS { sample.rows += run.sample.rows[row * run.capacity..<row * run.capacity + run.count] }
+        sample.gaussian = run.gaussian
+        sample.rician = run.rician
+        sample.sort(sticks: run.modes.geometry.sticks)
+        return sample
     }
 
     /// Fractional parts of the roots of the first primes.
@@ -233,25 +178,5 @@ public final class EvidenceSampler {
                 if x >= 1 { x -= 1 }
             }
         }
-    }
-
-    /// Components about samples of earlier generations, chosen by weight.
-    private func later(
-        _ y: UnsafePointer<Float>, _ g: LocalGeometry, _ sample: StructureSample, _ logs: (gaussian: [Double], rician: [Double]),
-        _ mixture: [Float], _ done: Int, _ options: Options, _ constant: Double, _ random: inout RandomSource
-    ) -> [ProposalComponent] {
-        let values = (0..<done).map { i in
-            let l = max(logs.gaussian[i], logs.rician[i])
-            return l.isFinite && mixture[i] > -1e29 ? l - Double(mixture[i]) : -.infinity
-        }
-        guard let peak = values.max(), peak.isFinite else { return [] }
-        let w = values.map { exp($0 - peak) }
-        var result: [ProposalComponent] = []
-        var theta = [Double](repeating: 0, count: Slot.count)
-        for i in systematicResample(w, count: options.components, offset: random.uniform()) {
-            sample.parameters(i, hasSpread: g.hasSpread, into: &theta)
-            if let c = finder.climb(y, g, from: theta, steps: Self.LC, constant: constant) { result.append(Self.LSC == 1 ? c : c.scaled(Self.LSC)) }
-        }
-        return result
     }
 }

@@ -19,7 +19,8 @@ final class ModeFinder {
         scratch.deallocate()
     }
 
-    /// Precision that the prior's width lends to each coordinate: one over the variance of a uniform variable on its range, 3 for tangents.
+    /// Precision that the prior's width lends to each coordinate: one over the variance of a uniform variable on its range; of a uniform
+    /// axis on the half-sphere a tangent has variance ½.
     private static func priorPrecision(_ g: LocalGeometry) -> [Double] {
         func uniform(_ range: (low: Double, high: Double)) -> Double { 12 / ((range.high - range.low) * (range.high - range.low)) }
         var p = [Double](repeating: 0, count: g.dimension)
@@ -28,7 +29,7 @@ final class ModeFinder {
         p[g.diffusivityIndex] = uniform(BallSticks.logDiffusivity)
         p[g.snrIndex] = uniform(BallSticks.logSNR)
         p[g.s0Index] = 0.1
-        for k in 0..<2 * g.sticks { p[g.tangentIndex + k] = 3 }
+        for k in 0..<2 * g.sticks { p[g.tangentIndex + k] = 2 }
         return p
     }
 
@@ -41,7 +42,7 @@ final class ModeFinder {
     /// - Returns: nil when the likelihood vanishes at the start.
     func climb(
         _ y: UnsafePointer<Float>, _ g: LocalGeometry, from start: UnsafePointer<Double>, steps: Int, constant: Double, rung: Double? = nil
-    ) -> ProposalComponent? {
+    ) -> LocalMode? {
         let d = g.dimension, prior = Self.priorPrecision(g), ratio = rung == nil ? -1 : g.sticks
         var theta = Array(UnsafeBufferPointer(start: start, count: Slot.count)), tangents = [Double](repeating: 0, count: max(1, 6 * g.sticks))
         theta.withUnsafeMutableBufferPointer { g.clamp($0.baseAddress!) }
@@ -68,8 +69,8 @@ final class ModeFinder {
             for k in 0..<g.sticks where isHeld(k) { step[k] = 0 }
             if ratio >= 0 { step[ratio] = 0 }
             let ascent = step
-            guard ProposalComponent.factorise(&precision, d) else { break }
-            ProposalComponent.solve(precision, d, &step)
+            guard Cholesky.factorise(&precision, d) else { break }
+            Cholesky.solve(precision, d, &step)
             if zip(ascent, step).reduce(0, { $0 + $1.0 * $1.1 }) < 0.04 { break }
             for k in 0..<2 * g.sticks { step[g.tangentIndex + k] = max(-1, min(1, step[g.tangentIndex + k])) }
             g.move(theta, tangents, by: step, into: &moved)
@@ -102,13 +103,13 @@ final class ModeFinder {
             for j in 0..<d { rest[j * d + ratio] = 0; rest[ratio * d + j] = 0 }
             rest[ratio * d + ratio] = 1
             let cross = slope
-            guard ProposalComponent.factorise(&rest, d) else { return nil }
-            ProposalComponent.solve(rest, d, &slope)
+            guard Cholesky.factorise(&rest, d) else { return nil }
+            Cholesky.solve(rest, d, &slope)
             precision[ratio * d + ratio] = 1 / (rung * rung) + zip(cross, slope).reduce(0) { $0 + $1.0 * $1.1 }
         } else {
             calibrate(y, g, theta, tangents, prior, value, &precision)
         }
-        return ProposalComponent(g, centre: theta, tangents: tangents, precision: precision, logDensity: value + constant)
+        return LocalMode(g, centre: theta, tangents: tangents, precision: precision, logDensity: value + constant)
     }
 
     /// Brings the precision along its weakest axes to what the likelihood does at that distance, where the second derivative misleads (two sticks that

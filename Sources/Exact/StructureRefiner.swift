@@ -6,26 +6,28 @@ import ModelSpace
 /// sampling (`EvidenceSampler`), of the others by Laplace's approximation.
 public final class StructureRefiner {
     public struct Options: Sendable {
-        /// For structures less than 3 nats below the best at some λ in [0, 3], by Laplace's approximation or by the amortised estimate; and for the others.
-        public var likely = EvidenceSampler.Options(generations: [64, 192], components: 6)
-        public var unlikely = EvidenceSampler.Options(generations: [64, 64], components: 2)
-        /// Structures this many nats below the best at every λ in [0, 3], by Laplace's approximation or by the amortised estimate, are not sampled.
-        public var horizon = 9.0, amortisedHorizon = 4.0
+        public var sampling = EvidenceSampler.Options()
+        /// Generations that each pair of structures gets first: those less than 3 nats below the best at some λ in [0, 3], by Laplace's approximation or by the
+        /// amortised estimate, and the others.
+        public var likely = 2, unlikely = 1
+        /// Generations given after that, one at a time to the pair with the largest product of probability and standard error, while it exceeds `tolerance`.
+        public var further = 4, tolerance = 0.01
+        /// Pairs this many nats below the best at every λ in [0, 3], by Laplace's approximation or by the amortised estimate, are not sampled.
+        public var horizon = 14.0, amortisedHorizon = 12.0
         /// Starts made from modes with one stick fewer.
         public var births = 2, partings = 2
         public init() {}
         /// Slow and finer.
         public static var exact: Options {
             var options = Options()
-            options.likely = .init(generations: [256, 256, 512, 512], components: 6)
-            options.unlikely = .init(generations: [128, 128, 256], components: 4)
-            (options.horizon, options.amortisedHorizon) = (12, 8)
+            (options.sampling.generation, options.sampling.components) = (256, 8)
+            (options.likely, options.unlikely, options.further, options.tolerance) = (4, 2, 16, 0.004)
             (options.births, options.partings) = (4, 3)
             return options
         }
         /// What the answers depend on, in a line.
         public var summary: String {
-            "\(likely.generations)x\(likely.components) \(unlikely.generations)x\(unlikely.components) \(horizon) \(amortisedHorizon)"
+            "\(sampling.summary) \(likely)/\(unlikely)+\(further) \(tolerance) \(horizon)/\(amortisedHorizon) \(births)/\(partings)"
         }
     }
 
@@ -90,10 +92,10 @@ public final class StructureRefiner {
             // Rician noise has no likelihood where a signal is not positive.
             var all = isPositive ? given : given.map { (structures[2 * p], $0.1) }
             // Pairs go by number of sticks, two (without and with spread) of each.
-            if p >= 2, let fewer = modes[p - 2]?.best, let z = all.first?.0 {
+            if p >= 2, let fewer = modes[p - 2]?.best.centre, let z = all.first?.0 {
                 all += births.starts(y, from: fewer, to: z, births: options.births, partings: options.partings).map { (z, $0) }
             }
-            modes.append(sampler.modes(y, starts: all, options: options.likely))
+            modes.append(sampler.modes(y, starts: all, options: options.sampling))
         }
         let gap = gaps(modes.map { $0?.laplace ?? -.infinity })
         let amortisedGap = gaps((0..<Self.pairCount).map { p in
@@ -102,24 +104,46 @@ public final class StructureRefiner {
         })
         var result = Result(
             logEvidence: Array(repeating: -.infinity, count: 2 * Self.pairCount), standardError: Array(repeating: 0, count: 2 * Self.pairCount),
-            samples: Array(repeating: nil, count: Self.pairCount), modes: modes.map { $0?.best })
-        for (p, m) in modes.enumerated() {
-            guard let m else { continue }
-            let isFar = gap[p] > options.horizon || amortisedGap[p] > options.amortisedHorizon
-            let isLikely = min(gap[p], amortisedGap[p]) < 3
-            let sample = isFar ? nil : sampler.sample(y, m, options: isLikely ? options.likely : options.unlikely, using: &random)
-            if let sample {
-                result.samples[p] = sample
-                result.logEvidence[2 * p] = sample.gaussian.logEvidence
-                result.logEvidence[2 * p + 1] = sample.rician.logEvidence
-                result.standardError[2 * p] = sample.gaussian.standardError
-                result.standardError[2 * p + 1] = sample.rician.standardError
-            } else {
-                result.logEvidence[2 * p] = m.laplace
-                result.logEvidence[2 * p + 1] = isPositive ? m.laplace : -.infinity
+            samples: Array(repeating: nil, count: Self.pairCount), modes: modes.map { $0?.best.centre })
+        var runs: [EvidenceSampler.Run?] = Array(repeating: nil, count: Self.pairCount)
+        func note(_ p: Int) {
+            guard let run = runs[p] else { return }
+            for (z, noise) in [(2 * p, run.gaussian), (2 * p + 1, run.rician)] {
+                result.logEvidence[z] = noise.logEvidence
+                result.standardError[z] = noise.standardError
             }
         }
+        for (p, m) in modes.enumerated() {
+            guard let m else { continue }
+            result.logEvidence[2 * p] = m.laplace
+            result.logEvidence[2 * p + 1] = isPositive ? m.laplace : -.infinity
+            if gap[p] > options.horizon || amortisedGap[p] > options.amortisedHorizon { continue }
+            let first = min(gap[p], amortisedGap[p]) < 3 ? options.likely : options.unlikely
+            var run = sampler.start(y, m, generations: first + options.further, options: options.sampling)
+            for _ in 0..<first { sampler.advance(&run, y, options: options.sampling, using: &random) }
+            if run.gaussian.logEvidence.isFinite || run.rician.logEvidence.isFinite { runs[p] = run }
+            note(p)
+        }
+        for _ in 0..<options.further {
+            guard let p = mostUncertain(result, runs.map { $0 != nil && !$0!.isExhausted }) else { break }
+            sampler.advance(&runs[p]!, y, options: options.sampling, using: &random)
+            note(p)
+        }
+        result.samples = runs.map { $0.map(sampler.finish) }
         return result
+    }
+
+    /// The pair with the largest product of probability, at λ = 0 or 1, and standard error; nil when none exceeds the tolerance.
+    private func mostUncertain(_ result: Result, _ canGo: [Bool]) -> Int? {
+        var worst = options.tolerance, chosen: Int?
+        for lambda in [0.0, 1] {
+            let l = StructureSpace.normalise(result.logEvidence.indices.map { result.logEvidence[$0] - lambda * Double(counts[$0 / 2]) })
+            for p in canGo.indices where canGo[p] {
+                let value = [2 * p, 2 * p + 1].reduce(0) { $0 + (l[$1].isFinite ? exp(l[$1]) * min(1, result.standardError[$1]) : 0) }
+                if value > worst { (worst, chosen) = (value, p) }
+            }
+        }
+        return chosen
     }
 
     /// How far each pair stays below the best, at the λ in [0, 3] that favours it most.

@@ -57,15 +57,16 @@ extension Bench {
     }
 
     private mutating func proposals(sticks n: Int, spread: Bool) throws {
-        let count = 128, d = 3 + 3 * n + (spread ? 1 : 0), truncated = n + (spread ? 1 : 0) + 2
-        let z = BallSticks().structureSpace.structures.first { BallSticks.stickCount($0) == n && BallSticks.hasSpread($0) == spread }!
-        let plain = PlainProposal(z)
+        let count = 128, extra = spread ? 1 : 0, d = 1 + 2 * n + extra, z = Self.structure(n, spread)
+        let plain = PlainShape(z)
         var support = plain.support
         var random = RandomSource(seed: 1, stream: 3)
         let uniforms = (0..<d * count).map { _ in Float(0.001 + 0.998 * random.uniform()) }
         var rows = [Float](repeating: 0, count: 16 * count), work = [Float](repeating: 0, count: 24 * count), density = [Float](repeating: 0, count: count)
-        func draw() { pk_component_draw(plain.block, n, spread ? 1 : 0, &support, uniforms, 0, count, count, &rows, &work) }
-        func evaluate() { pk_component_log_density(plain.block, n, spread ? 1 : 0, &support, rows, count, count, &density, &work) }
+        func draw() {
+            pk_shape_draw(plain.block, n, Int32(extra), &support, plain.reference, uniforms, 0, count, count, &rows, &work)
+        }
+        func evaluate() { pk_shape_log_density(plain.block, n, Int32(extra), &support, rows, count, count, &density, &work) }
         draw()
         evaluate()
         var off = (draw: 0.0, density: 0.0)
@@ -80,17 +81,21 @@ extension Bench {
         }
         let shape = "\(count) samples, \(n) sticks\(spread ? ", spread" : "")", size = Double(count), products = size * Double(d * d)
         try add(
-            "proposal draw", shape, operations: products + size * Double(40 * d), exponentials: size * Double(14 * d),
+            "shape draw", shape, operations: products + size * Double(40 * d), exponentials: size * Double(14 * d),
             bytes: 4 * size * Double(2 * d + 16), units: count, deviation: off.draw, tolerance: 1e-3, draw)
         try add(
-            "proposal density", shape, operations: products + size * Double(20 * truncated), exponentials: size * Double(8 * truncated),
+            "shape density", shape, operations: products + size * Double(20 * (1 + extra)), exponentials: size * Double(8 * (1 + extra)),
             bytes: 4 * size * Double(2 * d + 16), units: count, deviation: off.density, tolerance: 2e-3, evaluate)
+    }
+
+    private static func structure(_ n: Int, _ spread: Bool) -> Structure {
+        BallSticks().structureSpace.structures.first { BallSticks.stickCount($0) == n && BallSticks.hasSpread($0) == spread }!
     }
 }
 
-/// A proposal component, evaluated by the definition in double precision.
-struct PlainProposal {
-    let geometry: LocalGeometry, block: [Float]
+/// A proposal of shapes, evaluated by the definition in double precision.
+struct PlainShape {
+    let geometry: LocalGeometry, block: [Float], reference: [Float]
     let support = pk_support(
         d_low: Float(BallSticks.logDiffusivity.low), d_high: Float(BallSticks.logDiffusivity.high), ratio_low: Float(BallSticks.logSpreadRatio.low),
         ratio_high: Float(BallSticks.logSpreadRatio.high), snr_low: Float(BallSticks.logSNR.low), snr_high: Float(BallSticks.logSNR.high),
@@ -98,53 +103,44 @@ struct PlainProposal {
 
     /// About parameters such as brain has, moderately correlated.
     init(_ z: Structure) {
-        let g = LocalGeometry(z), d = g.dimension
+        let g = LocalGeometry(z), spread = g.hasSpread ? 1 : 0, d = 1 + spread + 2 * g.sticks
         let (theta, _) = BenchSubject.voxel(z, BenchSubject.acquisition(measurements: 20))
-        var tangents = [Double](repeating: 0, count: max(1, 6 * g.sticks)), rows = [Float](repeating: 0, count: 16)
+        var tangents = [Double](repeating: 0, count: max(1, 6 * g.sticks)), block = [Float](repeating: 0, count: PK_SHAPE_SIZE)
         g.tangents(theta, into: &tangents)
-        Bench.store(theta, at: 0, of: 1, into: &rows)
-        var block = [Float](repeating: 0, count: PK_COMPONENT_SIZE)
-        block.replaceSubrange(0..<16, with: rows)
-        for k in 0..<6 * g.sticks { block[PK_COMPONENT_TANGENTS + k] = Float(tangents[k]) }
+        block[0] = Float(log(theta[BallSticks.Slot.diffusivity]))
+        block[1] = g.hasSpread ? Float(log(theta[BallSticks.Slot.spread] / theta[BallSticks.Slot.diffusivity])) : 0
+        for k in 0..<9 { block[PK_SHAPE_AXES + k] = Float(theta[BallSticks.Slot.axis + k]) }
+        for k in 0..<6 * g.sticks { block[PK_SHAPE_TANGENTS + k] = Float(tangents[k]) }
         for i in 0..<d {
-            for j in 0...i { block[PK_COMPONENT_FACTOR + i * d + j] = i == j ? 20 : 3 * sin(Float(i + 2 * j)) }
+            for j in 0...i { block[PK_SHAPE_FACTOR + i * d + j] = i == j ? 20 : 3 * sin(Float(i + 2 * j)) }
         }
         geometry = g
         self.block = block
+        reference = Array(block[PK_SHAPE_AXES..<PK_SHAPE_AXES + 9])
     }
 
     private static func cdf(_ x: Double) -> Double { 0.5 * erfc(-x / 2.0.squareRoot()) }
 
     /// The log-density at a sample, and for each coordinate the share of its conditional that lies below.
     func evaluate(_ x: [Double]) -> (logDensity: Double, levels: [Double]) {
-        let g = geometry, n = g.sticks, d = g.dimension, c = block.map(Double.init), l = PK_COMPONENT_FACTOR
+        let g = geometry, n = g.sticks, spread = g.hasSpread ? 1 : 0, d = 1 + spread + 2 * n, c = block.map(Double.init), l = PK_SHAPE_FACTOR
         var u = [Double](repeating: 0, count: d), total = 0.0, levels = u
-        for k in 0..<n { u[k] = x[4 + k] - c[4 + k] }
-        if g.hasSpread { u[n] = x[1] - c[1] }
-        u[g.diffusivityIndex] = x[0] - c[0]
-        u[g.snrIndex] = x[2] - c[2]
-        u[g.s0Index] = x[3] - c[3]
+        if g.hasSpread { u[0] = x[1] - c[1] }
+        u[spread] = x[0] - c[0]
         for k in 0..<n {
             func dot(_ i: Int) -> Double { (0..<3).reduce(0) { $0 + x[7 + 3 * k + $1] * c[i + $1] } }
-            let w = dot(7 + 3 * k), e = PK_COMPONENT_TANGENTS + 6 * k
-            for t in 0..<2 { u[g.tangentIndex + 2 * k + t] = dot(e + 3 * t) / w }
-            total -= 3 * log(abs(w))
+            let w = dot(PK_SHAPE_AXES + 3 * k), e = PK_SHAPE_TANGENTS + 6 * k
+            for t in 0..<2 { u[1 + spread + 2 * k + t] = (w < 0 ? -1 : 1) * dot(e + 3 * t) / ((1 + abs(w)) / 2).squareRoot() }
         }
         for j in (0..<d).reversed() {
             let root: Double = c[l + j * d + j]
-            var mean = 0.0, taken = 0.0
+            var mean = 0.0
             for k in j + 1..<max(d, j + 1) { mean -= c[l + k * d + j] * u[k] / root }
-            if j < n { for k in j + 1..<max(n, j + 1) { taken += u[k] + c[4 + k] } }
             var low = -8 / root + mean, high = 8 / root + mean
-            if j < n {
-                low = j + 1 < n ? u[j + 1] + c[5 + j] - c[4 + j] : Double(support.floor) - c[4 + j]
-                high = (1 - taken) / Double(j + 1) - c[4 + j]
-            } else if g.hasSpread && j == n {
+            if g.hasSpread && j == 0 {
                 (low, high) = (Double(support.ratio_low) - c[1], Double(support.ratio_high) - c[1])
-            } else if j == g.diffusivityIndex {
+            } else if j == spread {
                 (low, high) = (Double(support.d_low) - c[0], Double(support.d_high) - c[0])
-            } else if j == g.snrIndex {
-                (low, high) = (Double(support.snr_low) - c[2], Double(support.snr_high) - c[2])
             }
             let below = Self.cdf((low - mean) * root), inside = Self.cdf((high - mean) * root) - below, z = (u[j] - mean) * root
             levels[j] = (Self.cdf(z) - below) / inside

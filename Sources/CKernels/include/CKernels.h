@@ -7,4 +7,5 @@
 #include "ball_sticks_chain.h"
 #include "signal_gradient.h"
 #include "proposal.h"
+#include "weights.h"
 #include "product.h"

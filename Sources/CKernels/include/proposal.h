@@ -1,19 +1,21 @@
 #pragma once
-/* Proposals of the importance sampler: normals in local coordinates about a centre, sampled and evaluated for N samples at once.
+/* Proposals of the importance sampler, sampled and evaluated for N samples at once: of shapes (diffusivities and directions) normals in local
+   coordinates about a centre; of the rest, given a shape, the conditional posterior (weights.h).
 
-   A component is a block of floats (PK_COMPONENT_SIZE), samples are rows of N floats (PK_SAMPLE_ROWS): log d, log(s/d), log snr, log s0,
-   f1 f2 f3, axes of up to three sticks.  Local coordinates u, D = 3 + 3n (+ 1 with spread), in this order:
-       f_1 … f_n, [log(s/d)], log d, log snr, log s0, t_11, t_12, t_21, …       all relative to the centre; t gnomonic
-   The density is the product of the conditionals x_j | x_{j+1…D} of a normal with precision L Lᵀ; those of f, log(s/d), log d and log snr are truncated
-   to the prior's support: floor ≤ f_n ≤ … ≤ f_1, Σ f ≤ 1, and the given ranges.  Density by log d, log(s/d), log snr, log s0, f and area. */
+   Samples are rows of N floats (PK_SAMPLE_ROWS): log d, log(s/d), log snr, log s0, f1 f2 f3, axes of up to three sticks.
+   A component is a block of floats (PK_SHAPE_SIZE).  Local coordinates u, D = 1 + 2n (+ 1 with spread), in this order:
+       [log(s/d)], log d, t_11, t_12, t_21, …       all relative to the centre; t Lambert's:
+       μ = (1 − ½t²) m + (1 − ¼t²)^½ (t_1 e_1 + t_2 e_2), t² ≤ 2, area element dt
+   The density is the product of the conditionals x_j | x_{j+1…D} of a normal with precision L Lᵀ; those of log(s/d) and log d are truncated to the
+   prior's ranges.  Density by log d, log(s/d) and area. */
 enum {
     PK_SAMPLE_ROWS = 16,
     PK_ROW_FRACTION = 4,
     PK_ROW_AXIS = 7,
-    PK_COMPONENT_CENTRE = 0,    /* 16: as a sample's rows */
-    PK_COMPONENT_TANGENTS = 16, /* 18: two unit vectors a stick */
-    PK_COMPONENT_FACTOR = 34,   /* D × D, L in its lower triangle, row-major */
-    PK_COMPONENT_SIZE = 34 + 169
+    PK_SHAPE_AXES = 2,      /* after log d, log(s/d) of the centre: its axes */
+    PK_SHAPE_TANGENTS = 11, /* 18: two unit vectors a stick */
+    PK_SHAPE_FACTOR = 29,   /* D × D, L in its lower triangle, row-major */
+    PK_SHAPE_SIZE = 29 + 64
 };
 
 /* Bounds of the prior: logs of d, s/d, snr (low, high each), and the fractions' floor. */
@@ -21,13 +23,15 @@ typedef struct {
     float d_low, d_high, ratio_low, ratio_high, snr_low, snr_high, floor;
 } pk_support;
 
-/* Samples `first … first + count − 1` of rows with stride `stride` from uniforms (D rows of `count`, in (0, 1)).  work: (D + 4)·count floats. */
-void pk_component_draw(const float *component, long sticks, int spread, const pk_support *support, const float *uniforms, long first, long count,
-                       long stride, float *rows, float *work);
+/* Shapes of the samples `first … first + count − 1` of rows with stride `stride` from uniforms (D rows of `count`, in (0, 1)).  log d or an axis of a
+   sample becomes NaN where a stick leaves its half-sphere, or where another order of the sticks lies nearer to the `reference` axes (9) by Σ (μ_k·r_k)²:
+   sticks being exchangeable, one labelling is enough.  work: (D + 1)·count floats. */
+void pk_shape_draw(const float *component, long sticks, int spread, const pk_support *support, const float *reference, const float *uniforms,
+                   long first, long count, long stride, float *rows, float *work);
 
-/* out_i = log-density at each of the first `count` samples.  work: (D + 6)·count floats.  Absolute error ≤ 2e-3 where out ≥ −100. */
-void pk_component_log_density(const float *component, long sticks, int spread, const pk_support *support, const float *rows, long stride,
-                              long count, float *out, float *work);
+/* out_i = log-density at each of the first `count` samples.  work: (D + 2)·count floats.  Absolute error ≤ 2e-3 where out ≥ −100. */
+void pk_shape_log_density(const float *component, long sticks, int spread, const pk_support *support, const float *rows, long stride, long count,
+                          float *out, float *work);
 
 /* total_i = log(exp(total_i) + exp(shift + term_i)); terms that are NaN count as nothing.  Absolute error ≤ 1e-6 + 1e-7 |total|. */
 void pk_add_log(long count, float shift, const float *term, float *total);

@@ -1,0 +1,209 @@
+#include "include/weights.h"
+#include <math.h>
+#include "rician_block.h"
+#include "truncated_normal.h"
+
+enum { LANES = 16, MOST = 4, PRODUCTS = 10 };
+#define EACH(i) for (int i = 0; i < LANES; i++)
+/* Place of (j, k), k ≤ j, in a packed lower triangle. */
+#define AT(j, k) ((j) * ((j) + 1) / 2 + (k))
+
+/* Ẽ of one sample: n + 1 rows of `padded`. */
+INLINE void signals(const pk_weights *w, const decay_law *law, int has_spread, const float *axes, float *e) {
+    const long n = w->sticks, m = w->padded;
+    const float share = w->support.floor / (1.0f - (float)n * w->support.floor);
+    for (long i = 0; i < m; i += 16) {
+        const block_f32 q = LOAD_BLOCK(w->b + i) * law->rate, x = LOAD_BLOCK(w->gx + i), y = LOAD_BLOCK(w->gy + i), z = LOAD_BLOCK(w->gz + i);
+        block_f32 ball = q, stick[3], sum = 0;
+        block_decay(&ball, law, has_spread);
+        for (long k = 0; k < n; k++) {
+            const block_f32 c = x * axes[3 * k] + y * axes[3 * k + 1] + z * axes[3 * k + 2];
+            stick[k] = q * c * c;
+            block_decay(&stick[k], law, has_spread);
+            sum += stick[k];
+        }
+        sum *= share;
+        STORE_BLOCK(e + i, ball + sum);
+        for (long k = 0; k < n; k++) STORE_BLOCK(e + (k + 1) * m + i, stick[k] + sum);
+    }
+}
+
+/* ẼᵀPẼ (packed) and ẼᵀPŷ. */
+INLINE void products(long n, long m, const float *e, const pk_weights_view *v, float *gram, float *product, int lane) {
+    for (long j = 0; j <= n; j++) {
+        block_f32 total[MOST + 1] = {0, 0, 0, 0, 0};
+        for (long i = 0; i < m; i += 16) {
+            const block_f32 a = LOAD_BLOCK(e + j * m + i) * LOAD_BLOCK(v->precision + i);
+            for (long k = 0; k <= j; k++) total[k] += a * LOAD_BLOCK(e + k * m + i);
+            total[MOST] += a * LOAD_BLOCK(v->data + i);
+        }
+        for (long k = 0; k <= j; k++) gram[AT(j, k) * LANES + lane] = block_sum(&total[k]);
+        product[j * LANES + lane] = block_sum(&total[MOST]);
+    }
+}
+
+/* Cholesky factor and mean of a view's normal, in double: nearly parallel sticks leave few digits. */
+INLINE void solve(long n, float ridge, float pull, const float *gram, const float *product, float *factor, float *mean) {
+    double l[PRODUCTS][LANES], x[MOST][LANES];
+    for (long j = 0; j <= n; j++) {
+        for (long k = 0; k <= j; k++) {
+            EACH(i) l[AT(j, k)][i] = (double)gram[AT(j, k) * LANES + i] + (j == k ? ridge : 0.0f);
+            for (long h = 0; h < k; h++) EACH(i) l[AT(j, k)][i] -= l[AT(j, h)][i] * l[AT(k, h)][i];
+            if (k < j) EACH(i) l[AT(j, k)][i] /= l[AT(k, k)][i];
+        }
+        EACH(i) l[AT(j, j)][i] = sqrt(l[AT(j, j)][i]);
+        EACH(i) x[j][i] = (double)product[j * LANES + i] + pull;
+        for (long k = 0; k < j; k++) EACH(i) x[j][i] -= l[AT(j, k)][i] * x[k][i];
+        EACH(i) x[j][i] /= l[AT(j, j)][i];
+    }
+    for (long j = n; j >= 0; j--) {
+        for (long k = j + 1; k <= n; k++) EACH(i) x[j][i] -= l[AT(k, j)][i] * x[k][i];
+        EACH(i) x[j][i] /= l[AT(j, j)][i];
+        EACH(i) mean[j * LANES + i] = (float)x[j][i];
+    }
+    for (long p = 0; p < AT(n, n) + 1; p++) EACH(i) factor[p * LANES + i] = (float)l[p][i];
+}
+
+/* Conditional mean of u_j given u_{j+1} … u_n. */
+INLINE void conditional(long n, long j, const float *factor, const float *mean, float (*u)[LANES], float *out) {
+    EACH(i) out[i] = 0;
+    for (long k = j + 1; k <= n; k++) EACH(i) out[i] -= factor[AT(k, j) * LANES + i] * (u[k][i] - mean[k * LANES + i]);
+    EACH(i) out[i] = mean[j * LANES + i] + out[i] / factor[AT(j, j) * LANES + i];
+}
+
+/* Σ over the measurements of (y − S)², S = Σ u_k Ẽ_k, which takes the place of Ẽ_0. */
+INLINE float residuals(const pk_weights *w, const float *u, float *e) {
+    const long m = w->padded;
+    block_f32 total = 0;
+    for (long i = 0; i < m; i += 16) {
+        block_f32 s = u[0] * LOAD_BLOCK(e + i);
+        for (long k = 1; k <= w->sticks; k++) s += u[k] * LOAD_BLOCK(e + k * m + i);
+        STORE_BLOCK(e + i, s);
+        const block_f32 r = (LOAD_BLOCK(w->y + i) - s) * LOAD_BLOCK(w->counts + i);
+        total += r * r;
+    }
+    return block_sum(&total);
+}
+
+/* Σ log of (e^−x I₀(x))², x = yS/σ². */
+INLINE double bessel_logs(const pk_weights *w, const float *s, float inverse) {
+    log_products bessel = {1, 0, 0};
+    for (long i = 0; i < w->padded; i += 16) {
+        block_f32 x = (LOAD_BLOCK(w->y + i) * inverse) * (LOAD_BLOCK(s + i) * inverse);
+        block_squared_bessel(&x);
+        multiply(&bessel, &x);
+    }
+    gather_logs(&bessel);
+    return LN2 * block_sum(&bessel.logs);
+}
+
+/* Sixteen samples from `first` on; lanes beyond `count` repeat the last. */
+INLINE void sixteen(const pk_weights *w, const float *uniforms, long offset, long first, long count, long total, long stride, float *rows,
+                    double *gaussian, double *rician, float *work) {
+    const long n = w->sticks, m = w->padded, size = (n + 1) * m;
+    const int views = w->views;
+    float gram[2][PRODUCTS * LANES], product[2][MOST * LANES], factor[2][PRODUCTS * LANES], mean[2][MOST * LANES];
+    float u[MOST][LANES], centre[LANES], log_q[2][LANES], rss[LANES], log_s0[LANES], log_sigma[LANES] = {0};
+    long at[LANES], from[LANES];
+    EACH(i) {
+        const long k = i < count ? i : count - 1;
+        at[i] = first + k;
+        from[i] = offset + k;
+    }
+    EACH(i) {
+        const float *r = rows + at[i];
+        const float d = expf(r[0]);
+        float axes[9];
+        for (long k = 0; k < 3 * n; k++) axes[k] = r[(PK_ROW_AXIS + k) * stride];
+        const decay_law law = make_decay(d, w->spread ? d * expf(r[stride]) : 0.0f);
+        if (w->spread) signals(w, &law, 1, axes, work + i * size);
+        else signals(w, &law, 0, axes, work + i * size);
+        for (int v = 0; v < views; v++) products(n, m, work + i * size, &w->view[v], gram[v], product[v], i);
+    }
+    for (int v = 0; v < views; v++) solve(n, w->ridge, w->pull, gram[v], product[v], factor[v], mean[v]);
+    /* Samples take the views in turn. */
+    float own_factor[PRODUCTS * LANES], own_mean[MOST * LANES];
+    for (long k = 0; k < (AT(n, n) + 1) * LANES; k++) own_factor[k] = factor[views == 2 ? (from[k % LANES] & 1) : 0][k];
+    for (long k = 0; k < (n + 1) * LANES; k++) own_mean[k] = mean[views == 2 ? (from[k % LANES] & 1) : 0][k];
+    for (long j = n; j >= 0; j--) {
+        conditional(n, j, own_factor, own_mean, u, centre);
+        float v[LANES];
+        EACH(i) v[i] = uniforms[j * total + from[i]];
+        EACH(i) {
+            const float root = own_factor[AT(j, j) * LANES + i], x = centre[i] + lower_quantile(v[i], -centre[i] * root) / root;
+            u[j][i] = x < 0.0f ? 0.0f : x;
+        }
+    }
+    for (int v = 0; v < views; v++) {
+        EACH(i) log_q[v][i] = 0;
+        for (long j = n; j >= 0; j--) {
+            conditional(n, j, factor[v], mean[v], u, centre);
+            EACH(i) {
+                const float root = factor[v][AT(j, j) * LANES + i];
+                log_q[v][i] += fast_log(root) - 0.918938533f + lower_log_density((u[j][i] - centre[i]) * root, -centre[i] * root);
+            }
+        }
+    }
+    const float scale = 1.0f / (1.0f - (float)n * w->support.floor), root = w->noise_root;
+    EACH(i) log_s0[i] = 0;
+    for (long k = 0; k <= n; k++) EACH(i) log_s0[i] += u[k][i];
+    EACH(i) log_s0[i] = fast_log(log_s0[i] * scale);
+    EACH(i) {
+        float own[MOST];
+        for (long k = 0; k <= n; k++) own[k] = u[k][i];
+        rss[i] = residuals(w, own, work + i * size);
+    }
+    float v[LANES];
+    EACH(i) v[i] = uniforms[(n + 1) * total + from[i]];
+    for (int p = 0; p < 2; p++) {
+        /* First the draw from each sample's own view, then the views' densities. */
+        for (int h = 0; h < views; h++) {
+            const float base = w->view[h].log_sigma - 0.5f * w->view[h].log_rss, margin = 5.0f / root;
+            EACH(i) {
+                const float least = log_s0[i] - w->support.snr_high, most = log_s0[i] - w->support.snr_low;
+                float c = base + 0.5f * fast_log(rss[i]);
+                c = c < least - margin ? least - margin : c;
+                c = c > most + margin ? most + margin : c;
+                const float a = (least - c) * root, b = (most - c) * root;
+                if (p == 0) {
+                    float x = c + truncated_quantile(v[i], a, b) / root;
+                    x = x < least ? least : x;
+                    x = x > most ? most : x;
+                    log_sigma[i] = views == 1 || (from[i] & 1) == h ? x : log_sigma[i];
+                } else {
+                    const float z = (log_sigma[i] - c) * root;
+                    log_q[h][i] += -0.918938533f - 0.5f * z * z - log_interval(a, b);
+                }
+            }
+        }
+    }
+    const float log_root = logf(root), log_free = n > 0 ? -logf(scale) : 0.0f;
+    EACH(i) {
+        float q = log_q[0][i];
+        if (views == 2) {
+            const float a = log_q[0][i], b = log_q[1][i], high = a > b ? a : b;
+            q = high + fast_log1p(fast_exp((a > b ? b : a) - high)) - 0.693147181f;
+        }
+        log_q[0][i] = q + log_root + log_free + (float)(n + 1) * log_s0[i];
+    }
+    for (long i = 0; i < count; i++) {
+        float *r = rows + at[i];
+        const double inverse = exp(-(double)log_sigma[i]), squares = (double)rss[i] * inverse * inverse, size_of = (double)w->measurements;
+        const float s0 = expf(log_s0[i]);
+        r[2 * stride] = log_s0[i] - log_sigma[i];
+        r[3 * stride] = log_s0[i];
+        for (long k = 0; k < n; k++) r[(PK_ROW_FRACTION + k) * stride] = w->support.floor + u[k + 1][i] / s0;
+        double g = -0.5 * squares - size_of * ((double)log_sigma[i] + 0.91893853320467274178) - (double)log_q[0][i];
+        gaussian[at[i]] = g == g ? g : -INFINITY;
+        if (w->rician) {
+            g = w->log_signals - 2 * size_of * (double)log_sigma[i] + 0.5 * (bessel_logs(w, work + i * size, (float)inverse) - squares) - (double)log_q[0][i];
+            rician[at[i]] = g == g ? g : -INFINITY;
+        }
+    }
+}
+
+PER_CPU void pk_weights_draw(const pk_weights *w, const float *uniforms, long first, long count, long stride, float *rows, double *gaussian,
+                             double *rician, float *work) {
+    for (long i = 0; i < count; i += LANES)
+        sixteen(w, uniforms, i, first + i, count - i < LANES ? count - i : LANES, count, stride, rows, gaussian, rician, work);
+}

@@ -1,0 +1,113 @@
+import CKernels
+import Diffusion
+import Foundation
+import ModelSpace
+
+/// Draws the compartments' weights and the noise of samples whose shapes are given, from nearly their conditional posterior (`weights.h`). One a thread.
+final class ConditionalWeights {
+    /// A normal approximation of the likelihood about a reference θ, in the signals: working data ŷ_i = S_i + score_i / p_i and precisions p_i.
+    struct View {
+        var data: [Float], precision: [Float], logSigma: Double
+        /// Σ (y − S)² at the reference.
+        var squares: Double
+
+        init(_ y: UnsafePointer<Float>, _ theta: [Double], _ z: Structure, _ acquisition: Acquisition) {
+            let m = acquisition.count, s0 = theta[BallSticks.Slot.s0], sigma = s0 / theta[BallSticks.Slot.snr]
+            var a = [Float](repeating: 0, count: m), root = a, score = a
+            BallSticks().attenuations(theta, z, acquisition, into: &a)
+            if BallSticks.isRician(z) { _ = pk_rician_scores(m, a, y, s0, sigma, &root, &score) }
+            else { _ = pk_gaussian_scores(m, a, y, s0, sigma, &root, &score) }
+            precision = root.map { $0 * $0 }
+            data = (0..<m).map { Float(s0) * a[$0] + score[$0] / root[$0] }
+            logSigma = log(sigma)
+            squares = (0..<m).reduce(0) {
+                let r = Double(y[$1]) - s0 * Double(a[$1])
+                return $0 + r * r
+            }
+        }
+
+        /// Whether another sees nearly the same: signals within a third of a joint standard deviation, σ within a fifth.
+        func isNear(_ other: View) -> Bool {
+            var gap = 0.0
+            for i in data.indices {
+                let d = Double(data[i] - other.data[i])
+                gap += d * d * Double(other.precision[i])
+            }
+            return gap < 0.1 && abs(logSigma - other.logSigma) * (2 * Double(data.count)).squareRoot() < 0.2
+        }
+    }
+
+    /// The views' standard deviations are widened by √1.2, so that tails are met; a weight the data leave open keeps a standard deviation of s0 / 2.
+    private static let widening: Float = 1.2, ridge = 4.0
+
+    private let count: Int, padded: Int
+    /// Rows of `padded`: b, g (3), ones and zeros, y, data (2), precision (2).
+    private let tables: UnsafeMutablePointer<Float>
+    private let work: UnsafeMutablePointer<Float>
+
+    init(acquisition: Acquisition) {
+        count = acquisition.count
+        padded = (count + 15) / 16 * 16
+        tables = .allocate(capacity: 10 * padded)
+        tables.initialize(repeating: 0, count: 10 * padded)
+        work = .allocate(capacity: 64 * padded)
+        for i in 0..<count {
+            tables[i] = Float(acquisition.bValues[i])
+            for c in 0..<3 { tables[(c + 1) * padded + i] = Float(acquisition.directions[i][c]) }
+            tables[4 * padded + i] = 1
+        }
+    }
+
+    deinit {
+        tables.deallocate()
+        work.deallocate()
+    }
+
+    /// What one voxel's samples of one pair of structures share.
+    struct Job {
+        fileprivate var job: pk_weights
+        /// log p(y|θ) is asked for under Rician noise too.
+        var isRician: Bool { job.rician != 0 }
+    }
+
+    /// - Parameters:
+    ///   - views: one or two.
+    ///   - scale: about s0.
+    func job(_ y: UnsafePointer<Float>, _ g: LocalGeometry, views: [View], scale: Double, isPositive: Bool) -> Job {
+        func row(_ k: Int) -> UnsafeMutablePointer<Float> { tables + k * padded }
+        var job = pk_weights()
+        row(5).update(from: y, count: count)
+        var each: [pk_weights_view] = []
+        for (k, view) in views.enumerated() {
+            row(6 + k).update(from: view.data, count: count)
+            for i in 0..<count { row(8 + k)[i] = view.precision[i] / Self.widening }
+            each.append(pk_weights_view(data: row(6 + k), precision: row(8 + k), log_sigma: Float(view.logSigma), log_rss: Float(log(view.squares))))
+        }
+        job.view = (each[0], each.last!)
+        (job.measurements, job.padded, job.sticks, job.views) = (count, padded, g.sticks, Int32(views.count))
+        (job.b, job.gx, job.gy, job.gz) = (UnsafePointer(row(0)), UnsafePointer(row(1)), UnsafePointer(row(2)), UnsafePointer(row(3)))
+        (job.counts, job.y) = (UnsafePointer(row(4)), UnsafePointer(row(5)))
+        (job.spread, job.rician) = (g.hasSpread ? 1 : 0, isPositive ? 1 : 0)
+        job.support = LocalMode.support
+        let free = 1 - Double(g.sticks) * BallSticks.fractionFloor
+        job.ridge = Float(Self.ridge / (scale * scale))
+        job.pull = Float(Self.ridge / scale * free / Double(g.sticks + 1))
+        job.noise_root = Float((2 * Double(count)).squareRoot())
+        if isPositive { job.log_signals = (0..<count).reduce(0) { $0 + log(Double(y[$1])) } }
+        return Job(job: job)
+    }
+
+    /// Fills the rows of log snr, log s0 and fractions (unsorted) of `count` samples from `first` on.
+    ///
+    /// - Parameters:
+    ///   - uniforms: n + 2 rows of `count`.
+    ///   - rows: 16 rows of `stride`.
+    ///   - gaussian, rician: log p(y | θ) − log density of the draw by (log snr, log s0, f); −∞ for a shape that is NaN.
+    func draw(
+        _ job: Job, uniforms: UnsafePointer<Float>, first: Int, count: Int, stride: Int, rows: UnsafeMutablePointer<Float>,
+        gaussian: UnsafeMutablePointer<Double>, rician: UnsafeMutablePointer<Double>
+    ) {
+        var job = job.job
+        pk_weights_draw(&job, uniforms, first, count, stride, rows, gaussian, rician, work)
+    }
+}
