@@ -10,7 +10,7 @@ import Networks
 /// posterior itself is exact up to a stated error) and its draws. Ensemble moves end every draw.
 public struct PrismRecipe: EngineRecipe {
     /// Steps of the diffusion solver.
-    public var solverSteps = 5
+    public var solverSteps = 3
     /// Sweeps of exact-likelihood moves that end each voxel's draws.
     public var correctionSweeps = 20
     /// Without refinement: draws of one structure that start from the same draw of the network.

@@ -10,19 +10,26 @@ import Testing
     typealias Slot = BallSticks.Slot
     typealias Quadrature = EvidenceQuadratureTests
     static let acquisition = CorrectorTests.acquisition, family = BallSticks()
-    static let fine = EvidenceSampler.Options(generations: [256, 256, 512], components: 6)
-    static let long = EvidenceSampler.Options(generations: [2000, 2000, 4000], components: 8)
+    /// Options and number of generations.
+    typealias Effort = (options: EvidenceSampler.Options, generations: Int)
+    static let quick = effort(128, 2, 4), fine = effort(256, 4, 6), long = effort(2000, 4, 8)
+    static func effort(_ generation: Int, _ generations: Int, _ components: Int) -> Effort {
+        var options = EvidenceSampler.Options()
+        (options.generation, options.components) = (generation, components)
+        return (options, generations)
+    }
 
     /// Sampling a voxel's structures from a start near the truth.
     static func sample(
-        _ y: [Float], _ z: Structure, near theta: [Double], seed: UInt64, options: EvidenceSampler.Options = .init(),
-        with sampler: EvidenceSampler? = nil
+        _ y: [Float], _ z: Structure, near theta: [Double], seed: UInt64, effort: Effort = quick, with sampler: EvidenceSampler? = nil
     ) -> StructureSample? {
         let sampler = sampler ?? EvidenceSampler(acquisition: acquisition)
         var random = RandomSource(seed: seed), start = theta
         start[Slot.diffusivity] *= 1.2; start[Slot.snr] *= 0.7
-        guard let modes = sampler.modes(y, starts: [(z, start)], options: options) else { return nil }
-        return sampler.sample(y, modes, options: options, using: &random)
+        guard let modes = sampler.modes(y, starts: [(z, start)], options: effort.options) else { return nil }
+        var run = sampler.start(y, modes, generations: effort.generations, options: effort.options)
+        for _ in 0..<effort.generations { sampler.advance(&run, y, options: effort.options, using: &random) }
+        return sampler.finish(run)
     }
 
     /// θ of 0–2 sticks, with or without spread, and its voxel.
@@ -108,16 +115,14 @@ import Testing
         Self.check(exact, lattice.other)
         func repeats() throws {
             for seed in 0..<3 {
-                for options in [EvidenceSampler.Options(), Self.fine] {
+                for effort in [Self.quick, Self.fine] {
                     Self.check(
-                        try #require(Self.sample(y, z, near: theta, seed: UInt64(seed), options: options)), z, logEvidence: exact,
+                        try #require(Self.sample(y, z, near: theta, seed: UInt64(seed), effort: effort)), z, logEvidence: exact,
                         meanD: sums.meanD)
                 }
             }
         }
-        guard index == 2 else { return try repeats() }
-        // Some repeats are 0.2 nats low where they state 0.04, their mean of d too high: part of the posterior is missed.
-        try withKnownIssue("evidence of a ball with spread too low by more than its stated error", isIntermittent: true) { try repeats() }
+        try repeats()
     }
 
     /// One stick, direction in polar coordinates about the truth, twice for its two signs.
@@ -137,9 +142,9 @@ import Testing
         }
         Self.check(exact, lattice.other)
         for seed in 0..<3 {
-            for options in [EvidenceSampler.Options(), Self.fine] {
+            for effort in [Self.quick, Self.fine] {
                 Self.check(
-                    try #require(Self.sample(y, z, near: theta, seed: UInt64(seed), options: options)), z, logEvidence: exact, meanD: sums.meanD)
+                    try #require(Self.sample(y, z, near: theta, seed: UInt64(seed), effort: effort)), z, logEvidence: exact, meanD: sums.meanD)
             }
         }
     }
@@ -151,7 +156,7 @@ import Testing
         func noise(_ s: StructureSample) -> StructureSample.Noise { BallSticks.isRician(z) ? s.rician : s.gaussian }
         let repeats = try (0..<n).map { noise(try #require(Self.sample(y, z, near: theta, seed: UInt64($0 + 100)))) }
         let long = try (0..<4).map {
-            noise(try #require(Self.sample(y, z, near: theta, seed: UInt64($0 + 900), options: Self.long)))
+            noise(try #require(Self.sample(y, z, near: theta, seed: UInt64($0 + 900), effort: Self.long)))
         }
         func mean(_ x: [Double]) -> Double { x.reduce(0, +) / Double(x.count) }
         let values = repeats.map(\.logEvidence), average = mean(values)
@@ -168,9 +173,9 @@ import Testing
         let space = Self.family.structureSpace.structures, sampler = EvidenceSampler(acquisition: Self.acquisition)
         let (theta, y) = Self.voxel(space[8], seed: 5), (other, otherY) = Self.voxel(space[15], seed: 6)
         let first = try #require(Self.sample(y, space[8], near: theta, seed: 3, with: sampler))
-        _ = Self.sample(otherY, space[15], near: other, seed: 3, options: Self.fine, with: sampler)
+        _ = Self.sample(otherY, space[15], near: other, seed: 3, effort: Self.fine, with: sampler)
         let again = try #require(Self.sample(y, space[8], near: theta, seed: 3, with: sampler))
-        #expect(first.rows == again.rows && first.gaussian.weights == again.gaussian.weights && first.rician.weights == again.rician.weights)
+        #expect(first.rows.map(\.bitPattern) == again.rows.map(\.bitPattern) && first.gaussian.weights == again.gaussian.weights && first.rician.weights == again.rician.weights)
         #expect(first.gaussian.logEvidence == again.gaussian.logEvidence && first.rician.logEvidence == again.rician.logEvidence)
         let elsewhere = try #require(Self.sample(y, space[8], near: theta, seed: 4, with: sampler))
         #expect(first.rows != elsewhere.rows)

@@ -1,0 +1,229 @@
+import CKernels
+import Diffusion
+import Foundation
+import ModelSpace
+import Testing
+
+@testable import Exact
+
+/// Proposals of shapes: draws, densities and their normalisation.
+@Suite struct ShapeProposalTests {
+    typealias Slot = BallSticks.Slot
+    static let family = BallSticks()
+    static let pairs = stride(from: 0, to: 16, by: 2).map { family.structureSpace.structures[$0] }
+
+    /// A component and what it was made from.
+    struct Subject {
+        let geometry: LocalGeometry, mode: LocalMode, component: ShapeComponent, scale: Double
+        var reference: [Float] { mode.axes.flatMap { [Float($0.x), Float($0.y), Float($0.z)] } + [0] }
+        var width: Int { 1 + (geometry.hasSpread ? 1 : 0) + 2 * geometry.sticks }
+        func l(_ i: Int, _ j: Int) -> Double { Double(component.block[PK_SHAPE_FACTOR + i * width + j]) }
+        func scaled(_ by: Double) -> Subject {
+            let other = ShapeComponent(mode, reference: mode.axes, scale: scale * by)!
+            return Subject(geometry: geometry, mode: mode, component: other, scale: scale * by)
+        }
+    }
+
+    /// About a θ drawn from the prior, so that bounds often cut it, with correlated coordinates.
+    static func subject(_ z: Structure, width: Double = 1, using random: inout RandomSource) -> Subject {
+        let g = LocalGeometry(z), d = g.dimension
+        var theta = [Double](repeating: 0, count: 16), tangents = [Double](repeating: 0, count: max(1, 6 * g.sticks))
+        family.drawParameters(z, CorrectorTests.acquisition, using: &random, into: &theta)
+        theta[Slot.s0] = exp(0.1 * random.normal())
+        g.tangents(theta, into: &tangents)
+        var width = [Double](repeating: 0.15 * width, count: d)
+        if g.hasSpread { width[g.sticks] *= 4 }
+        let a = (0..<d * d).map { _ in random.normal() }
+        var precision = [Double](repeating: 0, count: d * d)
+        for i in 0..<d {
+            for j in 0..<d {
+                let product = (0..<d).reduce(0) { $0 + a[i * d + $1] * a[j * d + $1] }
+                precision[i * d + j] = ((i == j ? 1 : 0) + 0.4 * product / Double(d)) / (width[i] * width[j])
+            }
+        }
+        let mode = LocalMode(g, centre: theta, tangents: tangents, precision: precision, logDensity: 0)!
+        return Subject(geometry: g, mode: mode, component: ShapeComponent(mode, reference: mode.axes, scale: 1)!, scale: 1)
+    }
+
+    /// N samples, as 16 rows of N.
+    static func draw(_ s: Subject, _ n: Int, using random: inout RandomSource) -> [Float] {
+        let uniforms = (0..<s.width * n).map { _ in Float(min(1 - 1e-6, max(1e-6, random.uniform()))) }
+        var rows = [Float](repeating: 0, count: 16 * n), work = [Float](repeating: 0, count: (s.width + 1) * n), support = LocalMode.support
+        pk_shape_draw(s.component.block, s.geometry.sticks, s.geometry.hasSpread ? 1 : 0, &support, s.reference, uniforms, 0, n, n, &rows, &work)
+        return rows
+    }
+
+    static func logDensity(_ s: Subject, _ rows: [Float]) -> [Double] {
+        let n = rows.count / 16
+        var out = [Float](repeating: .nan, count: n), work = [Float](repeating: 0, count: (s.width + 2) * n), support = LocalMode.support
+        pk_shape_log_density(s.component.block, s.geometry.sticks, s.geometry.hasSpread ? 1 : 0, &support, rows, n, n, &out, &work)
+        return out.map(Double.init)
+    }
+
+    static func sample(_ rows: [Float], _ i: Int) -> [Double] { (0..<16).map { Double(rows[$0 * (rows.count / 16) + i]) } }
+
+    /// log(Φ(b) − Φ(a)) in double.
+    static func logInterval(_ a: Double, _ b: Double) -> Double {
+        if a + b < 0 { return logInterval(-b, -a) }
+        let root = 0.5.squareRoot()
+        return log(0.5 * (a > 0 ? erfc(a * root) - erfc(b * root) : erf(b * root) - erf(a * root)))
+    }
+
+    /// Density of a sample by the definition in `proposal.h`, in double.
+    static func reference(_ s: Subject, _ x: [Double]) -> Double {
+        let g = s.geometry, spread = g.hasSpread ? 1 : 0, b = s.component.block.map(Double.init)
+        var u = g.hasSpread ? [x[1] - b[1]] : []
+        u.append(x[0] - b[0])
+        for k in 0..<g.sticks {
+            func dot(_ at: Int) -> Double { (0..<3).reduce(0) { $0 + b[at + $1] * x[7 + 3 * k + $1] } }
+            let w = dot(PK_SHAPE_AXES + 3 * k), scale = (w < 0 ? -1 : 1) / ((1 + abs(w)) / 2).squareRoot()
+            u += [scale * dot(PK_SHAPE_TANGENTS + 6 * k), scale * dot(PK_SHAPE_TANGENTS + 6 * k + 3)]
+        }
+        var total = 0.0
+        for j in 0..<s.width {
+            var mean = 0.0
+            for k in j + 1..<max(s.width, j + 1) { mean += s.l(k, j) * u[k] }
+            let w: Double = mean + s.l(j, j) * u[j]
+            total += log(s.l(j, j)) - 0.5 * (log(2 * Double.pi) + w * w)
+            guard j <= spread else { continue }
+            let range = g.hasSpread && j == 0 ? BallSticks.logSpreadRatio : BallSticks.logDiffusivity, centre = b[j == spread ? 0 : 1]
+            total -= logInterval(mean + (range.low - centre) * s.l(j, j), mean + (range.high - centre) * s.l(j, j))
+        }
+        return total
+    }
+
+    @Test(arguments: ShapeProposalTests.pairs)
+    func samplesLieInTheSupport(_ z: Structure) {
+        var random = RandomSource(seed: 1, stream: z.bits)
+        let n = BallSticks.stickCount(z), slack = 2e-6
+        var absent = 0
+        for trial in 0..<60 {
+            let subject = Self.subject(z, width: trial % 3 == 0 ? 6 : 1, using: &random), rows = Self.draw(subject, 200, using: &random)
+            for i in 0..<200 {
+                let x = Self.sample(rows, i)
+                func isInside(_ x: Double, _ range: (low: Double, high: Double)) -> Bool { x >= range.low - slack && x <= range.high + slack }
+                if !(x[0] + x[7..<7 + 3 * n].reduce(0, +)).isFinite { absent += 1; continue }
+                #expect(isInside(x[0], BallSticks.logDiffusivity))
+                #expect(BallSticks.hasSpread(z) ? isInside(x[1], BallSticks.logSpreadRatio) : x[1] == 0)
+                let axes = (0..<n).map { k in SIMD3(x[7 + 3 * k], x[8 + 3 * k], x[9 + 3 * k]) }
+                for axis in axes { #expect(abs((axis * axis).sum() - 1) < 1e-5) }
+                // Ties aside, the labelling is the reference's own.
+                let order = ShapeComponent.labelling(axes, as: subject.mode.axes)
+                func likeness(_ order: [Int]) -> Double {
+                    zip(order, subject.mode.axes).reduce(0) { $0 + pow((axes[$1.0] * $1.1).sum(), 2) }
+                }
+                #expect(likeness(Array(0..<n)) >= likeness(order) - 1e-5)
+            }
+        }
+        #expect(n > 0 || absent == 0)
+        #expect(absent < 60 * 200 * 2 / 3)
+    }
+
+    /// The stated accuracy: 2e-3 where the density is at least e^−100.
+    @Test(arguments: ShapeProposalTests.pairs)
+    func densityEqualsThePlainOne(_ z: Structure) {
+        var random = RandomSource(seed: 2, stream: z.bits), worst = 0.0, count = 0
+        for trial in 0..<40 {
+            let c = Self.subject(z, width: trial % 4 == 0 ? 0.1 : 1, using: &random), other = Self.subject(z, width: 2, using: &random)
+            for rows in [Self.draw(c, 100, using: &random), Self.draw(other, 100, using: &random)] {
+                let found = Self.logDensity(c, rows)
+                for i in 0..<100 where found[i] >= -100 {
+                    worst = max(worst, abs(found[i] - Self.reference(c, Self.sample(rows, i))))
+                    count += 1
+                }
+            }
+        }
+        #expect(count > 1500 && worst <= 2e-3, "\(worst) over \(count)")
+    }
+
+    /// log d's conditional mean up to 25 standard deviations outside the prior's range: log(Φ(b) − Φ(a)) in the tails.
+    @Test func intervalsInTheTails() {
+        let z = Self.family.structureSpace.structures[4], g = LocalGeometry(z)
+        var theta = [Double](repeating: 0, count: 16), tangents = [Double](repeating: 0, count: 6), worst = 0.0, count = 0, furthest = 0.0
+        theta[Slot.diffusivity] = 1e-3; theta[Slot.snr] = 20; theta[Slot.s0] = 1; theta[Slot.fraction] = 0.5; theta[Slot.axis + 2] = 1
+        g.tangents(theta, into: &tangents)
+        for root in [0.5, 3, 40] {
+            // Λ = L Lᵀ over (log d, t₁, t₂), L = [root; 0 1; 40 0 1]: the mean of root·log d is −40 t₁.
+            let l = [root, 0, 0, 40, 1, 0, 0, 0, 1.0], places = [g.diffusivityIndex, g.tangentIndex, g.tangentIndex + 1], d = g.dimension
+            var precision = [Double](repeating: 0, count: d * d)
+            for i in 0..<d { precision[i * d + i] = 1 }
+            for i in 0..<3 {
+                for j in 0..<3 { precision[places[i] * d + places[j]] = (0..<3).reduce(0) { $0 + l[3 * i + $1] * l[3 * j + $1] } }
+            }
+            let mode = LocalMode(g, centre: theta, tangents: tangents, precision: precision, logDensity: 0)!
+            let s = Subject(geometry: g, mode: mode, component: ShapeComponent(mode, reference: mode.axes, scale: 1)!, scale: 1)
+            var rows = [Float](repeating: 0, count: 16 * 1200)
+            for i in 0..<1200 {
+                let share = Double(i % 24) / 23, range = BallSticks.logDiffusivity, t = (Double(i / 24) - 24.5) / 24.5
+                rows[i] = Float(range.low + share * (range.high - range.low))
+                let axis = (1 - t * t / 4).squareRoot() * t
+                for c in 0..<3 { rows[(7 + c) * 1200 + i] = Float(axis * tangents[c] + (c == 2 ? 1 - t * t / 2 : 0)) }
+            }
+            for (i, found) in Self.logDensity(s, rows).enumerated() {
+                let x = Self.sample(rows, i), expected = Self.reference(s, x)
+                #expect(found.isFinite)
+                if found < -100 { continue }
+                // t₁ of the sample, and how far its mean of log d lies outside.
+                let t = (Double(i / 24) - 24.5) / 24.5, low = 40 * t + (BallSticks.logDiffusivity.low - log(1e-3)) * root
+                let away = max(low, -(40 * t + (BallSticks.logDiffusivity.high - log(1e-3)) * root))
+                if away > 25 { continue }
+                furthest = max(furthest, away)
+                worst = max(worst, abs(found - expected))
+                count += 1
+            }
+        }
+        #expect(count > 300 && furthest > 15 && worst <= 2e-3, "\(worst) over \(count), as far as \(furthest)")
+    }
+
+    /// ∫ q = 1 over the support, by untruncated normals drawn in double and mapped by `move`: area element and bounds enter.
+    @Test(arguments: ShapeProposalTests.pairs)
+    func densityIntegratesToOne(_ z: Structure) {
+        var random = RandomSource(seed: 3, stream: z.bits)
+        for _ in 0..<3 {
+            let s = Self.subject(z, using: &random), g = s.geometry, d = s.width, n = 40_000, wide = 1.25, spread = g.hasSpread ? 1 : 0
+            var rows = [Float](repeating: 0, count: 16 * n), logs = [Double](repeating: 0, count: n), isInside = [Bool](repeating: true, count: n)
+            var u = [Double](repeating: 0, count: d), full = [Double](repeating: 0, count: g.dimension), t = [Double](repeating: 0, count: 16)
+            for i in 0..<n {
+                for j in (0..<d).reversed() {
+                    let e = random.normal()
+                    var mean = 0.0
+                    for k in j + 1..<max(d, j + 1) { mean += s.l(k, j) * u[k] }
+                    u[j] = (wide * e - mean) / s.l(j, j)
+                    logs[i] += log(s.l(j, j) / wide) - 0.5 * (e * e + log(2 * Double.pi))
+                }
+                if spread == 1 { full[g.sticks] = u[0] }
+                full[g.diffusivityIndex] = u[spread]
+                for k in 0..<2 * g.sticks {
+                    full[g.tangentIndex + k] = u[1 + spread + k]
+                    // Beyond the half-sphere.
+                    if k % 2 == 1 && u[spread + k] * u[spread + k] + u[1 + spread + k] * u[1 + spread + k] > 2 { isInside[i] = false }
+                }
+                g.move(s.mode.centre, s.mode.tangents, by: full, into: &t)
+                func has(_ x: Double, _ r: (low: Double, high: Double)) -> Bool { log(x) >= r.low && log(x) <= r.high }
+                isInside[i] = isInside[i] && has(t[0], BallSticks.logDiffusivity) && (spread == 0 || has(t[1] / t[0], BallSticks.logSpreadRatio))
+                rows[i] = Float(log(t[0]))
+                rows[n + i] = spread == 1 ? Float(log(t[1] / t[0])) : 0
+                for k in 7..<16 { rows[k * n + i] = Float(t[k]) }
+            }
+            let found = Self.logDensity(s, rows), q = (0..<n).map { isInside[$0] ? exp(found[$0] - logs[$0]) : 0 }
+            // Of normals with a standard deviation of 0.15 next to nothing is cut off at the half-sphere's edge.
+            Self.expectOne(q)
+        }
+    }
+
+    /// Draws of q₁ follow its density: E[q₂/q₁] = 1 for a narrower q₂, inside q₁'s reach; where sticks have other labels both count as nothing.
+    @Test(arguments: ShapeProposalTests.pairs.filter { BallSticks.stickCount($0) < 2 })
+    func drawsFollowTheDensity(_ z: Structure) {
+        var random = RandomSource(seed: 4, stream: z.bits)
+        for _ in 0..<4 {
+            let narrow = Self.subject(z, using: &random), wide = narrow.scaled(1.25), rows = Self.draw(wide, 20_000, using: &random)
+            Self.expectOne(zip(Self.logDensity(narrow, rows), Self.logDensity(wide, rows)).map { exp($0 - $1) })
+        }
+    }
+
+    static func expectOne(_ ratio: [Double], sourceLocation: SourceLocation = #_sourceLocation) {
+        let n = Double(ratio.count), mean = ratio.reduce(0, +) / n
+        let error = (ratio.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / n / n).squareRoot()
+        #expect(error < 0.05 && abs(mean - 1) < 4 * error, "\(mean) ± \(error)", sourceLocation: sourceLocation)
+    }
+}
