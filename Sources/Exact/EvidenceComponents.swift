@@ -41,35 +41,6 @@ extension EvidenceSampler {
         return (views, extra)
     }
 
-    /// Values of log(s/d) in a ladder; each rung's standard deviation over their distance; the standard deviation of log(s/d) above which a mode gets one; how
-    /// many modes do; climbing steps of a rung.
-    private static let rungs = 5, rungWidth = 0.6, ladderDeviation = 0.25, ladderCount = 2, rungSteps = 3
-
-    /// Replaces modes at which log(s/d) is barely determined by a ladder over its range: the other coordinates follow it along a bend.
-    func ladders(_ y: UnsafePointer<Float>, _ modes: [LocalMode], _ constant: Double) -> [LocalMode] {
-        let range = BallSticks.logSpreadRatio, h = (range.high - range.low) / Double(Self.rungs)
-        var result: [LocalMode] = []
-        for (i, mode) in modes.sorted(by: { $0.laplace > $1.laplace }).enumerated() {
-            guard i < Self.ladderCount, mode.deviation(of: mode.geometry.sticks) > Self.ladderDeviation else { result.append(mode); continue }
-            let here = log(mode.centre[Slot.spread] / mode.centre[Slot.diffusivity]), nearest = max(0, min(Self.rungs - 1, Int((here - range.low) / h)))
-            var found: [LocalMode] = []
-            // Outwards from the mode, each starting where its neighbour ended.
-            for order in [Array(nearest..<Self.rungs), Array((0..<nearest).reversed())] {
-                var theta = found.first?.centre ?? mode.centre
-                for j in order {
-                    theta[Slot.spread] = theta[Slot.diffusivity] * exp(range.low + (Double(j) + 0.5) * h)
-                    guard let c = finder.climb(y, mode.geometry, from: theta, steps: Self.rungSteps, constant: constant, rung: Self.rungWidth * h)
-                    else { break }
-                    if c.laplace < mode.laplace - 8 { break }
-                    found.append(c)
-                    theta = c.centre
-                }
-            }
-            result += found.isEmpty ? [mode] : found
-        }
-        return result
-    }
-
     /// Components near samples of earlier generations, chosen by weight.
     func later(_ y: UnsafePointer<Float>, _ run: Run, _ options: Options, _ random: inout RandomSource) -> [ShapeComponent] {
         let g = run.modes.geometry, values = (0..<run.count).map { i in

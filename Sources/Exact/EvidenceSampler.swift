@@ -23,9 +23,10 @@ public final class EvidenceSampler {
         public var climbs = 12
         /// Standard deviations of components relative to the local normal's: somewhat wide, to guard the tails.
         public var scale = 1.2
+        public var ladder = SpreadLadder()
         public init() {}
-        /// What the answers depend on, in a word.
-        var summary: String { "\(generation)x\(components)/\(climbs)/\(scale)" }
+        /// What the answers depend on, in a line.
+        var summary: String { "\(generation)x\(components), \(climbs) climbs, scale \(scale), \(ladder.summary)" }
     }
 
     /// Modes of the structures that differ by noise only.
@@ -38,6 +39,9 @@ public final class EvidenceSampler {
         /// The best mode.
         var best: LocalMode { list.max { $0.laplace < $1.laplace }! }
     }
+
+    /// Modes this many nats below the best are left out.
+    static let depth = 8.0
 
     let acquisition: Acquisition, finder: ModeFinder
     private let family = BallSticks(), weights: ConditionalWeights
@@ -69,8 +73,8 @@ public final class EvidenceSampler {
             modes.append(c)
         }
         guard let best = modes.map(\.laplace).max() else { return nil }
-        modes.removeAll { $0.laplace < best - 8 }
-        if g.hasSpread { modes = ladders(y, modes, constant) }
+        modes.removeAll { $0.laplace < best - Self.depth }
+        if g.hasSpread { modes = withLadders(y, modes, constant, options.ladder) }
         let top = modes.map(\.laplace).max()!
         return Modes(geometry: g, constant: constant, list: modes, laplace: top + log(modes.reduce(0) { $0 + exp($1.laplace - top) }))
     }

@@ -27,7 +27,7 @@ public final class StructureRefiner {
         }
         /// What the answers depend on, in a line.
         public var summary: String {
-            "\(sampling.summary) \(likely)/\(unlikely)+\(further) \(tolerance) \(horizon)/\(amortisedHorizon) \(births)/\(partings)"
+            "\(sampling.summary); \(likely)/\(unlikely)+\(further) to \(tolerance), horizons \(horizon)/\(amortisedHorizon), \(births) births, \(partings) partings"
         }
     }
 
@@ -76,7 +76,7 @@ public final class StructureRefiner {
             return weight * l[z] + (1 - weight) * (amortised[z] + shift)
         })
     }
-    static let errorScale = 2.5, amortisedError = 0.5
+    static let errorScale = 3.5, amortisedError = 0.5
 
     /// - Parameters:
     ///   - y: M normalised signals.
