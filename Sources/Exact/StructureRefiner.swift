@@ -9,9 +9,9 @@ public final class StructureRefiner {
         public var sampling = EvidenceSampler.Options()
         /// Generations that each pair of structures gets first: those less than 3 nats below the best at some λ in [0, 3], by Laplace's approximation or by the
         /// amortised estimate, and the others.
-        public var likely = 2, unlikely = 1
+        public var likely = 3, unlikely = 1
         /// Generations given after that, one at a time to the pair with the largest product of probability and standard error, while it exceeds `tolerance`.
-        public var further = 4, tolerance = 0.01
+        public var further = 3, tolerance = 0.01
         /// Pairs this many nats below the best at every λ in [0, 3], by Laplace's approximation or by the amortised estimate, are not sampled.
         public var horizon = 14.0, amortisedHorizon = 12.0
         /// Starts made from modes with one stick fewer.
@@ -20,8 +20,8 @@ public final class StructureRefiner {
         /// Slow and finer.
         public static var exact: Options {
             var options = Options()
-            (options.sampling.generation, options.sampling.components) = (256, 8)
-            (options.likely, options.unlikely, options.further, options.tolerance) = (4, 2, 16, 0.004)
+            (options.sampling.generation, options.sampling.components) = (384, 12)
+            (options.likely, options.unlikely, options.further, options.tolerance) = (6, 3, 6, 0.004)
             (options.births, options.partings) = (4, 3)
             return options
         }

@@ -12,7 +12,7 @@ public struct PrismRecipe: EngineRecipe {
     /// Steps of the diffusion solver.
     public var solverSteps = 3
     /// Sweeps of exact-likelihood moves that end each voxel's draws.
-    public var correctionSweeps = 20
+    public var correctionSweeps = 6
     /// Without refinement: draws of one structure that start from the same draw of the network.
     public var copies = 3
     /// How structure probabilities are refined; nil leaves them to the network.

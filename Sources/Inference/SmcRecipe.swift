@@ -6,9 +6,10 @@ import ModelSpace
 public struct SmcRecipe: EngineRecipe {
     public let name = "smc"
     private let acquisition: Acquisition, options: FitOptions
-    public var settings = SequentialMonteCarlo.Options()
+    public private(set) var settings: SequentialMonteCarlo.Options
 
-    public init(acquisition: Acquisition, options: FitOptions) {
+    public init(acquisition: Acquisition, options: FitOptions, settings: SequentialMonteCarlo.Options = .init()) {
+        self.settings = settings
         self.acquisition = acquisition
         self.options = options
         settings.draws = max(settings.draws, drawCount)

@@ -25,7 +25,7 @@ struct Fit: ParsableCommand {
                 (recipe.solverSteps, recipe.correctionSweeps, recipe.copies, recipe.refinement) = (5, 5, 5, nil)
             case .balanced: break
             case .exact:
-                recipe.correctionSweeps = 40
+                (recipe.solverSteps, recipe.correctionSweeps) = (5, 40)
                 recipe.starts = [1, 3, 8, 8]
                 recipe.refinement = .exact
             }

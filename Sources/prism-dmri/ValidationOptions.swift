@@ -14,6 +14,7 @@ struct ValidationOptions: ParsableArguments {
     @Option(help: "Speed against accuracy of the draws: \(Fit.Preset.allCases.map(\.rawValue).joined(separator: ", ")).") var preset: Fit.Preset = .balanced
     @Option(help: "Posterior draws a voxel.") var samples: Int = 50
     @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
+    @Option(help: "Standard error of log-evidence, nats, to which smc runs: 0.02 to 0.5; its time grows with the inverse square.") var smcError: Double = 0.1
     @Option(help: "Seed of all random numbers.") var seed: UInt64 = 1
     @Option(help: "Write all figures to this JSON file.") var json: String?
     @Option(help: "Write an illustrated page to this HTML file.") var html: String?
@@ -23,6 +24,7 @@ struct ValidationOptions: ParsableArguments {
     func validate() throws {
         guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
         guard (20...10_000).contains(samples) else { throw ValidationError("--samples must lie between 20 and 10000.") }
+        guard (0.02...0.5).contains(smcError) else { throw ValidationError("--smc-error must lie between 0.02 and 0.5.") }
         if let json, json == html { throw ValidationError("--json and --html name the same file.") }
     }
 
@@ -56,7 +58,10 @@ struct ValidationOptions: ParsableArguments {
     }
 
     /// The exact engine that others are held against.
-    var referenceMaker: EngineMaker { { acquisition, options in SmcRecipe(acquisition: acquisition, options: options) } }
+    var referenceMaker: EngineMaker {
+        let settings = SequentialMonteCarlo.Options(targetError: smcError)
+        return { acquisition, options in SmcRecipe(acquisition: acquisition, options: options, settings: settings) }
+    }
 
     /// The files asked for, found writable before any work.
     func openOutputs() throws -> (json: OutputFile?, html: OutputFile?) {
