@@ -88,9 +88,9 @@ def table(data, out):
     fit = f"{out}/prism-balanced"
     ours, fraction = peaks(f"{fit}/mrtrix/peaks.nii.gz")
     probability = load(glob.glob(f"{fit}/dwi/*nfibres_desc-prob_dwimap.nii.gz")[0])
-    one = mask & (probability[..., 1] > 0.95) & (fraction[..., 0] > 0.3)
-    two = mask & (probability[..., 2] > 0.95) & (fraction[..., 1] > 0.2)
-    print(f"\nOne fibre: {one.sum()} voxels where balanced gives it more than 95 % and f > 0.3; two: {two.sum()} where more than 95 % and both f > 0.2.\n")
+    one = mask & (probability[..., 1] > 0.7) & (fraction[..., 0] > 0.3)
+    two = mask & (probability[..., 2] > 0.7) & (fraction[..., 1] > 0.2)
+    print(f"\nOne fibre: {one.sum()} voxels where balanced gives it more than 70 % and f > 0.3; two: {two.sum()} where more than 70 % and both f > 0.2.\n")
     print("| main direction against balanced's | one fibre: median, 90 % below | two: the first, the second found within 20° |\n|---|---|---|")
     others = {"prism-dmri fast": f"{out}/prism-fast/mrtrix/peaks.nii.gz"} | {
         name: f"{out}/{file}.nii.gz" for name, file in {

@@ -27,8 +27,9 @@ if command -v dwi2fod > /dev/null; then
     mask="-mask $data/mask.nii.gz"
     timed "MRtrix3 tensor" sh -c "dwi2tensor -quiet $mask $out/dwi.mif $out/tensor.mif &&
         tensor2metric -quiet $mask $out/tensor.mif -num 1 -modulate none -vector $out/mrtrix-tensor.nii.gz"
-    timed "MRtrix3 CSD, peaks" sh -c "dwi2response tournier -quiet -scratch $out $mask $out/dwi.mif $out/response.txt &&
-        dwi2fod csd -quiet $mask $out/dwi.mif $out/response.txt $out/fod.mif && sh2peaks -quiet -num 3 $mask $out/fod.mif $out/mrtrix-csd.nii.gz"
+    timed "MRtrix3 response function" dwi2response tournier -quiet -scratch "$out" $mask "$out/dwi.mif" "$out/response.txt"
+    timed "MRtrix3 CSD, peaks" sh -c "dwi2fod csd -quiet $mask $out/dwi.mif $out/response.txt $out/fod.mif &&
+        sh2peaks -quiet -num 3 $mask $out/fod.mif $out/mrtrix-csd.nii.gz"
 else
     echo "MRtrix3 is not here: left out." >&2
 fi
