@@ -16,6 +16,8 @@ public struct PipelineTiming: Codable, Sendable {
     /// By the wall clock, best of the repeats: fitting and archiving without summaries, and with them.
     public var voxelsPerSecond: Double, voxelsPerSecondSummarised: Double
     public var stages: [Stage]
+    /// Of all threads, fitting and archiving without summaries, least of the repeats.
+    public var processorSeconds: Double
     /// Of the program so far, bytes.
     public var peakMemoryBytes: Int
 
@@ -65,7 +67,7 @@ public struct PipelineTiming: Codable, Sendable {
             voxelsPerSecondSummarised: Double(voxels) / (wall + summaryWall),
             stages: FitStage.allCases.compactMap { stage in
                 seconds[stage].map { Stage(name: stage.rawValue, microsecondsPerVoxel: 1e6 * $0 / Double(voxels)) }
-            }, peakMemoryBytes: Int(usage.ru_maxrss) * 1024)
+            }, processorSeconds: least, peakMemoryBytes: Int(usage.ru_maxrss) * 1024)
     }
 }
 

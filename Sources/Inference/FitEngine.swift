@@ -20,7 +20,8 @@ public struct FitOptions: Sendable {
 /// A shard is a fixed run of voxels in mask order and a block a fixed part of a shard, so that the same image, engine, options and seed give
 /// the same files whatever the number of threads, and whether or not the fit was interrupted.
 public struct FitEngine: Sendable {
-    public static let shardSize = 4096
+    /// Voxels of a file. Answers do not depend on it, but the metadata say how many files there are.
+    private let shardSize: Int
     /// Draws used for the posterior-predictive misfit.
     private static let misfitDraws = 8
 
@@ -31,11 +32,12 @@ public struct FitEngine: Sendable {
     /// Voxels handed to an engine at once. Answers do not depend on it.
     private let blockSize: Int
 
-    public init(recipe: any EngineRecipe, acquisition: Acquisition, options: FitOptions, blockSize: Int = 32) {
+    public init(recipe: any EngineRecipe, acquisition: Acquisition, options: FitOptions, blockSize: Int = 32, shardSize: Int = 4096) {
         self.recipe = recipe
         self.acquisition = acquisition
         self.options = options
         self.blockSize = blockSize
+        self.shardSize = shardSize
     }
 
     /// The archive metadata of a fit of `voxelCount` voxels on a grid.
@@ -43,14 +45,14 @@ public struct FitEngine: Sendable {
         return PosteriorMetadata(
             family: family.name, structures: .ballSticks, drawLambda: options.lambda, referenceLambda: 0,
             drawCount: recipe.drawCount, sampleCount: options.samples, grid: grid, seed: options.seed, networkName: recipe.networkName,
-            networkSHA256: recipe.networkSHA256, shardCount: max(1, (voxelCount + Self.shardSize - 1) / Self.shardSize), voxelCount: voxelCount,
+            networkSHA256: recipe.networkSHA256, shardCount: max(1, (voxelCount + shardSize - 1) / shardSize), voxelCount: voxelCount,
             notes: notes.merging(recipe.notes) { $1 }.merging(["engine": recipe.name]) { $1 })
     }
 
     /// Voxels of the shards whose number is `part.index` modulo `part.of`.
     public func voxelCount(part: (index: Int, of: Int), of metadata: PosteriorMetadata) -> Int {
         stride(from: part.index, to: metadata.shardCount, by: part.of)
-            .reduce(0) { $0 + min(Self.shardSize, metadata.voxelCount - $1 * Self.shardSize) }
+            .reduce(0) { $0 + min(shardSize, metadata.voxelCount - $1 * shardSize) }
     }
 
     /// Fits all shards that `directory` does not hold yet.
@@ -67,34 +69,61 @@ public struct FitEngine: Sendable {
     ) throws -> Bool {
         precondition(signals.count == voxels.count * acquisition.count)
         let workers = Mutex<[Worker]>([]), done = Mutex(0)
-        for shard in 0..<metadata.shardCount where shard % part.of == part.index {
-            let range = shard * Self.shardSize..<min((shard + 1) * Self.shardSize, voxels.count)
+        var open: [OpenShard] = []
+        for shard in stride(from: part.index, to: metadata.shardCount, by: part.of) {
+            let range = shard * shardSize..<min((shard + 1) * shardSize, voxels.count)
             let path = directory + "/" + PosteriorShard.name(shard)
-            if FileManager.default.fileExists(atPath: path) {
-                let found = try PosteriorShard(path: path)
-                guard found.metadata == metadata, found.first == range.lowerBound, found.count == range.count else {
-                    throw FitEngineError.otherFit(path: path)
-                }
-                done.withLock { $0 += range.count; progress($0) }
+            guard FileManager.default.fileExists(atPath: path) else {
+                open.append(OpenShard(index: shard, range: range, blockSize: blockSize))
                 continue
             }
-            let blocks = (range.count + blockSize - 1) / blockSize
-            let parts = Mutex<[PosteriorBatch?]>(Array(repeating: nil, count: blocks))
-            try forEachInParallel(blocks, threads: options.threads) { b in
-                if shouldStop() { return }
-                let worker = workers.withLock { $0.popLast() } ?? Worker(family, recipe, acquisition, blockSize)
-                defer { workers.withLock { $0.append(worker) } }
-                let first = range.lowerBound + b * blockSize
-                let part = worker.fit(voxels, signals, first..<min(first + blockSize, range.upperBound), metadata)
-                parts.withLock { $0[b] = part }
-                done.withLock { $0 += part.voxels.count; progress($0) }
+            let found = try PosteriorShard(path: path)
+            guard found.metadata == metadata, found.first == range.lowerBound, found.count == range.count else {
+                throw FitEngineError.otherFit(path: path)
             }
-            let finished = parts.withLock { $0.compactMap { $0 } }
-            guard finished.count == blocks else { return false }
-            try PosteriorShard.write(
-                PosteriorBatch(joining: finished), metadata: metadata, index: shard, first: range.lowerBound, directory: directory)
+            done.withLock { $0 += range.count; progress($0) }
         }
-        return true
+        // The blocks of all shards in one queue, so that no thread waits for a shard's last block or while its file is written. Blocks are taken
+        // in order: few shards are under way at a time. Only the last shard can have fewer blocks than the first.
+        let shards = open, perShard = shards.first?.blockCount ?? 1, left = Atomic<Int>(shards.count)
+        try forEachInParallel(shards.reduce(0) { $0 + $1.blockCount }, threads: options.threads) { number in
+            if shouldStop() { return }
+            let shard = shards[number / perShard], block = number % perShard
+            let worker = workers.withLock { $0.popLast() } ?? Worker(family, recipe, acquisition, blockSize)
+            let part = worker.fit(voxels, signals, shard.voxels(of: block), metadata)
+            workers.withLock { $0.append(worker) }
+            done.withLock { $0 += part.voxels.count; progress($0) }
+            guard let whole = shard.finish(block, part) else { return }
+            try PosteriorShard.write(whole, metadata: metadata, index: shard.index, first: shard.range.lowerBound, directory: directory)
+            left.subtract(1, ordering: .relaxed)
+        }
+        return left.load(ordering: .relaxed) == 0
+    }
+
+    /// A shard being fitted, block by block, by whichever threads come.
+    private final class OpenShard: Sendable {
+        let index: Int, range: Range<Int>, blockSize: Int
+        /// At least one: a fit without voxels has its empty file all the same.
+        var blockCount: Int { max(1, (range.count + blockSize - 1) / blockSize) }
+        private let parts = Mutex<[Int: PosteriorBatch]>([:])
+
+        init(index: Int, range: Range<Int>, blockSize: Int) { (self.index, self.range, self.blockSize) = (index, range, blockSize) }
+
+        func voxels(of block: Int) -> Range<Int> {
+            let first = range.lowerBound + block * blockSize
+            return first..<min(first + blockSize, range.upperBound)
+        }
+
+        /// Takes a block's posteriors; with the last of them gives the whole shard and lets go of it.
+        func finish(_ block: Int, _ part: PosteriorBatch) -> PosteriorBatch? {
+            let all = parts.withLock { parts -> [Int: PosteriorBatch]? in
+                parts[block] = part
+                guard parts.count == blockCount else { return nil }
+                defer { parts = [:] }
+                return parts
+            }
+            return all.map { all in PosteriorBatch(joining: (0..<blockCount).map { all[$0]! }) }
+        }
     }
 
     /// One thread's share: scratch memory and the engine.

@@ -15,7 +15,7 @@ struct BenchCommand: ParsableCommand {
             Every kernel is compared with its plain reference before it is timed. Kernels are timed by processor time (minimum and median), which other \
             programs disturb little; whole fits and training by the wall clock.
             """,
-        subcommands: [Kernels.self, Network.self, Likelihood.self, Pipeline.self, Training.self])
+        subcommands: [Kernels.self, Network.self, Likelihood.self, Pipeline.self, Scaling.self, Training.self])
 
     struct Options: ParsableArguments {
         @Option(help: "Measurements of each kind; the minimum and the median are printed.") var repeats: Int?

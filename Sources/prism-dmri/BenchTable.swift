@@ -59,7 +59,7 @@ enum BenchTable {
         for (name, time) in stages { print("  " + pad(name, 20) + String(format: "%10.1f  %3.0f %%", time, 100 * time / max(total, 1e-9))) }
     }
 
-    private static func put(_ m: BenchMachine) {
+    static func put(_ m: BenchMachine) {
         print("prism-dmri \(m.version)" + (m.commit.map { " (\($0))" } ?? "") + ", \(m.processor), \(m.cores) cores, kernels \(m.instructionSet)")
         print(String(
             format: "OpenBLAS %@ core %@; ceilings of a core: matrix product %.0f GFLOP/s, exp %.2f G/s", m.blasVersion as NSString, m.blasCore as NSString,

@@ -60,30 +60,6 @@ import Testing
             shouldStop: { stopAfter == 0 })
     }
 
-    @Test func sameBytesOnAnyNumberOfThreads() throws {
-        let reference = try folder(), name = "/" + PosteriorShard.name(0)
-        defer { try? FileManager.default.removeItem(atPath: reference) }
-        #expect(try fit(threads: 1, into: reference))
-        for threads in [2, 7] {
-            let other = try folder()
-            defer { try? FileManager.default.removeItem(atPath: other) }
-            #expect(try fit(threads: threads, into: other))
-            #expect(FileManager.default.contentsEqual(atPath: reference + name, andPath: other + name), "\(threads) threads")
-        }
-    }
-
-    @Test func sameBytesWhateverTheBlocks() throws {
-        let reference = try folder(), name = "/" + PosteriorShard.name(0)
-        defer { try? FileManager.default.removeItem(atPath: reference) }
-        #expect(try fit(threads: 2, into: reference))
-        for block in [7, 1, 100] {
-            let other = try folder()
-            defer { try? FileManager.default.removeItem(atPath: other) }
-            #expect(try fit(threads: 2, into: other, block: block))
-            #expect(FileManager.default.contentsEqual(atPath: reference + name, andPath: other + name), "blocks of \(block)")
-        }
-    }
-
     @Test func drawsAreKeptForEveryStructureThatMatters() {
         let space = BallSticks().structureSpace
         var random = RandomSource(seed: 5)
