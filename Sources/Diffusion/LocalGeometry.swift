@@ -9,8 +9,8 @@ import ModelSpace
 ///
 ///     f_1 … f_n, [log(s/d)], log d, log snr, log s0, t_11, t_12, t_21, …
 ///
-/// (t_k1, t_k2) are gnomonic about the centre's stick: μ = (μ_k + t_1 e_1 + t_2 e_2)/|…|, which covers every axis but those at right angles once.
-/// The area element is (1 + t²)^(−3/2) dt.
+/// (t_k1, t_k2) are Lambert's about the centre's stick: μ = (1 − ½t²) μ_k + (1 − ¼t²)^½ (t_1 e_1 + t_2 e_2), t² ≤ 2, which covers the half-sphere
+/// once. The area element is dt.
 public struct LocalGeometry {
     public let structure: Structure
     /// n and D.
@@ -50,7 +50,7 @@ public struct LocalGeometry {
         return e / (e * e).sum().squareRoot()
     }
 
-    /// Writes the θ at u. The result may lie outside the prior's support.
+    /// Writes the θ at u. The result may lie outside the prior's support; t beyond the half-sphere stays at its edge.
     public func move(
         _ centre: UnsafePointer<Double>, _ tangents: UnsafePointer<Double>, by u: UnsafePointer<Double>, into theta: UnsafeMutablePointer<Double>
     ) {
@@ -63,7 +63,8 @@ public struct LocalGeometry {
         for k in 0..<sticks {
             theta[Slot.fraction + k] = centre[Slot.fraction + k] + u[k]
             let t0 = u[tangentIndex + 2 * k], t1 = u[tangentIndex + 2 * k + 1], a = Slot.axis + 3 * k, e = tangents + 6 * k
-            let square = min(2, t0 * t0 + t1 * t1), along = 1 - 0.5 * square, across = (1 - 0.25 * square).squareRoot()
+            let beyond = t0 * t0 + t1 * t1, square = min(2, beyond), along = 1 - 0.5 * square
+            let across = (1 - 0.25 * square).squareRoot() * (beyond > 2 ? (2 / beyond).squareRoot() : 1)
             for c in 0..<3 { theta[a + c] = along * centre[a + c] + across * (t0 * e[c] + t1 * e[3 + c]) }
         }
     }

@@ -6,13 +6,14 @@ import ModelSpace
 public struct SmcRecipe: EngineRecipe {
     public let name = "smc"
     private let acquisition: Acquisition, options: FitOptions
-    public private(set) var settings: SequentialMonteCarlo.Options
+    public var settings: SequentialMonteCarlo.Options
 
     public init(acquisition: Acquisition, options: FitOptions, settings: SequentialMonteCarlo.Options = .init()) {
-        self.settings = settings
+        var settings = settings
         self.acquisition = acquisition
         self.options = options
-        settings.draws = max(settings.draws, drawCount)
+        settings.draws = max(settings.draws, DrawAllocation.total(samples: options.samples))
+        self.settings = settings
     }
 
     public var drawCount: Int { DrawAllocation.total(samples: options.samples) }
