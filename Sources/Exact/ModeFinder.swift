@@ -112,80 +112,56 @@ final class ModeFinder {
         return LocalMode(g, centre: theta, tangents: tangents, precision: precision, logDensity: value + constant)
     }
 
-    /// Brings the precision along its weakest axes to what the likelihood does at that distance, where the second derivative misleads (two sticks that
-    /// nearly coincide have no first-order information on their difference).
+    /// Brings the precision along wide directions to what the likelihood does at that distance, where the second derivative misleads (two sticks that nearly
+    /// coincide have no first-order information on their difference).
+    ///
+    /// With Λ = L Lᵀ the directions v_i = L⁻ᵀ e_i are conjugate, v_iᵀ Λ v_j = δ_ij; where the log-likelihood falls by ½ at s v_i rather than at v_i, column i of L
+    /// is divided by s.
     private func calibrate(
         _ y: UnsafePointer<Float>, _ g: LocalGeometry, _ theta: [Double], _ tangents: [Double], _ prior: [Double], _ value: Double,
         _ precision: inout [Double]
     ) {
         let d = g.dimension
-        let unit = prior.map { 1 / $0.squareRoot() }
-        var a = precision
-        for j in 0..<d { for k in 0..<d { a[j * d + k] *= unit[j] * unit[k] } }
-        var vectors = [Double](repeating: 0, count: d * d)
-        Self.jacobi(&a, &vectors, d)
-        var u = [Double](repeating: 0, count: d), moved = theta
-        func drop(_ i: Int, _ s: Double) -> Double {
-            for j in 0..<d { u[j] = s * vectors[j * d + i] * unit[j] }
+        var l = precision
+        guard Cholesky.factorise(&l, d) else { return }
+        var v = [Double](repeating: 0, count: d), u = v, moved = theta, isChanged = false
+        func drop(_ s: Double) -> Double? {
+            for j in 0..<d { u[j] = s * v[j] }
             g.move(theta, tangents, by: u, into: &moved)
             let before = moved
             g.clamp(&moved)
-            for k in 0..<g.sticks where moved[Slot.fraction + k] != before[Slot.fraction + k] { return -1 }
-            return value - family.logLikelihood(y, moved, g.structure, acquisition, scratch: scratch)
+            for k in 0..<g.sticks where moved[Slot.fraction + k] != before[Slot.fraction + k] { return nil }
+            return max(-1, value - family.logLikelihood(y, moved, g.structure, acquisition, scratch: scratch))
         }
-        for i in 0..<d where a[i * d + i] < 300 {
-            var s = 1 / a[i * d + i].squareRoot()
-            let start = s
-            for _ in 0..<3 {
-                let x = drop(i, s), z = drop(i, -s)
-                var mean = 0.0, n = 0.0
-                if x != -1 { mean += max(x, -1); n += 1 }
-                if z != -1 { mean += max(z, -1); n += 1 }
-                guard n > 0 else { break }
-                mean /= n
-                if mean > 1 { s *= max(0.2, pow(0.5 / mean, 0.33)) } else if mean < 0.2 && s < 1 { s *= 1.4 } else { break }
+        for i in 0..<d {
+            var square = 0.0
+            for j in (0...i).reversed() {
+                var x = j == i ? 1.0 : 0
+                for k in j + 1..<max(i + 1, j + 1) { x -= l[k * d + j] * v[k] }
+                v[j] = x / l[j * d + j]
+                square += v[j] * v[j] * prior[j]
             }
-            guard s != start else { continue }
-            let new = 1 / (s * s), old = a[i * d + i]
-            for j in 0..<d { for k in 0..<d { precision[j * d + k] += (new - old) * vectors[j * d + i] * vectors[k * d + i] / (unit[j] * unit[k]) } }
+            for j in i + 1..<max(d, i + 1) { v[j] = 0 }
+            // Narrow beside the prior: the second derivative will do.
+            if square < 1.0 / 300 { continue }
+            var s = 1.0
+            for _ in 0..<3 {
+                let sides = [drop(s), drop(-s)].compactMap { $0 }
+                guard !sides.isEmpty else { break }
+                let mean = sides.reduce(0, +) / Double(sides.count)
+                if mean > 1 { s *= max(0.2, pow(0.5 / mean, 0.33)) } else if mean < 0.2 && s * s * square < 1 { s *= 1.4 } else { break }
+            }
+            guard s != 1 else { continue }
+            isChanged = true
+            for j in i..<d { l[j * d + i] /= s }
         }
-    }
-
-    /// Eigenvectors (columns) of a positive symmetric matrix, whose diagonal is left holding the eigenvalues; cyclic Jacobi, stopped when the
-    /// off-diagonal elements are 3 % of the diagonal's geometric mean.
-    static func jacobi(_ a: inout [Double], _ v: inout [Double], _ d: Int) {
-        for j in 0..<d { v[j * d + j] = 1 }
-        a.withUnsafeMutableBufferPointer { a in
-            v.withUnsafeMutableBufferPointer { v in
-                for _ in 0..<12 {
-                    var off = 0.0
-                    for p in 0..<d { for q in p + 1..<max(d, p + 1) { off += a[p * d + q] * a[p * d + q] / (a[p * d + p] * a[q * d + q]) } }
-                    if off < 1e-3 { break }
-                    for p in 0..<d {
-                        for q in p + 1..<max(d, p + 1) {
-                            let apq = a[p * d + q]
-                            if apq * apq <= 1e-6 * a[p * d + p] * a[q * d + q] { continue }
-                            let theta = (a[q * d + q] - a[p * d + p]) / (2 * apq)
-                            let t = (theta >= 0 ? 1 : -1) / (abs(theta) + (theta * theta + 1).squareRoot())
-                            let c = 1 / (t * t + 1).squareRoot(), s = t * c
-                            for k in 0..<d {
-                                let x = a[k * d + p], y = a[k * d + q]
-                                a[k * d + p] = c * x - s * y
-                                a[k * d + q] = s * x + c * y
-                            }
-                            for k in 0..<d {
-                                let x = a[p * d + k], y = a[q * d + k]
-                                a[p * d + k] = c * x - s * y
-                                a[q * d + k] = s * x + c * y
-                            }
-                            for k in 0..<d {
-                                let x = v[k * d + p], y = v[k * d + q]
-                                v[k * d + p] = c * x - s * y
-                                v[k * d + q] = s * x + c * y
-                            }
-                        }
-                    }
-                }
+        guard isChanged else { return }
+        for i in 0..<d {
+            for j in 0...i {
+                var x = 0.0
+                for k in 0...j { x += l[i * d + k] * l[j * d + k] }
+                precision[i * d + j] = x
+                precision[j * d + i] = x
             }
         }
     }

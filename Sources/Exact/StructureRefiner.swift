@@ -15,7 +15,7 @@ public final class StructureRefiner {
         /// Pairs this many nats below the best at every λ in [0, 3], by Laplace's approximation or by the amortised estimate, are not sampled.
         public var horizon = 14.0, amortisedHorizon = 12.0
         /// Starts made from modes with one stick fewer.
-        public var births = 2, partings = 2
+        public var births = 2, partings = 1
         public init() {}
         /// Slow and finer.
         public static var exact: Options {

@@ -18,7 +18,7 @@ public struct PrismRecipe: EngineRecipe {
     /// How structure probabilities are refined; nil leaves them to the network.
     public var refinement: StructureRefiner.Options? = .init()
     /// Network draws that each pair (sticks, spread) starts from, by number of sticks.
-    public var starts = [1, 1, 2, 2]
+    public var starts = [1, 1, 1, 1]
 
     public let name = "prism"
     let file: NetworkFile, acquisition: Acquisition, options: FitOptions
