@@ -4,19 +4,20 @@
 #include "truncated_normal.h"
 
 enum { LANES = 16, MOST = 4, PRODUCTS = 10 };
+#define UNROLLED _Pragma("clang loop unroll(full)")
 #define EACH(i) for (int i = 0; i < LANES; i++)
 /* Place of (j, k), k ≤ j, in a packed lower triangle. */
 #define AT(j, k) ((j) * ((j) + 1) / 2 + (k))
 
 /* Ẽ of one sample: n + 1 rows of `padded`. */
-INLINE void signals(const pk_weights *w, const decay_law *law, int has_spread, const float *axes, float *e) {
-    const long n = w->sticks, m = w->padded;
+INLINE void signals(const pk_weights *w, long n, const decay_law *law, int has_spread, const float *axes, float *e) {
+    const long m = w->padded;
     const float share = w->support.floor / (1.0f - (float)n * w->support.floor);
     for (long i = 0; i < m; i += 16) {
         const block_f32 q = LOAD_BLOCK(w->b + i) * law->rate, x = LOAD_BLOCK(w->gx + i), y = LOAD_BLOCK(w->gy + i), z = LOAD_BLOCK(w->gz + i);
         block_f32 ball = q, stick[3], sum = 0;
         block_decay(&ball, law, has_spread);
-        for (long k = 0; k < n; k++) {
+        UNROLLED for (long k = 0; k < n; k++) {
             const block_f32 c = x * axes[3 * k] + y * axes[3 * k + 1] + z * axes[3 * k + 2];
             stick[k] = q * c * c;
             block_decay(&stick[k], law, has_spread);
@@ -24,22 +25,26 @@ INLINE void signals(const pk_weights *w, const decay_law *law, int has_spread, c
         }
         sum *= share;
         STORE_BLOCK(e + i, ball + sum);
-        for (long k = 0; k < n; k++) STORE_BLOCK(e + (k + 1) * m + i, stick[k] + sum);
+        UNROLLED for (long k = 0; k < n; k++) STORE_BLOCK(e + (k + 1) * m + i, stick[k] + sum);
     }
 }
 
-/* ẼᵀPẼ (packed) and ẼᵀPŷ. */
-INLINE void products(long n, long m, const float *e, const pk_weights_view *v, float *gram, float *product, int lane) {
-    for (long j = 0; j <= n; j++) {
-        block_f32 total[MOST + 1] = {0, 0, 0, 0, 0};
-        for (long i = 0; i < m; i += 16) {
-            const block_f32 a = LOAD_BLOCK(e + j * m + i) * LOAD_BLOCK(v->precision + i);
-            for (long k = 0; k <= j; k++) total[k] += a * LOAD_BLOCK(e + k * m + i);
-            total[MOST] += a * LOAD_BLOCK(v->data + i);
-        }
-        for (long k = 0; k <= j; k++) gram[AT(j, k) * LANES + lane] = block_sum(&total[k]);
-        product[j * LANES + lane] = block_sum(&total[MOST]);
+/* ẼᵀPẼ (packed) and ẼᵀPŷ: row j against rows up to j and the data. */
+INLINE void products_of(long j, long m, const float *e, const pk_weights_view *v, float *gram, float *product, int lane) {
+    block_f32 total[MOST] = {0, 0, 0, 0}, data = 0;
+    for (long i = 0; i < m; i += 16) {
+        const block_f32 a = LOAD_BLOCK(e + j * m + i) * LOAD_BLOCK(v->precision + i);
+        UNROLLED for (long k = 0; k <= j; k++) total[k] += a * LOAD_BLOCK(e + k * m + i);
+        data += a * LOAD_BLOCK(v->data + i);
     }
+    UNROLLED for (long k = 0; k <= j; k++) gram[AT(j, k) * LANES + lane] = block_sum(&total[k]);
+    product[j * LANES + lane] = block_sum(&data);
+}
+INLINE void products(long n, long m, const float *e, const pk_weights_view *v, float *gram, float *product, int lane) {
+    products_of(0, m, e, v, gram, product, lane);
+    if (n > 0) products_of(1, m, e, v, gram, product, lane);
+    if (n > 1) products_of(2, m, e, v, gram, product, lane);
+    if (n > 2) products_of(3, m, e, v, gram, product, lane);
 }
 
 /* Cholesky factor and mean of a view's normal, in double: nearly parallel sticks leave few digits. */
@@ -72,12 +77,12 @@ INLINE void conditional(long n, long j, const float *factor, const float *mean, 
 }
 
 /* Σ over the measurements of (y − S)², S = Σ u_k Ẽ_k, which takes the place of Ẽ_0. */
-INLINE float residuals(const pk_weights *w, const float *u, float *e) {
+INLINE float residuals(const pk_weights *w, long n, const float *u, float *e) {
     const long m = w->padded;
     block_f32 total = 0;
     for (long i = 0; i < m; i += 16) {
         block_f32 s = u[0] * LOAD_BLOCK(e + i);
-        for (long k = 1; k <= w->sticks; k++) s += u[k] * LOAD_BLOCK(e + k * m + i);
+        UNROLLED for (long k = 1; k <= n; k++) s += u[k] * LOAD_BLOCK(e + k * m + i);
         STORE_BLOCK(e + i, s);
         const block_f32 r = (LOAD_BLOCK(w->y + i) - s) * LOAD_BLOCK(w->counts + i);
         total += r * r;
@@ -98,9 +103,9 @@ INLINE double bessel_logs(const pk_weights *w, const float *s, float inverse) {
 }
 
 /* Sixteen samples from `first` on; lanes beyond `count` repeat the last. */
-INLINE void sixteen(const pk_weights *w, const float *uniforms, long offset, long first, long count, long total, long stride, float *rows,
+INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *uniforms, long offset, long first, long count, long total, long stride, float *rows,
                     double *gaussian, double *rician, float *work) {
-    const long n = w->sticks, m = w->padded, size = (n + 1) * m;
+    const long m = w->padded, size = (n + 1) * m;
     const int views = w->views;
     float gram[2][PRODUCTS * LANES], product[2][MOST * LANES], factor[2][PRODUCTS * LANES], mean[2][MOST * LANES];
     float u[MOST][LANES], centre[LANES], log_q[2][LANES], rss[LANES], log_s0[LANES], log_sigma[LANES] = {0};
@@ -115,9 +120,8 @@ INLINE void sixteen(const pk_weights *w, const float *uniforms, long offset, lon
         const float d = expf(r[0]);
         float axes[9];
         for (long k = 0; k < 3 * n; k++) axes[k] = r[(PK_ROW_AXIS + k) * stride];
-        const decay_law law = make_decay(d, w->spread ? d * expf(r[stride]) : 0.0f);
-        if (w->spread) signals(w, &law, 1, axes, work + i * size);
-        else signals(w, &law, 0, axes, work + i * size);
+        const decay_law law = make_decay(d, has_spread ? d * expf(r[stride]) : 0.0f);
+        signals(w, n, &law, has_spread, axes, work + i * size);
         for (int v = 0; v < views; v++) products(n, m, work + i * size, &w->view[v], gram[v], product[v], i);
     }
     for (int v = 0; v < views; v++) solve(n, w->ridge, w->pull, gram[v], product[v], factor[v], mean[v]);
@@ -151,7 +155,7 @@ INLINE void sixteen(const pk_weights *w, const float *uniforms, long offset, lon
     EACH(i) {
         float own[MOST];
         for (long k = 0; k <= n; k++) own[k] = u[k][i];
-        rss[i] = residuals(w, own, work + i * size);
+        rss[i] = residuals(w, n, own, work + i * size);
     }
     float v[LANES];
     EACH(i) v[i] = uniforms[(n + 1) * total + from[i]];
@@ -202,8 +206,21 @@ INLINE void sixteen(const pk_weights *w, const float *uniforms, long offset, lon
     }
 }
 
+/* All samples, the number of sticks and the spread being constants. */
+#define SIXTEENS(n, spread)                                                                                                                           \
+    for (long i = 0; i < count; i += LANES)                                                                                                           \
+        sixteen(w, n, spread, uniforms, i, first + i, count - i < LANES ? count - i : LANES, count, stride, rows, gaussian, rician, work)
+
 PER_CPU void pk_weights_draw(const pk_weights *w, const float *uniforms, long first, long count, long stride, float *rows, double *gaussian,
                              double *rician, float *work) {
-    for (long i = 0; i < count; i += LANES)
-        sixteen(w, uniforms, i, first + i, count - i < LANES ? count - i : LANES, count, stride, rows, gaussian, rician, work);
+    switch (2 * w->sticks + (w->spread ? 1 : 0)) {
+    case 0: SIXTEENS(0, 0); break;
+    case 1: SIXTEENS(0, 1); break;
+    case 2: SIXTEENS(1, 0); break;
+    case 3: SIXTEENS(1, 1); break;
+    case 4: SIXTEENS(2, 0); break;
+    case 5: SIXTEENS(2, 1); break;
+    case 6: SIXTEENS(3, 0); break;
+    default: SIXTEENS(3, 1); break;
+    }
 }

@@ -17,7 +17,7 @@ import ModelSpace
 /// - Source: Cornuet et al., "Adaptive multiple importance sampling", Scand. J. Statistics 39 (2012); Elvira et al., Statistical Science 34 (2019).
 public final class EvidenceSampler {
     public struct Options: Sendable {
-        /// Samples of a generation, and components that one after the first adds.
+        /// Samples of a generation (of the first half as many), and components that one after the first adds.
         public var generation = 256, components = 4
         /// Gauss–Newton steps from a start to a mode.
         public var climbs = 12
@@ -111,7 +111,9 @@ public final class EvidenceSampler {
     /// Adds a generation.
     public func advance(_ run: inout Run, _ y: UnsafePointer<Float>, options: Options, using random: inout RandomSource) {
         let g = run.modes.geometry, n = g.sticks, spread: Int32 = g.hasSpread ? 1 : 0, width = 1 + Int(spread) + 2 * n
-        let start = run.count, count = min(options.generation, run.capacity - start), stride = run.capacity
+        let start = run.count, stride = run.capacity
+        // The first, about modes, fits worst.
+        let count = min(start == 0 ? options.generation / 2 : options.generation, run.capacity - start)
         var fresh: [ShapeComponent] = [], shares: [Double] = []
         if start == 0 {
             let best = run.modes.best.laplace
