@@ -19,12 +19,17 @@ enum Cholesky {
         }
     }
 
-    /// Solves L Lᵀ x = b in place.
-    static func solve(_ l: [Double], _ d: Int, _ b: inout [Double]) {
+    /// Solves L x = b in place.
+    static func forward(_ l: [Double], _ d: Int, _ b: inout [Double]) {
         for i in 0..<d {
             for k in 0..<i { b[i] -= l[i * d + k] * b[k] }
             b[i] /= l[i * d + i]
         }
+    }
+
+    /// Solves L Lᵀ x = b in place.
+    static func solve(_ l: [Double], _ d: Int, _ b: inout [Double]) {
+        forward(l, d, &b)
         for i in (0..<d).reversed() {
             for k in i + 1..<max(d, i + 1) { b[i] -= l[k * d + i] * b[k] }
             b[i] /= l[i * d + i]

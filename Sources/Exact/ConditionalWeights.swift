@@ -63,17 +63,12 @@ final class ConditionalWeights {
         work.deallocate()
     }
 
-    /// What one voxel's samples of one pair of structures share.
-    struct Job {
-        fileprivate var job: pk_weights
-        /// log p(y|θ) is asked for under Rician noise too.
-        var isRician: Bool { job.rician != 0 }
-    }
-
+    /// What one voxel's samples of one pair of structures share; holds until the next call.
+    ///
     /// - Parameters:
     ///   - views: one or two.
     ///   - scale: about s0.
-    func job(_ y: UnsafePointer<Float>, _ g: LocalGeometry, views: [View], scale: Double, isPositive: Bool) -> Job {
+    func job(_ y: UnsafePointer<Float>, _ g: LocalGeometry, views: [View], scale: Double, isPositive: Bool) -> pk_weights {
         func row(_ k: Int) -> UnsafeMutablePointer<Float> { tables + k * padded }
         var job = pk_weights()
         row(5).update(from: y, count: count)
@@ -94,7 +89,7 @@ final class ConditionalWeights {
         job.pull = Float(Self.ridge / scale * free / Double(g.sticks + 1))
         job.noise_root = Float((2 * Double(count)).squareRoot())
         if isPositive { job.log_signals = (0..<count).reduce(0) { $0 + log(Double(y[$1])) } }
-        return Job(job: job)
+        return job
     }
 
     /// Fills the rows of log snr, log s0 and fractions (unsorted) of `count` samples from `first` on.
@@ -104,10 +99,10 @@ final class ConditionalWeights {
     ///   - rows: 16 rows of `stride`.
     ///   - gaussian, rician: log p(y | θ) − log density of the draw by (log snr, log s0, f); −∞ for a shape that is NaN.
     func draw(
-        _ job: Job, uniforms: UnsafePointer<Float>, first: Int, count: Int, stride: Int, rows: UnsafeMutablePointer<Float>,
+        _ job: pk_weights, uniforms: UnsafePointer<Float>, first: Int, count: Int, stride: Int, rows: UnsafeMutablePointer<Float>,
         gaussian: UnsafeMutablePointer<Double>, rician: UnsafeMutablePointer<Double>
     ) {
-        var job = job.job
+        var job = job
         pk_weights_draw(&job, uniforms, first, count, stride, rows, gaussian, rician, work)
     }
 }

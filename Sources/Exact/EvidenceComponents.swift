@@ -43,14 +43,14 @@ extension EvidenceSampler {
 
     /// Components near samples of earlier generations, chosen by weight.
     func later(_ y: UnsafePointer<Float>, _ run: Run, _ options: Options, _ random: inout RandomSource) -> [ShapeComponent] {
-        let g = run.modes.geometry, values = (0..<run.count).map { i in
+        let g = run.modes.geometry, values = (0..<run.sample.count).map { i in
             let l = max(run.logs.gaussian[i], run.logs.rician[i])
             return l.isFinite && run.mixture[i] > -1e29 ? l - Double(run.mixture[i]) : -.infinity
         }
         guard let peak = values.max(), peak.isFinite else { return [] }
         var result: [ShapeComponent] = [], theta = [Double](repeating: 0, count: Slot.count)
         for i in systematicResample(values.map { exp($0 - peak) }, count: options.components, offset: random.uniform()) {
-            run.sample.parameters(i, of: run.capacity, hasSpread: g.hasSpread, into: &theta)
+            run.sample.parameters(i, hasSpread: g.hasSpread, into: &theta)
             guard let mode = finder.climb(y, g, from: theta, steps: 1, constant: run.modes.constant) else { continue }
             if let c = ShapeComponent(mode, reference: run.reference, scale: options.scale) { result.append(c) }
         }

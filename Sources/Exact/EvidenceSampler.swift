@@ -82,18 +82,14 @@ public final class EvidenceSampler {
     /// Samples of one pair of structures, generation by generation.
     public struct Run {
         let modes: Modes, reference: [SIMD3<Double>], views: [ConditionalWeights.View], extra: [LocalMode], isPositive: Bool
-        /// Rows of `capacity`.
-        var sample: StructureSample, capacity: Int
+        /// The weighted samples so far.
+        public internal(set) var sample: StructureSample
         var logs: (gaussian: [Double], rician: [Double])
         /// log Σ_c n_c q_c(x_i)
         var mixture: [Float]
         var components: [ShapeComponent] = []
-        var count: Int { sample.count }
         /// Where the last generation added nothing, no other will.
         var isExhausted = false
-        /// Evidences so far.
-        public var gaussian: StructureSample.Noise { EvidenceSampler.noise(logs.gaussian.prefix(count), mixture, modes.constant) }
-        public var rician: StructureSample.Noise { isPositive ? EvidenceSampler.noise(logs.rician.prefix(count), mixture, modes.constant) : .init() }
     }
 
     /// Makes ready to sample about modes.
@@ -101,19 +97,26 @@ public final class EvidenceSampler {
     public func start(_ y: UnsafePointer<Float>, _ found: Modes, generations: Int, options: Options) -> Run {
         let isPositive = (0..<acquisition.count).allSatisfy { y[$0] > 0 }, (views, extra) = self.views(y, found, isPositive)
         let capacity = generations * options.generation, none = [Double](repeating: -.infinity, count: capacity)
-        var sample = StructureSample()
-        sample.rows = Array(repeating: 0, count: PK_SAMPLE_ROWS * capacity)
         return Run(
-            modes: found, reference: found.best.axes, views: views, extra: extra, isPositive: isPositive, sample: sample, capacity: capacity,
+            modes: found, reference: found.best.axes, views: views, extra: extra, isPositive: isPositive, sample: StructureSample(capacity: capacity),
             logs: (none, none), mixture: Array(repeating: -1e30, count: capacity))
     }
 
-    /// Adds a generation.
-    public func advance(_ run: inout Run, _ y: UnsafePointer<Float>, options: Options, using random: inout RandomSource) {
+    /// Adds generations and weighs all samples.
+    public func advance(
+        _ run: inout Run, _ y: UnsafePointer<Float>, generations: Int = 1, options: Options, using random: inout RandomSource
+    ) {
+        for _ in 0..<generations { add(&run, y, options, &random) }
+        let count = run.sample.count
+        run.sample.gaussian = Self.noise(run.logs.gaussian.prefix(count), run.mixture, run.modes.constant)
+        if run.isPositive { run.sample.rician = Self.noise(run.logs.rician.prefix(count), run.mixture, run.modes.constant) }
+    }
+
+    private func add(_ run: inout Run, _ y: UnsafePointer<Float>, _ options: Options, _ random: inout RandomSource) {
         let g = run.modes.geometry, n = g.sticks, spread: Int32 = g.hasSpread ? 1 : 0, width = 1 + Int(spread) + 2 * n
-        let start = run.count, stride = run.capacity
+        let start = run.sample.count, stride = run.sample.capacity
         // The first, about modes, fits worst.
-        let count = min(start == 0 ? options.generation / 2 : options.generation, run.capacity - start)
+        let count = min(start == 0 ? options.generation / 2 : options.generation, stride - start)
         var fresh: [ShapeComponent] = [], shares: [Double] = []
         if start == 0 {
             let best = run.modes.best.laplace
@@ -157,17 +160,6 @@ public final class EvidenceSampler {
         for c in fresh where c.count > 0 { add(c, from: 0) }
         run.components += fresh
         run.sample.count = done
-    }
-
-    /// The weighted samples, each with its sticks in order.
-    public func finish(_ run: Run) -> StructureSample {
-        var sample = run.sample
-        sample.rows = []
-        for row in 0..<PK_SAMPLE_ROWS { sample.rows += run.sample.rows[row * run.capacity..<row * run.capacity + run.count] }
-        sample.gaussian = run.gaussian
-        sample.rician = run.rician
-        sample.sort(sticks: run.modes.geometry.sticks)
-        return sample
     }
 
     /// Fractional parts of the roots of the first primes.

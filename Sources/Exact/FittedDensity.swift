@@ -35,7 +35,7 @@ final class FittedDensity {
     var logNormaliser = 0.0
 
     /// labelling → stick given to each label.
-    private static let labellings: [[[Int]]] = [
+    static let labellings: [[[Int]]] = [
         [[]], [[0]], [[0, 1], [1, 0]], [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]],
     ]
     let labelling = UnsafeMutablePointer<Int>.allocate(capacity: 18)

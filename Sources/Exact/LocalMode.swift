@@ -3,7 +3,7 @@ import Diffusion
 import Foundation
 
 /// A mode of prior × likelihood, or a point near one, and the local normal there: precision Λ = L Lᵀ in the local coordinates about θ.
-struct LocalMode {
+package struct LocalMode {
     let geometry: LocalGeometry
     /// θ; two tangent vectors a stick.
     let centre: [Double], tangents: [Double]
@@ -14,7 +14,8 @@ struct LocalMode {
 
     private typealias Slot = BallSticks.Slot
 
-    static let support = pk_support(
+    /// Bounds of the prior as the kernels take them.
+    package static let support = pk_support(
         d_low: Float(BallSticks.logDiffusivity.low), d_high: Float(BallSticks.logDiffusivity.high), ratio_low: Float(BallSticks.logSpreadRatio.low),
         ratio_high: Float(BallSticks.logSpreadRatio.high), snr_low: Float(BallSticks.logSNR.low), snr_high: Float(BallSticks.logSNR.high),
         floor: Float(BallSticks.fractionFloor))
@@ -72,13 +73,9 @@ struct LocalMode {
     /// Standard deviation of coordinate j, bounds aside: (Λ⁻¹)_jj^½ = |L⁻¹ e_j|.
     func deviation(of j: Int) -> Double {
         let d = geometry.dimension
-        var x = [Double](repeating: 0, count: d), square = 0.0
-        for i in j..<d {
-            var v = i == j ? 1.0 : 0
-            for k in j..<i { v -= factor[i * d + k] * x[k] }
-            x[i] = v / factor[i * d + i]
-            square += x[i] * x[i]
-        }
-        return square.squareRoot()
+        var x = [Double](repeating: 0, count: d)
+        x[j] = 1
+        Cholesky.forward(factor, d, &x)
+        return x.reduce(0) { $0 + $1 * $1 }.squareRoot()
     }
 }

@@ -26,23 +26,19 @@ struct ShapeComponent {
         places.append(g.diffusivityIndex)
         for k in order { places += [g.tangentIndex + 2 * k, g.tangentIndex + 2 * k + 1] }
         let rest = Array(0..<n) + [g.snrIndex, g.s0Index], w = places.count, m = rest.count
-        var inner = [Double](repeating: 0, count: m * m), x = [Double](repeating: 0, count: m), factor = [Double](repeating: 0, count: w * w)
+        var inner = [Double](repeating: 0, count: m * m), factor = [Double](repeating: 0, count: w * w)
         for i in 0..<m { for j in 0...i { inner[i * m + j] = mode.precision[rest[i] * d + rest[j]] } }
         guard Cholesky.factorise(&inner, m) else { return nil }
         // Λ_wx with Λ_ww = L Lᵀ: Λ_xw Λ_ww⁻¹ Λ_wx = |L⁻¹ Λ_wx|².
-        var solved = [Double](repeating: 0, count: w * m)
-        for j in 0..<w {
-            for i in 0..<m {
-                x[i] = mode.precision[rest[i] * d + places[j]]
-                for k in 0..<i { x[i] -= inner[i * m + k] * x[k] }
-                x[i] /= inner[i * m + i]
-                solved[j * m + i] = x[i]
-            }
+        let solved = places.map { place in
+            var x = rest.map { mode.precision[$0 * d + place] }
+            Cholesky.forward(inner, m, &x)
+            return x
         }
         for i in 0..<w {
             for j in 0...i {
                 var v = mode.precision[places[i] * d + places[j]]
-                for k in 0..<m { v -= solved[i * m + k] * solved[j * m + k] }
+                for k in 0..<m { v -= solved[i][k] * solved[j][k] }
                 factor[i * w + j] = v / (scale * scale)
             }
         }
@@ -57,13 +53,9 @@ struct ShapeComponent {
         for k in 0..<w * w { block[PK_SHAPE_FACTOR + k] = Float(factor[k]) }
     }
 
-    private static let orders = [
-        [[]], [[0]], [[0, 1], [1, 0]], [[0, 1, 2], [1, 0, 2], [0, 2, 1], [1, 2, 0], [2, 0, 1], [2, 1, 0]],
-    ]
-
     /// The order π of axes μ that is nearest to others: greatest Σ_k (μ_π(k)·r_k)².
     static func labelling(_ axes: [SIMD3<Double>], as reference: [SIMD3<Double>]) -> [Int] {
-        let choices = orders[axes.count]
+        let choices = FittedDensity.labellings[axes.count]
         guard choices.count > 1 else { return choices[0] }
         func likeness(_ order: [Int]) -> Double {
             var total = 0.0

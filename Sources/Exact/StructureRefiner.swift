@@ -107,8 +107,8 @@ public final class StructureRefiner {
             samples: Array(repeating: nil, count: Self.pairCount), modes: modes.map { $0?.best.centre })
         var runs: [EvidenceSampler.Run?] = Array(repeating: nil, count: Self.pairCount)
         func note(_ p: Int) {
-            guard let run = runs[p] else { return }
-            for (z, noise) in [(2 * p, run.gaussian), (2 * p + 1, run.rician)] {
+            guard let sample = runs[p]?.sample else { return }
+            for (z, noise) in [(2 * p, sample.gaussian), (2 * p + 1, sample.rician)] {
                 result.logEvidence[z] = noise.logEvidence
                 result.standardError[z] = noise.standardError
             }
@@ -120,8 +120,8 @@ public final class StructureRefiner {
             if gap[p] > options.horizon || amortisedGap[p] > options.amortisedHorizon { continue }
             let first = min(gap[p], amortisedGap[p]) < 3 ? options.likely : options.unlikely
             var run = sampler.start(y, m, generations: first + options.further, options: options.sampling)
-            for _ in 0..<first { sampler.advance(&run, y, options: options.sampling, using: &random) }
-            if run.gaussian.logEvidence.isFinite || run.rician.logEvidence.isFinite { runs[p] = run }
+            sampler.advance(&run, y, generations: first, options: options.sampling, using: &random)
+            if run.sample.gaussian.logEvidence.isFinite || run.sample.rician.logEvidence.isFinite { runs[p] = run }
             note(p)
         }
         for _ in 0..<options.further {
@@ -129,7 +129,7 @@ public final class StructureRefiner {
             sampler.advance(&runs[p]!, y, options: options.sampling, using: &random)
             note(p)
         }
-        result.samples = runs.map { $0.map(sampler.finish) }
+        result.samples = runs.map { $0?.sample }
         return result
     }
 

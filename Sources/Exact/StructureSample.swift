@@ -1,3 +1,4 @@
+import CKernels
 import Diffusion
 import Foundation
 import ModelSpace
@@ -13,17 +14,19 @@ public struct StructureSample {
         public var effectiveCount = 0.0
     }
     public var gaussian = Noise(), rician = Noise()
-    /// N samples as rows of N: log d, log(s/d), log snr, log s0, fractions, axes.
-    public var rows: [Float] = []
-    public var count = 0
+    /// N samples, the first of each row of `capacity`: log d, log(s/d), log snr, log s0, fractions, axes, sticks in any order.
+    public internal(set) var rows: [Float]
+    public let capacity: Int
+    public internal(set) var count = 0
 
-    /// Sample i as θ.
-    public func parameters(_ i: Int, hasSpread: Bool, into theta: UnsafeMutablePointer<Double>) {
-        parameters(i, of: count, hasSpread: hasSpread, into: theta)
+    init(capacity: Int) {
+        self.capacity = capacity
+        rows = Array(repeating: 0, count: PK_SAMPLE_ROWS * capacity)
     }
 
-    func parameters(_ i: Int, of stride: Int, hasSpread: Bool, into theta: UnsafeMutablePointer<Double>) {
-        func row(_ k: Int) -> Double { Double(rows[k * stride + i]) }
+    /// Sample i as θ, sticks by falling fraction.
+    public func parameters(_ i: Int, hasSpread: Bool, into theta: UnsafeMutablePointer<Double>) {
+        func row(_ k: Int) -> Double { Double(rows[k * capacity + i]) }
         theta.update(repeating: 0, count: BallSticks.Slot.count)
         let d = exp(row(0))
         theta[BallSticks.Slot.diffusivity] = d
@@ -31,22 +34,7 @@ public struct StructureSample {
         theta[BallSticks.Slot.snr] = exp(row(2))
         theta[BallSticks.Slot.s0] = exp(row(3))
         for k in 0..<12 { theta[BallSticks.Slot.fraction + k] = row(4 + k) }
-    }
-
-    /// Brings each sample's sticks into the order of falling fractions.
-    mutating func sort(sticks n: Int) {
-        guard n > 1 else { return }
-        rows.withUnsafeMutableBufferPointer { r in
-            for i in 0..<count {
-                for k in 1..<n {
-                    var j = k
-                    while j > 0 && r[(4 + j) * count + i] > r[(3 + j) * count + i] {
-                        r.swapAt((4 + j) * count + i, (3 + j) * count + i)
-                        for c in 0..<3 { r.swapAt((7 + 3 * j + c) * count + i, (4 + 3 * j + c) * count + i) }
-                        j -= 1
-                    }
-                }
-            }
-        }
+        // Absent sticks have fraction 0 and stay last.
+        BallSticks.sortSticks(theta, count: 3)
     }
 }

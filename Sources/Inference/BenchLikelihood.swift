@@ -5,7 +5,7 @@ import ModelSpace
 
 /// What an evaluation of the likelihood costs, one at a time and in batches, beside its plain reference.
 extension Bench {
-    /// Rows named by structure: `one` is signal and likelihood of one θ through the family, `batched` a sample among 128 as importance sampling takes them.
+    /// Rows named by structure: `one` is signal and likelihood of one θ through the family, `batched` a sample among 128.
     public mutating func likelihoods(measurements m: Int) throws {
         let family = BallSticks(), design = BenchSubject.acquisition(measurements: m)
         var scratch = [Float](repeating: 0, count: m)

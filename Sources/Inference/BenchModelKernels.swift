@@ -1,5 +1,6 @@
 import CKernels
 import Diffusion
+import Exact
 import Foundation
 import ModelSpace
 
@@ -95,11 +96,7 @@ extension Bench {
 
 /// A proposal of shapes, evaluated by the definition in double precision.
 struct PlainShape {
-    let geometry: LocalGeometry, block: [Float], reference: [Float]
-    let support = pk_support(
-        d_low: Float(BallSticks.logDiffusivity.low), d_high: Float(BallSticks.logDiffusivity.high), ratio_low: Float(BallSticks.logSpreadRatio.low),
-        ratio_high: Float(BallSticks.logSpreadRatio.high), snr_low: Float(BallSticks.logSNR.low), snr_high: Float(BallSticks.logSNR.high),
-        floor: Float(BallSticks.fractionFloor))
+    let geometry: LocalGeometry, block: [Float], reference: [Float], support = LocalMode.support
 
     /// About parameters such as brain has, moderately correlated.
     init(_ z: Structure) {

@@ -28,8 +28,8 @@ import Testing
         start[Slot.diffusivity] *= 1.2; start[Slot.snr] *= 0.7
         guard let modes = sampler.modes(y, starts: [(z, start)], options: effort.options) else { return nil }
         var run = sampler.start(y, modes, generations: effort.generations, options: effort.options)
-        for _ in 0..<effort.generations { sampler.advance(&run, y, options: effort.options, using: &random) }
-        return sampler.finish(run)
+        sampler.advance(&run, y, generations: effort.generations, options: effort.options, using: &random)
+        return run.sample
     }
 
     /// θ of 0–2 sticks, with or without spread, and its voxel.

@@ -72,7 +72,7 @@ import Testing
 
     private static func result(_ logEvidence: [Double], errors: [Double], sampled: (Int) -> Bool = { _ in true }) -> StructureRefiner.Result {
         .init(
-            logEvidence: logEvidence, standardError: errors, samples: (0..<8).map { sampled($0) ? StructureSample() : nil },
+            logEvidence: logEvidence, standardError: errors, samples: (0..<8).map { sampled($0) ? StructureSample(capacity: 0) : nil },
             modes: Array(repeating: nil, count: 8))
     }
 
