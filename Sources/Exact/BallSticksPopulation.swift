@@ -44,6 +44,9 @@ final class BallSticksPopulation: TemperedPopulation {
     let walker = FittedDensity()
     /// What `walker` was when β first came to `earlyBeta`.
     private(set) var early: FittedDensity?
+    /// θ of some particles at that β.
+    private(set) var earlyParticles: [[Double]] = []
+    private static let earlyCount = 24
     static let earlyBeta = 0.1
     /// Shares of independent proposals accepted at the last temperature: how often to try them at the next.
     var independentRate = 1.0, redrawRate = 1.0
@@ -91,6 +94,7 @@ final class BallSticksPopulation: TemperedPopulation {
         shares = fitted.map { log((1 - defended) * $0.weight) }
         birthShares = births.map { log(Self.birthShare * $0.weight / total) }
         early = nil
+        earlyParticles = []
         independentRate = 1
         redrawRate = 1
     }
@@ -141,6 +145,7 @@ final class BallSticksPopulation: TemperedPopulation {
         guard early == nil, beta >= Self.earlyBeta, !hasReference else { return }
         early = FittedDensity()
         early!.copy(walker)
+        earlyParticles = some(Self.earlyCount)
     }
 
     /// Lets every particle stand for several, up to `n`, which further moves then tell apart.

@@ -169,7 +169,7 @@ final class FittedDensity {
         scalars(x, u + 3 * sticks)
     }
 
-    private func scalars(_ x: UnsafePointer<Double>, _ out: UnsafeMutablePointer<Double>) {
+    func scalars(_ x: UnsafePointer<Double>, _ out: UnsafeMutablePointer<Double>) {
         var j = 0
         out[0] = x[0]; j = 1
         if spread { out[j] = x[1]; j += 1 }

@@ -52,6 +52,28 @@ extension FittedDensity {
         decompose()
     }
 
+    /// The local normal about a mode.
+    ///
+    /// - Parameter inflation: factor on the covariance.
+    func fit(_ mode: LocalMode, inflation: Double) {
+        let g = mode.geometry, n = g.sticks, order = Array(g.tangentIndex..<g.tangentIndex + 2 * n) + Array(0..<n)
+            + [g.diffusivityIndex] + (g.hasSpread ? [n] : []) + [g.snrIndex, g.s0Index]
+        begin(sticks: n, spread: g.hasSpread)
+        for k in 0..<n {
+            for c in 0..<3 { frames[9 * k + c] = mode.centre[BallSticks.Slot.axis + 3 * k + c] }
+            for c in 0..<6 { frames[9 * k + 3 + c] = mode.tangents[6 * k + c] }
+            (mean[2 * k], mean[2 * k + 1], mean[2 * n + k]) = (0, 0, mode.centre[BallSticks.Slot.fraction + k])
+        }
+        BallSticksPopulation.particle(mode.centre, hasSpread: g.hasSpread).withUnsafeBufferPointer { scalars($0.baseAddress!, mean + 3 * n) }
+        for (i, p) in order.enumerated() {
+            var column = [Double](repeating: 0, count: g.dimension)
+            column[p] = 1
+            Cholesky.solve(mode.factor, g.dimension, &column)
+            for (j, q) in order.enumerated() { factor[j * Self.limit + i] = inflation * column[q] }
+        }
+        decompose()
+    }
+
     /// Cholesky in place, with a floor that keeps collapsed populations positive definite.
     private func decompose() {
         var logDeterminant = 0.0

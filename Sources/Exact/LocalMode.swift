@@ -41,23 +41,26 @@ package struct LocalMode {
         }
     }
 
-    /// Whether another is about the same centre: uᵀΛu of that centre is below 1.
-    func isNear(_ b: LocalMode) -> Bool {
+    /// Whether another is about the same centre.
+    func isNear(_ b: LocalMode) -> Bool { squaredDistance(to: b.centre) < 1 }
+
+    /// uᵀΛu of another θ.
+    func squaredDistance(to b: [Double]) -> Double {
         let a = self, g = geometry, n = g.sticks, d = g.dimension
         var u = [Double](repeating: 0, count: d)
-        for k in 0..<n { u[k] = b.centre[Slot.fraction + k] - a.centre[Slot.fraction + k] }
+        for k in 0..<n { u[k] = b[Slot.fraction + k] - a.centre[Slot.fraction + k] }
         if g.hasSpread {
-            u[n] = log(b.centre[Slot.spread] / b.centre[Slot.diffusivity]) - log(a.centre[Slot.spread] / a.centre[Slot.diffusivity])
+            u[n] = log(b[Slot.spread] / b[Slot.diffusivity]) - log(a.centre[Slot.spread] / a.centre[Slot.diffusivity])
         }
-        u[g.diffusivityIndex] = log(b.centre[Slot.diffusivity] / a.centre[Slot.diffusivity])
-        u[g.snrIndex] = log(b.centre[Slot.snr] / a.centre[Slot.snr])
-        u[g.s0Index] = log(b.centre[Slot.s0] / a.centre[Slot.s0])
+        u[g.diffusivityIndex] = log(b[Slot.diffusivity] / a.centre[Slot.diffusivity])
+        u[g.snrIndex] = log(b[Slot.snr] / a.centre[Slot.snr])
+        u[g.s0Index] = log(b[Slot.s0] / a.centre[Slot.s0])
         for k in 0..<n {
             let o = Slot.axis + 3 * k
-            let w = a.centre[o] * b.centre[o] + a.centre[o + 1] * b.centre[o + 1] + a.centre[o + 2] * b.centre[o + 2]
+            let w = a.centre[o] * b[o] + a.centre[o + 1] * b[o + 1] + a.centre[o + 2] * b[o + 2]
             for t in 0..<2 {
                 let e = 6 * k + 3 * t
-                let p = a.tangents[e] * b.centre[o] + a.tangents[e + 1] * b.centre[o + 1] + a.tangents[e + 2] * b.centre[o + 2]
+                let p = a.tangents[e] * b[o] + a.tangents[e + 1] * b[o + 1] + a.tangents[e + 2] * b[o + 2]
                 u[g.tangentIndex + 2 * k + t] = (w < 0 ? -p : p) / (0.5 + 0.5 * abs(w)).squareRoot()
             }
         }
@@ -67,7 +70,7 @@ package struct LocalMode {
             for i in j..<d { x += a.factor[i * d + j] * u[i] }
             distance += x * x
         }
-        return distance < 1
+        return distance
     }
 
     /// Standard deviation of coordinate j, bounds aside: (Λ⁻¹)_jj^½ = |L⁻¹ e_j|.

@@ -45,11 +45,14 @@ public final class SequentialMonteCarlo {
     public let options: Options
     let family = BallSticks()
     let population: BallSticksPopulation
+    let finder: ModeFinder, births: StickBirths
 
     public init(acquisition: Acquisition, options: Options = Options()) {
         self.acquisition = acquisition
         self.options = options
         population = BallSticksPopulation(acquisition: acquisition, capacity: max(options.pilotParticles, options.particles))
+        finder = ModeFinder(acquisition: acquisition)
+        births = StickBirths(acquisition: acquisition)
     }
 
     /// Evidences and draws of all structures.

@@ -8,6 +8,8 @@ struct StructureState {
     /// Pilots by repeat: what they say of the evidence, and the density fitted to them.
     var pilots: [TemperedEstimate] = []
     var fits: [[FittedDensity]] = []
+    /// Modes found from each pilot's particles, best first.
+    var modes: [[LocalMode]] = []
     /// Whether each pilot is the structure's own or its Gaussian partner's.
     var borrowed: [Bool] = []
     var runs: [TemperedEstimate] = []
@@ -51,6 +53,8 @@ struct StructureState {
 extension SequentialMonteCarlo {
     /// Inflation of a fitted covariance when it serves as reference.
     static let inflation = 1.2
+    /// Particles of a pilot's end from which modes are sought.
+    private static let finalStarts = 8
     /// Share of a Gaussian pilot's particles that must stay effective under the Rician likelihood for the pilot to serve both.
     static let sharedShare = 0.2
 
@@ -72,7 +76,12 @@ extension SequentialMonteCarlo {
     }
 
     private func ownPilot(_ states: inout [StructureState], _ i: Int, partner: Int?, run: Int, seed: UInt64, voxel: UInt64) {
-        var random = source(i, run, 0, seed: seed, voxel: voxel)
+        var random = source(i, run, 0, seed: seed, voxel: voxel), fewer: [LocalMode] = []
+        // The same noise and spread with one stick fewer stands four places before.
+        if BallSticks.stickCount(states[i].structure) > 0 {
+            pilot(&states, i - 4, run: run, seed: seed, voxel: voxel)
+            fewer = states[i - 4].modes[min(run, states[i - 4].modes.count - 1)]
+        }
         population.prepare(states[i].structure, count: options.pilotParticles, fitted: [])
         let estimate = TemperedSampler(retention: options.pilotRetention, finalMoves: 1).run(population, using: &random)
         population.expand(to: options.particles)
@@ -83,6 +92,9 @@ extension SequentialMonteCarlo {
             early.weight = BallSticksPopulation.earlyShare
             fit.append(early)
         }
+        let modes = modes(states[i].structure, fewer: fewer, starts: population.earlyParticles + population.some(Self.finalStarts))
+        fit = blend(fit, modes)
+        states[i].modes.append(modes.map(\.mode))
         states[i].pilots.append(estimate)
         states[i].fits.append(fit)
         states[i].borrowed.append(false)
@@ -99,6 +111,7 @@ extension SequentialMonteCarlo {
         shared.logEvidence += peak + log(total / Double(w.count))
         shared.relativeVariance += squares / (total * total)
         states[partner].pilots.append(shared)
+        states[partner].modes.append(modes.map(\.mode))
         states[partner].fits.append(fit)
         states[partner].borrowed.append(true)
         if states[partner].pilotDraws.isEmpty { states[partner].pilotDraws = chosenDraws(weights.map { $0 - peak }, using: &random) }

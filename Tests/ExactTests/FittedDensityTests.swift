@@ -51,4 +51,26 @@ import Testing
             #expect(abs(density.logDensity(x) - before) < 1e-9)
         }
     }
+
+    /// The density about a mode falls as the mode's own precision says, and its draws spread accordingly: uᵀΛu has mean D · inflation · ν / (ν − 2).
+    @Test func followsAMode() throws {
+        let z = Structure(0, 1), (theta, y) = SequentialMonteCarloTests.drawn(z, seed: 3, snr: 30), g = LocalGeometry(z), density = FittedDensity()
+        let finder = ModeFinder(acquisition: CorrectorTests.acquisition), mode = try #require(finder.climb(y, g, from: theta, steps: 20, constant: 0))
+        density.fit(mode, inflation: 1.5)
+        let d = Double(g.dimension), centre = density.logDensity(BallSticksPopulation.particle(mode.centre, hasSpread: false))
+        var random = RandomSource(seed: 4), x = [Double](repeating: 0, count: 16), total = 0.0, count = 0.0
+        for _ in 0..<4000 {
+            guard density.draw(into: &x, using: &random) else { continue }
+            var other = x
+            for (slot, c) in [(BallSticks.Slot.diffusivity, 0), (BallSticks.Slot.snr, 2), (BallSticks.Slot.s0, 3)] { other[slot] = exp(x[c]) }
+            let q = mode.squaredDistance(to: other), expected = -0.5 * (FittedDensity.freedom + d) * log1p(q / (1.5 * FittedDensity.freedom))
+            #expect(abs(density.logDensity(x) - centre - expected) < 1e-4 * (1 + abs(expected)))
+            total += q
+            count += 1
+        }
+        // The variance of uᵀΛu over its squared mean is (2/D)(ν + D − 2)/(ν − 4) for a t.
+        let mean = d * 1.5 * FittedDensity.freedom / (FittedDensity.freedom - 2)
+        let error = mean * (2 / d * (FittedDensity.freedom + d - 2) / (FittedDensity.freedom - 4) / count).squareRoot()
+        #expect(abs(total / count - mean) < 4 * error, "\(total / count), expected \(mean) ± \(error)")
+    }
 }

@@ -59,6 +59,17 @@ import Testing
         #expect(abs(a.logEvidence - b.logEvidence) < 4 * error, "\(a.logEvidence) \(b.logEvidence) ± \(error)")
     }
 
+    /// Three sticks at high SNR, of which a pilot's few particles lose modes: the same evidence as importance sampling begun at the truth.
+    @Test(arguments: [1, 4, 9])
+    func findsWhatPilotsLose(_ seed: UInt64) throws {
+        let z = Structure(0, 1, 2), (theta, y) = Self.drawn(z, seed: seed, snr: 50)
+        let a = try SequentialMonteCarlo(acquisition: Self.acquisition).evidence(y, z, seed: 1, voxel: 0)
+        let b = try #require(EvidenceSamplerTests.sample(y, z, near: theta, seed: 1, effort: EvidenceSamplerTests.long)).gaussian
+        #expect(a.standardError < 0.2 && b.standardError < 0.1)
+        let error = (a.standardError * a.standardError + b.standardError * b.standardError).squareRoot()
+        #expect(abs(a.logEvidence - b.logEvidence) < 4 * error, "\(a.logEvidence) \(b.logEvidence) ± \(error)")
+    }
+
     /// What cannot be or is not given is said.
     @Test func refusesBadData() throws {
         var options = SequentialMonteCarlo.Options()
