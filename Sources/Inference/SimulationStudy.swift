@@ -21,7 +21,7 @@ public struct SimulationStudy: Sendable {
     public var voxels = 1000
     /// λ of the prior that structures are drawn from, and of the posteriors.
     public var lambda = 0.0
-    /// Voxels (the first ones) that the reference engine fits too.
+    /// How many voxels the reference engine fits too: evenly spaced, so that they meet all acquisitions.
     public var referenceVoxels = 0
     /// λ at which the network is asked outright.
     public var consistencyLambdas = [0.5, 1, 2]
@@ -55,7 +55,7 @@ public struct SimulationStudy: Sendable {
     /// Runs the study.
     ///
     /// - Parameters:
-    ///   - reference: the exact engine, for the first `referenceVoxels` voxels.
+    ///   - reference: the exact engine, for `referenceVoxels` of the voxels.
     ///   - network: asked at `consistencyLambdas`, where given.
     ///   - progress: called with voxels done of all and, in the second phase, reference fits done; from any thread.
     ///   - shouldStop: asked between blocks.
@@ -82,13 +82,18 @@ public struct SimulationStudy: Sendable {
             blocks.flatMap(\.1), table: table, recipe: sample, lambda: lambda, seed: fixed.seed, consistencyLambdas: network == nil ? [] : consistencyLambdas)
         report.acquisitions = Self.describe(acquisitions, blocks.map(\.0.acquisition))
         guard let reference, referenceVoxels > 0 else { return report }
-        let compared = (0..<min(referenceVoxels, voxels)).map { v in
+        let compared = referenceIndices.map { v in
             let (block, fitted) = blocks[v / Self.blockSize], voxel = fitted[v % Self.blockSize]
             return ReferenceCase(acquisition: block.acquisition, y: voxel.y, posterior: voxel.posterior!, key: UInt64(v), truth: voxel.truth, voxel: nil)
         }
         report.agreement = try ReferenceStudy(table: table, options: fixed, reference: reference)
             .run(compared, engine: sample.name, progress: progress, shouldStop: shouldStop)
         return report.agreement == nil ? nil : report
+    }
+
+    private var referenceIndices: [Int] {
+        let n = min(referenceVoxels, voxels)
+        return (0..<n).map { $0 * voxels / n }
     }
 
     /// Block `b`: depends on its number and the seed only.
@@ -119,6 +124,7 @@ public struct SimulationStudy: Sendable {
 
     private func fit(_ block: Block, number b: Int, options: FitOptions, recipe: any EngineRecipe, network: NetworkFile?) throws -> [Voxel] {
         let count = block.structures.count, m = block.acquisition.count, first = b * Self.blockSize, space = family.structureSpace
+        let referenced = Set(referenceIndices)
         let answers = recipe.makeEngine().posteriors(block.y, count: count, keys: (0..<count).map { UInt64(first + $0) })
         var asked: [[[Double]]] = []
         if let network, !consistencyLambdas.isEmpty {
@@ -133,7 +139,7 @@ public struct SimulationStudy: Sendable {
                 let identity = space.reweight(asked[0][i], from: AmortisedSampler<BallSticks>.referenceLambda, to: other)
                 voxel.consistency.append(CalibrationStatistics.totalVariation(identity.map { exp($0) }, asked[k + 1][i].map { exp($0) }))
             }
-            if first + i < referenceVoxels { (voxel.posterior, voxel.y) = (answers[i], y) }
+            if referenced.contains(first + i) { (voxel.posterior, voxel.y) = (answers[i], y) }
             return voxel
         }
     }

@@ -20,7 +20,7 @@ extension Validate {
         @Option(help: "Acquisition (YAML).") var acquisition: String?
         @Option(help: "Folder of .bval/.bvec pairs, used in turn.") var schemes: String?
         @Option(help: "Voxels to simulate.") var voxels: Int = 1000
-        @Option(help: "How many of them smc fits too, which knows no network (seconds each).") var smcVoxels: Int = 0
+        @Option(help: "How many of them, evenly spaced, smc fits too, which knows no network (seconds each).") var smcVoxels: Int = 0
         @Option(help: "Parsimony λ of the prior drawn from and of the posteriors.") var lambda: Double = 0
         @Option(help: "λ at which the network is asked outright, separated by commas.") var lambdaList = "0.5,1,2"
         @OptionGroup var shared: ValidationOptions
