@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Say in a few lines what a fit found.   python3 summary.py FIT [XFIBRES]
 
-With XFIBRES, a bedpostX-style folder of the same image (dyads1, mean_f1samples, nodif_brain_mask), the fits are compared in the voxels that both cover: angle between
-the main fibres, and correlation of their fractions. Needs nibabel and numpy.
+With XFIBRES, a bedpostX-style folder of the same image, the fits are compared in the voxels that both cover: angles between fibres, correlation of their fractions,
+ratio of their dispersions, and how many fibres there are. Needs nibabel and numpy.
 """
 import glob
 import sys
@@ -13,6 +13,34 @@ import numpy as np
 
 def load(path):
     return np.asarray(nib.load(glob.glob(path)[0]).dataobj)
+
+
+def angles(u, v):
+    norm = np.linalg.norm(u, axis=1) * np.linalg.norm(v, axis=1)
+    return np.degrees(np.arccos(np.clip(np.abs((u * v).sum(1)) / np.maximum(norm, 1e-12), 0, 1)))
+
+
+def compare(ours, theirs, mask):
+    both = mask & (load(f"{theirs}/nodif_brain_mask.nii.gz") > 0)
+
+    def read(folder, k):
+        f, v, s = (load(f"{folder}/{name}.nii.gz")[both].astype(float) for name in (f"mean_f{k}samples", f"dyads{k}", f"dyads{k}_dispersion"))
+        return f, v, s
+
+    a, b = ([read(folder, k) for k in (1, 2, 3)] for folder in (ours, theirs))
+    print(f"against {theirs}: {both.sum()} voxels")
+    clear = (a[0][0] > 0.2) & (b[0][0] > 0.2)
+    first = angles(a[0][1], b[0][1])
+    # Two fibres of nearly equal fraction may be numbered either way.
+    two = (a[1][0] > 0.1) & (b[1][0] > 0.1)
+    straight, crossed = ([angles(a[i][1], b[j][1]) for i, j in pairs] for pairs in (((0, 0), (1, 1)), ((0, 1), (1, 0))))
+    second = np.where(sum(straight) <= sum(crossed), straight[1], crossed[1])
+    for k, name, angle, where in ((0, "main fibre, f > 0.2 in both", first, clear), (1, "second fibre, f > 0.1 in both", second, two)):
+        ratio = np.median(a[k][2][where] / np.maximum(b[k][2][where], 1e-6))
+        print(f"  {name}: {where.sum()} voxels, angle median {np.median(angle[where]):.1f}°, 90 % below {np.percentile(angle[where], 90):.1f}°, "
+              f"dispersion ratio median {ratio:.2f}; fraction correlation (all voxels) {np.corrcoef(a[k][0], b[k][0])[0, 1]:.3f}")
+    counts = [sum((x[0] > 0.05).astype(int) for x in side) for side in (a, b)]
+    print(f"  fibres with mean f > 0.05: the same number in {100 * np.mean(counts[0] == counts[1]):.0f} %, more in {100 * np.mean(counts[0] > counts[1]):.0f} %")
 
 
 def main(fit, other=None):
@@ -26,14 +54,7 @@ def main(fit, other=None):
     print(f"diffusivity (mm²/s)         mean {d.mean():.3e}, median {np.median(d):.3e}")
     print(f"SNR, misfit                 median {np.median(snr):.1f}, {np.median(load(f'{fit}/misfit.nii.gz')[mask]):.2f}")
     if other:
-        both = mask & (load(f"{other}/nodif_brain_mask.nii.gz") > 0)
-        f, g = (load(f"{x}/mean_f1samples.nii.gz")[both] for x in (f"{fit}/fsl.bedpostX", other))
-        u, v = (load(f"{x}/dyads1.nii.gz")[both].astype(float) for x in (f"{fit}/fsl.bedpostX", other))
-        norm = np.linalg.norm(u, axis=1) * np.linalg.norm(v, axis=1)
-        angle = np.degrees(np.arccos(np.clip(np.abs((u * v).sum(1)) / np.maximum(norm, 1e-12), 0, 1)))
-        clear = (g > 0.2) & (f > 0.2)
-        print(f"against {other}: {both.sum()} voxels; main fibre where both have f > 0.2: median angle {np.median(angle[clear]):.1f}°, "
-              f"90 % below {np.percentile(angle[clear], 90):.1f}°; fraction correlation {np.corrcoef(f, g)[0, 1]:.3f}")
+        compare(f"{fit}/fsl.bedpostX", other, mask)
 
 
 if __name__ == "__main__":

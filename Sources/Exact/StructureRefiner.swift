@@ -8,8 +8,8 @@ public final class StructureRefiner {
     public struct Options: Sendable {
         public var sampling = EvidenceSampler.Options()
         /// Generations that each pair of structures gets first: those less than 3 nats below the best at some λ in [0, 3], by Laplace's approximation or by the
-        /// amortised estimate, and the others.
-        public var likely = 3, unlikely = 1
+        /// amortised estimate, by their number of sticks (more dimensions, more to learn), and the others.
+        public var likely = [1, 2, 3, 3], unlikely = 1
         /// Generations given after that, one at a time to the pair with the largest product of probability and standard error, while it exceeds `tolerance`.
         public var further = 3, tolerance = 0.01
         /// Pairs this many nats below the best at every λ in [0, 3], by Laplace's approximation or by the amortised estimate, are not sampled.
@@ -21,13 +21,13 @@ public final class StructureRefiner {
         public static var exact: Options {
             var options = Options()
             (options.sampling.generation, options.sampling.components) = (384, 12)
-            (options.likely, options.unlikely, options.further, options.tolerance) = (6, 3, 6, 0.004)
+            (options.likely, options.unlikely, options.further, options.tolerance) = ([6, 6, 6, 6], 3, 6, 0.004)
             (options.births, options.partings) = (4, 3)
             return options
         }
         /// What the answers depend on, in a line.
         public var summary: String {
-            "\(sampling.summary); \(likely)/\(unlikely)+\(further) to \(tolerance), horizons \(horizon)/\(amortisedHorizon), \(births) births, \(partings) partings"
+            "\(sampling.summary); \(likely.map(String.init).joined(separator: ","))/\(unlikely)+\(further) to \(tolerance), horizons \(horizon)/\(amortisedHorizon), \(births) births, \(partings) partings"
         }
     }
 
@@ -118,7 +118,7 @@ public final class StructureRefiner {
             result.logEvidence[2 * p] = m.laplace
             result.logEvidence[2 * p + 1] = isPositive ? m.laplace : -.infinity
             if gap[p] > options.horizon || amortisedGap[p] > options.amortisedHorizon { continue }
-            let first = min(gap[p], amortisedGap[p]) < 3 ? options.likely : options.unlikely
+            let first = min(gap[p], amortisedGap[p]) < 3 ? options.likely[p / 2] : options.unlikely
             var run = sampler.start(y, m, generations: first + options.further, options: options.sampling)
             sampler.advance(&run, y, generations: first, options: options.sampling, using: &random)
             if run.sample.gaussian.logEvidence.isFinite || run.sample.rician.logEvidence.isFinite { runs[p] = run }
