@@ -3,7 +3,7 @@
 #include "rician_block.h"
 #include "truncated_normal.h"
 
-enum { LANES = 16, MOST = 4, PRODUCTS = 10 };
+enum { LANES = 16, MOST = 4, PRODUCTS = 10, WIDTHS = 3 };
 #define UNROLLED _Pragma("clang loop unroll(full)")
 #define EACH(i) for (int i = 0; i < LANES; i++)
 /* Place of (j, k), k ≤ j, in a packed lower triangle. */
@@ -106,9 +106,9 @@ INLINE double bessel_logs(const pk_weights *w, const float *s, float inverse) {
 INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *uniforms, long offset, long first, long count, long total, long stride, float *rows,
                     double *gaussian, double *rician, float *work) {
     const long m = w->padded, size = (n + 1) * m;
-    const int views = w->views;
+    const int views = w->views, widths = w->widths, ways = views * widths;
     float gram[2][PRODUCTS * LANES], product[2][MOST * LANES], factor[2][PRODUCTS * LANES], mean[2][MOST * LANES];
-    float u[MOST][LANES], centre[LANES], log_q[2][LANES], rss[LANES], log_s0[LANES], log_sigma[LANES] = {0};
+    float u[MOST][LANES], centre[LANES], log_q[2 * WIDTHS][LANES], rss[LANES], log_s0[LANES], log_sigma[LANES] = {0};
     long at[LANES], from[LANES];
     EACH(i) {
         const long k = i < count ? i : count - 1;
@@ -125,10 +125,16 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
         for (int v = 0; v < views; v++) products(n, m, work + i * size, &w->view[v], gram[v], product[v], i);
     }
     for (int v = 0; v < views; v++) solve(n, w->ridge, w->pull, gram[v], product[v], factor[v], mean[v]);
-    /* Samples take the views in turn. */
-    float own_factor[PRODUCTS * LANES], own_mean[MOST * LANES];
-    for (long k = 0; k < (AT(n, n) + 1) * LANES; k++) own_factor[k] = factor[views == 2 ? (from[k % LANES] & 1) : 0][k];
-    for (long k = 0; k < (n + 1) * LANES; k++) own_mean[k] = mean[views == 2 ? (from[k % LANES] & 1) : 0][k];
+    /* Samples take views and widths in turn. */
+    float own_factor[PRODUCTS * LANES], own_mean[MOST * LANES], own_width[LANES];
+    int own_view[LANES];
+    EACH(i) {
+        const int way = (int)(from[i] % ways);
+        own_view[i] = way % views;
+        own_width[i] = w->narrowing[way / views];
+    }
+    for (long k = 0; k < (AT(n, n) + 1) * LANES; k++) own_factor[k] = factor[own_view[k % LANES]][k] * own_width[k % LANES];
+    for (long k = 0; k < (n + 1) * LANES; k++) own_mean[k] = mean[own_view[k % LANES]][k];
     for (long j = n; j >= 0; j--) {
         conditional(n, j, own_factor, own_mean, u, centre);
         float v[LANES];
@@ -139,12 +145,15 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
         }
     }
     for (int v = 0; v < views; v++) {
-        EACH(i) log_q[v][i] = 0;
+        for (int h = 0; h < widths; h++) EACH(i) log_q[v * widths + h][i] = 0;
         for (long j = n; j >= 0; j--) {
             conditional(n, j, factor[v], mean[v], u, centre);
-            EACH(i) {
-                const float root = factor[v][AT(j, j) * LANES + i];
-                log_q[v][i] += fast_log(root) - 0.918938533f + lower_log_density((u[j][i] - centre[i]) * root, -centre[i] * root);
+            for (int h = 0; h < widths; h++) {
+                const float narrowing = w->narrowing[h];
+                EACH(i) {
+                    const float root = factor[v][AT(j, j) * LANES + i] * narrowing;
+                    log_q[v * widths + h][i] += fast_log(root) - 0.918938533f + lower_log_density((u[j][i] - centre[i]) * root, -centre[i] * root);
+                }
             }
         }
     }
@@ -162,34 +171,36 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
     for (int p = 0; p < 2; p++) {
         /* First the draw from each sample's own view, then the views' densities. */
         for (int h = 0; h < views; h++) {
-            const float base = w->view[h].log_sigma - 0.5f * w->view[h].log_rss, margin = 5.0f / root;
+            const float base = w->view[h].log_sigma - 0.5f * w->view[h].log_rss, above = 5.0f / root;
+            /* Towards small σ the likelihood falls by M a unit of log σ, however good the fit. */
+            const float fall = (float)w->measurements / (root * root), below = fall < above ? fall : above;
             EACH(i) {
                 const float least = log_s0[i] - w->support.snr_high, most = log_s0[i] - w->support.snr_low;
                 float c = base + 0.5f * fast_log(rss[i]);
-                c = c < least - margin ? least - margin : c;
-                c = c > most + margin ? most + margin : c;
+                c = c < least - below ? least - below : c;
+                c = c > most + above ? most + above : c;
                 const float a = (least - c) * root, b = (most - c) * root;
                 if (p == 0) {
                     float x = c + truncated_quantile(v[i], a, b) / root;
                     x = x < least ? least : x;
                     x = x > most ? most : x;
-                    log_sigma[i] = views == 1 || (from[i] & 1) == h ? x : log_sigma[i];
+                    log_sigma[i] = own_view[i] == h ? x : log_sigma[i];
                 } else {
                     const float z = (log_sigma[i] - c) * root;
-                    log_q[h][i] += -0.918938533f - 0.5f * z * z - log_interval(a, b);
+                    const float density = -0.918938533f - 0.5f * z * z - log_interval(a, b);
+                    for (int k = h * widths; k < (h + 1) * widths; k++) log_q[k][i] += density;
                 }
             }
         }
     }
     const float log_root = logf(root), log_free = n > 0 ? -logf(scale) : 0.0f;
-    EACH(i) {
-        float q = log_q[0][i];
-        if (views == 2) {
-            const float a = log_q[0][i], b = log_q[1][i], high = a > b ? a : b;
-            q = high + fast_log1p(fast_exp((a > b ? b : a) - high)) - 0.693147181f;
+    const float shared = -logf((float)ways);
+    for (int k = 1; k < ways; k++)
+        EACH(i) {
+            const float a = log_q[0][i], b = log_q[k][i], high = a > b ? a : b;
+            log_q[0][i] = high + fast_log1p(fast_exp((a > b ? b : a) - high));
         }
-        log_q[0][i] = q + log_root + log_free + (float)(n + 1) * log_s0[i];
-    }
+    EACH(i) log_q[0][i] += shared + log_root + log_free + (float)(n + 1) * log_s0[i];
     for (long i = 0; i < count; i++) {
         float *r = rows + at[i];
         const double inverse = exp(-(double)log_sigma[i]), squares = (double)rss[i] * inverse * inverse, size_of = (double)w->measurements;

@@ -8,8 +8,8 @@ final class ConditionalWeights {
     /// A normal approximation of the likelihood about a reference θ, in the signals: working data ŷ_i = S_i + score_i / p_i and precisions p_i.
     struct View {
         var data: [Float], precision: [Float], logSigma: Double
-        /// Σ (y − S)² at the reference.
-        var squares: Double
+        /// log Σ (y − S)² at the reference; where that is far from M σ² (by a factor of e), as when a fit is perfect, what makes it so.
+        var logSquares: Double
 
         init(_ y: UnsafePointer<Float>, _ theta: [Double], _ z: Structure, _ acquisition: Acquisition) {
             let m = acquisition.count, s0 = theta[BallSticks.Slot.s0], sigma = s0 / theta[BallSticks.Slot.snr]
@@ -20,10 +20,8 @@ final class ConditionalWeights {
             precision = root.map { $0 * $0 }
             data = (0..<m).map { Float(s0) * a[$0] + score[$0] / root[$0] }
             logSigma = log(sigma)
-            squares = (0..<m).reduce(0) {
-                let r = Double(y[$1]) - s0 * Double(a[$1])
-                return $0 + r * r
-            }
+            let expected = log(Double(m)) + 2 * logSigma, squares = (0..<m).reduce(0) { $0 + pow(Double(y[$1]) - s0 * Double(a[$1]), 2) }
+            logSquares = max(expected - 1, min(expected + 1, log(squares)))
         }
 
         /// Whether another sees nearly the same: signals within a third of a joint standard deviation, σ within a fifth.
@@ -39,6 +37,12 @@ final class ConditionalWeights {
 
     /// The views' standard deviations are widened by √1.2, so that tails are met; a weight the data leave open keeps a standard deviation of s0 / 2.
     private static let widening: Float = 1.2, ridge = 4.0
+
+    /// How many widths the views get. With few measurements to spare σ remains open, and weights have the tails of a t rather than a normal.
+    static func widths(_ count: Int, _ g: LocalGeometry) -> Int {
+        let spare = count - g.dimension
+        return spare >= 24 ? 1 : spare >= 8 ? 2 : 3
+    }
 
     private let count: Int, padded: Int
     /// Rows of `padded`: b, g (3), ones and zeros, y, data (2), precision (2).
@@ -76,7 +80,7 @@ final class ConditionalWeights {
         for (k, view) in views.enumerated() {
             row(6 + k).update(from: view.data, count: count)
             for i in 0..<count { row(8 + k)[i] = view.precision[i] / Self.widening }
-            each.append(pk_weights_view(data: row(6 + k), precision: row(8 + k), log_sigma: Float(view.logSigma), log_rss: Float(log(view.squares))))
+            each.append(pk_weights_view(data: row(6 + k), precision: row(8 + k), log_sigma: Float(view.logSigma), log_rss: Float(view.logSquares)))
         }
         job.view = (each[0], each.last!)
         (job.measurements, job.padded, job.sticks, job.views) = (count, padded, g.sticks, Int32(views.count))
@@ -87,7 +91,10 @@ final class ConditionalWeights {
         let free = 1 - Double(g.sticks) * BallSticks.fractionFloor
         job.ridge = Float(Self.ridge / (scale * scale))
         job.pull = Float(Self.ridge / scale * free / Double(g.sticks + 1))
-        job.noise_root = Float((2 * Double(count)).squareRoot())
+        // The conditional of log σ has a tail toward large σ that a normal lacks, the more the fewer the measurements.
+        job.noise_root = Float((2 * Double(count)).squareRoot() / (1 + 3 / Double(count)))
+        job.widths = Int32(Self.widths(count, g))
+        job.narrowing = (1, 0.4, 0.16)
         if isPositive { job.log_signals = (0..<count).reduce(0) { $0 + log(Double(y[$1])) } }
         return job
     }

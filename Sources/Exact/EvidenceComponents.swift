@@ -51,7 +51,7 @@ extension EvidenceSampler {
         var result: [ShapeComponent] = [], theta = [Double](repeating: 0, count: Slot.count)
         for i in systematicResample(values.map { exp($0 - peak) }, count: options.components, offset: random.uniform()) {
             run.sample.parameters(i, hasSpread: g.hasSpread, into: &theta)
-            guard let mode = finder.climb(y, g, from: theta, steps: 1, constant: run.modes.constant) else { continue }
+            guard let mode = finder.climb(y, g, from: theta, steps: 1, constant: run.modes.constant, isCalibrated: false) else { continue }
             if let c = ShapeComponent(mode, reference: run.reference, scale: options.scale) { result.append(c) }
         }
         return result

@@ -42,6 +42,8 @@ public final class EvidenceSampler {
 
     /// Modes this many nats below the best are left out.
     static let depth = 8.0
+    /// Where few measurements leave the noise open, modes at high SNR are too narrow for the posterior: they get a second component so much wider.
+    private static let wide = 3.0
 
     let acquisition: Acquisition, finder: ModeFinder
     private let family = BallSticks(), weights: ConditionalWeights
@@ -119,11 +121,14 @@ public final class EvidenceSampler {
         let count = min(start == 0 ? options.generation / 2 : options.generation, stride - start)
         var fresh: [ShapeComponent] = [], shares: [Double] = []
         if start == 0 {
-            let best = run.modes.best.laplace
+            let best = run.modes.best.laplace, isOpen = ConditionalWeights.widths(acquisition.count, g) > 1
             for mode in run.modes.list + run.extra {
-                guard let c = ShapeComponent(mode, reference: run.reference, scale: options.scale) else { continue }
-                fresh.append(c)
-                shares.append(min(1, exp(mode.laplace - best)) + 0.1)
+                let share = min(1, exp(mode.laplace - best)) + 0.1
+                for (scale, part) in [(1, 1), (Self.wide, 0.5)].prefix(isOpen ? 2 : 1) {
+                    guard let c = ShapeComponent(mode, reference: run.reference, scale: options.scale * scale) else { continue }
+                    fresh.append(c)
+                    shares.append(share * part)
+                }
             }
         } else {
             fresh = later(y, run, options, &random)

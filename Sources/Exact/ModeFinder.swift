@@ -39,9 +39,10 @@ final class ModeFinder {
     ///   - constant: log-density of the prior.
     ///   - rung: nil to climb in all coordinates. Otherwise log(s/d) stays as it is at the start, the component's centre is the mode given it, and its
     ///     standard deviation of log(s/d) is `rung`.
+    ///   - isCalibrated: whether wide directions are brought to what the likelihood does at that distance.
     /// - Returns: nil when the likelihood vanishes at the start.
     func climb(
-        _ y: UnsafePointer<Float>, _ g: LocalGeometry, from start: UnsafePointer<Double>, steps: Int, constant: Double, rung: Double? = nil
+        _ y: UnsafePointer<Float>, _ g: LocalGeometry, from start: UnsafePointer<Double>, steps: Int, constant: Double, rung: Double? = nil, isCalibrated: Bool = true
     ) -> LocalMode? {
         let d = g.dimension, prior = Self.priorPrecision(g), ratio = rung == nil ? -1 : g.sticks
         var theta = Array(UnsafeBufferPointer(start: start, count: Slot.count)), tangents = [Double](repeating: 0, count: max(1, 6 * g.sticks))
@@ -106,7 +107,7 @@ final class ModeFinder {
             guard Cholesky.factorise(&rest, d) else { return nil }
             Cholesky.solve(rest, d, &slope)
             precision[ratio * d + ratio] = 1 / (rung * rung) + zip(cross, slope).reduce(0) { $0 + $1.0 * $1.1 }
-        } else {
+        } else if isCalibrated {
             calibrate(y, g, theta, tangents, prior, value, &precision)
         }
         return LocalMode(g, centre: theta, tangents: tangents, precision: precision, logDensity: value + constant)

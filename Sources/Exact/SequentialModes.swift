@@ -20,11 +20,13 @@ extension SequentialMonteCarlo {
     ///   - starts: θ of some particles.
     func modes(_ z: Structure, fewer: [LocalMode], starts: [[Double]]) -> [(mode: LocalMode, density: FittedDensity)] {
         let g = LocalGeometry(z), y = UnsafePointer(population.y)
+        // Half the sphere holds each axis once.
+        let constant = population.logPrior + Double(g.sticks) * log(2)
         var starts = starts
         for parent in fewer.prefix(Self.parents) {
             starts += births.starts(y, from: parent.centre, to: z, births: Self.births, partings: Self.partings)
         }
-        let found = starts.compactMap { finder.climb(y, g, from: $0, steps: Self.climbs, constant: 0) }.sorted { $0.laplace > $1.laplace }
+        let found = starts.compactMap { finder.climb(y, g, from: $0, steps: Self.climbs, constant: constant) }.sorted { $0.laplace > $1.laplace }
         var kept: [(mode: LocalMode, density: FittedDensity)] = [], peaks: [Double] = []
         for mode in found where mode.laplace > found[0].laplace - Self.depth && kept.count < Self.mostModes {
             let x = BallSticksPopulation.particle(mode.centre, hasSpread: g.hasSpread)

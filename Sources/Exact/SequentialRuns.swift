@@ -19,10 +19,11 @@ struct StructureState {
 
     init(structure: Structure) { self.structure = structure }
 
-    /// Best estimate of log-evidence so far.
+    /// Best estimate of log-evidence so far; before the first run, Laplace's approximation where it exceeds the pilots', which may have lost every mode.
     var best: Double {
         if impossible { return -.infinity }
-        return runs.isEmpty ? EvidenceAverage.combine(pilots).logEvidence : EvidenceAverage.combine(runs).logEvidence
+        guard runs.isEmpty else { return EvidenceAverage.combine(runs).logEvidence }
+        return modes.compactMap { $0.first?.laplace }.reduce(EvidenceAverage.combine(pilots).logEvidence, max)
     }
 
     func evidence(draws count: Int, rough: Bool, seed: UInt64, voxel: UInt64, index: Int) -> StructureEvidence {

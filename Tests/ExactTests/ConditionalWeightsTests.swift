@@ -10,20 +10,27 @@ import Testing
 /// integration.
 @Suite struct ConditionalWeightsTests {
     typealias Slot = BallSticks.Slot
-    static let acquisition = CorrectorTests.acquisition, family = BallSticks()
+    static let family = BallSticks()
+
+    /// Of the usual 43 volumes the first and so many more, evenly spaced.
+    static func acquisition(_ count: Int) -> Acquisition {
+        let all = CorrectorTests.acquisition, kept = (0..<count).map { $0 * all.count / count }
+        return try! Acquisition(bValues: kept.map { all.bValues[$0] }, directions: kept.map { all.directions[$0] })
+    }
 
     /// A voxel, samples that all have its shape, and log p(y|θ) − log q of each under both kinds of noise.
     struct Drawn {
-        var y: [Float], theta: [Double], views: [ConditionalWeights.View]
+        var acquisition: Acquisition, y: [Float], theta: [Double], views: [ConditionalWeights.View]
         var rows: [Float], gaussian: [Double], rician: [Double], count: Int
         func sample(_ i: Int) -> [Double] { (0..<16).map { Double(rows[$0 * count + i]) } }
     }
 
-    static func draw(_ index: Int, snr: Double, fractions: [Double] = [0.45, 0.3, 0.1], count: Int, seed: UInt64, both: Bool) -> Drawn {
-        let structures = family.structureSpace.structures, z = structures[index], g = LocalGeometry(z)
+    static func draw(_ index: Int, snr: Double, fractions: [Double] = [0.45, 0.3, 0.1], volumes: Int = 43, count: Int, seed: UInt64, both: Bool) -> Drawn {
+        let acquisition = acquisition(volumes), structures = family.structureSpace.structures, z = structures[index], g = LocalGeometry(z)
         var theta = EvidenceSamplerTests.voxel(z, snr: snr, seed: seed).theta
         for k in 0..<g.sticks { theta[Slot.fraction + k] = fractions[k] }
-        let y = EvidenceQuadratureTests.voxel(z, &theta, seed: seed)
+        var y = [Float](repeating: 0, count: volumes), noise = RandomSource(seed: seed, stream: 1)
+        family.simulate(&theta, z, acquisition, using: &noise, into: &y)
         let views = (both ? [index & ~1, index | 1] : [index & ~1]).map { ConditionalWeights.View(y, theta, structures[$0], acquisition) }
         let weights = ConditionalWeights(acquisition: acquisition)
         let job = weights.job(y, g, views: views, scale: theta[Slot.s0], isPositive: y.allSatisfy { $0 > 0 })
@@ -36,7 +43,7 @@ import Testing
             for k in 7..<16 { rows[k * count + i] = Float(theta[k]) }
         }
         weights.draw(job, uniforms: uniforms, first: 0, count: count, stride: count, rows: &rows, gaussian: &gaussian, rician: &rician)
-        return Drawn(y: y, theta: theta, views: views, rows: rows, gaussian: gaussian, rician: rician, count: count)
+        return Drawn(acquisition: acquisition, y: y, theta: theta, views: views, rows: rows, gaussian: gaussian, rician: rician, count: count)
     }
 
     /// θ of a sample, sticks in order.
@@ -53,7 +60,7 @@ import Testing
 
     /// log q of a sample by (log snr, log s0, f) as `weights.h` defines it, in double.
     static func reference(_ d: Drawn, _ x: [Double], _ z: Structure) -> Double {
-        let n = BallSticks.stickCount(z), w = n + 1, m = acquisition.count, floor = BallSticks.fractionFloor, free = 1 - Double(n) * floor
+        let acquisition = d.acquisition, n = BallSticks.stickCount(z), w = n + 1, m = acquisition.count, floor = BallSticks.fractionFloor, free = 1 - Double(n) * floor
         var alone = [Double](repeating: 0, count: 16)
         (alone[0], alone[1], alone[4]) = (exp(x[0]), BallSticks.hasSpread(z) ? exp(x[0] + x[1]) : 0, 1)
         func column(_ k: Int) -> [Double] {
@@ -70,7 +77,8 @@ import Testing
         var rss = 0.0
         for i in 0..<m { rss += pow(Double(d.y[i]) - (0...n).reduce(0) { $0 + u[$1] * e[$1][i] }, 2) }
         let scale = d.theta[Slot.s0]
-        let logs = d.views.map { view -> Double in
+        let widths = [1, 0.4, 0.16].prefix(ConditionalWeights.widths(m, LocalGeometry(z)))
+        let logs = d.views.flatMap { view in widths.map { width -> Double in
             let p = view.precision.map { Double($0) / 1.2 }
             var a = [Double](repeating: 0, count: w * w), mean = [Double](repeating: 4 / scale * free / Double(w), count: w), total = 0.0
             for j in 0..<w {
@@ -82,28 +90,29 @@ import Testing
             for j in (0..<w).reversed() {
                 var shift = 0.0
                 for k in j + 1..<max(w, j + 1) { shift += a[k * w + j] * (u[k] - mean[k]) }
-                let root = a[j * w + j], z = (u[j] - mean[j]) * root + shift, low = -mean[j] * root + shift
+                let root = a[j * w + j] * width, z = (u[j] - mean[j]) * root + shift * width, low = -mean[j] * root + shift * width
                 total += log(root) - 0.5 * log(2 * .pi)
                 if low > 8 { total += 0.5 * log(2 * .pi) + log(low) - low * (z - low) } else { total += -0.5 * z * z - ShapeProposalTests.logInterval(low, 60) }
             }
-            let root = (2 * Double(m)).squareRoot(), low = x[3] - BallSticks.logSNR.high, high = x[3] - BallSticks.logSNR.low
-            let centre = max(low - 5 / root, min(high + 5 / root, view.logSigma + 0.5 * log(rss / view.squares))), z = (logSigma - centre) * root
+            let root = (2 * Double(m)).squareRoot() / (1 + 3 / Double(m)), low = x[3] - BallSticks.logSNR.high, high = x[3] - BallSticks.logSNR.low
+            let centre = max(low - min(5 / root, Double(m) / (root * root)), min(high + 5 / root, view.logSigma + 0.5 * (log(rss) - view.logSquares))), z = (logSigma - centre) * root
             return total + log(root) - 0.5 * (z * z + log(2 * .pi)) - ShapeProposalTests.logInterval((low - centre) * root, (high - centre) * root)
-        }
+        } }
         let peak = logs.max()!
         return peak + log(logs.reduce(0) { $0 + exp($1 - peak) } / Double(logs.count)) + (n > 0 ? log(free) : 0) + Double(n + 1) * x[3]
     }
 
-    @Test(arguments: [0, 3, 4, 7, 8, 10, 12, 15], [4.0, 25, 120])
-    func weightsEqualThePlainOnes(_ index: Int, _ snr: Double) {
+    /// 43, 22 and 9 volumes give one, two and three widths.
+    @Test(arguments: [0, 3, 4, 7, 8, 10, 12, 15], [(4.0, 43), (25, 43), (120, 43), (25, 22), (60, 9)])
+    func weightsEqualThePlainOnes(_ index: Int, _ setting: (snr: Double, volumes: Int)) {
         let z = Self.family.structureSpace.structures[index], n = BallSticks.stickCount(z), both = index % 2 == 1
-        let d = Self.draw(index, snr: snr, count: 37, seed: UInt64(index) + 3, both: both)
+        let d = Self.draw(index, snr: setting.snr, volumes: setting.volumes, count: 37, seed: UInt64(index) + 3, both: both)
         var worst = 0.0
         for i in 0..<d.count {
             let x = d.sample(i), theta = Self.theta(x, z)
             #expect(Self.family.logPrior(theta, z) > -.infinity, "\(theta)")
             for (rician, found) in [(0, d.gaussian[i]), (1, d.rician[i])] where rician == 0 || d.y.allSatisfy({ $0 > 0 }) {
-                let likelihood = Self.family.logLikelihood(d.y, theta, Self.family.structureSpace.structures[index & ~1 | rician], Self.acquisition)
+                let likelihood = Self.family.logLikelihood(d.y, theta, Self.family.structureSpace.structures[index & ~1 | rician], d.acquisition)
                 let expected = likelihood - Self.reference(d, x, z)
                 // The rows' own rounding, 6e-8, moves a weight by as many of its standard deviations, 1/(snr √M) wide.
                 worst = max(worst, abs(found - expected) / (1 + abs(Self.reference(d, x, z)) * 0.02))
@@ -116,16 +125,16 @@ import Testing
     @Test(arguments: [0, 1, 4, 5], [0.05, 0.4])
     func meanIsTheIntegral(_ index: Int, _ fraction: Double) {
         let z = Self.family.structureSpace.structures[index], n = BallSticks.stickCount(z)
-        let d = Self.draw(index, snr: 8, fractions: [fraction], count: 4000, seed: 21, both: index % 2 == 1)
+        let d = Self.draw(index, snr: 8, fractions: [fraction], count: 4000, seed: 21, both: index % 2 == 1), acquisition = d.acquisition
         let logs = index % 2 == 1 ? d.rician : d.gaussian
-        var t = d.theta, scratch = [Float](repeating: 0, count: Self.acquisition.count), total = 0.0
+        var t = d.theta, scratch = [Float](repeating: 0, count: acquisition.count), total = 0.0
         let peak = logs.max()!, snr = stride(from: log(3.0), to: log(40), by: 0.02), s0 = stride(from: -0.4, to: 0.4, by: 0.01)
         let steps = n == 0 ? [0.0] : (0..<95).map { BallSticks.fractionFloor + (Double($0) + 0.5) * 0.01 }
         for a in snr {
             for b in s0 {
                 for f in steps {
                     (t[Slot.snr], t[Slot.s0], t[Slot.fraction]) = (exp(a + 0.01), d.theta[Slot.s0] * exp(b + 0.005), f)
-                    total += exp(Self.family.logLikelihood(d.y, t, z, Self.acquisition, scratch: &scratch) - peak)
+                    total += exp(Self.family.logLikelihood(d.y, t, z, acquisition, scratch: &scratch) - peak)
                 }
             }
         }
@@ -136,7 +145,7 @@ import Testing
     /// A shape that is NaN weighs nothing.
     @Test func absentShapes() {
         let g = LocalGeometry(Self.family.structureSpace.structures[4]), d = Self.draw(4, snr: 20, count: 20, seed: 1, both: false)
-        let weights = ConditionalWeights(acquisition: Self.acquisition)
+        let weights = ConditionalWeights(acquisition: d.acquisition)
         let job = weights.job(d.y, g, views: d.views, scale: 1, isPositive: true)
         var rows = d.rows, gaussian = [Double](repeating: 0, count: 20), rician = gaussian
         rows[3] = .nan

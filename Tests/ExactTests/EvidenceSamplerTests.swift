@@ -76,6 +76,19 @@ import Testing
         #expect(abs(mean - meanD) < 4 * error, "mean of d \(mean) ± \(error) \(about), exact \(meanD)", sourceLocation: sourceLocation)
     }
 
+    /// Seven volumes, which many θ fit perfectly, leave the noise open: the evidence is still that of sequential Monte Carlo.
+    @Test(arguments: [4, 8])
+    func fewMeasurements(_ index: Int) throws {
+        let zero = SIMD3<Double>(0, 0, 0), z = Self.family.structureSpace.structures[index]
+        let few = try Acquisition(bValues: [0] + Array(repeating: 1000, count: 6), directions: [zero] + DirectionSets.fibonacci(6))
+        var theta = Self.voxel(z, seed: 1).theta, y = [Float](repeating: 0, count: few.count), random = RandomSource(seed: 5)
+        Self.family.simulate(&theta, z, few, using: &random, into: &y)
+        let a = try #require(Self.sample(y, z, near: theta, seed: 1, effort: Self.long, with: EvidenceSampler(acquisition: few))).gaussian
+        let b = try SequentialMonteCarlo(acquisition: few).evidence(y, z, seed: 1, voxel: 0)
+        let error = (a.standardError * a.standardError + b.standardError * b.standardError).squareRoot()
+        #expect(error < 0.25 && abs(a.logEvidence - b.logEvidence) < 4 * error, "\(a.logEvidence) ± \(a.standardError), \(b.logEvidence) ± \(b.standardError)")
+    }
+
     /// Where to put the lattice: moments of an independent sampler's draws; and that sampler's evidence.
     static func lattice(
         _ y: [Float], _ z: Structure, _ coordinates: ([Double]) -> [Double]

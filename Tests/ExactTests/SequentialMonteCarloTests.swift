@@ -70,6 +70,18 @@ import Testing
         #expect(abs(a.logEvidence - b.logEvidence) < 4 * error, "\(a.logEvidence) \(b.logEvidence) ± \(error)")
     }
 
+    /// Before its first run a structure counts for what its modes promise, although its pilots found none; afterwards for what its runs say.
+    @Test func modesVouchForLostPilots() throws {
+        let z = Structure(0, 1), (theta, y) = Self.drawn(z, seed: 3, snr: 30), finder = ModeFinder(acquisition: Self.acquisition)
+        let mode = try #require(finder.climb(y, LocalGeometry(z), from: theta, steps: 20, constant: 0))
+        var state = StructureState(structure: z)
+        state.pilots = [TemperedEstimate(logEvidence: mode.laplace - 50, relativeVariance: 0.1, temperatures: 9)]
+        state.modes = [[mode]]
+        #expect(state.best == mode.laplace)
+        state.runs = [TemperedEstimate(logEvidence: mode.laplace - 3, relativeVariance: 0.1, temperatures: 9)]
+        #expect(abs(state.best - (mode.laplace - 3)) < 1e-9)
+    }
+
     /// What cannot be or is not given is said.
     @Test func refusesBadData() throws {
         var options = SequentialMonteCarlo.Options()
