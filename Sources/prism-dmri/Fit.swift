@@ -103,12 +103,13 @@ struct Fit: ParsableCommand {
         }
         let fitter = FitEngine(recipe: recipe, acquisition: acquisition, options: options)
         let mask = try input.openMask(geometry, acquisition, warn: warn)
-        try FitDirectory(path: out).prepare(force: force, resume: resume)
+        try FitDirectory(path: out).check(force: force, resume: resume)
 
         let reading = clock.now
         let bar = Progress("reading", unit: "volumes", total: acquisition.count, quiet: quiet)
         let series = try MaskedSeries(path: input.dwi, mask: mask) { read, _ in bar.update(read) }
         timings["reading"] = seconds(since: reading)
+        try FitDirectory(path: out).prepare(force: force, resume: resume)
 
         Interrupt.catchSignals()
         let fitting = clock.now
@@ -193,20 +194,30 @@ struct Interrupted: CommandFailure {
 struct FitDirectory {
     let path: String
 
-    func prepare(force: Bool, resume: Bool) throws {
+    /// Whether the folder may be written; nothing is touched yet, so that bad data leave no trace.
+    func check(force: Bool, resume: Bool) throws {
         let manager = FileManager.default
         var isFolder: ObjCBool = false
         if manager.fileExists(atPath: path, isDirectory: &isFolder) {
             guard isFolder.boolValue else { throw OutputError.notAFolder(path: path) }
-            let contents = try manager.contentsOfDirectory(atPath: path)
-            if !contents.isEmpty && !force && !resume { throw OutputError.exists(path: path) }
-            if force { for name in contents where Self.isOurs(name) { try? manager.removeItem(atPath: path + "/" + name) } }
+            if try !manager.contentsOfDirectory(atPath: path).isEmpty && !force && !resume { throw OutputError.exists(path: path) }
             guard manager.isWritableFile(atPath: path) else { throw OutputError.cannotCreate(path: path, reason: "it is not writable") }
-        } else {
-            do { try manager.createDirectory(atPath: path, withIntermediateDirectories: true) } catch {
-                throw OutputError.cannotCreate(path: path, reason: error.localizedDescription)
-            }
+            return
         }
+        var parent = URL(fileURLWithPath: path).deletingLastPathComponent()
+        while !manager.fileExists(atPath: parent.path), parent.path != "/" { parent.deleteLastPathComponent() }
+        guard manager.isWritableFile(atPath: parent.path) else { throw OutputError.cannotCreate(path: path, reason: "\(parent.path) is not writable") }
+    }
+
+    /// Creates the folder, or with `force` clears it of an earlier fit.
+    func prepare(force: Bool, resume: Bool) throws {
+        try check(force: force, resume: resume)
+        let manager = FileManager.default
+        do { try manager.createDirectory(atPath: path, withIntermediateDirectories: true) } catch {
+            throw OutputError.cannotCreate(path: path, reason: error.localizedDescription)
+        }
+        guard force else { return }
+        for name in try manager.contentsOfDirectory(atPath: path) where Self.isOurs(name) { try? manager.removeItem(atPath: path + "/" + name) }
     }
 
     /// Only what a fit writes is ever removed.
