@@ -14,7 +14,7 @@ typedef double vec_f64 __attribute__((vector_size(64), aligned(8)));
 #define VEC vec_f32
 #define LANES 16
 #define EXP fast_exp
-#define SQRT sqrtf
+#define SQRT(x) ROOT(x)
 #define FN(name) name##_f32
 #include "kernels_template.h"
 #undef REAL
@@ -28,7 +28,7 @@ typedef double vec_f64 __attribute__((vector_size(64), aligned(8)));
 #define VEC vec_f64
 #define LANES 8
 #define EXP exp
-#define SQRT sqrt
+#define SQRT(x) ROOT(x)
 #define FN(name) name##_f64
 #include "kernels_template.h"
 

@@ -57,7 +57,7 @@ PER_CPU void pk_shape_draw(const float *c, long n, int spread, const pk_support 
         const float *t = e + 6 * k, *m = c + PK_SHAPE_AXES + 3 * k;
         float *restrict a = out + (PK_ROW_AXIS + 3 * k) * stride;
         for (long i = 0; i < count; i++) {
-            const float square = p[i] * p[i] + q[i] * q[i], across = sqrtf(1.0f - 0.25f * square), x = across * p[i], y = across * q[i];
+            const float square = p[i] * p[i] + q[i] * q[i], across = ROOT(1.0f - 0.25f * square), x = across * p[i], y = across * q[i];
             const float along = square > 2.0f ? NAN : 1.0f - 0.5f * square;
             a[i] = along * m[0] + x * t[0] + y * t[3];
             a[stride + i] = along * m[1] + x * t[1] + y * t[4];
@@ -92,7 +92,7 @@ PER_CPU void pk_shape_log_density(const float *c, long n, int spread, const pk_s
         const float *t = e + 6 * k, *m = c + PK_SHAPE_AXES + 3 * k, *a = rows + (PK_ROW_AXIS + 3 * k) * stride;
         for (long i = 0; i < count; i++) {
             const float x = a[i], y = a[stride + i], z = a[2 * stride + i], w = x * m[0] + y * m[1] + z * m[2];
-            const float root = 1.0f / sqrtf(0.5f + 0.5f * fabsf(w)), scale = w < 0.0f ? -root : root;
+            const float root = 1.0f / ROOT(0.5f + 0.5f * fabsf(w)), scale = w < 0.0f ? -root : root;
             p[i] = (x * t[0] + y * t[1] + z * t[2]) * scale;
             q[i] = (x * t[3] + y * t[4] + z * t[5]) * scale;
         }
@@ -117,13 +117,13 @@ PER_CPU void pk_shape_log_density(const float *c, long n, int spread, const pk_s
         if (j <= spread) {
             float low, high;
             range_of(c, spread, support, j, &low, &high);
-            float nearest = 1e30f;
+            int32_t is_near = 0;
             for (long i = 0; i < count; i++) {
                 const float a = -(mean[i] + low * root), b = mean[i] + high * root, least = a < b ? a : b;
-                nearest = least < nearest ? least : nearest;
+                is_near |= least < 7.0f;
             }
             /* Bounds beyond 7 standard deviations on both sides of all samples take nothing away (2e-12). */
-            if (nearest < 7.0f)
+            if (is_near)
                 for (long i = 0; i < count; i++) total[i] -= log_interval(mean[i] + low * root, mean[i] + high * root);
         }
     }

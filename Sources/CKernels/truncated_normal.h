@@ -57,7 +57,7 @@ INLINE float log_interval(float a, float b) {
 /* x with log Q(x) = l, for x ≥ 0 (l ≤ log ½): rational start, a Newton step in the logarithm.  |error| ≤ 1e-5. */
 INLINE float upper_quantile(float l) {
     float q = -2.0f * l;
-    float s = sqrtf(q > 1.3862944f ? q : 1.3862944f);
+    float s = ROOT(q > 1.3862944f ? q : 1.3862944f);
     /* Abramowitz & Stegun 26.2.23, within 4.5e-4 */
     float x = s - (2.515517f + s * (0.802853f + s * 0.010328f)) / (1.0f + s * (1.432788f + s * (0.189269f + s * 0.001308f)));
     float a = x > 0.0f ? x : 0.0f, t, p;

@@ -56,7 +56,7 @@ INLINE void solve(long n, float ridge, float pull, const float *gram, const floa
             for (long h = 0; h < k; h++) EACH(i) l[AT(j, k)][i] -= l[AT(j, h)][i] * l[AT(k, h)][i];
             if (k < j) EACH(i) l[AT(j, k)][i] /= l[AT(k, k)][i];
         }
-        EACH(i) l[AT(j, j)][i] = sqrt(l[AT(j, j)][i]);
+        EACH(i) l[AT(j, j)][i] = ROOT(l[AT(j, j)][i]);
         EACH(i) x[j][i] = (double)product[j * LANES + i] + pull;
         for (long k = 0; k < j; k++) EACH(i) x[j][i] -= l[AT(j, k)][i] * x[k][i];
         EACH(i) x[j][i] /= l[AT(j, j)][i];

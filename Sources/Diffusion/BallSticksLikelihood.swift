@@ -29,17 +29,3 @@ extension BallSticks {
         return value.isNaN ? -.infinity : value
     }
 }
-
-extension Acquisition {
-    /// Log-likelihoods of the samples `range` of `rows` (16 rows of `stride` floats: log d, log(s/d), log snr, log s0, fractions, axes) under both kinds
-    /// of noise.
-    public func batchLogLikelihood(
-        _ y: UnsafePointer<Float>, sticks: Int, hasSpread: Bool, rows: UnsafePointer<Float>, range: Range<Int>, stride: Int,
-        gaussian: UnsafeMutablePointer<Double>, rician: UnsafeMutablePointer<Double>?, work: UnsafeMutablePointer<Float>
-    ) {
-        let t = tables
-        pk_batch_log_likelihood(
-            t.count, t.b, t.gx, t.gy, t.gz, y, sticks, hasSpread ? 1 : 0, rows + range.lowerBound, stride, range.count,
-            gaussian + range.lowerBound, rician.map { $0 + range.lowerBound }, work)
-    }
-}

@@ -4,14 +4,14 @@ import Foundation
 import ModelSpace
 
 /// Draws the compartments' weights and the noise of samples whose shapes are given, from nearly their conditional posterior (`weights.h`). One a thread.
-final class ConditionalWeights {
+package final class ConditionalWeights {
     /// A normal approximation of the likelihood about a reference θ, in the signals: working data ŷ_i = S_i + score_i / p_i and precisions p_i.
-    struct View {
+    package struct View {
         var data: [Float], precision: [Float], logSigma: Double
         /// log Σ (y − S)² at the reference; where that is far from M σ² (by a factor of e), as when a fit is perfect, what makes it so.
         var logSquares: Double
 
-        init(_ y: UnsafePointer<Float>, _ theta: [Double], _ z: Structure, _ acquisition: Acquisition) {
+        package init(_ y: UnsafePointer<Float>, _ theta: [Double], _ z: Structure, _ acquisition: Acquisition) {
             let m = acquisition.count, s0 = theta[BallSticks.Slot.s0], sigma = s0 / theta[BallSticks.Slot.snr]
             var a = [Float](repeating: 0, count: m), root = a, score = a
             BallSticks().attenuations(theta, z, acquisition, into: &a)
@@ -49,7 +49,7 @@ final class ConditionalWeights {
     private let tables: UnsafeMutablePointer<Float>
     private let work: UnsafeMutablePointer<Float>
 
-    init(acquisition: Acquisition) {
+    package init(acquisition: Acquisition) {
         count = acquisition.count
         padded = (count + 15) / 16 * 16
         tables = .allocate(capacity: 10 * padded)
@@ -72,7 +72,7 @@ final class ConditionalWeights {
     /// - Parameters:
     ///   - views: one or two.
     ///   - scale: about s0.
-    func job(_ y: UnsafePointer<Float>, _ g: LocalGeometry, views: [View], scale: Double, isPositive: Bool) -> pk_weights {
+    package func job(_ y: UnsafePointer<Float>, _ g: LocalGeometry, views: [View], scale: Double, isPositive: Bool) -> pk_weights {
         func row(_ k: Int) -> UnsafeMutablePointer<Float> { tables + k * padded }
         var job = pk_weights()
         row(5).update(from: y, count: count)
@@ -105,7 +105,7 @@ final class ConditionalWeights {
     ///   - uniforms: n + 2 rows of `count`.
     ///   - rows: 16 rows of `stride`.
     ///   - gaussian, rician: log p(y | θ) − log density of the draw by (log snr, log s0, f); −∞ for a shape that is NaN.
-    func draw(
+    package func draw(
         _ job: pk_weights, uniforms: UnsafePointer<Float>, first: Int, count: Int, stride: Int, rows: UnsafeMutablePointer<Float>,
         gaussian: UnsafeMutablePointer<Double>, rician: UnsafeMutablePointer<Double>
     ) {

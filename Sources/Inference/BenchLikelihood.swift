@@ -1,11 +1,12 @@
 import CKernels
 import Diffusion
+import Exact
 import Foundation
 import ModelSpace
 
-/// What an evaluation of the likelihood costs, one at a time and in batches, beside its plain reference.
+/// What an evaluation of the likelihood costs, and a sample of the evidence, beside plain references.
 extension Bench {
-    /// Rows named by structure: `one` is signal and likelihood of one θ through the family, `batched` a sample among 128.
+    /// Rows named by structure: `one` is signal and likelihood of one θ through the family.
     public mutating func likelihoods(measurements m: Int) throws {
         let family = BallSticks(), design = BenchSubject.acquisition(measurements: m)
         var scratch = [Float](repeating: 0, count: m)
@@ -24,27 +25,39 @@ extension Bench {
                 deviation: abs(family.logLikelihood(y, theta, z, design, scratch: &scratch) - exact), tolerance: bound,
                 reference: { _ = family.logLikelihood(y, theta, z, design) }
             ) { _ = family.logLikelihood(y, theta, z, design, scratch: &scratch) }
-
-            let count = 128
-            var rows = [Float](repeating: 0, count: 16 * count), gaussian = [Double](repeating: 0, count: count), both = gaussian
-            var work = [Float](repeating: 0, count: m + 64)
-            for i in 0..<count { Self.store(theta, at: i, of: count, into: &rows) }
-            func run() {
-                rows.withUnsafeBufferPointer { rows in
-                    both.withUnsafeMutableBufferPointer { both in
-                        design.batchLogLikelihood(
-                            y, sticks: n, hasSpread: spread, rows: rows.baseAddress!, range: 0..<count, stride: count, gaussian: &gaussian,
-                            rician: rician ? both.baseAddress! : nil, work: &work)
-                    }
-                }
-            }
-            run()
-            let worst = (rician ? both : gaussian).reduce(0) { max($0, abs($1 - exact)) }
-            let times = Double(count)
-            try add(
-                "\(name): batched", "\(count) × M = \(m)", operations: times * operations, exponentials: times * exponentials,
-                bytes: times * Double(20 * m), units: count, deviation: worst, tolerance: 2 * bound, run)
         }
+        for n in 0...3 { for spread in [false, true] { try weights(design, n, spread) } }
+    }
+
+    /// Samples of which the shape is given: weights and noise drawn, with their density, and both likelihoods. In the difference of the two kinds of noise the
+    /// density cancels.
+    private mutating func weights(_ design: Acquisition, _ n: Int, _ spread: Bool) throws {
+        let family = BallSticks(), count = 128, m = design.count, pair = 2 * n + (spread ? 1 : 0)
+        let gaussianZ = family.structureSpace.structures[2 * pair], ricianZ = family.structureSpace.structures[2 * pair + 1]
+        let (theta, y) = BenchSubject.voxel(ricianZ, design), weights = ConditionalWeights(acquisition: design)
+        let job = weights.job(
+            y, LocalGeometry(gaussianZ), views: [.init(y, theta, gaussianZ, design)], scale: theta[BallSticks.Slot.s0], isPositive: true)
+        var random = RandomSource(seed: 1, stream: 5), rows = [Float](repeating: 0, count: 16 * count)
+        let uniforms = (0..<(n + 2) * count).map { _ in Float(0.001 + 0.998 * random.uniform()) }
+        var gaussian = [Double](repeating: 0, count: count), rician = gaussian, worst = 0.0, bound = 0.0
+        for i in 0..<count { Self.store(theta, at: i, of: count, into: &rows) }
+        func run() { weights.draw(job, uniforms: uniforms, first: 0, count: count, stride: count, rows: &rows, gaussian: &gaussian, rician: &rician) }
+        run()
+        for i in 0..<count {
+            var t = theta
+            (t[BallSticks.Slot.snr], t[BallSticks.Slot.s0]) = (exp(Double(rows[2 * count + i])), exp(Double(rows[3 * count + i])))
+            for k in 0..<n { t[BallSticks.Slot.fraction + k] = Double(rows[(4 + k) * count + i]) }
+            let difference = family.logLikelihood(y, t, ricianZ, design) - family.logLikelihood(y, t, gaussianZ, design)
+            worst = max(worst, abs(rician[i] - gaussian[i] - difference))
+            let sigma = t[BallSticks.Slot.s0] / t[BallSticks.Slot.snr]
+            // Twice the likelihood's promise, and what the rows' single precision moves.
+            bound = max(bound, 4e-6 * y.reduce(0) { $0 + 1 + pow(Double($1) / sigma, 2) })
+        }
+        let w = n + 1, products = m * w * (w + 3), size = Double(count)
+        try add(
+            "\(n) stick\(n == 1 ? "" : "s")\(spread ? ", spread" : ""): weights, noise, both likelihoods", "\(count) × M = \(m)",
+            operations: size * Double(m * (8 * n + 2) + products + 44 * m), exponentials: size * Double(m * w * (spread ? 2 : 1) + 2 * m + 20 * (n + 2)),
+            bytes: size * Double(20 * m), units: count, deviation: worst, tolerance: bound, run)
     }
 
     /// Sample `i` of rows as the kernels take them.

@@ -35,7 +35,3 @@ void pk_tensor_residuals(long m, const float *b, const float *gx, const float *g
 void pk_measurement_features(long m, const float *compressed_b, const float *log_b, const float *weighted, const float *rotated,
                              const float *clean, const float *logy, const float *prediction, const float *residual,
                              const float *signs, float inverse_scale, float *out);
-
-/* Gaussian and Rician log-likelihoods of `count` samples (columns of `rows`, see proposal.h) at once.  work: M floats.  rician may be null. */
-void pk_batch_log_likelihood(long m, const float *b, const float *gx, const float *gy, const float *gz, const float *y, long sticks, int spread,
-                             const float *rows, long stride, long count, double *gaussian, double *rician, float *work);

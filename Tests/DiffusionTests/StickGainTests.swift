@@ -4,50 +4,10 @@ import Testing
 
 @testable import Diffusion
 
-/// Likelihoods of many samples at once, and the gain of one more stick, against plain computations in double.
-@Suite struct BatchLikelihoodTests {
+/// The gain of one more stick, against a plain computation in double.
+@Suite struct StickGainTests {
     typealias Slot = BallSticks.Slot
     static let design = twoShells(b0: 5)
-
-    @Test(arguments: 0..<8)
-    func equalsThePlainOne(_ pair: Int) {
-        let z = structures[2 * pair], rician = structures[2 * pair + 1], m = Self.design.count, stride = 60, range = 7..<53
-        let n = BallSticks.stickCount(z), hasSpread = BallSticks.hasSpread(z)
-        var random = RandomSource(seed: 12, stream: UInt64(pair)), rows = [Float](repeating: 0, count: 16 * stride)
-        let voxel = Voxel(rician, Self.design, using: &random)  // all positive
-        for i in 0..<stride {
-            var theta = [Double](repeating: 0, count: 16)
-            family.drawParameters(z, Self.design, using: &random, into: &theta)
-            rows[i] = Float(log(theta[Slot.diffusivity]))
-            rows[stride + i] = hasSpread ? Float(log(theta[Slot.spread] / theta[Slot.diffusivity])) : 0
-            rows[2 * stride + i] = Float(log(theta[Slot.snr]))
-            rows[3 * stride + i] = Float(log(voxel.theta[Slot.s0]) + 0.1 * random.normal())
-            for k in 0..<12 { rows[(4 + k) * stride + i] = Float(theta[Slot.fraction + k]) }
-        }
-        var gaussian = [Double](repeating: 77, count: stride), both = gaussian, second = gaussian, work = [Float](repeating: 0, count: m)
-        Self.design.batchLogLikelihood(
-            voxel.y, sticks: n, hasSpread: hasSpread, rows: rows, range: range, stride: stride, gaussian: &gaussian, rician: nil, work: &work)
-        Self.design.batchLogLikelihood(
-            voxel.y, sticks: n, hasSpread: hasSpread, rows: rows, range: range, stride: stride, gaussian: &both, rician: &second, work: &work)
-        #expect(gaussian == both)
-        for i in 0..<stride {
-            guard range.contains(i) else {
-                #expect(both[i] == 77 && second[i] == 77)
-                continue
-            }
-            func row(_ k: Int) -> Double { Double(rows[k * stride + i]) }
-            var theta = [Double](repeating: 0, count: 16)
-            theta[Slot.diffusivity] = exp(row(0))
-            theta[Slot.spread] = hasSpread ? exp(row(0) + row(1)) : 0
-            theta[Slot.snr] = exp(row(2))
-            theta[Slot.s0] = exp(row(3))
-            for k in 0..<12 { theta[Slot.fraction + k] = row(4 + k) }
-            let sigma = theta[Slot.s0] / theta[Slot.snr], bound = 2e-6 * voxel.y.reduce(0) { $0 + 1 + pow(Double($1) / sigma, 2) }
-            let exact = family.logLikelihood(voxel.y, theta, z, Self.design), exactRician = family.logLikelihood(voxel.y, theta, rician, Self.design)
-            #expect(abs(both[i] - exact) <= bound, "Gaussian \(both[i]), not \(exact) ± \(bound)")
-            #expect(abs(second[i] - exactRician) <= bound, "Rician \(second[i]), not \(exactRician) ± \(bound)")
-        }
-    }
 
     @Test(arguments: structures.filter { !BallSticks.isRician($0) })
     func stickGain(_ z: Structure) {
