@@ -81,6 +81,12 @@ INLINE float truncated_quantile(float u, float a, float b) {
     return (a + b < 0.0f ? -b : a) > 30.0f ? NAN : mirror > 0.0f ? -x : x;
 }
 
+/* Φ⁻¹(u). */
+INLINE float normal_quantile(float u) {
+    const float m = u < 0.5f ? u : 1.0f - u, x = upper_quantile(fast_log(m > 1e-30f ? m : 1e-30f));
+    return u < 0.5f ? -x : x;
+}
+
 /* Of a normal restricted to [a, ∞): the quantile of u, and the log-density at z without the constant −½ log 2π.  Beyond 8 standard deviations an
    exponential of rate a stands for it, which has no limit. */
 INLINE float lower_quantile(float u, float a) {

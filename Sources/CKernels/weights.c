@@ -4,6 +4,8 @@
 #include "truncated_normal.h"
 
 enum { LANES = 16, MOST = 4, PRODUCTS = 10, WIDTHS = 3 };
+/* Bounds so many standard deviations away take nothing from a normal (1e-12). */
+#define FAR 7.0f
 #define UNROLLED _Pragma("clang loop unroll(full)")
 #define EACH(i) for (int i = 0; i < LANES; i++)
 /* Place of (j, k), k ≤ j, in a packed lower triangle. */
@@ -115,12 +117,16 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
         at[i] = first + k;
         from[i] = offset + k;
     }
+    float d[LANES], spread[LANES];
+    EACH(i) d[i] = rows[at[i]];
+    EACH(i) spread[i] = rows[at[i] + stride];
+    EACH(i) spread[i] = fast_exp(d[i] + spread[i]);
+    EACH(i) d[i] = fast_exp(d[i]);
     EACH(i) {
         const float *r = rows + at[i];
-        const float d = expf(r[0]);
         float axes[9];
         for (long k = 0; k < 3 * n; k++) axes[k] = r[(PK_ROW_AXIS + k) * stride];
-        const decay_law law = make_decay(d, has_spread ? d * expf(r[stride]) : 0.0f);
+        const decay_law law = make_decay(d[i], has_spread ? spread[i] : 0.0f);
         signals(w, n, &law, has_spread, axes, work + i * size);
         for (int v = 0; v < views; v++) products(n, m, work + i * size, &w->view[v], gram[v], product[v], i);
     }
@@ -133,27 +139,43 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
         own_view[i] = way % views;
         own_width[i] = w->narrowing[way / views];
     }
-    for (long k = 0; k < (AT(n, n) + 1) * LANES; k++) own_factor[k] = factor[own_view[k % LANES]][k] * own_width[k % LANES];
-    for (long k = 0; k < (n + 1) * LANES; k++) own_mean[k] = mean[own_view[k % LANES]][k];
+    for (long k = 0; k < (AT(n, n) + 1) * LANES; k += LANES) {
+        EACH(i) own_factor[k + i] = factor[0][k + i];
+        if (views > 1) EACH(i) own_factor[k + i] = own_view[i] ? factor[1][k + i] : own_factor[k + i];
+        if (widths > 1) EACH(i) own_factor[k + i] *= own_width[i];
+    }
+    for (long k = 0; k < (n + 1) * LANES; k += LANES) {
+        EACH(i) own_mean[k + i] = mean[0][k + i];
+        if (views > 1) EACH(i) own_mean[k + i] = own_view[i] ? mean[1][k + i] : own_mean[k + i];
+    }
     for (long j = n; j >= 0; j--) {
         conditional(n, j, own_factor, own_mean, u, centre);
-        float v[LANES];
-        EACH(i) v[i] = uniforms[j * total + from[i]];
+        float v[LANES], root[LANES];
+        int is_cut = 0;
         EACH(i) {
-            const float root = own_factor[AT(j, j) * LANES + i], x = centre[i] + lower_quantile(v[i], -centre[i] * root) / root;
-            u[j][i] = x < 0.0f ? 0.0f : x;
+            v[i] = uniforms[j * total + from[i]];
+            root[i] = own_factor[AT(j, j) * LANES + i];
+            is_cut |= centre[i] * root[i] < FAR;
         }
+        if (is_cut) EACH(i) u[j][i] = centre[i] + lower_quantile(v[i], -centre[i] * root[i]) / root[i];
+        else EACH(i) u[j][i] = centre[i] + normal_quantile(v[i]) / root[i];
+        EACH(i) u[j][i] = u[j][i] < 0.0f ? 0.0f : u[j][i];
     }
     for (int v = 0; v < views; v++) {
         for (int h = 0; h < widths; h++) EACH(i) log_q[v * widths + h][i] = 0;
         for (long j = n; j >= 0; j--) {
             conditional(n, j, factor[v], mean[v], u, centre);
             for (int h = 0; h < widths; h++) {
-                const float narrowing = w->narrowing[h];
+                float root[LANES], z[LANES], *q = log_q[v * widths + h];
+                int is_cut = 0;
                 EACH(i) {
-                    const float root = factor[v][AT(j, j) * LANES + i] * narrowing;
-                    log_q[v * widths + h][i] += fast_log(root) - 0.918938533f + lower_log_density((u[j][i] - centre[i]) * root, -centre[i] * root);
+                    root[i] = factor[v][AT(j, j) * LANES + i] * w->narrowing[h];
+                    z[i] = (u[j][i] - centre[i]) * root[i];
+                    is_cut |= centre[i] * root[i] < FAR;
                 }
+                EACH(i) q[i] += fast_log(root[i]) - 0.918938533f;
+                if (is_cut) EACH(i) q[i] += lower_log_density(z[i], -centre[i] * root[i]);
+                else EACH(i) q[i] -= 0.5f * z[i] * z[i];
             }
         }
     }
@@ -174,22 +196,34 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
             const float base = w->view[h].log_sigma - 0.5f * w->view[h].log_rss, above = 5.0f / root;
             /* Towards small σ the likelihood falls by M a unit of log σ, however good the fit. */
             const float fall = (float)w->measurements / (root * root), below = fall < above ? fall : above;
+            float c[LANES], low[LANES], high[LANES];
+            int is_cut = 0;
             EACH(i) {
                 const float least = log_s0[i] - w->support.snr_high, most = log_s0[i] - w->support.snr_low;
-                float c = base + 0.5f * fast_log(rss[i]);
-                c = c < least - below ? least - below : c;
-                c = c > most + above ? most + above : c;
-                const float a = (least - c) * root, b = (most - c) * root;
-                if (p == 0) {
-                    float x = c + truncated_quantile(v[i], a, b) / root;
-                    x = x < least ? least : x;
-                    x = x > most ? most : x;
-                    log_sigma[i] = own_view[i] == h ? x : log_sigma[i];
-                } else {
-                    const float z = (log_sigma[i] - c) * root;
-                    const float density = -0.918938533f - 0.5f * z * z - log_interval(a, b);
-                    for (int k = h * widths; k < (h + 1) * widths; k++) log_q[k][i] += density;
+                float x = base + 0.5f * fast_log(rss[i]);
+                x = x < least - below ? least - below : x;
+                c[i] = x > most + above ? most + above : x;
+                low[i] = (least - c[i]) * root;
+                high[i] = (most - c[i]) * root;
+                is_cut |= (low[i] > -FAR) | (high[i] < FAR);
+            }
+            if (p == 0) {
+                float x[LANES];
+                if (is_cut) EACH(i) x[i] = truncated_quantile(v[i], low[i], high[i]);
+                else EACH(i) x[i] = normal_quantile(v[i]);
+                EACH(i) {
+                    x[i] = x[i] < low[i] ? low[i] : x[i];
+                    x[i] = x[i] > high[i] ? high[i] : x[i];
+                    log_sigma[i] = own_view[i] == h ? c[i] + x[i] / root : log_sigma[i];
                 }
+            } else {
+                float density[LANES];
+                EACH(i) {
+                    const float z = (log_sigma[i] - c[i]) * root;
+                    density[i] = -0.918938533f - 0.5f * z * z;
+                }
+                if (is_cut) EACH(i) density[i] -= log_interval(low[i], high[i]);
+                for (int k = h * widths; k < (h + 1) * widths; k++) EACH(i) log_q[k][i] += density[i];
             }
         }
     }
@@ -201,17 +235,19 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
             log_q[0][i] = high + fast_log1p(fast_exp((a > b ? b : a) - high));
         }
     EACH(i) log_q[0][i] += shared + log_root + log_free + (float)(n + 1) * log_s0[i];
+    float inverse[LANES], s0[LANES];
+    EACH(i) inverse[i] = fast_exp(-log_sigma[i]);
+    EACH(i) s0[i] = fast_exp(log_s0[i]);
     for (long i = 0; i < count; i++) {
         float *r = rows + at[i];
-        const double inverse = exp(-(double)log_sigma[i]), squares = (double)rss[i] * inverse * inverse, size_of = (double)w->measurements;
-        const float s0 = expf(log_s0[i]);
+        const double squares = (double)rss[i] * inverse[i] * inverse[i], size_of = (double)w->measurements;
         r[2 * stride] = log_s0[i] - log_sigma[i];
         r[3 * stride] = log_s0[i];
-        for (long k = 0; k < n; k++) r[(PK_ROW_FRACTION + k) * stride] = w->support.floor + u[k + 1][i] / s0;
+        for (long k = 0; k < n; k++) r[(PK_ROW_FRACTION + k) * stride] = w->support.floor + u[k + 1][i] / s0[i];
         double g = -0.5 * squares - size_of * ((double)log_sigma[i] + 0.91893853320467274178) - (double)log_q[0][i];
         gaussian[at[i]] = g == g ? g : -INFINITY;
         if (w->rician) {
-            g = w->log_signals - 2 * size_of * (double)log_sigma[i] + 0.5 * (bessel_logs(w, work + i * size, (float)inverse) - squares) - (double)log_q[0][i];
+            g = w->log_signals - 2 * size_of * (double)log_sigma[i] + 0.5 * (bessel_logs(w, work + i * size, inverse[i]) - squares) - (double)log_q[0][i];
             rician[at[i]] = g == g ? g : -INFINITY;
         }
     }

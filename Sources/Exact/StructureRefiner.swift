@@ -9,7 +9,7 @@ public final class StructureRefiner {
         public var sampling = EvidenceSampler.Options()
         /// Generations that each pair of structures gets first: those less than 3 nats below the best at some λ in [0, 3], by Laplace's approximation or by the
         /// amortised estimate, by their number of sticks (more dimensions, more to learn), and the others.
-        public var likely = [1, 2, 3, 3], unlikely = 1
+        public var likely = [1, 2, 3, 4], unlikely = 1
         /// Generations given after that, one at a time to the pair with the largest product of probability and standard error, while it exceeds `tolerance`.
         public var further = 3, tolerance = 0.01
         /// Pairs this many nats below the best at every λ in [0, 3], by Laplace's approximation or by the amortised estimate, are not sampled.
