@@ -120,9 +120,8 @@ PER_CPU void pk_shape_log_density(const float *c, long n, int spread, const pk_s
             int32_t is_near = 0;
             for (long i = 0; i < count; i++) {
                 const float a = -(mean[i] + low * root), b = mean[i] + high * root, least = a < b ? a : b;
-                is_near |= least < 7.0f;
+                is_near |= least < FAR;
             }
-            /* Bounds beyond 7 standard deviations on both sides of all samples take nothing away (2e-12). */
             if (is_near)
                 for (long i = 0; i < count; i++) total[i] -= log_interval(mean[i] + low * root, mean[i] + high * root);
         }
@@ -132,9 +131,7 @@ PER_CPU void pk_shape_log_density(const float *c, long n, int spread, const pk_s
 
 PER_CPU void pk_add_log(long count, float shift, const float *restrict term, float *restrict total) {
     for (long i = 0; i < count; i++) {
-        float b = term[i] + shift, a = total[i];
-        b = b == b ? b : -1e30f;
-        float high = a > b ? a : b, low = a > b ? b : a;
-        total[i] = high + fast_log1p(fast_exp(low - high));
+        const float b = term[i] + shift;
+        total[i] = fast_log_add(total[i], b == b ? b : -1e30f);
     }
 }

@@ -4,6 +4,8 @@
 #include "vector_math.h"
 
 #define INLINE static inline __attribute__((always_inline))
+/* Bounds so many standard deviations away take nothing from a normal (1e-12 each). */
+#define FAR 7.0f
 
 /* Q, the normal's upper tail, for x ≥ 0 is ½ t e^p e^(−x²/2); relative error of t e^p ≤ 2e-7 (Numerical Recipes' rational-Chebyshev erfc). */
 INLINE void scaled_tail(float x, float *t_out, float *p_out) {

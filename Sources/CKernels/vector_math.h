@@ -65,3 +65,9 @@ static inline __attribute__((always_inline)) float fast_log1p(float x) {
     float u = 1.0f + x;
     return fast_log(u) + (x - (u - 1.0f)) / u;
 }
+
+/* log(eᵃ + eᵇ). */
+static inline __attribute__((always_inline)) float fast_log_add(float a, float b) {
+    const float high = a > b ? a : b, low = a > b ? b : a;
+    return high + fast_log1p(fast_exp(low - high));
+}

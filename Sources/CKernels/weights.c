@@ -4,8 +4,6 @@
 #include "truncated_normal.h"
 
 enum { LANES = 16, MOST = 4, PRODUCTS = 10, WIDTHS = 3 };
-/* Bounds so many standard deviations away take nothing from a normal (1e-12). */
-#define FAR 7.0f
 #define UNROLLED _Pragma("clang loop unroll(full)")
 #define EACH(i) for (int i = 0; i < LANES; i++)
 /* Place of (j, k), k ≤ j, in a packed lower triangle. */
@@ -104,6 +102,27 @@ INLINE double bessel_logs(const pk_weights *w, const float *s, float inverse) {
     return LN2 * block_sum(&bessel.logs);
 }
 
+/* A view's normal of log σ: its centre, the bounds in standard deviations, and whether any of them cuts. */
+typedef struct { float centre[LANES], low[LANES], high[LANES]; int is_cut; } noise_law;
+
+INLINE void noise_given(const pk_weights *w, const pk_weights_view *view, const float *rss, const float *log_s0, noise_law *law) {
+    const float root = w->noise_root, base = view->log_sigma - 0.5f * view->log_rss, above = 5.0f / root;
+    /* Towards small σ the likelihood falls by M a unit of log σ, however good the fit. */
+    const float fall = (float)w->measurements / (root * root), below = fall < above ? fall : above;
+    int is_cut = 0;
+    EACH(i) {
+        const float least = log_s0[i] - w->support.snr_high, most = log_s0[i] - w->support.snr_low;
+        float x = base + 0.5f * fast_log(rss[i]);
+        x = x < least - below ? least - below : x;
+        x = x > most + above ? most + above : x;
+        law->centre[i] = x;
+        law->low[i] = (least - x) * root;
+        law->high[i] = (most - x) * root;
+        is_cut |= (law->low[i] > -FAR) | (law->high[i] < FAR);
+    }
+    law->is_cut = is_cut;
+}
+
 /* Sixteen samples from `first` on; lanes beyond `count` repeat the last. */
 INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *uniforms, long offset, long first, long count, long total, long stride, float *rows,
                     double *gaussian, double *rician, float *work) {
@@ -190,50 +209,31 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
     }
     float v[LANES];
     EACH(i) v[i] = uniforms[(n + 1) * total + from[i]];
-    for (int p = 0; p < 2; p++) {
-        /* First the draw from each sample's own view, then the views' densities. */
-        for (int h = 0; h < views; h++) {
-            const float base = w->view[h].log_sigma - 0.5f * w->view[h].log_rss, above = 5.0f / root;
-            /* Towards small σ the likelihood falls by M a unit of log σ, however good the fit. */
-            const float fall = (float)w->measurements / (root * root), below = fall < above ? fall : above;
-            float c[LANES], low[LANES], high[LANES];
-            int is_cut = 0;
-            EACH(i) {
-                const float least = log_s0[i] - w->support.snr_high, most = log_s0[i] - w->support.snr_low;
-                float x = base + 0.5f * fast_log(rss[i]);
-                x = x < least - below ? least - below : x;
-                c[i] = x > most + above ? most + above : x;
-                low[i] = (least - c[i]) * root;
-                high[i] = (most - c[i]) * root;
-                is_cut |= (low[i] > -FAR) | (high[i] < FAR);
-            }
-            if (p == 0) {
-                float x[LANES];
-                if (is_cut) EACH(i) x[i] = truncated_quantile(v[i], low[i], high[i]);
-                else EACH(i) x[i] = normal_quantile(v[i]);
-                EACH(i) {
-                    x[i] = x[i] < low[i] ? low[i] : x[i];
-                    x[i] = x[i] > high[i] ? high[i] : x[i];
-                    log_sigma[i] = own_view[i] == h ? c[i] + x[i] / root : log_sigma[i];
-                }
-            } else {
-                float density[LANES];
-                EACH(i) {
-                    const float z = (log_sigma[i] - c[i]) * root;
-                    density[i] = -0.918938533f - 0.5f * z * z;
-                }
-                if (is_cut) EACH(i) density[i] -= log_interval(low[i], high[i]);
-                for (int k = h * widths; k < (h + 1) * widths; k++) EACH(i) log_q[k][i] += density[i];
-            }
+    noise_law noise[2];
+    for (int h = 0; h < views; h++) {
+        noise_given(w, &w->view[h], rss, log_s0, &noise[h]);
+        float x[LANES];
+        if (noise[h].is_cut) EACH(i) x[i] = truncated_quantile(v[i], noise[h].low[i], noise[h].high[i]);
+        else EACH(i) x[i] = normal_quantile(v[i]);
+        EACH(i) {
+            x[i] = x[i] < noise[h].low[i] ? noise[h].low[i] : x[i];
+            x[i] = x[i] > noise[h].high[i] ? noise[h].high[i] : x[i];
+            log_sigma[i] = own_view[i] == h ? noise[h].centre[i] + x[i] / root : log_sigma[i];
         }
+    }
+    for (int h = 0; h < views; h++) {
+        float density[LANES];
+        EACH(i) {
+            const float z = (log_sigma[i] - noise[h].centre[i]) * root;
+            density[i] = -0.918938533f - 0.5f * z * z;
+        }
+        if (noise[h].is_cut) EACH(i) density[i] -= log_interval(noise[h].low[i], noise[h].high[i]);
+        for (int k = h * widths; k < (h + 1) * widths; k++) EACH(i) log_q[k][i] += density[i];
     }
     const float log_root = logf(root), log_free = n > 0 ? -logf(scale) : 0.0f;
     const float shared = -logf((float)ways);
     for (int k = 1; k < ways; k++)
-        EACH(i) {
-            const float a = log_q[0][i], b = log_q[k][i], high = a > b ? a : b;
-            log_q[0][i] = high + fast_log1p(fast_exp((a > b ? b : a) - high));
-        }
+        EACH(i) log_q[0][i] = fast_log_add(log_q[0][i], log_q[k][i]);
     EACH(i) log_q[0][i] += shared + log_root + log_free + (float)(n + 1) * log_s0[i];
     float inverse[LANES], s0[LANES];
     EACH(i) inverse[i] = fast_exp(-log_sigma[i]);

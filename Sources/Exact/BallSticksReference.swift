@@ -85,13 +85,19 @@ extension BallSticksPopulation {
         return Self.scaleNormaliser - log(window.width) - 0.5 * (Self.scaleFreedom + 1) * log1p(t * t / Self.scaleFreedom)
     }
 
+    /// θ as a particle: what `natural` undoes.
+    static func particle(_ theta: UnsafePointer<Double>, hasSpread: Bool, into x: UnsafeMutablePointer<Double>) {
+        x[0] = log(theta[Slot.diffusivity])
+        x[1] = hasSpread ? log(theta[Slot.spread] / theta[Slot.diffusivity]) : 0
+        x[2] = log(theta[Slot.snr])
+        x[3] = log(theta[Slot.s0])
+        for c in Slot.fraction..<Self.width { x[c] = theta[c] }
+    }
+
     /// A particle from the prior, log s0 from its window.
     func drawFromPrior(_ x: UnsafeMutablePointer<Double>, using random: inout RandomSource) {
         family.drawParameters(structure, acquisition, using: &random, into: theta)
-        x.update(from: theta, count: Self.width)
-        x[0] = log(theta[Slot.diffusivity])
-        x[1] = spread ? log(theta[Slot.spread] / theta[Slot.diffusivity]) : 0
-        x[2] = log(theta[Slot.snr])
+        Self.particle(theta, hasSpread: spread, into: x)
         let window = scaleWindow(x)
         let chi = 2 * (random.exponential() + random.exponential())
         x[3] = window.centre + window.width * random.normal() * (Self.scaleFreedom / chi).squareRoot()

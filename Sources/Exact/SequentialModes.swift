@@ -50,13 +50,9 @@ extension SequentialMonteCarlo {
 }
 
 extension BallSticksPopulation {
-    /// θ as a particle.
     static func particle(_ theta: [Double], hasSpread: Bool) -> [Double] {
         var x = theta
-        x[0] = log(theta[Slot.diffusivity])
-        x[1] = hasSpread ? log(theta[Slot.spread] / theta[Slot.diffusivity]) : 0
-        x[2] = log(theta[Slot.snr])
-        x[3] = log(theta[Slot.s0])
+        particle(theta, hasSpread: hasSpread, into: &x)
         return x
     }
 
