@@ -32,8 +32,16 @@ public struct CrossingStudy: Sendable {
     public init() {}
 
     /// Fits the simulations in a temporary folder and reads the summary back.
-    /// - Parameter recipe: makes the engine for the study's λ.
-    public func run(acquisition: Acquisition, options base: FitOptions, recipe: (FitOptions) throws -> any EngineRecipe) throws -> [Row] {
+    ///
+    /// - Parameters:
+    ///   - maker: makes the engine, for the study's λ.
+    ///   - progress: called with voxels done in all, from any thread, one at a time.
+    ///   - shouldStop: asked between blocks of voxels.
+    /// - Returns: a row an angle; nil when stopped.
+    public func run(
+        acquisition: Acquisition, options base: FitOptions, engine maker: EngineMaker, progress: @escaping @Sendable (Int) -> Void = { _ in },
+        shouldStop: @escaping @Sendable () -> Bool = { false }
+    ) throws -> [Row]? {
         let family = BallSticks(), m = acquisition.count, total = angles.count * voxels, z = family.structureSpace.structures.first { BallSticks.stickCount($0) == 2 && !BallSticks.hasSpread($0) && BallSticks.isRician($0) }!
         var signals = [Float](repeating: 0, count: total * m), truth: [(SIMD3<Double>, SIMD3<Double>)] = []
         for v in 0..<total {
@@ -59,9 +67,12 @@ public struct CrossingStudy: Sendable {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("prism-crossings-\(UUID())").path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        let engine = FitEngine(recipe: try recipe(options), acquisition: acquisition, options: options)
-        _ = try engine.run(
-            voxels: Array(0..<total), signals: signals, metadata: engine.metadata(grid: [total, 1, 1], voxelCount: total), directory: folder)
+        // Small blocks: slow engines keep every thread busy.
+        let engine = FitEngine(recipe: try maker(acquisition, options), acquisition: acquisition, options: options, blockSize: 8)
+        guard try engine.run(
+            voxels: Array(0..<total), signals: signals, metadata: engine.metadata(grid: [total, 1, 1], voxelCount: total), directory: folder,
+            progress: progress, shouldStop: shouldStop)
+        else { return nil }
         let summary = PosteriorSummary(try PosteriorArchive(directory: folder), lambda: lambda, threads: options.threads)
         return angles.indices.map { row(summary, truth, angle: angles[$0], range: $0 * voxels..<($0 + 1) * voxels) }
     }

@@ -22,19 +22,19 @@ struct Validate: ParsableCommand {
         @Option(help: "Crossing angles in degrees, separated by commas.") var angles = "20,25,30,35,40,45,50,60,70,80,90"
         @Option(help: "Voxels an angle.") var voxels: Int = 500
         @Option(help: "Parsimony λ.") var lambda: Double = 0
-        @Option(help: "Trained network (default: the one built in).") var network: String?
-        @Option(help: "Speed against accuracy of the draws.") var preset: Fit.Preset = .balanced
-        @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
-        @Option(help: "Seed of all random numbers.") var seed: UInt64 = 1
+        @OptionGroup var tested: EngineUnderTest
         @Flag(help: "JSON instead of a table.") var json = false
+        @Flag(help: "No progress on stderr.") var quiet = false
 
         func validate() throws {
-            guard snr > 0, voxels > 0, nthreads > 0, lambda >= 0 else { throw ValidationError("--snr, --voxels and --nthreads must be positive.") }
+            guard (1...1e6).contains(snr) else { throw ValidationError("--snr must lie between 1 and 1000000.") }
+            guard (1...1_000_000).contains(voxels) else { throw ValidationError("--voxels must lie between 1 and 1000000.") }
+            guard (0...3).contains(lambda) else { throw ValidationError("--lambda must lie between 0 and 3.") }
             _ = try parsedAngles()
         }
 
         private func parsedAngles() throws -> [Double] {
-            try angles.split(separator: ",").map {
+            try angles.split(separator: ",", omittingEmptySubsequences: false).map {
                 guard let a = Double($0), a > 0, a <= 90 else { throw ValidationError("'\($0)' is not an angle between 0 and 90 degrees.") }
                 return a
             }
@@ -47,16 +47,12 @@ struct Validate: ParsableCommand {
             study.voxels = voxels
             study.snr = snr
             study.lambda = lambda
-            var options = FitOptions()
-            options.threads = nthreads
-            options.seed = seed
-            let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard()
-            let design = try AcquisitionFile(path: acquisition).acquisition()
-            let rows = try study.run(acquisition: design, options: options) { options in
-                var recipe = try PrismRecipe(file: file, path: network ?? "the default network", acquisition: design, options: options)
-                preset.apply(to: &recipe)
-                return recipe
-            }
+            let design = try AcquisitionFile(path: acquisition).acquisition(), maker = tested.engineMaker(try tested.openNetwork())
+            Interrupt.catchSignals()
+            let bar = Progress("fitting", unit: "voxels", total: study.angles.count * voxels, quiet: quiet)
+            guard let rows = try study.run(
+                acquisition: design, options: tested.fitOptions, engine: maker, progress: { bar.update($0) }, shouldStop: { Interrupt.requested })
+            else { throw StudyInterrupted() }
             if json {
                 let encoder = JSONEncoder()
                 encoder.outputFormatting = [.prettyPrinted, .sortedKeys]

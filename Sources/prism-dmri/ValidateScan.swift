@@ -27,21 +27,21 @@ extension Validate {
 
         func run() throws {
             Blas.prepare()
-            let outputs = try shared.openOutputs(), file = try shared.openNetwork()
+            let outputs = try shared.openOutputs(), file = try shared.tested.openNetwork()
             let (geometry, acquisition) = try input.open()
             func warn(_ text: String) { Progress.note("warning: " + text) }
             for violation in ProtocolMixture().rangeViolations(of: acquisition) { warn("Outside the range the network was trained on: " + violation) }
             let mask = try input.openMask(geometry, acquisition, warn: warn)
-            let chosen = Mask(geometry: geometry, indices: ScanStudy.choose(voxels, of: mask.count, seed: shared.seed).map { mask.indices[$0] })
+            let chosen = Mask(geometry: geometry, indices: ScanStudy.choose(voxels, of: mask.count, seed: shared.tested.seed).map { mask.indices[$0] })
             let reading = Progress("reading", unit: "volumes", total: acquisition.count, quiet: shared.quiet)
             let series = try MaskedSeries(path: input.dwi, mask: chosen) { read, _ in reading.update(read) }
-            var options = shared.fitOptions
+            var options = shared.tested.fitOptions
             options.lambda = lambda
             Interrupt.catchSignals()
             let bar = StudyProgress(voxels: chosen.count, referenceVoxels: chosen.count, quiet: shared.quiet)
             guard let report = try ScanStudy().run(
-                voxels: chosen.indices, signals: series.values, acquisition: acquisition, options: options, engine: shared.engineMaker(file),
-                reference: shared.referenceMaker, progress: bar.update, shouldStop: { Interrupt.requested })
+                voxels: chosen.indices, signals: series.values, acquisition: acquisition, options: options, engine: shared.tested.engineMaker(file),
+                reference: shared.tested.referenceMaker, progress: bar.update, shouldStop: { Interrupt.requested })
             else { throw Interrupt.requested ? StudyInterrupted() as any Error : NothingToFit(path: input.dwi) }
             print(ValidationText.text(report), terminator: "")
             try outputs.json?.write(ValidationOptions.encode(report))

@@ -42,7 +42,7 @@ extension Validate {
 
         func run() throws {
             Blas.prepare()
-            let outputs = try shared.openOutputs(), file = try shared.openNetwork()
+            let outputs = try shared.openOutputs(), file = try shared.tested.openNetwork()
             var study = SimulationStudy()
             study.acquisitions = try openAcquisitions(file)
             study.voxels = voxels
@@ -52,7 +52,7 @@ extension Validate {
             Interrupt.catchSignals()
             let bar = StudyProgress(voxels: voxels, referenceVoxels: smcVoxels, quiet: shared.quiet)
             guard let report = try study.run(
-                options: shared.fitOptions, engine: shared.engineMaker(file), reference: smcVoxels > 0 ? shared.referenceMaker : nil, network: shared.engine == .prism ? file : nil,
+                options: shared.tested.fitOptions, engine: shared.tested.engineMaker(file), reference: smcVoxels > 0 ? shared.tested.referenceMaker : nil, network: shared.tested.engine == .prism ? file : nil,
                 progress: bar.update, shouldStop: { Interrupt.requested })
             else { throw StudyInterrupted() }
             print(ValidationText.text(report), terminator: "")

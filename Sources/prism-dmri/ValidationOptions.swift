@@ -5,8 +5,8 @@ import Foundation
 import Inference
 import Networks
 
-/// The options that the studies of `validate` share: the engine under test, and where results go besides the terminal.
-struct ValidationOptions: ParsableArguments {
+/// The options that all studies of `validate` share: the engine under test.
+struct EngineUnderTest: ParsableArguments {
     enum Engine: String, ExpressibleByArgument, CaseIterable { case prism, mcmc, smc }
 
     @Option(help: "Engine under test: \(Engine.allCases.map(\.rawValue).joined(separator: ", ")) (mcmc as model 2 with 3 fibres).") var engine: Engine = .prism
@@ -16,16 +16,11 @@ struct ValidationOptions: ParsableArguments {
     @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
     @Option(help: "Standard error of log-evidence, nats, to which smc runs: 0.02 to 0.5; its time grows with the inverse square.") var smcError: Double = 0.1
     @Option(help: "Seed of all random numbers.") var seed: UInt64 = 1
-    @Option(help: "Write all figures to this JSON file.") var json: String?
-    @Option(help: "Write an illustrated page to this HTML file.") var html: String?
-    @Flag(help: "Replace files already there.") var force = false
-    @Flag(help: "No progress on stderr; warnings remain.") var quiet = false
 
     func validate() throws {
         guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
         guard (20...10_000).contains(samples) else { throw ValidationError("--samples must lie between 20 and 10000.") }
         guard (0.02...0.5).contains(smcError) else { throw ValidationError("--smc-error must lie between 0.02 and 0.5.") }
-        if let json, json == html { throw ValidationError("--json and --html name the same file.") }
     }
 
     var fitOptions: FitOptions {
@@ -61,6 +56,19 @@ struct ValidationOptions: ParsableArguments {
     var referenceMaker: EngineMaker {
         let settings = SequentialMonteCarlo.Options(targetError: smcError)
         return { acquisition, options in SmcRecipe(acquisition: acquisition, options: options, settings: settings) }
+    }
+}
+
+/// Where the results of a study go besides the terminal.
+struct ValidationOptions: ParsableArguments {
+    @OptionGroup var tested: EngineUnderTest
+    @Option(help: "Write all figures to this JSON file.") var json: String?
+    @Option(help: "Write an illustrated page to this HTML file.") var html: String?
+    @Flag(help: "Replace files already there.") var force = false
+    @Flag(help: "No progress on stderr; warnings remain.") var quiet = false
+
+    func validate() throws {
+        if let json, json == html { throw ValidationError("--json and --html name the same file.") }
     }
 
     /// The files asked for, found writable before any work.
