@@ -10,8 +10,10 @@ import ModelSpace
 ///
 /// - differential evolution: x + γ (x_j − x_k) + ε with j, k two other draws with the same number of sticks; γ drawn from {1, 0.5, 0.15} × 2.38/√(2 D);
 /// - scale and noise: log s0 and log snr by a random walk;
+/// - directions: each stick turned about a random axis, by an angle whose scale was measured on the draws at the start and then kept; the last, which may
+///   hardly contribute and so have many modes, now and then anywhere on the sphere.
+///
 /// Step sizes of the walks are drawn anew from fixed distributions, never taken from the state they move: that would break the symmetry.
-/// - directions: each stick turned about a random axis, by an angle whose scale was measured on the draws at the start and then kept.
 ///
 /// Source: ter Braak, "A Markov chain Monte Carlo version of the genetic algorithm differential evolution", Statistics and Computing 16 (2006).
 public final class LikelihoodCorrector {
@@ -31,17 +33,18 @@ public final class LikelihoodCorrector {
         proposal = Array(repeating: 0, count: Slot.count)
     }
 
-    /// Runs `sweeps` sweeps over all draws, in place.
+    /// Runs sweeps over all draws, in place.
     ///
     /// - Parameters:
     ///   - y: M normalised signals.
     ///   - theta: S × P parameters in the support of the prior.
     ///   - structures: the structure of each draw.
+    ///   - sweeps: their number, and that of draws with three sticks (the same unless given), which have the most to find.
     ///   - turn: scale of the direction moves (radians) instead of one measured on the draws.
     /// - Returns: the share of proposals accepted.
     @discardableResult
     public func correct(
-        _ y: UnsafePointer<Float>, _ theta: inout [Double], structures: [Structure], sweeps: Int, turn: Double? = nil,
+        _ y: UnsafePointer<Float>, _ theta: inout [Double], structures: [Structure], sweeps: Int, threeSticks: Int? = nil, turn: Double? = nil,
         using random: inout RandomSource
     ) -> Double {
         let draws = structures.count, w = Self.width, p = Slot.count
@@ -57,9 +60,10 @@ public final class LikelihoodCorrector {
         let groups = (0...3).map { n in (0..<draws).filter { BallSticks.stickCount(structures[$0]) == n } }
         let turns = groups.enumerated().map { n, group in (0..<n).map { turn ?? Self.spread(theta, group, stick: $0) } }
         var accepted = 0, proposed = 0
-        for _ in 0..<sweeps {
+        for sweep in 0..<max(sweeps, threeSticks ?? 0) {
             for i in 0..<draws {
                 let z = structures[i], n = BallSticks.stickCount(z)
+                if sweep >= (n == 3 ? threeSticks ?? sweeps : sweeps) { continue }
                 // Fractions and diffusivities along a difference of two other draws.
                 start(from: theta, i)
                 if evolve(i, z, groups[n], &random) { accepted += take(y, &theta, i, z, &random); proposed += 1 }
@@ -72,7 +76,8 @@ public final class LikelihoodCorrector {
                 proposed += 1
                 for k in 0..<n {
                     start(from: theta, i)
-                    rotate(k, turns[n][k] * [1.4, 0.5, 0.15][random.index(below: 3)], &random)
+                    if k == n - 1 && random.index(below: 4) == 0 { place(k, &random) }
+                    else { rotate(k, turns[n][k] * [1.4, 0.5, 0.15][random.index(below: 3)], &random) }
                     accepted += take(y, &theta, i, z, &random)
                     proposed += 1
                 }
@@ -150,6 +155,13 @@ public final class LikelihoodCorrector {
         proposal[Slot.snr] = exp(snr)
         proposal[Slot.s0] = exp(s0)
         return true
+    }
+
+    /// Points stick k of `proposal` anywhere.
+    private func place(_ k: Int, _ random: inout RandomSource) {
+        let v = SIMD3(random.normal(), random.normal(), random.normal()), length = (v * v).sum().squareRoot()
+        guard length > 1e-12 else { return }
+        for c in 0..<3 { proposal[Slot.axis + 3 * k + c] = v[c] / length }
     }
 
     /// Turns stick k of `proposal` by a normal angle in a random tangent direction (symmetric on the sphere).

@@ -11,8 +11,8 @@ import Networks
 public struct PrismRecipe: EngineRecipe {
     /// Steps of the diffusion solver.
     public var solverSteps = 3
-    /// Sweeps of exact-likelihood moves that end each voxel's draws.
-    public var correctionSweeps = 6
+    /// Sweeps of exact-likelihood moves that end each voxel's draws, and of draws with three sticks.
+    public var correctionSweeps = 6, threeStickSweeps = 12
     /// Without refinement: draws of one structure that start from the same draw of the network.
     public var copies = 3
     /// How structure probabilities are refined; nil leaves them to the network.
@@ -38,7 +38,7 @@ public struct PrismRecipe: EngineRecipe {
     public var networkName: String { file.origin.name }
     public var networkSHA256: String { file.sha256 }
     public var notes: [String: String] {
-        var notes = ["solver_steps": "\(solverSteps)", "correction_sweeps": "\(correctionSweeps)"]
+        var notes = ["solver_steps": "\(solverSteps)", "correction_sweeps": correctionSweeps == threeStickSweeps ? "\(correctionSweeps)" : "\(correctionSweeps) to \(threeStickSweeps)"]
         if let refinement { notes["refinement"] = refinement.summary } else { notes["copies"] = "\(copies)" }
         return notes
     }
@@ -73,7 +73,7 @@ final class PrismEngine: PosteriorEngine {
             stages?.enter(.correction)
             corrector.correct(
                 y + v * m, &answers[v].parameters, structures: answers[v].structures.map { family.structureSpace.structures[$0] },
-                sweeps: recipe.correctionSweeps, using: &random)
+                sweeps: recipe.correctionSweeps, threeSticks: recipe.threeStickSweeps, using: &random)
         }
         stages?.enter(nil)
         return answers

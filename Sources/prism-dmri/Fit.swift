@@ -22,10 +22,10 @@ struct Fit: ParsableCommand {
             switch self {
             case .fast:
                 // The network's structure probabilities and draws, hardly touched.
-                (recipe.solverSteps, recipe.correctionSweeps, recipe.copies, recipe.refinement) = (5, 5, 5, nil)
+                (recipe.solverSteps, recipe.correctionSweeps, recipe.threeStickSweeps, recipe.copies, recipe.refinement) = (5, 5, 5, 5, nil)
             case .balanced: break
             case .exact:
-                (recipe.solverSteps, recipe.correctionSweeps) = (5, 40)
+                (recipe.solverSteps, recipe.correctionSweeps, recipe.threeStickSweeps) = (5, 40, 40)
                 recipe.starts = [1, 3, 8, 8]
                 recipe.refinement = .exact
             }
