@@ -44,7 +44,7 @@ final class ModeFinder {
     func climb(
         _ y: UnsafePointer<Float>, _ g: LocalGeometry, from start: UnsafePointer<Double>, steps: Int, constant: Double, rung: Double? = nil, isCalibrated: Bool = true
     ) -> LocalMode? {
-        let d = g.dimension, prior = Self.priorPrecision(g), ratio = rung == nil ? -1 : g.sticks
+        let d = g.dimension, prior = Self.priorPrecision(g), ratio = g.sticks
         var theta = Array(UnsafeBufferPointer(start: start, count: Slot.count)), tangents = [Double](repeating: 0, count: max(1, 6 * g.sticks))
         theta.withUnsafeMutableBufferPointer { g.clamp($0.baseAddress!) }
         var gradient = [Double](repeating: 0, count: d), information = [Double](repeating: 0, count: d * d)
@@ -52,28 +52,40 @@ final class ModeFinder {
             g.tangents(theta, into: &tangents)
             return g.likelihood(y, theta, tangents, acquisition, rows: rows, scratch: scratch, gradient: &gradient, information: &information)
         }
-        func isHeld(_ k: Int) -> Bool { theta[Slot.fraction + k] <= BallSticks.fractionFloor + 1e-9 && gradient[k] < 0 }
+        func isHeld(_ k: Int) -> Bool { k < g.sticks && theta[Slot.fraction + k] <= BallSticks.fractionFloor + 1e-9 && gradient[k] < 0 }
         var value = evaluate(theta, &tangents)
         guard value.isFinite else { return nil }
         var damping = 0.01, moved = theta
-        for _ in 0..<steps {
-            var precision = information
-            for j in 0..<d {
-                if j < g.sticks && isHeld(j) || j == ratio {
-                    for k in 0..<d { precision[j * d + k] = 0; precision[k * d + j] = 0 }
-                    precision[j * d + j] = 1
-                } else {
-                    precision[j * d + j] = precision[j * d + j] * (1 + damping) + prior[j]
+        /// The damped Gauss–Newton step; with log(s/d) moved by `fixed` if given, and the others the best given that.
+        func newton(_ fixed: Double?) -> [Double]? {
+            var precision = information, step = gradient
+            for j in 0..<d { precision[j * d + j] = precision[j * d + j] * (1 + damping) + prior[j] }
+            func hold(_ j: Int, at value: Double) {
+                for k in 0..<d {
+                    step[k] -= precision[k * d + j] * value
+                    precision[j * d + k] = 0
+                    precision[k * d + j] = 0
                 }
+                precision[j * d + j] = 1
+                step[j] = value
             }
-            var step = gradient
-            for k in 0..<g.sticks where isHeld(k) { step[k] = 0 }
-            if ratio >= 0 { step[ratio] = 0 }
-            let ascent = step
-            guard Cholesky.factorise(&precision, d) else { break }
+            for k in 0..<g.sticks where isHeld(k) { hold(k, at: 0) }
+            if let fixed { hold(ratio, at: fixed) }
+            guard Cholesky.factorise(&precision, d) else { return nil }
             Cholesky.solve(precision, d, &step)
-            if zip(ascent, step).reduce(0, { $0 + $1.0 * $1.1 }) < 0.04 { break }
+            return step
+        }
+        for _ in 0..<steps {
+            guard var step = newton(rung == nil ? nil : 0) else { break }
+            if rung == nil && g.hasSpread {
+                // Where it would leave the prior's support, to the bound.
+                let range = BallSticks.logSpreadRatio, x = log(theta[Slot.spread] / theta[Slot.diffusivity]), bounded = max(range.low, min(range.high, x + step[ratio]))
+                if bounded != x + step[ratio] { step = newton(bounded - x) ?? step }
+            }
+            if (0..<d).reduce(0, { $0 + (isHeld($1) ? 0 : gradient[$1] * step[$1]) }) < 0.04 { break }
             for k in 0..<2 * g.sticks { step[g.tangentIndex + k] = max(-1, min(1, step[g.tangentIndex + k])) }
+            // Of log snr the log-likelihood M t − R e^{2t}/2 is far from quadratic: the same step in σ², which alone would reach its maximum at once.
+            step[g.snrIndex] = -0.5 * log(1 - 2 * min(0.48, step[g.snrIndex]))
             g.move(theta, tangents, by: step, into: &moved)
             g.clamp(&moved)
             let oldGradient = gradient, oldInformation = information

@@ -41,6 +41,18 @@ struct StickBirths {
         return result
     }
 
+    /// θ without the one of its `sticks` that has the least fraction, which the ball gets.
+    static func withoutWeakest(_ theta: [Double], sticks n: Int) -> [Double] {
+        var less = theta
+        let weakest = (0..<n).min { theta[Slot.fraction + $0] < theta[Slot.fraction + $1] }!
+        func copy(_ k: Int, to j: Int) {
+            less[Slot.fraction + j] = k < n ? theta[Slot.fraction + k] : 0
+            for c in 0..<3 { less[Slot.axis + 3 * j + c] = k < n ? theta[Slot.axis + 3 * k + c] : 0 }
+        }
+        for j in weakest..<n { copy(j + 1, to: j) }
+        return less
+    }
+
     /// θ with an n-th stick; its fraction comes from the others in proportion unless `isTaken` already.
     private func with(_ theta: [Double], _ n: Int, fraction: Double, axis: SIMD3<Double>, isTaken: Bool = false) -> [Double] {
         var start = theta

@@ -11,12 +11,22 @@ public final class StructureRefiner {
         /// amortised estimate, by their number of sticks (more dimensions, more to learn), and the others.
         public var likely = [1, 2, 3, 4], unlikely = 1
         /// Generations given after that, one at a time to the pair with the largest product of probability and standard error, while it exceeds `tolerance`.
-        public var further = 3, tolerance = 0.01
+        public var further = 5, tolerance = 0.01
         /// Pairs this many nats below the best at every λ in [0, 3], by Laplace's approximation or by the amortised estimate, are not sampled.
         public var horizon = 14.0, amortisedHorizon = 12.0
-        /// Starts made from modes with one stick fewer.
-        public var births = 2, partings = 1
+        /// Starts made from modes with one stick fewer: for every pair, and for a pair whose modes fall more than `doubt` nats short of what the amortised
+        /// estimate leads one to expect (other diffusivities where there is no stick). Zeros: there is no second look.
+        public var births = 2, partings = 1, againBirths = 0, againPartings = 0, doubt = 2.0
+        /// Whether every pair has its modes looked for, for Laplace's approximation, or only `candidates`.
+        public var looksEverywhere = true
         public init() {}
+        /// One generation, for the pairs that the amortised estimate does not rule out.
+        public static var fast: Options {
+            var options = Options()
+            (options.likely, options.further, options.tolerance, options.horizon, options.amortisedHorizon) = ([1, 1, 1, 1], 1, 0.1, 14, 5)
+            (options.births, options.partings, options.againBirths, options.againPartings, options.looksEverywhere) = (0, 0, 2, 1, false)
+            return options
+        }
         /// Slow and finer.
         public static var exact: Options {
             var options = Options()
@@ -27,13 +37,15 @@ public final class StructureRefiner {
         }
         /// What the answers depend on, in a line.
         public var summary: String {
-            "\(sampling.summary); \(likely.map(String.init).joined(separator: ","))/\(unlikely)+\(further) to \(tolerance), horizons \(horizon)/\(amortisedHorizon), \(births) births, \(partings) partings"
+            "\(sampling.summary); \(likely.map(String.init).joined(separator: ","))/\(unlikely)+\(further) to \(tolerance), horizons \(horizon)/\(amortisedHorizon), \(births)+\(againBirths) births, \(partings)+\(againPartings) partings"
         }
     }
 
     public struct Result {
-        /// log p(y|z) for each structure up to a common constant, and its standard error (nats; 0 where rough).
+        /// log p(y|z) for each structure up to a common constant, and its standard error (nats; 0 where rough). −∞ where p(y|z) = 0 or `isUnseen`.
         public var logEvidence: [Double], standardError: [Double]
+        /// Structures that were not looked at: the amortised estimate stands alone.
+        public var isUnseen: [Bool]
         /// Samples of each pair of structures that differ by noise only; nil for those that do not matter.
         public var samples: [StructureSample?]
         /// θ at the best mode of each pair; nil where the likelihood vanishes.
@@ -67,9 +79,13 @@ public final class StructureRefiner {
             shift += exp(l[z]) * (l[z] - amortised[z])
             total += exp(l[z])
         }
-        guard total > 0 else { return l }
+        // No samples at all: Laplace's approximations will have to do.
+        if total == 0 {
+            for z in l.indices where l[z] > -20 { shift += exp(l[z]) * (l[z] - amortised[z]); total += exp(l[z]) }
+        }
         shift /= total
         return StructureSpace.normalise(l.indices.map { z in
+            if refined.isUnseen[z] { return amortised[z] + shift }
             // Not sampled: Laplace's approximation may lack nats, the amortised estimate has a floor.
             guard refined.samples[z / 2] != nil, l[z].isFinite, refined.standardError[z].isFinite else { return min(l[z], amortised[z] + shift) }
             let e = errorScale * refined.standardError[z], weight = amortisedError * amortisedError / (amortisedError * amortisedError + e * e)
@@ -78,9 +94,26 @@ public final class StructureRefiner {
     }
     static let errorScale = 3.5, amortisedError = 0.5
 
+    /// The pairs for which starts are wanted, given estimated structure log-probabilities at λ = 0: all, or those within the amortised horizon and whatever is
+    /// simpler than one of them. Others gain at no λ.
+    public func candidates(amortised: [Double]) -> [Int] {
+        let a = Self.pairwise(amortised), best = a.max()!, near = a.indices.filter { best - a[$0] <= options.amortisedHorizon }
+        return a.indices.filter { p in options.looksEverywhere || near.contains { $0 == p || counts[$0] > counts[p] } }
+    }
+
+    private func amortisedGaps(_ amortised: [Double]) -> [Double] { gaps(Self.pairwise(amortised)) }
+
+    /// Log-probability of each pair.
+    private static func pairwise(_ amortised: [Double]) -> [Double] {
+        (0..<pairCount).map { p in
+            let a = amortised[2 * p], b = amortised[2 * p + 1]
+            return max(a, b) + log1p(exp(-abs(a - b)))
+        }
+    }
+
     /// - Parameters:
     ///   - y: M normalised signals.
-    ///   - starts: for each pair, structures and θ near which to look.
+    ///   - starts: for each pair, structures and θ near which to look; none where it is not to be looked at.
     ///   - amortised: estimated structure log-probabilities at λ = 0.
     ///   - random: the voxel's stream for this purpose.
     public func refine(
@@ -88,23 +121,42 @@ public final class StructureRefiner {
     ) -> Result {
         let structures = BallSticks().structureSpace.structures, isPositive = (0..<measurementCount).allSatisfy { y[$0] > 0 }
         var modes: [EvidenceSampler.Modes?] = []
-        for (p, given) in starts.enumerated() {
+        func look(_ p: Int, births b: Int, partings: Int, isAgain: Bool = false) -> EvidenceSampler.Modes? {
             // Rician noise has no likelihood where a signal is not positive.
-            var all = isPositive ? given : given.map { (structures[2 * p], $0.1) }
+            var all = isPositive ? starts[p] : starts[p].map { (structures[2 * p], $0.1) }
+            guard let (z, theta) = all.first else { return nil }
+            var search = options.sampling
+            if isAgain { search.climbs *= 3 }
             // Pairs go by number of sticks, two (without and with spread) of each.
-            if p >= 2, let fewer = modes[p - 2]?.best.centre, let z = all.first?.0 {
-                all += births.starts(y, from: fewer, to: z, births: options.births, partings: options.partings).map { (z, $0) }
+            if p >= 2 {
+                var fewer = modes[p - 2]
+                if fewer == nil && isAgain { fewer = sampler.modes(y, starts: [(structures[2 * (p - 2) + (BallSticks.isRician(z) ? 1 : 0)], StickBirths.withoutWeakest(theta, sticks: p / 2))], options: search) }
+                if let from = fewer?.best.centre { all += births.starts(y, from: from, to: z, births: b, partings: partings).map { (z, $0) } }
             }
-            modes.append(sampler.modes(y, starts: all, options: options.sampling))
+            if isAgain, p + 2 < modes.count, let more = modes[p + 2]?.best.centre { all.append((z, StickBirths.withoutWeakest(more, sticks: p / 2 + 1))) }
+            if isAgain && p < 2 {
+                let range = BallSticks.logDiffusivity
+                all += (1...4).map { k in
+                    var other = theta
+                    other[BallSticks.Slot.diffusivity] = exp(range.low + Double(k) / 5 * (range.high - range.low))
+                    return (z, other)
+                }
+            }
+            return sampler.modes(y, starts: all, options: search)
+        }
+        for p in starts.indices { modes.append(look(p, births: options.births, partings: options.partings)) }
+        let amortisedGap = amortisedGaps(amortised)
+        // What one finds may put another in doubt.
+        var seenAgain: Set<Int> = []
+        while options.againBirths + options.againPartings > 0, let p = doubtful(modes, amortised).first(where: { !seenAgain.contains($0) }) {
+            seenAgain.insert(p)
+            modes[p] = look(p, births: options.againBirths, partings: options.againPartings, isAgain: true) ?? modes[p]
         }
         let gap = gaps(modes.map { $0?.laplace ?? -.infinity })
-        let amortisedGap = gaps((0..<Self.pairCount).map { p in
-            let a = amortised[2 * p], b = amortised[2 * p + 1]
-            return max(a, b) + log1p(exp(-abs(a - b)))
-        })
         var result = Result(
             logEvidence: Array(repeating: -.infinity, count: 2 * Self.pairCount), standardError: Array(repeating: 0, count: 2 * Self.pairCount),
-            samples: Array(repeating: nil, count: Self.pairCount), modes: modes.map { $0?.best.centre })
+            isUnseen: structures.indices.map { starts[$0 / 2].isEmpty && (isPositive || $0 % 2 == 0) }, samples: Array(repeating: nil, count: Self.pairCount),
+            modes: modes.map { $0?.best.centre })
         var runs: [EvidenceSampler.Run?] = Array(repeating: nil, count: Self.pairCount)
         func note(_ p: Int) {
             guard let sample = runs[p]?.sample else { return }
@@ -131,6 +183,13 @@ public final class StructureRefiner {
         }
         result.samples = runs.map { $0?.sample }
         return result
+    }
+
+    /// Pairs that the amortised estimate does not rule out but whose modes stay behind it, both held to the same level where the modes are best.
+    private func doubtful(_ modes: [EvidenceSampler.Modes?], _ amortised: [Double]) -> [Int] {
+        let a = Self.pairwise(amortised), gap = amortisedGaps(amortised), l = modes.map { $0?.laplace ?? -.infinity }
+        guard let best = l.indices.max(by: { l[$0] < l[$1] }), l[best].isFinite else { return [] }
+        return l.indices.filter { gap[$0] <= options.amortisedHorizon && modes[$0] != nil && l[$0] - l[best] < a[$0] - a[best] - options.doubt }
     }
 
     /// The pair with the largest product of probability, at λ = 0 or 1, and standard error; nil when none exceeds the tolerance.

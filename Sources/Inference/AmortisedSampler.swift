@@ -15,12 +15,6 @@ public final class AmortisedSampler<F: ModelFamily> {
     /// λ at which the network is asked; other λ follow by the exact identity.
     public static var referenceLambda: Double { 0 }
 
-    /// Largest λ at which the network's own structure probabilities are to be believed.
-    ///
-    /// Trained on draws, the network does not resolve probabilities far below 1e-4, whatever the data say; a λ that costs a structure more nats than that turns
-    /// its floor into an answer. On a simulated brain calls stay right up to λ = 1 and collapse to 0 fibres between 1.5 and 2.
-    public static var largestTrustedLambda: Double { 1 }
-
     public init(family: F, file: NetworkFile) {
         self.family = family
         runner = NetworkRunner(file.network, weights: file.weights)
@@ -32,10 +26,9 @@ public final class AmortisedSampler<F: ModelFamily> {
     /// - Parameters:
     ///   - keys: names the random stream of each observation.
     ///   - steps: solver steps; steps + 1 evaluations of the parameter decoder.
-    ///   - copies: how many of a structure's draws start from one draw of the network (1: each has its own). Only for draws that exact moves then part.
     ///   - allocate: the structures of an observation's draws, ascending, given its log-probabilities at λ = 0.
     public func answer(
-        _ y: UnsafePointer<Float>, count: Int, design: F.Design, keys: [UInt64], seed: UInt64, steps: Int, copies: Int = 1,
+        _ y: UnsafePointer<Float>, count: Int, design: F.Design, keys: [UInt64], seed: UInt64, steps: Int,
         allocate: (_ observation: Int, _ logProbability: [Double]) -> [Int]
     ) -> [VoxelPosterior] {
         let space = family.structureSpace
@@ -46,12 +39,10 @@ public final class AmortisedSampler<F: ModelFamily> {
         let logProbability = runner.structureLogProbabilities(encoded, lambda: Self.referenceLambda, space: space)
         let structures = logProbability.enumerated().map(allocate)
         stages?.enter(.draws)
-        // Of the draws that share a structure, the first of every `copies` is the network's.
-        let originals = structures.map { list in list.indices.map { Self.original($0, list, copies) } }
         var answers: [VoxelPosterior] = []
         for start in stride(from: 0, to: count, by: drawBlock) {
             let block = start..<min(start + drawBlock, count)
-            let asked = block.flatMap { v in structures[v].indices.filter { originals[v][$0] == $0 }.map { (voxel: v, sample: $0) } }
+            let asked = block.flatMap { v in structures[v].indices.map { (voxel: v, sample: $0) } }
             let coordinates = asked.isEmpty ? [] : runner.draw(
                 encoded, structures: asked.map { structures[$0.voxel][$0.sample] }, voxelOfDraw: asked.map(\.voxel), space: space,
                 masks: masks, steps: steps
@@ -63,18 +54,13 @@ public final class AmortisedSampler<F: ModelFamily> {
             for v in block {
                 var parameters = [Double](repeating: 0, count: structures[v].count * p)
                 for s in structures[v].indices {
-                    if originals[v][s] == s {
-                        coordinates.withUnsafeBufferPointer { x in
-                            parameters.withUnsafeMutableBufferPointer { theta in
-                                family.decode(
-                                    x.baseAddress! + next * row, space.structures[structures[v][s]], design, frames[v],
-                                    into: theta.baseAddress! + s * p)
-                            }
+                    coordinates.withUnsafeBufferPointer { x in
+                        parameters.withUnsafeMutableBufferPointer { theta in
+                            family.decode(
+                                x.baseAddress! + next * row, space.structures[structures[v][s]], design, frames[v], into: theta.baseAddress! + s * p)
                         }
-                        next += 1
-                    } else {
-                        for c in 0..<p { parameters[s * p + c] = parameters[originals[v][s] * p + c] }
                     }
+                    next += 1
                 }
                 answers.append(VoxelPosterior(logProbability: logProbability[v], structures: structures[v], parameters: parameters))
             }
@@ -101,13 +87,5 @@ public final class AmortisedSampler<F: ModelFamily> {
             }
         }
         return (runner.encode(voxels: count, measurements: m, features: features, summaries: summaries), frames)
-    }
-}
-
-extension AmortisedSampler {
-    /// The draw that draw `s` starts from, `list` holding structures in ascending order.
-    static func original(_ s: Int, _ list: [Int], _ copies: Int) -> Int {
-        let first = list.firstIndex(of: list[s])!
-        return first + (s - first) / copies * copies
     }
 }

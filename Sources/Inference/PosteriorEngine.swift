@@ -85,9 +85,6 @@ public enum DrawAllocation {
 }
 
 extension PosteriorMetadata {
-    /// Largest λ at which this fit's structure probabilities and draws are to be believed: 3, for which draws are allotted, or less where a network's word
-    /// stands unrefined.
-    public var largestTrustedLambda: Double {
-        notes["engine"] == "prism" && notes["refinement"] == nil ? AmortisedSampler<BallSticks>.largestTrustedLambda : DrawAllocation.range.upperBound
-    }
+    /// Largest λ at which this fit's structure probabilities and draws are to be believed: that for which draws are allotted.
+    public var largestTrustedLambda: Double { DrawAllocation.range.upperBound }
 }

@@ -6,17 +6,15 @@ import Networks
 
 /// The amortised engine: a trained network's structure probabilities and draws, brought to the exact posterior by the likelihood.
 ///
-/// With `refinement`, the network's draws are starts: modes near them carry importance samples, which give each structure's evidence (so the structure
-/// posterior itself is exact up to a stated error) and its draws. Ensemble moves end every draw.
+/// The network's draws are starts: modes near them carry importance samples, which give each structure's evidence (so the structure posterior itself is
+/// exact up to a stated error) and its draws. Ensemble moves end every draw.
 public struct PrismRecipe: EngineRecipe {
     /// Steps of the diffusion solver.
     public var solverSteps = 3
     /// Sweeps of exact-likelihood moves that end each voxel's draws, and of draws with three sticks.
     public var correctionSweeps = 6, threeStickSweeps = 12
-    /// Without refinement: draws of one structure that start from the same draw of the network.
-    public var copies = 3
-    /// How structure probabilities are refined; nil leaves them to the network.
-    public var refinement: StructureRefiner.Options? = .init()
+    /// How structure probabilities are refined.
+    public var refinement = StructureRefiner.Options()
     /// Network draws that each pair (sticks, spread) starts from, by number of sticks.
     public var starts = [1, 1, 1, 1]
 
@@ -38,16 +36,15 @@ public struct PrismRecipe: EngineRecipe {
     public var networkName: String { file.origin.name }
     public var networkSHA256: String { file.sha256 }
     public var notes: [String: String] {
-        var notes = ["solver_steps": "\(solverSteps)", "correction_sweeps": correctionSweeps == threeStickSweeps ? "\(correctionSweeps)" : "\(correctionSweeps) to \(threeStickSweeps)"]
-        if let refinement { notes["refinement"] = refinement.summary } else { notes["copies"] = "\(copies)" }
-        return notes
+        let sweeps = correctionSweeps == threeStickSweeps ? "\(correctionSweeps)" : "\(correctionSweeps) to \(threeStickSweeps)"
+        return ["solver_steps": "\(solverSteps)", "correction_sweeps": sweeps, "refinement": refinement.summary]
     }
     public func makeEngine() -> any PosteriorEngine { PrismEngine(self) }
 }
 
 final class PrismEngine: PosteriorEngine {
     private let family = BallSticks(), recipe: PrismRecipe
-    private let sampler: AmortisedSampler<BallSticks>, corrector: LikelihoodCorrector, refiner: StructureRefiner?
+    private let sampler: AmortisedSampler<BallSticks>, corrector: LikelihoodCorrector, refiner: StructureRefiner
     private typealias Slot = BallSticks.Slot
     /// Told where the time goes; nil outside benchmarks.
     var stages: StageClock? { didSet { sampler.stages = stages } }
@@ -56,20 +53,19 @@ final class PrismEngine: PosteriorEngine {
         self.recipe = recipe
         sampler = AmortisedSampler(family: family, file: recipe.file)
         corrector = LikelihoodCorrector(acquisition: recipe.acquisition)
-        refiner = recipe.refinement.map { StructureRefiner(acquisition: recipe.acquisition, options: $0) }
+        refiner = StructureRefiner(acquisition: recipe.acquisition, options: recipe.refinement)
     }
 
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
         let options = recipe.options, m = recipe.acquisition.count
         var answers = sampler.answer(
-            y, count: count, design: recipe.acquisition, keys: keys, seed: options.seed, steps: recipe.solverSteps,
-            copies: refiner == nil ? recipe.copies : 1
-        ) { _, logProbability in refiner == nil ? draws(of: logProbability) : starts(logProbability) }
+            y, count: count, design: recipe.acquisition, keys: keys, seed: options.seed, steps: recipe.solverSteps
+        ) { _, logProbability in starts(logProbability) }
         for v in 0..<count {
             // A stream of its own, beyond those of the draws.
             var random = RandomSource(seed: options.seed, stream: keys[v], substream: 1 << 32)
             stages?.enter(.importance)
-            if let refiner { answers[v] = refine(refiner, y + v * m, answers[v], &random) }
+            answers[v] = refine(y + v * m, answers[v], &random)
             stages?.enter(.correction)
             corrector.correct(
                 y + v * m, &answers[v].parameters, structures: answers[v].structures.map { family.structureSpace.structures[$0] },
@@ -88,13 +84,13 @@ final class PrismEngine: PosteriorEngine {
 
     /// For every number of sticks and spread, draws of the noise that the network prefers.
     private func starts(_ logProbability: [Double]) -> [Int] {
-        (0..<StructureRefiner.pairCount).flatMap { p in
+        refiner.candidates(amortised: logProbability).flatMap { p in
             let z = logProbability[2 * p] > logProbability[2 * p + 1] ? 2 * p : 2 * p + 1
             return Array(repeating: z, count: recipe.starts[BallSticks.stickCount(family.structureSpace.structures[z])])
         }
     }
 
-    private func refine(_ refiner: StructureRefiner, _ y: UnsafePointer<Float>, _ network: VoxelPosterior, _ random: inout RandomSource) -> VoxelPosterior {
+    private func refine(_ y: UnsafePointer<Float>, _ network: VoxelPosterior, _ random: inout RandomSource) -> VoxelPosterior {
         let space = family.structureSpace, p = Slot.count
         var starts = [[(Structure, [Double])]](repeating: [], count: StructureRefiner.pairCount)
         for (i, z) in network.structures.enumerated() {
@@ -104,7 +100,8 @@ final class PrismEngine: PosteriorEngine {
         // Signals that no structure explains at all leave the network's word.
         let logProbability = refined.logEvidence.contains(where: \.isFinite)
             ? StructureRefiner.combine(refined, amortised: network.logProbability) : network.logProbability
-        let structures = draws(of: logProbability)
+        // Structures that were not looked at cannot be given draws.
+        let structures = draws(of: zip(logProbability, refined.isUnseen).map { $1 ? -.infinity : $0 })
         var parameters = [Double](repeating: 0, count: structures.count * p), first = 0
         while first < structures.count {
             let z = structures[first], n = structures[first...].prefix { $0 == z }.count

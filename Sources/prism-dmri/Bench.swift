@@ -90,10 +90,9 @@ struct BenchCommand: ParsableCommand {
                 preset.apply(to: &recipe)
                 var modes = recipe
                 // No structure lies within a negative horizon: its modes are found and nothing is sampled.
-                modes.refinement?.horizon = -1
+                modes.refinement.horizon = -1
                 results.append(try .measure(
-                    preset.rawValue, recipe: recipe, modesOnly: recipe.refinement == nil ? nil : modes, acquisition: acquisition, options: fit,
-                    voxels: max(1, count), repeats: repeats))
+                    preset.rawValue, recipe: recipe, modesOnly: modes, acquisition: acquisition, options: fit, voxels: max(1, count), repeats: repeats))
             }
             let chain = ChainOptions()
             fit.lambda = 0

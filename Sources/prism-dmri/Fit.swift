@@ -21,8 +21,8 @@ struct Fit: ParsableCommand {
         func apply(to recipe: inout PrismRecipe) {
             switch self {
             case .fast:
-                // The network's structure probabilities and draws, hardly touched.
-                (recipe.solverSteps, recipe.correctionSweeps, recipe.threeStickSweeps, recipe.copies, recipe.refinement) = (5, 5, 5, 5, nil)
+                (recipe.solverSteps, recipe.correctionSweeps, recipe.threeStickSweeps) = (1, 3, 6)
+                recipe.refinement = .fast
             case .balanced: break
             case .exact:
                 (recipe.solverSteps, recipe.correctionSweeps, recipe.threeStickSweeps) = (5, 40, 40)

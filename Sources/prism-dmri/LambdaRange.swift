@@ -6,8 +6,6 @@ enum LambdaRange {
     static func warning(_ lambda: Double, _ metadata: PosteriorMetadata) -> String? {
         let most = metadata.largestTrustedLambda
         guard lambda > most else { return nil }
-        return most < DrawAllocation.range.upperBound
-            ? "λ = \(lambda) is above \(most): the network alone does not resolve probabilities so small, and clear fibres may be lost; use --preset balanced or a smaller λ."
-            : "λ = \(lambda) is above \(most): draws are kept for smaller λ only, and maps of parameters may rest on few."
+        return "λ = \(lambda) is above \(most): draws are kept for smaller λ only, and maps of parameters may rest on few."
     }
 }

@@ -30,7 +30,7 @@ import Testing
                 var recipe = try PrismRecipe(file: FitEngineTests.file, path: "test", acquisition: acquisition, options: options)
                 recipe.solverSteps = 2
                 recipe.correctionSweeps = 2
-                if self == .fast { recipe.refinement = nil }
+                if self == .fast { recipe.refinement = .fast }
                 if self == .exact { recipe.refinement = .exact }
                 return recipe
             case .mcmc:
