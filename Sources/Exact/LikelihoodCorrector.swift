@@ -20,17 +20,38 @@ public final class LikelihoodCorrector {
     private let family = BallSticks()
     private let acquisition: Acquisition
     /// Attenuations: of the proposal (M), of each draw (S × M).
-    private var scratch: [Float], attenuations: [Float] = [], coordinates: [Double], logLikelihood: [Double], proposal: [Double]
+    private let scratch: UnsafeMutablePointer<Float>, proposal: UnsafeMutablePointer<Double>
+    private var attenuations: UnsafeMutablePointer<Float>, coordinates: UnsafeMutablePointer<Double>, logLikelihood: UnsafeMutablePointer<Double>, capacity = 0
     /// log d, log(s/d), log snr, log s0, three fractions.
     private static let width = 7
     private typealias Slot = BallSticks.Slot
 
     public init(acquisition: Acquisition) {
         self.acquisition = acquisition
-        scratch = Array(repeating: 0, count: acquisition.count)
-        coordinates = []
-        logLikelihood = []
-        proposal = Array(repeating: 0, count: Slot.count)
+        scratch = .allocate(capacity: acquisition.count)
+        proposal = .allocate(capacity: Slot.count)
+        attenuations = .allocate(capacity: 0)
+        coordinates = .allocate(capacity: 0)
+        logLikelihood = .allocate(capacity: 0)
+    }
+
+    deinit {
+        scratch.deallocate()
+        proposal.deallocate()
+        attenuations.deallocate()
+        coordinates.deallocate()
+        logLikelihood.deallocate()
+    }
+
+    private func reserve(_ draws: Int) {
+        guard draws > capacity else { return }
+        attenuations.deallocate()
+        coordinates.deallocate()
+        logLikelihood.deallocate()
+        attenuations = .allocate(capacity: draws * acquisition.count)
+        coordinates = .allocate(capacity: draws * Self.width)
+        logLikelihood = .allocate(capacity: draws)
+        capacity = draws
     }
 
     /// Runs sweeps over all draws, in place.
@@ -47,38 +68,47 @@ public final class LikelihoodCorrector {
         _ y: UnsafePointer<Float>, _ theta: inout [Double], structures: [Structure], sweeps: Int, threeSticks: Int? = nil, turn: Double? = nil,
         using random: inout RandomSource
     ) -> Double {
-        let draws = structures.count, w = Self.width, p = Slot.count
+        let draws = structures.count
         guard sweeps > 0, draws > 0 else { return 0 }
-        coordinates = Array(repeating: 0, count: draws * w)
-        logLikelihood = Array(repeating: 0, count: draws)
-        attenuations = Array(repeating: 0, count: draws * acquisition.count)
-        for i in 0..<draws {
-            theta.withUnsafeBufferPointer { read($0.baseAddress! + i * p, structures[i], into: i) }
-            logLikelihood[i] = theta.withUnsafeBufferPointer { value(y, $0.baseAddress! + i * p, structures[i]) }
-            keepAttenuations(i)
-        }
+        reserve(draws)
         let groups = (0...3).map { n in (0..<draws).filter { BallSticks.stickCount(structures[$0]) == n } }
         let turns = groups.enumerated().map { n, group in (0..<n).map { turn ?? Self.spread(theta, group, stick: $0) } }
+        return theta.withUnsafeMutableBufferPointer {
+            move(y, $0.baseAddress!, structures, groups, turns, sweeps: sweeps, threeSticks: threeSticks ?? sweeps, &random)
+        }
+    }
+
+    private func move(
+        _ y: UnsafePointer<Float>, _ theta: UnsafeMutablePointer<Double>, _ structures: [Structure], _ groups: [[Int]], _ turns: [[Double]],
+        sweeps: Int, threeSticks: Int, _ random: inout RandomSource
+    ) -> Double {
+        let draws = structures.count
+        for i in 0..<draws {
+            let t = theta + i * Slot.count
+            read(t, structures[i], into: i)
+            logLikelihood[i] = value(y, t, structures[i])
+            keepAttenuations(i)
+        }
         var accepted = 0, proposed = 0
-        for sweep in 0..<max(sweeps, threeSticks ?? 0) {
+        for sweep in 0..<max(sweeps, threeSticks) {
             for i in 0..<draws {
                 let z = structures[i], n = BallSticks.stickCount(z)
-                if sweep >= (n == 3 ? threeSticks ?? sweeps : sweeps) { continue }
+                if sweep >= (n == 3 ? threeSticks : sweeps) { continue }
                 // Fractions and diffusivities along a difference of two other draws.
                 start(from: theta, i)
-                if evolve(i, z, groups[n], &random) { accepted += take(y, &theta, i, z, &random); proposed += 1 }
+                if evolve(i, z, groups[n], &random) { accepted += take(y, theta, i, z, &random); proposed += 1 }
                 // Scale and noise.
                 start(from: theta, i)
                 proposal[Slot.s0] *= exp(random.normal() * Self.step(0.003, 0.2, &random))
                 let snr = log(proposal[Slot.snr]) + random.normal() * Self.step(0.03, 0.3, &random)
                 proposal[Slot.snr] = exp(snr)
-                if snr >= BallSticks.logSNR.low && snr <= BallSticks.logSNR.high { accepted += take(y, &theta, i, z, &random, sameShape: true) }
+                if snr >= BallSticks.logSNR.low && snr <= BallSticks.logSNR.high { accepted += take(y, theta, i, z, &random, sameShape: true) }
                 proposed += 1
                 for k in 0..<n {
                     start(from: theta, i)
                     if k == n - 1 && random.index(below: 4) == 0 { place(k, &random) }
                     else { rotate(k, turns[n][k] * [1.4, 0.5, 0.15][random.index(below: 3)], &random) }
-                    accepted += take(y, &theta, i, z, &random)
+                    accepted += take(y, theta, i, z, &random)
                     proposed += 1
                 }
             }
@@ -87,17 +117,14 @@ public final class LikelihoodCorrector {
     }
 
     private func value(_ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ z: Structure) -> Double {
-        scratch.withUnsafeMutableBufferPointer { family.logLikelihood(y, theta, z, acquisition, scratch: $0.baseAddress!) }
+        family.logLikelihood(y, theta, z, acquisition, scratch: scratch)
     }
 
     private func keepAttenuations(_ i: Int) {
-        let m = acquisition.count
-        attenuations.withUnsafeMutableBufferPointer { all in
-            scratch.withUnsafeBufferPointer { (all.baseAddress! + i * m).update(from: $0.baseAddress!, count: m) }
-        }
+        (attenuations + i * acquisition.count).update(from: scratch, count: acquisition.count)
     }
 
-    private func start(from theta: [Double], _ i: Int) { for c in 0..<Slot.count { proposal[c] = theta[i * Slot.count + c] } }
+    private func start(from theta: UnsafePointer<Double>, _ i: Int) { proposal.update(from: theta + i * Slot.count, count: Slot.count) }
 
     /// Coordinates of a draw.
     private func read(_ theta: UnsafePointer<Double>, _ z: Structure, into i: Int) {
@@ -181,21 +208,17 @@ public final class LikelihoodCorrector {
 
     /// Accepts or refuses `proposal` for draw i. `sameShape`: only s0 and snr differ, so the draw's attenuations stand.
     private func take(
-        _ y: UnsafePointer<Float>, _ theta: inout [Double], _ i: Int, _ z: Structure, _ random: inout RandomSource, sameShape: Bool = false
+        _ y: UnsafePointer<Float>, _ theta: UnsafeMutablePointer<Double>, _ i: Int, _ z: Structure, _ random: inout RandomSource, sameShape: Bool = false
     ) -> Int {
-        let candidate = proposal.withUnsafeBufferPointer { t in
-            guard sameShape else { return value(y, t.baseAddress!, z) }
-            return attenuations.withUnsafeBufferPointer {
-                family.logLikelihood(y, attenuations: $0.baseAddress! + i * acquisition.count, t.baseAddress!, z, acquisition)
-            }
-        }
+        let candidate = sameShape
+            ? family.logLikelihood(y, attenuations: attenuations + i * acquisition.count, proposal, z, acquisition) : value(y, proposal, z)
         let difference = candidate - logLikelihood[i]
         // Both −∞ gives NaN, which refuses.
         guard difference >= 0 || log(random.uniform()) < difference else { return 0 }
-        for c in 0..<Slot.count { theta[i * Slot.count + c] = proposal[c] }
+        (theta + i * Slot.count).update(from: proposal, count: Slot.count)
         logLikelihood[i] = candidate
         if !sameShape { keepAttenuations(i) }
-        theta.withUnsafeBufferPointer { read($0.baseAddress! + i * Slot.count, z, into: i) }
+        read(proposal, z, into: i)
         return 1
     }
 

@@ -80,14 +80,15 @@ public final class StructureRefiner {
             total += exp(l[z])
         }
         // No samples at all: Laplace's approximations will have to do.
-        if total == 0 {
+        let isRough = total == 0
+        if isRough {
             for z in l.indices where l[z] > -20 { shift += exp(l[z]) * (l[z] - amortised[z]); total += exp(l[z]) }
         }
         shift /= total
         return StructureSpace.normalise(l.indices.map { z in
             if refined.isUnseen[z] { return amortised[z] + shift }
             // Not sampled: Laplace's approximation may lack nats, the amortised estimate has a floor.
-            guard refined.samples[z / 2] != nil, l[z].isFinite, refined.standardError[z].isFinite else { return min(l[z], amortised[z] + shift) }
+            guard refined.samples[z / 2] != nil, l[z].isFinite, refined.standardError[z].isFinite else { return isRough ? l[z] : min(l[z], amortised[z] + shift) }
             let e = errorScale * refined.standardError[z], weight = amortisedError * amortisedError / (amortisedError * amortisedError + e * e)
             return weight * l[z] + (1 - weight) * (amortised[z] + shift)
         })

@@ -68,11 +68,59 @@ import Testing
         #expect(combined.allSatisfy { !$0.isNaN } && abs(combined.reduce(0) { $0 + exp($1) } - 1) < 1e-12)
     }
 
+    // MARK: Not all pairs
+
+    /// Within the amortised horizon, or simpler than what is: others gain at no λ.
+    @Test func candidatesAreLikelyOrSimpler() {
+        func candidates(_ likely: [Int: Double]) -> [Int] {
+            let amortised = StructureSpace.normalise((0..<16).map { likely[$0 / 2] ?? -30 })
+            return StructureRefiner(acquisition: Sampler.acquisition, options: .fast).candidates(amortised: amortised)
+        }
+        #expect(candidates([0: 0]) == [0])
+        #expect(candidates([0: 0, 5: -4]) == [0, 1, 2, 3, 4, 5])
+        #expect(candidates([0: 0, 5: -6]) == [0])
+        #expect(candidates([6: 0]) == [0, 1, 2, 3, 4, 5, 6])
+        #expect(StructureRefiner(acquisition: Sampler.acquisition, options: .init()).candidates(amortised: Self.flat) == Array(0..<8))
+    }
+
+    /// A pair that the network expects and whose one start is a saddle (two sticks in one) is looked for again, and found; without the second look it is lost.
+    @Test func whatTheNetworkExpectsIsLookedForAgain() throws {
+        let z = Self.structures[8], (theta, y) = Sampler.voxel(z, snr: 40, seed: 8)
+        let direct = try #require(Sampler.sample(y, z, near: theta, seed: 2, effort: Sampler.fine)).gaussian.logEvidence
+        let amortised = StructureSpace.normalise((0..<16).map { $0 / 2 == 4 ? 0 : $0 / 2 == 2 ? -3 : -30 })
+        func worst(_ options: StructureRefiner.Options) -> Double {
+            (0..<12).map { seed in
+                var random = RandomSource(seed: 1), starts = Self.blindStarts(UInt64(seed))
+                let refiner = StructureRefiner(acquisition: Sampler.acquisition, options: options), wanted = refiner.candidates(amortised: amortised)
+                for p in starts.indices where !wanted.contains(p) { starts[p] = [] }
+                for c in 0..<3 { starts[4][0].1[Slot.axis + 3 + c] = starts[4][0].1[Slot.axis + c] }
+                let found = refiner.refine(y, starts: starts, amortised: amortised, using: &random)
+                #expect((0..<16).filter { found.isUnseen[$0] } == [10, 11, 12, 13, 14, 15])
+                return abs(found.logEvidence[8] - direct)
+            }.max()!
+        }
+        var once = StructureRefiner.Options.fast
+        (once.againBirths, once.againPartings) = (0, 0)
+        #expect(worst(.fast) < 1.5)
+        #expect(worst(once) > 5)
+    }
+
+    /// What was not looked at has the network's word, at the level of what was.
+    @Test func theUnseenHaveTheNetworksWord() {
+        let (evidence, amortised) = Self.words(4)
+        let l = (0..<16).map { $0 / 2 == 5 ? -.infinity : evidence[$0] }
+        let found = StructureRefiner.combine(Self.result(l, errors: Array(repeating: 0, count: 16), unseen: { $0 == 5 }, sampled: { $0 != 5 }), amortised: amortised)
+        let seen = StructureSpace.normalise(l), shift = (0..<16).reduce(0) { $0 + (seen[$1].isFinite ? exp(seen[$1]) * (seen[$1] - amortised[$1]) : 0) }
+        #expect(Self.distance(found, StructureSpace.normalise((0..<16).map { $0 / 2 == 5 ? amortised[$0] + shift : seen[$0] })) < 1e-9)
+    }
+
     // MARK: Evidence and the network's word
 
-    private static func result(_ logEvidence: [Double], errors: [Double], sampled: (Int) -> Bool = { _ in true }) -> StructureRefiner.Result {
+    private static func result(
+        _ logEvidence: [Double], errors: [Double], unseen: (Int) -> Bool = { _ in false }, sampled: (Int) -> Bool = { _ in true }
+    ) -> StructureRefiner.Result {
         .init(
-            logEvidence: logEvidence, standardError: errors, samples: (0..<8).map { sampled($0) ? StructureSample(capacity: 0) : nil },
+            logEvidence: logEvidence, standardError: errors, isUnseen: (0..<16).map { unseen($0 / 2) }, samples: (0..<8).map { sampled($0) ? StructureSample(capacity: 0) : nil },
             modes: Array(repeating: nil, count: 8))
     }
 
