@@ -41,9 +41,9 @@ public struct ScanStudy: Sendable {
         guard !kept.isEmpty, !shouldStop() else { return nil }
         let recipe = try engine(acquisition, options), worker = recipe.makeEngine()
         var cases: [ReferenceCase] = []
-        for start in stride(from: 0, to: kept.count, by: SimulationStudy.blockSize) {
+        for start in stride(from: 0, to: kept.count, by: SimulationStudy.largestBlock) {
             if shouldStop() { return nil }
-            let part = kept[start..<min(start + SimulationStudy.blockSize, kept.count)], signals = Array(y[start * m..<(start + part.count) * m])
+            let part = kept[start..<min(start + SimulationStudy.largestBlock, kept.count)], signals = Array(y[start * m..<(start + part.count) * m])
             let answers = worker.posteriors(signals, count: part.count, keys: part.map(UInt64.init))
             for (i, voxel) in part.enumerated() {
                 cases.append(ReferenceCase(

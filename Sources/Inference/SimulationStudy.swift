@@ -28,7 +28,13 @@ public struct SimulationStudy: Sendable {
 
     /// Draws a rank is taken among: of the joint posterior, and of the true structure.
     static let jointDraws = 31, conditionalDraws = 7
-    static let blockSize = 32
+    /// Voxels fitted together, at most.
+    static let largestBlock = 32
+    /// Voxels that share an acquisition: fewer where all acquisitions given, or 32 of a mixture, would not be met otherwise.
+    private var blockSize: Int {
+        let wanted = if case .listed(let list) = acquisitions { list.count } else { 32 }
+        return max(1, min(Self.largestBlock, voxels / wanted))
+    }
     /// Separates the random streams of simulations, acquisitions and ranks from the engines' own.
     private static let simulationStream: UInt64 = 0x5349_4D55, acquisitionStream: UInt64 = 0x4143_5155, rankStream: UInt64 = 0x5241_4E4B
 
@@ -66,7 +72,7 @@ public struct SimulationStudy: Sendable {
     ) throws -> SimulationReport? {
         var options = base
         options.lambda = lambda
-        let fixed = options, count = (voxels + Self.blockSize - 1) / Self.blockSize
+        let fixed = options, count = (voxels + blockSize - 1) / blockSize
         let results = Mutex<[(Block, [Voxel])?]>(Array(repeating: nil, count: count)), done = Mutex(0)
         try forEachInParallel(count, threads: options.threads) { b in
             if shouldStop() { return }
@@ -83,7 +89,7 @@ public struct SimulationStudy: Sendable {
         report.acquisitions = Self.describe(acquisitions, blocks.map(\.0.acquisition))
         guard let reference, referenceVoxels > 0 else { return report }
         let compared = referenceIndices.map { v in
-            let (block, fitted) = blocks[v / Self.blockSize], voxel = fitted[v % Self.blockSize]
+            let (block, fitted) = blocks[v / blockSize], voxel = fitted[v % blockSize]
             return ReferenceCase(acquisition: block.acquisition, y: voxel.y, posterior: voxel.posterior!, key: UInt64(v), truth: voxel.truth, voxel: nil)
         }
         report.agreement = try ReferenceStudy(table: table, options: fixed, reference: reference)
@@ -104,7 +110,7 @@ public struct SimulationStudy: Sendable {
         case .listed(let list): list[b % list.count]
         }
         let m = acquisition.count, p = BallSticks.Slot.count, space = family.structureSpace
-        let range = b * Self.blockSize..<min((b + 1) * Self.blockSize, voxels)
+        let range = b * blockSize..<min((b + 1) * blockSize, voxels)
         var block = Block(acquisition: acquisition)
         block.theta = Array(repeating: 0, count: range.count * p)
         block.y = Array(repeating: 0, count: range.count * m)
@@ -123,7 +129,7 @@ public struct SimulationStudy: Sendable {
     }
 
     private func fit(_ block: Block, number b: Int, options: FitOptions, recipe: any EngineRecipe, network: NetworkFile?) throws -> [Voxel] {
-        let count = block.structures.count, m = block.acquisition.count, first = b * Self.blockSize, space = family.structureSpace
+        let count = block.structures.count, m = block.acquisition.count, first = b * blockSize, space = family.structureSpace
         let referenced = Set(referenceIndices)
         let answers = recipe.makeEngine().posteriors(block.y, count: count, keys: (0..<count).map { UInt64(first + $0) })
         var asked: [[[Double]]] = []

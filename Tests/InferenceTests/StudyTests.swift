@@ -1,6 +1,7 @@
 import Diffusion
 import Foundation
 import ModelSpace
+import Synchronization
 import Testing
 
 @testable import Inference
@@ -80,6 +81,24 @@ struct PriorRecipe: EngineRecipe {
         encoder.outputFormatting = .sortedKeys
         let one = try encoder.encode(study(.none, voxels: 100, threads: 1)), three = try encoder.encode(study(.none, voxels: 100, threads: 3))
         #expect(one == three)
+    }
+
+    /// However few voxels there are, each acquisition given has its share.
+    @Test(arguments: [12, 40, 700])
+    func allAcquisitionsAreMet(_ voxels: Int) throws {
+        let zero = SIMD3<Double>(0, 0, 0), given = try (0..<12).map { i in
+            try Acquisition(bValues: [0] + Array(repeating: 1000, count: 6 + i), directions: [zero] + DirectionSets.fibonacci(6 + i))
+        }
+        var study = SimulationStudy()
+        study.voxels = voxels
+        study.acquisitions = .listed(given)
+        let met = Mutex<[Int: Int]>([:])
+        let report = try study.run(options: FitOptions(), engine: { a, _ in
+            met.withLock { $0[a.count, default: 0] += 1 }
+            return PriorRecipe(acquisition: a)
+        })
+        // The first is asked once more, for the report.
+        #expect(report != nil && met.withLock { Set($0.keys) } == Set(given.map(\.count)))
     }
 
     @Test func stopsWhenAsked() throws {
