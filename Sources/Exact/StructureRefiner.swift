@@ -23,7 +23,7 @@ public final class StructureRefiner {
         /// One generation, for the pairs that the amortised estimate does not rule out.
         public static var fast: Options {
             var options = Options()
-            (options.likely, options.further, options.tolerance, options.horizon, options.amortisedHorizon) = ([1, 1, 1, 1], 1, 0.1, 14, 5)
+            (options.likely, options.further, options.tolerance, options.horizon, options.amortisedHorizon) = ([1, 1, 1, 1], 1, 0.1, 8, 4)
             (options.births, options.partings, options.againBirths, options.againPartings, options.looksEverywhere) = (0, 0, 2, 1, false)
             return options
         }
