@@ -68,13 +68,16 @@ struct ReportCitation {
     static let lu = ReportCitation(
         text: "Lu C. et al. DPM-Solver++: fast solver for guided sampling of diffusion probabilistic models. arXiv:2211.01095 (2022).",
         link: "https://arxiv.org/abs/2211.01095")
+    static let cornuet = ReportCitation(
+        text: "Cornuet J.-M. et al. Adaptive multiple importance sampling. Scandinavian Journal of Statistics 39, 798–812 (2012).",
+        link: "https://doi.org/10.1111/j.1467-9469.2011.00756.x")
     static let terBraak = ReportCitation(
         text: "ter Braak C.J.F. A Markov chain Monte Carlo version of the genetic algorithm differential evolution: easy Bayesian computing for real "
             + "parameter spaces. Statistics and Computing 16, 239–249 (2006).",
         link: "https://doi.org/10.1007/s11222-006-8769-1")
 
     static func works(_ provenance: FitProvenance) -> [ReportCitation] {
-        provenance.engine == "prism" ? [gloeckler, behrens, jbabdi, karras, lu, terBraak] : [gloeckler, behrens, jbabdi]
+        provenance.engine == "prism" ? [gloeckler, behrens, jbabdi, karras, lu, cornuet, terBraak] : [gloeckler, behrens, jbabdi]
     }
 }
 
@@ -96,10 +99,11 @@ extension ReportData {
         switch p.engine {
         case "prism":
             let sweeps = m.notes["correction_sweeps"].map { "\($0) sweeps of " } ?? ""
-            posterior = "The probability of every structure was inferred by an amortised neural posterior trained on simulations (Gloeckler et al., "
-                + "arXiv:2603.15292). Given a structure, \(p.drawsPerVoxel) posterior draws of its parameters a voxel were made with a diffusion model (Karras "
-                + "et al., 2022; Lu et al., 2022) and brought to the posterior by \(sweeps)differential-evolution Markov-chain moves with the exact "
-                + "likelihood (ter Braak, 2006)."
+            posterior = "Modes of every structure that matters were found from draws of an amortised neural posterior trained on simulations (Gloeckler et al., "
+                + "arXiv:2603.15292; a diffusion model, Karras et al., 2022; Lu et al., 2022). Evidences were estimated with the exact likelihood by adaptive multiple "
+                + "importance sampling about them (Cornuet et al., 2012) and weighed against the network's structure probabilities by their errors. "
+                + "\(p.drawsPerVoxel) posterior draws a voxel were taken from those samples and brought to the posterior by \(sweeps)differential-evolution "
+                + "Markov-chain moves with the exact likelihood (ter Braak, 2006)."
         case "smc":
             posterior = "The evidence of every structure and \(p.drawsPerVoxel) posterior draws a voxel were computed by sequential Monte Carlo with the exact "
                 + "likelihood."
