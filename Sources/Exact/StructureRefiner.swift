@@ -74,15 +74,12 @@ public final class StructureRefiner {
     /// loses its say. Both constants were chosen by the log score of held-out simulations on four acquisitions.
     public static func combine(_ refined: Result, amortised: [Double]) -> [Double] {
         let l = StructureSpace.normalise(refined.logEvidence)
+        // Without samples that count Laplace's approximations will have to do.
+        let matter = l.indices.filter { l[$0] > -20 }, sampled = matter.filter { refined.samples[$0 / 2] != nil }, isRough = sampled.isEmpty
         var shift = 0.0, total = 0.0
-        for z in l.indices where refined.samples[z / 2] != nil && l[z] > -20 {
+        for z in isRough ? matter : sampled {
             shift += exp(l[z]) * (l[z] - amortised[z])
             total += exp(l[z])
-        }
-        // No samples at all: Laplace's approximations will have to do.
-        let isRough = total == 0
-        if isRough {
-            for z in l.indices where l[z] > -20 { shift += exp(l[z]) * (l[z] - amortised[z]); total += exp(l[z]) }
         }
         shift /= total
         return StructureSpace.normalise(l.indices.map { z in
@@ -101,8 +98,6 @@ public final class StructureRefiner {
         let a = Self.pairwise(amortised), best = a.max()!, near = a.indices.filter { best - a[$0] <= options.amortisedHorizon }
         return a.indices.filter { p in options.looksEverywhere || near.contains { $0 == p || counts[$0] > counts[p] } }
     }
-
-    private func amortisedGaps(_ amortised: [Double]) -> [Double] { gaps(Self.pairwise(amortised)) }
 
     /// Log-probability of each pair.
     private static func pairwise(_ amortised: [Double]) -> [Double] {
@@ -131,7 +126,10 @@ public final class StructureRefiner {
             // Pairs go by number of sticks, two (without and with spread) of each.
             if p >= 2 {
                 var fewer = modes[p - 2]
-                if fewer == nil && isAgain { fewer = sampler.modes(y, starts: [(structures[2 * (p - 2) + (BallSticks.isRician(z) ? 1 : 0)], StickBirths.withoutWeakest(theta, sticks: p / 2))], options: search) }
+                if fewer == nil && isAgain {
+                    let simpler = structures[2 * (p - 2) + (BallSticks.isRician(z) ? 1 : 0)]
+                    fewer = sampler.modes(y, starts: [(simpler, StickBirths.withoutWeakest(theta, sticks: p / 2))], options: search)
+                }
                 if let from = fewer?.best.centre { all += births.starts(y, from: from, to: z, births: b, partings: partings).map { (z, $0) } }
             }
             if isAgain, p + 2 < modes.count, let more = modes[p + 2]?.best.centre { all.append((z, StickBirths.withoutWeakest(more, sticks: p / 2 + 1))) }
@@ -146,10 +144,10 @@ public final class StructureRefiner {
             return sampler.modes(y, starts: all, options: search)
         }
         for p in starts.indices { modes.append(look(p, births: options.births, partings: options.partings)) }
-        let amortisedGap = amortisedGaps(amortised)
+        let pairwise = Self.pairwise(amortised), amortisedGap = gaps(pairwise)
         // What one finds may put another in doubt.
         var seenAgain: Set<Int> = []
-        while options.againBirths + options.againPartings > 0, let p = doubtful(modes, amortised).first(where: { !seenAgain.contains($0) }) {
+        while options.againBirths + options.againPartings > 0, let p = (starts.indices.first { !seenAgain.contains($0) && amortisedGap[$0] <= options.amortisedHorizon && isDoubtful($0, modes, pairwise) }) {
             seenAgain.insert(p)
             modes[p] = look(p, births: options.againBirths, partings: options.againPartings, isAgain: true) ?? modes[p]
         }
@@ -186,11 +184,10 @@ public final class StructureRefiner {
         return result
     }
 
-    /// Pairs that the amortised estimate does not rule out but whose modes stay behind it, both held to the same level where the modes are best.
-    private func doubtful(_ modes: [EvidenceSampler.Modes?], _ amortised: [Double]) -> [Int] {
-        let a = Self.pairwise(amortised), gap = amortisedGaps(amortised), l = modes.map { $0?.laplace ?? -.infinity }
-        guard let best = l.indices.max(by: { l[$0] < l[$1] }), l[best].isFinite else { return [] }
-        return l.indices.filter { gap[$0] <= options.amortisedHorizon && modes[$0] != nil && l[$0] - l[best] < a[$0] - a[best] - options.doubt }
+    /// Whether a pair's modes stay behind the amortised estimate, both held to the same level where the modes are best.
+    private func isDoubtful(_ p: Int, _ modes: [EvidenceSampler.Modes?], _ amortised: [Double]) -> Bool {
+        let l = modes.map { $0?.laplace ?? -.infinity }, best = l.indices.max { l[$0] < l[$1] }!
+        return modes[p] != nil && l[best].isFinite && l[p] - l[best] < amortised[p] - amortised[best] - options.doubt
     }
 
     /// The pair with the largest product of probability, at λ = 0 or 1, and standard error; nil when none exceeds the tolerance.
