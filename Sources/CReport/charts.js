@@ -45,11 +45,6 @@ function sweepChart(holder, data) {
     if (upper[0] - lower[0] > 0.08) labels.push(draw("text", { class: "strong halo", x: 8, y: y((upper[0] + lower[0]) / 2) + 4 }, fibreWord(n)));
     upper.forEach((value, i) => { lower[i] = value; });
   }
-  if (data.trustedLambda !== null && data.trustedLambda < data.largestLambda) {
-    const from = x(data.trustedLambda);
-    svg.append(draw("rect", { class: "doubt", x: from, y: top, width: w - from, height: base - top }),
-      draw("text", { class: "strong halo", x: from + 7, y: base - 9 }, "not checked"));
-  }
   for (let i = 0; i <= 4; i++) svg.append(draw("text", { x: -7, y: y(i / 4) + 4, "text-anchor": "end" }, 25 * i + (i === 4 ? " %" : "")));
   const end = Math.floor(data.largestLambda), stride = Math.max(1, Math.ceil(end / 6));
   for (let i = 0; i <= end; i += stride) svg.append(draw("text", { x: x(i), y: base + 17, "text-anchor": "middle" }, i));

@@ -87,10 +87,7 @@ function update() {
   });
   byId("parameters").textContent = whole.parameters.toFixed(2);
   moveMark(lambda);
-  const isBeyond = data.trustedLambda !== null && lambda > data.trustedLambda, note = byId("knob-note");
-  note.className = isBeyond ? "beyond" : "";
-  note.textContent = isBeyond ? `Above λ = ${short(data.trustedLambda)} the probabilities are no longer fine enough: clear fibres may be lost.`
-    : `${percent(1 - whole.fibres[0])} of the voxels have fibres; ${whole.parameters.toFixed(1)} parameters expected a voxel.`;
+  byId("knob-note").textContent = `${percent(1 - whole.fibres[0])} of the voxels have fibres; ${whole.parameters.toFixed(1)} parameters expected a voxel.`;
 }
 
 const slider = byId("lambda");

@@ -83,8 +83,3 @@ public enum DrawAllocation {
         return counts
     }
 }
-
-extension PosteriorMetadata {
-    /// Largest λ at which this fit's structure probabilities and draws are to be believed: that for which draws are allotted.
-    public var largestTrustedLambda: Double { DrawAllocation.range.upperBound }
-}

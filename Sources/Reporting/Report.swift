@@ -12,22 +12,16 @@ import Volumes
 /// - Accuracy: probabilities computed in the page are within 0.002 of a summary's at any λ from 0 to 3.
 public enum Report {
     /// Writes the page.
-    /// - Parameters:
-    ///   - summary: the fit at the λ at which the page opens.
-    ///   - trustedLambda: the largest λ at which structure probabilities have been checked; by default the built-in engine's, none for exact engines.
+    /// - Parameter summary: the fit at the λ at which the page opens.
     /// - Throws: `ReportingError.cannotCreate`.
-    public static func write(
-        _ summary: PosteriorSummary, geometry: VolumeGeometry, provenance: FitProvenance, to path: String, threads: Int = 1, trustedLambda: Double? = nil
-    ) throws {
-        let page = try html(summary, geometry: geometry, provenance: provenance, threads: threads, trustedLambda: trustedLambda)
+    public static func write(_ summary: PosteriorSummary, geometry: VolumeGeometry, provenance: FitProvenance, to path: String, threads: Int = 1) throws {
+        let page = try html(summary, geometry: geometry, provenance: provenance, threads: threads)
         try Reporting.write(Data(page.utf8), to: path)
     }
 
     /// The page's text.
-    public static func html(
-        _ summary: PosteriorSummary, geometry: VolumeGeometry, provenance: FitProvenance, threads: Int = 1, trustedLambda: Double? = nil
-    ) throws -> String {
-        try Content(summary, geometry: geometry, threads: threads, trustedLambda: trustedLambda).page(provenance, threads: threads)
+    public static func html(_ summary: PosteriorSummary, geometry: VolumeGeometry, provenance: FitProvenance, threads: Int = 1) throws -> String {
+        try Content(summary, geometry: geometry, threads: threads).page(provenance, threads: threads)
     }
 
     /// All of a page that follows from the summary: nearly all the work.
@@ -35,8 +29,8 @@ public enum Report {
         private let data: ReportData
         private let script: String
 
-        init(_ summary: PosteriorSummary, geometry: VolumeGeometry, threads: Int, trustedLambda: Double? = nil) {
-            data = ReportData(summary, geometry: geometry, trustedLambda: trustedLambda ?? summary.metadata.largestTrustedLambda)
+        init(_ summary: PosteriorSummary, geometry: VolumeGeometry, threads: Int) {
+            data = ReportData(summary, geometry: geometry)
             script = embeddable(data.json(threads: threads))
         }
 

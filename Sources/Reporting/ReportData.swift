@@ -6,16 +6,14 @@ import Volumes
 struct ReportData: Sendable {
     let summary: PosteriorSummary
     let geometry: VolumeGeometry
-    let trustedLambda: Double?
     let slices: ReportSlices
     let structures: ReportStructures
     let fitted: [Int]
     let probabilities: [Float]
 
-    init(_ summary: PosteriorSummary, geometry: VolumeGeometry, trustedLambda: Double?) {
+    init(_ summary: PosteriorSummary, geometry: VolumeGeometry) {
         self.summary = summary
         self.geometry = geometry
-        self.trustedLambda = trustedLambda
         slices = ReportSlices(summary, geometry: geometry)
         structures = ReportStructures(summary.metadata.structures)
         fitted = (0..<summary.count).filter(summary.isFitted)
@@ -32,7 +30,7 @@ struct ReportData: Sendable {
         let maps = ReportMap.all(self)
         return .object([
             ("lambda", .number(summary.lambda)), ("largestLambda", .number(largestLambda)),
-            ("trustedLambda", trustedLambda.map { .number($0) } ?? .null), ("logStep", .number(ReportStructures.logStep)),
+            ("logStep", .number(ReportStructures.logStep)),
             ("toScanner", numbers(slices.grid.toScanner(geometry.affine))), ("voxelCount", .integer(fitted.count)),
             ("groups", .array(structures.groups.map { group in
                 .object([("name", .string(group.name)), ("fibres", .integer(group.fibreCount)), ("k", .integer(group.parameterCount))])

@@ -49,7 +49,6 @@ enum ReportFields {
             },
             "parameters": String(format: "%.2f", now.parameters),
         ]
-        if let trusted = data.trustedLambda { fields["trusted"] = ReportText.number(trusted) }
         if let a = p.acquisition {
             let shells = a.shells.map { ["b": ReportText.number($0.bValue), "count": "\($0.volumeCount)"] }
             fields["acquisition"] = ["rows": [["b": "≈ 0", "count": "\(a.baselineCount)"]] + shells]

@@ -44,7 +44,7 @@ struct Export: ParsableCommand {
         var provenance = finished.provenance
         let value = lambda ?? provenance.lambda
         let target = try FreshFolder(folder, marker: "fit.json", force: force)
-        if let warning = LambdaRange.warning(value, finished.archive.metadata), !provenance.warnings.contains(warning) {
+        if let warning = LambdaRange.warning(value), !provenance.warnings.contains(warning) {
             Progress.note("warning: " + warning)
             provenance.warnings.append(warning)
         }

@@ -115,7 +115,7 @@ struct Fit: ParsableCommand {
         let fitting = clock.now
         let notes = ["dwi_digest": Self.digest(series.values, acquisition)]
         let metadata = fitter.metadata(grid: geometry.spatialShape, voxelCount: series.count, notes: notes)
-        if engine != .mcmc, let warning = LambdaRange.warning(options.lambda, metadata) { warn(warning) }
+        if engine != .mcmc, let warning = LambdaRange.warning(options.lambda) { warn(warning) }
         let part = (index: shard?.index ?? 0, of: shard?.of ?? 1)
         let fitBar = Progress("fitting", unit: "voxels", total: fitter.voxelCount(part: part, of: metadata), quiet: quiet)
         let isComplete = try fitter.run(

@@ -42,7 +42,7 @@ struct Maps: ParsableCommand {
             let folder = (out ?? fit + "/maps") + "/lambda-" + String(format: "%g", value)
             try FitDirectory(path: folder).prepare(force: force, resume: false)
             var provenance = finished.provenance
-            if let warning = LambdaRange.warning(value, archive.metadata) {
+            if let warning = LambdaRange.warning(value) {
                 Progress.note("warning: " + warning)
                 provenance.warnings.append(warning)
             }
