@@ -1,6 +1,12 @@
 #include "include/proposal.h"
 #include <math.h>
 #include "truncated_normal.h"
+#include "vector_block.h"
+
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#define EACH(i) for (int i = 0; i < LANES_IN_BLOCK; i++)
+/* Terms so many nats below a sum (1e-11 of it) are left out. */
+#define NOTHING 25.0f
 
 /* Bounds of log(s/d) or log d relative to the centre. */
 INLINE void range_of(const float *c, int spread, const pk_support *s, long j, float *low, float *high) {
@@ -36,17 +42,19 @@ PER_CPU void pk_shape_draw(const float *c, long n, int spread, const pk_support 
             const float *restrict y = u + k * count;
             for (long i = 0; i < count; i++) mean[i] += l * y[i];
         }
+        float low = 0, high = 0;
+        int32_t is_near = 0;
         if (j <= spread) {
-            float low, high;
             range_of(c, spread, support, j, &low, &high);
-            for (long i = 0; i < count; i++) {
-                float z = truncated_quantile(v[i], (low - mean[i]) * root, (high - mean[i]) * root), w = mean[i] + z * inverse;
-                w = w < low ? low : w;
-                x[i] = w > high ? high : w;
-            }
-        } else {
-            for (long i = 0; i < count; i++) x[i] = mean[i] + truncated_quantile(v[i], -8.0f, 8.0f) * inverse;
+            for (long i = 0; i < count; i++) is_near |= ((mean[i] - low) * root < FAR) | ((high - mean[i]) * root < FAR);
         }
+        if (is_near)
+            for (long i = 0; i < count; i++) {
+                const float w = mean[i] + truncated_quantile(v[i], (low - mean[i]) * root, (high - mean[i]) * root) * inverse, least = w < low ? low : w;
+                x[i] = least > high ? high : least;
+            }
+        else
+            for (long i = 0; i < count; i++) x[i] = mean[i] + normal_quantile(v[i]) * inverse;
     }
     for (long i = 0; i < count; i++) {
         out[i] = c[0] + u[spread * count + i];
@@ -79,59 +87,73 @@ PER_CPU void pk_shape_draw(const float *c, long n, int spread, const pk_support 
     }
 }
 
-PER_CPU void pk_shape_log_density(const float *c, long n, int spread, const pk_support *support, const float *rows, long stride, long count, float *out,
-                                  float *work) {
+/* Sixteen samples: adds the component's density times e^shift. `n` and `spread` are constants where it is called. */
+INLINE void add_density(const float *c, long n, int spread, const pk_support *support, float shift, const float *rows, long stride, float *total) {
     const float *L = c + PK_SHAPE_FACTOR, *e = c + PK_SHAPE_TANGENTS;
     const long d = 1 + 2 * n + spread;
-    float *restrict u = work, *restrict mean = work + d * count, *restrict total = mean + count;
-    for (long i = 0; i < count; i++) u[spread * count + i] = rows[i] - c[0];
-    if (spread)
-        for (long i = 0; i < count; i++) u[i] = rows[stride + i] - c[1];
-    for (long k = 0; k < n; k++) {
-        float *restrict p = u + (1 + spread + 2 * k) * count, *restrict q = p + count;
+    block_f32 u[8], sum = shift;
+    u[spread] = LOAD_BLOCK(rows) - c[0];
+    if (spread) u[0] = LOAD_BLOCK(rows + stride) - c[1];
+    UNROLLED for (long k = 0; k < n; k++) {
         const float *t = e + 6 * k, *m = c + PK_SHAPE_AXES + 3 * k, *a = rows + (PK_ROW_AXIS + 3 * k) * stride;
-        for (long i = 0; i < count; i++) {
-            const float x = a[i], y = a[stride + i], z = a[2 * stride + i], w = x * m[0] + y * m[1] + z * m[2];
-            const float root = 1.0f / ROOT(0.5f + 0.5f * fabsf(w)), scale = w < 0.0f ? -root : root;
-            p[i] = (x * t[0] + y * t[1] + z * t[2]) * scale;
-            q[i] = (x * t[3] + y * t[4] + z * t[5]) * scale;
-        }
+        const block_f32 x = LOAD_BLOCK(a), y = LOAD_BLOCK(a + stride), z = LOAD_BLOCK(a + 2 * stride), w = x * m[0] + y * m[1] + z * m[2];
+        const block_f32 root = 1.0f / ROOT(0.5f + 0.5f * __builtin_elementwise_abs(w)), scale = w < 0.0f ? -root : root;
+        u[1 + spread + 2 * k] = (x * t[0] + y * t[1] + z * t[2]) * scale;
+        u[2 + spread + 2 * k] = (x * t[3] + y * t[4] + z * t[5]) * scale;
     }
-    float logs = 0;
-    for (long j = 0; j < d; j++) logs += logf(L[j * d + j]);
-    logs -= 0.918938533f * (float)d;
-    for (long i = 0; i < count; i++) total[i] = logs;
-    for (long j = d - 1; j >= 0; j--) {
+    UNROLLED for (long j = d - 1; j >= 0; j--) {
         const float root = L[j * d + j];
-        float *restrict x = u + j * count;
-        for (long i = 0; i < count; i++) mean[i] = 0;
-        for (long k = j + 1; k < d; k++) {
-            const float l = L[k * d + j];
-            const float *restrict y = u + k * count;
-            for (long i = 0; i < count; i++) mean[i] += l * y[i];
-        }
-        for (long i = 0; i < count; i++) {
-            const float w = mean[i] + root * x[i];
-            total[i] -= 0.5f * w * w;
-        }
-        if (j <= spread) {
-            float low, high;
-            range_of(c, spread, support, j, &low, &high);
-            int32_t is_near = 0;
-            for (long i = 0; i < count; i++) {
-                const float a = -(mean[i] + low * root), b = mean[i] + high * root, least = a < b ? a : b;
-                is_near |= least < FAR;
-            }
-            if (is_near)
-                for (long i = 0; i < count; i++) total[i] -= log_interval(mean[i] + low * root, mean[i] + high * root);
-        }
+        block_f32 mean = 0;
+        UNROLLED for (long k = j + 1; k < d; k++) mean += L[k * d + j] * u[k];
+        const block_f32 w = mean + root * u[j];
+        sum -= 0.5f * w * w;
+        if (j > spread) continue;
+        float low, high;
+        range_of(c, spread, support, j, &low, &high);
+        float a[LANES_IN_BLOCK], b[LANES_IN_BLOCK], inside[LANES_IN_BLOCK];
+        STORE_BLOCK(a, mean + low * root);
+        STORE_BLOCK(b, mean + high * root);
+        int32_t is_near = 0;
+        EACH(i) is_near |= (-a[i] < FAR) | (b[i] < FAR);
+        if (!is_near) continue;
+        EACH(i) inside[i] = log_interval(a[i], b[i]);
+        sum -= LOAD_BLOCK(inside);
     }
-    for (long i = 0; i < count; i++) out[i] = total[i];
+    float term[LANES_IN_BLOCK];
+    STORE_BLOCK(term, sum);
+    int32_t counts = 0;
+    EACH(i) counts |= term[i] > total[i] - NOTHING;
+    if (counts) EACH(i) total[i] = fast_log_add(total[i], term[i] == term[i] ? term[i] : -1e30f);
 }
 
-PER_CPU void pk_add_log(long count, float shift, const float *restrict term, float *restrict total) {
-    for (long i = 0; i < count; i++) {
-        const float b = term[i] + shift;
-        total[i] = fast_log_add(total[i], b == b ? b : -1e30f);
+INLINE void add_densities(const float *c, long n, int spread, const pk_support *support, float shift, const float *rows, long stride, long count, float *total) {
+    float own[PK_SAMPLE_ROWS * LANES_IN_BLOCK], sums[LANES_IN_BLOCK];
+    for (long from = 0; from < count; from += LANES_IN_BLOCK) {
+        const long rest = count - from < LANES_IN_BLOCK ? count - from : LANES_IN_BLOCK;
+        const int is_whole = rest == LANES_IN_BLOCK;
+        if (!is_whole) EACH(i) {
+            const long at = from + (i < rest ? i : rest - 1);
+            for (long k = 0; k < PK_ROW_AXIS + 3 * n; k++) own[k * LANES_IN_BLOCK + i] = rows[k * stride + at];
+            sums[i] = total[at];
+        }
+        add_density(c, n, spread, support, shift, is_whole ? rows + from : own, is_whole ? stride : LANES_IN_BLOCK, is_whole ? total + from : sums);
+        if (!is_whole) memcpy(total + from, sums, (size_t)rest * sizeof(float));
+    }
+}
+
+PER_CPU void pk_add_shape_density(const float *c, long n, int spread, const pk_support *support, float shift, const float *rows, long stride, long count,
+                                  float *total) {
+    const long d = 1 + 2 * n + spread;
+    shift -= 0.918938533f * (float)d;
+    for (long j = 0; j < d; j++) shift += logf(c[PK_SHAPE_FACTOR + j * d + j]);
+    switch (2 * n + (spread ? 1 : 0)) {
+    case 0: add_densities(c, 0, 0, support, shift, rows, stride, count, total); break;
+    case 1: add_densities(c, 0, 1, support, shift, rows, stride, count, total); break;
+    case 2: add_densities(c, 1, 0, support, shift, rows, stride, count, total); break;
+    case 3: add_densities(c, 1, 1, support, shift, rows, stride, count, total); break;
+    case 4: add_densities(c, 2, 0, support, shift, rows, stride, count, total); break;
+    case 5: add_densities(c, 2, 1, support, shift, rows, stride, count, total); break;
+    case 6: add_densities(c, 3, 0, support, shift, rows, stride, count, total); break;
+    default: add_densities(c, 3, 1, support, shift, rows, stride, count, total); break;
     }
 }

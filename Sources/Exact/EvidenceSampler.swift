@@ -42,8 +42,9 @@ public final class EvidenceSampler {
 
     /// Modes this many nats below the best are left out.
     static let depth = 8.0
-    /// Where few measurements leave the noise open, modes at high SNR are too narrow for the posterior: they get a second component so much wider.
-    private static let wide = 3.0
+    /// Where few measurements leave the noise open, modes at high SNR are too narrow for the posterior: they get copies so much wider, with these shares,
+    /// as many as the weights get widths.
+    private static let widths: [(scale: Double, share: Double)] = [(1, 1), (3, 0.5), (9, 0.25)]
 
     let acquisition: Acquisition, finder: ModeFinder
     private let family = BallSticks(), weights: ConditionalWeights
@@ -118,16 +119,16 @@ public final class EvidenceSampler {
         let g = run.modes.geometry, n = g.sticks, spread: Int32 = g.hasSpread ? 1 : 0, width = 1 + Int(spread) + 2 * n
         let start = run.sample.count, stride = run.sample.capacity
         // The first, about modes, fits worst.
-        let count = min(start == 0 ? options.generation / 2 : options.generation, stride - start)
+        let count = min(start == 0 ? options.generation / 2 : options.generation, stride - start - Self.lanes)
         var fresh: [ShapeComponent] = [], shares: [Double] = []
         if start == 0 {
-            let best = run.modes.best.laplace, isOpen = ConditionalWeights.widths(acquisition.count, g) > 1
+            let best = run.modes.best.laplace, widths = Self.widths.prefix(ConditionalWeights.widths(acquisition.count, g))
             for mode in run.modes.list + run.extra {
                 let share = min(1, exp(mode.laplace - best)) + 0.1
-                for (scale, part) in [(1, 1), (Self.wide, 0.5)].prefix(isOpen ? 2 : 1) {
-                    guard let c = ShapeComponent(mode, reference: run.reference, scale: options.scale * scale) else { continue }
+                for copy in widths {
+                    guard let c = ShapeComponent(mode, reference: run.reference, scale: options.scale * copy.scale) else { continue }
                     fresh.append(c)
-                    shares.append(share * part)
+                    shares.append(share * copy.share)
                 }
             }
         } else {
@@ -141,25 +142,29 @@ public final class EvidenceSampler {
 
         let job = weights.job(y, g, views: run.views, scale: run.modes.best.centre[Slot.s0], isPositive: run.isPositive)
         let axes: [Float] = run.reference.flatMap { [Float($0.x), Float($0.y), Float($0.z)] } + [0]
-        var uniforms = [Float](repeating: 0, count: (width + n + 2) * count), work = [Float](repeating: 0, count: (width + 2) * stride)
-        var density = [Float](repeating: 0, count: stride), support = LocalMode.support, done = start
+        // Shapes component by component, whole vectors at a time: what is too many the next ones overwrite. Weights and noise of all together.
+        func whole(_ count: Int) -> Int { (count + Self.lanes - 1) / Self.lanes * Self.lanes }
+        var shapes = [Float](repeating: 0, count: width * whole(count)), rest = [Float](repeating: 0, count: (n + 2) * count)
+        var work = [Float](repeating: 0, count: (width + 1) * whole(count)), support = LocalMode.support, done = start
         for c in fresh where c.count > 0 {
-            kronecker(width + n + 2, c.count, &uniforms, &random)
-            run.sample.rows.withUnsafeMutableBufferPointer { rows in
-                uniforms.withUnsafeBufferPointer { u in
-                    pk_shape_draw(c.block, n, spread, &support, axes, u.baseAddress!, done, c.count, stride, rows.baseAddress!, &work)
-                    weights.draw(
-                        job, uniforms: u.baseAddress! + width * c.count, first: done, count: c.count, stride: stride, rows: rows.baseAddress!,
-                        gaussian: &run.logs.gaussian, rician: &run.logs.rician)
-                }
+            kronecker(0..<width, whole(c.count), &shapes, stride: whole(c.count), &random)
+            rest.withUnsafeMutableBufferPointer { kronecker(width..<width + n + 2, c.count, $0.baseAddress! + done - start, stride: count, &random) }
+            run.sample.rows.withUnsafeMutableBufferPointer {
+                pk_shape_draw(c.block, n, spread, &support, axes, shapes, done, whole(c.count), stride, $0.baseAddress!, &work)
             }
             done += c.count
         }
+        run.sample.rows.withUnsafeMutableBufferPointer {
+            weights.draw(
+                job, uniforms: rest, first: start, count: count, stride: stride, rows: $0.baseAddress!, gaussian: &run.logs.gaussian,
+                rician: &run.logs.rician)
+        }
         func add(_ c: ShapeComponent, from i: Int) {
-            run.sample.rows.withUnsafeBufferPointer {
-                pk_shape_log_density(c.block, n, spread, &support, $0.baseAddress! + i, stride, done - i, &density, &work)
+            run.sample.rows.withUnsafeBufferPointer { rows in
+                run.mixture.withUnsafeMutableBufferPointer {
+                    pk_add_shape_density(c.block, n, spread, &support, Float(log(Double(c.count))), rows.baseAddress! + i, stride, done - i, $0.baseAddress! + i)
+                }
             }
-            run.mixture.withUnsafeMutableBufferPointer { pk_add_log(done - i, Float(log(Double(c.count))), density, $0.baseAddress! + i) }
         }
         for c in run.components { add(c, from: start) }
         for c in fresh where c.count > 0 { add(c, from: 0) }
@@ -167,16 +172,18 @@ public final class EvidenceSampler {
         run.sample.count = done
     }
 
+    /// Samples in the widest vector.
+    private static let lanes = 16
     /// Fractional parts of the roots of the first primes.
     private static let kroneckerSteps = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41].map { Double($0).squareRoot().truncatingRemainder(dividingBy: 1) }
 
-    /// Fills D rows of `count` uniforms: a Kronecker sequence with a random shift.
-    private func kronecker(_ d: Int, _ count: Int, _ out: inout [Float], _ random: inout RandomSource) {
-        for j in 0..<d {
+    /// Fills a row of `count` uniforms for each of some dimensions: a Kronecker sequence with a random shift.
+    private func kronecker(_ dimensions: Range<Int>, _ count: Int, _ out: UnsafeMutablePointer<Float>, stride: Int, _ random: inout RandomSource) {
+        for j in dimensions {
             var x = random.uniform()
-            let step = Self.kroneckerSteps[j]
+            let step = Self.kroneckerSteps[j], row = out + (j - dimensions.lowerBound) * stride
             for i in 0..<count {
-                out[j * count + i] = Float(min(1 - 1e-6, max(1e-6, x)))
+                row[i] = Float(min(1 - 1e-6, max(1e-6, x)))
                 x += step
                 if x >= 1 { x -= 1 }
             }

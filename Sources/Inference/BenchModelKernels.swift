@@ -67,7 +67,10 @@ extension Bench {
         func draw() {
             pk_shape_draw(plain.block, n, Int32(extra), &support, plain.reference, uniforms, 0, count, count, &rows, &work)
         }
-        func evaluate() { pk_shape_log_density(plain.block, n, Int32(extra), &support, rows, count, count, &density, &work) }
+        func evaluate() {
+            for i in 0..<count { density[i] = -1e30 }
+            pk_add_shape_density(plain.block, n, Int32(extra), &support, 0, rows, count, count, &density)
+        }
         draw()
         evaluate()
         var off = (draw: 0.0, density: 0.0)

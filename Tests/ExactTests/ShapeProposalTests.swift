@@ -55,8 +55,8 @@ import Testing
 
     static func logDensity(_ s: Subject, _ rows: [Float]) -> [Double] {
         let n = rows.count / 16
-        var out = [Float](repeating: .nan, count: n), work = [Float](repeating: 0, count: (s.width + 2) * n), support = LocalMode.support
-        pk_shape_log_density(s.component.block, s.geometry.sticks, s.geometry.hasSpread ? 1 : 0, &support, rows, n, n, &out, &work)
+        var out = [Float](repeating: -1e30, count: n), support = LocalMode.support
+        pk_add_shape_density(s.component.block, s.geometry.sticks, s.geometry.hasSpread ? 1 : 0, &support, 0, rows, n, n, &out)
         return out.map(Double.init)
     }
 

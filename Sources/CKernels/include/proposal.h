@@ -29,9 +29,7 @@ typedef struct {
 void pk_shape_draw(const float *component, long sticks, int spread, const pk_support *support, const float *reference, const float *uniforms,
                    long first, long count, long stride, float *rows, float *work);
 
-/* out_i = log-density at each of the first `count` samples.  work: (D + 2)·count floats.  Absolute error ≤ 2e-3 where out ≥ −100. */
-void pk_shape_log_density(const float *component, long sticks, int spread, const pk_support *support, const float *rows, long stride, long count,
-                          float *out, float *work);
-
-/* total_i = log(exp(total_i) + exp(shift + term_i)); terms that are NaN count as nothing.  Absolute error ≤ 1e-6 + 1e-7 |total|. */
-void pk_add_log(long count, float shift, const float *term, float *total);
+/* total_i = log(exp(total_i) + exp(shift)·density) at each of the first `count` samples; where a sample is NaN nothing is added. Absolute error of the
+   log-density ≤ 2e-3 where it is ≥ −100, of the sum besides ≤ 1e-6 + 1e-7 |total|. Densities that add less than 1e-10 of a sum are left out. */
+void pk_add_shape_density(const float *component, long sticks, int spread, const pk_support *support, float shift, const float *rows, long stride,
+                          long count, float *total);
