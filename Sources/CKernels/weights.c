@@ -123,26 +123,27 @@ INLINE void noise_given(const pk_weights *w, const pk_weights_view *view, const 
     law->is_cut = is_cut;
 }
 
-/* Sixteen samples from `first` on; lanes beyond `count` repeat the last. */
-INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *uniforms, long offset, long first, long count, long total, long stride, float *rows,
+/* A row's next sixteen values; lanes beyond `count` repeat the last. */
+INLINE void take(const float *row, long count, float *out) {
+    if (count == LANES) memcpy(out, row, LANES * sizeof(float));
+    else
+        _Pragma("clang loop vectorize(disable)") for (long i = 0; i < LANES; i++) out[i] = row[i < count ? i : count - 1];
+}
+
+/* Up to sixteen samples, whose first has number `turn` among those drawn together. Uniforms have rows of `total`, samples of `stride`. */
+INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *uniforms, long turn, long count, long total, long stride, float *rows,
                     double *gaussian, double *rician, float *work) {
     const long m = w->padded, size = (n + 1) * m;
     const int views = w->views, widths = w->widths, ways = views * widths;
     float gram[2][PRODUCTS * LANES], product[2][MOST * LANES], factor[2][PRODUCTS * LANES], mean[2][MOST * LANES];
     float u[MOST][LANES], centre[LANES], log_q[2 * WIDTHS][LANES], rss[LANES], log_s0[LANES], log_sigma[LANES] = {0};
-    long at[LANES], from[LANES];
-    EACH(i) {
-        const long k = i < count ? i : count - 1;
-        at[i] = first + k;
-        from[i] = offset + k;
-    }
     float d[LANES], spread[LANES];
-    EACH(i) d[i] = rows[at[i]];
-    EACH(i) spread[i] = rows[at[i] + stride];
+    take(rows, count, d);
+    take(rows + stride, count, spread);
     EACH(i) spread[i] = fast_exp(d[i] + spread[i]);
     EACH(i) d[i] = fast_exp(d[i]);
     EACH(i) {
-        const float *r = rows + at[i];
+        const float *r = rows + (i < count ? i : count - 1);
         float axes[9];
         for (long k = 0; k < 3 * n; k++) axes[k] = r[(PK_ROW_AXIS + k) * stride];
         const decay_law law = make_decay(d[i], has_spread ? spread[i] : 0.0f);
@@ -154,7 +155,7 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
     float own_factor[PRODUCTS * LANES], own_mean[MOST * LANES], own_width[LANES];
     int own_view[LANES];
     EACH(i) {
-        const int way = (int)(from[i] % ways);
+        const int way = (int)((turn + i) % ways);
         own_view[i] = way % views;
         own_width[i] = w->narrowing[way / views];
     }
@@ -171,8 +172,8 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
         conditional(n, j, own_factor, own_mean, u, centre);
         float v[LANES], root[LANES];
         int is_cut = 0;
+        take(uniforms + j * total, count, v);
         EACH(i) {
-            v[i] = uniforms[j * total + from[i]];
             root[i] = own_factor[AT(j, j) * LANES + i];
             is_cut |= centre[i] * root[i] < FAR;
         }
@@ -208,7 +209,7 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
         rss[i] = residuals(w, n, own, work + i * size);
     }
     float v[LANES];
-    EACH(i) v[i] = uniforms[(n + 1) * total + from[i]];
+    take(uniforms + (n + 1) * total, count, v);
     noise_law noise[2];
     for (int h = 0; h < views; h++) {
         noise_given(w, &w->view[h], rss, log_s0, &noise[h]);
@@ -239,16 +240,16 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
     EACH(i) inverse[i] = fast_exp(-log_sigma[i]);
     EACH(i) s0[i] = fast_exp(log_s0[i]);
     for (long i = 0; i < count; i++) {
-        float *r = rows + at[i];
+        float *r = rows + i;
         const double squares = (double)rss[i] * inverse[i] * inverse[i], size_of = (double)w->measurements;
         r[2 * stride] = log_s0[i] - log_sigma[i];
         r[3 * stride] = log_s0[i];
         for (long k = 0; k < n; k++) r[(PK_ROW_FRACTION + k) * stride] = w->support.floor + u[k + 1][i] / s0[i];
         double g = -0.5 * squares - size_of * ((double)log_sigma[i] + 0.91893853320467274178) - (double)log_q[0][i];
-        gaussian[at[i]] = g == g ? g : -INFINITY;
+        gaussian[i] = g == g ? g : -INFINITY;
         if (w->rician) {
             g = w->log_signals - 2 * size_of * (double)log_sigma[i] + 0.5 * (bessel_logs(w, work + i * size, inverse[i]) - squares) - (double)log_q[0][i];
-            rician[at[i]] = g == g ? g : -INFINITY;
+            rician[i] = g == g ? g : -INFINITY;
         }
     }
 }
@@ -256,7 +257,8 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
 /* All samples, the number of sticks and the spread being constants. */
 #define SIXTEENS(n, spread)                                                                                                                           \
     for (long i = 0; i < count; i += LANES)                                                                                                           \
-        sixteen(w, n, spread, uniforms, i, first + i, count - i < LANES ? count - i : LANES, count, stride, rows, gaussian, rician, work)
+        sixteen(w, n, spread, uniforms + i, i, count - i < LANES ? count - i : LANES, count, stride, rows + first + i, gaussian + first + i,          \
+                rician + first + i, work)
 
 PER_CPU void pk_weights_draw(const pk_weights *w, const float *uniforms, long first, long count, long stride, float *rows, double *gaussian,
                              double *rician, float *work) {
