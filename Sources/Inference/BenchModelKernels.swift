@@ -83,12 +83,13 @@ extension Bench {
                 off.draw = max(off.draw, min(abs(levels[j] - u), abs(1 - levels[j] - u)))
             }
         }
+        // A quantile takes three exponentials or logarithms, a truncated one or a truncated density two or three more; adding to a sum two.
         let shape = "\(count) samples, \(n) sticks\(spread ? ", spread" : "")", size = Double(count), products = size * Double(d * d)
         try add(
-            "shape draw", shape, operations: products + size * Double(40 * d), exponentials: size * Double(14 * d),
+            "shape draw", shape, operations: products + size * Double(40 * d), exponentials: size * Double(3 * d + 2 * (1 + extra)),
             bytes: 4 * size * Double(2 * d + 16), units: count, deviation: off.draw, tolerance: 1e-3, draw)
         try add(
-            "shape density", shape, operations: products + size * Double(20 * (1 + extra)), exponentials: size * Double(8 * (1 + extra)),
+            "shape density", shape, operations: products + size * Double(20 * (1 + extra)), exponentials: size * Double(3 * (1 + extra) + 2),
             bytes: 4 * size * Double(2 * d + 16), units: count, deviation: off.density, tolerance: 2e-3, evaluate)
     }
 
