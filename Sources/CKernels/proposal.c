@@ -3,9 +3,7 @@
 #include "truncated_normal.h"
 #include "vector_block.h"
 
-#define UNROLLED _Pragma("clang loop unroll(full)")
-#define EACH(i) for (int i = 0; i < LANES_IN_BLOCK; i++)
-/* Terms so many nats below a sum (1e-11 of it) are left out. */
+/* Terms so many nats below a sum (2e-11 of it) are left out. */
 #define NOTHING 25.0f
 
 /* Bounds of log(s/d) or log d relative to the centre. */
@@ -131,10 +129,9 @@ INLINE void add_densities(const float *c, long n, int spread, const pk_support *
     for (long from = 0; from < count; from += LANES_IN_BLOCK) {
         const long rest = count - from < LANES_IN_BLOCK ? count - from : LANES_IN_BLOCK;
         const int is_whole = rest == LANES_IN_BLOCK;
-        if (!is_whole) EACH(i) {
-            const long at = from + (i < rest ? i : rest - 1);
-            for (long k = 0; k < PK_ROW_AXIS + 3 * n; k++) own[k * LANES_IN_BLOCK + i] = rows[k * stride + at];
-            sums[i] = total[at];
+        if (!is_whole) {
+            for (long k = 0; k < PK_ROW_AXIS + 3 * n; k++) take(rows + k * stride + from, rest, own + k * LANES_IN_BLOCK);
+            take(total + from, rest, sums);
         }
         add_density(c, n, spread, support, shift, is_whole ? rows + from : own, is_whole ? stride : LANES_IN_BLOCK, is_whole ? total + from : sums);
         if (!is_whole) memcpy(total + from, sums, (size_t)rest * sizeof(float));
@@ -146,14 +143,6 @@ PER_CPU void pk_add_shape_density(const float *c, long n, int spread, const pk_s
     const long d = 1 + 2 * n + spread;
     shift -= 0.918938533f * (float)d;
     for (long j = 0; j < d; j++) shift += logf(c[PK_SHAPE_FACTOR + j * d + j]);
-    switch (2 * n + (spread ? 1 : 0)) {
-    case 0: add_densities(c, 0, 0, support, shift, rows, stride, count, total); break;
-    case 1: add_densities(c, 0, 1, support, shift, rows, stride, count, total); break;
-    case 2: add_densities(c, 1, 0, support, shift, rows, stride, count, total); break;
-    case 3: add_densities(c, 1, 1, support, shift, rows, stride, count, total); break;
-    case 4: add_densities(c, 2, 0, support, shift, rows, stride, count, total); break;
-    case 5: add_densities(c, 2, 1, support, shift, rows, stride, count, total); break;
-    case 6: add_densities(c, 3, 0, support, shift, rows, stride, count, total); break;
-    default: add_densities(c, 3, 1, support, shift, rows, stride, count, total); break;
-    }
+#define ADD(n, spread) add_densities(c, n, spread, support, shift, rows, stride, count, total)
+    BY_STRUCTURE(n, spread, ADD)
 }

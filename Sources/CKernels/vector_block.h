@@ -12,6 +12,8 @@ typedef struct { block_f32 v; } __attribute__((packed, aligned(4), may_alias)) b
 #define BLOCK_INLINE static inline __attribute__((always_inline))
 #define LOAD_BLOCK(p) (((const block_anywhere *)(p))->v)
 #define STORE_BLOCK(p, x) (((block_anywhere *)(p))->v = (x))
+#define EACH(i) for (int i = 0; i < LANES_IN_BLOCK; i++)
+#define UNROLLED _Pragma("clang loop unroll(full)")
 #define BITS_OF(x) ((block_i32)(x))
 #define FLOATS_OF(x) ((block_f32)(x))
 
@@ -111,6 +113,25 @@ BLOCK_INLINE void block_sums(const block_f32 *x, float *out) {
                           + ((quarter_f32){a.z, b.z, c.z, d.z} + (quarter_f32){a.w, b.w, c.w, d.w});
     memcpy(out, &s, sizeof s);
 }
+
+/* Up to 16 values at the beginning of a block of their own, the last of them repeated. */
+BLOCK_INLINE void take(const float *x, long count, float *out) {
+    if (count == LANES_IN_BLOCK) memcpy(out, x, LANES_IN_BLOCK * sizeof(float));
+    else EACH(i) out[i] = x[i < count ? i : count - 1];
+}
+
+/* CALL(n, spread) with both as constants, so that each structure of the family gets code of its own. */
+#define BY_STRUCTURE(n, spread, CALL)                                                                                                                 \
+    switch (2 * (n) + ((spread) ? 1 : 0)) {                                                                                                           \
+    case 0: CALL(0, 0); break;                                                                                                                        \
+    case 1: CALL(0, 1); break;                                                                                                                        \
+    case 2: CALL(1, 0); break;                                                                                                                        \
+    case 3: CALL(1, 1); break;                                                                                                                        \
+    case 4: CALL(2, 0); break;                                                                                                                        \
+    case 5: CALL(2, 1); break;                                                                                                                        \
+    case 6: CALL(3, 0); break;                                                                                                                        \
+    default: CALL(3, 1);                                                                                                                              \
+    }
 
 /* Fewer than 16 values, moved to the end of a block of their own. */
 BLOCK_INLINE const float *padded(const float *x, long m, float *room) {

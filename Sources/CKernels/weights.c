@@ -3,9 +3,7 @@
 #include "rician_block.h"
 #include "truncated_normal.h"
 
-enum { LANES = 16, MOST = 4, PRODUCTS = 10, WIDTHS = 3 };
-#define UNROLLED _Pragma("clang loop unroll(full)")
-#define EACH(i) for (int i = 0; i < LANES; i++)
+enum { LANES = LANES_IN_BLOCK, MOST = 4, PRODUCTS = 10, WIDTHS = 3 };
 /* Place of (j, k), k ≤ j, in a packed lower triangle. */
 #define AT(j, k) ((j) * ((j) + 1) / 2 + (k))
 
@@ -121,13 +119,6 @@ INLINE void noise_given(const pk_weights *w, const pk_weights_view *view, const 
         is_cut |= (law->low[i] > -FAR) | (law->high[i] < FAR);
     }
     law->is_cut = is_cut;
-}
-
-/* A row's next sixteen values; lanes beyond `count` repeat the last. */
-INLINE void take(const float *row, long count, float *out) {
-    if (count == LANES) memcpy(out, row, LANES * sizeof(float));
-    else
-        _Pragma("clang loop vectorize(disable)") for (long i = 0; i < LANES; i++) out[i] = row[i < count ? i : count - 1];
 }
 
 /* Up to sixteen samples, whose first has number `turn` among those drawn together. Uniforms have rows of `total`, samples of `stride`. */
@@ -262,14 +253,5 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
 
 PER_CPU void pk_weights_draw(const pk_weights *w, const float *uniforms, long first, long count, long stride, float *rows, double *gaussian,
                              double *rician, float *work) {
-    switch (2 * w->sticks + (w->spread ? 1 : 0)) {
-    case 0: SIXTEENS(0, 0); break;
-    case 1: SIXTEENS(0, 1); break;
-    case 2: SIXTEENS(1, 0); break;
-    case 3: SIXTEENS(1, 1); break;
-    case 4: SIXTEENS(2, 0); break;
-    case 5: SIXTEENS(2, 1); break;
-    case 6: SIXTEENS(3, 0); break;
-    default: SIXTEENS(3, 1); break;
-    }
+    BY_STRUCTURE(w->sticks, w->spread, SIXTEENS)
 }

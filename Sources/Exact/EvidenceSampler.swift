@@ -44,7 +44,7 @@ public final class EvidenceSampler {
     static let depth = 8.0
     /// Where few measurements leave the noise open, modes at high SNR are too narrow for the posterior: they get copies so much wider, with these shares,
     /// as many as the weights get widths.
-    private static let widths: [(scale: Double, share: Double)] = [(1, 1), (3, 0.5), (9, 0.25)]
+    private static let copies: [(scale: Double, share: Double)] = [(1, 1), (3, 0.5), (9, 0.25)]
 
     let acquisition: Acquisition, finder: ModeFinder
     private let family = BallSticks(), weights: ConditionalWeights
@@ -99,7 +99,7 @@ public final class EvidenceSampler {
     /// - Parameter generations: the most there will be.
     public func start(_ y: UnsafePointer<Float>, _ found: Modes, generations: Int, options: Options) -> Run {
         let isPositive = (0..<acquisition.count).allSatisfy { y[$0] > 0 }, (views, extra) = self.views(y, found, isPositive)
-        let capacity = generations * options.generation, none = [Double](repeating: -.infinity, count: capacity)
+        let capacity = generations * options.generation + Self.lanes, none = [Double](repeating: -.infinity, count: capacity)
         return Run(
             modes: found, reference: found.best.axes, views: views, extra: extra, isPositive: isPositive, sample: StructureSample(capacity: capacity),
             logs: (none, none), mixture: Array(repeating: -1e30, count: capacity))
@@ -119,13 +119,13 @@ public final class EvidenceSampler {
         let g = run.modes.geometry, n = g.sticks, spread: Int32 = g.hasSpread ? 1 : 0, width = 1 + Int(spread) + 2 * n
         let start = run.sample.count, stride = run.sample.capacity
         // The first, about modes, fits worst.
-        let count = min(start == 0 ? options.generation / 2 : options.generation, stride - start - Self.lanes)
+        let count = min(start == 0 ? options.generation / 2 : options.generation, stride - Self.lanes - start)
         var fresh: [ShapeComponent] = [], shares: [Double] = []
         if start == 0 {
-            let best = run.modes.best.laplace, widths = Self.widths.prefix(ConditionalWeights.widths(acquisition.count, g))
+            let best = run.modes.best.laplace, copies = Self.copies.prefix(ConditionalWeights.widths(acquisition.count, g))
             for mode in run.modes.list + run.extra {
                 let share = min(1, exp(mode.laplace - best)) + 0.1
-                for copy in widths {
+                for copy in copies {
                     guard let c = ShapeComponent(mode, reference: run.reference, scale: options.scale * copy.scale) else { continue }
                     fresh.append(c)
                     shares.append(share * copy.share)

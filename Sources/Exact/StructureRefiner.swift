@@ -145,9 +145,10 @@ public final class StructureRefiner {
         }
         for p in starts.indices { modes.append(look(p, births: options.births, partings: options.partings)) }
         let pairwise = Self.pairwise(amortised), amortisedGap = gaps(pairwise)
+        let expected = starts.indices.filter { amortisedGap[$0] <= options.amortisedHorizon }
         // What one finds may put another in doubt.
         var seenAgain: Set<Int> = []
-        while options.againBirths + options.againPartings > 0, let p = (starts.indices.first { !seenAgain.contains($0) && amortisedGap[$0] <= options.amortisedHorizon && isDoubtful($0, modes, pairwise) }) {
+        while options.againBirths + options.againPartings > 0, let p = expected.first(where: { !seenAgain.contains($0) && isDoubtful($0, modes, pairwise) }) {
             seenAgain.insert(p)
             modes[p] = look(p, births: options.againBirths, partings: options.againPartings, isAgain: true) ?? modes[p]
         }

@@ -166,7 +166,7 @@ import Testing
     @Test func whatWasNotSampledIsTheLesser() {
         for seed in 0..<20 {
             let (evidence, amortised) = Self.words(UInt64(seed)), errors = [Double](repeating: 0, count: 16)
-            let found = StructureRefiner.combine(Self.result(evidence, errors: errors) { $0 % 2 == 0 }, amortised: amortised)
+            let found = StructureRefiner.combine(Self.result(evidence, errors: errors, sampled: { $0 % 2 == 0 }), amortised: amortised)
             let l = StructureSpace.normalise(evidence), sampled = (0..<16).filter { $0 / 2 % 2 == 0 }
             var shift = 0.0, total = 0.0
             for z in sampled {
@@ -176,7 +176,7 @@ import Testing
             shift /= total
             let expected = StructureSpace.normalise((0..<16).map { sampled.contains($0) ? l[$0] : min(l[$0], amortised[$0] + shift) })
             #expect(Self.distance(found, expected) < 1e-9)
-            #expect(Self.distance(StructureRefiner.combine(Self.result(evidence, errors: errors) { _ in false }, amortised: amortised), l) < 1e-9)
+            #expect(Self.distance(StructureRefiner.combine(Self.result(evidence, errors: errors, sampled: { _ in false }), amortised: amortised), l) < 1e-9)
         }
     }
 }

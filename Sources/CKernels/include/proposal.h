@@ -30,6 +30,6 @@ void pk_shape_draw(const float *component, long sticks, int spread, const pk_sup
                    long first, long count, long stride, float *rows, float *work);
 
 /* total_i = log(exp(total_i) + exp(shift)·density) at each of the first `count` samples; where a sample is NaN nothing is added. Absolute error of the
-   log-density ≤ 2e-3 where it is ≥ −100, of the sum besides ≤ 1e-6 + 1e-7 |total|. Densities that add less than 1e-10 of a sum are left out. */
+   log-density ≤ 2e-3 where it is ≥ −100, of the sum besides ≤ 1e-6 + 1e-7 |total|. Densities that add less than 2e-11 of a sum are left out. */
 void pk_add_shape_density(const float *component, long sticks, int spread, const pk_support *support, float shift, const float *rows, long stride,
                           long count, float *total);
