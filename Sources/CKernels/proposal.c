@@ -13,20 +13,8 @@ INLINE void range_of(const float *c, int spread, const pk_support *s, long j, fl
     *high = is_ratio ? s->ratio_high - c[1] : s->d_high - c[0];
 }
 
-/* Σ_k (v_k·r_π(k))² for orders π: samples nearer to another order than to the first are not this labelling's. */
-INLINE float likeness(const float *p, long n, long stride, long i, const float *reference, int a, int b, int c) {
-    const int order[3] = {a, b, c};
-    float total = 0;
-    for (long k = 0; k < n; k++) {
-        const float *v = p + 3 * k * stride + i, *r = reference + 3 * order[k];
-        const float w = v[0] * r[0] + v[stride] * r[1] + v[2 * stride] * r[2];
-        total += w * w;
-    }
-    return total;
-}
-
-PER_CPU void pk_shape_draw(const float *c, long n, int spread, const pk_support *support, const float *reference, const float *uniforms, long first,
-                           long count, long stride, float *rows, float *work) {
+PER_CPU void pk_shape_draw(const float *c, long n, int spread, const pk_support *support, const float *uniforms, long first, long count, long stride,
+                           float *rows, float *work) {
     const float *L = c + PK_SHAPE_FACTOR, *e = c + PK_SHAPE_TANGENTS;
     const long d = 1 + 2 * n + spread;
     float *restrict u = work, *restrict mean = work + d * count, *restrict out = rows + first;
@@ -70,19 +58,50 @@ PER_CPU void pk_shape_draw(const float *c, long n, int spread, const pk_support 
             a[2 * stride + i] = along * m[2] + x * t[2] + y * t[5];
         }
     }
-    if (n < 2) return;
-    const float *axes = out + PK_ROW_AXIS * stride;
-    for (long i = 0; i < count; i++) {
-        const float own = likeness(axes, n, stride, i, reference, 0, 1, 2);
-        float other = likeness(axes, n, stride, i, reference, 1, 0, 2);
-        if (n > 2) {
-            const float a = likeness(axes, n, stride, i, reference, 0, 2, 1), b = likeness(axes, n, stride, i, reference, 1, 2, 0);
-            const float f = likeness(axes, n, stride, i, reference, 2, 0, 1), g = likeness(axes, n, stride, i, reference, 2, 1, 0);
-            const float ab = a > b ? a : b, fg = f > g ? f : g, most = ab > fg ? ab : fg;
-            other = other > most ? other : most;
+}
+
+/* log g(x) − log Σ_π g(πx) of sixteen samples, log g = Σ_k κ_k (μ_k·r_k)². `n` is a constant where it is called. */
+INLINE void label_share(const float *rows, long n, long stride, const float *axes, const float *sharpness, float *out) {
+    static const int orders[6][3] = {{0, 1, 2}, {1, 0, 2}, {0, 2, 1}, {2, 1, 0}, {1, 2, 0}, {2, 0, 1}};
+    block_f32 likeness[3][3], sum = 1, own = 0;
+    UNROLLED for (long k = 0; k < n; k++) {
+        const float *v = rows + (PK_ROW_AXIS + 3 * k) * stride;
+        const block_f32 x = LOAD_BLOCK(v), y = LOAD_BLOCK(v + stride), z = LOAD_BLOCK(v + 2 * stride);
+        UNROLLED for (long j = 0; j < n; j++) {
+            const float *r = axes + 3 * j;
+            const block_f32 w = x * r[0] + y * r[1] + z * r[2];
+            likeness[k][j] = sharpness[j] * w * w;
         }
-        out[i] = own >= other ? out[i] : NAN;
+        own += likeness[k][k];
     }
+    const long many = n == 2 ? 2 : 6;
+    UNROLLED for (long o = 1; o < many; o++) {
+        block_f32 other = 0;
+        UNROLLED for (long k = 0; k < n; k++) other += likeness[k][orders[o][k]];
+        float gap[LANES_IN_BLOCK];
+        STORE_BLOCK(gap, other - own);
+        EACH(i) gap[i] = fast_exp(gap[i] > 80.0f ? 80.0f : gap[i]);
+        sum += LOAD_BLOCK(gap);
+    }
+    float total[LANES_IN_BLOCK];
+    STORE_BLOCK(total, sum);
+    EACH(i) out[i] = total[i] == total[i] ? -fast_log(total[i]) : -INFINITY;
+}
+
+INLINE void label_shares(const float *rows, long n, long stride, long count, const float *axes, const float *sharpness, float *out) {
+    float own[PK_SAMPLE_ROWS * LANES_IN_BLOCK], shares[LANES_IN_BLOCK];
+    for (long from = 0; from < count; from += LANES_IN_BLOCK) {
+        const long rest = count - from < LANES_IN_BLOCK ? count - from : LANES_IN_BLOCK;
+        for (long k = PK_ROW_AXIS; k < PK_ROW_AXIS + 3 * n; k++) take(rows + k * stride + from, rest, own + k * LANES_IN_BLOCK);
+        label_share(own, n, LANES_IN_BLOCK, axes, sharpness, shares);
+        memcpy(out + from, shares, (size_t)rest * sizeof(float));
+    }
+}
+
+PER_CPU void pk_label_share(const float *rows, long n, long stride, long count, const float *axes, const float *sharpness, float *out) {
+    if (n == 2) label_shares(rows, 2, stride, count, axes, sharpness, out);
+    else if (n == 3) label_shares(rows, 3, stride, count, axes, sharpness, out);
+    else for (long i = 0; i < count; i++) out[i] = 0;
 }
 
 /* Sixteen samples: adds the component's density times e^shift. `n` and `spread` are constants where it is called. */

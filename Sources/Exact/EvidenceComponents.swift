@@ -52,7 +52,7 @@ extension EvidenceSampler {
         for i in systematicResample(values.map { exp($0 - peak) }, count: options.components, offset: random.uniform()) {
             run.sample.parameters(i, hasSpread: g.hasSpread, into: &theta)
             guard let mode = finder.climb(y, g, from: theta, steps: 1, constant: run.modes.constant, isCalibrated: false) else { continue }
-            if let c = ShapeComponent(mode, reference: run.reference, scale: options.scale) { result.append(c) }
+            if let c = ShapeComponent(mode, labelling: run.labelling, scale: options.scale) { result.append(c) }
         }
         return result
     }

@@ -11,14 +11,14 @@ import ModelSpace
 ///
 ///     w_i = p(y|θ_i) p(θ_i) / (q(w_i|x_i) Σ_c (n_c/N) q_c(x_i)),    p(y|z) ≈ Σ w_i / N
 ///
-/// Sticks are exchangeable: of their labellings the one nearest to the best mode's directions is sampled, and sorted by fraction in the end. Points are a
-/// randomly shifted Kronecker sequence. Gaussian and Rician noise share the samples.
+/// Sticks are exchangeable: a sample counts by the share of its labelling (`StickLabelling`), and is sorted by fraction in the end. Points are a randomly
+/// shifted Kronecker sequence. Gaussian and Rician noise share the samples.
 ///
 /// - Source: Cornuet et al., "Adaptive multiple importance sampling", Scand. J. Statistics 39 (2012); Elvira et al., Statistical Science 34 (2019).
 public final class EvidenceSampler {
     public struct Options: Sendable {
         /// Samples of a generation (of the first half as many), and components that one after the first adds.
-        public var generation = 256, components = 6
+        public var generation = 192, components = 5
         /// Gauss–Newton steps from a start to a mode.
         public var climbs = 12
         /// Standard deviations of components relative to the local normal's: somewhat wide, to guard the tails.
@@ -84,7 +84,7 @@ public final class EvidenceSampler {
 
     /// Samples of one pair of structures, generation by generation.
     public struct Run {
-        let modes: Modes, reference: [SIMD3<Double>], views: [ConditionalWeights.View], extra: [LocalMode], isPositive: Bool
+        let modes: Modes, labelling: StickLabelling, views: [ConditionalWeights.View], extra: [LocalMode], isPositive: Bool
         /// The weighted samples so far.
         public internal(set) var sample: StructureSample
         var logs: (gaussian: [Double], rician: [Double])
@@ -101,7 +101,7 @@ public final class EvidenceSampler {
         let isPositive = (0..<acquisition.count).allSatisfy { y[$0] > 0 }, (views, extra) = self.views(y, found, isPositive)
         let capacity = generations * options.generation + Self.lanes, none = [Double](repeating: -.infinity, count: capacity)
         return Run(
-            modes: found, reference: found.best.axes, views: views, extra: extra, isPositive: isPositive, sample: StructureSample(capacity: capacity),
+            modes: found, labelling: StickLabelling(found.best), views: views, extra: extra, isPositive: isPositive, sample: StructureSample(capacity: capacity),
             logs: (none, none), mixture: Array(repeating: -1e30, count: capacity))
     }
 
@@ -126,7 +126,7 @@ public final class EvidenceSampler {
             for mode in run.modes.list + run.extra {
                 let share = min(1, exp(mode.laplace - best)) + 0.1
                 for copy in copies {
-                    guard let c = ShapeComponent(mode, reference: run.reference, scale: options.scale * copy.scale) else { continue }
+                    guard let c = ShapeComponent(mode, labelling: run.labelling, scale: options.scale * copy.scale) else { continue }
                     fresh.append(c)
                     shares.append(share * copy.share)
                 }
@@ -141,7 +141,6 @@ public final class EvidenceSampler {
         for i in 0..<count - fresh.reduce(0, { $0 + $1.count }) { fresh[i % fresh.count].count += 1 }
 
         let job = weights.job(y, g, views: run.views, scale: run.modes.best.centre[Slot.s0], isPositive: run.isPositive)
-        let axes: [Float] = run.reference.flatMap { [Float($0.x), Float($0.y), Float($0.z)] } + [0]
         // Shapes component by component, whole vectors at a time: what is too many the next ones overwrite. Weights and noise of all together.
         func whole(_ count: Int) -> Int { (count + Self.lanes - 1) / Self.lanes * Self.lanes }
         var shapes = [Float](repeating: 0, count: width * whole(count)), rest = [Float](repeating: 0, count: (n + 2) * count)
@@ -150,7 +149,7 @@ public final class EvidenceSampler {
             kronecker(0..<width, whole(c.count), &shapes, stride: whole(c.count), &random)
             rest.withUnsafeMutableBufferPointer { kronecker(width..<width + n + 2, c.count, $0.baseAddress! + done - start, stride: count, &random) }
             run.sample.rows.withUnsafeMutableBufferPointer {
-                pk_shape_draw(c.block, n, spread, &support, axes, shapes, done, whole(c.count), stride, $0.baseAddress!, &work)
+                pk_shape_draw(c.block, n, spread, &support, shapes, done, whole(c.count), stride, $0.baseAddress!, &work)
             }
             done += c.count
         }
@@ -158,6 +157,7 @@ public final class EvidenceSampler {
             weights.draw(
                 job, uniforms: rest, first: start, count: count, stride: stride, rows: $0.baseAddress!, gaussian: &run.logs.gaussian,
                 rician: &run.logs.rician)
+            run.labelling.share($0.baseAddress!, stride: stride, first: start, count: count, gaussian: &run.logs.gaussian, rician: &run.logs.rician)
         }
         func add(_ c: ShapeComponent, from i: Int) {
             run.sample.rows.withUnsafeBufferPointer { rows in

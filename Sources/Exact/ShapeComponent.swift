@@ -17,11 +17,11 @@ struct ShapeComponent {
     ///     Λ = Λ_xx − Λ_xw Λ_ww⁻¹ Λ_wx
     ///
     /// - Parameters:
-    ///   - reference: axes whose labelling the sticks get.
+    ///   - labelling: gives the sticks their labels.
     ///   - scale: standard deviations relative to the normal's.
     /// - Returns: nil when a block is not positive definite.
-    init?(_ mode: LocalMode, reference: [SIMD3<Double>], scale: Double) {
-        let g = mode.geometry, n = g.sticks, d = g.dimension, order = Self.labelling(mode.axes, as: reference)
+    init?(_ mode: LocalMode, labelling: StickLabelling, scale: Double) {
+        let g = mode.geometry, n = g.sticks, d = g.dimension, order = labelling.order(of: mode.axes)
         var places = g.hasSpread ? [n] : []
         places.append(g.diffusivityIndex)
         for k in order { places += [g.tangentIndex + 2 * k, g.tangentIndex + 2 * k + 1] }
@@ -51,20 +51,5 @@ struct ShapeComponent {
             for c in 0..<6 { block[PK_SHAPE_TANGENTS + 6 * k + c] = Float(mode.tangents[6 * from + c]) }
         }
         for k in 0..<w * w { block[PK_SHAPE_FACTOR + k] = Float(factor[k]) }
-    }
-
-    /// The order π of axes μ that is nearest to others: greatest Σ_k (μ_π(k)·r_k)².
-    static func labelling(_ axes: [SIMD3<Double>], as reference: [SIMD3<Double>]) -> [Int] {
-        let choices = FittedDensity.labellings[axes.count]
-        guard choices.count > 1 else { return choices[0] }
-        func likeness(_ order: [Int]) -> Double {
-            var total = 0.0
-            for k in order.indices {
-                let c = (axes[order[k]] * reference[k]).sum()
-                total += c * c
-            }
-            return total
-        }
-        return choices.max { likeness($0) < likeness($1) }!
     }
 }

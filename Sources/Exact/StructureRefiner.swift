@@ -9,9 +9,9 @@ public final class StructureRefiner {
         public var sampling = EvidenceSampler.Options()
         /// Generations that each pair of structures gets first: those less than 3 nats below the best at some λ in [0, 3], by Laplace's approximation or by the
         /// amortised estimate, by their number of sticks (more dimensions, more to learn), and the others.
-        public var likely = [1, 2, 3, 4], unlikely = 1
-        /// Generations given after that, one at a time to the pair with the largest product of probability and standard error, while it exceeds `tolerance`.
-        public var further = 5, tolerance = 0.01
+        public var likely = [2, 3, 4, 5], unlikely = 1
+        /// Generations given after that, one at a time to the pair whose error most moves the posterior, while it moves it by more than `tolerance`.
+        public var further = 14, tolerance = 0.01
         /// Pairs this many nats below the best at every λ in [0, 3], by Laplace's approximation or by the amortised estimate, are not sampled.
         public var horizon = 14.0, amortisedHorizon = 12.0
         /// Starts made from modes with one stick fewer: for every pair, and for a pair whose modes fall more than `doubt` nats short of what the amortised
@@ -19,10 +19,13 @@ public final class StructureRefiner {
         public var births = 2, partings = 1, againBirths = 0, againPartings = 0, doubt = 2.0
         /// Whether every pair has its modes looked for, for Laplace's approximation, or only `candidates`.
         public var looksEverywhere = true
+        /// Whether each voxel's evidences tell how far the amortised estimate errs there. A single generation is too rough for that.
+        public var learnsAmortisedError = true
         public init() {}
         /// One generation, for the pairs that the amortised estimate does not rule out.
         public static var fast: Options {
             var options = Options()
+            (options.sampling.generation, options.sampling.components, options.learnsAmortisedError) = (256, 6, false)
             (options.likely, options.further, options.tolerance, options.horizon, options.amortisedHorizon) = ([1, 1, 1, 1], 1, 0.1, 8, 4)
             (options.births, options.partings, options.againBirths, options.againPartings, options.looksEverywhere) = (0, 0, 2, 1, false)
             return options
@@ -31,7 +34,7 @@ public final class StructureRefiner {
         public static var exact: Options {
             var options = Options()
             (options.sampling.generation, options.sampling.components) = (384, 12)
-            (options.likely, options.unlikely, options.further, options.tolerance) = ([6, 6, 6, 6], 3, 6, 0.004)
+            (options.likely, options.unlikely, options.further, options.tolerance) = ([6, 6, 6, 6], 3, 8, 0.004)
             (options.births, options.partings) = (4, 3)
             return options
         }
@@ -64,33 +67,6 @@ public final class StructureRefiner {
         measurementCount = acquisition.count
         counts = (0..<Self.pairCount).map { BallSticks().structureSpace.parameterCounts[2 * $0] }
     }
-
-    /// Structure log-probabilities from evidences and an amortised estimate, weighted by their variances.
-    ///
-    ///     log p(z) = (l_z/e_z² + a_z/τ²) / (1/e_z² + 1/τ²) + const
-    ///
-    /// l: log-evidence with error e = `errorScale` · standard error (what importance sampling says of itself errs on the small side); a: the amortised
-    /// log-probability, brought to l's level where the posterior is, with error τ = `amortisedError`. As samples are added e → 0 and the amortised estimate
-    /// loses its say. Both constants were chosen by the log score of held-out simulations on four acquisitions.
-    public static func combine(_ refined: Result, amortised: [Double]) -> [Double] {
-        let l = StructureSpace.normalise(refined.logEvidence)
-        // Without samples that count Laplace's approximations will have to do.
-        let matter = l.indices.filter { l[$0] > -20 }, sampled = matter.filter { refined.samples[$0 / 2] != nil }, isRough = sampled.isEmpty
-        var shift = 0.0, total = 0.0
-        for z in isRough ? matter : sampled {
-            shift += exp(l[z]) * (l[z] - amortised[z])
-            total += exp(l[z])
-        }
-        shift /= total
-        return StructureSpace.normalise(l.indices.map { z in
-            if refined.isUnseen[z] { return amortised[z] + shift }
-            // Not sampled: Laplace's approximation may lack nats, the amortised estimate has a floor.
-            guard refined.samples[z / 2] != nil, l[z].isFinite, refined.standardError[z].isFinite else { return isRough ? l[z] : min(l[z], amortised[z] + shift) }
-            let e = errorScale * refined.standardError[z], weight = amortisedError * amortisedError / (amortisedError * amortisedError + e * e)
-            return weight * l[z] + (1 - weight) * (amortised[z] + shift)
-        })
-    }
-    static let errorScale = 3.5, amortisedError = 0.5
 
     /// The pairs for which starts are wanted, given estimated structure log-probabilities at λ = 0: all, or those within the amortised horizon and whatever is
     /// simpler than one of them. Others gain at no λ.
@@ -191,18 +167,26 @@ public final class StructureRefiner {
         return modes[p] != nil && l[best].isFinite && l[p] - l[best] < amortised[p] - amortised[best] - options.doubt
     }
 
-    /// The pair with the largest product of probability, at λ = 0 or 1, and standard error; nil when none exceeds the tolerance.
+    /// The pair of probability P whose error e moves the posterior most, by P (1 − P) e at λ = 0 or 1; nil when none exceeds the tolerance. What importance
+    /// sampling says of its error falls short of it the more dimensions there are.
     private func mostUncertain(_ result: Result, _ canGo: [Bool]) -> Int? {
         var worst = options.tolerance, chosen: Int?
         for lambda in [0.0, 1] {
             let l = StructureSpace.normalise(result.logEvidence.indices.map { result.logEvidence[$0] - lambda * Double(counts[$0 / 2]) })
             for p in canGo.indices where canGo[p] {
-                let value = [2 * p, 2 * p + 1].reduce(0) { $0 + (l[$1].isFinite ? exp(l[$1]) * min(1, result.standardError[$1]) : 0) }
+                var probability = 0.0, error = 0.0
+                for z in [2 * p, 2 * p + 1] where l[z].isFinite {
+                    probability += exp(l[z])
+                    error += exp(l[z]) * min(1, result.standardError[z])
+                }
+                let value = (1 - probability) * error * Self.understatement[p / 2]
                 if value > worst { (worst, chosen) = (value, p) }
             }
         }
         return chosen
     }
+    /// By number of sticks.
+    private static let understatement = [1, 1, 1.5, 2.5]
 
     /// How far each pair stays below the best, at the λ in [0, 3] that favours it most.
     private func gaps(_ values: [Double]) -> [Double] {

@@ -65,7 +65,7 @@ extension Bench {
         let uniforms = (0..<d * count).map { _ in Float(0.001 + 0.998 * random.uniform()) }
         var rows = [Float](repeating: 0, count: 16 * count), work = [Float](repeating: 0, count: 24 * count), density = [Float](repeating: 0, count: count)
         func draw() {
-            pk_shape_draw(plain.block, n, Int32(extra), &support, plain.reference, uniforms, 0, count, count, &rows, &work)
+            pk_shape_draw(plain.block, n, Int32(extra), &support, uniforms, 0, count, count, &rows, &work)
         }
         func evaluate() {
             for i in 0..<count { density[i] = -1e30 }
@@ -100,7 +100,7 @@ extension Bench {
 
 /// A proposal of shapes, evaluated by the definition in double precision.
 struct PlainShape {
-    let geometry: LocalGeometry, block: [Float], reference: [Float], support = LocalMode.support
+    let geometry: LocalGeometry, block: [Float], support = LocalMode.support
 
     /// About parameters such as brain has, moderately correlated.
     init(_ z: Structure) {
@@ -117,7 +117,6 @@ struct PlainShape {
         }
         geometry = g
         self.block = block
-        reference = Array(block[PK_SHAPE_AXES..<PK_SHAPE_AXES + 9])
     }
 
     private static func cdf(_ x: Double) -> Double { 0.5 * erfc(-x / 2.0.squareRoot()) }

@@ -99,7 +99,7 @@ final class PrismEngine: PosteriorEngine {
         let refined = refiner.refine(y, starts: starts, amortised: network.logProbability, using: &random)
         // Signals that no structure explains at all leave the network's word.
         let logProbability = refined.logEvidence.contains(where: \.isFinite)
-            ? StructureRefiner.combine(refined, amortised: network.logProbability) : network.logProbability
+            ? StructureRefiner.combine(refined, amortised: network.logProbability, learnsError: recipe.refinement.learnsAmortisedError) : network.logProbability
         // Structures that were not looked at cannot be given draws.
         let structures = draws(of: zip(logProbability, refined.isUnseen).map { $1 ? -.infinity : $0 })
         var parameters = [Double](repeating: 0, count: structures.count * p), first = 0

@@ -153,13 +153,28 @@ import Testing
     @Test func inBetweenByTheErrors() {
         let (evidence, amortised) = Self.words(3)
         func share(_ error: Double) -> Double {
-            let found = StructureRefiner.combine(Self.result(evidence, errors: Array(repeating: error, count: 16)), amortised: amortised)
+            let found = StructureRefiner.combine(Self.result(evidence, errors: Array(repeating: error, count: 16)), amortised: amortised, learnsError: false)
             let a = amortised[3] - amortised[9], e = evidence[3] - evidence[9]
             return (found[3] - found[9] - a) / (e - a)
         }
         let shares = [0, 0.05, 0.1, 0.2, 0.5, 1, 5].map(share)
         #expect(zip(shares, shares.dropFirst()).allSatisfy { $0 > $1 } && shares[0] > 1 - 1e-9 && shares[6] < 0.01)
         #expect(abs(share(StructureRefiner.amortisedError / StructureRefiner.errorScale) - 0.5) < 1e-9)
+    }
+
+    /// One structure is known badly, the others well: the network's word about it counts by how right it is about them.
+    @Test func anEstimateThatIsWrongElsewhereCountsLess() {
+        let doubtful = 6, errors = (0..<16).map { $0 == doubtful ? 1.2 : 0.01 }, evidence = (0..<16).map { $0 == doubtful ? 298.0 : 300 }
+        /// How far between the evidence (1) and the network (0) the doubtful structure comes out, where the network gives it 2 nats more than the rest has.
+        func share(wrong: Double, learns: Bool) -> Double {
+            let amortised = StructureSpace.normalise((0..<16).map { $0 == doubtful ? 2 : wrong * ($0 % 2 == 0 ? 1 : -1) })
+            let found = StructureRefiner.combine(Self.result(evidence, errors: errors), amortised: amortised, learnsError: learns)
+            let rest = (0..<16).filter { $0 != doubtful }, mean = rest.reduce(0) { $0 + found[$1] } / 15
+            return (2 - (found[doubtful] - mean)) / 4
+        }
+        let plain = share(wrong: 0, learns: false), right = share(wrong: 0, learns: true), wrong = share(wrong: 1.5, learns: true)
+        #expect(abs(right - plain) < 0.02 && plain < 0.05, "\(right), \(plain)")
+        #expect(wrong > 0.25, "\(wrong)")
     }
 
     /// Structures not sampled never rise above what their mode says, nor above the network's word.

@@ -23,11 +23,15 @@ typedef struct {
     float d_low, d_high, ratio_low, ratio_high, snr_low, snr_high, floor;
 } pk_support;
 
-/* Shapes of the samples `first … first + count − 1` of rows with stride `stride` from uniforms (D rows of `count`, in (0, 1)).  log d or an axis of a
-   sample becomes NaN where a stick leaves its half-sphere, or where another order of the sticks lies nearer to the `reference` axes (9) by Σ (μ_k·r_k)²:
-   sticks being exchangeable, one labelling is enough.  work: (D + 1)·count floats. */
-void pk_shape_draw(const float *component, long sticks, int spread, const pk_support *support, const float *reference, const float *uniforms,
-                   long first, long count, long stride, float *rows, float *work);
+/* Shapes of the samples `first … first + count − 1` of rows with stride `stride` from uniforms (D rows of `count`, in (0, 1)).  log d and an axis of a
+   sample are NaN where a stick leaves its half-sphere.  work: (D + 1)·count floats. */
+void pk_shape_draw(const float *component, long sticks, int spread, const pk_support *support, const float *uniforms, long first, long count, long stride,
+                   float *rows, float *work);
+
+/* Sticks being exchangeable, a sample μ stands for n! labellings, among which a likeness to some axes r divides it:
+       share_i = log g(μ) − log Σ_π g(πμ),   log g = Σ_k κ_k (μ_k·r_k)²,   over all orders π
+   of each of the first `count` samples (rows from `rows` on).  axes: n × 3; sharpness κ: n.  −∞ where a sample is NaN.  Absolute error ≤ 2e-4. */
+void pk_label_share(const float *rows, long sticks, long stride, long count, const float *axes, const float *sharpness, float *share);
 
 /* total_i = log(exp(total_i) + exp(shift)·density) at each of the first `count` samples; where a sample is NaN nothing is added. Absolute error of the
    log-density ≤ 2e-3 where it is ≥ −100, of the sum besides ≤ 1e-6 + 1e-7 |total|. Densities that add less than 2e-11 of a sum are left out. */
