@@ -1,3 +1,4 @@
+import CKernels
 import Diffusion
 import Foundation
 import ModelSpace
@@ -7,15 +8,23 @@ extension EvidenceSampler {
 
     /// Evidence and weights from log p(y, w|x) − log q(w|x) and log Σ_c n_c q_c(x).
     static func noise(_ logs: ArraySlice<Double>, _ mixture: [Float], _ constant: Double) -> StructureSample.Noise {
-        // Samples outside every component, or that could not be drawn, weigh nothing.
-        let values = zip(logs, mixture).map { $0.isFinite && $1 > -1e29 ? $0 - Double($1) : -.infinity }
-        guard let peak = values.max(), peak.isFinite else { return .init() }
+        guard let (peak, w) = relativeWeights(logs, mixture) else { return .init() }
         // mixture is Σ n_c q_c = N × density, so the evidence is Σ w itself.
-        let w = values.map { exp($0 - peak) }, sum = w.reduce(0, +), squares = w.reduce(0) { $0 + $1 * $1 }
+        let sum = w.reduce(0, +), squares = w.reduce(0) { $0 + $1 * $1 }
         let variance = max(0, squares / (sum * sum) - 1 / Double(w.count))
         return .init(
             logEvidence: constant + peak + log(sum), standardError: variance.squareRoot(), weights: w.map { $0 / sum },
             effectiveCount: sum * sum / squares)
+    }
+
+    /// Weights relative to the largest, whose logarithm comes first; nil where no sample counts.
+    private static func relativeWeights(_ logs: ArraySlice<Double>, _ mixture: [Float]) -> (peak: Double, weights: [Double])? {
+        var peak = 0.0
+        let w = [Double](unsafeUninitializedCapacity: logs.count) { out, count in
+            peak = logs.withUnsafeBufferPointer { pk_importance_weights($0.baseAddress!, mixture, logs.count, out.baseAddress!) }
+            count = logs.count
+        }
+        return peak.isFinite ? (peak, w) : nil
     }
 
     /// Below this sum over volumes of (σ/2S)², about the square of the Rician bias in standard deviations, noise of either kind gives the same normal.
@@ -43,13 +52,10 @@ extension EvidenceSampler {
 
     /// Components near samples of earlier generations, chosen by weight.
     func later(_ y: UnsafePointer<Float>, _ run: Run, _ options: Options, _ random: inout RandomSource) -> [ShapeComponent] {
-        let g = run.modes.geometry, values = (0..<run.sample.count).map { i in
-            let l = max(run.logs.gaussian[i], run.logs.rician[i])
-            return l.isFinite && run.mixture[i] > -1e29 ? l - Double(run.mixture[i]) : -.infinity
-        }
-        guard let peak = values.max(), peak.isFinite else { return [] }
+        let g = run.modes.geometry, logs = (0..<run.sample.count).map { max(run.logs.gaussian[$0], run.logs.rician[$0]) }
+        guard let (_, weights) = Self.relativeWeights(logs[...], run.mixture) else { return [] }
         var result: [ShapeComponent] = [], theta = [Double](repeating: 0, count: Slot.count)
-        for i in systematicResample(values.map { exp($0 - peak) }, count: options.components, offset: random.uniform()) {
+        for i in systematicResample(weights, count: options.components, offset: random.uniform()) {
             run.sample.parameters(i, hasSpread: g.hasSpread, into: &theta)
             guard let mode = finder.climb(y, g, from: theta, steps: 1, constant: run.modes.constant, isCalibrated: false) else { continue }
             if let c = ShapeComponent(mode, labelling: run.labelling, scale: options.scale) { result.append(c) }

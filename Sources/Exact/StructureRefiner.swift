@@ -9,9 +9,9 @@ public final class StructureRefiner {
         public var sampling = EvidenceSampler.Options()
         /// Generations that each pair of structures gets first: those less than 3 nats below the best at some λ in [0, 3], by Laplace's approximation or by the
         /// amortised estimate, by their number of sticks (more dimensions, more to learn), and the others.
-        public var likely = [2, 3, 4, 5], unlikely = 1
+        public var likely = [2, 4, 6, 8], unlikely = 1
         /// Generations given after that, one at a time to the pair whose error most moves the posterior, while it moves it by more than `tolerance`.
-        public var further = 14, tolerance = 0.01
+        public var further = 5, tolerance = 0.01
         /// Pairs this many nats below the best at every λ in [0, 3], by Laplace's approximation or by the amortised estimate, are not sampled.
         public var horizon = 14.0, amortisedHorizon = 12.0
         /// Starts made from modes with one stick fewer: for every pair, and for a pair whose modes fall more than `doubt` nats short of what the amortised

@@ -37,3 +37,7 @@ void pk_label_share(const float *rows, long sticks, long stride, long count, con
    log-density ≤ 2e-3 where it is ≥ −100, of the sum besides ≤ 1e-6 + 1e-7 |total|. Densities that add less than 2e-11 of a sum are left out. */
 void pk_add_shape_density(const float *component, long sticks, int spread, const pk_support *support, float shift, const float *rows, long stride,
                           long count, float *total);
+
+/* weights_i = exp(logs_i − mixture_i − peak), the largest of the exponents being the peak, which is returned: −∞ where there is none, and no weight means
+   anything.  0 where a log is −∞ or NaN or mixture_i ≤ −1e29 (outside all components). Relative error ≤ 1e-5. */
+double pk_importance_weights(const double *logs, const float *mixture, long count, double *weights);
