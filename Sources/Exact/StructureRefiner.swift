@@ -40,7 +40,7 @@ public final class StructureRefiner {
         }
         /// What the answers depend on, in a line.
         public var summary: String {
-            "\(sampling.summary); \(likely.map(String.init).joined(separator: ","))/\(unlikely)+\(further) to \(tolerance), horizons \(horizon)/\(amortisedHorizon), \(births)+\(againBirths) births, \(partings)+\(againPartings) partings"
+            "\(sampling.summary); \(likely.map(String.init).joined(separator: ","))/\(unlikely)+\(further) to \(tolerance), horizons \(horizon)/\(amortisedHorizon), \(births)+\(againBirths) births, \(partings)+\(againPartings) partings\(learnsAmortisedError ? ", network weighed by voxel" : "")"
         }
     }
 

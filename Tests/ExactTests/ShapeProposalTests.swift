@@ -242,6 +242,24 @@ import Testing
         }
     }
 
+    /// Weights against exponentials in double; what lies outside, or could not be drawn, weighs nothing.
+    @Test(arguments: [1, 15, 16, 37, 200])
+    func importanceWeights(_ count: Int) {
+        var random = RandomSource(seed: 6, stream: UInt64(count))
+        var logs = (0..<count).map { _ in -300 + 20 * random.normal() }, mixture = (0..<count).map { _ in Float(5 * random.normal()) }
+        if count > 5 { logs[1] = -.infinity; logs[3] = .nan; mixture[5] = -1e30 }
+        let counts = (0..<count).map { logs[$0].isFinite && mixture[$0] > -1e29 }, values = (0..<count).map { logs[$0] - Double(mixture[$0]) }
+        let best = (0..<count).filter { counts[$0] }.map { values[$0] }.max()!
+        var weights = [Double](repeating: -1, count: count)
+        #expect(pk_importance_weights(logs, mixture, count, &weights) == best)
+        for i in 0..<count {
+            let expected = counts[i] ? exp(values[i] - best) : 0
+            #expect(abs(weights[i] - expected) <= 1e-5 * expected + 1e-37, "\(i): \(weights[i]), \(expected)")
+        }
+        for i in 0..<count { logs[i] = -.infinity }
+        #expect(pk_importance_weights(logs, mixture, count, &weights) == -.infinity)
+    }
+
     static func expectOne(_ ratio: [Double], sourceLocation: SourceLocation = #_sourceLocation) {
         let n = Double(ratio.count), mean = ratio.reduce(0, +) / n
         let error = (ratio.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / n / n).squareRoot()
