@@ -100,8 +100,7 @@ INLINE void label_shares(const float *rows, long n, long stride, long count, con
 
 PER_CPU void pk_label_share(const float *rows, long n, long stride, long count, const float *axes, const float *sharpness, float *out) {
     if (n == 2) label_shares(rows, 2, stride, count, axes, sharpness, out);
-    else if (n == 3) label_shares(rows, 3, stride, count, axes, sharpness, out);
-    else for (long i = 0; i < count; i++) out[i] = 0;
+    else label_shares(rows, 3, stride, count, axes, sharpness, out);
 }
 
 /* Sixteen samples: adds the component's density times e^shift. `n` and `spread` are constants where it is called. */

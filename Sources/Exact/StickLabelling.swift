@@ -8,7 +8,7 @@ import Foundation
 /// r: the mode's axes; κ: half of what would make g fall off as the local normal does. h sums to one over the labellings of a sample, so that the integral
 /// over all μ of target × h is that over one labelling each. A likeness without sharp edges wastes no samples near them.
 struct StickLabelling {
-    private let axes: [SIMD3<Double>], sharpness: [Double]
+    let axes: [SIMD3<Double>], sharpness: [Double]
     private static let bounds = (low: 1.0, high: 50.0)
 
     init(_ mode: LocalMode) {

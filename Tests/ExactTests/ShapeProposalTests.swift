@@ -237,6 +237,11 @@ import Testing
                 guard x[7..<7 + 3 * n].reduce(0, +).isFinite else { #expect(n < 2 || first[i] == -.infinity); continue }
                 #expect(abs(sums[i] - 1) < 1e-3)
                 let axes = (0..<n).map { SIMD3(x[7 + 3 * $0], x[8 + 3 * $0], x[9 + 3 * $0]) }, best = labelling.order(of: axes)
+                let plain = orders.map { order in
+                    zip(order, zip(labelling.axes, labelling.sharpness)).reduce(0) { $0 + $1.1.1 * pow((axes[$1.0] * $1.1.0).sum(), 2) }
+                }
+                let expected = -log(plain.reduce(0) { $0 + exp($1 - plain[0]) })
+                if expected >= -80 { #expect(abs(first[i] - expected) <= 2e-4, "\(first[i]), \(expected)") } else { #expect(first[i] <= -79) }
                 if best == orders[0] { #expect(first[i] >= -log(Double(orders.count)) - 1e-3) } else { #expect(first[i] <= -log(2) + 1e-3) }
             }
         }
