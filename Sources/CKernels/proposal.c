@@ -3,12 +3,9 @@
 #include "truncated_normal.h"
 #include "vector_block.h"
 
-/* Terms so many nats below a sum (2e-11 of it) are left out. */
-#define NOTHING 25.0f
-
-/* Bounds of log(s/d) or log d relative to the centre. */
-INLINE void range_of(const float *c, int spread, const pk_support *s, long j, float *low, float *high) {
-    const int is_ratio = spread && j == 0;
+/* Bounds relative to the centre of log d (j = 2n) or log(s/d). */
+INLINE void range_of(const float *c, long n, const pk_support *s, long j, float *low, float *high) {
+    const int is_ratio = j > 2 * n;
     *low = is_ratio ? s->ratio_low - c[1] : s->d_low - c[0];
     *high = is_ratio ? s->ratio_high - c[1] : s->d_high - c[0];
 }
@@ -30,8 +27,8 @@ PER_CPU void pk_shape_draw(const float *c, long n, int spread, const pk_support 
         }
         float low = 0, high = 0;
         int32_t is_near = 0;
-        if (j <= spread) {
-            range_of(c, spread, support, j, &low, &high);
+        if (j >= 2 * n) {
+            range_of(c, n, support, j, &low, &high);
             for (long i = 0; i < count; i++) is_near |= ((mean[i] - low) * root < FAR) | ((high - mean[i]) * root < FAR);
         }
         if (is_near)
@@ -43,11 +40,11 @@ PER_CPU void pk_shape_draw(const float *c, long n, int spread, const pk_support 
             for (long i = 0; i < count; i++) x[i] = mean[i] + normal_quantile(v[i]) * inverse;
     }
     for (long i = 0; i < count; i++) {
-        out[i] = c[0] + u[spread * count + i];
-        out[stride + i] = spread ? c[1] + u[i] : 0.0f;
+        out[i] = c[0] + u[2 * n * count + i];
+        out[stride + i] = spread ? c[1] + u[(2 * n + 1) * count + i] : 0.0f;
     }
     for (long k = 0; k < n; k++) {
-        const float *restrict p = u + (1 + spread + 2 * k) * count, *restrict q = p + count;
+        const float *restrict p = u + 2 * k * count, *restrict q = p + count;
         const float *t = e + 6 * k, *m = c + PK_SHAPE_AXES + 3 * k;
         float *restrict a = out + (PK_ROW_AXIS + 3 * k) * stride;
         for (long i = 0; i < count; i++) {
@@ -103,19 +100,45 @@ PER_CPU void pk_label_share(const float *rows, long n, long stride, long count, 
     else label_shares(rows, 3, stride, count, axes, sharpness, out);
 }
 
-/* Sixteen samples: adds the component's density times e^shift. `n` and `spread` are constants where it is called. */
-INLINE void add_density(const float *c, long n, int spread, const pk_support *support, float shift, const float *rows, long stride, float *total) {
+/* (½ + ½w)^(−½) on [0, 1], relative error ≤ 3e-7, for less than a root and a quotient take. */
+INLINE void inverse_root(block_f32 *w) {
+    block_f32 p = 1.146678999e-02f;
+    p = p * *w - 6.371226907e-02f;
+    p = p * *w + 1.649916470e-01f;
+    p = p * *w - 2.774452567e-01f;
+    p = p * *w + 3.658913374e-01f;
+    p = p * *w - 4.383135736e-01f;
+    p = p * *w + 5.300030708e-01f;
+    p = p * *w - 7.070952058e-01f;
+    p = p * *w + 1.414213538e+00f;
+    *w = p;
+}
+
+/* What a component's log-density has that no sample changes: its normaliser, and what the truncation of the last coordinate leaves. */
+INLINE float constant_of(const float *c, long n, int spread, const pk_support *support) {
+    const long d = 1 + 2 * n + spread;
+    const float root = c[PK_SHAPE_FACTOR + d * d - 1];
+    float sum = -0.918938533f * (float)d, low, high;
+    for (long j = 0; j < d; j++) sum += logf(c[PK_SHAPE_FACTOR + j * d + j]);
+    range_of(c, n, support, d - 1, &low, &high);
+    return sum - log_interval(low * root, high * root);
+}
+
+/* Log-density of a component at sixteen samples, from its constant on. `n` and `spread` are constants where it is called. */
+INLINE void log_density(const float *c, long n, int spread, const pk_support *support, float constant, const float *rows, long stride, block_f32 *out) {
     const float *L = c + PK_SHAPE_FACTOR, *e = c + PK_SHAPE_TANGENTS;
     const long d = 1 + 2 * n + spread;
-    block_f32 u[8], sum = shift;
-    u[spread] = LOAD_BLOCK(rows) - c[0];
-    if (spread) u[0] = LOAD_BLOCK(rows + stride) - c[1];
+    block_f32 u[8], sum = constant;
+    u[2 * n] = LOAD_BLOCK(rows) - c[0];
+    if (spread) u[2 * n + 1] = LOAD_BLOCK(rows + stride) - c[1];
     UNROLLED for (long k = 0; k < n; k++) {
         const float *t = e + 6 * k, *m = c + PK_SHAPE_AXES + 3 * k, *a = rows + (PK_ROW_AXIS + 3 * k) * stride;
         const block_f32 x = LOAD_BLOCK(a), y = LOAD_BLOCK(a + stride), z = LOAD_BLOCK(a + 2 * stride), w = x * m[0] + y * m[1] + z * m[2];
-        const block_f32 root = 1.0f / ROOT(0.5f + 0.5f * __builtin_elementwise_abs(w)), scale = w < 0.0f ? -root : root;
-        u[1 + spread + 2 * k] = (x * t[0] + y * t[1] + z * t[2]) * scale;
-        u[2 + spread + 2 * k] = (x * t[3] + y * t[4] + z * t[5]) * scale;
+        block_f32 root = __builtin_elementwise_abs(w);
+        inverse_root(&root);
+        const block_f32 scale = w < 0.0f ? -root : root;
+        u[2 * k] = (x * t[0] + y * t[1] + z * t[2]) * scale;
+        u[2 * k + 1] = (x * t[3] + y * t[4] + z * t[5]) * scale;
     }
     UNROLLED for (long j = d - 1; j >= 0; j--) {
         const float root = L[j * d + j];
@@ -123,9 +146,9 @@ INLINE void add_density(const float *c, long n, int spread, const pk_support *su
         UNROLLED for (long k = j + 1; k < d; k++) mean += L[k * d + j] * u[k];
         const block_f32 w = mean + root * u[j];
         sum -= 0.5f * w * w;
-        if (j > spread) continue;
+        if (j < 2 * n || j == d - 1) continue;
         float low, high;
-        range_of(c, spread, support, j, &low, &high);
+        range_of(c, n, support, j, &low, &high);
         float a[LANES_IN_BLOCK], b[LANES_IN_BLOCK], inside[LANES_IN_BLOCK];
         STORE_BLOCK(a, mean + low * root);
         STORE_BLOCK(b, mean + high * root);
@@ -135,15 +158,36 @@ INLINE void add_density(const float *c, long n, int spread, const pk_support *su
         EACH(i) inside[i] = log_interval(a[i], b[i]);
         sum -= LOAD_BLOCK(inside);
     }
-    float term[LANES_IN_BLOCK];
-    STORE_BLOCK(term, sum);
-    int32_t counts = 0;
-    EACH(i) counts |= term[i] > total[i] - NOTHING;
-    if (counts) EACH(i) total[i] = fast_log_add(total[i], term[i] == term[i] ? term[i] : -1e30f);
+    *out = sum;
 }
 
-INLINE void add_densities(const float *c, long n, int spread, const pk_support *support, float shift, const float *rows, long stride, long count, float *total) {
-    float own[PK_SAMPLE_ROWS * LANES_IN_BLOCK], sums[LANES_IN_BLOCK];
+/* Components that are summed together: the largest term first, so that each costs one exponential. */
+enum { TOGETHER = 24 };
+
+INLINE void add_densities(const float *components, const float *constants, long many, long n, int spread, const pk_support *support, const float *rows,
+                          long stride, float *total) {
+    block_f32 term[TOGETHER], before = LOAD_BLOCK(total), peak = before;
+    for (long k = 0; k < many; k++) {
+        log_density(components + k * PK_SHAPE_SIZE, n, spread, support, constants[k], rows, stride, &term[k]);
+        peak = term[k] > peak ? term[k] : peak;
+    }
+    /* NaN, which no comparison chooses, marks a sample that is not there. */
+    block_f32 sum = (before - peak) * 1.44269504f;
+    block_exp2(&sum);
+    for (long k = 0; k < many; k++) {
+        block_f32 t = (term[k] - peak) * 1.44269504f;
+        block_exp2(&t);
+        sum += t;
+    }
+    const block_i32 is_there = sum == sum;
+    block_log2(&sum);
+    STORE_BLOCK(total, is_there ? peak + sum * 0.693147181f : before);
+}
+
+INLINE void add_all(const float *components, const float *counts, long many, long n, int spread, const pk_support *support, const float *rows, long stride,
+                    long count, float *total) {
+    float own[PK_SAMPLE_ROWS * LANES_IN_BLOCK], sums[LANES_IN_BLOCK], constants[TOGETHER];
+    for (long k = 0; k < many; k++) constants[k] = logf(counts[k]) + constant_of(components + k * PK_SHAPE_SIZE, n, spread, support);
     for (long from = 0; from < count; from += LANES_IN_BLOCK) {
         const long rest = count - from < LANES_IN_BLOCK ? count - from : LANES_IN_BLOCK;
         const int is_whole = rest == LANES_IN_BLOCK;
@@ -151,18 +195,20 @@ INLINE void add_densities(const float *c, long n, int spread, const pk_support *
             for (long k = 0; k < PK_ROW_AXIS + 3 * n; k++) take(rows + k * stride + from, rest, own + k * LANES_IN_BLOCK);
             take(total + from, rest, sums);
         }
-        add_density(c, n, spread, support, shift, is_whole ? rows + from : own, is_whole ? stride : LANES_IN_BLOCK, is_whole ? total + from : sums);
+        add_densities(
+            components, constants, many, n, spread, support, is_whole ? rows + from : own, is_whole ? stride : LANES_IN_BLOCK, is_whole ? total + from : sums);
         if (!is_whole) memcpy(total + from, sums, (size_t)rest * sizeof(float));
     }
 }
 
-PER_CPU void pk_add_shape_density(const float *c, long n, int spread, const pk_support *support, float shift, const float *rows, long stride, long count,
-                                  float *total) {
-    const long d = 1 + 2 * n + spread;
-    shift -= 0.918938533f * (float)d;
-    for (long j = 0; j < d; j++) shift += logf(c[PK_SHAPE_FACTOR + j * d + j]);
-#define ADD(n, spread) add_densities(c, n, spread, support, shift, rows, stride, count, total)
-    BY_STRUCTURE(n, spread, ADD)
+PER_CPU void pk_add_shape_densities(const float *components, const float *counts, long many, long n, int spread, const pk_support *support,
+                                    const float *rows, long stride, long count, float *total) {
+    for (long k = 0; k < many; k += TOGETHER) {
+        const float *some = components + k * PK_SHAPE_SIZE;
+        const long now = many - k < TOGETHER ? many - k : TOGETHER;
+#define ADD(n, spread) add_all(some, counts + k, now, n, spread, support, rows, stride, count, total)
+        BY_STRUCTURE(n, spread, ADD)
+    }
 }
 
 PER_CPU double pk_importance_weights(const double *logs, const float *mixture, long count, double *weights) {

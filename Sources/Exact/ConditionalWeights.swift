@@ -44,21 +44,19 @@ package final class ConditionalWeights {
         return spare >= 24 ? 1 : spare >= 8 ? 2 : 3
     }
 
-    private let count: Int, padded: Int
-    /// Rows of `padded`: b, g (3), ones and zeros, y, data (2), precision (2).
+    private let count: Int
+    /// Rows: b, g (3), y, data (2), precision (2).
     private let tables: UnsafeMutablePointer<Float>
     private let work: UnsafeMutablePointer<Float>
 
     package init(acquisition: Acquisition) {
         count = acquisition.count
-        padded = (count + 15) / 16 * 16
-        tables = .allocate(capacity: 10 * padded)
-        tables.initialize(repeating: 0, count: 10 * padded)
-        work = .allocate(capacity: 64 * padded)
+        tables = .allocate(capacity: 9 * count)
+        tables.initialize(repeating: 0, count: 9 * count)
+        work = .allocate(capacity: 64 * count)
         for i in 0..<count {
             tables[i] = Float(acquisition.bValues[i])
-            for c in 0..<3 { tables[(c + 1) * padded + i] = Float(acquisition.directions[i][c]) }
-            tables[4 * padded + i] = 1
+            for c in 0..<3 { tables[(c + 1) * count + i] = Float(acquisition.directions[i][c]) }
         }
     }
 
@@ -73,19 +71,19 @@ package final class ConditionalWeights {
     ///   - views: one or two.
     ///   - scale: about s0.
     package func job(_ y: UnsafePointer<Float>, _ g: LocalGeometry, views: [View], scale: Double, isPositive: Bool) -> pk_weights {
-        func row(_ k: Int) -> UnsafeMutablePointer<Float> { tables + k * padded }
+        func row(_ k: Int) -> UnsafeMutablePointer<Float> { tables + k * count }
         var job = pk_weights()
-        row(5).update(from: y, count: count)
+        row(4).update(from: y, count: count)
         var each: [pk_weights_view] = []
         for (k, view) in views.enumerated() {
-            row(6 + k).update(from: view.data, count: count)
-            for i in 0..<count { row(8 + k)[i] = view.precision[i] / Self.widening }
-            each.append(pk_weights_view(data: row(6 + k), precision: row(8 + k), log_sigma: Float(view.logSigma), log_rss: Float(view.logSquares)))
+            row(5 + k).update(from: view.data, count: count)
+            for i in 0..<count { row(7 + k)[i] = view.precision[i] / Self.widening }
+            each.append(pk_weights_view(data: row(5 + k), precision: row(7 + k), log_sigma: Float(view.logSigma), log_rss: Float(view.logSquares)))
         }
         job.view = (each[0], each.last!)
-        (job.measurements, job.padded, job.sticks, job.views) = (count, padded, g.sticks, Int32(views.count))
+        (job.measurements, job.sticks, job.views) = (count, g.sticks, Int32(views.count))
         (job.b, job.gx, job.gy, job.gz) = (UnsafePointer(row(0)), UnsafePointer(row(1)), UnsafePointer(row(2)), UnsafePointer(row(3)))
-        (job.counts, job.y) = (UnsafePointer(row(4)), UnsafePointer(row(5)))
+        job.y = UnsafePointer(row(4))
         (job.spread, job.rician) = (g.hasSpread ? 1 : 0, isPositive ? 1 : 0)
         job.support = LocalMode.support
         let free = 1 - Double(g.sticks) * BallSticks.fractionFloor

@@ -90,7 +90,8 @@ public final class EvidenceSampler {
         var logs: (gaussian: [Double], rician: [Double])
         /// log Σ_c n_c q_c(x_i)
         var mixture: [Float]
-        var components: [ShapeComponent] = []
+        /// The components so far, as the kernels take them, and how many samples each gave.
+        var components: [Float] = [], counts: [Float] = []
         /// Where the last generation added nothing, no other will.
         var isExhausted = false
     }
@@ -159,16 +160,20 @@ public final class EvidenceSampler {
                 rician: &run.logs.rician)
             run.labelling.share($0.baseAddress!, stride: stride, first: start, count: count, gaussian: &run.logs.gaussian, rician: &run.logs.rician)
         }
-        func add(_ c: ShapeComponent, from i: Int) {
+        let given = fresh.filter { $0.count > 0 }
+        func add(_ components: [Float], _ counts: [Float], from i: Int) {
             run.sample.rows.withUnsafeBufferPointer { rows in
                 run.mixture.withUnsafeMutableBufferPointer {
-                    pk_add_shape_density(c.block, n, spread, &support, Float(log(Double(c.count))), rows.baseAddress! + i, stride, done - i, $0.baseAddress! + i)
+                    pk_add_shape_densities(
+                        components, counts, counts.count, n, spread, &support, rows.baseAddress! + i, stride, done - i, $0.baseAddress! + i)
                 }
             }
         }
-        for c in run.components { add(c, from: start) }
-        for c in fresh where c.count > 0 { add(c, from: 0) }
-        run.components += fresh
+        let blocks = given.flatMap(\.block), counts = given.map { Float($0.count) }
+        add(run.components, run.counts, from: start)
+        add(blocks, counts, from: 0)
+        run.components += blocks
+        run.counts += counts
         run.sample.count = done
     }
 

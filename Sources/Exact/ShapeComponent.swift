@@ -22,9 +22,10 @@ struct ShapeComponent {
     /// - Returns: nil when a block is not positive definite.
     init?(_ mode: LocalMode, labelling: StickLabelling, scale: Double) {
         let g = mode.geometry, n = g.sticks, d = g.dimension, order = labelling.order(of: mode.axes)
-        var places = g.hasSpread ? [n] : []
-        places.append(g.diffusivityIndex)
+        var places: [Int] = []
         for k in order { places += [g.tangentIndex + 2 * k, g.tangentIndex + 2 * k + 1] }
+        places.append(g.diffusivityIndex)
+        if g.hasSpread { places.append(n) }
         let rest = Array(0..<n) + [g.snrIndex, g.s0Index], w = places.count, m = rest.count
         var inner = [Double](repeating: 0, count: m * m), factor = [Double](repeating: 0, count: w * w)
         for i in 0..<m { for j in 0...i { inner[i * m + j] = mode.precision[rest[i] * d + rest[j]] } }

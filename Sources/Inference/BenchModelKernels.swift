@@ -67,30 +67,32 @@ extension Bench {
         func draw() {
             pk_shape_draw(plain.block, n, Int32(extra), &support, uniforms, 0, count, count, &rows, &work)
         }
+        // As many together as a generation meets, here the same one: its density times their number.
+        let many = 24, blocks = (0..<many).flatMap { _ in plain.block }, ones = [Float](repeating: 1, count: many)
         func evaluate() {
             for i in 0..<count { density[i] = -1e30 }
-            pk_add_shape_density(plain.block, n, Int32(extra), &support, 0, rows, count, count, &density)
+            pk_add_shape_densities(blocks, ones, many, n, Int32(extra), &support, rows, count, count, &density)
         }
         draw()
         evaluate()
         var off = (draw: 0.0, density: 0.0)
         for i in 0..<count {
             let (logDensity, levels) = plain.evaluate((0..<16).map { Double(rows[$0 * count + i]) })
-            off.density = max(off.density, abs(logDensity - Double(density[i])))
+            off.density = max(off.density, abs(logDensity + log(Double(many)) - Double(density[i])))
             // An interval that lies left of 0 is drawn mirrored, which is as good.
             for j in 0..<d {
                 let u = Double(uniforms[j * count + i])
                 off.draw = max(off.draw, min(abs(levels[j] - u), abs(1 - levels[j] - u)))
             }
         }
-        // A quantile takes three exponentials or logarithms, a truncated one or a truncated density two or three more; adding to a sum two.
+        // A quantile takes a logarithm and a root, a truncated one or a truncated density five exponentials or logarithms; adding to a sum one.
         let shape = "\(count) samples, \(n) sticks\(spread ? ", spread" : "")", size = Double(count), products = size * Double(d * d)
         try add(
-            "shape draw", shape, operations: products + size * Double(40 * d), exponentials: size * Double(3 * d + 2 * (1 + extra)),
+            "shape draw", shape, operations: products + size * Double(40 * d), exponentials: size * Double(2 * d + 3 * (1 + extra)),
             bytes: 4 * size * Double(2 * d + 16), units: count, deviation: off.draw, tolerance: 1e-3, draw)
         try add(
-            "shape density", shape, operations: products + size * Double(20 * (1 + extra)), exponentials: size * Double(3 * (1 + extra) + 2),
-            bytes: 4 * size * Double(2 * d + 16), units: count, deviation: off.density, tolerance: 2e-3, evaluate)
+            "shape density", "\(shape), \(many) components", operations: Double(many) * (products + size * Double(46 * n)),
+            exponentials: Double(many) * size * Double(1 + 5 * extra), bytes: 4 * size * Double(2 * d + 16), units: many * count, deviation: off.density, tolerance: 2e-3, evaluate)
     }
 
     private static func structure(_ n: Int, _ spread: Bool) -> Structure {
@@ -125,21 +127,21 @@ struct PlainShape {
     func evaluate(_ x: [Double]) -> (logDensity: Double, levels: [Double]) {
         let g = geometry, n = g.sticks, spread = g.hasSpread ? 1 : 0, d = 1 + spread + 2 * n, c = block.map(Double.init), l = PK_SHAPE_FACTOR
         var u = [Double](repeating: 0, count: d), total = 0.0, levels = u
-        if g.hasSpread { u[0] = x[1] - c[1] }
-        u[spread] = x[0] - c[0]
+        u[2 * n] = x[0] - c[0]
+        if g.hasSpread { u[2 * n + 1] = x[1] - c[1] }
         for k in 0..<n {
             func dot(_ i: Int) -> Double { (0..<3).reduce(0) { $0 + x[7 + 3 * k + $1] * c[i + $1] } }
             let w = dot(PK_SHAPE_AXES + 3 * k), e = PK_SHAPE_TANGENTS + 6 * k
-            for t in 0..<2 { u[1 + spread + 2 * k + t] = (w < 0 ? -1 : 1) * dot(e + 3 * t) / ((1 + abs(w)) / 2).squareRoot() }
+            for t in 0..<2 { u[2 * k + t] = (w < 0 ? -1 : 1) * dot(e + 3 * t) / ((1 + abs(w)) / 2).squareRoot() }
         }
         for j in (0..<d).reversed() {
             let root: Double = c[l + j * d + j]
             var mean = 0.0
             for k in j + 1..<max(d, j + 1) { mean -= c[l + k * d + j] * u[k] / root }
             var low = -8 / root + mean, high = 8 / root + mean
-            if g.hasSpread && j == 0 {
+            if j > 2 * n {
                 (low, high) = (Double(support.ratio_low) - c[1], Double(support.ratio_high) - c[1])
-            } else if j == spread {
+            } else if j == 2 * n {
                 (low, high) = (Double(support.d_low) - c[0], Double(support.d_high) - c[0])
             }
             let below = Self.cdf((low - mean) * root), inside = Self.cdf((high - mean) * root) - below, z = (u[j] - mean) * root

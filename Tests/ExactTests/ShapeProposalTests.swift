@@ -55,7 +55,7 @@ import Testing
     static func logDensity(_ s: Subject, _ rows: [Float]) -> [Double] {
         let n = rows.count / 16
         var out = [Float](repeating: -1e30, count: n), support = LocalMode.support
-        pk_add_shape_density(s.component.block, s.geometry.sticks, s.geometry.hasSpread ? 1 : 0, &support, 0, rows, n, n, &out)
+        pk_add_shape_densities(s.component.block, [1], 1, s.geometry.sticks, s.geometry.hasSpread ? 1 : 0, &support, rows, n, n, &out)
         return out.map(Double.init)
     }
 
@@ -70,22 +70,23 @@ import Testing
 
     /// Density of a sample by the definition in `proposal.h`, in double.
     static func reference(_ s: Subject, _ x: [Double]) -> Double {
-        let g = s.geometry, spread = g.hasSpread ? 1 : 0, b = s.component.block.map(Double.init)
-        var u = g.hasSpread ? [x[1] - b[1]] : []
-        u.append(x[0] - b[0])
+        let g = s.geometry, b = s.component.block.map(Double.init)
+        var u: [Double] = []
         for k in 0..<g.sticks {
             func dot(_ at: Int) -> Double { (0..<3).reduce(0) { $0 + b[at + $1] * x[7 + 3 * k + $1] } }
             let w = dot(PK_SHAPE_AXES + 3 * k), scale = (w < 0 ? -1 : 1) / ((1 + abs(w)) / 2).squareRoot()
             u += [scale * dot(PK_SHAPE_TANGENTS + 6 * k), scale * dot(PK_SHAPE_TANGENTS + 6 * k + 3)]
         }
+        u.append(x[0] - b[0])
+        if g.hasSpread { u.append(x[1] - b[1]) }
         var total = 0.0
         for j in 0..<s.width {
             var mean = 0.0
             for k in j + 1..<max(s.width, j + 1) { mean += s.l(k, j) * u[k] }
             let w: Double = mean + s.l(j, j) * u[j]
             total += log(s.l(j, j)) - 0.5 * (log(2 * Double.pi) + w * w)
-            guard j <= spread else { continue }
-            let range = g.hasSpread && j == 0 ? BallSticks.logSpreadRatio : BallSticks.logDiffusivity, centre = b[j == spread ? 0 : 1]
+            guard j >= 2 * g.sticks else { continue }
+            let range = j > 2 * g.sticks ? BallSticks.logSpreadRatio : BallSticks.logDiffusivity, centre = b[j - 2 * g.sticks]
             total -= logInterval(mean + (range.low - centre) * s.l(j, j), mean + (range.high - centre) * s.l(j, j))
         }
         return total
@@ -129,36 +130,49 @@ import Testing
         #expect(count > 1500 && worst <= 2e-3, "\(worst) over \(count)")
     }
 
+    /// Sums over many components, more than are summed together, on top of what is there; samples beyond a half-sphere keep that.
+    @Test(arguments: ShapeProposalTests.pairs)
+    func densitiesAddUp(_ z: Structure) {
+        var random = RandomSource(seed: 7, stream: z.bits)
+        let first = Self.subject(z, width: 4, using: &random), many = 53, n = 75, rows = Self.draw(first, n, using: &random)
+        let subjects = (0..<many).map { $0 == 0 ? first : Self.subject(z, width: 3, using: &random) }, counts = (0..<many).map { Float(1 + $0 % 7) }
+        var support = LocalMode.support, found = (0..<n).map { Float($0 % 3 == 0 ? -1e30 : -8) }, worst = 0.0
+        let before = found
+        pk_add_shape_densities(
+            subjects.flatMap(\.component.block), counts, many, first.geometry.sticks, first.geometry.hasSpread ? 1 : 0, &support, rows, n, n, &found)
+        for i in 0..<n {
+            let x = Self.sample(rows, i)
+            guard x.reduce(0, +).isFinite else { #expect(found[i] == before[i]); continue }
+            let sum = zip(subjects, counts).reduce(exp(Double(before[i]))) { $0 + Double($1.1) * exp(Self.reference($1.0, x)) }
+            worst = max(worst, abs(Double(found[i]) - log(sum)))
+        }
+        #expect(worst <= 2e-3, "\(worst)")
+    }
+
     /// log d's conditional mean up to 25 standard deviations outside the prior's range: log(Φ(b) − Φ(a)) in the tails.
     @Test func intervalsInTheTails() {
-        let z = Self.family.structureSpace.structures[4], g = LocalGeometry(z)
-        var theta = [Double](repeating: 0, count: 16), tangents = [Double](repeating: 0, count: 6), worst = 0.0, count = 0, furthest = 0.0
-        theta[Slot.diffusivity] = 1e-3; theta[Slot.snr] = 20; theta[Slot.s0] = 1; theta[Slot.fraction] = 0.5; theta[Slot.axis + 2] = 1
-        g.tangents(theta, into: &tangents)
+        let z = Self.pairs[1], g = LocalGeometry(z), range = BallSticks.logDiffusivity, ratios = BallSticks.logSpreadRatio, mid = (ratios.low + ratios.high) / 2
+        var theta = [Double](repeating: 0, count: 16), worst = 0.0, count = 0, furthest = 0.0
+        theta[Slot.diffusivity] = 1e-3; theta[Slot.spread] = 1e-3 * exp(mid); theta[Slot.snr] = 20; theta[Slot.s0] = 1
         for root in [0.5, 3, 40] {
-            // Λ = L Lᵀ over (log d, t₁, t₂), L = [root; 0 1; 40 0 1]: the mean of root·log d is −40 t₁.
-            let l = [root, 0, 0, 40, 1, 0, 0, 0, 1.0], places = [g.diffusivityIndex, g.tangentIndex, g.tangentIndex + 1], d = g.dimension
+            // Λ = L Lᵀ over (log d, log(s/d)), L = [root; 35 0.5]: the mean of root·log d is −35 log(s/d).
+            let slope = 35.0, l = [root, 0, slope, 0.5], places = [g.diffusivityIndex, g.sticks], d = g.dimension
             var precision = [Double](repeating: 0, count: d * d)
             for i in 0..<d { precision[i * d + i] = 1 }
-            for i in 0..<3 {
-                for j in 0..<3 { precision[places[i] * d + places[j]] = (0..<3).reduce(0) { $0 + l[3 * i + $1] * l[3 * j + $1] } }
-            }
-            let mode = LocalMode(g, centre: theta, tangents: tangents, precision: precision, logDensity: 0)!
+            for i in 0..<2 { for j in 0..<2 { precision[places[i] * d + places[j]] = l[2 * i] * l[2 * j] + l[2 * i + 1] * l[2 * j + 1] } }
+            let mode = LocalMode(g, centre: theta, tangents: [0], precision: precision, logDensity: 0)!
             let s = Subject(geometry: g, mode: mode, component: ShapeComponent(mode, labelling: StickLabelling(mode), scale: 1)!, scale: 1)
             var rows = [Float](repeating: 0, count: 16 * 1200)
             for i in 0..<1200 {
-                let share = Double(i % 24) / 23, range = BallSticks.logDiffusivity, t = (Double(i / 24) - 24.5) / 24.5
+                let share = Double(i % 24) / 23, t = (Double(i / 24) - 24.5) / 24.5
                 rows[i] = Float(range.low + share * (range.high - range.low))
-                let axis = (1 - t * t / 4).squareRoot() * t
-                for c in 0..<3 { rows[(7 + c) * 1200 + i] = Float(axis * tangents[c] + (c == 2 ? 1 - t * t / 2 : 0)) }
+                rows[1200 + i] = Float(mid + 1.1 * t)
             }
             for (i, found) in Self.logDensity(s, rows).enumerated() {
                 let x = Self.sample(rows, i), expected = Self.reference(s, x)
                 #expect(found.isFinite)
                 if found < -100 { continue }
-                // t₁ of the sample, and how far its mean of log d lies outside.
-                let t = (Double(i / 24) - 24.5) / 24.5, low = 40 * t + (BallSticks.logDiffusivity.low - log(1e-3)) * root
-                let away = max(low, -(40 * t + (BallSticks.logDiffusivity.high - log(1e-3)) * root))
+                let shift = slope * (x[1] - mid), away = max(shift + (range.low - log(1e-3)) * root, -shift - (range.high - log(1e-3)) * root)
                 if away > 25 { continue }
                 furthest = max(furthest, away)
                 worst = max(worst, abs(found - expected))
@@ -184,12 +198,12 @@ import Testing
                     u[j] = (wide * e - mean) / s.l(j, j)
                     logs[i] += log(s.l(j, j) / wide) - 0.5 * (e * e + log(2 * Double.pi))
                 }
-                if spread == 1 { full[g.sticks] = u[0] }
-                full[g.diffusivityIndex] = u[spread]
+                full[g.diffusivityIndex] = u[2 * g.sticks]
+                if spread == 1 { full[g.sticks] = u[d - 1] }
                 for k in 0..<2 * g.sticks {
-                    full[g.tangentIndex + k] = u[1 + spread + k]
+                    full[g.tangentIndex + k] = u[k]
                     // Beyond the half-sphere.
-                    if k % 2 == 1 && u[spread + k] * u[spread + k] + u[1 + spread + k] * u[1 + spread + k] > 2 { isInside[i] = false }
+                    if k % 2 == 1 && u[k - 1] * u[k - 1] + u[k] * u[k] > 2 { isInside[i] = false }
                 }
                 g.move(s.mode.centre, s.mode.tangents, by: full, into: &t)
                 func has(_ x: Double, _ r: (low: Double, high: Double)) -> Bool { log(x) >= r.low && log(x) <= r.high }

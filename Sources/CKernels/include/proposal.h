@@ -4,10 +4,10 @@
 
    Samples are rows of N floats (PK_SAMPLE_ROWS): log d, log(s/d), log snr, log s0, f1 f2 f3, axes of up to three sticks.
    A component is a block of floats (PK_SHAPE_SIZE).  Local coordinates u, D = 1 + 2n (+ 1 with spread), in this order:
-       [log(s/d)], log d, t_11, t_12, t_21, …       all relative to the centre; t Lambert's:
+       t_11, t_12, t_21, …, log d, [log(s/d)]       all relative to the centre; t Lambert's:
        μ = (1 − ½t²) m + (1 − ¼t²)^½ (t_1 e_1 + t_2 e_2), t² ≤ 2, area element dt
    The density is the product of the conditionals x_j | x_{j+1…D} of a normal with precision L Lᵀ; those of log(s/d) and log d are truncated to the
-   prior's ranges.  Density by log d, log(s/d) and area. */
+   prior's ranges.  They come last, so that what the truncation of the last leaves is one number a component.  Density by log d, log(s/d) and area. */
 enum {
     PK_SAMPLE_ROWS = 16,
     PK_ROW_FRACTION = 4,
@@ -34,10 +34,10 @@ void pk_shape_draw(const float *component, long sticks, int spread, const pk_sup
    ≤ 2e-4 down to −80, where it ends. */
 void pk_label_share(const float *rows, long sticks, long stride, long count, const float *axes, const float *sharpness, float *share);
 
-/* total_i = log(exp(total_i) + exp(shift)·density) at each of the first `count` samples; where a sample is NaN nothing is added. Absolute error of the
-   log-density ≤ 2e-3 where it is ≥ −100, of the sum besides ≤ 1e-6 + 1e-7 |total|. Densities that add less than 2e-11 of a sum are left out. */
-void pk_add_shape_density(const float *component, long sticks, int spread, const pk_support *support, float shift, const float *rows, long stride,
-                          long count, float *total);
+/* total_i = log(exp(total_i) + Σ_c counts_c q_c) over the densities of `many` components, one after the other in memory, at each of the first `count`
+   samples; where a sample is NaN nothing is added. Absolute error of a log-density ≤ 2e-3 where it is ≥ −100, of the sum besides ≤ 1e-6 + 1e-7 |total|. */
+void pk_add_shape_densities(const float *components, const float *counts, long many, long sticks, int spread, const pk_support *support, const float *rows,
+                            long stride, long count, float *total);
 
 /* weights_i = exp(logs_i − mixture_i − peak), the largest of the exponents being the peak, which is returned: −∞ where there is none, and no weight means
    anything.  0 where a log is −∞ or NaN or mixture_i ≤ −1e29 (outside all components). Relative error ≤ 1e-5. */

@@ -10,13 +10,13 @@
    after the other from the last, then log σ from a normal about log σ_v + ½ log(rss/rss_v), rss = Σ (y − S)².  Where few measurements leave σ open, views are
    repeated with wider normals of u.  Samples take views and widths in turn and are weighted by the mean density. */
 typedef struct {
-    const float *data, *precision; /* padded */
+    const float *data, *precision;
     float log_sigma, log_rss;
 } pk_weights_view;
 
 typedef struct {
-    long measurements, padded; /* M, and M rounded up to a multiple of 16 */
-    const float *b, *gx, *gy, *gz, *y, *counts; /* padded; counts: 1, and 0 in the padding */
+    long measurements; /* M, as many as each row has */
+    const float *b, *gx, *gy, *gz, *y;
     long sticks;
     int spread, rician; /* whether the Rician likelihood is asked for: all y > 0 */
     pk_support support;
@@ -30,7 +30,7 @@ typedef struct {
 } pk_weights;
 
 /* For samples `first …` with shapes in their rows: draws their weights and noise from uniforms (n + 2 rows of `count`) into the rows of log snr, log s0 and
-   fractions, which are not sorted.  gaussian_i, rician_i = log p(y | θ_i) − log density of the draw by (log snr, log s0, f); −∞ where a row is NaN.
-   work: 16 (n + 1) padded floats. */
+   fractions, which are not sorted.  gaussian_i, rician_i = log p(y | θ_i) − log density of the draw by (log snr, log s0, f); −∞ where a row of the shape is NaN.
+   work: 16 (n + 1) M floats. */
 void pk_weights_draw(const pk_weights *job, const float *uniforms, long first, long count, long stride, float *rows, double *gaussian, double *rician,
                      float *work);
