@@ -41,6 +41,9 @@ extension Float: Scalar {
         _ q: Pointer, _ k: Pointer, _ v: Pointer, _ qStride: Int, _ kStride: Int, _ segments: UnsafePointer<pk_segment>, _ count: Int,
         _ heads: Int, _ headWidth: Int, _ mask: UnsafePointer<UInt8>?, _ out: Pointer, _ outStride: Int, _ probabilities: Pointer?
     ) {
+        if probabilities == nil, headWidth == 16 {
+            return pk_attention16(0, q, k, v, qStride, kStride, segments, count, heads, mask, out, outStride)
+        }
         pk_attention_forward_f32(q, k, v, qStride, kStride, segments, count, heads, headWidth, mask, out, outStride, probabilities)
     }
     public static func attentionBackward(
