@@ -1,6 +1,7 @@
 import Foundation
 import ModelSpace
 import Networks
+import Tensors
 
 /// Observations of one design → structure posteriors and joint draws (z, θ), by a trained network. One a worker thread.
 ///
@@ -15,9 +16,10 @@ public final class AmortisedSampler<F: ModelFamily> {
     /// λ at which the network is asked; other λ follow by the exact identity.
     public static var referenceLambda: Double { 0 }
 
-    public init(family: F, file: NetworkFile) {
+    /// - Parameter precision: of the network's matrix products (default: NetworkPrecision.preferred).
+    public init(family: F, file: NetworkFile, precision: NetworkPrecision? = nil) {
         self.family = family
-        runner = NetworkRunner(file.network, weights: file.weights)
+        runner = NetworkRunner(file, precision: precision)
         masks = family.structureSpace.structures.map(family.coordinateMask)
     }
 

@@ -8,10 +8,15 @@ import Tensors
 extension Bench {
     /// Encoder and structure decoder a voxel of a block of 32; one evaluation of the parameter decoder a draw, 64 draws a voxel of two sticks.
     ///
-    /// There is no plain network to hold these against; their kernels have been checked one by one. A block must give what its voxels give alone.
+    /// In every number format this processor has. There is no plain network to hold these against; their kernels have been checked one by one. A block
+    /// must give what its voxels give alone.
     public mutating func network(_ file: NetworkFile, measurements m: Int) throws {
+        for precision in NetworkPrecision.available { try network(file, measurements: m, precision) }
+    }
+
+    private mutating func network(_ file: NetworkFile, measurements m: Int, _ precision: NetworkPrecision) throws {
         let family = BallSticks(), design = BenchSubject.acquisition(measurements: m), voxels = 32, draws = 64, steps = 6
-        let runner = NetworkRunner(file.network, weights: file.weights), space = family.structureSpace, c = file.network.configuration
+        let runner = NetworkRunner(file, precision: precision), space = family.structureSpace, c = file.network.configuration
         let f = family.featureCount, g = family.summaryCount, signals = BenchSubject.voxels(voxels, design)
         var features = [Float](repeating: 0, count: voxels * m * f), summaries = [Float](repeating: 0, count: voxels * g), y = [Float](repeating: 0, count: m)
         for v in 0..<voxels {
@@ -35,13 +40,13 @@ extension Bench {
         let latentBlock = 6 * l * w * w + 4 * l * l * w + 2 * l * w * w + 16 * l * w * w
         let encoding = 2 * volumes * w * (Double(f) + w) + 2 * (reading + blocks * latentBlock)
         try add(
-            "encoder, a voxel", "\(voxels) voxels, M = \(m)", operations: Double(voxels) * encoding, bytes: 4 * Double(features.count), units: voxels,
+            "encoder, a voxel", "\(precision), \(voxels) voxels, M = \(m)", operations: Double(voxels) * encoding, bytes: 4 * Double(features.count), units: voxels,
             deviation: off, tolerance: 1e-4
         ) { _ = encode() }
 
         encoded = encode()
         let nodes = Double(space.prefixes.count), deciding = Double(c.structureBlocks) * Self.decoderBlock(rows: nodes, own: nodes, l, w, context: w, expansion: 4)
-        try add("structure decoder, a voxel", "\(voxels) voxels, \(space.prefixes.count) nodes", operations: Double(voxels) * deciding, units: voxels, deviation: off, tolerance: 1e-4) {
+        try add("structure decoder, a voxel", "\(precision), \(voxels) voxels, \(space.prefixes.count) nodes", operations: Double(voxels) * deciding, units: voxels, deviation: off, tolerance: 1e-4) {
             _ = structures()
         }
 
@@ -53,7 +58,7 @@ extension Bench {
             for i in 0..<n { out[i] = 0.1 }
         }
         try add(
-            "parameter decoder, an evaluation of a draw", "\(block) voxels × \(draws) draws × \(steps + 1)", operations: Double((steps + 1) * asked.count) * evaluation,
+            "parameter decoder, an evaluation of a draw", "\(precision), \(block) voxels × \(draws) draws × \(steps + 1)", operations: Double((steps + 1) * asked.count) * evaluation,
             units: (steps + 1) * asked.count, deviation: sample.allSatisfy(\.isFinite) ? 0 : .infinity, tolerance: 0
         ) {
             _ = runner.draw(encoded, structures: asked, voxelOfDraw: owners, space: space, masks: masks, steps: steps) { _, n, out in

@@ -7,6 +7,9 @@ import Tensors
 extension Bench {
     public mutating func networkKernels(measurements m: Int) throws {
         try gemm()
+        for (rows, depth, columns) in [(512, 64, 256), (512, 256, 64), (3200, 64, 128), (2048, 64, 192)] {
+            try dense(rows: rows, depth: depth, columns: columns)
+        }
         try elementwise(rows: 2048, columns: 64)
         for (name, nq, nk, count) in [("reading", 16, m, 32), ("latents", 16, 16, 32), ("tokens", 4, 4, 256), ("draws", 256, 16, 8)] {
             try attention(name, nq: nq, nk: nk, count: count)
@@ -38,6 +41,34 @@ extension Bench {
             try add(
                 "matrix product", "\(rows)×\(depth)·\(depth)×\(columns)", operations: 2 * Double(rows * depth * columns),
                 bytes: 4 * Double(rows * depth + depth * columns + rows * columns), deviation: Self.deviation(fast, plain), tolerance: 1e-5, run)
+        }
+    }
+
+    /// A laid-out layer in every number format, against a sum in double precision of what the format makes of its operands.
+    private mutating func dense(rows: Int, depth: Int, columns: Int) throws {
+        let x = Self.noise(rows * depth, 13), w = Self.noise(depth * columns, 14).map { $0 / Float(depth).squareRoot() }, b = Self.noise(columns, 15)
+        var y = [Float](repeating: 0, count: rows * columns)
+        let kinds = [(pk_dense_best(), "float32")] + (pk_dense_has_bf16() != 0 ? [(PK_DENSE_BF16, "bfloat16")] : [])
+        for (kind, name) in kinds {
+            let packed = AlignedFloats(pk_dense_size(kind, depth, columns))
+            pk_dense_pack(kind, depth, columns, w, b, packed.base)
+            func operand(_ v: Float) -> Double { Double(kind == PK_DENSE_BF16 ? v.nearestBFloat16 : v) }
+            for silu in [false, true] {
+                func run() { pk_dense(kind, rows, columns, depth, x, depth, packed.base, silu ? 1 : 0, &y, columns) }
+                run()
+                var plain: [Double] = [], fast: [Float] = []
+                for i in stride(from: 0, to: rows, by: 37) {
+                    for j in 0..<columns {
+                        let sum = (0..<depth).reduce(Double(b[j])) { $0 + operand(x[i * depth + $1]) * operand(w[$1 * columns + j]) }
+                        plain.append(silu ? sum / (1 + exp(-sum)) : sum)
+                        fast.append(y[i * columns + j])
+                    }
+                }
+                try add(
+                    silu ? "dense layer, silu" : "dense layer", "\(name), \(rows)×\(depth)·\(depth)×\(columns)",
+                    operations: 2 * Double(rows * depth * columns), bytes: 4 * Double(rows * depth + rows * columns),
+                    deviation: Self.deviation(fast, plain), tolerance: 1e-5, run)
+            }
         }
     }
 
@@ -130,39 +161,6 @@ extension Bench {
         }
         try add("float from half", "\(n)", bytes: 6 * Double(n), deviation: Self.deviation(y, h.map { Double($0) }), tolerance: 0) {
             HalfPrecision.decode(h, &y, count: n)
-        }
-    }
-}
-
-/// The first problem of several, by plain loops in double precision: O = softmax(Q Kᵀ/√d) V and its gradients.
-struct PlainAttention {
-    var out: [Double], dq: [Double], dk: [Double], dv: [Double]
-
-    init(q: [Float], k: [Float], v: [Float], dout: [Float], nq: Int, nk: Int, heads: Int, width: Int) {
-        let c = heads * width, scale = 1 / Double(width).squareRoot()
-        out = Array(repeating: 0, count: nq * c)
-        dq = out
-        dk = Array(repeating: 0, count: nk * c)
-        dv = dk
-        for h in 0..<heads {
-            for i in 0..<nq {
-                func dot(_ a: [Float], _ j: Int, _ b: [Float]) -> Double {
-                    (0..<width).reduce(0) { $0 + Double(a[i * c + h * width + $1]) * Double(b[j * c + h * width + $1]) }
-                }
-                var p = (0..<nk).map { exp(dot(q, $0, k) * scale) }
-                let total = p.reduce(0, +)
-                p = p.map { $0 / total }
-                let dp = (0..<nk).map { dot(dout, $0, v) }, mean = zip(p, dp).reduce(0) { $0 + $1.0 * $1.1 }
-                for j in 0..<nk {
-                    let ds = p[j] * (dp[j] - mean) * scale
-                    for d in h * width..<(h + 1) * width {
-                        out[i * c + d] += p[j] * Double(v[j * c + d])
-                        dv[j * c + d] += p[j] * Double(dout[i * c + d])
-                        dq[i * c + d] += ds * Double(k[j * c + d])
-                        dk[j * c + d] += ds * Double(q[i * c + d])
-                    }
-                }
-            }
         }
     }
 }

@@ -15,7 +15,7 @@ struct DecoderBlock: Sendable {
     init(_ layout: inout ParameterLayout, _ name: String, width: Int, heads: Int, context: Int, condition: Int, expansion: Int) {
         self.width = width
         self.heads = heads
-        modulation = Dense(&layout, name + ".modulation", condition, 9 * width, gain: 0.1)
+        modulation = Dense(&layout, name + ".modulation", condition, 9 * width, gain: 0.1, exact: true)
         qkv = Dense(&layout, name + ".qkv", width, 3 * width)
         selfOutput = Dense(&layout, name + ".self_output", width, width, gain: Encoder.residualGain)
         query = Dense(&layout, name + ".query", width, width)

@@ -29,10 +29,10 @@ struct Encoder: Sendable {
     init(_ layout: inout ParameterLayout, _ shape: FamilyShape, _ c: NetworkConfiguration) {
         configuration = c
         let w = c.width
-        embed = Perceptron(&layout, "encoder.embed", shape.features, w, w)
+        embed = Perceptron(&layout, "encoder.embed", shape.features, w, w, exactFirst: true)
         tokenNorm = Norm(&layout, "encoder.token_norm", w)
         latents = layout.add("encoder.latents", c.latents, w, .normal(1))
-        summary = Perceptron(&layout, "encoder.summary", shape.summaries, w, w)
+        summary = Perceptron(&layout, "encoder.summary", shape.summaries, w, w, exactFirst: true, exactSecond: true)
         readings = (0..<2).map { r in
             let name = "encoder.reading\(r)"
             return Reading(

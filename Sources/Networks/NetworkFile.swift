@@ -10,6 +10,8 @@ public struct NetworkFile: @unchecked Sendable {
     /// layout.count weights.
     public let weights: [Float]
     public let origin: NetworkOrigin
+    /// The same weights as the workers run them.
+    public let packed: PackedLayers
     /// SHA-256 of the whole file, lower-case hexadecimal; empty before it is stored.
     public let sha256: String
 
@@ -17,6 +19,7 @@ public struct NetworkFile: @unchecked Sendable {
         self.network = network
         self.weights = weights
         self.origin = origin
+        packed = PackedLayers(network.layout, values: weights)
         sha256 = ""
     }
 
@@ -32,6 +35,7 @@ public struct NetworkFile: @unchecked Sendable {
         let network = Network(try decode("shape"), try decode("configuration"))
         origin = try decode("origin")
         weights = try network.layout.read(file)
+        packed = PackedLayers(network.layout, values: weights)
         self.network = network
         self.sha256 = sha256
     }

@@ -17,17 +17,17 @@ struct ParameterDecoder: Sendable {
     init(_ layout: inout ParameterLayout, _ shape: FamilyShape, _ c: NetworkConfiguration) {
         self.shape = shape
         width = c.parameterWidth
-        embed = Dense(&layout, "parameter.embed", shape.coordinates + shape.tokens, width)
-        noise = Dense(&layout, "parameter.noise", NoiseLevel.featureCount, width)
-        structure = Dense(&layout, "parameter.structure", shape.components, width)
-        condition = Dense(&layout, "parameter.condition", width, width)
+        embed = Dense(&layout, "parameter.embed", shape.coordinates + shape.tokens, width, exact: true)
+        noise = Dense(&layout, "parameter.noise", NoiseLevel.featureCount, width, exact: true)
+        structure = Dense(&layout, "parameter.structure", shape.components, width, exact: true)
+        condition = Dense(&layout, "parameter.condition", width, width, exact: true)
         blocks = (0..<c.parameterBlocks).map {
             DecoderBlock(
                 &layout, "parameter.block\($0)", width: c.parameterWidth, heads: c.parameterHeads, context: c.width,
                 condition: c.parameterWidth, expansion: 2)
         }
-        outputModulation = Dense(&layout, "parameter.output_modulation", width, 2 * width, gain: 0.1)
-        output = Dense(&layout, "parameter.output", width, shape.coordinates, gain: 0.1)
+        outputModulation = Dense(&layout, "parameter.output_modulation", width, 2 * width, gain: 0.1, exact: true)
+        output = Dense(&layout, "parameter.output", width, shape.coordinates, gain: 0.1, exact: true)
     }
 
     /// Keys and values of the latents for each block: computed once a voxel.

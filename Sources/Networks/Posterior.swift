@@ -18,13 +18,23 @@ public final class NetworkRunner {
     private let tape = Tape<Float>(arena: Arena(blockSize: 16 << 20), records: false)
     private let stepTape = Tape<Float>(arena: Arena(blockSize: 16 << 20), records: false)
 
-    /// - Parameter weights: layout.count values; must outlive the runner when passed as a shared buffer.
-    public init(_ network: Network, weights: [Float]) {
+    /// - Parameters:
+    ///   - weights: layout.count values; must outlive the runner when passed as a shared buffer.
+    ///   - packed: the same weights laid out, where they have been already.
+    public init(_ network: Network, weights: [Float], packed: PackedLayers? = nil) {
         Blas.ready
         self.network = network
         keep = weights
         // The array is kept and never written, so its storage does not move.
-        self.weights = Weights(values: UnsafeMutablePointer(mutating: keep.withUnsafeBufferPointer { $0.baseAddress! }))
+        self.weights = Weights(
+            values: UnsafeMutablePointer(mutating: keep.withUnsafeBufferPointer { $0.baseAddress! }),
+            packed: packed ?? PackedLayers(network.layout, values: weights))
+    }
+
+    /// - Parameter precision: of the matrix products; nil for what the file's layers are laid out for already, which costs no memory.
+    public convenience init(_ file: NetworkFile, precision: NetworkPrecision? = nil) {
+        let other = precision.flatMap { $0 == file.packed.precision ? nil : PackedLayers(file.network.layout, values: file.weights, precision: $0) }
+        self.init(file.network, weights: file.weights, packed: other ?? file.packed)
     }
 
     /// Reads V voxels of M measurements. Forgets the block before.

@@ -20,13 +20,13 @@ struct StructureDecoder: Sendable {
         components = shape.components
         width = c.width
         table = layout.add("structure.node", 2 * shape.components - 1, c.width, .normal(1))
-        lambda = Perceptron(&layout, "structure.lambda", Self.lambdaFeatures, c.width, c.width)
+        lambda = Perceptron(&layout, "structure.lambda", Self.lambdaFeatures, c.width, c.width, exactFirst: true, exactSecond: true)
         blocks = (0..<c.structureBlocks).map {
             DecoderBlock(
                 &layout, "structure.block\($0)", width: c.width, heads: c.heads, context: c.width, condition: c.width, expansion: 4)
         }
-        outputModulation = Dense(&layout, "structure.output_modulation", c.width, 2 * c.width, gain: 0.1)
-        output = Dense(&layout, "structure.output", c.width, 1, gain: 0.1)
+        outputModulation = Dense(&layout, "structure.output_modulation", c.width, 2 * c.width, gain: 0.1, exact: true)
+        output = Dense(&layout, "structure.output", c.width, 1, gain: 0.1, exact: true)
     }
 
     /// Which row of the node table a prefix uses: 0 for the root, then a row for each depth and last bit.

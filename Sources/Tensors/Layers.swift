@@ -10,6 +10,14 @@ extension Tape {
         return y
     }
 
+    /// y = f(x W + b) of a laid-out layer, f SiLU or the identity; nothing flows back through it.
+    public func dense(_ x: Variable<S>, _ layer: PackedLayers.Layer, silu: Bool) -> Variable<S> {
+        precondition(!records && x.columns == layer.depth)
+        let y = matrix(x.rows, layer.columns)
+        S.dense(layer, rows: x.rows, x: x.value, silu: silu, y: y.value)
+        return y
+    }
+
     /// y = x σ(x).
     public func silu(_ x: Variable<S>) -> Variable<S> {
         let y = matrix(x.rows, x.columns)

@@ -6,6 +6,17 @@ public struct ParameterReference: Sendable, Hashable {
     public var count: Int { rows * columns }
 }
 
+/// A dense layer's weight and bias. `exact`: its products stay in single precision wherever it runs.
+public struct LayerReference: Sendable {
+    public let weight: ParameterReference, bias: ParameterReference, exact: Bool
+
+    public init(weight: ParameterReference, bias: ParameterReference, exact: Bool) {
+        self.weight = weight
+        self.bias = bias
+        self.exact = exact
+    }
+}
+
 /// How a weight starts.
 public enum Initialisation: Sendable {
     case zero
@@ -19,8 +30,12 @@ public struct ParameterLayout: Sendable {
     public private(set) var references: [ParameterReference] = []
     public private(set) var initialisations: [Initialisation] = []
     public private(set) var count = 0
+    /// The dense layers among the weights.
+    public private(set) var layers: [LayerReference] = []
 
     public init() {}
+
+    public mutating func addLayer(_ layer: LayerReference) { layers.append(layer) }
 
     public mutating func add(_ name: String, _ rows: Int, _ columns: Int, _ start: Initialisation) -> ParameterReference {
         precondition(!references.contains { $0.name == name }, "weight \(name) is listed twice")
@@ -32,14 +47,16 @@ public struct ParameterLayout: Sendable {
     }
 }
 
-/// Weights (flat, shared by all workers) with, where training, one worker's gradients.
+/// Weights (flat, shared by all workers) with, where training, one worker's gradients; where not, dense layers laid out for their kernel.
 public struct Weights<S: Scalar>: @unchecked Sendable {
     public let values: UnsafeMutablePointer<S>
     public let gradients: UnsafeMutablePointer<S>?
+    public let packed: PackedLayers?
 
-    public init(values: UnsafeMutablePointer<S>, gradients: UnsafeMutablePointer<S>? = nil) {
+    public init(values: UnsafeMutablePointer<S>, gradients: UnsafeMutablePointer<S>? = nil, packed: PackedLayers? = nil) {
         self.values = values
         self.gradients = gradients
+        self.packed = packed
     }
 
     public subscript(_ reference: ParameterReference) -> Variable<S> {

@@ -15,6 +15,9 @@ extension Float: Scalar {
     public static func product(
         rows: Int, columns: Int, depth: Int, a: Pointer, aStride: Int, b: Pointer, bStride: Int, c: Pointer, cStride: Int
     ) { pk_product(rows, columns, depth, a, aStride, b, bStride, c, cStride) }
+    public static func dense(_ layer: PackedLayers.Layer, rows: Int, x: Pointer, silu: Bool, y: Pointer) {
+        pk_dense(layer.kind, rows, layer.columns, layer.depth, x, layer.depth, layer.words, silu ? 1 : 0, y, layer.columns)
+    }
     public static func siluForward(_ x: Pointer, _ y: Pointer, _ n: Int) { pk_silu_forward_f32(x, y, n) }
     public static func siluBackward(_ x: Pointer, _ dy: Pointer, _ dx: Pointer, _ n: Int) { pk_silu_backward_f32(x, dy, dx, n) }
     public static func bias(_ y: Pointer, _ bias: Pointer, _ rows: Int, _ columns: Int) { pk_bias_f32(y, bias, rows, columns) }
@@ -41,6 +44,9 @@ extension Float: Scalar {
         _ q: Pointer, _ k: Pointer, _ v: Pointer, _ qStride: Int, _ kStride: Int, _ segments: UnsafePointer<pk_segment>, _ count: Int,
         _ heads: Int, _ headWidth: Int, _ mask: UnsafePointer<UInt8>?, _ out: Pointer, _ outStride: Int, _ probabilities: Pointer?
     ) {
+        if probabilities == nil, headWidth == 16 {
+            return pk_attention16(0, q, k, v, qStride, kStride, segments, count, heads, mask, out, outStride)
+        }
         pk_attention_forward_f32(q, k, v, qStride, kStride, segments, count, heads, headWidth, mask, out, outStride, probabilities)
     }
     public static func attentionBackward(
@@ -70,6 +76,9 @@ extension Double: Scalar {
         gemm(
             transposeA: false, transposeB: false, rows: rows, columns: columns, depth: depth, alpha: 1, a: a, aStride: aStride, b: b, bStride: bStride,
             beta: 0, c: c, cStride: cStride)
+    }
+    public static func dense(_ layer: PackedLayers.Layer, rows: Int, x: Pointer, silu: Bool, y: Pointer) {
+        preconditionFailure("layers are laid out for Float only")
     }
     public static func siluForward(_ x: Pointer, _ y: Pointer, _ n: Int) { pk_silu_forward_f64(x, y, n) }
     public static func siluBackward(_ x: Pointer, _ dy: Pointer, _ dx: Pointer, _ n: Int) { pk_silu_backward_f64(x, dy, dx, n) }

@@ -9,3 +9,4 @@
 #include "proposal.h"
 #include "weights.h"
 #include "product.h"
+#include "dense.h"

@@ -1,0 +1,200 @@
+/* Attention forwards for heads of 16 columns, nothing kept for a backward pass.  Included once per instruction set with TARGET, LANES, its binary logarithm
+   and the shuffles' index lists defined.  Every query's result is made of the same operations in the same order wherever it stands. */
+
+#define GLUE2(a, b) a##_w##b
+#define GLUE(a, b) GLUE2(a, b)
+#define FN(name) GLUE(name, LANES)
+#define VEC FN(vec)
+#define INTS FN(ints)
+#define INLINED TARGET static inline __attribute__((always_inline))
+typedef float VEC __attribute__((ext_vector_type(LANES), aligned(4)));
+typedef int32_t INTS __attribute__((ext_vector_type(LANES), aligned(4)));
+#define LOAD(p) (*(const VEC *)(p))
+/* Columns of the output that are summed at a time: what the registers hold. */
+#define TILE (LANES == 16 ? 16 : 8)
+
+/* x ≤ 0 becomes 2^x, relative error ≤ 2e-7 down to −120, where it ends (block_exp2's polynomial). */
+INLINED void FN(power)(VEC *x) {
+    VEC t = *x < -120.0f ? (VEC)-120.0f : *x;
+    VEC k = t + 12582912.0f, r = t - (k - 12582912.0f);
+    VEC p = 1.326466561e-3f * r + 9.671511129e-3f;
+    p = p * r + 5.550733954e-2f;
+    p = p * r + 2.402224243e-1f;
+    p = p * r + 6.931470037e-1f;
+    p = p * r + 1.0f;
+    *x = (VEC)((INTS)p + ((INTS)k << 23));
+}
+
+/* Rows become columns: perfect shuffles, log₂ LANES rounds of them. */
+INLINED void FN(transpose)(VEC *x) {
+    UNROLL for (int round = 0; round < LOG_LANES; round++) {
+        VEC t[LANES];
+        UNROLL for (int i = 0; i < LANES / 2; i++) {
+            t[2 * i] = __builtin_shufflevector(x[i], x[i + LANES / 2], ZIP_LOW);
+            t[2 * i + 1] = __builtin_shufflevector(x[i], x[i + LANES / 2], ZIP_HIGH);
+        }
+        UNROLL for (int i = 0; i < LANES; i++) x[i] = t[i];
+    }
+}
+
+/* Logits of `n` keys, a constant where called, at LANES queries: s_j = Σ_d q_d k_jd. */
+INLINED void FN(logits)(const VEC *q, const float *k, long kstride, int n, float *s) {
+    VEC sum[KEYS];
+    UNROLL for (int j = 0; j < n; j++) sum[j] = (VEC)0.0f;
+    UNROLL for (int d = 0; d < HEAD; d++) {
+        UNROLL for (int j = 0; j < n; j++) sum[j] += q[d] * k[j * kstride + d];
+    }
+    UNROLL for (int j = 0; j < n; j++) *(VEC *)(s + j * LANES) = sum[j];
+}
+
+/* Up to LANES queries of one head, a lane each, against nk keys, whose values are broadcast from where they stand: no packing, and no sums across lanes.
+   allowed: nk × LANES words of ones or zeros, or NULL.  p: room for nk × LANES floats. */
+TARGET static void FN(queries)(const float *q, long qstride, long count, const float *k, const float *v, long kstride, long nk, const int32_t *allowed,
+                               float *out, long ostride, float *p) {
+    VEC qt[HEAD], x[LANES];
+    UNROLL for (int tile = 0; tile < HEAD; tile += LANES) {
+        UNROLL for (int i = 0; i < LANES; i++) x[i] = LOAD(q + (i < count ? i : count - 1) * qstride + tile);
+        FN(transpose)(x);
+        UNROLL for (int i = 0; i < LANES; i++) qt[tile + i] = x[i] * LOGIT_SCALE;
+    }
+    /* The last keys are done twice rather than one by one: to the same result. */
+    if (nk >= KEYS)
+        for (long j = 0; j < nk; j += KEYS) {
+            const long at = j + KEYS <= nk ? j : nk - KEYS;
+            FN(logits)(qt, k + at * kstride, kstride, KEYS, p + at * LANES);
+        }
+    else
+        for (long j = 0; j < nk; j++) FN(logits)(qt, k + j * kstride, kstride, 1, p + j * LANES);
+
+    VEC peak = (VEC)-1e30f, total = (VEC)0.0f;
+    for (long j = 0; j < nk; j++) {
+        VEC s = LOAD(p + j * LANES);
+        if (allowed) *(VEC *)(p + j * LANES) = s = *(const INTS *)(allowed + j * LANES) ? s : (VEC)-1e30f;
+        peak = s > peak ? s : peak;
+    }
+    for (long j = 0; j < nk; j++) {
+        VEC s = LOAD(p + j * LANES) - peak;
+        FN(power)(&s);
+        if (allowed) s = (VEC)((INTS)s & *(const INTS *)(allowed + j * LANES));
+        total += s;
+        *(VEC *)(p + j * LANES) = s;
+    }
+    const VEC inverse = 1.0f / total;
+    VEC ot[HEAD];
+    UNROLL for (int tile = 0; tile < HEAD; tile += TILE) {
+        VEC o[TILE];
+        UNROLL for (int d = 0; d < TILE; d++) o[d] = (VEC)0.0f;
+        for (long j = 0; j < nk; j++) {
+            const VEC weight = LOAD(p + j * LANES);
+            const float *vj = v + j * kstride + tile;
+            UNROLL for (int d = 0; d < TILE; d++) o[d] += weight * vj[d];
+        }
+        UNROLL for (int d = 0; d < TILE; d++) ot[tile + d] = o[d] * inverse;
+    }
+    UNROLL for (int tile = 0; tile < HEAD; tile += LANES) {
+        FN(transpose)(ot + tile);
+        if (count == LANES)
+            UNROLL for (int i = 0; i < LANES; i++) *(VEC *)(out + i * ostride + tile) = ot[tile + i];
+        else
+            for (int i = 0; i < count; i++) *(VEC *)(out + i * ostride + tile) = ot[tile + i];
+    }
+}
+
+/* LANES / FEW queries that have at most FEW keys each, all heads: a lane a query and key, logits summed by a tree of pairs. */
+TARGET static void FN(few)(const few_query *row, long count, const float *q, const float *k, const float *v, long qstride, long kstride, long heads,
+                           float *out, long ostride) {
+    enum { ROWS = LANES / FEW };
+    INTS valid;
+    for (int i = 0; i < LANES; i++) valid[i] = i % FEW < row[i / FEW].keys ? -1 : 0;
+    float p[LANES];
+    for (long h = 0; h < heads; h++) {
+        VEC t[LANES];
+        UNROLL for (int r = 0; r < ROWS; r++) {
+            const float *qr = q + row[r].query * qstride + h * HEAD;
+            UNROLL for (int j = 0; j < FEW; j++) {
+                const float *kj = k + row[r].key[j] * kstride + h * HEAD;
+                VEC s = LOAD(qr) * LOAD(kj);
+                UNROLL for (int tile = LANES; tile < HEAD; tile += LANES) s += LOAD(qr + tile) * LOAD(kj + tile);
+                t[r * FEW + j] = s;
+            }
+        }
+        UNROLL for (int round = 0; round < LOG_LANES; round++) {
+            UNROLL for (int i = 0; i < LANES >> (round + 1); i++)
+                t[i] = __builtin_shufflevector(t[2 * i], t[2 * i + 1], EVENS) + __builtin_shufflevector(t[2 * i], t[2 * i + 1], ODDS);
+        }
+        const VEC s = valid ? t[0] * LOGIT_SCALE : (VEC)-1e30f;
+        VEC other = __builtin_shufflevector(s, s, NEIGHBOUR), peak = s > other ? s : other;
+        other = __builtin_shufflevector(peak, peak, OTHER_PAIR);
+        peak = peak > other ? peak : other;
+        VEC e = s - peak;
+        FN(power)(&e);
+        e = (VEC)((INTS)e & valid);
+        VEC total = e + __builtin_shufflevector(e, e, NEIGHBOUR);
+        total += __builtin_shufflevector(total, total, OTHER_PAIR);
+        *(VEC *)p = e / total;
+        for (int r = 0; r < count; r++) {
+            UNROLL for (int tile = 0; tile < HEAD; tile += LANES) {
+                VEC o = p[r * FEW] * LOAD(v + row[r].key[0] * kstride + h * HEAD + tile);
+                UNROLL for (int j = 1; j < FEW; j++) o += p[r * FEW + j] * LOAD(v + row[r].key[j] * kstride + h * HEAD + tile);
+                *(VEC *)(out + row[r].query * ostride + h * HEAD + tile) = o;
+            }
+        }
+    }
+}
+
+TARGET static void FN(attention)(const float *q, const float *k, const float *v, long qstride, long kstride, const pk_segment *segments, long count,
+                                 long heads, const uint8_t *mask, float *out, long ostride) {
+    long most = 0;
+    for (long t = 0; t < count; t++) most = segments[t].nk > most ? segments[t].nk : most;
+    const long masked = mask && count > 0 ? (segments[0].nq + LANES - 1) / LANES * most * LANES : 0;
+    float *p = aligned_alloc(64, (size_t)((most * LANES + masked) * 4 + 63) / 64 * 64);
+    int32_t *allowed = mask ? (int32_t *)(p + most * LANES) : NULL;
+    for (long n = 0; n < masked; n++) {
+        const long i = n / (most * LANES) * LANES + n % LANES, j = n / LANES % most, rows = segments[0].nq;
+        allowed[n] = mask[(i < rows ? i : rows - 1) * most + j] ? -1 : 0;
+    }
+    few_query row[LANES / FEW];
+    long waiting = 0;
+    for (long t = 0; t < count; t++) {
+        const pk_segment g = segments[t];
+        if (g.nk <= FEW && !mask) {
+            for (long i = 0; i < g.nq; i++) {
+                few_query *r = row + waiting++;
+                r->query = g.q0 + i;
+                r->keys = g.nk;
+                for (int j = 0; j < FEW; j++) r->key[j] = g.k0 + (j < g.nk ? j : 0);
+                if (waiting < LANES / FEW) continue;
+                FN(few)(row, waiting, q, k, v, qstride, kstride, heads, out, ostride);
+                waiting = 0;
+            }
+            continue;
+        }
+        for (long h = 0; h < heads; h++)
+            for (long i = 0; i < g.nq; i += LANES)
+                FN(queries)(q + (g.q0 + i) * qstride + h * HEAD, qstride, g.nq - i < LANES ? g.nq - i : LANES, k + g.k0 * kstride + h * HEAD,
+                            v + g.k0 * kstride + h * HEAD, kstride, g.nk, mask ? allowed + i * most : NULL, out + (g.q0 + i) * ostride + h * HEAD, ostride, p);
+    }
+    if (waiting) {
+        for (long r = waiting; r < LANES / FEW; r++) row[r] = row[waiting - 1];
+        FN(few)(row, waiting, q, k, v, qstride, kstride, heads, out, ostride);
+    }
+    free(p);
+}
+
+#undef GLUE2
+#undef GLUE
+#undef FN
+#undef VEC
+#undef INTS
+#undef INLINED
+#undef LOAD
+#undef TILE
+#undef TARGET
+#undef LANES
+#undef LOG_LANES
+#undef ZIP_LOW
+#undef ZIP_HIGH
+#undef EVENS
+#undef ODDS
+#undef NEIGHBOUR
+#undef OTHER_PAIR
