@@ -33,11 +33,11 @@ PER_CPU void pk_ball_sticks_signal(long m, const float *restrict b, const float 
         if (law.has_spread) signal_rows(16, room[0], room[1], room[2], room[3], &law, 1, n, fractions, axes, result);
         else signal_rows(16, room[0], room[1], room[2], room[3], &law, 0, n, fractions, axes, result);
         for (long i = 0; i < m; i++) out[i] = result[16 - m + i];
-    } else if (law.has_spread) {
-        signal_rows(m, b, gx, gy, gz, &law, 1, n, fractions, axes, out);
-    } else {
-        signal_rows(m, b, gx, gy, gz, &law, 0, n, fractions, axes, out);
+        return;
     }
+#define CALL(sticks, has_spread) signal_rows(m, b, gx, gy, gz, &law, has_spread, sticks, fractions, axes, out)
+    BY_STRUCTURE(n, law.has_spread, CALL)
+#undef CALL
 }
 
 /* NaN fails both comparisons of the first line and becomes `low`. */

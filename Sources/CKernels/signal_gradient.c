@@ -8,7 +8,7 @@ BLOCK_INLINE void gradient_block(long i, long m, const float *b, const float *gx
                                  float *rows) {
     const decay_law law = make_decay(d, spread);
     const float rate = has_spread ? law.rate : d, shape = has_spread ? -law.shape : 1.0f;
-    float *rf = rows + (2 + has_spread) * m + i, *rt = rf + n * m;
+    float *rf = rows + i, *rd = rf + (n + has_spread) * m, *rt = rd + 2 * m;
     const block_f32 vb = LOAD_BLOCK(b + i) * rate, x = LOAD_BLOCK(gx + i), y = LOAD_BLOCK(gy + i), z = LOAD_BLOCK(gz + i);
     block_f32 total = 0, by_d = 0, by_ratio = 0, ball = 0;
     for (long k = -1; k < n; k++) {
@@ -48,9 +48,18 @@ BLOCK_INLINE void gradient_block(long i, long m, const float *b, const float *gx
         STORE_BLOCK(rt + (2 * k + 1) * m, g * (x * t[3] + y * t[4] + z * t[5]));
     }
     STORE_BLOCK(attenuation + i, total);
-    STORE_BLOCK(rows + i, s0 * by_d);
-    if (has_spread) STORE_BLOCK(rows + m + i, s0 * by_ratio);
-    STORE_BLOCK(rows + (1 + has_spread) * m + i, s0 * total);
+    if (has_spread) STORE_BLOCK(rf + n * m, s0 * by_ratio);
+    STORE_BLOCK(rd, s0 * by_d);
+    STORE_BLOCK(rd + m, s0 * total);
+}
+
+/* The last block looks back so as to be whole: it repeats what its neighbour did. */
+BLOCK_INLINE void gradient_blocks(long m, const float *b, const float *gx, const float *gy, const float *gz, float d, float spread, float s0, long n,
+                                  const float *fractions, const float *axes, const float *tangents, int has_spread, float *attenuation, float *rows) {
+    for (long start = 0; start < m; start += LANES_IN_BLOCK) {
+        const long i = m - start < LANES_IN_BLOCK ? m - LANES_IN_BLOCK : start;
+        gradient_block(i, m, b, gx, gy, gz, d, has_spread ? spread : 0, s0, n, fractions, axes, tangents, has_spread, attenuation, rows);
+    }
 }
 
 PER_CPU void pk_ball_sticks_gradient(long m, const float *restrict b, const float *restrict gx, const float *restrict gy,
@@ -67,12 +76,10 @@ PER_CPU void pk_ball_sticks_gradient(long m, const float *restrict b, const floa
         for (long k = 0; k < count; k++) memcpy(rows + k * m, r + 16 * k + 16 - m, sizeof(float) * (size_t)m);
         return;
     }
-    /* The last block looks back so as to be whole: it repeats what its neighbour did. */
-    for (long start = 0; start < m; start += LANES_IN_BLOCK) {
-        const long i = m - start < LANES_IN_BLOCK ? m - LANES_IN_BLOCK : start;
-        if (has_spread) gradient_block(i, m, b, gx, gy, gz, diffusivity, spread, s0, n, fractions, axes, tangents, 1, attenuation, rows);
-        else gradient_block(i, m, b, gx, gy, gz, diffusivity, 0, s0, n, fractions, axes, tangents, 0, attenuation, rows);
-    }
+#define CALL(sticks, has_spread) \
+    gradient_blocks(m, b, gx, gy, gz, diffusivity, spread, s0, sticks, fractions, axes, tangents, has_spread, attenuation, rows)
+    BY_STRUCTURE(n, has_spread, CALL)
+#undef CALL
 }
 
 PER_CPU double pk_gaussian_scores(long m, const float *restrict a, const float *restrict y, double s0, double sigma,
@@ -89,20 +96,12 @@ PER_CPU double pk_gaussian_scores(long m, const float *restrict a, const float *
     return total - (double)m;
 }
 
-/* I₁(x)/I₀(x) for x ≥ 0 (Abramowitz & Stegun 9.8.1–9.8.4), absolute error ≤ 1e-6. */
-static inline __attribute__((always_inline)) float bessel_ratio(float x) {
-    float t = x * (1.0f / 3.75f);
-    t *= t;
-    float a = 4.5813e-3f, b = 3.2411e-4f;
-    a = a * t + 3.60768e-2f;    b = b * t + 3.01532e-3f;
-    a = a * t + 2.659732e-1f;   b = b * t + 2.658733e-2f;
-    a = a * t + 1.2067492f;     b = b * t + 1.5084934e-1f;
-    a = a * t + 3.0899424f;     b = b * t + 5.1498869e-1f;
-    a = a * t + 3.5156229f;     b = b * t + 8.7890594e-1f;
-    a = a * t + 1.0f;           b = (b * t + 0.5f) * x;
-    float q = x > 3.75f ? x : 3.75f, u = 3.75f / q;
-    float c = 3.92377e-3f, d = -4.20059e-3f;
-    c = c * u - 1.647633e-2f;   d = d * u + 1.787654e-2f;
+/* I₁(x)/I₀(x) for x ≥ 0 (Abramowitz & Stegun 9.8.1–9.8.4), absolute error ≤ 1e-6; what holds below 3.75 only where some lane needs it. */
+BLOCK_INLINE void block_bessel_ratio(block_f32 *argument) {
+    const block_f32 x = *argument;
+    const block_i32 is_far = x > 3.75f;
+    const block_f32 q = is_far ? x : 3.75f, u = 3.75f / q;
+    block_f32 c = 3.92377e-3f * u - 1.647633e-2f, d = -4.20059e-3f * u + 1.787654e-2f;
     c = c * u + 2.635537e-2f;   d = d * u - 2.895312e-2f;
     c = c * u - 2.057706e-2f;   d = d * u + 2.282967e-2f;
     c = c * u + 9.16281e-3f;    d = d * u - 1.031555e-2f;
@@ -110,62 +109,105 @@ static inline __attribute__((always_inline)) float bessel_ratio(float x) {
     c = c * u + 2.25319e-3f;    d = d * u - 3.62018e-3f;
     c = c * u + 1.328592e-2f;   d = d * u - 3.988024e-2f;
     c = c * u + 3.9894228e-1f;  d = d * u + 3.9894228e-1f;
-    return x > 3.75f ? d / c : b / a;
+    if (!__builtin_reduce_and(is_far)) {
+        block_f32 t = x * (1.0f / 3.75f);
+        t *= t;
+        block_f32 a = 4.5813e-3f * t + 3.60768e-2f, b = 3.2411e-4f * t + 3.01532e-3f;
+        a = a * t + 2.659732e-1f;   b = b * t + 2.658733e-2f;
+        a = a * t + 1.2067492f;     b = b * t + 1.5084934e-1f;
+        a = a * t + 3.0899424f;     b = b * t + 5.1498869e-1f;
+        a = a * t + 3.5156229f;     b = b * t + 8.7890594e-1f;
+        a = a * t + 1.0f;           b = (b * t + 0.5f) * x;
+        c = is_far ? c : a;
+        d = is_far ? d : b;
+    }
+    *argument = d / c;
+}
+
+/* Weights and scores at 16 measurements; what they add to ∂ log p / ∂ log σ. */
+BLOCK_INLINE void rician_block(const float *a, const float *y, float scale, float inverse, float *weight, float *score, block_f32 *sum) {
+    const block_f32 s = LOAD_BLOCK(a) * scale, v = LOAD_BLOCK(y) * inverse, x = s * v, square = s * s;
+    block_f32 ratio = x;
+    block_bessel_ratio(&ratio);
+    /* Fisher information of s is about s²/(1 + s²). */
+    const block_f32 root = ROOT(square / (1.0f + square) + 1e-3f), d = v - s;
+    *sum = d * d + 2.0f * x * (1.0f - ratio);
+    STORE_BLOCK(weight, root * inverse);
+    STORE_BLOCK(score, (v * ratio - s) / root);
 }
 
 PER_CPU double pk_rician_scores(long m, const float *restrict a, const float *restrict y, double s0, double sigma,
                                 float *restrict weight, float *restrict score) {
-#pragma clang fp reassociate(on)
-    const float scale = (float)s0, inverse = (float)(1 / sigma);
-    float total = 0;
-    for (long i = 0; i < m; i++) {
-        float s = scale * a[i] * inverse, v = y[i] * inverse, x = s * v, ratio = bessel_ratio(x);
-        /* Fisher information of s is about s²/(1 + s²). */
-        float information = s * s / (1.0f + s * s) + 1e-3f, root = sqrtf(information);
-        float d = v - s;
-        total += d * d + 2.0f * x * (1.0f - ratio);
-        weight[i] = root * inverse;
-        score[i] = (v * ratio - s) / root;
+    const float inverse = (float)(1 / sigma), scale = (float)s0 * inverse;
+    block_f32 total = 0, sum;
+    if (m < LANES_IN_BLOCK) {
+        float room[4][16];
+        rician_block(padded(a, m, room[0]), padded(y, m, room[1]), scale, inverse, room[2], room[3], &sum);
+        memcpy(weight, room[2] + 16 - m, sizeof(float) * (size_t)m);
+        memcpy(score, room[3] + 16 - m, sizeof(float) * (size_t)m);
+        sum *= LOAD_BLOCK(tail_lanes + m);
+        return block_sum(&sum) - 2.0 * (double)m;
     }
-    return total - 2.0 * (double)m;
+    for (long start = 0; start < m; start += LANES_IN_BLOCK) {
+        const long rest = m - start, i = rest < LANES_IN_BLOCK ? m - LANES_IN_BLOCK : start;
+        rician_block(a + i, y + i, scale, inverse, weight + i, score + i, &sum);
+        if (rest < LANES_IN_BLOCK) sum *= LOAD_BLOCK(tail_lanes + rest);
+        total += sum;
+    }
+    return block_sum(&total) - 2.0 * (double)m;
 }
 
-/* Scalar products of rows: each with four at a time, the last block masked where it looks back. */
-PER_CPU void pk_normal_equations(long m, long d, const float *restrict weight, const float *restrict score, float *restrict rows,
+/* Measurements that the normal equations take at a time: rows of that many, scaled and aligned, stay in the nearest cache. */
+enum { CHUNK = 128 };
+
+/* `count` values times weights (or as they are) at the beginning of a row of whole blocks, the others zeros. The last block looks back, with zeros for what its
+   neighbour holds: in which order measurements stand makes no difference to scalar products. */
+BLOCK_INLINE void lay(const float *x, const float *weight, long count, float *out) {
+    const long whole = count & ~15L, tail = count & 15L;
+    for (long i = 0; i < whole; i += 16) STORE_BLOCK(out + i, weight ? LOAD_BLOCK(x + i) * LOAD_BLOCK(weight + i) : LOAD_BLOCK(x + i));
+    if (tail && whole) {
+        const long i = count - 16;
+        const block_f32 v = weight ? LOAD_BLOCK(x + i) * LOAD_BLOCK(weight + i) : LOAD_BLOCK(x + i);
+        STORE_BLOCK(out + whole, LOAD_BLOCK(tail_lanes + tail) != 0.0f ? v : 0.0f);
+    } else if (tail) {
+        for (long i = 0; i < 16; i++) out[i] = i < tail ? (weight ? x[i] * weight[i] : x[i]) : 0;
+    }
+}
+
+PER_CPU void pk_normal_equations(long m, long d, long gap, const float *restrict weight, const float *restrict score, const float *restrict rows, long stride,
                                  double *restrict information, double *restrict gradient) {
-    const long whole = m < 16 ? 0 : m & ~15L, tail = m - whole;
-    for (long j = 0; j < d; j++) {
-        float *row = rows + j * m;
-        for (long i = 0; i < m; i++) row[i] *= weight[i];
+    /* Row d is the score. */
+    _Alignas(64) float scaled[16][CHUNK];
+    float products[16][16] = {0};
+    for (long start = 0; start < m; start += CHUNK) {
+        const long count = m - start < CHUNK ? m - start : CHUNK, end = (count + 15) & ~15L;
+        for (long j = 0; j <= d; j++) {
+            if (j < d) lay(rows + j * m + start, weight + start, count, scaled[j]);
+            else lay(score + start, 0, count, scaled[d]);
+            for (long k = 0; k <= j; k += 4) {
+                const float *row = scaled[j], *a = scaled[k], *b = scaled[k + 1 < j ? k + 1 : j], *c = scaled[k + 2 < j ? k + 2 : j], *e = scaled[k + 3 < j ? k + 3 : j];
+                block_f32 s[4] = {0, 0, 0, 0};
+                for (long i = 0; i < end; i += 16) {
+                    const block_f32 v = LOAD_BLOCK(row + i);
+                    s[0] += v * LOAD_BLOCK(a + i);
+                    s[1] += v * LOAD_BLOCK(b + i);
+                    s[2] += v * LOAD_BLOCK(c + i);
+                    s[3] += v * LOAD_BLOCK(e + i);
+                }
+                float sums[4];
+                block_sums(s, sums);
+                for (int c = 0; c < 4; c++) products[j][k + c] += sums[c];
+            }
+        }
     }
     for (long j = 0; j < d; j++) {
-        const float *row = rows + j * m;
-        /* Columns 0 … j are rows; column j + 1 is the score. */
-        for (long k = 0; k <= j + 1; k += 4) {
-            const float *other[4];
-            for (long c = 0; c < 4; c++) other[c] = k + c <= j ? rows + (k + c) * m : score;
-            block_f32 s[4] = {0, 0, 0, 0};
-            for (long i = 0; i < whole; i += 16) {
-                const block_f32 v = LOAD_BLOCK(row + i);
-                for (int c = 0; c < 4; c++) s[c] += v * LOAD_BLOCK(other[c] + i);
-            }
-            if (tail && whole) {
-                const block_f32 v = LOAD_BLOCK(row + m - 16) * LOAD_BLOCK(tail_lanes + tail);
-                for (int c = 0; c < 4; c++) s[c] += v * LOAD_BLOCK(other[c] + m - 16);
-            }
-            float sums[4];
-            block_sums(s, sums);
-            if (!whole)
-                for (long i = 0; i < m; i++)
-                    for (long c = 0; c < 4; c++) sums[c] += row[i] * other[c][i];
-            for (long c = 0; c < 4 && k + c <= j + 1; c++) {
-                if (k + c == j + 1) {
-                    gradient[j] = sums[c];
-                } else {
-                    information[j * d + k + c] = sums[c];
-                    information[(k + c) * d + j] = sums[c];
-                }
-            }
+        const long at = j + (j >= gap);
+        gradient[at] = products[d][j];
+#pragma clang loop vectorize(disable)
+        for (long k = 0; k <= j; k++) {
+            const long to = k + (k >= gap);
+            information[at * stride + to] = products[j][k];
+            information[to * stride + at] = products[j][k];
         }
     }
 }

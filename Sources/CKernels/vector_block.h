@@ -100,18 +100,24 @@ BLOCK_INLINE void block_signal(const float *b, const float *gx, const float *gy,
     *out = total;
 }
 
-/* The sum of the lanes in a fixed order; of four blocks at once. */
+/* The sum of the lanes in a fixed order. */
 typedef float quarter_f32 __attribute__((ext_vector_type(4)));
 BLOCK_INLINE quarter_f32 block_quarter(const block_f32 *x) { return (x->lo.lo + x->hi.lo) + (x->lo.hi + x->hi.hi); }
 BLOCK_INLINE float block_sum(const block_f32 *x) {
     const quarter_f32 q = block_quarter(x);
     return (q.x + q.y) + (q.z + q.w);
 }
+/* Four at once: pairs of neighbouring lanes first, so that the four share every addition. */
 BLOCK_INLINE void block_sums(const block_f32 *x, float *out) {
-    const quarter_f32 a = block_quarter(x), b = block_quarter(x + 1), c = block_quarter(x + 2), d = block_quarter(x + 3);
-    const quarter_f32 s = ((quarter_f32){a.x, b.x, c.x, d.x} + (quarter_f32){a.y, b.y, c.y, d.y})
-                          + ((quarter_f32){a.z, b.z, c.z, d.z} + (quarter_f32){a.w, b.w, c.w, d.w});
+#define EVEN(a, b) __builtin_shufflevector(a, b, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30)
+#define ODD(a, b) __builtin_shufflevector(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31)
+    const block_f32 a = EVEN(x[0], x[1]) + ODD(x[0], x[1]), b = EVEN(x[2], x[3]) + ODD(x[2], x[3]);
+    const block_f32 c = __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+                        + __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+    const quarter_f32 s = block_quarter(&c);
     memcpy(out, &s, sizeof s);
+#undef EVEN
+#undef ODD
 }
 
 /* Up to 16 values at the beginning of a block of their own, the last of them repeated. */

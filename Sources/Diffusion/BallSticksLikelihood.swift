@@ -24,7 +24,10 @@ extension BallSticks {
             let value = pk_gaussian_log_likelihood(m, attenuations, y, s0, sigma)
             return value.isNaN ? -.infinity : value
         }
-        for i in 0..<m where !(y[i] > 0) { return -.infinity }
+        // Without a way out of the loop, so that it becomes vectors.
+        var outside: Int32 = 0
+        for i in 0..<m { outside |= y[i] > 0 ? 0 : 1 }
+        if outside != 0 { return -.infinity }
         let value = pk_rician_log_likelihood(m, attenuations, y, s0, sigma)
         return value.isNaN ? -.infinity : value
     }

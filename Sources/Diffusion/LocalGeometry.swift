@@ -69,13 +69,21 @@ public struct LocalGeometry {
         }
     }
 
+    /// A range of the prior, just inside its bounds.
+    private struct Bounds {
+        let low: Double, high: Double
+        init(_ logs: (low: Double, high: Double)) { (low, high) = (exp(logs.low + 1e-9), exp(logs.high - 1e-9)) }
+        @inline(__always)
+        func inside(_ x: Double) -> Double { max(low, min(high, x)) }
+    }
+    private static let diffusivity = Bounds(BallSticks.logDiffusivity), spreadRatio = Bounds(BallSticks.logSpreadRatio), snr = Bounds(BallSticks.logSNR)
+
     /// Brings θ into the prior's support: ranges, floors, sum, order.
     public func clamp(_ theta: UnsafeMutablePointer<Double>) {
-        func inside(_ x: Double, _ range: (low: Double, high: Double)) -> Double { exp(max(range.low + 1e-9, min(range.high - 1e-9, log(x)))) }
-        let ratio = hasSpread ? inside(theta[Slot.spread] / theta[Slot.diffusivity], BallSticks.logSpreadRatio) : 0
-        theta[Slot.diffusivity] = inside(theta[Slot.diffusivity], BallSticks.logDiffusivity)
+        let ratio = hasSpread ? Self.spreadRatio.inside(theta[Slot.spread] / theta[Slot.diffusivity]) : 0
+        theta[Slot.diffusivity] = Self.diffusivity.inside(theta[Slot.diffusivity])
         if hasSpread { theta[Slot.spread] = ratio * theta[Slot.diffusivity] }
-        theta[Slot.snr] = inside(theta[Slot.snr], BallSticks.logSNR)
+        theta[Slot.snr] = Self.snr.inside(theta[Slot.snr])
         guard sticks > 0 else { return }
         let floor = BallSticks.fractionFloor
         var excess = 0.0
@@ -90,7 +98,7 @@ public struct LocalGeometry {
         BallSticks.sortSticks(theta, count: sticks)
     }
 
-    /// Log-likelihood at θ, its gradient in u at u = 0 and (about) the Fisher information.
+    /// Log-likelihood at θ, its gradient in u at u = 0 and (about) the Fisher information: `predict`, then `derivatives`.
     ///
     /// Shapes: gradient D, information D × D; rows: room for D × M floats, attenuation, weight, score: M floats each.
     public func likelihood(
@@ -98,46 +106,52 @@ public struct LocalGeometry {
         rows: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Double>,
         information: UnsafeMutablePointer<Double>
     ) -> Double {
-        let t = design.tables, m = t.count, attenuation = scratch, weight = scratch + m, score = scratch + 2 * m
-        let s0 = theta[Slot.s0], sigma = s0 / theta[Slot.snr], rician = BallSticks.isRician(structure), d = dimension
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: 4 + 9 + 18) { f in
+        let value = predict(y, theta, tangents, design, rows: rows, scratch: scratch)
+        derivatives(y, theta, design, rows: rows, scratch: scratch, gradient: gradient, information: information, stride: dimension)
+        return value
+    }
+
+    /// Log-likelihood at θ; leaves attenuations in the first M of `scratch`, derivatives of the signal in `rows`.
+    public func predict(
+        _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ tangents: UnsafePointer<Double>, _ design: Acquisition,
+        rows: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
+    ) -> Double {
+        let t = design.tables
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: 4 + 9 + 18) { buffer in
+            let f = buffer.baseAddress!
             var rest = 1.0
             for k in 0..<sticks { rest -= theta[Slot.fraction + k]; f[k + 1] = Float(theta[Slot.fraction + k]) }
             f[0] = Float(rest)
             for k in 0..<3 * sticks { f[4 + k] = Float(theta[Slot.axis + k]) }
             for k in 0..<6 * sticks { f[13 + k] = Float(tangents[k]) }
             pk_ball_sticks_gradient(
-                m, t.b, t.gx, t.gy, t.gz, Float(theta[Slot.diffusivity]), hasSpread ? Float(theta[Slot.spread]) : 0, Float(s0), sticks,
-                f.baseAddress!, f.baseAddress! + 4, f.baseAddress! + 13, attenuation, rows)
+                t.count, t.b, t.gx, t.gy, t.gz, Float(theta[Slot.diffusivity]), hasSpread ? Float(theta[Slot.spread]) : 0, Float(theta[Slot.s0]),
+                sticks, f, f + 4, f + 13, scratch, rows)
         }
-        let slope = rician ? pk_rician_scores(m, attenuation, y, s0, sigma, weight, score) : pk_gaussian_scores(m, attenuation, y, s0, sigma, weight, score)
-        withUnsafeTemporaryAllocation(of: Double.self, capacity: d * d) { buffer in
-            let small = buffer.baseAddress!, mean = d - 1, ratio = hasSpread ? 1 : 0
-            pk_normal_equations(m, mean, weight, score, rows, small, small + mean * mean)
-            // Rows of the kernel: log d, [log(s/d)], log s0, fractions, tangents.
-            func place(_ j: Int) -> Int {
-                if j == 0 { return diffusivityIndex }
-                if j < 1 + ratio { return sticks }
-                if j == 1 + ratio { return s0Index }
-                if j < 2 + ratio + sticks { return j - 2 - ratio }
-                return tangentIndex + j - 2 - ratio - sticks
-            }
-            information.update(repeating: 0, count: d * d)
-            for j in 0..<mean {
-                let a = place(j)
-                gradient[a] = small[mean * mean + j]
-                for k in 0..<mean { information[a * d + place(k)] = small[j * mean + k] }
-            }
-        }
+        return BallSticks().logLikelihood(y, attenuations: scratch, theta, structure, design)
+    }
+
+    /// The gradient and information of `likelihood` from what `predict` left, which is spoilt; rows of the information lie `stride` numbers apart.
+    public func derivatives(
+        _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ design: Acquisition, rows: UnsafeMutablePointer<Float>,
+        scratch: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Double>, information: UnsafeMutablePointer<Double>, stride: Int
+    ) {
+        let m = design.tables.count, weight = scratch + m, score = scratch + 2 * m
+        let s0 = theta[Slot.s0], sigma = s0 / theta[Slot.snr]
+        let slope = BallSticks.isRician(structure) ? pk_rician_scores(m, scratch, y, s0, sigma, weight, score) : pk_gaussian_scores(m, scratch, y, s0, sigma, weight, score)
+        pk_normal_equations(m, dimension - 1, snrIndex, weight, score, rows, stride, information, gradient)
         // log σ = log s0 − log snr has information 2M (more at low signal).
         let n = 2 * Double(m)
+        for j in 0..<dimension {
+            information[snrIndex * stride + j] = 0
+            information[j * stride + snrIndex] = 0
+        }
         gradient[s0Index] += slope
         gradient[snrIndex] = -slope
-        information[s0Index * d + s0Index] += n
-        information[snrIndex * d + snrIndex] = n
-        information[s0Index * d + snrIndex] = -n
-        information[snrIndex * d + s0Index] = -n
-        return BallSticks().logLikelihood(y, attenuations: attenuation, theta, structure, design)
+        information[s0Index * stride + s0Index] += n
+        information[snrIndex * stride + snrIndex] = n
+        information[s0Index * stride + snrIndex] = -n
+        information[snrIndex * stride + s0Index] = -n
     }
 }
 
@@ -147,29 +161,14 @@ extension BallSticks {
     public func stickGains(
         _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ hasSpread: Bool, axes: [SIMD3<Double>], _ design: Acquisition
     ) -> [Double] {
-        let t = design.tables, m = t.count, d = theta[Slot.diffusivity], s = theta[Slot.spread], s0 = Float(theta[Slot.s0])
+        let t = design.tables, m = t.count, s0 = Float(theta[Slot.s0])
         let spreadBit = hasSpread ? UInt64(1) << UInt64(Self.spreadBit) : 0, n = (0..<3).count { theta[Slot.fraction + $0] > 0 }
-        var signal = [Float](repeating: 0, count: m)
-        attenuations(theta, Structure(bits: UInt64((1 << n) - 1) | spreadBit), design, into: &signal)
-        let residual = (0..<m).map { Double(y[$0] - s0 * signal[$0]) }
-        let ball = (0..<m).map { i in
-            let b = Double(t.b[i])
-            return hasSpread ? exp(-(d / s) * (d / s) * log1p(b * s * (s / d))) : exp(-b * d)
-        }
-        // Fraction 1 is a stick alone.
-        var one = [Double](repeating: 0, count: Slot.count)
-        for c in [Slot.diffusivity, Slot.spread, Slot.s0] { one[c] = theta[c] }
-        one[Slot.fraction] = 1
-        return axes.map { axis in
-            for c in 0..<3 { one[Slot.axis + c] = axis[c] }
-            attenuations(one, Structure(bits: 1 | spreadBit), design, into: &signal)
-            var product = 0.0, square = 0.0
-            for i in 0..<m {
-                let difference = Double(signal[i]) - ball[i]
-                product += residual[i] * difference
-                square += difference * difference
-            }
-            return square > 0 ? product / square.squareRoot() : 0
-        }
+        var residual = [Float](repeating: 0, count: m), gains = [Float](repeating: 0, count: axes.count)
+        attenuations(theta, Structure(bits: UInt64((1 << n) - 1) | spreadBit), design, into: &residual)
+        for i in 0..<m { residual[i] = y[i] - s0 * residual[i] }
+        pk_stick_gains(
+            m, t.b, t.gx, t.gy, t.gz, Float(theta[Slot.diffusivity]), hasSpread ? Float(theta[Slot.spread]) : 0, residual, axes.count,
+            axes.flatMap { [Float($0.x), Float($0.y), Float($0.z)] }, &gains)
+        return gains.map(Double.init)
     }
 }

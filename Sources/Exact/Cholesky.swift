@@ -1,29 +1,29 @@
-/// Cholesky's factorisation of small positive definite matrices, row-major in the lower triangle.
+import CKernels
+
+/// Cholesky's factorisation of small positive definite matrices, row-major in the lower triangle; `SmallMatrix` is the same for inner loops.
 enum Cholesky {
-    /// Factor in the lower triangle, in place; false when the matrix is not positive definite.
+    /// Factor in the lower triangle, in place; false, with the matrix as it was, when it is not positive definite.
     static func factorise(_ a: inout [Double], _ d: Int) -> Bool {
         a.withUnsafeMutableBufferPointer { a in
-            for j in 0..<d {
-                var diagonal = a[j * d + j]
-                for k in 0..<j { diagonal -= a[j * d + k] * a[j * d + k] }
-                guard diagonal > 0, diagonal.isFinite else { return false }
-                let root = diagonal.squareRoot()
-                a[j * d + j] = root
-                for i in j + 1..<max(d, j + 1) {
-                    var x = a[i * d + j]
-                    for k in 0..<j { x -= a[i * d + k] * a[j * d + k] }
-                    a[i * d + j] = x / root
-                }
+            SmallMatrix.withRoom { room in
+                for i in 0..<d { for j in 0...i { room[j * SmallMatrix.stride + i] = a[i * d + j] } }
+                guard pk_factorise(d, room) != 0 else { return false }
+                for i in 0..<d { for j in 0...i { a[i * d + j] = room[j * SmallMatrix.stride + i] } }
+                return true
             }
-            return true
         }
     }
 
     /// Solves L x = b in place.
     static func forward(_ l: [Double], _ d: Int, _ b: inout [Double]) {
-        for i in 0..<d {
-            for k in 0..<i { b[i] -= l[i * d + k] * b[k] }
-            b[i] /= l[i * d + i]
+        l.withUnsafeBufferPointer { l in
+            b.withUnsafeMutableBufferPointer { b in
+                for i in 0..<d {
+                    var x = b[i]
+                    for k in 0..<i { x -= l[i * d + k] * b[k] }
+                    b[i] = x / l[i * d + i]
+                }
+            }
         }
     }
 
@@ -33,6 +33,23 @@ enum Cholesky {
         for i in (0..<d).reversed() {
             for k in i + 1..<max(d, i + 1) { b[i] -= l[k * d + i] * b[k] }
             b[i] /= l[i * d + i]
+        }
+    }
+}
+
+/// Matrices as the kernels of `small_matrix.h` take them: rows lie `stride` numbers apart, the upper triangle counts.
+enum SmallMatrix {
+    static let stride = Int(PK_SMALL_STRIDE)
+    /// Numbers in a matrix.
+    static let size = stride * stride
+
+    /// Room for one, zeros.
+    @inline(__always)
+    static func withRoom<R>(_ body: (UnsafeMutablePointer<Double>) -> R) -> R {
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: 256) { buffer in
+            let room = buffer.baseAddress!
+            room.initialize(repeating: 0, count: 256)
+            return body(room)
         }
     }
 }

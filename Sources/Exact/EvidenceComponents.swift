@@ -37,29 +37,54 @@ extension EvidenceSampler {
         let p = 2 * g.sticks + (g.hasSpread ? 1 : 0), plain = structures[2 * p], rician = structures[2 * p + 1]
         var a = [Float](repeating: 0, count: acquisition.count)
         BallSticks().attenuations(best.centre, plain, acquisition, into: &a)
-        let bias = a.reduce(0) { $0 + 1 / (4 * pow(best.centre[Slot.snr] * max(1e-6, Double($1)), 2)) }
+        let snr = best.centre[Slot.snr], bias = a.reduce(0) { sum, a in
+            let rho = snr * max(1e-6, Double(a))
+            return sum + 1 / (4 * rho * rho)
+        }
         if !isPositive || bias < Self.negligibleBias { return ([.init(y, best.centre, plain, acquisition)], []) }
         var views: [ConditionalWeights.View] = [], extra: [LocalMode] = []
         for z in [plain, rician] {
-            guard let mode = finder.climb(y, LocalGeometry(z), from: best.centre, steps: 5, constant: found.constant) else { continue }
+            let known = found.list + extra
+            guard let mode = finder.climb(y, LocalGeometry(z), from: best.centre, steps: 5, constant: found.constant, known: known) else { continue }
             views.append(.init(y, mode.centre, z, acquisition))
-            if !(found.list + extra).contains(where: { $0.isNear(mode) }) { extra.append(mode) }
+            if !known.contains(where: { $0.isNear(mode) }) { extra.append(mode) }
         }
         if views.isEmpty { views.append(.init(y, best.centre, plain, acquisition)) }
         if views.count == 2 && views[0].isNear(views[1]) { views.removeLast() }
         return (views, extra)
     }
 
-    /// Components near samples of earlier generations, chosen by weight.
-    func later(_ y: UnsafePointer<Float>, _ run: Run, _ options: Options, _ random: inout RandomSource) -> [ShapeComponent] {
-        let g = run.modes.geometry, logs = (0..<run.sample.count).map { max(run.logs.gaussian[$0], run.logs.rician[$0]) }
-        guard let (_, weights) = Self.relativeWeights(logs[...], run.mixture) else { return [] }
-        var result: [ShapeComponent] = [], theta = [Double](repeating: 0, count: Slot.count)
+    /// Components near samples of earlier generations, chosen by weight, and how often each was chosen. Their sticks have the sample's labels: where a
+    /// sample's weight is heavy, that labelling has too few.
+    func later(
+        _ y: UnsafePointer<Float>, _ run: Run, _ options: Options, _ random: inout RandomSource
+    ) -> (components: [ShapeComponent], shares: [Double]) {
+        let g = run.modes.geometry
+        guard let (_, weights) = Self.relativeWeights(run.larger[...], run.mixture) else { return ([], []) }
+        var result: [ShapeComponent] = [], shares: [Double] = [], theta = [Double](repeating: 0, count: Slot.count)
         for i in systematicResample(weights, count: options.components, offset: random.uniform()) {
+            if result.last?.origin == i { shares[shares.count - 1] += 1; continue }
             run.sample.parameters(i, hasSpread: g.hasSpread, into: &theta)
-            guard let mode = finder.climb(y, g, from: theta, steps: 1, constant: run.modes.constant, isCalibrated: false) else { continue }
-            if let c = ShapeComponent(mode, labelling: run.labelling, scale: options.scale) { result.append(c) }
+            let labelling = StickLabelling(run.sample.axes(i, sticks: g.sticks))
+            guard let c = finder.component(y, g, from: theta, labelling: labelling, scale: options.scale, origin: i) else { continue }
+            result.append(c)
+            shares.append(1)
         }
-        return result
+        return (result, shares)
+    }
+}
+
+extension EvidenceSampler.Run {
+    /// Of each sample the larger of log p(y, w|x) − log q(w|x) for either noise.
+    fileprivate var larger: [Double] {
+        let n = sample.count
+        return [Double](unsafeUninitializedCapacity: n) { out, count in
+            logs.gaussian.withUnsafeBufferPointer { a in
+                logs.rician.withUnsafeBufferPointer { b in
+                    for i in 0..<n { out[i] = max(a[i], b[i]) }
+                }
+            }
+            count = n
+        }
     }
 }

@@ -71,7 +71,7 @@ public final class EvidenceSampler {
         let constant = family.logPrior(inside, first.0) + Double(g.sticks) * log(2)
         var modes: [LocalMode] = []
         for (z, start) in starts {
-            guard let c = finder.climb(y, LocalGeometry(z), from: start, steps: options.climbs, constant: constant) else { continue }
+            guard let c = finder.climb(y, LocalGeometry(z), from: start, steps: options.climbs, constant: constant, known: modes) else { continue }
             if modes.contains(where: { $0.isNear(c) }) { continue }
             modes.append(c)
         }
@@ -90,8 +90,8 @@ public final class EvidenceSampler {
         var logs: (gaussian: [Double], rician: [Double])
         /// log Σ_c n_c q_c(x_i)
         var mixture: [Float]
-        /// The components so far, as the kernels take them, and how many samples each gave.
-        var components: [Float] = [], counts: [Float] = []
+        /// The components so far, as the kernels take them, how many samples each gave, and the sample that it was made from, if any.
+        var components: [Float] = [], counts: [Float] = [], origins: [Int?] = []
         /// Where the last generation added nothing, no other will.
         var isExhausted = false
     }
@@ -133,8 +133,7 @@ public final class EvidenceSampler {
                 }
             }
         } else {
-            fresh = later(y, run, options, &random)
-            shares = fresh.map { _ in 1 }
+            (fresh, shares) = later(y, run, options, &random)
         }
         guard !fresh.isEmpty, count > 0 else { run.isExhausted = true; return }
         let sum = shares.reduce(0, +)
@@ -161,19 +160,25 @@ public final class EvidenceSampler {
             run.labelling.share($0.baseAddress!, stride: stride, first: start, count: count, gaussian: &run.logs.gaussian, rician: &run.logs.rician)
         }
         let given = fresh.filter { $0.count > 0 }
-        func add(_ components: [Float], _ counts: [Float], from i: Int) {
+        func add(_ components: [Float], _ counts: [Float], _ range: Range<Int>) {
+            guard !range.isEmpty else { return }
             run.sample.rows.withUnsafeBufferPointer { rows in
                 run.mixture.withUnsafeMutableBufferPointer {
+                    let i = range.lowerBound
                     pk_add_shape_densities(
-                        components, counts, counts.count, n, spread, &support, rows.baseAddress! + i, stride, done - i, $0.baseAddress! + i)
+                        components, counts, counts.count, n, spread, &support, rows.baseAddress! + i, stride, range.count, $0.baseAddress! + i)
                 }
             }
         }
-        let blocks = given.flatMap(\.block), counts = given.map { Float($0.count) }
-        add(run.components, run.counts, from: start)
-        add(blocks, counts, from: 0)
-        run.components += blocks
-        run.counts += counts
+        add(given.flatMap(\.block), given.map { Float($0.count) }, 0..<start)
+        for c in given {
+            // Heavy samples are chosen by more than one generation.
+            if let origin = c.origin, let same = run.origins.firstIndex(of: origin) { run.counts[same] += Float(c.count); continue }
+            run.components += c.block
+            run.counts.append(Float(c.count))
+            run.origins.append(c.origin)
+        }
+        add(run.components, run.counts, start..<done)
         run.sample.count = done
     }
 

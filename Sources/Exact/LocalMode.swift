@@ -24,14 +24,15 @@ package struct LocalMode {
     /// - Returns: nil when `precision` is not positive definite.
     init?(_ geometry: LocalGeometry, centre: [Double], tangents: [Double], precision: [Double], logDensity: Double) {
         let d = geometry.dimension
-        var l = precision
+        var l = precision, logDeterminant = 0.0
         guard Cholesky.factorise(&l, d) else { return nil }
+        for j in 0..<d { logDeterminant += log(l[j * d + j]) }
         self.geometry = geometry
         self.centre = centre
         self.tangents = tangents
         self.precision = precision
         factor = l
-        laplace = logDensity + Double(d) / 2 * log(2 * .pi) - (0..<d).reduce(0) { $0 + log(l[$1 * d + $1]) }
+        laplace = logDensity + Double(d) / 2 * log(2 * .pi) - logDeterminant
     }
 
     var axes: [SIMD3<Double>] {
@@ -45,7 +46,7 @@ package struct LocalMode {
     func isNear(_ b: LocalMode) -> Bool { squaredDistance(to: b.centre) < 1 }
 
     /// uᵀΛu of another θ.
-    func squaredDistance(to b: [Double]) -> Double {
+    func squaredDistance(to b: UnsafePointer<Double>) -> Double {
         let a = self, g = geometry, n = g.sticks, d = g.dimension
         var u = [Double](repeating: 0, count: d)
         for k in 0..<n { u[k] = b[Slot.fraction + k] - a.centre[Slot.fraction + k] }
@@ -64,13 +65,15 @@ package struct LocalMode {
                 u[g.tangentIndex + 2 * k + t] = (w < 0 ? -p : p) / (0.5 + 0.5 * abs(w)).squareRoot()
             }
         }
-        var distance = 0.0
-        for j in 0..<d {
-            var x = 0.0
-            for i in j..<d { x += a.factor[i * d + j] * u[i] }
-            distance += x * x
+        return factor.withUnsafeBufferPointer { l in
+            var distance = 0.0
+            for j in 0..<d {
+                var x = 0.0
+                for i in j..<d { x += l[i * d + j] * u[i] }
+                distance += x * x
+            }
+            return distance
         }
-        return distance
     }
 
     /// Standard deviation of coordinate j, bounds aside: (Λ⁻¹)_jj^½ = |L⁻¹ e_j|.

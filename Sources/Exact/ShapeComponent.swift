@@ -7,8 +7,10 @@ import Foundation
 struct ShapeComponent {
     /// Laid out for the kernels.
     private(set) var block: [Float]
-    /// Number of samples it is to give, or has given.
+    /// Number of samples it is to give.
     var count = 0
+    /// The sample that it was made from, if any.
+    private(set) var origin: Int?
 
     private typealias Slot = BallSticks.Slot
 
@@ -16,41 +18,60 @@ struct ShapeComponent {
     ///
     ///     Λ = Λ_xx − Λ_xw Λ_ww⁻¹ Λ_wx
     ///
+    /// whose factor is the last block of the factor of the whole with w first.
+    ///
     /// - Parameters:
+    ///   - centre: θ; `tangents`: 6 numbers a stick.
+    ///   - precision: D × D, rows `stride` numbers apart.
     ///   - labelling: gives the sticks their labels.
     ///   - scale: standard deviations relative to the normal's.
-    /// - Returns: nil when a block is not positive definite.
-    init?(_ mode: LocalMode, labelling: StickLabelling, scale: Double) {
-        let g = mode.geometry, n = g.sticks, d = g.dimension, order = labelling.order(of: mode.axes)
-        var places: [Int] = []
-        for k in order { places += [g.tangentIndex + 2 * k, g.tangentIndex + 2 * k + 1] }
-        places.append(g.diffusivityIndex)
-        if g.hasSpread { places.append(n) }
-        let rest = Array(0..<n) + [g.snrIndex, g.s0Index], w = places.count, m = rest.count
-        var inner = [Double](repeating: 0, count: m * m), factor = [Double](repeating: 0, count: w * w)
-        for i in 0..<m { for j in 0...i { inner[i * m + j] = mode.precision[rest[i] * d + rest[j]] } }
-        guard Cholesky.factorise(&inner, m) else { return nil }
-        // Λ_wx with Λ_ww = L Lᵀ: Λ_xw Λ_ww⁻¹ Λ_wx = |L⁻¹ Λ_wx|².
-        let solved = places.map { place in
-            var x = rest.map { mode.precision[$0 * d + place] }
-            Cholesky.forward(inner, m, &x)
-            return x
-        }
-        for i in 0..<w {
-            for j in 0...i {
-                var v = mode.precision[places[i] * d + places[j]]
-                for k in 0..<m { v -= solved[i][k] * solved[j][k] }
-                factor[i * w + j] = v / (scale * scale)
+    /// - Returns: nil when the precision is not positive definite.
+    init?(
+        _ g: LocalGeometry, centre: UnsafePointer<Double>, tangents: UnsafePointer<Double>, precision: UnsafePointer<Double>, stride: Int,
+        labelling: StickLabelling, scale: Double, origin: Int? = nil
+    ) {
+        let n = g.sticks, d = g.dimension, m = n + 2, order = labelling.order(of: centre + Slot.axis)
+        let logs = (log(centre[Slot.diffusivity]), g.hasSpread ? log(centre[Slot.spread] / centre[Slot.diffusivity]) : 0)
+        var isDefinite = false
+        let block = [Float](unsafeUninitializedCapacity: PK_SHAPE_SIZE) { out, count in
+            SmallMatrix.withRoom { a in
+                withUnsafeTemporaryAllocation(of: Int.self, capacity: LocalGeometry.capacity) { places in
+                    for k in 0..<n { places[k] = k }
+                    (places[n], places[n + 1]) = (g.snrIndex, g.s0Index)
+                    for k in 0..<n {
+                        places[m + 2 * k] = g.tangentIndex + 2 * order[k]
+                        places[m + 2 * k + 1] = g.tangentIndex + 2 * order[k] + 1
+                    }
+                    places[m + 2 * n] = g.diffusivityIndex
+                    if g.hasSpread { places[d - 1] = n }
+                    for i in 0..<d {
+                        let row = precision + places[i] * stride
+                        for j in i..<d { a[i * SmallMatrix.stride + j] = row[places[j]] }
+                    }
+                }
+                guard pk_factorise(d, a) != 0 else { return }
+                isDefinite = true
+                out.update(repeating: 0)
+                (out[0], out[1]) = (Float(logs.0), Float(logs.1))
+                for k in 0..<n {
+                    for c in 0..<3 { out[PK_SHAPE_AXES + 3 * k + c] = Float(centre[Slot.axis + 3 * order[k] + c]) }
+                    for c in 0..<6 { out[PK_SHAPE_TANGENTS + 6 * k + c] = Float(tangents[6 * order[k] + c]) }
+                }
+                let w = d - m, inverse = 1 / scale
+                for i in 0..<w {
+                    for j in 0...i { out[PK_SHAPE_FACTOR + i * w + j] = Float(a[(m + j) * SmallMatrix.stride + m + i] * inverse) }
+                }
+                count = PK_SHAPE_SIZE
             }
         }
-        guard Cholesky.factorise(&factor, w) else { return nil }
-        block = Array(repeating: 0, count: PK_SHAPE_SIZE)
-        block[0] = Float(log(mode.centre[Slot.diffusivity]))
-        block[1] = g.hasSpread ? Float(log(mode.centre[Slot.spread] / mode.centre[Slot.diffusivity])) : 0
-        for (k, from) in order.enumerated() {
-            for c in 0..<3 { block[PK_SHAPE_AXES + 3 * k + c] = Float(mode.centre[Slot.axis + 3 * from + c]) }
-            for c in 0..<6 { block[PK_SHAPE_TANGENTS + 6 * k + c] = Float(mode.tangents[6 * from + c]) }
-        }
-        for k in 0..<w * w { block[PK_SHAPE_FACTOR + k] = Float(factor[k]) }
+        guard isDefinite else { return nil }
+        self.block = block
+        self.origin = origin
+    }
+
+    init?(_ mode: LocalMode, labelling: StickLabelling, scale: Double) {
+        self.init(
+            mode.geometry, centre: mode.centre, tangents: mode.tangents, precision: mode.precision, stride: mode.geometry.dimension, labelling: labelling,
+            scale: scale)
     }
 }

@@ -19,19 +19,31 @@ struct StickLabelling {
         }
     }
 
-    /// The order π with the greatest g for axes μ_π(k).
-    func order(of others: [SIMD3<Double>]) -> [Int] {
-        let choices = FittedDensity.labellings[others.count]
-        guard choices.count > 1 else { return choices[0] }
-        func likeness(_ order: [Int]) -> Double {
-            var total = 0.0
-            for k in order.indices {
-                let c = (others[order[k]] * axes[k]).sum()
-                total += sharpness[k] * c * c
+    /// By likeness to some axes, all alike.
+    init(_ axes: [SIMD3<Double>]) {
+        self.axes = axes
+        sharpness = axes.map { _ in 1 }
+    }
+
+    /// The order π with the greatest g for axes μ_π(k), x y z each.
+    func order(of others: UnsafePointer<Double>) -> [Int] {
+        let n = axes.count, choices = FittedDensity.labellings[n]
+        guard n > 1 else { return choices[0] }
+        return withUnsafeTemporaryAllocation(of: Double.self, capacity: 9) { likeness in
+            for k in 0..<n {
+                for s in 0..<n {
+                    let c = (SIMD3(others[3 * s], others[3 * s + 1], others[3 * s + 2]) * axes[k]).sum()
+                    likeness[3 * k + s] = sharpness[k] * c * c
+                }
             }
-            return total
+            var best = 0, most = -Double.infinity
+            for (i, order) in choices.enumerated() {
+                var total = 0.0
+                for k in 0..<n { total += likeness[3 * k + order[k]] }
+                if total > most { (best, most) = (i, total) }
+            }
+            return choices[best]
         }
-        return choices.max { likeness($0) < likeness($1) }!
     }
 
     /// Multiplies by h the weights of the samples in rows (`proposal.h`) from `first` on.

@@ -24,6 +24,12 @@ public struct StructureSample {
         rows = Array(repeating: 0, count: PK_SAMPLE_ROWS * capacity)
     }
 
+    /// Axes of sample i in the order of its labels.
+    func axes(_ i: Int, sticks: Int) -> [SIMD3<Double>] {
+        func row(_ k: Int) -> Double { Double(rows[(PK_ROW_AXIS + k) * capacity + i]) }
+        return (0..<sticks).map { SIMD3(row(3 * $0), row(3 * $0 + 1), row(3 * $0 + 2)) }
+    }
+
     /// Sample i as θ, sticks by falling fraction.
     public func parameters(_ i: Int, hasSpread: Bool, into theta: UnsafeMutablePointer<Double>) {
         func row(_ k: Int) -> Double { Double(rows[k * capacity + i]) }

@@ -38,7 +38,7 @@ extension Bench {
         let rowCount = 2 + (spread ? 1 : 0) + 3 * n
         var tangents = [Double](repeating: 0, count: max(1, 6 * n)), rows = [Float](repeating: 0, count: rowCount * m), expected: [Double] = []
         g.tangents(theta, into: &tangents)
-        let places = [g.diffusivityIndex] + (spread ? [n] : []) + [g.s0Index] + Array(0..<n) + (0..<2 * n).map { g.tangentIndex + $0 }
+        let places = Array(0..<n) + (spread ? [n] : []) + [g.diffusivityIndex, g.s0Index] + (0..<2 * n).map { g.tangentIndex + $0 }
         for place in places {
             func moved(_ step: Double) -> [Double] {
                 var u = [Double](repeating: 0, count: g.dimension), other = theta

@@ -60,4 +60,31 @@ import Testing
             }
         }
     }
+
+    @Test("Gains of a stick agree with the plain formula", arguments: counts)
+    func gains(_ m: Int) {
+        let design = Self.acquisition(m), axes = DirectionSets.fibonacci(7)
+        var random = RandomSource(seed: 23, stream: UInt64(m))
+        for hasSpread in [false, true] {
+            let z = hasSpread ? Structure(3) : Structure(), stick = hasSpread ? Structure(0, 3) : Structure(0)
+            var theta = [Double](repeating: 0, count: 16), y = [Float](repeating: 0, count: m)
+            family.drawParameters(z, design, using: &random, into: &theta)
+            family.simulate(&theta, z, design, using: &random, into: &y)
+            let found = family.stickGains(y, theta, hasSpread, axes: axes, design)
+            for (axis, gain) in zip(axes, found) {
+                var one = theta, product = 0.0, square = 0.0, length = 0.0
+                one[4] = 1
+                for c in 0..<3 { one[7 + c] = axis[c] }
+                for i in 0..<m {
+                    let b = design.bValues[i], g = design.directions[i], ball = BallSticks.attenuation(theta, z, b: b, g: g)
+                    let difference = BallSticks.attenuation(one, stick, b: b, g: g) - ball, r = Double(y[i]) - theta[3] * ball
+                    product += r * difference
+                    square += difference * difference
+                    length += r * r
+                }
+                let error = 2e-6 * Double(m).squareRoot(), bound = error * theta[3] + 2 * length.squareRoot() * error / square.squareRoot()
+                #expect(abs(gain - product / square.squareRoot()) <= bound)
+            }
+        }
+    }
 }

@@ -83,10 +83,13 @@ import Testing
         let few = try Acquisition(bValues: [0] + Array(repeating: 1000, count: 6), directions: [zero] + DirectionSets.fibonacci(6))
         var theta = Self.voxel(z, seed: 1).theta, y = [Float](repeating: 0, count: few.count), random = RandomSource(seed: 5)
         Self.family.simulate(&theta, z, few, using: &random, into: &y)
-        let a = try #require(Self.sample(y, z, near: theta, seed: 1, effort: Self.long, with: EvidenceSampler(acquisition: few))).gaussian
+        // Weights have heavy tails here: one run in ten states 0.3 nats, whatever the seed.
+        let sampler = EvidenceSampler(acquisition: few)
+        let runs = try (1...8).map { try #require(Self.sample(y, z, near: theta, seed: $0, effort: Self.long, with: sampler)).gaussian }
+        let sum = runs.reduce(0) { $0 + exp($1.logEvidence) }, a = log(sum / Double(runs.count))
         let b = try SequentialMonteCarlo(acquisition: few).evidence(y, z, seed: 1, voxel: 0)
-        let error = (a.standardError * a.standardError + b.standardError * b.standardError).squareRoot()
-        #expect(error < 0.25 && abs(a.logEvidence - b.logEvidence) < 4 * error, "\(a.logEvidence) ± \(a.standardError), \(b.logEvidence) ± \(b.standardError)")
+        let square = runs.reduce(0) { $0 + pow(exp($1.logEvidence) * $1.standardError / sum, 2) }, error = (square + b.standardError * b.standardError).squareRoot()
+        #expect(error < 0.15 && abs(a - b.logEvidence) < 4 * error, "\(a) ± \(square.squareRoot()), \(b.logEvidence) ± \(b.standardError)")
     }
 
     /// Where to put the lattice: moments of an independent sampler's draws; and that sampler's evidence.

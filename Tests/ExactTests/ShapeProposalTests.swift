@@ -250,7 +250,7 @@ import Testing
                 let x = Self.sample(rows, i)
                 guard x[7..<7 + 3 * n].reduce(0, +).isFinite else { #expect(n < 2 || first[i] == -.infinity); continue }
                 #expect(abs(sums[i] - 1) < 1e-3)
-                let axes = (0..<n).map { SIMD3(x[7 + 3 * $0], x[8 + 3 * $0], x[9 + 3 * $0]) }, best = labelling.order(of: axes)
+                let axes = (0..<n).map { SIMD3(x[7 + 3 * $0], x[8 + 3 * $0], x[9 + 3 * $0]) }, best = labelling.order(of: Array(x[7...]))
                 let plain = orders.map { order in
                     zip(order, zip(labelling.axes, labelling.sharpness)).reduce(0) { $0 + $1.1.1 * pow((axes[$1.0] * $1.1.0).sum(), 2) }
                 }

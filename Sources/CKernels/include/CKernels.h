@@ -6,6 +6,7 @@
 #include "diffusion_signal.h"
 #include "ball_sticks_chain.h"
 #include "signal_gradient.h"
+#include "small_matrix.h"
 #include "proposal.h"
 #include "weights.h"
 #include "product.h"
