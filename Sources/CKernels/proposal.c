@@ -210,23 +210,3 @@ PER_CPU void pk_add_shape_densities(const float *components, const float *counts
         BY_STRUCTURE(n, spread, ADD)
     }
 }
-
-PER_CPU double pk_importance_weights(const double *logs, const float *mixture, long count, double *weights) {
-    double peaks[LANES_IN_BLOCK];
-    EACH(i) peaks[i] = -INFINITY;
-    for (long from = 0; from < count; from += LANES_IN_BLOCK) {
-        const long rest = count - from < LANES_IN_BLOCK ? count - from : LANES_IN_BLOCK;
-        for (long i = 0; i < rest; i++) {
-            const double v = mixture[from + i] > -1e29f ? logs[from + i] - (double)mixture[from + i] : -INFINITY;
-            weights[from + i] = v;
-            peaks[i] = v > peaks[i] ? v : peaks[i];
-        }
-    }
-    double peak = -INFINITY;
-    EACH(i) peak = peaks[i] > peak ? peaks[i] : peak;
-    for (long i = 0; i < count; i++) {
-        const float w = fast_exp((float)(weights[i] - peak));
-        weights[i] = weights[i] > -INFINITY ? (double)w : 0.0;
-    }
-    return peak;
-}

@@ -45,45 +45,48 @@ package final class ConditionalWeights {
     }
 
     private let count: Int
-    /// Rows: b, g (3), y, data (2), precision (2).
-    private let tables: UnsafeMutablePointer<Float>
+    /// Rows: b, g (3); five of a job.
+    private let design: UnsafeMutablePointer<Float>
     private let work: UnsafeMutablePointer<Float>
 
     package init(acquisition: Acquisition) {
         count = acquisition.count
-        tables = .allocate(capacity: 9 * count)
-        tables.initialize(repeating: 0, count: 9 * count)
+        design = .allocate(capacity: 9 * count)
         work = .allocate(capacity: 64 * count)
         for i in 0..<count {
-            tables[i] = Float(acquisition.bValues[i])
-            for c in 0..<3 { tables[(c + 1) * count + i] = Float(acquisition.directions[i][c]) }
+            design[i] = Float(acquisition.bValues[i])
+            for c in 0..<3 { design[(c + 1) * count + i] = Float(acquisition.directions[i][c]) }
         }
     }
 
     deinit {
-        tables.deallocate()
+        design.deallocate()
         work.deallocate()
     }
 
-    /// What one voxel's samples of one pair of structures share; holds until the next call.
+    /// What one voxel's samples of one pair of structures share.
     ///
     /// - Parameters:
     ///   - views: one or two.
     ///   - scale: about s0.
-    package func job(_ y: UnsafePointer<Float>, _ g: LocalGeometry, views: [View], scale: Double, isPositive: Bool) -> pk_weights {
+    ///   - tables: room for five rows of M, which must stay as long as the job; without, it holds until the next one.
+    package func job(
+        _ y: UnsafePointer<Float>, _ g: LocalGeometry, views: [View], scale: Double, isPositive: Bool, tables: UnsafeMutablePointer<Float>? = nil
+    ) -> pk_weights {
+        let tables = tables ?? design + 4 * count
         func row(_ k: Int) -> UnsafeMutablePointer<Float> { tables + k * count }
+        func of(_ k: Int) -> UnsafePointer<Float> { UnsafePointer(design + k * count) }
         var job = pk_weights()
-        row(4).update(from: y, count: count)
+        row(0).update(from: y, count: count)
         var each: [pk_weights_view] = []
         for (k, view) in views.enumerated() {
-            row(5 + k).update(from: view.data, count: count)
-            for i in 0..<count { row(7 + k)[i] = view.precision[i] / Self.widening }
-            each.append(pk_weights_view(data: row(5 + k), precision: row(7 + k), log_sigma: Float(view.logSigma), log_rss: Float(view.logSquares)))
+            row(1 + k).update(from: view.data, count: count)
+            for i in 0..<count { row(3 + k)[i] = view.precision[i] / Self.widening }
+            each.append(pk_weights_view(data: row(1 + k), precision: row(3 + k), log_sigma: Float(view.logSigma), log_rss: Float(view.logSquares)))
         }
         job.view = (each[0], each.last!)
         (job.measurements, job.sticks, job.views) = (count, g.sticks, Int32(views.count))
-        (job.b, job.gx, job.gy, job.gz) = (UnsafePointer(row(0)), UnsafePointer(row(1)), UnsafePointer(row(2)), UnsafePointer(row(3)))
-        job.y = UnsafePointer(row(4))
+        (job.b, job.gx, job.gy, job.gz, job.y) = (of(0), of(1), of(2), of(3), UnsafePointer(row(0)))
         (job.spread, job.rician) = (g.hasSpread ? 1 : 0, isPositive ? 1 : 0)
         job.support = LocalMode.support
         let free = 1 - Double(g.sticks) * BallSticks.fractionFloor

@@ -6,26 +6,9 @@ import ModelSpace
 extension EvidenceSampler {
     private typealias Slot = BallSticks.Slot
 
-    /// Evidence and weights from log p(y, w|x) − log q(w|x) and log Σ_c n_c q_c(x).
-    static func noise(_ logs: ArraySlice<Double>, _ mixture: [Float], _ constant: Double) -> StructureSample.Noise {
-        guard let (peak, w) = relativeWeights(logs, mixture) else { return .init() }
-        // mixture is Σ n_c q_c = N × density, so the evidence is Σ w itself.
-        let sum = w.reduce(0, +), squares = w.reduce(0) { $0 + $1 * $1 }
-        let variance = max(0, squares / (sum * sum) - 1 / Double(w.count))
-        return .init(
-            logEvidence: constant + peak + log(sum), standardError: variance.squareRoot(), weights: w.map { $0 / sum },
-            effectiveCount: sum * sum / squares)
-    }
-
-    /// Weights relative to the largest, whose logarithm comes first; nil where no sample counts.
-    private static func relativeWeights(_ logs: ArraySlice<Double>, _ mixture: [Float]) -> (peak: Double, weights: [Double])? {
-        var peak = 0.0
-        let w = [Double](unsafeUninitializedCapacity: logs.count) { out, count in
-            peak = logs.withUnsafeBufferPointer { pk_importance_weights($0.baseAddress!, mixture, logs.count, out.baseAddress!) }
-            count = logs.count
-        }
-        return peak.isFinite ? (peak, w) : nil
-    }
+    /// Where few measurements leave the noise open, modes at high SNR are too narrow for the posterior: they get copies so much wider, with these shares,
+    /// as many as the weights get widths.
+    private static let copies: [(scale: Double, share: Double)] = [(1, 1), (3, 0.5), (9, 0.25)]
 
     /// Below this sum over volumes of (σ/2S)², about the square of the Rician bias in standard deviations, noise of either kind gives the same normal.
     private static let negligibleBias = 0.05
@@ -54,37 +37,48 @@ extension EvidenceSampler {
         return (views, extra)
     }
 
-    /// Components near samples of earlier generations, chosen by weight, and how often each was chosen. Their sticks have the sample's labels: where a
-    /// sample's weight is heavy, that labelling has too few.
-    func later(
-        _ y: UnsafePointer<Float>, _ run: Run, _ options: Options, _ random: inout RandomSource
-    ) -> (components: [ShapeComponent], shares: [Double]) {
-        let g = run.modes.geometry
-        guard let (_, weights) = Self.relativeWeights(run.larger[...], run.mixture) else { return ([], []) }
-        var result: [ShapeComponent] = [], shares: [Double] = [], theta = [Double](repeating: 0, count: Slot.count)
-        for i in systematicResample(weights, count: options.components, offset: random.uniform()) {
-            if result.last?.origin == i { shares[shares.count - 1] += 1; continue }
-            run.sample.parameters(i, hasSpread: g.hasSpread, into: &theta)
-            let labelling = StickLabelling(run.sample.axes(i, sticks: g.sticks))
-            guard let c = finder.component(y, g, from: theta, labelling: labelling, scale: options.scale, origin: i) else { continue }
-            result.append(c)
-            shares.append(1)
-        }
-        return (result, shares)
-    }
-}
-
-extension EvidenceSampler.Run {
-    /// Of each sample the larger of log p(y, w|x) − log q(w|x) for either noise.
-    fileprivate var larger: [Double] {
-        let n = sample.count
-        return [Double](unsafeUninitializedCapacity: n) { out, count in
-            logs.gaussian.withUnsafeBufferPointer { a in
-                logs.rician.withUnsafeBufferPointer { b in
-                    for i in 0..<n { out[i] = max(a[i], b[i]) }
-                }
+    /// Writes the first components, about modes. Returns their shares of the samples.
+    func first(_ run: Run, _ options: Options) -> [Double] {
+        let best = run.modes.best.laplace, copies = Self.copies.prefix(ConditionalWeights.widths(acquisition.count, run.modes.geometry)), memory = run.memory
+        var shares: [Double] = []
+        for mode in run.modes.list + run.extra {
+            let share = min(1, exp(mode.laplace - best)) + 0.1
+            for copy in copies {
+                let out = memory.components + shares.count * Int(PK_SHAPE_SIZE)
+                guard ShapeComponent.write(mode, labelling: run.labelling, scale: options.scale * copy.scale, into: out) else { continue }
+                memory.origins[shares.count] = -1
+                shares.append(share * copy.share)
             }
-            count = n
+        }
+        return shares
+    }
+
+    /// Writes components near samples of earlier generations, chosen by weight; how often each was chosen is its share. Their sticks have the sample's labels:
+    /// where a sample's weight is heavy, that labelling has too few.
+    func later(_ y: UnsafePointer<Float>, _ run: Run, _ options: Options, _ random: inout RandomSource) -> [Double] {
+        let g = run.modes.geometry, memory = run.memory, count = run.sample.count, size = Int(PK_SHAPE_SIZE)
+        return withUnsafeTemporaryAllocation(of: Int.self, capacity: options.components) { chosen in
+            let other = run.job.rician != 0 ? memory.rician : memory.gaussian
+            let peak = pk_importance_choice(
+                memory.gaussian, other, memory.mixture, count, options.components, random.uniform(), room(count), chosen.baseAddress!)
+            guard peak.isFinite else { return [] }
+            var shares: [Double] = []
+            for (k, i) in chosen.enumerated() {
+                if k > 0 && chosen[k - 1] == i {
+                    if let last = shares.indices.last, memory.origins[run.componentCount + last] == i { shares[last] += 1 }
+                    continue
+                }
+                let place = run.componentCount + shares.count, out = memory.components + place * size
+                if let same = (0..<run.componentCount).first(where: { memory.origins[$0] == i }) {
+                    out.update(from: memory.components + same * size, count: size)
+                } else {
+                    run.sample.labelled(i, hasSpread: g.hasSpread, into: theta)
+                    guard finder.writeComponent(y, g, from: theta, scale: options.scale, into: out) else { continue }
+                }
+                memory.origins[place] = i
+                shares.append(1)
+            }
+            return shares
         }
     }
 }

@@ -42,18 +42,34 @@ public final class EvidenceSampler {
 
     /// Modes this many nats below the best are left out.
     static let depth = 8.0
-    /// Where few measurements leave the noise open, modes at high SNR are too narrow for the posterior: they get copies so much wider, with these shares,
-    /// as many as the weights get widths.
-    private static let copies: [(scale: Double, share: Double)] = [(1, 1), (3, 0.5), (9, 0.25)]
-
     let acquisition: Acquisition, finder: ModeFinder
     private let family = BallSticks(), weights: ConditionalWeights
+    private var pool = SampleMemory.Pool(), scratch: UnsafeMutablePointer<Float>, scratchCount = 0
+    /// θ of a sample.
+    let theta: UnsafeMutablePointer<Double>
     private typealias Slot = BallSticks.Slot
 
     public init(acquisition: Acquisition) {
         self.acquisition = acquisition
         finder = ModeFinder(acquisition: acquisition)
         weights = ConditionalWeights(acquisition: acquisition)
+        scratch = .allocate(capacity: 0)
+        theta = .allocate(capacity: Slot.count)
+    }
+
+    deinit {
+        scratch.deallocate()
+        theta.deallocate()
+    }
+
+    /// At least so many floats, of no meaning.
+    func room(_ count: Int) -> UnsafeMutablePointer<Float> {
+        if count > scratchCount {
+            scratch.deallocate()
+            scratch = .allocate(capacity: count)
+            scratchCount = count
+        }
+        return scratch
     }
 
     /// Finds the modes near some starts.
@@ -84,119 +100,115 @@ public final class EvidenceSampler {
 
     /// Samples of one pair of structures, generation by generation.
     public struct Run {
-        let modes: Modes, labelling: StickLabelling, views: [ConditionalWeights.View], extra: [LocalMode], isPositive: Bool
+        let modes: Modes, labelling: StickLabelling, extra: [LocalMode], job: pk_weights
         /// The weighted samples so far.
         public internal(set) var sample: StructureSample
-        var logs: (gaussian: [Double], rician: [Double])
-        /// log Σ_c n_c q_c(x_i)
-        var mixture: [Float]
-        /// The components so far, as the kernels take them, how many samples each gave, and the sample that it was made from, if any.
-        var components: [Float] = [], counts: [Float] = [], origins: [Int?] = []
+        /// Components so far.
+        var componentCount = 0
         /// Where the last generation added nothing, no other will.
         var isExhausted = false
+        var memory: SampleMemory { sample.memory }
     }
 
     /// Makes ready to sample about modes.
     /// - Parameter generations: the most there will be.
     public func start(_ y: UnsafePointer<Float>, _ found: Modes, generations: Int, options: Options) -> Run {
         let isPositive = (0..<acquisition.count).allSatisfy { y[$0] > 0 }, (views, extra) = self.views(y, found, isPositive)
-        let capacity = generations * options.generation + Self.lanes, none = [Double](repeating: -.infinity, count: capacity)
-        return Run(
-            modes: found, labelling: StickLabelling(found.best), views: views, extra: extra, isPositive: isPositive, sample: StructureSample(capacity: capacity),
-            logs: (none, none), mixture: Array(repeating: -1e30, count: capacity))
+        let copies = ConditionalWeights.widths(acquisition.count, found.geometry)
+        let memory = pool.take(
+            capacity: generations * options.generation + Self.lanes,
+            components: (found.list.count + extra.count) * copies + max(0, generations - 1) * options.components, measurements: acquisition.count)
+        let job = weights.job(
+            y, found.geometry, views: views, scale: found.best.centre[Slot.s0], isPositive: isPositive, tables: memory.tables)
+        return Run(modes: found, labelling: StickLabelling(found.best), extra: extra, job: job, sample: StructureSample(memory, sticks: found.geometry.sticks))
     }
 
     /// Adds generations and weighs all samples.
     public func advance(
         _ run: inout Run, _ y: UnsafePointer<Float>, generations: Int = 1, options: Options, using random: inout RandomSource
     ) {
-        for _ in 0..<generations { add(&run, y, options, &random) }
-        let count = run.sample.count
-        run.sample.gaussian = Self.noise(run.logs.gaussian.prefix(count), run.mixture, run.modes.constant)
-        if run.isPositive { run.sample.rician = Self.noise(run.logs.rician.prefix(count), run.mixture, run.modes.constant) }
+        for _ in 0..<generations where !run.isExhausted { add(&run, y, options, &random) }
+        run.sample.gaussian = .init(run.memory, count: run.sample.count, isRician: false, constant: run.modes.constant)
+        if run.job.rician != 0 { run.sample.rician = .init(run.memory, count: run.sample.count, isRician: true, constant: run.modes.constant) }
     }
 
     private func add(_ run: inout Run, _ y: UnsafePointer<Float>, _ options: Options, _ random: inout RandomSource) {
-        let g = run.modes.geometry, n = g.sticks, spread: Int32 = g.hasSpread ? 1 : 0, width = 1 + Int(spread) + 2 * n
-        let start = run.sample.count, stride = run.sample.capacity
+        let g = run.modes.geometry, n = g.sticks, spread: Int32 = g.hasSpread ? 1 : 0, width = 1 + Int(spread) + 2 * n, size = Int(PK_SHAPE_SIZE)
+        let memory = run.memory, start = run.sample.count, stride = memory.capacity
         // The first, about modes, fits worst.
         let count = min(start == 0 ? options.generation / 2 : options.generation, stride - Self.lanes - start)
-        var fresh: [ShapeComponent] = [], shares: [Double] = []
-        if start == 0 {
-            let best = run.modes.best.laplace, copies = Self.copies.prefix(ConditionalWeights.widths(acquisition.count, g))
-            for mode in run.modes.list + run.extra {
-                let share = min(1, exp(mode.laplace - best)) + 0.1
-                for copy in copies {
-                    guard let c = ShapeComponent(mode, labelling: run.labelling, scale: options.scale * copy.scale) else { continue }
-                    fresh.append(c)
-                    shares.append(share * copy.share)
-                }
-            }
-        } else {
-            (fresh, shares) = later(y, run, options, &random)
-        }
-        guard !fresh.isEmpty, count > 0 else { run.isExhausted = true; return }
-        let sum = shares.reduce(0, +)
-        for i in fresh.indices { fresh[i].count = Int(Double(count) * shares[i] / sum) }
-        for i in 0..<count - fresh.reduce(0, { $0 + $1.count }) { fresh[i % fresh.count].count += 1 }
+        let shares = count > 0 ? start == 0 ? first(run, options) : later(y, run, options, &random) : []
+        guard !shares.isEmpty else { run.isExhausted = true; return }
+        let fresh = memory.components + run.componentCount * size, counts = memory.counts + run.componentCount, sum = shares.reduce(0, +)
+        for i in shares.indices { counts[i] = Float(Int(Double(count) * shares[i] / sum)) }
+        for i in 0..<count - shares.indices.reduce(0, { $0 + Int(counts[$1]) }) { counts[i % shares.count] += 1 }
 
-        let job = weights.job(y, g, views: run.views, scale: run.modes.best.centre[Slot.s0], isPositive: run.isPositive)
         // Shapes component by component, whole vectors at a time: what is too many the next ones overwrite. Weights and noise of all together.
-        func whole(_ count: Int) -> Int { (count + Self.lanes - 1) / Self.lanes * Self.lanes }
-        var shapes = [Float](repeating: 0, count: width * whole(count)), rest = [Float](repeating: 0, count: (n + 2) * count)
-        var work = [Float](repeating: 0, count: (width + 1) * whole(count)), support = LocalMode.support, done = start
-        for c in fresh where c.count > 0 {
-            kronecker(0..<width, whole(c.count), &shapes, stride: whole(c.count), &random)
-            rest.withUnsafeMutableBufferPointer { kronecker(width..<width + n + 2, c.count, $0.baseAddress! + done - start, stride: count, &random) }
-            run.sample.rows.withUnsafeMutableBufferPointer {
-                pk_shape_draw(c.block, n, spread, &support, shapes, done, whole(c.count), stride, $0.baseAddress!, &work)
-            }
-            done += c.count
+        let whole = count + Self.lanes, room = room((2 * width + n + 3) * whole), shapes = room, work = shapes + width * whole
+        let rest = work + (width + 1) * whole
+        var support = LocalMode.support, done = start
+        for i in shares.indices where counts[i] > 0 {
+            let many = Int(counts[i]), vectors = (many + Self.lanes - 1) / Self.lanes * Self.lanes
+            kronecker(0..<width, vectors, shapes, stride: vectors, &random)
+            kronecker(width..<width + n + 2, many, rest + done - start, stride: count, &random)
+            pk_shape_draw(fresh + i * size, n, spread, &support, shapes, done, vectors, stride, memory.rows, work)
+            done += many
         }
-        run.sample.rows.withUnsafeMutableBufferPointer {
-            weights.draw(
-                job, uniforms: rest, first: start, count: count, stride: stride, rows: $0.baseAddress!, gaussian: &run.logs.gaussian,
-                rician: &run.logs.rician)
-            run.labelling.share($0.baseAddress!, stride: stride, first: start, count: count, gaussian: &run.logs.gaussian, rician: &run.logs.rician)
+        weights.draw(
+            run.job, uniforms: rest, first: start, count: count, stride: stride, rows: memory.rows, gaussian: memory.gaussian, rician: memory.rician)
+        run.labelling.share(memory.rows, stride: stride, first: start, count: count, gaussian: memory.gaussian, rician: memory.rician, work: rest)
+        (memory.mixture + start).update(repeating: -1e30, count: count)
+        func add(_ components: Range<Int>, _ range: Range<Int>) {
+            guard !range.isEmpty, !components.isEmpty else { return }
+            let i = range.lowerBound, c = components.lowerBound
+            pk_add_shape_densities(
+                memory.components + c * size, memory.counts + c, components.count, n, spread, &support, memory.rows + i, stride, range.count,
+                memory.mixture + i)
         }
-        let given = fresh.filter { $0.count > 0 }
-        func add(_ components: [Float], _ counts: [Float], _ range: Range<Int>) {
-            guard !range.isEmpty else { return }
-            run.sample.rows.withUnsafeBufferPointer { rows in
-                run.mixture.withUnsafeMutableBufferPointer {
-                    let i = range.lowerBound
-                    pk_add_shape_densities(
-                        components, counts, counts.count, n, spread, &support, rows.baseAddress! + i, stride, range.count, $0.baseAddress! + i)
-                }
-            }
-        }
-        add(given.flatMap(\.block), given.map { Float($0.count) }, 0..<start)
-        for c in given {
-            // Heavy samples are chosen by more than one generation.
-            if let origin = c.origin, let same = run.origins.firstIndex(of: origin) { run.counts[same] += Float(c.count); continue }
-            run.components += c.block
-            run.counts.append(Float(c.count))
-            run.origins.append(c.origin)
-        }
-        add(run.components, run.counts, start..<done)
+        // Of the samples so far only the fresh ones are news.
+        let before = run.componentCount
+        run.componentCount = keep(before, shares.count, memory)
+        add(before..<run.componentCount, 0..<start)
+        run.componentCount = merge(before, run.componentCount - before, memory)
+        add(0..<run.componentCount, start..<done)
         run.sample.count = done
+    }
+
+    /// Closes the gaps that components without samples leave among the last `count`. Returns how many there are in all.
+    private func keep(_ first: Int, _ count: Int, _ memory: SampleMemory) -> Int {
+        var end = first
+        for i in first..<first + count where memory.counts[i] > 0 {
+            if i > end { memory.moveComponent(i, to: end) }
+            end += 1
+        }
+        return end
+    }
+
+    /// Heavy samples are chosen by more than one generation: their components are one. Returns how many there are in all.
+    private func merge(_ first: Int, _ count: Int, _ memory: SampleMemory) -> Int {
+        var end = first
+        for i in first..<first + count {
+            if memory.origins[i] >= 0, let same = (0..<first).first(where: { memory.origins[$0] == memory.origins[i] }) {
+                memory.counts[same] += memory.counts[i]
+                continue
+            }
+            if i > end { memory.moveComponent(i, to: end) }
+            end += 1
+        }
+        return end
     }
 
     /// Samples in the widest vector.
     private static let lanes = 16
-    /// Fractional parts of the roots of the first primes.
-    private static let kroneckerSteps = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41].map { Double($0).squareRoot().truncatingRemainder(dividingBy: 1) }
+    /// Fractional parts of the roots of the first primes, in units of 2⁻³².
+    private static let kroneckerSteps = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41].map {
+        UInt32(Double($0).squareRoot().truncatingRemainder(dividingBy: 1) * 0x1p32)
+    }
 
     /// Fills a row of `count` uniforms for each of some dimensions: a Kronecker sequence with a random shift.
     private func kronecker(_ dimensions: Range<Int>, _ count: Int, _ out: UnsafeMutablePointer<Float>, stride: Int, _ random: inout RandomSource) {
         for j in dimensions {
-            var x = random.uniform()
-            let step = Self.kroneckerSteps[j], row = out + (j - dimensions.lowerBound) * stride
-            for i in 0..<count {
-                row[i] = Float(min(1 - 1e-6, max(1e-6, x)))
-                x += step
-                if x >= 1 { x -= 1 }
-            }
+            pk_kronecker(UInt32(truncatingIfNeeded: random.next() >> 32), Self.kroneckerSteps[j], count, out + (j - dimensions.lowerBound) * stride)
         }
     }
 }

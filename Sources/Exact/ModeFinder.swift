@@ -87,14 +87,19 @@ final class ModeFinder {
             precision: matrix, logDensity: value + constant)
     }
 
-    /// A component of shapes about where one step leads, without a look at how wide it ought to be.
-    func component(
-        _ y: UnsafePointer<Float>, _ g: LocalGeometry, from start: UnsafePointer<Double>, labelling: StickLabelling, scale: Double, origin: Int
-    ) -> ShapeComponent? {
-        guard ascend(y, g, from: start, steps: 1) != nil else { return nil }
+    /// Writes the component of shapes about where one step leads, without a look at how wide it ought to be; its sticks have the labels of the start's.
+    /// - Parameter start: θ, sticks in the order of their labels.
+    func writeComponent(
+        _ y: UnsafePointer<Float>, _ g: LocalGeometry, from start: UnsafePointer<Double>, scale: Double, into out: UnsafeMutablePointer<Float>
+    ) -> Bool {
+        guard ascend(y, g, from: start, steps: 1) != nil else { return false }
         setPrecision(g)
-        return ShapeComponent(
-            g, centre: theta, tangents: tangents, precision: precision, stride: SmallMatrix.stride, labelling: labelling, scale: scale, origin: origin)
+        let order = StickLabelling.order(g.sticks) { k, s in
+            let a = start + Slot.axis + 3 * k, b = theta + Slot.axis + 3 * s, c = a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+            return c * c
+        }
+        return ShapeComponent.write(
+            g, centre: theta, tangents: tangents, precision: precision, stride: SmallMatrix.stride, order: order, scale: scale, into: out)
     }
 
     /// Whether stick k is at its least fraction and would have less.

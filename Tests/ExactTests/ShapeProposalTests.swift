@@ -14,12 +14,17 @@ import Testing
 
     /// A component and what it was made from.
     struct Subject {
-        let geometry: LocalGeometry, mode: LocalMode, component: ShapeComponent, scale: Double
+        let geometry: LocalGeometry, mode: LocalMode, component: (block: [Float], scale: Double)
+        var scale: Double { component.scale }
         var width: Int { 1 + (geometry.hasSpread ? 1 : 0) + 2 * geometry.sticks }
         func l(_ i: Int, _ j: Int) -> Double { Double(component.block[PK_SHAPE_FACTOR + i * width + j]) }
+        init(_ geometry: LocalGeometry, _ mode: LocalMode, scale: Double = 1) {
+            var block = [Float](repeating: 0, count: PK_SHAPE_SIZE)
+            precondition(ShapeComponent.write(mode, labelling: StickLabelling(mode), scale: scale, into: &block))
+            (self.geometry, self.mode, component) = (geometry, mode, (block, scale))
+        }
         func scaled(_ by: Double) -> Subject {
-            let other = ShapeComponent(mode, labelling: StickLabelling(mode), scale: scale * by)!
-            return Subject(geometry: geometry, mode: mode, component: other, scale: scale * by)
+            Subject(geometry, mode, scale: scale * by)
         }
     }
 
@@ -41,7 +46,7 @@ import Testing
             }
         }
         let mode = LocalMode(g, centre: theta, tangents: tangents, precision: precision, logDensity: 0)!
-        return Subject(geometry: g, mode: mode, component: ShapeComponent(mode, labelling: StickLabelling(mode), scale: 1)!, scale: 1)
+        return Subject(g, mode)
     }
 
     /// N samples, as 16 rows of N.
@@ -161,7 +166,7 @@ import Testing
             for i in 0..<d { precision[i * d + i] = 1 }
             for i in 0..<2 { for j in 0..<2 { precision[places[i] * d + places[j]] = l[2 * i] * l[2 * j] + l[2 * i + 1] * l[2 * j + 1] } }
             let mode = LocalMode(g, centre: theta, tangents: [0], precision: precision, logDensity: 0)!
-            let s = Subject(geometry: g, mode: mode, component: ShapeComponent(mode, labelling: StickLabelling(mode), scale: 1)!, scale: 1)
+            let s = Subject(g, mode)
             var rows = [Float](repeating: 0, count: 16 * 1200)
             for i in 0..<1200 {
                 let share = Double(i % 24) / 23, t = (Double(i / 24) - 24.5) / 24.5
@@ -241,7 +246,8 @@ import Testing
                 var permuted = rows
                 for (k, from) in order.enumerated() { for c in 0..<3 * count { permuted[(7 + 3 * k) * count + c] = rows[(7 + 3 * from) * count + c] } }
                 var gaussian = [Double](repeating: 0, count: count), rician = gaussian
-                labelling.share(permuted, stride: count, first: 0, count: count, gaussian: &gaussian, rician: &rician)
+                var work = [Float](repeating: 0, count: count)
+                labelling.share(permuted, stride: count, first: 0, count: count, gaussian: &gaussian, rician: &rician, work: &work)
                 #expect(gaussian == rician)
                 if first.isEmpty { first = gaussian }
                 for i in 0..<count { sums[i] += exp(gaussian[i]) }
@@ -250,7 +256,7 @@ import Testing
                 let x = Self.sample(rows, i)
                 guard x[7..<7 + 3 * n].reduce(0, +).isFinite else { #expect(n < 2 || first[i] == -.infinity); continue }
                 #expect(abs(sums[i] - 1) < 1e-3)
-                let axes = (0..<n).map { SIMD3(x[7 + 3 * $0], x[8 + 3 * $0], x[9 + 3 * $0]) }, best = labelling.order(of: Array(x[7...]))
+                let axes = (0..<n).map { SIMD3(x[7 + 3 * $0], x[8 + 3 * $0], x[9 + 3 * $0]) }, best = labelling.order(of: axes)
                 let plain = orders.map { order in
                     zip(order, zip(labelling.axes, labelling.sharpness)).reduce(0) { $0 + $1.1.1 * pow((axes[$1.0] * $1.1.0).sum(), 2) }
                 }
@@ -259,24 +265,6 @@ import Testing
                 if best == orders[0] { #expect(first[i] >= -log(Double(orders.count)) - 1e-3) } else { #expect(first[i] <= -log(2) + 1e-3) }
             }
         }
-    }
-
-    /// Weights against exponentials in double; what lies outside, or could not be drawn, weighs nothing.
-    @Test(arguments: [1, 15, 16, 37, 200])
-    func importanceWeights(_ count: Int) {
-        var random = RandomSource(seed: 6, stream: UInt64(count))
-        var logs = (0..<count).map { _ in -300 + 20 * random.normal() }, mixture = (0..<count).map { _ in Float(5 * random.normal()) }
-        if count > 5 { logs[1] = -.infinity; logs[3] = .nan; mixture[5] = -1e30 }
-        let counts = (0..<count).map { logs[$0].isFinite && mixture[$0] > -1e29 }, values = (0..<count).map { logs[$0] - Double(mixture[$0]) }
-        let best = (0..<count).filter { counts[$0] }.map { values[$0] }.max()!
-        var weights = [Double](repeating: -1, count: count)
-        #expect(pk_importance_weights(logs, mixture, count, &weights) == best)
-        for i in 0..<count {
-            let expected = counts[i] ? exp(values[i] - best) : 0
-            #expect(abs(weights[i] - expected) <= 1e-5 * expected + 1e-37, "\(i): \(weights[i]), \(expected)")
-        }
-        for i in 0..<count { logs[i] = -.infinity }
-        #expect(pk_importance_weights(logs, mixture, count, &weights) == -.infinity)
     }
 
     static func expectOne(_ ratio: [Double], sourceLocation: SourceLocation = #_sourceLocation) {

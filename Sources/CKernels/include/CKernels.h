@@ -8,6 +8,7 @@
 #include "signal_gradient.h"
 #include "small_matrix.h"
 #include "proposal.h"
+#include "importance.h"
 #include "weights.h"
 #include "product.h"
 #include "dense.h"

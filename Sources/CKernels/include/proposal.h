@@ -38,7 +38,3 @@ void pk_label_share(const float *rows, long sticks, long stride, long count, con
    samples; where a sample is NaN nothing is added. Absolute error of a log-density ≤ 2e-3 where it is ≥ −100, of the sum besides ≤ 1e-6 + 1e-7 |total|. */
 void pk_add_shape_densities(const float *components, const float *counts, long many, long sticks, int spread, const pk_support *support, const float *rows,
                             long stride, long count, float *total);
-
-/* weights_i = exp(logs_i − mixture_i − peak), the largest of the exponents being the peak, which is returned: −∞ where there is none, and no weight means
-   anything.  0 where a log is −∞ or NaN or mixture_i ≤ −1e29 (outside all components). Relative error ≤ 1e-5. */
-double pk_importance_weights(const double *logs, const float *mixture, long count, double *weights);
