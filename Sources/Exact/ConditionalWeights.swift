@@ -24,14 +24,25 @@ package final class ConditionalWeights {
             logSquares = max(expected - 1, min(expected + 1, log(squares)))
         }
 
-        /// Whether another sees nearly the same: signals within a third of a joint standard deviation, σ within a fifth.
+        /// Whether another sees nearly the same: signals within a joint standard deviation, σ within one.
         func isNear(_ other: View) -> Bool {
             var gap = 0.0
             for i in data.indices {
                 let d = Double(data[i] - other.data[i])
                 gap += d * d * Double(other.precision[i])
             }
-            return gap < 0.1 && abs(logSigma - other.logSigma) * (2 * Double(data.count)).squareRoot() < 0.2
+            return gap < 1 && abs(logSigma - other.logSigma) * (2 * Double(data.count)).squareRoot() < 1
+        }
+
+        /// One view for the two: half-way, and as wide as the wider at each measurement.
+        func between(_ other: View) -> View {
+            var view = self
+            for i in data.indices {
+                view.data[i] = (data[i] + other.data[i]) / 2
+                view.precision[i] = min(precision[i], other.precision[i])
+            }
+            (view.logSigma, view.logSquares) = ((logSigma + other.logSigma) / 2, (logSquares + other.logSquares) / 2)
+            return view
         }
     }
 

@@ -33,7 +33,7 @@ extension EvidenceSampler {
             if !known.contains(where: { $0.isNear(mode) }) { extra.append(mode) }
         }
         if views.isEmpty { views.append(.init(y, best.centre, plain, acquisition)) }
-        if views.count == 2 && views[0].isNear(views[1]) { views.removeLast() }
+        if views.count == 2 && views[0].isNear(views[1]) { views = [views[0].between(views[1])] }
         return (views, extra)
     }
 

@@ -103,8 +103,8 @@ public final class EvidenceSampler {
         let modes: Modes, labelling: StickLabelling, extra: [LocalMode], job: pk_weights
         /// The weighted samples so far.
         public internal(set) var sample: StructureSample
-        /// Components so far.
-        var componentCount = 0
+        /// Components and generations so far.
+        var componentCount = 0, generations = 0
         /// Where the last generation added nothing, no other will.
         var isExhausted = false
         var memory: SampleMemory { sample.memory }
@@ -172,6 +172,7 @@ public final class EvidenceSampler {
         run.componentCount = merge(before, run.componentCount - before, memory)
         add(0..<run.componentCount, start..<done)
         run.sample.count = done
+        run.generations += 1
     }
 
     /// Closes the gaps that components without samples leave among the last `count`. Returns how many there are in all.

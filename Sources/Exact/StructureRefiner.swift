@@ -8,8 +8,10 @@ public final class StructureRefiner {
     public struct Options: Sendable {
         public var sampling = EvidenceSampler.Options()
         /// Generations that each pair of structures gets first: those less than 3 nats below the best at some λ in [0, 3], by Laplace's approximation or by the
-        /// amortised estimate, by their number of sticks (more dimensions, more to learn), and the others.
-        public var likely = [2, 4, 6, 8], unlikely = 1
+        /// amortised estimate, and the others.
+        public var likely = 2, unlikely = 1
+        /// Generations that a pair has by its number of sticks (more dimensions, more to learn) where it is as likely as not; where it is not, fewer (`share`).
+        public var generations = [3, 5, 6, 8]
         /// Generations given after that, one at a time to the pair whose error most moves the posterior, while it moves it by more than `tolerance`.
         public var further = 5, tolerance = 0.01
         /// Pairs this many nats below the best at every λ in [0, 3], by Laplace's approximation or by the amortised estimate, are not sampled.
@@ -26,7 +28,8 @@ public final class StructureRefiner {
         public static var fast: Options {
             var options = Options()
             (options.sampling.generation, options.sampling.components, options.learnsAmortisedError) = (256, 6, false)
-            (options.likely, options.further, options.tolerance, options.horizon, options.amortisedHorizon) = ([1, 1, 1, 1], 1, 0.1, 8, 4)
+            (options.likely, options.generations, options.further, options.tolerance) = (1, [1, 1, 1, 1], 1, 0.1)
+            (options.horizon, options.amortisedHorizon) = (8, 4)
             (options.births, options.partings, options.againBirths, options.againPartings, options.looksEverywhere) = (0, 0, 2, 1, false)
             return options
         }
@@ -34,13 +37,13 @@ public final class StructureRefiner {
         public static var exact: Options {
             var options = Options()
             (options.sampling.generation, options.sampling.components) = (384, 12)
-            (options.likely, options.unlikely, options.further, options.tolerance) = ([6, 6, 6, 6], 3, 8, 0.004)
+            (options.likely, options.unlikely, options.generations, options.further, options.tolerance) = (6, 3, [6, 6, 6, 6], 8, 0.004)
             (options.births, options.partings) = (4, 3)
             return options
         }
         /// What the answers depend on, in a line.
         public var summary: String {
-            "\(sampling.summary); \(likely.map(String.init).joined(separator: ","))/\(unlikely)+\(further) to \(tolerance), horizons \(horizon)/\(amortisedHorizon), \(births)+\(againBirths) births, \(partings)+\(againPartings) partings\(learnsAmortisedError ? ", network weighed by voxel" : "")"
+            "\(sampling.summary); \(likely)/\(unlikely) to \(generations.map(String.init).joined(separator: ",")) generations+\(further) to \(tolerance), horizons \(horizon)/\(amortisedHorizon), \(births)+\(againBirths) births, \(partings)+\(againPartings) partings\(learnsAmortisedError ? ", network weighed by voxel" : "")"
         }
     }
 
@@ -146,11 +149,19 @@ public final class StructureRefiner {
             result.logEvidence[2 * p] = m.laplace
             result.logEvidence[2 * p + 1] = isPositive ? m.laplace : -.infinity
             if gap[p] > options.horizon || amortisedGap[p] > options.amortisedHorizon { continue }
-            let first = min(gap[p], amortisedGap[p]) < 3 ? options.likely[p / 2] : options.unlikely
-            var run = sampler.start(y, m, generations: first + options.further, options: options.sampling)
+            let first = min(gap[p], amortisedGap[p]) < 3 ? options.likely : options.unlikely
+            var run = sampler.start(y, m, generations: max(first, options.generations[p / 2]) + options.further, options: options.sampling)
             sampler.advance(&run, y, generations: first, options: options.sampling, using: &random)
             if run.sample.gaussian.logEvidence.isFinite || run.sample.rician.logEvidence.isFinite { runs[p] = run }
             note(p)
+        }
+        if options.generations.max()! > options.likely {
+            for (p, share) in shares(result, amortised).enumerated() {
+                let more = Int((share * Double(options.generations[p / 2])).rounded()) - (runs[p]?.generations ?? 0)
+                guard more > 0, runs[p]?.isExhausted == false else { continue }
+                sampler.advance(&runs[p]!, y, generations: more, options: options.sampling, using: &random)
+                note(p)
+            }
         }
         for _ in 0..<options.further {
             guard let p = mostUncertain(result, runs.map { $0 != nil && !$0!.isExhausted }) else { break }
@@ -165,6 +176,25 @@ public final class StructureRefiner {
     private func isDoubtful(_ p: Int, _ modes: [EvidenceSampler.Modes?], _ amortised: [Double]) -> Bool {
         let l = modes.map { $0?.laplace ?? -.infinity }, best = l.indices.max { l[$0] < l[$1] }!
         return modes[p] != nil && l[best].isFinite && l[p] - l[best] < amortised[p] - amortised[best] - options.doubt
+    }
+
+    /// Which share of its generations each pair is to have. The error of an evidence moves the posterior by P (1 − P) times itself and falls with the root of the
+    /// number of samples: to move it least in all they would go like (P (1 − P))^⅔; as P is not yet certain, like its root. The more of λ = 0 and 1; P is the mean
+    /// of what the first evidences and the amortised estimate say.
+    private func shares(_ result: Result, _ amortised: [Double]) -> [Double] {
+        var share = [Double](repeating: 0, count: Self.pairCount)
+        let combined = Self.combine(result, amortised: amortised, learnsError: options.learnsAmortisedError)
+        for lambda in [0.0, 1] {
+            func probabilities(_ l: [Double]) -> [Double] {
+                StructureSpace.normalise(l.indices.map { l[$0] - lambda * Double(counts[$0 / 2]) }).map { exp($0) }
+            }
+            let a = probabilities(combined), b = probabilities(amortised)
+            for p in share.indices {
+                let probability = (a[2 * p] + a[2 * p + 1] + b[2 * p] + b[2 * p + 1]) / 2
+                share[p] = max(share[p], min(1, 1.3 * (4 * probability * (1 - probability)).squareRoot()))
+            }
+        }
+        return share
     }
 
     /// The pair of probability P whose error e moves the posterior most, by P (1 − P) e at λ = 0 or 1; nil when none exceeds the tolerance. What importance
