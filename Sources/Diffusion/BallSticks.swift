@@ -24,16 +24,18 @@ public struct BallSticks: ModelFamily {
 
     public init() {}
 
-    public let name = "ball-sticks"
-    public let componentNames = ["stick1", "stick2", "stick3", "spread", "rician"]
-    public let structureSpace = BallSticks.space
-    public let parameterNames = [
+    // Nothing is stored: inner loops make a family as they need one.
+    public var name: String { "ball-sticks" }
+    public var componentNames: [String] { ["stick1", "stick2", "stick3", "spread", "rician"] }
+    public var structureSpace: StructureSpace { Self.space }
+    public var parameterNames: [String] { Self.names }
+    public var tokenCount: Int { 4 }
+    public var coordinateCount: Int { 11 }
+    public var featureCount: Int { 20 }
+    public var summaryCount: Int { ObservationScale.count }
+    private static let names = [
         "d", "s", "snr", "s0", "f1", "f2", "f3", "mu1x", "mu1y", "mu1z", "mu2x", "mu2y", "mu2z", "mu3x", "mu3y", "mu3z",
     ]
-    public let tokenCount = 4
-    public let coordinateCount = 11
-    public let featureCount = 20
-    public let summaryCount = ObservationScale.count
 
     /// Smallest fraction of a present stick.
     public static let fractionFloor = 0.05

@@ -20,7 +20,7 @@ public final class EvidenceSampler {
         /// Samples of a generation (of the first half as many), and components that one after the first adds.
         public var generation = 192, components = 5
         /// Gauss–Newton steps from a start to a mode.
-        public var climbs = 12
+        public var climbs = 8
         /// Standard deviations of components relative to the local normal's: somewhat wide, to guard the tails.
         public var scale = 1.2
         public var ladder = SpreadLadder()

@@ -3,7 +3,7 @@ import Diffusion
 import Foundation
 
 /// A mode of prior × likelihood, or a point near one, and the local normal there: precision Λ = L Lᵀ in the local coordinates about θ.
-package struct LocalMode {
+package final class LocalMode {
     let geometry: LocalGeometry
     /// θ; two tangent vectors a stick.
     let centre: [Double], tangents: [Double]

@@ -15,7 +15,7 @@ public final class StructureRefiner {
         /// Generations given after that, one at a time to the pair whose error most moves the posterior, while it moves it by more than `tolerance`.
         public var further = 5, tolerance = 0.01
         /// Pairs this many nats below the best at every λ in [0, 3], by Laplace's approximation or by the amortised estimate, are not sampled.
-        public var horizon = 14.0, amortisedHorizon = 12.0
+        public var horizon = 10.0, amortisedHorizon = 8.0
         /// Starts made from modes with one stick fewer: for every pair, and for a pair whose modes fall more than `doubt` nats short of what the amortised
         /// estimate leads one to expect (other diffusivities where there is no stick). Zeros: there is no second look.
         public var births = 2, partings = 1, againBirths = 0, againPartings = 0, doubt = 2.0
