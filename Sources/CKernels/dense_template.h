@@ -239,7 +239,8 @@ TARGET static void FN(dense)(long rows, long columns, long depth, const float *x
             if (n < PANEL)
                 for (long r = 0; r < m; r++)
                     for (long c = 0; c < n; c++) {
-                        const float h = edge[r * PANEL + c], *to = around->residual ? around->residual + (i + r) * around->residual_stride + j + c : NULL;
+                        const float h = edge[r * PANEL + c];
+                        const float *to = around->residual ? around->residual + (i + r) * around->residual_stride + j + c : NULL;
                         const float gate = around->gate ? around->gate[(around->group ? around->group[i + r] : 0) * around->stride + j + c] : 0;
                         y[(i + r) * ldy + j + c] = to ? *to + (1 + gate) * h : h;
                     }

@@ -2,8 +2,8 @@ import Foundation
 import ModelSpace
 import Tensors
 
-/// The prefix tree of all allowed structures as the structure decoder sees it at one λ, with what does not depend on the voxel worked out: the modulation,
-/// and the first block up to the answer of the latents. Nothing flows back through it.
+/// The prefix tree of all allowed structures as the structure decoder sees it at one λ, with what does not depend on the voxel worked out: the
+/// modulation, and the first block up to the answer of the latents. Nothing flows back through it.
 ///
 /// Nodes that decide something come first, so that they are a prefix of every voxel's rows; the rest matter only as ancestors.
 struct StructureTree<S: Scalar> {
