@@ -1,5 +1,8 @@
 #include "include/kernels.h"
 #include <stdlib.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #pragma clang fp contract(fast)
 

@@ -13,20 +13,50 @@ typedef int32_t INTS __attribute__((ext_vector_type(LANES), aligned(4)));
 /* Columns of the output that are summed at a time: what the registers hold. */
 #define TILE (LANES == 16 ? 16 : 8)
 
-/* x ≤ 0 becomes 2^x, relative error ≤ 2e-7 down to −120, where it ends (block_exp2's polynomial). */
+/* x ≤ 0 becomes 2^x, relative error ≤ 2e-7 down to −120, below which what is left is at most 2^−120 (block_exp2's polynomial). */
 INLINED void FN(power)(VEC *x) {
-    VEC t = *x < -120.0f ? (VEC)-120.0f : *x;
-    VEC k = t + 12582912.0f, r = t - (k - 12582912.0f);
+#if LANES == 16
+    const VEC k = (VEC)_mm512_roundscale_ps((__m512)*x, 0), r = *x - k;
+#else
+    const VEC t = *x < -120.0f ? (VEC)-120.0f : *x, k = t + 12582912.0f, r = t - (k - 12582912.0f);
+#endif
     VEC p = 1.326466561e-3f * r + 9.671511129e-3f;
     p = p * r + 5.550733954e-2f;
     p = p * r + 2.402224243e-1f;
     p = p * r + 6.931470037e-1f;
     p = p * r + 1.0f;
+#if LANES == 16
+    *x = (VEC)_mm512_scalef_ps((__m512)p, (__m512)k);
+#else
     *x = (VEC)((INTS)p + ((INTS)k << 23));
+#endif
 }
 
-/* Rows become columns: perfect shuffles, log₂ LANES rounds of them. */
+/* Rows become columns: perfect shuffles, log₂ LANES rounds of them; with 16 lanes the same in shuffles within and of quarters, which cost less. */
 INLINED void FN(transpose)(VEC *x) {
+#if LANES == 16
+    __m512 a[16], b[16];
+    UNROLL for (int i = 0; i < 16; i += 2) {
+        a[i] = _mm512_unpacklo_ps((__m512)x[i], (__m512)x[i + 1]);
+        a[i + 1] = _mm512_unpackhi_ps((__m512)x[i], (__m512)x[i + 1]);
+    }
+    /* b[4 g + c]: columns c, c + 4, c + 8, c + 12 of rows 4 g …, a quarter each */
+    UNROLL for (int g = 0; g < 4; g++) {
+        UNROLL for (int c = 0; c < 2; c++) {
+            const __m512d p = (__m512d)a[4 * g + c], q = (__m512d)a[4 * g + 2 + c];
+            b[4 * g + 2 * c] = (__m512)_mm512_unpacklo_pd(p, q);
+            b[4 * g + 2 * c + 1] = (__m512)_mm512_unpackhi_pd(p, q);
+        }
+    }
+    UNROLL for (int c = 0; c < 4; c++) {
+        const __m512 p = _mm512_shuffle_f32x4(b[c], b[4 + c], 0x88), q = _mm512_shuffle_f32x4(b[8 + c], b[12 + c], 0x88);
+        const __m512 s = _mm512_shuffle_f32x4(b[c], b[4 + c], 0xDD), t = _mm512_shuffle_f32x4(b[8 + c], b[12 + c], 0xDD);
+        x[c] = (VEC)_mm512_shuffle_f32x4(p, q, 0x88);
+        x[8 + c] = (VEC)_mm512_shuffle_f32x4(p, q, 0xDD);
+        x[4 + c] = (VEC)_mm512_shuffle_f32x4(s, t, 0x88);
+        x[12 + c] = (VEC)_mm512_shuffle_f32x4(s, t, 0xDD);
+    }
+#else
     UNROLL for (int round = 0; round < LOG_LANES; round++) {
         VEC t[LANES];
         UNROLL for (int i = 0; i < LANES / 2; i++) {
@@ -35,6 +65,7 @@ INLINED void FN(transpose)(VEC *x) {
         }
         UNROLL for (int i = 0; i < LANES; i++) x[i] = t[i];
     }
+#endif
 }
 
 /* Logits of `n` keys, a constant where called, at LANES queries: s_j = Σ_d q_d k_jd. */
@@ -100,12 +131,38 @@ TARGET static void FN(queries)(const float *q, long qstride, long count, const f
     }
 }
 
+/* Lane i of x[0] becomes the sum over the lanes of x[i]. */
+INLINED void FN(sums)(VEC *x) {
+#if LANES == 16
+    __m512 t[8];
+    UNROLL for (int i = 0; i < 8; i++)
+        t[i] = _mm512_unpacklo_ps((__m512)x[2 * i], (__m512)x[2 * i + 1]) + _mm512_unpackhi_ps((__m512)x[2 * i], (__m512)x[2 * i + 1]);
+    UNROLL for (int i = 0; i < 4; i++) {
+        const __m512d p = (__m512d)t[2 * i], q = (__m512d)t[2 * i + 1];
+        t[i] = (__m512)_mm512_unpacklo_pd(p, q) + (__m512)_mm512_unpackhi_pd(p, q);
+    }
+    UNROLL for (int i = 0; i < 2; i++) t[i] = _mm512_shuffle_f32x4(t[2 * i], t[2 * i + 1], 0x44) + _mm512_shuffle_f32x4(t[2 * i], t[2 * i + 1], 0xEE);
+    x[0] = (VEC)(_mm512_shuffle_f32x4(t[0], t[1], 0x88) + _mm512_shuffle_f32x4(t[0], t[1], 0xDD));
+#else
+    UNROLL for (int round = 0; round < LOG_LANES; round++) {
+        UNROLL for (int i = 0; i < LANES >> (round + 1); i++)
+            x[i] = __builtin_shufflevector(x[2 * i], x[2 * i + 1], EVENS) + __builtin_shufflevector(x[2 * i], x[2 * i + 1], ODDS);
+    }
+#endif
+}
+
 /* LANES / FEW queries that have at most FEW keys each, all heads: a lane a query and key, logits summed by a tree of pairs. */
 TARGET static void FN(few)(const few_query *row, long count, const float *q, const float *k, const float *v, long qstride, long kstride, long heads,
                            float *out, long ostride) {
     enum { ROWS = LANES / FEW };
+#if LANES == 16
+    uint32_t within = 0;
+    UNROLL for (int r = 0; r < ROWS; r++) within |= ((1u << row[r].keys) - 1) << (FEW * r);
+    const INTS valid = (INTS)_mm512_movm_epi32((__mmask16)within);
+#else
     INTS valid;
     for (int i = 0; i < LANES; i++) valid[i] = i % FEW < row[i / FEW].keys ? -1 : 0;
+#endif
     float p[LANES];
     for (long h = 0; h < heads; h++) {
         VEC t[LANES];
@@ -118,10 +175,7 @@ TARGET static void FN(few)(const few_query *row, long count, const float *q, con
                 t[r * FEW + j] = s;
             }
         }
-        UNROLL for (int round = 0; round < LOG_LANES; round++) {
-            UNROLL for (int i = 0; i < LANES >> (round + 1); i++)
-                t[i] = __builtin_shufflevector(t[2 * i], t[2 * i + 1], EVENS) + __builtin_shufflevector(t[2 * i], t[2 * i + 1], ODDS);
-        }
+        FN(sums)(t);
         const VEC s = valid ? t[0] * LOGIT_SCALE : (VEC)-1e30f;
         VEC other = __builtin_shufflevector(s, s, NEIGHBOUR), peak = s > other ? s : other;
         other = __builtin_shufflevector(peak, peak, OTHER_PAIR);
@@ -132,7 +186,8 @@ TARGET static void FN(few)(const few_query *row, long count, const float *q, con
         VEC total = e + __builtin_shufflevector(e, e, NEIGHBOUR);
         total += __builtin_shufflevector(total, total, OTHER_PAIR);
         *(VEC *)p = e / total;
-        for (int r = 0; r < count; r++) {
+        UNROLL for (int r = 0; r < ROWS; r++) {
+            if (r == count) break;
             UNROLL for (int tile = 0; tile < HEAD; tile += LANES) {
                 VEC o = p[r * FEW] * LOAD(v + row[r].key[0] * kstride + h * HEAD + tile);
                 UNROLL for (int j = 1; j < FEW; j++) o += p[r * FEW + j] * LOAD(v + row[r].key[j] * kstride + h * HEAD + tile);

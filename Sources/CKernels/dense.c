@@ -1,4 +1,5 @@
 #include "include/dense.h"
+#include "vector_math.h"
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,6 @@
 
 #pragma clang fp contract(fast)
 
-enum { ROWS = 6 }; /* rows of x at a time: with two vectors of columns twelve sums, enough to hide the multiply-add's latency */
 #define UNROLL _Pragma("clang loop unroll(full)")
 
 #define TARGET
@@ -83,13 +83,16 @@ void pk_dense_pack(pk_dense_kind kind, long depth, long columns, const float *we
     }
 }
 
-void pk_dense(pk_dense_kind kind, long rows, long columns, long depth, const float *x, long ldx, const float *packed, int silu, float *y, long ldy) {
+void pk_dense(pk_dense_kind kind, long rows, long columns, long depth, const float *x, long ldx, const float *packed,
+              const pk_dense_around *around, float *y, long ldy) {
+    const pk_dense_around nothing = {0};
+    if (!around) around = &nothing;
     switch (kind) {
 #if defined(__x86_64__)
-    case PK_DENSE_BF16: dense_narrow(rows, columns, depth, x, ldx, packed, silu, y, ldy); return;
-    case PK_DENSE_16: dense_f16(rows, columns, depth, x, ldx, packed, silu, y, ldy); return;
-    case PK_DENSE_8: dense_f8(rows, columns, depth, x, ldx, packed, silu, y, ldy); return;
+    case PK_DENSE_BF16: dense_narrow(rows, columns, depth, x, ldx, packed, around, y, ldy); return;
+    case PK_DENSE_16: dense_f16(rows, columns, depth, x, ldx, packed, around, y, ldy); return;
+    case PK_DENSE_8: dense_f8(rows, columns, depth, x, ldx, packed, around, y, ldy); return;
 #endif
-    default: dense_f4(rows, columns, depth, x, ldx, packed, silu, y, ldy);
+    default: dense_f4(rows, columns, depth, x, ldx, packed, around, y, ldy);
     }
 }

@@ -9,25 +9,48 @@
 #define INTS FN(ints)
 #define INLINED TARGET static inline __attribute__((always_inline))
 #define PANEL (2 * LANES)
+/* Rows of x at a time: with two vectors of columns enough sums to hide the multiply-add's latency, and no more than the registers hold.
+   STRIDE: of rows made ready, where they fit: a constant, so that all rows need one address. */
+#ifdef NARROW
+#define ROWS 8
+#define STRIDE 144
+#else
+#define ROWS 6
+#endif
 typedef float VEC __attribute__((ext_vector_type(LANES), aligned(4)));
 typedef int32_t INTS __attribute__((ext_vector_type(LANES), aligned(4)));
 
-/* y σ(y); the exponential: relative error ≤ 2e-7, arguments held within ±120 (base 2). */
+/* y σ(y).  Relative error of the exponential ≤ 2e-7; of bfloat16 kinds ≤ 8e-5, a twentieth of what the next layer's rounding does. */
 INLINED void FN(silu)(VEC *y) {
     VEC t = *y * -1.44269504f;
+#if LANES == 16
+    const VEC k = (VEC)_mm512_roundscale_ps((__m512)t, 0), r = t - k; /* too large an exponential is ∞, its quotient 0: no bounds are needed */
+#else
     t = t < -120.0f ? (VEC)-120.0f : t;
     t = t > 120.0f ? (VEC)120.0f : t;
     const VEC k = t + 12582912.0f, r = t - (k - 12582912.0f);
+#endif
+#ifdef NARROW
+    VEC p = 5.517166722e-2f * r + 2.426111221e-1f;
+    p = p * r + 6.932609858e-1f;
+    p = p * r + 9.999280736e-1f;
+#else
     VEC p = 1.326466561e-3f * r + 9.671511129e-3f;
     p = p * r + 5.550733954e-2f;
     p = p * r + 2.402224243e-1f;
     p = p * r + 6.931470037e-1f;
     p = p * r + 1.0f;
+#endif
+#if LANES == 16
+    *y /= 1.0f + (VEC)_mm512_scalef_ps((__m512)p, (__m512)k);
+#else
     *y /= 1.0f + (VEC)((INTS)p + ((INTS)k << 23));
+#endif
 }
 
 /* `rows` (a constant where called) rows of words by a panel; one chain of multiply-adds an element, whatever the row's place. */
-INLINED void FN(micro)(int rows, long steps, const float *x, long ldx, const float *panel, const float *bias, int silu, float *y, long ldy) {
+INLINED void FN(micro)(int rows, long steps, const float *x, long ldx, const float *panel, const float *bias, const pk_dense_around *around, long row,
+                       long column, float *y, long ldy) {
     VEC s[ROWS][2];
     UNROLL for (int r = 0; r < rows; r++) s[r][0] = s[r][1] = (VEC)0.0f;
     _Pragma("clang loop unroll_count(4)") for (long k = 0; k < steps; k++) {
@@ -50,58 +73,180 @@ INLINED void FN(micro)(int rows, long steps, const float *x, long ldx, const flo
     UNROLL for (int r = 0; r < rows; r++) {
         s[r][0] += c0;
         s[r][1] += c1;
-        if (silu) {
+    }
+    if (around->silu)
+        UNROLL for (int r = 0; r < rows; r++) {
             FN(silu)(&s[r][0]);
             FN(silu)(&s[r][1]);
         }
+    if (around->residual)
+        UNROLL for (int r = 0; r < rows; r++) {
+            const float *to = around->residual + (row + r) * around->residual_stride + column;
+            if (around->gate) {
+                const float *gate = around->gate + (around->group ? around->group[row + r] : 0) * around->stride + column;
+                s[r][0] = *(const VEC *)to + (1.0f + *(const VEC *)gate) * s[r][0];
+                s[r][1] = *(const VEC *)(to + LANES) + (1.0f + *(const VEC *)(gate + LANES)) * s[r][1];
+            } else {
+                s[r][0] += *(const VEC *)to;
+                s[r][1] += *(const VEC *)(to + LANES);
+            }
+        }
+    UNROLL for (int r = 0; r < rows; r++) {
         *(VEC *)(y + r * ldy) = s[r][0];
         *(VEC *)(y + r * ldy + LANES) = s[r][1];
     }
 }
 
-TARGET static void FN(dense)(long rows, long columns, long depth, const float *x, long ldx, const float *packed, int silu, float *y, long ldy) {
-    float edge[ROWS * PANEL] __attribute__((aligned(64)));
+/* y = (x − mean)/√(var + ε) · (1 + scale) + shift of `rows` rows of n, up to eight with AVX-512, in words; what lies behind a row's end in y, up to a whole
+   vector, may be written too. */
+#if LANES == 16
+/* Lane r % 4 + r / 4 · 8 becomes the sum over the lanes of x[r], the same additions for each of eight. */
+INLINED __m512 FN(sums)(const __m512 *x) {
+    __m512 pair[4], four[2];
+    UNROLL for (int i = 0; i < 4; i++) pair[i] = _mm512_unpacklo_ps(x[2 * i], x[2 * i + 1]) + _mm512_unpackhi_ps(x[2 * i], x[2 * i + 1]);
+    UNROLL for (int i = 0; i < 2; i++) {
+        const __m512d p = (__m512d)pair[2 * i], q = (__m512d)pair[2 * i + 1];
+        four[i] = (__m512)_mm512_unpacklo_pd(p, q) + (__m512)_mm512_unpackhi_pd(p, q);
+    }
+    const __m512 both = _mm512_shuffle_f32x4(four[0], four[1], 0x44) + _mm512_shuffle_f32x4(four[0], four[1], 0xEE);
+    return both + _mm512_shuffle_f32x4(both, both, 0xB1);
+}
+
+INLINED void FN(normalise)(long rows, const float *x, long ldx, long n, const pk_dense_around *around, const int32_t *group, float *y, long ldy) {
+    __m512 part[8];
+    float mean[16] __attribute__((aligned(64))), root[16] __attribute__((aligned(64)));
+#define WITHIN(k) ((__mmask16)(n - (k) < 16 ? (1u << (n - (k))) - 1 : 0xFFFF))
+    UNROLL for (long r = 0; r < 8; r++) {
+        const float *row = x + (r < rows ? r : 0) * ldx;
+        part[r] = _mm512_setzero_ps();
+        for (long k = 0; k < n; k += 16) part[r] += _mm512_maskz_loadu_ps(WITHIN(k), row + k);
+    }
+    _mm512_store_ps(mean, FN(sums)(part) / (float)n);
+    UNROLL for (long r = 0; r < 8; r++) {
+        const float *row = x + (r < rows ? r : 0) * ldx;
+        const __m512 m = _mm512_set1_ps(mean[r % 4 + r / 4 * 8]);
+        part[r] = _mm512_setzero_ps();
+        for (long k = 0; k < n; k += 16) {
+            const __m512 d = _mm512_maskz_sub_ps(WITHIN(k), _mm512_maskz_loadu_ps(WITHIN(k), row + k), m);
+            part[r] = _mm512_fmadd_ps(d, d, part[r]);
+        }
+    }
+    _mm512_store_ps(root, 1.0f / _mm512_sqrt_ps(FN(sums)(part) / (float)n + 1e-5f));
+    for (long r = 0; r < rows; r++) {
+        const long at = (group ? group[r] : 0) * around->stride;
+        const float *scale = around->scale + at, *shift = around->shift + at;
+        const __m512 m = _mm512_set1_ps(mean[r % 4 + r / 4 * 8]), f = _mm512_set1_ps(root[r % 4 + r / 4 * 8]);
+#define NORMAL(k)                                                                                                                                     \
+    ((_mm512_maskz_loadu_ps(WITHIN(k), x + r * ldx + (k)) - m) * f * (1.0f + _mm512_maskz_loadu_ps(WITHIN(k), scale + (k)))                            \
+     + _mm512_maskz_loadu_ps(WITHIN(k), shift + (k)))
 #ifdef NARROW
-    const long steps = (depth + 1) / 2, stride = (depth + 31) / 32 * 16;
-    float *words = aligned_alloc(64, (size_t)(ROWS * stride * 4));
+        for (long k = 0; k < n; k += 32) {
+            const __m512 low = NORMAL(k), high = k + 16 < n ? NORMAL(k + 16) : _mm512_setzero_ps();
+            _mm512_store_ps(y + r * ldy + k / 2, (__m512)_mm512_cvtne2ps_pbh(high, low));
+        }
 #else
-    const long steps = depth, stride = ldx;
+        for (long k = 0; k < n; k += 16) _mm512_store_ps(y + r * ldy + k, NORMAL(k));
 #endif
+    }
+#undef NORMAL
+#undef WITHIN
+}
+#else
+INLINED void FN(normalise)(long rows, const float *x, long ldx, long n, const pk_dense_around *around, const int32_t *group, float *y, long ldy) {
+    for (long r = 0; r < rows; r++) {
+        const long at = (group ? group[r] : 0) * around->stride;
+        const float *row = x + r * ldx, *scale = around->scale + at, *shift = around->shift + at;
+        VEC total = (VEC)0.0f, square = (VEC)0.0f;
+        float sum = 0, variance = 0;
+        long k = 0;
+        for (; k + LANES <= n; k += LANES) total += *(const VEC *)(row + k);
+        for (; k < n; k++) sum += row[k];
+        for (int i = 0; i < LANES; i++) sum += total[i];
+        const float mean = sum / (float)n;
+        for (k = 0; k + LANES <= n; k += LANES) {
+            const VEC d = *(const VEC *)(row + k) - mean;
+            square += d * d;
+        }
+        for (; k < n; k++) variance += (row[k] - mean) * (row[k] - mean);
+        for (int i = 0; i < LANES; i++) variance += square[i];
+        const float f = 1.0f / ROOT(variance / (float)n + 1e-5f);
+        for (k = 0; k + LANES <= n; k += LANES)
+            *(VEC *)(y + r * ldy + k) = (*(const VEC *)(row + k) - mean) * f * (1.0f + *(const VEC *)(scale + k)) + *(const VEC *)(shift + k);
+        for (; k < n; k++) y[r * ldy + k] = (row[k] - mean) * f * (1.0f + scale[k]) + shift[k];
+    }
+}
+#endif
+
+/* Up to ROWS rows of x, of which the first is row `first` of all, normalised if so asked and in words. */
+INLINED void FN(make)(long rows, const float *x, long ldx, long depth, const pk_dense_around *around, long first, float *words, long stride) {
+    if (around->scale) {
+        const int32_t *group = around->group ? around->group + first : NULL;
+        if (depth == 64) FN(normalise)(rows, x, ldx, 64, around, group, words, stride);
+        else FN(normalise)(rows, x, ldx, depth, around, group, words, stride);
+        return;
+    }
+#ifdef NARROW
+    const long whole = depth / 32 * 32, left = depth - whole;
+    const __mmask16 low = left < 16 ? (1u << left) - 1 : 0xFFFF, high = left < 16 ? 0 : (1u << (left - 16)) - 1;
+    for (long r = 0; r < rows; r++) {
+        const float *from = x + r * ldx;
+        for (long k = 0; k < whole; k += 32)
+            _mm512_store_ps(words + r * stride + k / 2, (__m512)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + k + 16), _mm512_loadu_ps(from + k)));
+        if (left)
+            _mm512_store_ps(
+                words + r * stride + whole / 2,
+                (__m512)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(high, from + whole + 16), _mm512_maskz_loadu_ps(low, from + whole)));
+    }
+#endif
+}
+
+TARGET static void FN(dense)(long rows, long columns, long depth, const float *x, long ldx, const float *packed, const pk_dense_around *around, float *y,
+                             long ldy) {
+    float edge[ROWS * PANEL] __attribute__((aligned(64)));
+    const long padded = (depth + 31) / 32 * 32;
+#ifdef NARROW
+    const long steps = (depth + 1) / 2, stride = padded / 2 <= STRIDE ? STRIDE : padded / 2;
+    const int made = 1;
+#else
+    const int made = around->scale != NULL;
+    const long steps = depth, stride = made ? padded : ldx;
+#endif
+    float *words = made ? aligned_alloc(64, (size_t)(ROWS * stride * 4)) : NULL;
     const float *biases = packed + (columns + PANEL - 1) / PANEL * PANEL * steps;
     for (long i = 0; i < rows; i += ROWS) {
         const long m = rows - i < ROWS ? rows - i : ROWS;
-#ifdef NARROW
-        for (long r = 0; r < m; r++)
-            for (long k = 0; k < stride; k += 16) {
-                const float *at = x + (i + r) * ldx + 2 * k;
-                const long left = depth - 2 * k;
-                const __m512 low = _mm512_maskz_loadu_ps(left < 16 ? (1u << left) - 1 : 0xFFFF, at);
-                const __m512 high = _mm512_maskz_loadu_ps(left < 16 ? 0 : left < 32 ? (1u << (left - 16)) - 1 : 0xFFFF, at + 16);
-                _mm512_store_ps(words + r * stride + k, (__m512)_mm512_cvtne2ps_pbh(high, low));
-            }
-        const float *in = words;
-#else
-        const float *in = x + i * ldx;
-#endif
+        if (made) FN(make)(m, x + i * ldx, ldx, depth, around, i, words, stride);
+        const float *in = made ? words : x + i * ldx;
         for (long j = 0; j < columns; j += PANEL) {
             const long n = columns - j < PANEL ? columns - j : PANEL, ldo = n == PANEL ? ldy : PANEL;
             const float *panel = packed + j * steps, *bias = biases + j;
+            const pk_dense_around plain = {.silu = around->silu}, *kept = n == PANEL ? around : &plain;
             float *out = n == PANEL ? y + i * ldy + j : edge;
+#define RUN(m, stride) FN(micro)(m, steps, in, stride, panel, bias, kept, i, j, out, ldo)
+#ifdef NARROW
+#define CASE(m) case m: if (stride == STRIDE) RUN(m, STRIDE); else RUN(m, stride); break;
+#else
+#define CASE(m) case m: RUN(m, stride); break;
+#endif
             switch (m) {
-            case 6: FN(micro)(6, steps, in, stride, panel, bias, silu, out, ldo); break;
-            case 5: FN(micro)(5, steps, in, stride, panel, bias, silu, out, ldo); break;
-            case 4: FN(micro)(4, steps, in, stride, panel, bias, silu, out, ldo); break;
-            case 3: FN(micro)(3, steps, in, stride, panel, bias, silu, out, ldo); break;
-            case 2: FN(micro)(2, steps, in, stride, panel, bias, silu, out, ldo); break;
-            default: FN(micro)(1, steps, in, stride, panel, bias, silu, out, ldo);
+#ifdef NARROW
+                CASE(8) CASE(7)
+#endif
+                CASE(6) CASE(5) CASE(4) CASE(3) CASE(2) CASE(1)
             }
+#undef RUN
+#undef CASE
             if (n < PANEL)
-                for (long r = 0; r < m; r++) memcpy(y + (i + r) * ldy + j, edge + r * PANEL, (size_t)n * 4);
+                for (long r = 0; r < m; r++)
+                    for (long c = 0; c < n; c++) {
+                        const float h = edge[r * PANEL + c];
+                        const float *to = around->residual ? around->residual + (i + r) * around->residual_stride + j + c : NULL;
+                        const float gate = around->gate ? around->gate[(around->group ? around->group[i + r] : 0) * around->stride + j + c] : 0;
+                        y[(i + r) * ldy + j + c] = to ? *to + (1 + gate) * h : h;
+                    }
         }
     }
-#ifdef NARROW
     free(words);
-#endif
 }
 
 #undef GLUE2
@@ -111,6 +256,8 @@ TARGET static void FN(dense)(long rows, long columns, long depth, const float *x
 #undef INTS
 #undef INLINED
 #undef PANEL
+#undef ROWS
+#undef STRIDE
 #undef TARGET
 #undef LANES
 #undef KIND

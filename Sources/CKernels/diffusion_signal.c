@@ -109,6 +109,7 @@ PER_CPU void pk_tensor_residuals(long m, const float *restrict b, const float *r
 }
 
 enum { FEATURES = 20, BLOCK = 16 };
+typedef float quad_f32 __attribute__((ext_vector_type(4)));
 
 PER_CPU void pk_measurement_features(long m, const float *restrict compressed_b, const float *restrict log_b,
                                      const float *restrict weighted, const float *restrict rotated, const float *restrict clean,
@@ -138,7 +139,20 @@ PER_CPU void pk_measurement_features(long m, const float *restrict compressed_b,
             t[18][j] = clampf(2.0f * (logy[i] - lp), -5.0f, 5.0f);
             t[19][j] = 1.0f - w;
         }
-        for (long j = 0; j < n; j++)
-            for (long k = 0; k < FEATURES; k++) out[(start + j) * FEATURES + k] = t[k][j];
+        /* Measurements' rows from features' rows by squares of four; a compiler left to itself scatters. */
+        float tail[BLOCK * FEATURES], *to = n == BLOCK ? out + start * FEATURES : tail;
+        for (long k = 0; k < FEATURES; k += 4)
+            for (long j = 0; j < BLOCK; j += 4) {
+                quad_f32 r[4];
+                for (int i = 0; i < 4; i++) memcpy(&r[i], &t[k + i][j], sizeof r[i]);
+                const quad_f32 a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+                const quad_f32 c = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7), d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+                r[0] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
+                r[1] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
+                r[2] = __builtin_shufflevector(c, d, 0, 1, 4, 5);
+                r[3] = __builtin_shufflevector(c, d, 2, 3, 6, 7);
+                for (int i = 0; i < 4; i++) memcpy(to + (j + i) * FEATURES + k, &r[i], sizeof r[i]);
+            }
+        if (n < BLOCK) memcpy(out + start * FEATURES, tail, (size_t)(n * FEATURES) * sizeof(float));
     }
 }

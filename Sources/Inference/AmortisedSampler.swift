@@ -10,6 +10,8 @@ public final class AmortisedSampler<F: ModelFamily> {
     private let family: F, runner: NetworkRunner, masks: [[Float]]
     /// Observations whose draws are made together: enough for fat matrices, few enough to stay in cache.
     private let drawBlock = 8
+    /// Holds a block's inputs of the network.
+    private let inputs = Arena(blockSize: 1 << 20)
     /// Told where the time goes; nil outside benchmarks.
     var stages: StageClock?
 
@@ -79,15 +81,9 @@ public final class AmortisedSampler<F: ModelFamily> {
     /// Reads V observations: the network's view of them, and their frames.
     private func encode(_ y: UnsafePointer<Float>, count: Int, design: F.Design) -> (EncodedVoxels, [F.Frame]) {
         let m = family.measurementCount(design), f = family.featureCount, g = family.summaryCount
-        var features = [Float](repeating: 0, count: count * m * f), summaries = [Float](repeating: 0, count: count * g)
-        let frames = (0..<count).map { v in
-            features.withUnsafeMutableBufferPointer { features in
-                summaries.withUnsafeMutableBufferPointer { summaries in
-                    family.observe(
-                        y + v * m, design, features: features.baseAddress! + v * m * f, summary: summaries.baseAddress! + v * g)
-                }
-            }
-        }
+        inputs.reset()
+        let features: UnsafeMutablePointer<Float> = inputs.take(count * m * f), summaries: UnsafeMutablePointer<Float> = inputs.take(count * g)
+        let frames = (0..<count).map { family.observe(y + $0 * m, design, features: features + $0 * m * f, summary: summaries + $0 * g) }
         return (runner.encode(voxels: count, measurements: m, features: features, summaries: summaries), frames)
     }
 }

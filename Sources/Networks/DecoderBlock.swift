@@ -1,9 +1,22 @@
 import Tensors
 
+/// Scales, shifts and gates of rows of x: parts of `width` columns each, of the row of `parts` that `group` maps a row of x to; row 0 without.
+struct Modulation<S: Scalar> {
+    let parts: Variable<S>, group: UnsafePointer<Int32>?
+
+    func norm(_ part: Int, _ width: Int) -> Normalisation<S> {
+        Normalisation(scale: parts.slice(part * width, width), shift: parts.slice((part + 1) * width, width), group: group)
+    }
+
+    func residual(_ x: Variable<S>, _ part: Int) -> Residual<S> {
+        Residual(x, gate: parts.slice(part * x.columns, x.columns), group: group)
+    }
+}
+
 /// A transformer block whose three residual branches (self-attention, cross-attention to a voxel's latents, perceptron) are scaled, shifted and
 /// gated by a conditioning vector (adaptive layer norm).
 ///
-/// Shapes: x rows × width; modulation groups × 9·width, `group` mapping rows of x to its rows.
+/// Shapes: x rows × width; modulation groups × 9·width. With laid-out weights the result takes the place of x.
 /// Source: Peebles & Xie, "Scalable diffusion models with transformers" (2023).
 struct DecoderBlock: Sendable {
     private let width: Int, heads: Int
@@ -31,20 +44,39 @@ struct DecoderBlock: Sendable {
     func modulate<S>(_ tape: Tape<S>, _ w: Weights<S>, condition: Variable<S>) -> Variable<S> { modulation.forward(tape, w, condition) }
 
     func forward<S>(
-        _ tape: Tape<S>, _ w: Weights<S>, _ input: Variable<S>, modulation m: Variable<S>, group: UnsafePointer<Int32>,
+        _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, modulation m: Modulation<S>,
         own: UnsafeBufferPointer<AttentionSegment>, mask: UnsafePointer<UInt8>?, context: Variable<S>,
         cross: UnsafeBufferPointer<AttentionSegment>
     ) -> Variable<S> {
-        func part(_ i: Int) -> Slice<S> { m.slice(i * width, width) }
-        var x = input
-        let a = tape.selfAttention(
-            qkv.forward(tape, w, tape.norm(x, scale: part(0), shift: part(1), group: group)), segments: own, heads: heads, mask: mask)
-        x = tape.gatedAdd(x, selfOutput.forward(tape, w, a), gate: part(2), group: group)
-        let c = tape.attention(
-            query.forward(tape, w, tape.norm(x, scale: part(3), shift: part(4), group: group)), keyValue: context, segments: cross,
-            heads: heads)
-        x = tape.gatedAdd(x, crossOutput.forward(tape, w, c), gate: part(5), group: group)
-        let h = mlp.forward(tape, w, tape.norm(x, scale: part(6), shift: part(7), group: group))
-        return tape.gatedAdd(x, h, gate: part(8), group: group)
+        w.inPlace(tape) {
+            let y = attend(tape, w, x, modulation: m, own: own, mask: mask)
+            return answer(tape, w, y, queries: ask(tape, w, y, modulation: m), modulation: m, context: context, cross: cross)
+        }
+    }
+
+    /// x and its self-attention.
+    /// - Parameter keep: the rows that are wanted; all where nil.
+    func attend<S>(
+        _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, modulation m: Modulation<S>, own: UnsafeBufferPointer<AttentionSegment>,
+        mask: UnsafePointer<UInt8>?, keep: UnsafeBufferPointer<Int32>? = nil
+    ) -> Variable<S> {
+        let a = tape.selfAttention(qkv.forward(tape, w, x, norm: m.norm(0, width)), segments: own, heads: heads, mask: mask)
+        guard let keep else { return selfOutput.forward(tape, w, a, onto: m.residual(x, 2)) }
+        return selfOutput.forward(tape, w, tape.gather(a, keep), onto: m.residual(tape.gather(x, keep), 2))
+    }
+
+    /// Queries to the latents.
+    func ask<S>(_ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, modulation m: Modulation<S>) -> Variable<S> {
+        query.forward(tape, w, x, norm: m.norm(3, width))
+    }
+
+    /// x, the latents' answer and the perceptron.
+    func answer<S>(
+        _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, queries: Variable<S>, modulation m: Modulation<S>, context: Variable<S>,
+        cross: UnsafeBufferPointer<AttentionSegment>
+    ) -> Variable<S> {
+        let c = tape.attention(queries, keyValue: context, segments: cross, heads: heads)
+        let y = crossOutput.forward(tape, w, c, onto: m.residual(x, 5))
+        return mlp.forward(tape, w, y, norm: m.norm(6, width), onto: m.residual(y, 8))
     }
 }

@@ -56,7 +56,7 @@ struct Encoder: Sendable {
     func forward<S>(_ tape: Tape<S>, _ w: Weights<S>, features: Variable<S>, summaries: Variable<S>) -> Variable<S> {
         let voxels = summaries.rows, m = features.rows / voxels, l = configuration.latents, heads = configuration.heads
         precondition(features.rows == voxels * m)
-        let tokens = tokenNorm.forward(tape, w, embed.forward(tape, w, features))
+        let tokens = w.packed == nil ? tokenNorm.forward(tape, w, embed.forward(tape, w, features)) : embedInBatches(tape, w, features, m)
         let voxelOfRow = UnsafeMutableBufferPointer<Int32>.take(tape.arena, voxels * l)
         let latentOfRow = UnsafeMutableBufferPointer<Int32>.take(tape.arena, voxels * l)
         let cross = UnsafeMutableBufferPointer<AttentionSegment>.take(tape.arena, voxels)
@@ -73,18 +73,55 @@ struct Encoder: Sendable {
             tape.gather(w[latents], UnsafeBufferPointer(latentOfRow)),
             tape.gather(summary.forward(tape, w, summaries), UnsafeBufferPointer(voxelOfRow)))
         for r in readings {
-            let a = tape.attention(
-                r.query.forward(tape, w, r.norm.forward(tape, w, x)), keyValue: r.keyValue.forward(tape, w, tokens),
-                segments: UnsafeBufferPointer(cross), heads: heads)
-            x = tape.add(x, r.output.forward(tape, w, a))
-            x = tape.add(x, r.mlp.forward(tape, w, r.mlpNorm.forward(tape, w, x)))
+            x = w.inPlace(tape) {
+                let q = r.query.forward(tape, w, x, norm: r.norm.of(w)), cross = UnsafeBufferPointer(cross)
+                let a = w.packed == nil
+                    ? tape.attention(q, keyValue: r.keyValue.forward(tape, w, tokens), segments: cross, heads: heads)
+                    : readInBatches(tape, w, r, queries: q, tokens: tokens, m, segments: cross)
+                return r.output.forward(tape, w, a, onto: Residual(x))
+            }
+            x = w.inPlace(tape) { r.mlp.forward(tape, w, x, norm: r.mlpNorm.of(w), onto: Residual(x)) }
             for b in r.blocks {
-                let a = tape.selfAttention(
-                    b.qkv.forward(tape, w, b.norm.forward(tape, w, x)), segments: UnsafeBufferPointer(own), heads: heads)
-                x = tape.add(x, b.output.forward(tape, w, a))
-                x = tape.add(x, b.mlp.forward(tape, w, b.mlpNorm.forward(tape, w, x)))
+                x = w.inPlace(tape) {
+                    let a = tape.selfAttention(
+                        b.qkv.forward(tape, w, x, norm: b.norm.of(w)), segments: UnsafeBufferPointer(own), heads: heads)
+                    return b.output.forward(tape, w, a, onto: Residual(x))
+                }
+                x = w.inPlace(tape) { b.mlp.forward(tape, w, x, norm: b.mlpNorm.of(w), onto: Residual(x)) }
             }
         }
         return outputNorm.forward(tape, w, x)
+    }
+
+    // With laid-out weights the measurements, far more rows than anything else, go through a few voxels at a time: what is made of them stays in cache.
+
+    /// Voxels whose measurements are taken together.
+    private func batch(_ m: Int) -> Int { max(1, 384 / m) }
+
+    /// The tokens before their norm.
+    private func embedInBatches<S>(_ tape: Tape<S>, _ w: Weights<S>, _ features: Variable<S>, _ m: Int) -> Variable<S> {
+        let tokens = tape.matrix(features.rows, configuration.width), step = batch(m) * m
+        for start in stride(from: 0, to: features.rows, by: step) {
+            let range = start..<min(start + step, features.rows)
+            tape.scratch { _ = embed.forward(tape, w, features.rows(range), output: tokens.rows(range)) }
+        }
+        return tokens
+    }
+
+    /// The answers of the tokens, before their norm, to every voxel's queries.
+    private func readInBatches<S>(
+        _ tape: Tape<S>, _ w: Weights<S>, _ r: Reading, queries q: Variable<S>, tokens: Variable<S>, _ m: Int,
+        segments: UnsafeBufferPointer<AttentionSegment>
+    ) -> Variable<S> {
+        let a = tape.matrix(q.rows, q.columns), l = configuration.latents, voxels = segments.count, step = batch(m)
+        for start in stride(from: 0, to: voxels, by: step) {
+            let end = min(start + step, voxels), rows = start * l..<end * l
+            tape.scratch {
+                _ = tape.attention(
+                    q.rows(rows), keyValue: r.keyValue.forward(tape, w, tokens.rows(start * m..<end * m), norm: tokenNorm.of(w)),
+                    segments: UnsafeBufferPointer(rebasing: segments[..<(end - start)]), heads: configuration.heads, output: a.rows(rows))
+            }
+        }
+        return a
     }
 }

@@ -15,10 +15,15 @@ struct Dense: Sendable {
         layout.addLayer(LayerReference(weight: weight, bias: bias, exact: exact))
     }
 
-    func forward<S>(_ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, silu: Bool = false) -> Variable<S> {
-        if let packed = w.packed { return tape.dense(x, packed[weight], silu: silu) }
-        let y = tape.linear(x, w[weight], w[bias])
-        return silu ? tape.silu(y) : y
+    /// r + (1 + gate) f(n(x) W + b). With laid-out weights one pass over memory, in which the result takes the residual's place.
+    func forward<S>(
+        _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, norm: Normalisation<S>? = nil, silu: Bool = false, onto residual: Residual<S>? = nil,
+        output: Variable<S>? = nil
+    ) -> Variable<S> {
+        if let packed = w.packed { return tape.dense(x, packed[weight], norm: norm, silu: silu, onto: residual, output: output) }
+        let y = tape.linear(norm.map { tape.apply($0, x) } ?? x, w[weight], w[bias])
+        let f = silu ? tape.silu(y) : y
+        return residual.map { tape.apply($0, f) } ?? f
     }
 }
 
@@ -31,9 +36,11 @@ struct Norm: Sendable {
         shift = layout.add(name + ".shift", 1, width, .zero)
     }
 
-    func forward<S>(_ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>) -> Variable<S> {
-        tape.norm(x, scale: w[scale].slice(0, x.columns), shift: w[shift].slice(0, x.columns))
+    func of<S>(_ w: Weights<S>) -> Normalisation<S> {
+        Normalisation(scale: w[scale].slice(0, scale.columns), shift: w[shift].slice(0, shift.columns))
     }
+
+    func forward<S>(_ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>) -> Variable<S> { tape.apply(of(w), x) }
 }
 
 /// Two dense layers with a SiLU between them.
@@ -48,7 +55,15 @@ struct Perceptron: Sendable {
         second = Dense(&layout, name + ".second", hidden, output, gain: gain, exact: exactSecond)
     }
 
-    func forward<S>(_ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>) -> Variable<S> {
-        second.forward(tape, w, first.forward(tape, w, x, silu: true))
+    func forward<S>(
+        _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, norm: Normalisation<S>? = nil, onto residual: Residual<S>? = nil,
+        output: Variable<S>? = nil
+    ) -> Variable<S> {
+        second.forward(tape, w, first.forward(tape, w, x, norm: norm, silu: true), onto: residual, output: output)
     }
+}
+
+extension Weights {
+    /// Runs a part of the network whose result takes the place of its input, with memory that the next part uses again.
+    func inPlace<R>(_ tape: Tape<S>, _ body: () -> R) -> R { packed == nil ? body() : tape.scratch(body) }
 }

@@ -55,9 +55,8 @@ struct ParameterDecoder: Sendable {
         var x = embed.forward(tape, w, input)
         for (i, b) in blocks.enumerated() {
             x = b.forward(
-                tape, w, x, modulation: modulation[i], group: group, own: own, mask: nil, context: context[i], cross: cross)
+                tape, w, x, modulation: Modulation(parts: modulation[i], group: group), own: own, mask: nil, context: context[i], cross: cross)
         }
-        let m = modulation.last!
-        return output.forward(tape, w, tape.norm(x, scale: m.slice(0, width), shift: m.slice(width, width), group: group))
+        return output.forward(tape, w, x, norm: Modulation(parts: modulation.last!, group: group).norm(0, width))
     }
 }

@@ -15,6 +15,12 @@ public final class NetworkRunner {
     public let network: Network
     private let weights: Weights<Float>
     private let keep: [Float]
+    /// Keys and values of the latents for the parameter decoder: computed for the first draw of a block, kept on `tape`.
+    private var context: [Variable<Float>]?
+    /// What depends on the conditioning alone, each on a tape of its own: the last λ's tree and the last schedule's modulations.
+    private var tree: StructureTree<Float>?, schedule: Schedule?
+    private let treeTape = Tape<Float>(arena: Arena(blockSize: 1 << 20), records: false)
+    private let scheduleTape = Tape<Float>(arena: Arena(blockSize: 1 << 20), records: false)
     private let tape = Tape<Float>(arena: Arena(blockSize: 16 << 20), records: false)
     private let stepTape = Tape<Float>(arena: Arena(blockSize: 16 << 20), records: false)
 
@@ -41,6 +47,7 @@ public final class NetworkRunner {
     /// Shapes: features (V·M) × F, summaries V × G.
     public func encode(voxels: Int, measurements: Int, features: UnsafePointer<Float>, summaries: UnsafePointer<Float>) -> EncodedVoxels {
         tape.reset()
+        context = nil
         let s = network.shape
         return EncodedVoxels(
             count: voxels,
@@ -52,8 +59,29 @@ public final class NetworkRunner {
     /// log q(z | y, λ) for every allowed structure: V × structures.
     public func structureLogProbabilities(_ voxels: EncodedVoxels, lambda: Double, space: StructureSpace) -> [[Double]] {
         stepTape.reset()
-        return network.structureDecoder.logProbabilities(
-            stepTape, weights, latents: voxels.latents, lambdas: Array(repeating: lambda, count: voxels.count), space: space)
+        if tree?.lambda != lambda || tree?.structures != space.structures {
+            treeTape.reset()
+            tree = StructureTree(network.structureDecoder, treeTape, weights, lambda: lambda, space: space)
+        }
+        return tree!.logProbabilities(stepTape, weights, latents: voxels.latents, voxels: voxels.count)
+    }
+
+    /// Noise levels of a solver, and the parameter decoder's modulation at each, a row a structure.
+    private struct Schedule {
+        let steps: Int, structures: [Structure], levels: [Double], modulations: [[Variable<Float>]]
+    }
+
+    private func schedule(steps: Int, space: StructureSpace) -> Schedule {
+        if let schedule, schedule.steps == steps, schedule.structures == space.structures { return schedule }
+        scheduleTape.reset()
+        let levels = NoiseLevel.schedule(steps: steps)
+        let new = Schedule(
+            steps: steps, structures: space.structures, levels: levels,
+            modulations: levels.map { sigma in
+                network.parameterDecoder.modulation(scheduleTape, weights, groups: space.structures.map { (sigma, $0) })
+            })
+        schedule = new
+        return new
     }
 
     /// Draws θ's coordinates from q(θ | z, y) by DPM-Solver++(2M) from σ = 20 to 0.005.
@@ -61,7 +89,7 @@ public final class NetworkRunner {
     /// Shapes: `structures[i]` for draw i; draws of a voxel are adjacent, `voxelOfDraw` rises from 0. coordinates draws × T·Q (zero where the mask is).
     /// - Parameters:
     ///   - masks: coordinate mask of each structure index.
-    ///   - normal: fills with standard normals for one draw; called in order of draws.
+    ///   - normal: fills with standard normals for one draw, as many as its structure has coordinates; called in order of draws.
     /// - Source: Lu et al., "DPM-Solver++" (2022), in the data-prediction form with λ = −ln σ.
     public func draw(
         _ voxels: EncodedVoxels, structures: [Int], voxelOfDraw: [Int], space: StructureSpace, masks: [[Float]], steps: Int,
@@ -70,16 +98,18 @@ public final class NetworkRunner {
         let t = network.shape.tokens, q = network.shape.coordinates, width = q + t, draws = structures.count
         let decoder = network.parameterDecoder
         stepTape.reset()
-        let context = decoder.context(stepTape, weights, latents: voxels.latents)
+        let context = context ?? decoder.context(tape, weights, latents: voxels.latents)
+        self.context = context
         let l = voxels.latents.rows / voxels.count
 
         // Rows: the active tokens of every draw.
         let tokens = masks.map { mask in (0..<t).filter { token in (0..<q).contains { mask[token * q + $0] != 0 } } }
+        let active = masks.map { $0.count { $0 != 0 } }
+        var start = [Float](repeating: 0, count: t * q)
         let rows = structures.reduce(0) { $0 + tokens[$1].count }
         let own = UnsafeMutableBufferPointer<AttentionSegment>.take(stepTape.arena, draws)
         let cross = UnsafeMutableBufferPointer<AttentionSegment>.take(stepTape.arena, voxels.count)
         let group = UnsafeMutableBufferPointer<Int32>.take(stepTape.arena, rows)
-        let used = Set(structures).sorted(), groupOf = Dictionary(uniqueKeysWithValues: used.enumerated().map { ($1, Int32($0)) })
         var mask = [Float](repeating: 0, count: rows * q), tokenOfRow = [Int](repeating: 0, count: rows)
         var x = [Float](repeating: 0, count: rows * q)
         let highest = Float(NoiseLevel.highest)
@@ -89,14 +119,15 @@ public final class NetworkRunner {
             while draw < draws, voxelOfDraw[draw] == voxel {
                 let s = structures[draw], n = tokens[s].count
                 own[draw] = AttentionSegment(queries: row..<row + n, keys: row..<row + n)
-                x.withUnsafeMutableBufferPointer { normal(draw, n * q, $0.baseAddress! + row * q) }
+                start.withUnsafeMutableBufferPointer { normal(draw, active[s], $0.baseAddress!) }
+                var used = 0
                 for token in tokens[s] {
-                    group[row] = groupOf[s]!
+                    group[row] = Int32(s)
                     tokenOfRow[row] = token
-                    for j in 0..<q {
-                        let m = masks[s][token * q + j]
-                        mask[row * q + j] = m
-                        x[row * q + j] *= m * highest
+                    for j in 0..<q where masks[s][token * q + j] != 0 {
+                        mask[row * q + j] = 1
+                        x[row * q + j] = start[used] * highest
+                        used += 1
                     }
                     row += 1
                 }
@@ -107,7 +138,7 @@ public final class NetworkRunner {
         }
         let crossUsed = UnsafeBufferPointer(rebasing: UnsafeBufferPointer(cross)[0..<segments])
 
-        let levels = NoiseLevel.schedule(steps: steps)
+        let schedule = schedule(steps: steps, space: space), levels = schedule.levels
         let input = stepTape.constant(stepTape.arena.take(rows * width, zeroed: true), rows, width)
         for r in 0..<rows { input.value[r * width + q + tokenOfRow[r]] = 1 }
         var clean = [Float](repeating: 0, count: rows * q), before = clean
@@ -118,7 +149,7 @@ public final class NetworkRunner {
             for r in 0..<rows { for j in 0..<q { input.value[r * width + j] = x[r * q + j] * scale } }
             let f = decoder.forward(
                 inner, weights, x: input,
-                modulation: decoder.modulation(inner, weights, groups: used.map { (sigma, space.structures[$0]) }),
+                modulation: schedule.modulations[i],
                 group: UnsafePointer(group.baseAddress!), own: UnsafeBufferPointer(own), context: context, cross: crossUsed)
             swap(&clean, &before)
             let a = scale * scale, b = Float(sigma) * scale

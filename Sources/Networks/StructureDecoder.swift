@@ -5,14 +5,14 @@ import Tensors
 /// log q(z | y, λ) as an autoregressive product of Bernoullis over the C bits, conditioned on the latents and, by adaptive layer norm, on λ.
 ///
 /// The decoder works on *nodes*, prefixes of structures: a node's input is its depth and last bit, it attends to its ancestors, and its output is the
-/// logit of the next bit. A single structure is a path of C nodes; all allowed structures together are the prefix tree.
+/// logit of the next bit. A single structure is a path of C nodes; all allowed structures together are the prefix tree (`StructureTree`).
 struct StructureDecoder: Sendable {
-    private let components: Int
-    private let table: ParameterReference
-    private let lambda: Perceptron
-    private let blocks: [DecoderBlock]
-    private let outputModulation: Dense, output: Dense
-    private let width: Int
+    let components: Int
+    let table: ParameterReference
+    let lambda: Perceptron
+    let blocks: [DecoderBlock]
+    let outputModulation: Dense, output: Dense
+    let width: Int
 
     static let lambdaFeatures = 8
 
@@ -30,9 +30,9 @@ struct StructureDecoder: Sendable {
     }
 
     /// Which row of the node table a prefix uses: 0 for the root, then a row for each depth and last bit.
-    private func tableRow(depth: Int, lastBit: Bool) -> Int32 { depth == 0 ? 0 : Int32(2 * (depth - 1) + 1 + (lastBit ? 1 : 0)) }
+    func tableRow(depth: Int, lastBit: Bool) -> Int32 { depth == 0 ? 0 : Int32(2 * (depth - 1) + 1 + (lastBit ? 1 : 0)) }
 
-    private func embed<S>(_ tape: Tape<S>, _ w: Weights<S>, lambdas: [Double]) -> Variable<S> {
+    func embed<S>(_ tape: Tape<S>, _ w: Weights<S>, lambdas: [Double]) -> Variable<S> {
         let x = tape.matrix(lambdas.count, Self.lambdaFeatures)
         for (i, l) in lambdas.enumerated() {
             let values = [l - 1, exp(-l) * 2 - 1, exp(-3 * l) * 2 - 1, cos(l), sin(l), cos(2 * l), sin(2 * l), exp(-10 * l)]
@@ -63,13 +63,12 @@ struct StructureDecoder: Sendable {
         var x = tape.gather(w[table], rows)
         for b in blocks {
             x = b.forward(
-                tape, w, x, modulation: b.modulate(tape, w, condition: condition), group: group.baseAddress!,
+                tape, w, x, modulation: Modulation(parts: b.modulate(tape, w, condition: condition), group: group.baseAddress!),
                 own: UnsafeBufferPointer(own), mask: mask, context: b.context(tape, w, latents: latents),
                 cross: UnsafeBufferPointer(cross))
         }
-        let m = outputModulation.forward(tape, w, condition)
-        return output.forward(
-            tape, w, tape.norm(x, scale: m.slice(0, width), shift: m.slice(width, width), group: group.baseAddress!))
+        let m = Modulation(parts: outputModulation.forward(tape, w, condition), group: group.baseAddress!)
+        return output.forward(tape, w, x, norm: m.norm(0, width))
     }
 
     /// Adds −Σ_v log q(z_v | y_v, λ_v) to the backward pass with weight `weight` and returns that sum (unweighted).
@@ -98,35 +97,6 @@ struct StructureDecoder: Sendable {
             }
         }
         return total
-    }
-
-    /// log q(z | y, λ) of every allowed structure, exactly, through the prefix tree. V × structures, in the order of `space.structures`.
-    func logProbabilities<S>(
-        _ tape: Tape<S>, _ w: Weights<S>, latents: Variable<S>, lambdas: [Double], space: StructureSpace
-    ) -> [[Double]] {
-        let voxels = lambdas.count, nodes = space.prefixes, n = nodes.count
-        let rows = UnsafeMutableBufferPointer<Int32>.take(tape.arena, voxels * n)
-        let mask = UnsafeMutableBufferPointer<UInt8>.take(tape.arena, n * n)
-        mask.update(repeating: 0)
-        for (i, node) in nodes.enumerated() {
-            var a = i
-            while a >= 0 { mask[i * n + a] = 1; a = nodes[a].parent }
-            for v in 0..<voxels { rows[v * n + i] = tableRow(depth: node.depth, lastBit: node.depth > 0 && node.bits[node.depth - 1]) }
-        }
-        let logits = forward(
-            tape, w, latents: latents, lambdas: lambdas, rows: UnsafeBufferPointer(rows), nodes: n, mask: mask.baseAddress!)
-        let paths = space.structures.map { z in
-            nodes.indices.filter { nodes[$0].allowsZero && nodes[$0].allowsOne && nodes[$0].bits.sharesPrefix(z, length: nodes[$0].depth) }
-                .map { (node: $0, bit: z[nodes[$0].depth]) }
-        }
-        return (0..<voxels).map { v in
-            paths.map { path in
-                path.reduce(0) { total, step in
-                    let x = Double(logits.value[v * n + step.node])
-                    return total - softplus(step.bit ? -x : x)
-                }
-            }
-        }
     }
 }
 

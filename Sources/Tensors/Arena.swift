@@ -28,6 +28,12 @@ public final class Arena {
         return blocks[block].baseAddress! + used
     }
 
+    /// Where the next piece will be taken.
+    var mark: (block: Int, used: Int) { (block, used) }
+
+    /// Takes back what was taken since `mark`.
+    func release(_ mark: (block: Int, used: Int)) { (block, used) = mark }
+
     /// Takes everything back.
     public func reset() { block = 0; used = 0 }
 

@@ -10,14 +10,6 @@ extension Tape {
         return y
     }
 
-    /// y = f(x W + b) of a laid-out layer, f SiLU or the identity; nothing flows back through it.
-    public func dense(_ x: Variable<S>, _ layer: PackedLayers.Layer, silu: Bool) -> Variable<S> {
-        precondition(!records && x.columns == layer.depth)
-        let y = matrix(x.rows, layer.columns)
-        S.dense(layer, rows: x.rows, x: x.value, silu: silu, y: y.value)
-        return y
-    }
-
     /// y = x σ(x).
     public func silu(_ x: Variable<S>) -> Variable<S> {
         let y = matrix(x.rows, x.columns)
@@ -68,13 +60,14 @@ extension Tape {
     /// Multi-head attention over segments: per head O = softmax(Q Kᵀ/√d) V.
     ///
     /// Shapes: q rows × width; keyValue rows × 2·width (keys, then values). `mask` is queries × keys bytes shared by all segments.
+    /// The result, rows × width, goes to `output` or fresh memory; rows that no segment asks for are not written.
     public func attention(
         _ q: Variable<S>, keyValue: Variable<S>, segments: UnsafeBufferPointer<AttentionSegment>, heads: Int,
-        mask: UnsafePointer<UInt8>? = nil
+        mask: UnsafePointer<UInt8>? = nil, output: Variable<S>? = nil
     ) -> Variable<S> {
         attention(
             q.slice(0, q.columns), keyValue.slice(0, q.columns), keyValue.slice(q.columns, q.columns), rows: q.rows,
-            segments: segments, heads: heads, mask: mask)
+            segments: segments, heads: heads, mask: mask, output: output)
     }
 
     /// As above, self-attention from one matrix rows × 3·width (queries, keys, values).
@@ -84,15 +77,16 @@ extension Tape {
         let width = qkv.columns / 3
         return attention(
             qkv.slice(0, width), qkv.slice(width, width), qkv.slice(2 * width, width), rows: qkv.rows, segments: segments, heads: heads,
-            mask: mask)
+            mask: mask, output: nil)
     }
 
     private func attention(
         _ q: Slice<S>, _ k: Slice<S>, _ v: Slice<S>, rows: Int, segments: UnsafeBufferPointer<AttentionSegment>, heads: Int,
-        mask: UnsafePointer<UInt8>?
+        mask: UnsafePointer<UInt8>?, output: Variable<S>?
     ) -> Variable<S> {
         precondition(q.columns % heads == 0 && k.stride == v.stride)
-        let y = matrix(rows, q.columns)
+        let y = output ?? matrix(rows, q.columns)
+        precondition(y.rows == rows && y.columns == q.columns)
         let base = segments.baseAddress!
         let saved: UnsafeMutablePointer<S>? = records ? arena.take(pk_attention_saved(base, segments.count, heads)) : nil
         S.attentionForward(

@@ -15,8 +15,9 @@ public protocol Scalar: BinaryFloatingPoint, Sendable {
     /// C = A B, for B of a layer's size: in `Float` by a kernel whose rows do not depend on each other's number.
     static func product(
         rows: Int, columns: Int, depth: Int, a: Pointer, aStride: Int, b: Pointer, bStride: Int, c: Pointer, cStride: Int)
-    /// y = x W + b of a laid-out layer, then SiLU if asked for. `Float` only.
-    static func dense(_ layer: PackedLayers.Layer, rows: Int, x: Pointer, silu: Bool, y: Pointer)
+    /// y = r + (1 + gate) f(n(x) W + b) of a laid-out layer, as `Tape.dense` has it. `Float` only.
+    static func dense(
+        _ layer: PackedLayers.Layer, rows: Int, x: Pointer, norm: Normalisation<Self>?, silu: Bool, onto residual: Residual<Self>?, y: Pointer)
     static func siluForward(_ x: Pointer, _ y: Pointer, _ n: Int)
     static func siluBackward(_ x: Pointer, _ dy: Pointer, _ dx: Pointer, _ n: Int)
     static func bias(_ y: Pointer, _ bias: Pointer, _ rows: Int, _ columns: Int)

@@ -15,9 +15,6 @@ extension Float: Scalar {
     public static func product(
         rows: Int, columns: Int, depth: Int, a: Pointer, aStride: Int, b: Pointer, bStride: Int, c: Pointer, cStride: Int
     ) { pk_product(rows, columns, depth, a, aStride, b, bStride, c, cStride) }
-    public static func dense(_ layer: PackedLayers.Layer, rows: Int, x: Pointer, silu: Bool, y: Pointer) {
-        pk_dense(layer.kind, rows, layer.columns, layer.depth, x, layer.depth, layer.words, silu ? 1 : 0, y, layer.columns)
-    }
     public static func siluForward(_ x: Pointer, _ y: Pointer, _ n: Int) { pk_silu_forward_f32(x, y, n) }
     public static func siluBackward(_ x: Pointer, _ dy: Pointer, _ dx: Pointer, _ n: Int) { pk_silu_backward_f32(x, dy, dx, n) }
     public static func bias(_ y: Pointer, _ bias: Pointer, _ rows: Int, _ columns: Int) { pk_bias_f32(y, bias, rows, columns) }
@@ -77,7 +74,9 @@ extension Double: Scalar {
             transposeA: false, transposeB: false, rows: rows, columns: columns, depth: depth, alpha: 1, a: a, aStride: aStride, b: b, bStride: bStride,
             beta: 0, c: c, cStride: cStride)
     }
-    public static func dense(_ layer: PackedLayers.Layer, rows: Int, x: Pointer, silu: Bool, y: Pointer) {
+    public static func dense(
+        _ layer: PackedLayers.Layer, rows: Int, x: Pointer, norm: Normalisation<Double>?, silu: Bool, onto residual: Residual<Double>?, y: Pointer
+    ) {
         preconditionFailure("layers are laid out for Float only")
     }
     public static func siluForward(_ x: Pointer, _ y: Pointer, _ n: Int) { pk_silu_forward_f64(x, y, n) }

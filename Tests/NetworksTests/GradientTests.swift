@@ -13,10 +13,14 @@ struct TinyProblem {
     let network: Network
     var batch: TrainingBatch
 
-    init(draws: Int = 2, measurements: Int = 7) {
+    static var sizes: NetworkConfiguration {
         var c = NetworkConfiguration()
         c.width = 8; c.heads = 2; c.latents = 3; c.blocksPerReading = 1; c.structureBlocks = 1
         c.parameterWidth = 12; c.parameterHeads = 3; c.parameterBlocks = 2
+        return c
+    }
+
+    init(draws: Int = 2, measurements: Int = 7, configuration c: NetworkConfiguration = sizes) {
         let shape = FamilyShape(features: 5, summaries: 4, components: 3, tokens: 4, coordinates: 2)
         network = Network(shape, c)
         var random = RandomSource(seed: 5)
