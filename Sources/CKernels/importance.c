@@ -90,9 +90,21 @@ PER_CPU double pk_importance_choice(const double *logs, const double *other, con
         memcpy(work + from, w, sizeof(float) * (size_t)(count - from < LANES_IN_BLOCK ? count - from : LANES_IN_BLOCK));
     }
     long k = 0;
-    for (long i = 0; i < count && k < many; i++) {
-        before += (double)work[i];
-        while (k < many && ((double)k + offset) / (double)many * total < before) chosen[k++] = i;
+    for (long from = 0; from < count && k < many; from += LANES_IN_BLOCK) {
+        /* A block none of whose sums is meant needs no look. */
+        const long end = from + LANES_IN_BLOCK < count ? from + LANES_IN_BLOCK : count;
+        if (end - from == LANES_IN_BLOCK) {
+            const block_f32 block = LOAD_BLOCK(work + from);
+            const double sum = before + (double)block_sum(&block);
+            if (((double)k + offset) / (double)many * total >= sum) {
+                before = sum;
+                continue;
+            }
+        }
+        for (long i = from; i < end; i++) {
+            before += (double)work[i];
+            while (k < many && ((double)k + offset) / (double)many * total < before) chosen[k++] = i;
+        }
     }
     /* Rounding may leave the last position beyond the last sum. */
     while (k < many) chosen[k++] = count - 1;

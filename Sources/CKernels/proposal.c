@@ -10,51 +10,66 @@ INLINE void range_of(const float *c, long n, const pk_support *s, long j, float 
     *high = is_ratio ? s->ratio_high - c[1] : s->d_high - c[0];
 }
 
-PER_CPU void pk_shape_draw(const float *c, long n, int spread, const pk_support *support, const float *uniforms, long first, long count, long stride,
-                           float *rows, float *work) {
+/* Sixteen samples from uniforms u (rows of sixteen) into rows of `stride`. `n` and `spread` are constants where it is called. */
+INLINE void shape_draw(const float *c, long n, int spread, const pk_support *support, const float *inverse, const float *uniforms, long stride, float *out) {
     const float *L = c + PK_SHAPE_FACTOR, *e = c + PK_SHAPE_TANGENTS;
     const long d = 1 + 2 * n + spread;
-    float *restrict u = work, *restrict mean = work + d * count, *restrict out = rows + first;
-    for (long j = d - 1; j >= 0; j--) {
-        const float root = L[j * d + j], inverse = 1.0f / root;
-        float *restrict x = u + j * count;
-        const float *restrict v = uniforms + j * count;
-        for (long i = 0; i < count; i++) mean[i] = 0;
-        for (long k = j + 1; k < d; k++) {
-            const float l = -L[k * d + j] * inverse;
-            const float *restrict y = u + k * count;
-            for (long i = 0; i < count; i++) mean[i] += l * y[i];
-        }
-        float low = 0, high = 0;
+    block_f32 u[8];
+    UNROLLED for (long j = d - 1; j >= 0; j--) {
+        const float *v = uniforms + j * LANES_IN_BLOCK;
+        float mean[LANES_IN_BLOCK], x[LANES_IN_BLOCK], low = 0, high = 0;
+        block_f32 sum = 0;
+        UNROLLED for (long k = j + 1; k < d; k++) sum -= L[k * d + j] * u[k];
+        STORE_BLOCK(mean, sum * inverse[j]);
         int32_t is_near = 0;
         if (j >= 2 * n) {
+            const float root = L[j * d + j];
             range_of(c, n, support, j, &low, &high);
-            for (long i = 0; i < count; i++) is_near |= ((mean[i] - low) * root < FAR) | ((high - mean[i]) * root < FAR);
+            EACH(i) is_near |= ((mean[i] - low) * root < FAR) | ((high - mean[i]) * root < FAR);
+            if (is_near)
+                EACH(i) {
+                    const float w = mean[i] + truncated_quantile(v[i], (low - mean[i]) * root, (high - mean[i]) * root) * inverse[j], least = w < low ? low : w;
+                    x[i] = least > high ? high : least;
+                }
         }
-        if (is_near)
-            for (long i = 0; i < count; i++) {
-                const float w = mean[i] + truncated_quantile(v[i], (low - mean[i]) * root, (high - mean[i]) * root) * inverse, least = w < low ? low : w;
-                x[i] = least > high ? high : least;
-            }
-        else
-            for (long i = 0; i < count; i++) x[i] = mean[i] + normal_quantile(v[i]) * inverse;
+        if (!is_near) EACH(i) x[i] = mean[i] + normal_quantile(v[i]) * inverse[j];
+        u[j] = LOAD_BLOCK(x);
     }
-    for (long i = 0; i < count; i++) {
-        out[i] = c[0] + u[2 * n * count + i];
-        out[stride + i] = spread ? c[1] + u[(2 * n + 1) * count + i] : 0.0f;
-    }
-    for (long k = 0; k < n; k++) {
-        const float *restrict p = u + 2 * k * count, *restrict q = p + count;
+    STORE_BLOCK(out, c[0] + u[2 * n]);
+    if (spread) STORE_BLOCK(out + stride, c[1] + u[2 * n + 1]);
+    else STORE_BLOCK(out + stride, (block_f32)0.0f);
+    UNROLLED for (long k = 0; k < n; k++) {
         const float *t = e + 6 * k, *m = c + PK_SHAPE_AXES + 3 * k;
-        float *restrict a = out + (PK_ROW_AXIS + 3 * k) * stride;
-        for (long i = 0; i < count; i++) {
-            const float square = p[i] * p[i] + q[i] * q[i], across = ROOT(1.0f - 0.25f * square), x = across * p[i], y = across * q[i];
-            const float along = square > 2.0f ? NAN : 1.0f - 0.5f * square;
-            a[i] = along * m[0] + x * t[0] + y * t[3];
-            a[stride + i] = along * m[1] + x * t[1] + y * t[4];
-            a[2 * stride + i] = along * m[2] + x * t[2] + y * t[5];
-        }
+        float *a = out + (PK_ROW_AXIS + 3 * k) * stride;
+        const block_f32 p = u[2 * k], q = u[2 * k + 1], square = p * p + q * q, across = ROOT(1.0f - 0.25f * square), x = across * p, y = across * q;
+        const block_f32 along = square > 2.0f ? NAN : 1.0f - 0.5f * square;
+        STORE_BLOCK(a, along * m[0] + x * t[0] + y * t[3]);
+        STORE_BLOCK(a + stride, along * m[1] + x * t[1] + y * t[4]);
+        STORE_BLOCK(a + 2 * stride, along * m[2] + x * t[2] + y * t[5]);
     }
+}
+
+INLINE void shape_draws(const float *c, long n, int spread, const pk_support *support, const float *uniforms, long count, long stride, float *rows) {
+    const long d = 1 + 2 * n + spread;
+    float inverse[8], own[8 * LANES_IN_BLOCK], out[PK_SAMPLE_ROWS * LANES_IN_BLOCK];
+    for (long j = 0; j < d; j++) inverse[j] = 1.0f / c[PK_SHAPE_FACTOR + j * d + j];
+    for (long from = 0; from < count; from += LANES_IN_BLOCK) {
+        const long rest = count - from < LANES_IN_BLOCK ? count - from : LANES_IN_BLOCK;
+        for (long j = 0; j < d; j++) take(uniforms + j * count + from, rest, own + j * LANES_IN_BLOCK);
+        if (rest == LANES_IN_BLOCK) {
+            shape_draw(c, n, spread, support, inverse, own, stride, rows + from);
+            continue;
+        }
+        shape_draw(c, n, spread, support, inverse, own, LANES_IN_BLOCK, out);
+        for (long k = 0; k < PK_ROW_AXIS + 3 * n; k++)
+            if (k < 2 || k >= PK_ROW_AXIS) memcpy(rows + k * stride + from, out + k * LANES_IN_BLOCK, (size_t)rest * sizeof(float));
+    }
+}
+
+PER_CPU void pk_shape_draw(const float *component, long n, int spread, const pk_support *support, const float *uniforms, long first, long count, long stride,
+                           float *rows) {
+#define DRAW(n, spread) shape_draws(component, n, spread, support, uniforms, count, stride, rows + first)
+    BY_STRUCTURE(n, spread, DRAW)
 }
 
 /* log g(x) − log Σ_π g(πx) of sixteen samples, log g = Σ_k κ_k (μ_k·r_k)². `n` is a constant where it is called. */
@@ -124,6 +139,9 @@ INLINE float constant_of(const float *c, long n, int spread, const pk_support *s
     return sum - log_interval(low * root, high * root);
 }
 
+/* Bounds so many standard deviations away take 1e-4 from a normal, which a log-density may err by. */
+#define NEAR 3.7f
+
 /* Log-density of a component at sixteen samples, from its constant on. `n` and `spread` are constants where it is called. */
 INLINE void log_density(const float *c, long n, int spread, const pk_support *support, float constant, const float *rows, long stride, block_f32 *out) {
     const float *L = c + PK_SHAPE_FACTOR, *e = c + PK_SHAPE_TANGENTS;
@@ -153,7 +171,7 @@ INLINE void log_density(const float *c, long n, int spread, const pk_support *su
         STORE_BLOCK(a, mean + low * root);
         STORE_BLOCK(b, mean + high * root);
         int32_t is_near = 0;
-        EACH(i) is_near |= (-a[i] < FAR) | (b[i] < FAR);
+        EACH(i) is_near |= (-a[i] < NEAR) | (b[i] < NEAR);
         if (!is_near) continue;
         EACH(i) inside[i] = log_interval(a[i], b[i]);
         sum -= LOAD_BLOCK(inside);

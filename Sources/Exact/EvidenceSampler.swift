@@ -137,21 +137,21 @@ public final class EvidenceSampler {
         let memory = run.memory, start = run.sample.count, stride = memory.capacity
         // The first, about modes, fits worst.
         let count = min(start == 0 ? options.generation / 2 : options.generation, stride - Self.lanes - start)
-        let shares = count > 0 ? start == 0 ? first(run, options) : later(y, run, options, &random) : []
+        let hasRoom = start == 0 || run.componentCount + options.components <= memory.componentCapacity
+        let shares = count > 0 && hasRoom ? start == 0 ? first(run, options) : later(y, run, options, &random) : []
         guard !shares.isEmpty else { run.isExhausted = true; return }
         let fresh = memory.components + run.componentCount * size, counts = memory.counts + run.componentCount, sum = shares.reduce(0, +)
         for i in shares.indices { counts[i] = Float(Int(Double(count) * shares[i] / sum)) }
         for i in 0..<count - shares.indices.reduce(0, { $0 + Int(counts[$1]) }) { counts[i % shares.count] += 1 }
 
         // Shapes component by component, whole vectors at a time: what is too many the next ones overwrite. Weights and noise of all together.
-        let whole = count + Self.lanes, room = room((2 * width + n + 3) * whole), shapes = room, work = shapes + width * whole
-        let rest = work + (width + 1) * whole
+        let whole = count + Self.lanes, shapes = room((width + n + 2) * whole), rest = shapes + width * whole
         var support = LocalMode.support, done = start
         for i in shares.indices where counts[i] > 0 {
             let many = Int(counts[i]), vectors = (many + Self.lanes - 1) / Self.lanes * Self.lanes
             kronecker(0..<width, vectors, shapes, stride: vectors, &random)
             kronecker(width..<width + n + 2, many, rest + done - start, stride: count, &random)
-            pk_shape_draw(fresh + i * size, n, spread, &support, shapes, done, vectors, stride, memory.rows, work)
+            pk_shape_draw(fresh + i * size, n, spread, &support, shapes, done, vectors, stride, memory.rows)
             done += many
         }
         weights.draw(

@@ -63,9 +63,9 @@ extension Bench {
         var support = plain.support
         var random = RandomSource(seed: 1, stream: 3)
         let uniforms = (0..<d * count).map { _ in Float(0.001 + 0.998 * random.uniform()) }
-        var rows = [Float](repeating: 0, count: 16 * count), work = [Float](repeating: 0, count: 24 * count), density = [Float](repeating: 0, count: count)
+        var rows = [Float](repeating: 0, count: 16 * count), density = [Float](repeating: 0, count: count)
         func draw() {
-            pk_shape_draw(plain.block, n, Int32(extra), &support, uniforms, 0, count, count, &rows, &work)
+            pk_shape_draw(plain.block, n, Int32(extra), &support, uniforms, 0, count, count, &rows)
         }
         // As many together as a generation meets, here the same one: its density times their number.
         let many = 24, blocks = (0..<many).flatMap { _ in plain.block }, ones = [Float](repeating: 1, count: many)

@@ -52,8 +52,8 @@ import Testing
     /// N samples, as 16 rows of N.
     static func draw(_ s: Subject, _ n: Int, using random: inout RandomSource) -> [Float] {
         let uniforms = (0..<s.width * n).map { _ in Float(min(1 - 1e-6, max(1e-6, random.uniform()))) }
-        var rows = [Float](repeating: 0, count: 16 * n), work = [Float](repeating: 0, count: (s.width + 1) * n), support = LocalMode.support
-        pk_shape_draw(s.component.block, s.geometry.sticks, s.geometry.hasSpread ? 1 : 0, &support, uniforms, 0, n, n, &rows, &work)
+        var rows = [Float](repeating: 0, count: 16 * n), support = LocalMode.support
+        pk_shape_draw(s.component.block, s.geometry.sticks, s.geometry.hasSpread ? 1 : 0, &support, uniforms, 0, n, n, &rows)
         return rows
     }
 

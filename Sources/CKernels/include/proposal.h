@@ -24,9 +24,9 @@ typedef struct {
 } pk_support;
 
 /* Shapes of the samples `first … first + count − 1` of rows with stride `stride` from uniforms (D rows of `count`, in (0, 1)).  log d and an axis of a
-   sample are NaN where a stick leaves its half-sphere.  work: (D + 1)·count floats. */
+   sample are NaN where a stick leaves its half-sphere. */
 void pk_shape_draw(const float *component, long sticks, int spread, const pk_support *support, const float *uniforms, long first, long count, long stride,
-                   float *rows, float *work);
+                   float *rows);
 
 /* Sticks being exchangeable, a sample μ stands for n! labellings, among which a likeness to some axes r divides it:
        share_i = log g(μ) − log Σ_π g(πμ),   log g = Σ_k κ_k (μ_k·r_k)²,   over all orders π
