@@ -9,5 +9,6 @@
 #include "small_matrix.h"
 #include "proposal.h"
 #include "weights.h"
+#include "moves.h"
 #include "product.h"
 #include "dense.h"
