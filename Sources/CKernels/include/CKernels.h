@@ -10,5 +10,6 @@
 #include "proposal.h"
 #include "importance.h"
 #include "weights.h"
+#include "moves.h"
 #include "product.h"
 #include "dense.h"
