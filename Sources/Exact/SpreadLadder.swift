@@ -19,8 +19,8 @@ public struct SpreadLadder: Sendable {
     public var shelf = 0.12
     /// Gauss–Newton steps from one rung to the next, which is near.
     public var steps = 3
-    /// The best modes only: each rung is paid for by climbs, and lesser modes hold little.
-    public var modes = 2
+    /// The best only: each rung is paid for by climbs, and lesser modes hold little.
+    public var modes = 1
 
     public init() {}
 

@@ -30,7 +30,8 @@ public final class StructureRefiner {
             (options.sampling.generation, options.sampling.components, options.learnsAmortisedError) = (256, 6, false)
             (options.likely, options.generations, options.further, options.tolerance) = (1, [1, 1, 1, 1], 1, 0.1)
             (options.horizon, options.amortisedHorizon) = (8, 4)
-            (options.births, options.partings, options.againBirths, options.againPartings, options.looksEverywhere) = (0, 0, 2, 1, false)
+            (options.births, options.partings, options.againBirths, options.againPartings, options.looksEverywhere) = (0, 0, 1, 1, false)
+            (options.sampling.climbs, options.sampling.ladder.steps) = (5, 2)
             return options
         }
         /// Slow and finer.
@@ -180,7 +181,7 @@ public final class StructureRefiner {
 
     /// Which share of its generations each pair is to have. The error of an evidence moves the posterior by P (1 − P) times itself and falls with the root of the
     /// number of samples: to move it least in all they would go like (P (1 − P))^⅔; as P is not yet certain, like its root. The more of λ = 0 and 1; P is the mean
-    /// of what the first evidences and the amortised estimate say. Where the first samples already do well it is up to two fifths less.
+    /// of what the first evidences and the amortised estimate say. Where the first samples already do well it is up to a fifth less.
     private func shares(_ result: Result, _ amortised: [Double]) -> [Double] {
         var share = [Double](repeating: 0, count: Self.pairCount)
         let combined = Self.combine(result, amortised: amortised, learnsError: options.learnsAmortisedError)
@@ -196,7 +197,7 @@ public final class StructureRefiner {
         }
         for p in share.indices {
             let error = min(result.standardError[2 * p], result.standardError[2 * p + 1]) * Self.understatement[p / 2]
-            share[p] *= max(0.6, min(1, error / 0.2))
+            share[p] *= max(0.8, min(1, error / 0.2))
         }
         return share
     }
