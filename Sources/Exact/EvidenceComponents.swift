@@ -27,6 +27,8 @@ extension EvidenceSampler {
         if !isPositive || bias < Self.negligibleBias { return ([.init(y, best.centre, plain, acquisition)], []) }
         var views: [ConditionalWeights.View] = [], extra: [LocalMode] = []
         for z in [plain, rician] {
+            // There is where the best mode's own kind of noise led.
+            if z == best.geometry.structure { views.append(.init(y, best.centre, z, acquisition)); continue }
             let known = found.list + extra
             guard let mode = finder.climb(y, LocalGeometry(z), from: best.centre, steps: 5, constant: found.constant, known: known) else { continue }
             views.append(.init(y, mode.centre, z, acquisition))

@@ -29,7 +29,7 @@ public final class StructureRefiner {
             var options = Options()
             (options.sampling.generation, options.sampling.components, options.learnsAmortisedError) = (256, 6, false)
             (options.likely, options.generations, options.further, options.tolerance) = (1, [1, 1, 1, 1], 1, 0.1)
-            (options.horizon, options.amortisedHorizon) = (8, 4)
+            (options.horizon, options.amortisedHorizon) = (8, 3.5)
             (options.births, options.partings, options.againBirths, options.againPartings, options.looksEverywhere) = (0, 0, 1, 1, false)
             (options.sampling.climbs, options.sampling.ladder.steps) = (5, 2)
             return options
