@@ -75,7 +75,7 @@ public final class LikelihoodCorrector {
     }
 
     /// The log-likelihoods kept of the draws last corrected, for tests.
-    var logLikelihoods: [Double] {
+    package var logLikelihoods: [Double] {
         var all = [Double](repeating: 0, count: (lanes.draw.max() ?? -1) + 1)
         for (lane, draw) in lanes.draw.enumerated().reversed() { all[draw] = values[lane] }
         return all

@@ -27,6 +27,31 @@ extension Bench {
             ) { _ = family.logLikelihood(y, theta, z, design, scratch: &scratch) }
         }
         for n in 0...3 { for spread in [false, true] { try weights(design, n, spread) } }
+        for n in 0...3 { for spread in [false, true] { try moves(design, n, spread) } }
+    }
+
+    /// A sweep of one draw under Rician noise, of 64 that move together: an evolution, a move of scale and noise, a turn of each stick.
+    private mutating func moves(_ design: Acquisition, _ n: Int, _ spread: Bool) throws {
+        let family = BallSticks(), draws = 64, sweeps = 8, m = design.count
+        let z = family.structureSpace.structures[4 * n + (spread ? 3 : 1)]
+        let (theta, y) = BenchSubject.voxel(z, design), corrector = LikelihoodCorrector(acquisition: design)
+        var random = RandomSource(seed: 1, stream: 6), all = (0..<draws).flatMap { _ in theta }
+        let structures = Array(repeating: z, count: draws)
+        func run() { corrector.correct(y, &all, structures: structures, sweeps: sweeps, using: &random) }
+        run()
+        var worst = 0.0, bound = 0.0
+        for (i, kept) in corrector.logLikelihoods.enumerated() {
+            let one = Array(all[16 * i..<16 * (i + 1)]), sigma = one[BallSticks.Slot.s0] / one[BallSticks.Slot.snr]
+            worst = max(worst, abs(kept - family.logLikelihood(y, one, z, design)))
+            // Twice the likelihood's promise: coordinates are of single precision.
+            bound = max(bound, 4e-6 * y.reduce(0) { $0 + 1 + pow(Double($1) / sigma, 2) })
+        }
+        // Attenuations of all compartments, the ball's a b-value, and of each stick once more; 2 + n times residuals and Bessel functions.
+        let shells = Set(design.bValues).count, exponentials = (spread ? 2 : 1) * (shells + 2 * n * m), units = draws * sweeps
+        try add(
+            "\(n) stick\(n == 1 ? "" : "s")\(spread ? ", spread" : ""): sweep of moves", "\(draws) draws, M = \(m)",
+            operations: Double(units * m * ((2 + n) * (2 * n + 30) + 16 * n)), exponentials: Double(units * exponentials), units: units, deviation: worst,
+            tolerance: bound, run)
     }
 
     /// Samples of which the shape is given: weights and noise drawn, with their density, and both likelihoods. In the difference of the two kinds of noise the
