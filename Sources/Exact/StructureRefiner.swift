@@ -30,8 +30,8 @@ public final class StructureRefiner {
             (options.sampling.generation, options.sampling.components, options.learnsAmortisedError) = (256, 6, false)
             (options.likely, options.generations, options.further, options.tolerance) = (1, [1, 1, 1, 1], 1, 0.1)
             (options.horizon, options.amortisedHorizon) = (8, 3.5)
-            (options.births, options.partings, options.againBirths, options.againPartings, options.looksEverywhere) = (0, 0, 1, 1, false)
-            (options.sampling.climbs, options.sampling.ladder.steps) = (5, 2)
+            (options.births, options.partings, options.againBirths, options.againPartings, options.looksEverywhere) = (0, 0, 2, 1, false)
+            options.sampling.ladder.steps = 2
             return options
         }
         /// Slow and finer.
@@ -44,7 +44,9 @@ public final class StructureRefiner {
         }
         /// What the answers depend on, in a line.
         public var summary: String {
-            "\(sampling.summary); \(likely)/\(unlikely) to \(generations.map(String.init).joined(separator: ",")) generations+\(further) to \(tolerance), horizons \(horizon)/\(amortisedHorizon), \(births)+\(againBirths) births, \(partings)+\(againPartings) partings\(learnsAmortisedError ? ", network weighed by voxel" : "")"
+            let given = generations.map(String.init).joined(separator: ","), looks = "\(births)+\(againBirths) births, \(partings)+\(againPartings) partings"
+            return "\(sampling.summary); \(likely)/\(unlikely) to \(given) generations+\(further) to \(tolerance), horizons \(horizon)/\(amortisedHorizon), "
+                + looks + (learnsAmortisedError ? ", network weighed by voxel" : "")
         }
     }
 
