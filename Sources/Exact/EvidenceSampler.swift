@@ -18,7 +18,7 @@ import ModelSpace
 public final class EvidenceSampler {
     public struct Options: Sendable {
         /// Samples of a generation (of the first half as many), and components that one after the first adds.
-        public var generation = 240, components = 5
+        public var generation = 256, components = 4
         /// Gauss–Newton steps from a start to a mode.
         public var climbs = 8
         /// Standard deviations of components relative to the local normal's: somewhat wide, to guard the tails.
