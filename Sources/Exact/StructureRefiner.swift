@@ -28,7 +28,7 @@ public final class StructureRefiner {
         public static var fast: Options {
             var options = Options()
             (options.sampling.generation, options.sampling.components, options.learnsAmortisedError) = (256, 6, false)
-            (options.likely, options.generations, options.further, options.tolerance) = (1, [1, 1, 1, 1], 1, 0.1)
+            (options.likely, options.generations, options.further, options.tolerance) = (1, [1, 1, 1, 1], 1, 0.15)
             (options.horizon, options.amortisedHorizon) = (8, 3.5)
             (options.births, options.partings, options.againBirths, options.againPartings, options.looksEverywhere) = (0, 0, 2, 1, false)
             options.sampling.ladder.steps = 2
@@ -65,6 +65,7 @@ public final class StructureRefiner {
     public static let pairCount = 8
 
     private let sampler: EvidenceSampler, options: Options, counts: [Int], births: StickBirths, measurementCount: Int
+    private let structures = BallSticks().structureSpace.structures
 
     public init(acquisition: Acquisition, options: Options) {
         sampler = EvidenceSampler(acquisition: acquisition)
@@ -97,7 +98,7 @@ public final class StructureRefiner {
     public func refine(
         _ y: UnsafePointer<Float>, starts: [[(Structure, [Double])]], amortised: [Double], using random: inout RandomSource
     ) -> Result {
-        let structures = BallSticks().structureSpace.structures, isPositive = (0..<measurementCount).allSatisfy { y[$0] > 0 }
+        let isPositive = (0..<measurementCount).allSatisfy { y[$0] > 0 }
         var modes: [EvidenceSampler.Modes?] = []
         func look(_ p: Int, births b: Int, partings: Int, isAgain: Bool = false) -> EvidenceSampler.Modes? {
             // Rician noise has no likelihood where a signal is not positive.

@@ -43,7 +43,7 @@ public struct PrismRecipe: EngineRecipe {
 }
 
 final class PrismEngine: PosteriorEngine {
-    private let family = BallSticks(), recipe: PrismRecipe
+    private let family = BallSticks(), recipe: PrismRecipe, structures = BallSticks().structureSpace.structures
     private let sampler: AmortisedSampler<BallSticks>, corrector: LikelihoodCorrector, refiner: StructureRefiner
     private typealias Slot = BallSticks.Slot
     /// Told where the time goes; nil outside benchmarks.
@@ -68,7 +68,7 @@ final class PrismEngine: PosteriorEngine {
             answers[v] = refine(y + v * m, answers[v], &random)
             stages?.enter(.correction)
             corrector.correct(
-                y + v * m, &answers[v].parameters, structures: answers[v].structures.map { family.structureSpace.structures[$0] },
+                y + v * m, &answers[v].parameters, structures: answers[v].structures.map { structures[$0] },
                 sweeps: recipe.correctionSweeps, threeSticks: recipe.threeStickSweeps, using: &random)
         }
         stages?.enter(nil)
@@ -86,36 +86,36 @@ final class PrismEngine: PosteriorEngine {
     private func starts(_ logProbability: [Double]) -> [Int] {
         refiner.candidates(amortised: logProbability).flatMap { p in
             let z = logProbability[2 * p] > logProbability[2 * p + 1] ? 2 * p : 2 * p + 1
-            return Array(repeating: z, count: recipe.starts[BallSticks.stickCount(family.structureSpace.structures[z])])
+            return Array(repeating: z, count: recipe.starts[BallSticks.stickCount(structures[z])])
         }
     }
 
     private func refine(_ y: UnsafePointer<Float>, _ network: VoxelPosterior, _ random: inout RandomSource) -> VoxelPosterior {
-        let space = family.structureSpace, p = Slot.count
+        let p = Slot.count
         var starts = [[(Structure, [Double])]](repeating: [], count: StructureRefiner.pairCount)
         for (i, z) in network.structures.enumerated() {
-            starts[z / 2].append((space.structures[z], Array(network.parameters[i * p..<(i + 1) * p])))
+            starts[z / 2].append((structures[z], Array(network.parameters[i * p..<(i + 1) * p])))
         }
         let refined = refiner.refine(y, starts: starts, amortised: network.logProbability, using: &random)
         // Signals that no structure explains at all leave the network's word.
         let logProbability = refined.logEvidence.contains(where: \.isFinite)
             ? StructureRefiner.combine(refined, amortised: network.logProbability, learnsError: recipe.refinement.learnsAmortisedError) : network.logProbability
         // Structures that were not looked at cannot be given draws.
-        let structures = draws(of: zip(logProbability, refined.isUnseen).map { $1 ? -.infinity : $0 })
-        var parameters = [Double](repeating: 0, count: structures.count * p), first = 0
-        while first < structures.count {
-            let z = structures[first], n = structures[first...].prefix { $0 == z }.count
-            let sample = refined.samples[z / 2], weights = sample.map { BallSticks.isRician(space.structures[z]) ? $0.rician.weights : $0.gaussian.weights }
+        let drawn = draws(of: zip(logProbability, refined.isUnseen).map { $1 ? -.infinity : $0 })
+        var parameters = [Double](repeating: 0, count: drawn.count * p), first = 0
+        while first < drawn.count {
+            let z = drawn[first], n = drawn[first...].prefix { $0 == z }.count
+            let sample = refined.samples[z / 2], weights = sample.map { BallSticks.isRician(structures[z]) ? $0.rician.weights : $0.gaussian.weights }
             let chosen = systematicResample(weights?.isEmpty == false ? weights! : [1], count: n, offset: random.uniform())
             for k in 0..<n {
                 parameters.withUnsafeMutableBufferPointer { out in
                     let at = out.baseAddress! + (first + k) * p
-                    if let sample { sample.parameters(chosen[k], hasSpread: BallSticks.hasSpread(space.structures[z]), into: at) }
+                    if let sample { sample.parameters(chosen[k], hasSpread: BallSticks.hasSpread(structures[z]), into: at) }
                     else { at.update(from: refined.modes[z / 2] ?? starts[z / 2][0].1, count: p) }
                 }
             }
             first += n
         }
-        return VoxelPosterior(logProbability: logProbability, structures: structures, parameters: parameters)
+        return VoxelPosterior(logProbability: logProbability, structures: drawn, parameters: parameters)
     }
 }
