@@ -4,7 +4,8 @@
     python3 check_outputs.py FIT
 
 Opens every image with nibabel (no NaN, one grid), carries the main fibre of the FSL, MRtrix3, DIPY and BIDS outputs to scanner coordinates and
-prints the largest angle between them, and compares fractions. Exit status 1 when something disagrees. Needs nibabel and numpy.
+prints the largest angle between them, and compares fractions. FSL's samples are S draws chosen from weighted ones: their means may differ from
+the weighted means by what such a choice costs (2/S in f; four standard errors, by dispersion and number of draws, in direction). Exit status 1 when something disagrees. Needs nibabel and numpy.
 """
 import glob
 import json
@@ -50,7 +51,9 @@ def main(fit):
         dyad = np.einsum("xyzsi,xyzsj->xyzij", v, v)
         found["fsl merged samples"] = np.linalg.eigh(dyad)[1][..., -1] @ (rotation @ flip).T
         mean = nib.load(f"{fit}/fsl.bedpostX/mean_f1samples.nii.gz").get_fdata()
-        expect(np.abs(f.mean(-1) - mean).max() < (2e-3 if f.shape[-1] > 1 else 1), "FSL: mean_f1samples is the mean of merged_f1samples (at the fit's lambda)")
+        apart = np.abs(f.mean(-1) - mean).max()
+        expect(apart < 2 / f.shape[-1], f"FSL: mean_f1samples is the mean of merged_f1samples, but for {apart:.4f}")
+        error = np.degrees(np.sqrt(nib.load(f"{fit}/fsl.bedpostX/dyads1_dispersion.nii.gz").get_fdata() / np.maximum(1, (f > 0).sum(-1))))
     if os.path.exists(f"{fit}/mrtrix"):
         found["mrtrix peaks"] = nib.load(f"{fit}/mrtrix/peaks.nii.gz").get_fdata()[..., :3]
         index = np.asanyarray(nib.load(f"{fit}/mrtrix/fixels/index.nii").dataobj)
@@ -70,8 +73,10 @@ def main(fit):
     names = list(found)
     for name in names[1:]:
         a, b = (found[n][common] / np.linalg.norm(found[n][common], axis=-1, keepdims=True) for n in (names[0], name))
-        angle = np.degrees(np.arccos(np.clip(np.abs((a * b).sum(-1)), 0, 1))).max() if common.any() else 0
-        expect(angle < 0.2, f"{name} and {names[0]} agree in scanner space in {common.sum()} voxels: largest angle {angle:.3f} degrees")
+        angle = np.degrees(np.arccos(np.clip(np.abs((a * b).sum(-1)), 0, 1))) if common.any() else np.zeros(1)
+        good = angle.max() < 0.2 if name != "fsl merged samples" else not common.any() or (angle < 0.2 + 4 * error[common]).all()
+        text = f"{name} and {names[0]} agree in scanner space in {common.sum()} voxels: angle {np.median(angle):.3f} degrees in the median, "
+        expect(good, text + f"{angle.max():.3f} at most")
     return 1 if failures else 0
 
 
