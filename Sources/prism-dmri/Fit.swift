@@ -21,7 +21,7 @@ struct Fit: ParsableCommand {
         func apply(to recipe: inout PrismRecipe) {
             switch self {
             case .fast:
-                (recipe.solverSteps, recipe.correctionSweeps, recipe.threeStickSweeps) = (1, 3, 6)
+                (recipe.solverSteps, recipe.correctionSweeps, recipe.threeStickSweeps) = (1, 2, 6)
                 recipe.refinement = .fast
             case .balanced: break
             case .exact:
