@@ -9,6 +9,12 @@ public enum Blas {
     /// Precedence: `kernel`, the environment variable PRISM_BLAS_KERNEL, automatic.
     /// - Returns: the kernel set in use, e.g. "SkylakeX".
     @discardableResult public static func prepare(kernel: String? = nil) -> String {
+        // Kernels must not be chosen again while another thread computes: once, unless asked for by name.
+        if let kernel { choose(kernel) } else { _ = ready }
+        return core
+    }
+
+    private static func choose(_ kernel: String?) {
         let environment = ProcessInfo.processInfo.environment
         var wanted = kernel ?? environment["PRISM_BLAS_KERNEL"]
         if wanted == nil, environment["OPENBLAS_CORETYPE"] != nil, hasAVX512 { wanted = "SkylakeX" }
@@ -18,11 +24,10 @@ public enum Blas {
             gotoblas_dynamic_init()
         }
         openblas_set_num_threads(1)
-        return core
     }
 
-    /// Calls `prepare()` the first time it is asked for; for library users who have not.
-    public static let ready: Void = { _ = prepare() }()
+    /// Does what `prepare()` does, the first time; every product asks for it.
+    public static let ready: Void = choose(nil)
 
     /// The kernel set OpenBLAS uses now.
     public static var core: String { String(cString: openblas_get_corename()) }

@@ -8,6 +8,7 @@ extension Float: Scalar {
         transposeA: Bool, transposeB: Bool, rows: Int, columns: Int, depth: Int, alpha: Float, a: Pointer, aStride: Int, b: Pointer,
         bStride: Int, beta: Float, c: Pointer, cStride: Int
     ) {
+        _ = Blas.ready
         cblas_sgemm(
             CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, BlasInt(rows),
             BlasInt(columns), BlasInt(depth), alpha, a, BlasInt(aStride), b, BlasInt(bStride), beta, c, BlasInt(cStride))
@@ -63,6 +64,7 @@ extension Double: Scalar {
         transposeA: Bool, transposeB: Bool, rows: Int, columns: Int, depth: Int, alpha: Double, a: Pointer, aStride: Int, b: Pointer,
         bStride: Int, beta: Double, c: Pointer, cStride: Int
     ) {
+        _ = Blas.ready
         cblas_dgemm(
             CblasRowMajor, transposeA ? CblasTrans : CblasNoTrans, transposeB ? CblasTrans : CblasNoTrans, BlasInt(rows),
             BlasInt(columns), BlasInt(depth), alpha, a, BlasInt(aStride), b, BlasInt(bStride), beta, c, BlasInt(cStride))
