@@ -3,8 +3,9 @@ import Foundation
 
 /// OpenBLAS set up for work under our own threads.
 public enum Blas {
-    /// Makes OpenBLAS single-threaded and, where the processor has AVX-512 but an inherited OPENBLAS_CORETYPE names an older core, chooses
-    /// its kernels again (they are otherwise half as fast). Call once, before any worker starts.
+    /// Makes OpenBLAS single-threaded and, where it runs kernels far below what the processor can do, chooses them again: an inherited
+    /// OPENBLAS_CORETYPE may name an older core, and a processor newer than the library is taken for one of 2004 ("Prescott"), which
+    /// halves the speed of training. Call once, before any worker starts.
     ///
     /// Precedence: `kernel`, the environment variable PRISM_BLAS_KERNEL, automatic.
     /// - Returns: the kernel set in use, e.g. "SkylakeX".
@@ -17,7 +18,7 @@ public enum Blas {
     private static func choose(_ kernel: String?) {
         let environment = ProcessInfo.processInfo.environment
         var wanted = kernel ?? environment["PRISM_BLAS_KERNEL"]
-        if wanted == nil, environment["OPENBLAS_CORETYPE"] != nil, hasAVX512 { wanted = "SkylakeX" }
+        if wanted == nil { wanted = betterCore(than: core, flags: processorFlags) }
         if let wanted, wanted.lowercased() != core.lowercased() {
             setenv("OPENBLAS_CORETYPE", wanted, 1)
             gotoblas_dynamic_quit()
@@ -38,8 +39,21 @@ public enum Blas {
         return words.count > 1 && words[0] == "OpenBLAS" ? String(words[1]) : "unknown"
     }
 
-    private static var hasAVX512: Bool {
-        guard let text = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8) else { return false }
-        return text.contains("avx512f") && text.contains("avx512bw") && text.contains("avx512vl")
+    /// The kernel set to use instead of `core`; nil when that one suits the processor.
+    ///
+    /// - Parameter flags: what the processor can do, in Linux's words.
+    static func betterCore(than core: String, flags: Set<String>) -> String? {
+        let wide = ["skylakex", "cooperlake", "sapphirerapids"]
+        if flags.isSuperset(of: ["avx512f", "avx512bw", "avx512vl"]) {
+            return wide.contains(core.lowercased()) ? nil : "SkylakeX"
+        }
+        return core.lowercased() == "prescott" && flags.isSuperset(of: ["avx2", "fma"]) ? "Haswell" : nil
+    }
+
+    static var processorFlags: Set<String> {
+        guard let text = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8),
+            let line = text.split(separator: "\n").first(where: { $0.hasPrefix("flags") })
+        else { return [] }
+        return Set(line.split(separator: " ").map(String.init))
     }
 }
