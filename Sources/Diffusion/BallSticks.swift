@@ -25,18 +25,14 @@ public struct BallSticks: ModelFamily {
     public init() {}
 
     // Nothing is stored: inner loops make a family as they need one.
-    public var name: String { "ball-sticks" }
-    public var componentNames: [String] { ["stick1", "stick2", "stick3", "spread", "rician"] }
+    public var name: String { Self.family.name }
+    public var componentNames: [String] { Self.family.bitNames }
     public var structureSpace: StructureSpace { Self.space }
-    public var parameterNames: [String] { Self.names }
+    public var parameterNames: [String] { Self.layout.names }
     public var tokenCount: Int { 4 }
     public var coordinateCount: Int { 11 }
     public var featureCount: Int { 20 }
     public var summaryCount: Int { ObservationScale.count }
-    private static let names = [
-        "d", "s", "snr", "s0", "f1", "f2", "f3", "mu1x", "mu1y", "mu1z", "mu2x", "mu2y", "mu2z", "mu3x", "mu3y", "mu3z",
-    ]
-
     /// Smallest fraction of a present stick.
     public static let fractionFloor = 0.05
     /// Logarithms of the priors' bounds: diffusivity (mm²/s), spread over diffusivity, signal-to-noise ratio.
@@ -51,18 +47,26 @@ public struct BallSticks: ModelFamily {
 
     static let spreadBit = 3, ricianBit = 4
 
-    static let space: StructureSpace = {
-        var structures: [Structure] = [], counts: [Int] = []
-        for n in 0...3 {
-            for spread in 0...1 {
-                for rician in 0...1 {
-                    structures.append(Structure(bits: UInt64((1 << n) - 1 | spread << spreadBit | rician << ricianBit)))
-                    counts.append(3 * n + spread)
-                }
-            }
+    /// The family as data, from which its structures, names and layout of θ follow.
+    public static let family: FamilyDescription = {
+        func logUniform(_ range: (low: Double, high: Double)) -> Parameter.Chart {
+            .logUniform(low: exp(range.low), high: exp(range.high))
         }
-        return StructureSpace(componentCount: 5, structures: structures, parameterCounts: counts)
+        do {
+            return try FamilyDescription(
+                "ball-sticks", shared: [Parameter("d", "mm^2/s", logUniform(logDiffusivity))],
+                groups: [
+                    ComponentGroup("ball", .always),
+                    ComponentGroup(
+                        "stick", .upTo(3), [Parameter("f", "", .weight(floor: fractionFloor)), Parameter("mu", "", .axis)], fibreAxis: "mu"),
+                    ComponentGroup("spread", .optional, [Parameter("s", "mm^2/s", logUniform(logSpreadRatio), relativeTo: "d")]),
+                ],
+                noise: ComponentGroup(
+                    "noise", .oneOf(["gaussian", "rician"]), [Parameter("snr", "", logUniform(logSNR)), Parameter("s0", "", .scale)]))
+        } catch { preconditionFailure("\(error)") }
     }()
+    static let layout = ThetaLayout(family)
+    static let space = StructureRule(family).space()!
 
     /// Number of sticks of a structure, 0–3.
     @inline(__always)

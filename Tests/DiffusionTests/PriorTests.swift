@@ -77,3 +77,29 @@ import Testing
         #expect(family.logPrior(theta, z) == -.infinity)
     }
 }
+
+@Suite struct FamilyAsDataTests {
+    @Test("Structures, names and places in θ follow from the family's description as the kernels and archives know them")
+    func description() {
+        let family = BallSticks()
+        #expect(family.componentNames == ["stick1", "stick2", "stick3", "spread", "rician"])
+        #expect(family.parameterNames == [
+            "d", "s", "snr", "s0", "f1", "f2", "f3", "mu1x", "mu1y", "mu1z", "mu2x", "mu2y", "mu2z", "mu3x", "mu3y", "mu3z",
+        ])
+        let layout = ThetaLayout(BallSticks.family)
+        typealias Slot = BallSticks.Slot
+        #expect(layout.count == Slot.count && layout.offset(of: "d") == Slot.diffusivity)
+        #expect(layout.offset(of: "s", in: "spread") == Slot.spread && layout.offset(of: "snr", in: "noise") == Slot.snr)
+        #expect(layout.offset(of: "s0", in: "noise") == Slot.s0)
+        for k in 0..<3 {
+            #expect(layout.offset(of: "f", in: "stick", member: k) == Slot.fraction + k)
+            #expect(layout.offset(of: "mu", in: "stick", member: k) == Slot.axis + 3 * k)
+        }
+        let space = family.structureSpace
+        #expect(space.structures.count == 16)
+        for (i, z) in space.structures.enumerated() {
+            #expect(BallSticks.stickCount(z) == i / 4 && BallSticks.hasSpread(z) == (i / 2 % 2 == 1) && BallSticks.isRician(z) == (i % 2 == 1))
+            #expect(space.parameterCounts[i] == 3 * (i / 4) + i / 2 % 2)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+/// Where a family's parameters stand in θ when every structure uses the same places.
+///
+/// Order: the shared parameters; those of groups with one member at most; the noise's; then, parameter by parameter, those of all members of
+/// each group of several (f1 f2 f3, then mu1 mu2 mu3), so that what is worked on together lies together.
+public struct ThetaLayout: Hashable, Sendable {
+    /// One parameter of one member.
+    public struct Entry: Hashable, Sendable {
+        /// The group's name; empty for shared parameters.
+        public var group: String
+        /// Which member, from 0.
+        public var member: Int
+        public var parameter: Parameter
+        /// Its first number in θ.
+        public var offset: Int
+    }
+
+    public let entries: [Entry]
+    /// P, numbers of θ.
+    public let count: Int
+    /// Names of the P numbers: d, f1, mu1x, …
+    public let names: [String]
+
+    public init(_ family: FamilyDescription) {
+        var entries: [Entry] = [], names: [String] = [], offset = 0
+        func add(_ parameter: Parameter, _ group: String, _ member: Int, label: String) {
+            entries.append(Entry(group: group, member: member, parameter: parameter, offset: offset))
+            names += parameter.columns(of: label)
+            offset += parameter.width
+        }
+        for parameter in family.shared { add(parameter, "", 0, label: parameter.name) }
+        for group in family.allGroups where group.most == 1 {
+            for parameter in group.parameters { add(parameter, group.name, 0, label: parameter.name) }
+        }
+        for group in family.groups where group.most > 1 {
+            for parameter in group.parameters {
+                for member in 0..<group.most { add(parameter, group.name, member, label: "\(parameter.name)\(member + 1)") }
+            }
+        }
+        self.entries = entries
+        self.names = names
+        count = offset
+    }
+
+    /// The first number in θ of a parameter; `group` is empty for shared ones. Nil when there is no such parameter.
+    public func offset(of parameter: String, in group: String = "", member: Int = 0) -> Int? {
+        entries.first { $0.parameter.name == parameter && $0.group == group && $0.member == member }?.offset
+    }
+}

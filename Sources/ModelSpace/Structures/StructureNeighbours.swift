@@ -1,0 +1,46 @@
+extension StructureRule {
+    /// How one structure becomes another by one step.
+    public enum Change: Hashable, Sendable {
+        /// One member more, or fewer, of a group.
+        case add(group: Int), remove(group: Int)
+        /// A member of one group becomes one of another.
+        case replace(group: Int, by: Int)
+        /// Another option of a group.
+        case option(group: Int, to: String)
+    }
+
+    /// z without its noise: structures that share shapes, samples and modes.
+    public func signal(_ z: Structure) -> Structure {
+        var result = z
+        for place in groups where place.isNoise { place.place(0, in: &result) }
+        return result
+    }
+
+    /// Every allowed structure one step from z, its noise unchanged, each with the step that leads there.
+    public func neighbours(of z: Structure) -> [(change: Change, structure: Structure)] {
+        var list: [(change: Change, structure: Structure)] = []
+        func offer(_ change: Change, _ edits: [(group: Int, choice: Int)]) {
+            var other = z
+            for edit in edits { groups[edit.group].place(edit.choice, in: &other) }
+            if allows(other) { list.append((change, other)) }
+        }
+        let now = groups.map { $0.choice(z) }, counted = groups.indices.filter { !groups[$0].isNoise && !isOption($0) }
+        for g in counted {
+            guard let i = now[g] else { return [] }
+            if i + 1 < groups[g].choices.count { offer(.add(group: g), [(g, i + 1)]) }
+            if i > 0 { offer(.remove(group: g), [(g, i - 1)]) }
+            for h in counted where h != g && i > 0 {
+                guard let j = now[h], j + 1 < groups[h].choices.count else { continue }
+                offer(.replace(group: g, by: h), [(g, i - 1), (h, j + 1)])
+            }
+        }
+        for g in groups.indices where !groups[g].isNoise && isOption(g) {
+            for (i, (choice, _)) in groups[g].choices.enumerated() where i != now[g] {
+                offer(.option(group: g, to: choice.option ?? ""), [(g, i)])
+            }
+        }
+        return list
+    }
+
+    private func isOption(_ g: Int) -> Bool { if case .oneOf = groups[g].group.presence { true } else { false } }
+}
