@@ -32,7 +32,9 @@ final class ByteSource {
         self.path = path
         var information = stat()
         guard stat(path, &information) == 0 else {
-            throw errno == ENOENT || errno == ENOTDIR ? VolumeError.notFound(path: path) : .notReadable(path: path, reason: Self.reason(errno))
+            let code = errno
+            if let target = StandIn.missingTarget(of: path) { throw VolumeError.danglingLink(path: path, target: target) }
+            throw code == ENOENT || code == ENOTDIR ? VolumeError.notFound(path: path) : .notReadable(path: path, reason: Self.reason(code))
         }
         let format = information.st_mode & S_IFMT
         guard format == S_IFREG else { throw VolumeError.notAFile(path: path, what: format == S_IFDIR ? "a folder" : "a pipe or a device") }

@@ -56,14 +56,26 @@ struct ImageHeader {
         return (shape, samples)
     }
 
+    /// A quaternion (b, c, d) longer than 1 by a rounding of its digits is normalised; one longer than this is damaged.
+    private static let longestQuaternion = 1.01
+
+    /// Divided by its length so that b² + c² + d² does not exceed 1, not even by the last bit.
+    private static func unit(_ q: SIMD3<Double>, _ length: Double) -> SIMD3<Double> {
+        let unit = q / length
+        return (unit * unit).sum() > 1 ? unit * (1 - 0x1p-52) : unit
+    }
+
     private static func geometry(_ fields: HeaderFields, shape: [Int], path: String) throws -> VolumeGeometry {
         let pixdim = fields.pixdim[1...3].map { $0.isFinite && $0 != 0 ? abs($0) : nil }
-        let sform = fields.sformCode > 0 ? VolumeGeometry.SForm(code: fields.sformCode, matrix: Affine(rows: fields.sform)) : nil
+        // Codes that NIfTI does not know are read as set, as FSL and MRtrix3 do, but would be lost by nibabel if they were written again.
+        func code(_ stored: Int) -> Int { (1...5).contains(stored) ? stored : 2 }
+        var sform = fields.sformCode > 0 ? VolumeGeometry.SForm(code: code(fields.sformCode), matrix: Affine(rows: fields.sform)) : nil
         var qform: VolumeGeometry.QForm?
-        if fields.qformCode > 0, fields.quaternion.allSatisfy(\.isFinite) {
-            let q = fields.quaternion
+        let q = fields.quaternion, bcd = SIMD3(q[0], q[1], q[2]), length = (bcd * bcd).sum().squareRoot()
+        let wasNormalised = length > 1
+        if fields.qformCode > 0, q.allSatisfy(\.isFinite), length <= Self.longestQuaternion {
             qform = .init(
-                code: fields.qformCode, quaternion: SIMD3(q[0], q[1], q[2]), offset: SIMD3(q[3], q[4], q[5]),
+                code: code(fields.qformCode), quaternion: wasNormalised ? Self.unit(bcd, length) : bcd, offset: SIMD3(q[3], q[4], q[5]),
                 handedness: fields.pixdim[0] < 0 ? -1 : 1)
         }
         func sizes() throws -> [Double] {
@@ -77,15 +89,23 @@ struct ImageHeader {
         if let sform {
             (affine, source) = (sform.matrix, .sform)
         } else if fields.qformCode > 0 {
-            guard let qform else { throw VolumeError.badAffine(path: path, reason: "its quaternion holds a number that is not finite") }
+            guard let qform else {
+                throw VolumeError.badAffine(
+                    path: path, reason: length.isFinite ? "its quaternion has length \(VolumeError.number(length)), not 1" : "its quaternion holds a number that is not finite")
+            }
             (affine, source) = (qform.matrix(voxelSizes: try sizes()), .qform)
+            // A half turn's quaternion shortened by rounding to float32 reads as a slightly smaller turn; the sform keeps the place exactly.
+            if wasNormalised { sform = .init(code: qform.code, matrix: affine) }
         } else {
             let d = try sizes()
             let centre = (0..<3).map { d[$0] * Double(shape[$0] - 1) / 2 }
             affine = Affine(rows: [-d[0], 0, 0, centre[0], 0, d[1], 0, -centre[1], 0, 0, d[2], -centre[2]])
             source = .voxelSizes
         }
-        if let defect = affine.defect { throw VolumeError.badAffine(path: path, reason: defect) }
+        if let defect = affine.defect {
+            let remedy = source == .sform && qform != nil ? " of its sform; 'fslorient -copyqform2sform' puts its qform there" : ""
+            throw VolumeError.badAffine(path: path, reason: defect + remedy)
+        }
         let voxelSizes = (0..<3).map { pixdim[$0] ?? affine.columnNorm($0) }
         return VolumeGeometry(shape: shape, voxelSizes: voxelSizes, affine: affine, affineSource: source, sform: sform, qform: qform)
     }
@@ -111,6 +131,7 @@ private struct HeaderFields {
         func tooShort(_ bytes: Int) -> VolumeError { .notNIfTI(path: path, reason: "\(bytes) bytes are too few for a header") }
         var raw = [UInt8](repeating: 0, count: 540)
         let got = try raw.withUnsafeMutableBytes { try source.read($0.baseAddress!, upTo: 348) }
+        if let what = StandIn.recognise(raw.prefix(got), path: path) { throw VolumeError.standIn(path: path, what: what) }
         guard got == 348 else { throw tooShort(got) }
         let size = raw.withUnsafeBytes { $0.loadUnaligned(as: Int32.self) }
         isReversed = size.byteSwapped == 348 || size.byteSwapped == 540

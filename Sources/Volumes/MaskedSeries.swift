@@ -47,11 +47,15 @@ public struct MaskedSeries: Sendable {
         }
     }
 
-    /// Throws unless the image is a series: four dimensions, more than one volume.
+    /// Throws unless the image is a series: more than one volume, along one dimension (X×Y×Z×N, or X×Y×Z×1×N as ITK's writers make it).
     public static func requireSeries(_ geometry: VolumeGeometry, path: String) throws {
-        guard geometry.volumeCount > 1, geometry.shape.count >= 4, geometry.shape[3] == geometry.volumeCount else {
+        let axes = geometry.shape.indices.dropFirst(3).filter { geometry.shape[$0] > 1 }
+        guard axes.count == 1 else {
             throw VolumeError.wrongDimensions(
-                path: path, shape: geometry.shape, wanted: "a 4-D image with several volumes is needed; give the whole diffusion series")
+                path: path, shape: geometry.shape,
+                wanted: axes.isEmpty
+                    ? "a 4-D image with several volumes is needed; give the whole diffusion series"
+                    : "volumes must lie along one axis, not along axes \(axes.map { String($0 + 1) }.joined(separator: " and ")); make it 4-D, in the gradient table's order")
         }
     }
 

@@ -1,6 +1,10 @@
 /// What can go wrong between a NIfTI file and its voxels; each case prints as one sentence saying what, where and what to do.
 public enum VolumeError: Error, Equatable, Sendable {
     case notFound(path: String)
+    /// A link whose target is not there.
+    case danglingLink(path: String, target: String)
+    /// A pointer or a web page under the image's name; see `StandIn`.
+    case standIn(path: String, what: String)
     case notReadable(path: String, reason: String)
     case notAFile(path: String, what: String)
     case imageMissing(header: String, image: String)
@@ -17,7 +21,7 @@ public enum VolumeError: Error, Equatable, Sendable {
     case volumeOutOfRange(path: String, volume: Int, count: Int)
     case shapeMismatch(path: String, shape: [Int], reference: String, referenceShape: [Int])
     case affineMismatch(path: String, affine: Affine, reference: String, referenceAffine: Affine, millimetres: Double)
-    case emptyMask(path: String)
+    case emptyMask(path: String, reason: String)
     case noBrainFound(reason: String)
     case badOutputName(path: String)
     case cannotCreate(path: String, reason: String)
@@ -29,8 +33,8 @@ public enum VolumeError: Error, Equatable, Sendable {
 
     public var kind: Kind {
         switch self {
-        case .notFound, .notReadable, .notAFile, .imageMissing: .missingInput
-        case .empty, .notNIfTI, .badHeader, .unsupportedType, .badAffine, .truncated, .corrupt, .trailingData, .wrongDimensions,
+        case .notFound, .danglingLink, .notReadable, .notAFile, .imageMissing: .missingInput
+        case .standIn, .empty, .notNIfTI, .badHeader, .unsupportedType, .badAffine, .truncated, .corrupt, .trailingData, .wrongDimensions,
             .volumeOutOfRange, .shapeMismatch, .affineMismatch, .emptyMask, .noBrainFound: .badData
         case .badOutputName, .cannotCreate: .cannotCreate
         case .readFailed, .writeFailed: .io
@@ -43,6 +47,10 @@ extension VolumeError: CustomStringConvertible {
         switch self {
         case .notFound(let path):
             "\(path) does not exist; check the path and the spelling"
+        case .danglingLink(let path, let target):
+            "\(path) \(StandIn.advice(forMissing: target, path: path))"
+        case .standIn(let path, let what):
+            "\(path) \(what)"
         case .notReadable(let path, let reason):
             "\(path) cannot be opened (\(reason)); check its permissions"
         case .notAFile(let path, let what):
@@ -73,9 +81,9 @@ extension VolumeError: CustomStringConvertible {
             "\(path) is \(Self.shape(shape)), but \(reference) is \(Self.shape(referenceShape)); resample it onto that grid"
         case .affineMismatch(let path, let affine, let reference, let referenceAffine, let millimetres):
             "\(path) lies up to \(Self.number(millimetres)) mm away from \(reference) (affine \(affine) against \(referenceAffine)); "
-                + "resample it onto that grid or copy the right header"
-        case .emptyMask(let path):
-            "\(path) marks no voxel (every value is 0 or not finite); give a mask that is not 0 inside the brain"
+                + "if it was made from that image, copy that image's header to it, otherwise resample it onto that grid"
+        case .emptyMask(let path, let reason):
+            "\(path) marks no voxel (\(reason)); give a mask that is 1 inside the brain and 0 outside"
         case .noBrainFound(let reason):
             "no brain mask can be computed from the b0 images (\(reason)); give one with --mask"
         case .badOutputName(let path):
@@ -91,10 +99,13 @@ extension VolumeError: CustomStringConvertible {
 
     static func shape(_ shape: [Int]) -> String { shape.map(String.init).joined(separator: "×") }
 
+    /// The exact number, so that two that differ look different, and a rounded one beside it.
     static func bytes(_ count: Int) -> String {
-        count < 10_000 ? "\(count) bytes"
+        let short =
+            count < 10_000 ? nil
             : count < 10_000_000 ? "\(count / 1000) kB"
             : count < 10_000_000_000 ? "\(count / 1_000_000) MB" : "\(count / 1_000_000_000) GB"
+        return "\(count) bytes" + (short.map { " (\($0))" } ?? "")
     }
 
     /// Three decimals, without the noise of binary fractions.

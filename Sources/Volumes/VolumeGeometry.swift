@@ -15,9 +15,9 @@ public struct VolumeGeometry: Equatable, Sendable {
     public let affine: Affine
     /// Where `affine` came from.
     public let affineSource: AffineSource
-    /// The sform as the file has it; nil when its code is 0.
+    /// The sform as the file has it, with a valid code; nil when its code is 0, but made of a qform whose quaternion had to be normalised.
     public let sform: SForm?
-    /// The qform as the file has it; nil when its code is 0 or when its numbers are not finite.
+    /// The qform as the file has it, with a valid code and a quaternion no longer than 1; nil when its code is 0 or when its numbers make no rotation.
     public let qform: QForm?
 
     public enum AffineSource: String, Sendable { case sform, qform, voxelSizes }
@@ -106,6 +106,9 @@ public struct VolumeGeometry: Equatable, Sendable {
     public func sharesGrid(with other: VolumeGeometry, tolerance: Double = 0.1) -> Bool {
         spatialShape == other.spatialShape && displacement(to: other.affine) <= tolerance * (voxelSizes.min() ?? 1)
     }
+
+    /// Whether the file says where its voxels lie in the scanner.
+    public var isPlaced: Bool { affineSource != .voxelSizes }
 
     /// Throws the sentence that says how this image's grid differs from a reference's; see `sharesGrid`.
     public func requireGrid(of reference: VolumeGeometry, path: String, reference name: String, tolerance: Double = 0.1) throws {

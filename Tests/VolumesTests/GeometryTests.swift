@@ -1,6 +1,7 @@
 import Foundation
 import Testing
-import Volumes
+
+@testable import Volumes
 
 @Suite struct GeometryTests {
     let scratch = Scratch()
@@ -77,6 +78,59 @@ import Volumes
         #expect(try Volume(path: copy).geometry == bare.geometry)
     }
 
+    /// Codes that NIfTI does not know are read as set and written as 2; below 1 they are not set.
+    @Test(arguments: [1, 2], [1, 5, 6, 99, 32_767, 0, -1]) func formCodes(version: Int, code: Int) throws {
+        var f = Fixture(version: version, qformCode: code, sformCode: code)
+        f.pixdim[0] = -1
+        f.quaternion = [0, 1, 0, 5, 6, 7]
+        f.setData((0..<12).map { Int16($0) })
+        let read = try Volume(path: scratch.file("c.nii", f.file)), expected = code < 1 ? nil : code > 5 ? 2 : code
+        #expect(read.geometry.sform?.code == expected && read.geometry.qform?.code == expected && read.geometry.isPlaced == (code > 0))
+        let copy = scratch.file("copy.nii")
+        try read.write(to: copy)
+        let written = bytes(of: copy)
+        #expect(Array(written[252..<256]) == [UInt8(expected ?? 0), 0, UInt8(expected ?? 0), 0])
+        #expect(try Volume(path: copy).geometry == read.geometry)
+    }
+
+    /// NIfTI-2 has room for codes that NIfTI-1 has not.
+    @Test func wideFormCode() throws {
+        var f = Fixture(version: 2, qformCode: 70_000, sformCode: 1 << 30)
+        f.setData((0..<12).map { Int16($0) })
+        let read = try Volume(path: scratch.file("w.nii", f.file))
+        try read.write(to: scratch.file("copy.nii"))
+        #expect(try VolumeReader(path: scratch.path + "/copy.nii").geometry.sform?.code == 2)
+    }
+
+    /// b² + c² + d² above 1 by the rounding of its digits, as quaternions of half turns are.
+    @Test(arguments: [1, 2], [1.000001, 1.0005, 1.005]) func longQuaternion(version: Int, length: Double) throws {
+        var f = Fixture(version: version, qformCode: 1, sformCode: 0)
+        f.quaternion = [0, 0.8 * length, 0.6 * length, 5, 6, 7]
+        f.setData((0..<12).map { Int16($0) })
+        let read = try Volume(path: scratch.file("q.nii", f.file)).geometry
+        // The half turn about n = (0, 0.8, 0.6) by its formula, 2·n·nᵀ − 1, times 2 mm.
+        let turn: [Double] = [-2, 0, 0, 5, 0, 0.56, 1.92, 6, 0, 1.92, -0.56, 7]
+        #expect(read.affineSource == .qform && zip(read.affine.elements, turn).allSatisfy { abs($0 - $1) < 1e-5 })
+        for shape in [[2, 3, 2], [40_000, 1, 1]] {
+            let copy = scratch.file("copy.nii"), isWide = shape[0] > 32_767
+            let geometry = VolumeGeometry(
+                shape: shape, voxelSizes: read.voxelSizes, affine: read.affine, affineSource: read.affineSource, sform: read.sform, qform: read.qform)
+            try VolumeWriter.write(copy, geometry: geometry, as: UInt8.self) { _, _ in }
+            let header = bytes(of: copy), back = try VolumeReader(path: copy).geometry
+            let squares: [Double] = header.withUnsafeBytes { raw in
+                (0..<3).map { (k: Int) -> Double in
+                    if isWide { let x = raw.loadUnaligned(fromByteOffset: 352 + 8 * k, as: Double.self); return x * x }
+                    let x = Double(raw.loadUnaligned(fromByteOffset: 256 + 4 * k, as: Float.self))
+                    return x * x
+                }
+            }
+            // nibabel's own limits.
+            let excess: Double = isWide ? Double.ulpOfOne : Double(Float.ulpOfOne), sum: Double = squares.reduce(0, +)
+            #expect(sum <= 1 + 3 * excess)
+            #expect(zip(back.affine.elements, turn).allSatisfy { abs($0 - $1) < 1e-5 })
+        }
+    }
+
     @Test func badOrientationsAreRefused() throws {
         func error(_ change: (inout Fixture) -> Void) -> VolumeError? {
             var f = Fixture()
@@ -94,6 +148,9 @@ import Volumes
         #expect(error { $0.sform[0...2] = [0, 2, 0]; $0.sform[4...6] = [0, 2, 0] } == .badAffine(path: path, reason: "the affine is singular"))
         #expect(error { $0.sformCode = 0; $0.qformCode = 1; $0.quaternion[1] = .nan }
             == .badAffine(path: path, reason: "its quaternion holds a number that is not finite"))
+        #expect(error { $0.sformCode = 0; $0.qformCode = 1; $0.quaternion[1] = 1.5 } == .badAffine(path: path, reason: "its quaternion has length 1.5, not 1"))
+        #expect(error { $0.qformCode = 1; $0.quaternion[1] = 1.5 } == nil)
+        #expect(error { $0.sform = Array(repeating: 0, count: 12); $0.qformCode = 1 }.map { "\($0)".contains("fslorient -copyqform2sform") } == true)
         #expect(error { $0.sformCode = 0; $0.pixdim[2] = 0 } == .badAffine(path: path, reason: "a voxel size is 0.0"))
         #expect(error { $0.sformCode = 0; $0.qformCode = 1; $0.pixdim[3] = .nan } == .badAffine(path: path, reason: "a voxel size is nan"))
         #expect(error { $0.pixdim = [1, .nan, 0, -2, .nan, .nan, .nan, .nan] } == nil)

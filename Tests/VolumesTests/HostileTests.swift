@@ -57,6 +57,28 @@ import Volumes
         #expect(reason(gzipStored(Array("hello".utf8))) == "5 bytes are too few for a header")
     }
 
+    /// What data managers and downloads leave in a file's place.
+    @Test func standIns() throws {
+        for (text, word) in [
+            ("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull"), ("/annex/objects/MD5E-s9--0.nii.gz\n", "git annex get"),
+            ("../.git/annex/objects/a/b/c.nii.gz", "git annex get"), ("<!DOCTYPE HTML>" + String(repeating: " ", count: 500), "web page"),
+            ("\r\n<html><head>", "web page"), ("<?xml version='1.0'?><Error>", "web page"),
+        ] {
+            for bytes in [Array(text.utf8), gzipStored(Array(text.utf8))] {
+                let path = scratch.file("x.nii.gz", bytes), error = refusal(path)
+                guard case .standIn? = error else { Issue.record("\(String(describing: error))"); continue }
+                #expect("\(error!)".contains(word))
+            }
+        }
+        let link = scratch.path + "/link.nii.gz"
+        for (target, word) in [("../.git/annex/objects/x", "git annex get \(link)"), ("elsewhere.nii.gz", "give the file itself")] {
+            try? FileManager.default.removeItem(atPath: link)
+            try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: target)
+            #expect(refusal(link, kind: .missingInput) == .danglingLink(path: link, target: target))
+            #expect(refusal(link, kind: .missingInput).map { "\($0)".contains(word) } == true)
+        }
+    }
+
     @Test func absurdDimensions() throws {
         func error(_ change: (inout Fixture) -> Void) -> VolumeError? { refusal(scratch.file("x.nii", good(change).file)) }
         for version in [1, 2] {
@@ -99,7 +121,7 @@ import Volumes
         let huge = good { $0.dim = [1500, 1500, 1000]; $0.datatype = 64 }
         let path = scratch.file("huge.nii", Array(huge.file.prefix(377)))
         #expect(refusal(path).map { "\($0)" }
-            == "\(path) is cut short (its header promises 18 GB, the file has 376 bytes); copy or download it again")
+            == "\(path) is cut short (its header promises 18000000352 bytes (18 GB), the file has 376 bytes); copy or download it again")
         for offset in [-8.0, 100, 351, .nan, .infinity, 1e30] {
             guard case .badHeader? = refusal(scratch.file("o.nii", good { $0.offset = offset }.file)) else {
                 Issue.record("vox_offset \(offset) passed")

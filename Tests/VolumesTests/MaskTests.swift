@@ -59,10 +59,18 @@ import Volumes
 
     @Test func onlySeriesAreSeries() throws {
         let mask = Mask(geometry: VolumeGeometry(shape: [2, 3, 2], affine: affine), indices: [0])
-        for dim in [[2, 3, 2], [2, 3, 2, 1], [2, 3, 2, 1, 5], [2, 3, 2, 2, 2]] {
-            let path = series { $0.dim = dim; $0.data = Array($0.data.prefix(2 * dim.reduce(1, *))) }
+        func write(_ dim: [Int]) -> String { series { $0.dim = dim; $0.data = Array($0.data.prefix(2 * dim.reduce(1, *))) } }
+        for dim in [[2, 3, 2], [2, 3, 2, 1], [2, 3, 2, 1, 1]] {
+            let path = write(dim)
             let error = volumeError { _ = try MaskedSeries(path: path, mask: mask) }
             #expect(error == .wrongDimensions(path: path, shape: dim, wanted: "a 4-D image with several volumes is needed; give the whole diffusion series"))
+        }
+        let grid = write([2, 3, 2, 2, 2])
+        #expect(volumeError { _ = try MaskedSeries(path: grid, mask: mask) }.map { "\($0)".contains("2×3×2×2×2") && "\($0)".contains("axes 4 and 5") } == true)
+        // ITK's writers put the volumes along a later axis.
+        for dim in [[2, 3, 2, 1, 5], [2, 3, 2, 1, 1, 5], [2, 3, 2, 5, 1, 1, 1]] {
+            let s = try MaskedSeries(path: write(dim), mask: mask)
+            #expect(s.measurements == 5 && s.values == [0, 12, 24, 36, 48])
         }
         #expect(volumeError { _ = try Volume(path: series()) }?.kind == .badData)
     }
@@ -86,22 +94,57 @@ import Volumes
             return try Mask(path: scratch.file("mask.nii", f.file), matching: dwi, of: "dwi.nii.gz")
         }
         let path = scratch.path + "/mask.nii"
-        let values: [Float] = [0, 1, -2, .nan, .infinity, 0.001, 0, 0, 0, 0, 0, 255]
-        #expect(try mask(values).indices == [1, 2, 5, 11])
+        let values: [Float] = [0, 1, 0, .nan, .infinity, 1, 1, 0, 0, 0, 0, 1]
+        #expect(try mask(values).indices == [1, 5, 6, 11])
         #expect(try mask(values).geometry == dwi.withTrailing([]))
         #expect(try mask(values) { $0.dim = [2, 3, 2, 1] }.count == 4)
-        for empty: [Float] in [Array(repeating: 0, count: 12), Array(repeating: .nan, count: 12)] {
-            #expect(volumeError { _ = try mask(empty) } == .emptyMask(path: path))
+        for (value, reason): (Float, String) in [(0, "its largest value is 0"), (-1, "its largest value is -1"), (.nan, "none of its values is finite")] {
+            #expect(volumeError { _ = try mask(Array(repeating: value, count: 12)) } == .emptyMask(path: path, reason: reason))
         }
+        #expect(volumeError { _ = try mask((0..<12).map { 0.04 * Float($0) }) } == .emptyMask(path: path, reason: "its largest value is 0.44"))
         #expect(volumeError { _ = try mask(values) { $0.dim = [3, 2, 2] } }
             == .shapeMismatch(path: path, shape: [3, 2, 2], reference: "dwi.nii.gz", referenceShape: [2, 3, 2]))
         let error = volumeError { _ = try mask(values) { $0.sform[3] = 13 } }
         #expect(error.map { "\($0)" } == "\(path) lies up to 3 mm away from dwi.nii.gz (affine [-2 0 0 13; 0 2 0 -20; 0 0 2 30] against "
-            + "[-2 0 0 10; 0 2 0 -20; 0 0 2 30]); resample it onto that grid or copy the right header")
+            + "[-2 0 0 10; 0 2 0 -20; 0 0 2 30]); if it was made from that image, copy that image's header to it, otherwise resample it onto that grid")
         #expect(volumeError { _ = try mask(values) { $0.sform[0] = 2 } }?.kind == .badData)
         #expect(try mask(values) { $0.sform[3] = 10.1 }.count == 4)
         let other = Mask(geometry: VolumeGeometry(shape: [2, 3, 2], affine: Affine.identity), indices: [0])
         #expect(volumeError { _ = try MaskedSeries(path: series(), mask: other) }?.kind == .badData)
+    }
+
+    /// Which values count, and what is said of it.
+    @Test(arguments: [
+        ("binary", [0, 1, 1, 0], [1, 2], nil), ("everything", [1, 1, 1, 1], [0, 1, 2, 3], nil), ("0/255", [0, 255, 255, 0], [1, 2], nil),
+        ("faint", [0, 0.25, 0.25, 0], [1, 2], "value beside 0 is 0.25"), ("labels", [0, 1, 2, 17], [1, 2, 3], "3 different values"),
+        ("labels, -1 for nothing", [-1, -1, 1, 3], [2, 3], "2 voxels below 0"), ("probability", [0.1, 0.5, 0.51, 1], [2, 3], "2 voxels are above 0.5, 2 lie between"),
+        ("ringing", [-0.07, -0.1, 1.04, 0.98], [2, 3], "2 voxels are above 0.5, 0 lie between 0 and 0.5, 2 are negative"),
+        ("ringing in int16 of 0/255", [-12, -9, 262, 31], [2], "1 voxels are above 131, 1 lie between"),
+        ("ringing of 0/255", [-11.5, 20.1, 254.2, 257.5], [2, 3], "1 are negative"), ("with nan", [.nan, 0.2, 0.9, .infinity], [2], "1 voxels are above 0.5"),
+    ] as [(String, [Float], [Int], String?)]) func maskValues(_ name: String, _ values: [Float], _ inside: [Int], _ said: String?) throws {
+        var f = Fixture(datatype: 16, dim: [4, 1, 1])
+        f.setData(values)
+        var words: [String] = []
+        let mask = try Mask(
+            path: scratch.file("mask.nii", f.file), matching: VolumeGeometry(shape: [4, 1, 1, 9], affine: affine), of: "dwi.nii", warn: { words.append($0) })
+        #expect(mask.indices == inside)
+        #expect(words.count == (said == nil ? 0 : 1))
+        if let said { #expect(words[0].contains(said) && words[0].contains("mask.nii"), "\(words)") }
+    }
+
+    /// A header that does not say where its voxels lie is taken at its dimensions, and that is said.
+    @Test func unplacedMask() throws {
+        var f = Fixture(datatype: 16, sformCode: 0)
+        f.setData((0..<12).map { Float($0 % 2) })
+        var words: [String] = []
+        let path = scratch.file("mask.nii", f.file), placed = VolumeGeometry(shape: [2, 3, 2, 9], affine: Affine(rows: [0, 3, 0, 90, 3, 0, 0, 7, 0, 0, 3, 1]))
+        let mask = try Mask(path: path, matching: placed, of: "dwi.nii", warn: { words.append($0) })
+        #expect(mask.geometry == placed.withTrailing([]) && mask.count == 6 && words.count == 1 && words[0].contains("both form codes are 0"))
+        #expect(volumeError { _ = try Mask(path: path, matching: VolumeGeometry(shape: [3, 2, 2], affine: affine), of: "dwi.nii") }?.kind == .badData)
+        // The image says nothing and the mask does.
+        let bare = try VolumeReader(path: path).geometry
+        f.sformCode = 1
+        #expect(try Mask(path: scratch.file("placed.nii", f.file), matching: bare, of: "dwi.nii").geometry == bare && !bare.isPlaced)
     }
 
     // MARK: the mask of last resort
