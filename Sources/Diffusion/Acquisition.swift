@@ -7,9 +7,9 @@ import Foundation
 ///
 /// **b≈0** means b ≤ `threshold`, by default 100 s/mm² (at 7 T a "b0" may be 65). Such volumes keep their b and direction in every signal.
 ///
-/// **Vector lengths.** By default lengths between 0.5 and 2 are normalised away and b stands as given (FSL's habit; rounding makes lengths
-/// such as 0.999). A table with one nominal b whose lengths differ by more than a tenth encodes b in the lengths (Siemens
-/// free tables, MRtrix's `-bvalue_scaling`): it is refused, with the advice to use `.scaleByLength`, which multiplies b by length².
+/// **Vector lengths.** By default they are normalised away and b stands as given, if they are 1 up to rounding or follow b (FSL's habit). Lengths that say
+/// something else than b are refused; `.scaleByLength` multiplies b by length², which makes zero vectors b = 0. See `VectorLengths`.
+/// A direction that is not a number counts as a zero vector where b ≤ `threshold`.
 ///
 /// - Units: s/mm².
 public struct Acquisition: Sendable, Equatable {
@@ -49,33 +49,27 @@ public struct Acquisition: Sendable, Equatable {
             guard b.isFinite else { throw GradientTableError.notFinite(what: "b-value", index: i) }
             guard b >= 0 else { throw GradientTableError.negativeBValue(index: i, value: b) }
         }
-        let norms = directions.map { ($0 * $0).sum().squareRoot() }
+        // eddy and others write nan for the directions that b = 0 volumes do not have.
+        var units = directions
+        for i in units.indices where bValues[i] <= threshold && !(units[i] * units[i]).sum().isFinite { units[i] = .zero }
+        let norms = units.map { ($0 * $0).sum().squareRoot() }
         if let bad = norms.firstIndex(where: { !$0.isFinite }) { throw GradientTableError.notFinite(what: "direction", index: bad) }
-        var b = bValues
-        if lengths == .scaleByLength { for i in b.indices where norms[i] > 0 { b[i] *= norms[i] * norms[i] } }
+        let table = VectorLengths(bValues: bValues, norms: norms, threshold: threshold)
+        let b = lengths == .scaleByLength ? try table.scaledB() : bValues
 
         let largest = b.max() ?? 0
-        guard largest >= 10 else { throw GradientTableError.bValuesTooSmall(largest: largest) }
+        // Some b-values differ from 0 and each other, or point somewhere: perhaps another unit. Else there is no weighting at all.
+        guard largest >= 10 else {
+            let isWeighting = largest > 0 && norms.indices.contains { b[$0] == largest && norms[$0] > VectorLengths.smallest } && b.contains { $0 < largest / 2 }
+            throw isWeighting || b.isEmpty
+                ? GradientTableError.bValuesTooSmall(largest: largest) : GradientTableError.noWeightedVolume(largest: largest, threshold: threshold)
+        }
+        if lengths == .normalise { try table.requireMeaningless() }
         guard largest <= 50_000 else { throw GradientTableError.bValuesTooLarge(largest: largest) }
         let unweighted = b.indices.filter { b[$0] <= threshold }
         guard !unweighted.isEmpty else { throw GradientTableError.noUnweightedVolume(smallest: b.min()!, threshold: threshold) }
         guard unweighted.count < b.count else { throw GradientTableError.noWeightedVolume(largest: largest, threshold: threshold) }
-
-        var units = directions
-        for i in b.indices {
-            if b[i] > threshold {
-                guard norms[i] > 0 else { throw GradientTableError.missingDirection(index: i, bValue: b[i]) }
-                if lengths == .normalise && !(0.5...2).contains(norms[i]) { throw GradientTableError.notUnit(index: i, norm: norms[i]) }
-            }
-            units[i] = norms[i] > 1e-6 ? directions[i] / norms[i] : .zero
-        }
-        if lengths == .normalise {
-            let weighted = b.indices.filter { b[$0] > threshold }
-            let low = weighted.map { b[$0] }.min()!, shortest = weighted.map { norms[$0] }.min()!, longest = weighted.map { norms[$0] }.max()!
-            if largest <= 1.05 * low && longest > 1.1 * shortest {
-                throw GradientTableError.amplitudeScaled(shortest: shortest, longest: longest)
-            }
-        }
+        for i in b.indices { units[i] = norms[i] > VectorLengths.smallest ? units[i] / norms[i] : .zero }
         self.init(trusted: b, units, threshold: threshold, unweighted: unweighted)
     }
 

@@ -7,7 +7,7 @@ public struct GradientTable: Sendable, Equatable {
 
     /// s/mm², one a volume.
     public var bValues: [Double]
-    /// One a volume, not necessarily of unit length.
+    /// One a volume, not necessarily of unit length; NaN where the file has no direction (eddy writes nan for b = 0).
     public var vectors: [SIMD3<Double>]
     public var frame: Frame
 
@@ -33,10 +33,7 @@ public struct GradientTable: Sendable, Equatable {
             throw GradientTableError.wrongShape(
                 path: path, rows: table.rows.count, columns: table.longestRow, expected: "an MRtrix gradient table, N rows of x y z b")
         }
-        let result = GradientTable(
-            bValues: table.rows.map { $0[3] }, vectors: table.rows.map { SIMD3($0[0], $0[1], $0[2]) }, frame: .scanner)
-        try result.checkFinite()
-        return result
+        return GradientTable(bValues: table.rows.map { $0[3] }, vectors: table.rows.map { SIMD3($0[0], $0[1], $0[2]) }, frame: .scanner)
     }
 
     static func parseFSL(bvals: NumberTable, bvalsPath: String, bvecs: NumberTable, bvecsPath: String) throws -> GradientTable {
@@ -54,7 +51,7 @@ public struct GradientTable: Sendable, Equatable {
         let vectors: [SIMD3<Double>]
         if rows.count == 3 && columns == 3 {
             func plausible(_ list: [SIMD3<Double>]) -> Bool {
-                list.allSatisfy { let n = ($0 * $0).sum().squareRoot(); return n < 1e-6 || abs(n - 1) < 0.02 }
+                list.allSatisfy { let n = ($0 * $0).sum().squareRoot(); return !(n >= 1e-6) || abs(n - 1) < 0.02 }
             }
             switch (plausible(byColumn), plausible(byRow)) {
             case (true, false): vectors = byColumn
@@ -66,16 +63,7 @@ public struct GradientTable: Sendable, Equatable {
             vectors = rows.count == 3 ? byColumn : byRow
         }
         guard vectors.count == b.count else { throw GradientTableError.countMismatch(bValues: b.count, directions: vectors.count) }
-        let result = GradientTable(bValues: b, vectors: vectors, frame: .fsl)
-        try result.checkFinite()
-        return result
-    }
-
-    private func checkFinite() throws {
-        if let i = bValues.firstIndex(where: { !$0.isFinite }) { throw GradientTableError.notFinite(what: "b-value", index: i) }
-        if let i = vectors.firstIndex(where: { !($0.x.isFinite && $0.y.isFinite && $0.z.isFinite) }) {
-            throw GradientTableError.notFinite(what: "direction", index: i)
-        }
+        return GradientTable(bValues: b, vectors: vectors, frame: .fsl)
     }
 
     /// The acquisition in the scanner's frame, checked against the DWI's number of volumes when given.

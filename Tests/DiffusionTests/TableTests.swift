@@ -43,9 +43,8 @@ import Testing
         #expect(failure { _ = try parse(b, "1 2\n3 4\n") }
             == .wrongShape(path: "dwi.bvec", rows: 2, columns: 2, expected: "3 rows (x, y, z) of 7, or 7 rows of 3"))
         #expect(failure { _ = try parse(b, "1 2 3\n4 5\n6 7 8\n") } != nil)
-        #expect(failure { _ = try parse(b.replacingOccurrences(of: "0 1000 1000", with: "0 nan 1000"), text(columns)) }
+        #expect(failure { _ = try parse(b.replacingOccurrences(of: "0 1000 1000", with: "0 nan 1000"), text(columns)).acquisition(conversion: .identity) }
             == .notFinite(what: "b-value", index: 1))
-        #expect(failure { _ = try parse(b, text(columns).replacingOccurrences(of: "0.0 ", with: "inf ")) } == .notFinite(what: "direction", index: 0))
         #expect(failure { _ = try GradientTable.readFSL(bvals: "/nowhere/a.bval", bvecs: "/nowhere/a.bvec") }
             == .unreadable(path: "/nowhere/a.bval", reason: "no such file"))
     }
@@ -74,11 +73,13 @@ import Testing
         #expect(make(shell(1e9), g) == .bValuesTooLarge(largest: 1e9))
         #expect(make(shell(80), g) == .noWeightedVolume(largest: 80, threshold: 100))
         #expect(make([], []) == .bValuesTooSmall(largest: 0))
-        #expect(make(shell(1000), g.dropLast() + [.zero]) == .missingDirection(index: 6, bValue: 1000))
+        #expect(make(shell(3).map { $0 * 0.5 }, g.map { _ in .zero }) == .noWeightedVolume(largest: 1.5, threshold: 100))
+        #expect(make(Array(repeating: 0, count: 7), g) == .noWeightedVolume(largest: 0, threshold: 100))
+        #expect(make(shell(1000).dropLast() + [2000], g.dropLast() + [.zero]) == .missingDirection(index: 6, bValue: 2000))
         guard case .notUnit(let index, let norm) = make(shell(1000), g.map { 0.1 * $0 }) else { Issue.record("short vectors accepted"); return }
         #expect(index == 1 && abs(norm - 0.1) < 1e-12)
         let scaled = try #require(make(shell(1000), g.enumerated().map { $1 * ($0 % 2 == 0 ? 1 : 0.8) }))
-        guard case .amplitudeScaled(let shortest, let longest) = scaled else { Issue.record("\(scaled)"); return }
+        guard case .amplitudeScaled(let shortest, let longest, 0) = scaled else { Issue.record("\(scaled)"); return }
         #expect(abs(shortest - 0.8) < 1e-12 && abs(longest - 1) < 1e-12)
         let a = try Acquisition(bValues: shell(1000), directions: g.enumerated().map { $1 * ($0 % 2 == 0 ? 1 : 0.8) }, lengths: .scaleByLength)
         #expect(abs(a.bValues[1] - 640) < 1e-9 && a.bValues[2] > 999 && abs((a.directions[1] * a.directions[1]).sum() - 1) < 1e-12)
@@ -93,7 +94,9 @@ import Testing
             .volumeMismatch(table: 3, volumes: 4), .ambiguousOrientation(path: "f"), .negativeBValue(index: 1, value: -5),
             .bValuesTooSmall(largest: 3), .bValuesTooLarge(largest: 1e9), .noUnweightedVolume(smallest: 150, threshold: 100),
             .noWeightedVolume(largest: 50, threshold: 100), .missingDirection(index: 4, bValue: 1000), .notUnit(index: 1, norm: 0.1),
-            .amplitudeScaled(shortest: 0.5, longest: 1), .singularAffine, .badAcquisitionFile(path: "f", reason: "r"),
+            .amplitudeScaled(shortest: 0.5774, longest: 1, undirected: 12), .alreadyScaled(shortest: 0.5774, longest: 1), .undirected(count: 1, first: 100, bValue: 1000, hasLabelledBaseline: true),
+            .undirected(count: 12, first: 100, bValue: 1000, hasLabelledBaseline: false), .commaInside(path: "f", line: 1, word: "0,5"),
+            .missingTarget(path: "f", target: "g"), .standIn(path: "f", what: "is a web page"), .singularAffine, .badAcquisitionFile(path: "f", reason: "r"),
         ]
         for error in errors { #expect(!"\(error)".contains("\n") && "\(error)".count < 200 && "\(error)".count > 3) }
         #expect(Set(errors.map { "\($0)" }).count == errors.count)
