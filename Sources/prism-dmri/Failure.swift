@@ -76,6 +76,7 @@ enum Failure {
     }
 
     private static func status(_ error: GradientTableError) -> ExitStatus {
+        if case .missingTarget = error { return .missingInput }
         guard case .unreadable(let path, _) = error else { return .badData }
         return FileManager.default.isReadableFile(atPath: path) ? .badData : .missingInput
     }

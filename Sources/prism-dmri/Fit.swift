@@ -79,7 +79,7 @@ struct Fit: ParsableCommand {
         }
         func seconds(since moment: ContinuousClock.Instant) -> Double { Double((clock.now - moment) / .milliseconds(1)) / 1000 }
 
-        let (geometry, acquisition) = try input.open()
+        let (geometry, acquisition) = try input.open(warn: warn)
         var options = FitOptions()
         options.lambda = engine == .mcmc ? 0 : lambda ?? options.lambda
         options.samples = engine == .mcmc ? chain.options.drawCount : samples ?? options.samples
@@ -127,7 +127,7 @@ struct Fit: ParsableCommand {
         let iso = ISO8601DateFormatter()
         var inputs = input.tableFiles
         inputs["dwi"] = input.dwi
-        inputs["mask"] = input.mask
+        inputs["mask"] = input.maskFile
         var provenance = FitProvenance(
             version: PrismDMRI.configuration.version, commandLine: CommandLine.arguments, startedAt: iso.string(from: started), engine: engine.rawValue,
             family: family, lambda: options.lambda, drawLambda: options.lambda, seed: seed, drawsPerVoxel: options.samples, networkName: recipe.networkName,

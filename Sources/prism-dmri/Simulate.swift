@@ -21,6 +21,7 @@ struct Simulate: ParsableCommand {
     var acquisition: String?
     @Option(help: "b-values of an existing acquisition (FSL text), with --bvecs.") var bvals: String?
     @Option(help: "Directions of an existing acquisition (FSL text), with --bvals.") var bvecs: String?
+    @Flag(help: "The b-values of --bvals are nominal: the real ones are b·length² of the direction vectors, 0 for zero vectors.") var scaleByLength = false
     @Option(help: "Voxels along each axis (default: by kind; brain 40,48,32).", transform: { try Simulate.numbers($0, "40,48,32") }) var size: [Int]?
     @Option(help: "Signal-to-noise ratio of a b=0 volume; 'inf' for none (default: 30; prior: drawn).") var snr: Double?
     @Option(help: "Noise: \(Phantom.Noise.allCases.map(\.rawValue).joined(separator: ", ")) (default: rician; prior: drawn).") var noise: Phantom.Noise?
@@ -49,6 +50,7 @@ struct Simulate: ParsableCommand {
         try only(diffusivity != nil, "diffusivity", .crossings, .water)
         try only(lambda != nil, "lambda", .prior)
         guard (bvals == nil) == (bvecs == nil) else { throw ValidationError("--bvals and --bvecs belong together.") }
+        guard !scaleByLength || bvals != nil else { throw ValidationError("--scale-by-length goes with --bvals and --bvecs.") }
         guard bvals == nil || acquisition == nil else { throw ValidationError("Give either --acquisition or --bvals and --bvecs.") }
         if let size {
             guard size.count == 3, size.allSatisfy({ (1...4096).contains($0) }) else {
@@ -100,7 +102,8 @@ struct Simulate: ParsableCommand {
     /// The acquisition with directions in the scanner's frame, and what to call it.
     private func openAcquisition(_ conversion: Diffusion.FrameConversion) throws -> (name: String, Acquisition) {
         if let bvals, let bvecs {
-            return ("\(bvals), \(bvecs)", try GradientTable.readFSL(bvals: bvals, bvecs: bvecs).acquisition(conversion: conversion))
+            let table = try GradientTable.readFSL(bvals: bvals, bvecs: bvecs)
+            return ("\(bvals), \(bvecs)", try table.acquisition(conversion: conversion, lengths: scaleByLength ? .scaleByLength : .normalise))
         }
         let file = try acquisition.map { try AcquisitionFile(path: $0) } ?? AcquisitionFile(yaml: Self.standardAcquisition, path: "built in")
         return (file.name, try file.acquisition())

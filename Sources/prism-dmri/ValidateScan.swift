@@ -28,8 +28,8 @@ extension Validate {
         func run() throws {
             Blas.prepare()
             let outputs = try shared.openOutputs(), file = try shared.tested.openNetwork()
-            let (geometry, acquisition) = try input.open()
             func warn(_ text: String) { Progress.note("warning: " + text) }
+            let (geometry, acquisition) = try input.open(warn: warn)
             for violation in ProtocolMixture().rangeViolations(of: acquisition) { warn("Outside the range the network was trained on: " + violation) }
             let mask = try input.openMask(geometry, acquisition, warn: warn)
             let chosen = Mask(geometry: geometry, indices: ScanStudy.choose(voxels, of: mask.count, seed: shared.tested.seed).map { mask.indices[$0] })
