@@ -20,8 +20,10 @@ public struct Mask: Sendable {
     /// A voxel is inside when its value is finite and not 0. The grid passes as in `VolumeGeometry.sharesGrid`; the mask then takes the image's geometry.
     /// Errors: `VolumeError`: `.shapeMismatch`, `.affineMismatch`, `.emptyMask`, `.wrongDimensions`, and those of reading.
     public init(path: String, matching image: VolumeGeometry, of imagePath: String, tolerance: Double = 0.1) throws {
-        let volume = try Volume(path: path)
-        try volume.geometry.requireGrid(of: image, path: path, reference: imagePath, tolerance: tolerance)
+        // The header first: a file of another grid may unpack to gigabytes.
+        let reader = try VolumeReader(path: path)
+        if reader.geometry.volumeCount == 1 { try reader.geometry.requireGrid(of: image, path: path, reference: imagePath, tolerance: tolerance) }
+        let volume = try Volume(reader)
         let indices = volume.values.indices.filter { volume.values[$0].isFinite && volume.values[$0] != 0 }
         guard !indices.isEmpty else { throw VolumeError.emptyMask(path: path) }
         self.init(geometry: image, indices: indices)

@@ -14,11 +14,13 @@ public struct Volume: Sendable {
     /// Reads a 3-D image; an image of more dimensions counts as 3-D when it has one volume.
     ///
     /// Errors: `VolumeError`, `.wrongDimensions` when there are several volumes.
-    public init(path: String) throws {
-        let reader = try VolumeReader(path: path)
+    public init(path: String) throws { try self.init(VolumeReader(path: path)) }
+
+    /// Reads what a reader has opened and nobody has read from yet.
+    init(_ reader: VolumeReader) throws {
         guard reader.geometry.volumeCount == 1 else {
             throw VolumeError.wrongDimensions(
-                path: path, shape: reader.geometry.shape, wanted: "one 3-D volume is needed; extract one, for instance with fslroi or mrconvert -coord")
+                path: reader.path, shape: reader.geometry.shape, wanted: "one 3-D volume is needed; extract one, for instance with fslroi or mrconvert -coord")
         }
         let values = try [Float](unsafeUninitializedCapacity: reader.geometry.voxelsPerVolume) { buffer, count in
             try reader.read(into: UnsafeMutableBufferPointer(rebasing: buffer[0..<reader.geometry.voxelsPerVolume]))

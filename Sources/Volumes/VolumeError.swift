@@ -29,8 +29,8 @@ public enum VolumeError: Error, Equatable, Sendable {
 
     public var kind: Kind {
         switch self {
-        case .notFound, .notReadable, .notAFile, .imageMissing: .missingInput
-        case .empty, .notNIfTI, .badHeader, .unsupportedType, .badAffine, .truncated, .corrupt, .trailingData, .wrongDimensions,
+        case .notFound, .notReadable, .imageMissing: .missingInput
+        case .notAFile, .empty, .notNIfTI, .badHeader, .unsupportedType, .badAffine, .truncated, .corrupt, .trailingData, .wrongDimensions,
             .volumeOutOfRange, .shapeMismatch, .affineMismatch, .emptyMask, .noBrainFound: .badData
         case .badOutputName, .cannotCreate: .cannotCreate
         case .readFailed, .writeFailed: .io
