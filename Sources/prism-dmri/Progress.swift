@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import Volumes
 
 /// Progress on stderr: a bar with rate and time left on a terminal, a plain line now and then otherwise.
 final class Progress: Sendable {
@@ -46,7 +47,8 @@ final class Progress: Sendable {
         }
     }
 
-    static func note(_ text: String) { put(text + "\n") }
+    /// One line, whatever the text holds: names and values of files come in it.
+    static func note(_ text: String) { put(text.printable() + "\n") }
 
     static func seconds(from first: ContinuousClock.Instant, to last: ContinuousClock.Instant) -> Double { (last - first) / .seconds(1) }
 
