@@ -50,6 +50,7 @@ public struct ProtocolMixture: BoundedSettings, Codable, Sendable, Equatable {
             return "every kind of acquisition has weight 0; give one of singleShell, multiShell, clinical, known, scattered, grid a weight above 0"
         }
         guard largestB >= smallestB else { return "'largestB', \(largestB), is below 'smallestB', \(smallestB)" }
+        if self == ProtocolMixture() { return nil }
         // `draw` proposes until the ranges accept, which a mixture at odds with them would do for ever.
         var random = RandomSource(seed: 1, stream: 0x4D495854)
         let proposals = 200, accepted = (0..<proposals).count { _ in rangeViolations(of: propose(using: &random).statistics).isEmpty }

@@ -38,7 +38,7 @@ public indirect enum SettingsTree: Sendable {
         }
         var bytes: [UInt8] = [], chunk = [UInt8](repeating: 0, count: 1 << 16)
         while bytes.count <= longest {
-            let got = read(descriptor, &chunk, chunk.count)
+            let got = nextBytes(descriptor, &chunk, chunk.count)
             if got > 0 { bytes += chunk[..<got]; continue }
             if got == 0 { break }
             if errno == EINTR { continue }
@@ -51,11 +51,11 @@ public indirect enum SettingsTree: Sendable {
     }
 
     /// Takes every setting that the mapping names into `root`, and returns their keys.
-    /// - Parameter place: where the mapping stands, for messages: `shells[0]`; empty for a whole file.
+    /// - Parameter outer: where the mapping stands, for messages: `shells[0]`; empty for a whole file.
     /// - Errors: SettingsError, which names the key.
-    public func read<Root>(_ settings: [Setting<Root>], into root: inout Root, place: String = "") throws -> Set<String> {
+    public func read<Root>(_ settings: [Setting<Root>], into root: inout Root, place outer: String = "") throws -> Set<String> {
         var given = Set<String>()
-        func place(_ key: String) -> String { place.isEmpty ? key : place + "." + key }
+        func place(_ key: String) -> String { outer.isEmpty || key.isEmpty ? outer + key : outer + "." + key }
         func visit(_ tree: SettingsTree, _ key: String) throws {
             switch tree {
             case .map(let pairs) where key.isEmpty || settings.contains(where: { $0.key.hasPrefix(key + ".") }):
@@ -72,13 +72,12 @@ public indirect enum SettingsTree: Sendable {
                     throw SettingsError(reason: "\(Setting<Root>.name(place(key))) is '\(text.prefix(60))', which YAML takes for a number, a date or the like; put it in quotes")
                 }
                 if let complaint = setting.set(text, in: &root) {
-                    throw SettingsError(reason: place.isEmpty ? complaint : complaint.replacingOccurrences(
-                        of: Setting<Root>.name(key), with: Setting<Root>.name(place(key))))
+                    throw SettingsError(reason: Setting<Root>.name(place(key)) + complaint.dropFirst(Setting<Root>.name(key).count))
                 }
                 given.insert(key)
             default:
                 let inner = Self.names(settings.map(\.key), below: key)
-                let what = key.isEmpty ? (place.isEmpty ? "the file" : "'\(place)'") : Setting<Root>.name(place(key))
+                let what = key.isEmpty ? (outer.isEmpty ? "the file" : "'\(outer)'") : Setting<Root>.name(place(key))
                 guard let setting = settings.first(where: { $0.key == key }) else {
                     throw SettingsError(reason: "\(what) must be a mapping with the keys \(inner.joined(separator: ", "))")
                 }
@@ -131,7 +130,7 @@ public indirect enum SettingsTree: Sendable {
             if !template(scalar.string).isEmpty {
                 throw SettingsError(reason: "'\(place)' is still the template '\(scalar.string.prefix(60))'; fill it in")
             }
-            return .word(scalar.string, isText: scalar.style != .any && scalar.style != .plain || node.tag.name == .str || node.tag.name == .implicit)
+            return .word(scalar.string, isText: scalar.style != .any && scalar.style != .plain || node.tag.description == Tag.Name.str.rawValue)
         case .sequence(let sequence):
             return .list(try sequence.enumerated().map { try tree($1, at: "\(place)[\($0)]") })
         case .mapping(let mapping):
@@ -164,6 +163,9 @@ public indirect enum SettingsTree: Sendable {
         }
     }
 }
+
+/// read(2), whose name means something else inside `SettingsTree`.
+private func nextBytes(_ descriptor: Int32, _ buffer: UnsafeMutableRawPointer, _ count: Int) -> Int { read(descriptor, buffer, count) }
 
 /// Why a file of settings is refused: a sentence without its subject (the file) and its full stop.
 public struct SettingsError: Error, Equatable, Sendable {

@@ -24,9 +24,15 @@ public struct NetworkConfiguration: BoundedSettings, Codable, Sendable, Equatabl
         .whole("parameterBlocks", \.parameterBlocks, 1...16),
     ]
 
+    /// A hundred times what the built-in network has.
+    private static let mostWeights = 100_000_000
+
     public var conflict: String? {
         if width % heads != 0 { return "'width', \(width), must be a multiple of 'heads', \(heads)" }
         if parameterWidth % parameterHeads != 0 { return "'parameterWidth', \(parameterWidth), must be a multiple of 'parameterHeads', \(parameterHeads)" }
+        // Sizes that are each allowed can still ask for gigabytes together; a block has some 25 width² weights.
+        let weights = 25 * (width * width * (2 * blocksPerReading + structureBlocks) + parameterWidth * parameterWidth * parameterBlocks)
+        if weights > Self.mostWeights { return "widths and blocks together make some \(weights / 1_000_000) million weights, more than \(Self.mostWeights / 1_000_000) million" }
         return nil
     }
 }

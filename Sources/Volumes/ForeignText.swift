@@ -20,6 +20,11 @@ extension String {
         return result
     }
 
+    /// The same for a text whose line ends are to stay: each line by itself, and no line longer than `longest`.
+    public func printableLines(longest: Int = 2000) -> String {
+        split(separator: "\n", omittingEmptySubsequences: false).map { String($0).printable(longest: longest) }.joined(separator: "\n")
+    }
+
     /// Whether this can name a file inside a folder and nothing outside it: not empty, no separator, neither `.` nor `..`, nothing that is not printable, and
     /// short enough to be lengthened by a suffix (200 bytes).
     public var isPlainFileName: Bool {

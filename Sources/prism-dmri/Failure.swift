@@ -54,7 +54,7 @@ enum Failure {
         if let code = error as? ExitCode { Foundation.exit(code.rawValue) }
         if PrismDMRI.exitCode(for: error) == .validationFailure {
             let text = PrismDMRI.fullMessage(for: error)
-            put((text.hasPrefix("Error: ") ? String(text.dropFirst("Error: ".count)) : text).printableLines)
+            put((text.hasPrefix("Error: ") ? String(text.dropFirst("Error: ".count)) : text).printableLines())
             Foundation.exit(ExitStatus.usage.rawValue)
         }
         let (message, status) = describe(error)

@@ -18,7 +18,7 @@ struct Info: ParsableCommand {
     func run() throws {
         let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard(), o = file.origin
         if recipe {
-            print(o.recipe.printableLines)
+            print(o.recipe.printableLines())
             return
         }
         print("""

@@ -12,7 +12,15 @@ struct Recipe: BoundedSettings {
     static let settings: [Setting<Recipe>] = [.text("name", \.name), .text("family", \.family)]
         + TrainingPlan.settings.map { $0.inside(\.training, "training") } + ProtocolMixture.settings.map { $0.inside(\.mixture, "mixture") }
 
-    var conflict: String? { training.conflict.map { "in training, " + $0 } ?? mixture.conflict.map { "in mixture, " + $0 } }
+    var conflict: String? {
+        if let fault = training.conflict { return "in training, " + fault }
+        // What a worker keeps of every layer of a chunk, in numbers.
+        let volumes = max(mixture.largestCount, mixture.largestGridCount), size = training.chunk * volumes * training.network.width
+        if size > 1 << 25 {
+            return "'chunk' (\(training.chunk)) times volumes (\(volumes)) times 'width' (\(training.network.width)) takes gigabytes; make one of them smaller"
+        }
+        return mixture.conflict.map { "in mixture, " + $0 }
+    }
 
     init() {}
 
