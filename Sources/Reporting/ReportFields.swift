@@ -1,5 +1,6 @@
 import Foundation
 import Inference
+import Volumes
 
 /// What the template's tags stand for.
 enum ReportFields {
