@@ -46,6 +46,7 @@ public indirect enum SettingsTree: Sendable {
             guard errno == EAGAIN, poll(&waiting, 1, 10_000) > 0 else { throw missing(String(cString: strerror(errno))) }
         }
         guard bytes.count <= longest else { throw SettingsError(reason: "larger than \(longest / 1024) kB, which no such file is") }
+        guard !bytes.isEmpty else { throw SettingsError(reason: "empty") }
         guard let text = String(validating: bytes, as: UTF8.self) else { throw SettingsError(reason: "not a text file (its bytes are not UTF-8)") }
         return text
     }
@@ -104,6 +105,7 @@ public indirect enum SettingsTree: Sendable {
     private static func checkShape(_ text: String) throws {
         guard text.utf8.count <= longest else { throw SettingsError(reason: "larger than \(longest / 1024) kB, which no such file is") }
         var brackets = 0
+        func deep(_ line: Int) -> SettingsError { SettingsError(reason: "line \(line) is nested more than \(deepest) deep, which no such file is") }
         for (number, line) in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
             // Nested blocks each begin in a column of their own, on one line (- - - x) or on several.
             let start = line.prefix { [0x20, 0x09, 0x2D, 0x3F, 0x3A].contains($0) }.count
@@ -111,15 +113,14 @@ public indirect enum SettingsTree: Sendable {
             for (byte, next) in zip(line, Array(line.dropFirst()) + [0x20]) {
                 if byte == UInt8(ascii: "#"), before == 0x20 || before == 0x09 { break }
                 if byte == UInt8(ascii: "[") || byte == UInt8(ascii: "{") { brackets += 1 }
+                if brackets > deepest { throw deep(number + 1) }
                 if byte == UInt8(ascii: "]") || byte == UInt8(ascii: "}") { brackets = max(0, brackets - 1) }
                 if byte == UInt8(ascii: "&"), " \t[]{},:-?".utf8.contains(before), !" \t\r,[]{}&".utf8.contains(next) {
                     throw SettingsError(reason: "line \(number + 1) has an anchor (&name), which is not used here; write the value out wherever it is meant")
                 }
                 before = byte
             }
-            guard brackets <= deepest, start <= 4 * deepest else {
-                throw SettingsError(reason: "line \(number + 1) is nested more than \(deepest) deep, which no such file is")
-            }
+            if start > 4 * deepest { throw deep(number + 1) }
         }
     }
 

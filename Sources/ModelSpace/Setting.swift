@@ -83,7 +83,12 @@ public struct Setting<Root>: @unchecked Sendable {
         return "'\(key[key.index(after: dot)...])' of \(key[..<dot])"
     }
 
-    private static func words(_ range: ClosedRange<Double>) -> String { "a number from \(range.lowerBound) to \(range.upperBound)" }
+    private static func words(_ range: ClosedRange<Double>) -> String {
+        func number(_ x: Double) -> String { x == x.rounded() && abs(x) < 1e9 ? "\(Int(x))" : "\(x)" }
+        // An open end is written as the next number.
+        let open = range.lowerBound.nextDown, isOpen = open == open.rounded() && open != 0
+        return isOpen ? "a number above \(number(open)) and at most \(number(range.upperBound))" : "a number from \(number(range.lowerBound)) to \(number(range.upperBound))"
+    }
 
     /// Numbers may be grouped, as in 1_000_000.
     private static func plain(_ text: String) -> String {

@@ -41,7 +41,7 @@ import Testing
         var value = Outer()
         #expect(value.fault == nil)
         value.inner.rate = .nan
-        #expect(value.fault == "'rate' of inner is 'nan'; it must be a number from 0.0 to 1.0")
+        #expect(value.fault == "'rate' of inner is 'nan'; it must be a number from 0 to 1")
         value.inner = Inner(width: 7)
         #expect(value.fault == "seven")
     }
