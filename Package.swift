@@ -22,6 +22,7 @@ let package = Package(
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CKernels", exclude: ["default-network.safetensors"]),
+        .target(name: "CMemory"),
         .target(name: "CReport", exclude: ["page.html", "page.css", "numbers.js", "colours.js", "slices.js", "charts.js", "page.js"]),
 
         .target(name: "Volumes", dependencies: ["CNIfTI", "CZlib", "CISAL"]),
@@ -38,7 +39,7 @@ let package = Package(
         .executableTarget(
             name: "prism-dmri",
             dependencies: [
-                "Volumes", "Diffusion", "Exact", "Training", "Inference", "Reporting", "Yams",
+                "Volumes", "Diffusion", "Exact", "Training", "Inference", "Reporting", "CMemory",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
@@ -51,6 +52,7 @@ let package = Package(
         .testTarget(name: "ExactTests", dependencies: ["Exact"]),
         .testTarget(name: "InferenceTests", dependencies: ["Inference"]),
         .testTarget(name: "ReportingTests", dependencies: ["Reporting"]),
+        .testTarget(name: "FuzzTests", dependencies: ["prism-dmri", "CZlib"]),
         .testTarget(name: "EndToEndTests", dependencies: ["prism-dmri"], exclude: ["cases.txt"]),
     ],
     swiftLanguageModes: [.v5]

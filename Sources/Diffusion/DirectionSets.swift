@@ -73,15 +73,18 @@ public enum DirectionSets {
     }
 
     /// n well-spread directions: a Fibonacci lattice relaxed by repulsion; the same every time.
-    public static func spread(_ n: Int, steps: Int = 300) -> [SIMD3<Double>] {
+    public static func spread(_ n: Int, steps count: Int? = nil) -> [SIMD3<Double>] {
         var set = fibonacci(n)
-        repel(&set, steps: steps)
+        repel(&set, steps: count ?? steps(n))
         return set
     }
 
+    /// Steps of repulsion, each of which costs n², that many directions can have within a second; the lattice that they start from is well spread already.
+    private static func steps(_ n: Int) -> Int { max(6, min(300, 108_000_000 / max(1, n * n))) }
+
     /// Directions for several shells, well spread within each and, less strongly, over all together; the same every time.
     /// - Source: Caruyer, Lenglet, Sapiro, Deriche, MRM 69 (2013) 1534 (the joint energy).
-    public static func spreadShells(_ counts: [Int], steps: Int = 300) -> [[SIMD3<Double>]] {
+    public static func spreadShells(_ counts: [Int]) -> [[SIMD3<Double>]] {
         let total = counts.reduce(0, +)
         var set = fibonacci(total)
         // Deal the lattice to the shells in proportion, always to the one that is furthest behind.
@@ -93,7 +96,7 @@ public enum DirectionSets {
             dealt[next] += 1
             return next
         }
-        repel(&set, steps: steps, shell: shell, across: counts.count > 1 ? 0.3 / Double(counts.count - 1) : 1)
+        repel(&set, steps: steps(total), shell: shell, across: counts.count > 1 ? 0.3 / Double(counts.count - 1) : 1)
         return counts.indices.map { s in set.indices.filter { shell[$0] == s }.map { set[$0] } }
     }
 }

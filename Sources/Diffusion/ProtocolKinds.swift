@@ -60,9 +60,13 @@ extension ProtocolMixture {
 
     /// 2–5 shells at least 250 apart, sizes equal or growing with b.
     func drawShells(_ random: inout RandomSource) -> [Shell] {
-        let u = random.uniform(), n = u < 0.42 ? 2 : u < 0.78 ? 3 : u < 0.92 ? 4 : 5
+        let u = random.uniform()
+        var n = u < 0.42 ? 2 : u < 0.78 ? 3 : u < 0.92 ? 4 : 5, tries = 0
         var levels: [Double] = []
         while levels.count < n {
+            // A narrow range of b may have no room for so many.
+            tries += 1
+            if tries > 2000 { (levels, n, tries) = ([], n - 1, 0) }
             let v = random.uniform()
             let b = tidy(v < 0.3 ? random.uniform(500, 1300) : v < 0.85 ? random.uniform(1000, 3300) : logUniform(smallestB, largestB, &random), &random)
             if levels.allSatisfy({ abs($0 - b) >= 250 }) { levels.append(b) }

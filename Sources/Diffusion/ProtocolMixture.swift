@@ -6,7 +6,7 @@ import ModelSpace
 /// Kinds: one shell; 2–5 shells; clinical (few directions, one shell); known protocols (ABCD, HCP 3 T and 7 T, 1000/2000/3000, 4000 shells, …);
 /// scattered b-values; Cartesian grids (DSI). Then b≈0 volumes, jitter of b, repeats and missing volumes.
 /// - Units: s/mm².
-public struct ProtocolMixture: Codable, Sendable, Equatable {
+public struct ProtocolMixture: BoundedSettings, Codable, Sendable, Equatable {
     /// Relative weights of the kinds.
     public var singleShell = 0.27, multiShell = 0.37, clinical = 0.11, known = 0.18, scattered = 0.045, grid = 0.025
     /// Range of b outside grids, and the largest b of grids.
@@ -34,11 +34,32 @@ public struct ProtocolMixture: Codable, Sendable, Equatable {
         try read(.jitter, &jitter); try read(.missing, &missing); try read(.repeated, &repeated)
     }
 
-    /// Names of all fields, for readers that refuse unknown keys.
-    public static let keys: [String] = [
-        "singleShell", "multiShell", "clinical", "known", "scattered", "grid", "smallestB", "largestB", "largestGridB", "largestCount",
-        "largestGridCount", "largestUnweightedCount", "largestUnweightedB", "jitter", "missing", "repeated",
+    public static let settings: [Setting<ProtocolMixture>] = [
+        .real("singleShell", \.singleShell, 0...1000), .real("multiShell", \.multiShell, 0...1000), .real("clinical", \.clinical, 0...1000),
+        .real("known", \.known, 0...1000), .real("scattered", \.scattered, 0...1000), .real("grid", \.grid, 0...1000),
+        .real("smallestB", \.smallestB, 150...20_000), .real("largestB", \.largestB, 500...50_000), .real("largestGridB", \.largestGridB, 1000...50_000),
+        .whole("largestCount", \.largestCount, 7...4096), .whole("largestGridCount", \.largestGridCount, 7...4096),
+        .whole("largestUnweightedCount", \.largestUnweightedCount, 1...1000), .real("largestUnweightedB", \.largestUnweightedB, 0...Acquisition.defaultThreshold),
+        .real("jitter", \.jitter, 0...1), .real("missing", \.missing, 0...1), .real("repeated", \.repeated, 0...1),
     ]
+    /// Names of all fields.
+    public static var keys: [String] { settings.map(\.key) }
+
+    public var conflict: String? {
+        guard singleShell + multiShell + clinical + known + scattered + grid > 0 else {
+            return "every kind of acquisition has weight 0; give one of singleShell, multiShell, clinical, known, scattered, grid a weight above 0"
+        }
+        guard largestB >= smallestB else { return "'largestB', \(largestB), is below 'smallestB', \(smallestB)" }
+        if self == ProtocolMixture() { return nil }
+        // `draw` proposes until the ranges accept, which a mixture at odds with them would do for ever.
+        var random = RandomSource(seed: 1, stream: 0x4D495854)
+        let proposals = 200, accepted = (0..<proposals).count { _ in rangeViolations(of: propose(using: &random).statistics).isEmpty }
+        guard accepted >= proposals / 20 else {
+            return "the ranges exclude nearly all acquisitions that the kinds would draw (\(proposals - accepted) of \(proposals)); widen smallestB to largestB or "
+                + "largestCount, or choose other kinds"
+        }
+        return nil
+    }
 
     /// Draws an acquisition; always one that `rangeViolations` accepts.
     public func draw(using random: inout RandomSource) -> Acquisition {

@@ -32,8 +32,11 @@ public struct NetworkFile: @unchecked Sendable {
             }
             return value
         }
-        let network = Network(try decode("shape"), try decode("configuration"))
+        let shape: FamilyShape = try decode("shape"), configuration: NetworkConfiguration = try decode("configuration")
         origin = try decode("origin")
+        // Sizes are believed only within their bounds, before anything is made of them.
+        if let fault = shape.fault ?? configuration.fault ?? origin.fault { throw NetworkFileError.unusable(path: file.path, reason: fault) }
+        let network = Network(shape, configuration)
         weights = try network.layout.read(file)
         packed = PackedLayers(network.layout, values: weights)
         self.network = network
@@ -74,24 +77,28 @@ public struct NetworkFile: @unchecked Sendable {
 }
 
 /// How a network came to be.
-public struct NetworkOrigin: Codable, Sendable, Equatable {
+public struct NetworkOrigin: BoundedSettings, Codable, Sendable, Equatable {
     public var name: String
     public var family: String
     /// The training recipe's text.
     public var recipe: String
     public var simulations: Int
     public var steps: Int
-    /// Losses over the last stretch of training, for the record.
-    public var structureLoss: Double, parameterLoss: Double
+    /// Losses over the last stretch of training, for the record; nil before the first step, and where they were not finite.
+    public var structureLoss: Double?, parameterLoss: Double?
 
-    public init(name: String, family: String, recipe: String, simulations: Int, steps: Int, structureLoss: Double, parameterLoss: Double) {
+    public static let settings: [Setting<NetworkOrigin>] = [
+        .whole("simulations", \.simulations, 0...1_000_000_000_000_000), .whole("steps", \.steps, 0...1_000_000_000_000_000),
+    ]
+
+    public init(name: String, family: String, recipe: String, simulations: Int, steps: Int, structureLoss: Double?, parameterLoss: Double?) {
         self.name = name
         self.family = family
         self.recipe = recipe
         self.simulations = simulations
         self.steps = steps
-        self.structureLoss = structureLoss
-        self.parameterLoss = parameterLoss
+        self.structureLoss = structureLoss.flatMap { $0.isFinite ? $0 : nil }
+        self.parameterLoss = parameterLoss.flatMap { $0.isFinite ? $0 : nil }
     }
 }
 
@@ -99,6 +106,8 @@ public struct NetworkOrigin: Codable, Sendable, Equatable {
 public enum NetworkFileError: Error, CustomStringConvertible, LocalizedError {
     case notANetwork(path: String, missing: String)
     case otherFamily(path: String, found: String, wanted: String)
+    /// Sizes out of bounds, or weights that are not finite.
+    case unusable(path: String, reason: String)
 
     public var description: String {
         switch self {
@@ -106,6 +115,8 @@ public enum NetworkFileError: Error, CustomStringConvertible, LocalizedError {
             "\(path) is not a prism-dmri network (no valid '\(missing)' in its metadata); give a file written by 'prism-dmri train'."
         case .otherFamily(let path, let found, let wanted):
             "\(path) was trained for family '\(found)' but '\(wanted)' was asked for; choose the matching --family or --network."
+        case .unusable(let path, let reason):
+            "\(path) is not a usable network: \(reason); copy it again, or give another."
         }
     }
     public var errorDescription: String? { description }
@@ -117,11 +128,17 @@ extension ParameterLayout {
         references.map { (prefix + $0.name, [$0.rows, $0.columns], Array(values[$0.offset..<$0.offset + $0.count])) }
     }
 
-    /// Weights from named tensors of exactly these shapes.
+    /// Weights from named tensors of exactly these shapes, all of them finite.
     public func read(_ file: SafetensorsReader, prefix: String = "") throws -> [Float] {
+        // All are there before memory is taken for them.
+        for r in references { _ = try file.require(prefix + r.name, shape: [r.rows, r.columns]) }
         var values = [Float](repeating: 0, count: count)
         for r in references {
-            values.replaceSubrange(r.offset..<r.offset + r.count, with: try file.array(prefix + r.name, shape: [r.rows, r.columns]))
+            let weights: [Float] = try file.array(prefix + r.name, shape: [r.rows, r.columns])
+            guard weights.allSatisfy(\.isFinite) else {
+                throw NetworkFileError.unusable(path: file.path, reason: "the weights '\(prefix + r.name)' are not all finite")
+            }
+            values.replaceSubrange(r.offset..<r.offset + r.count, with: weights)
         }
         return values
     }

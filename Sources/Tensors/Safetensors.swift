@@ -43,6 +43,8 @@ public struct SafetensorsEntry: Sendable, Equatable {
 public enum SafetensorsError: Error, Equatable, CustomStringConvertible {
     /// The file cannot be opened or mapped.
     case unreadable(path: String, reason: String)
+    /// A folder, a pipe or a device.
+    case notAFile(path: String, what: String)
     /// The file ends before what its header promises, or goes on after it.
     case wrongLength(path: String, expected: Int, found: Int)
     /// The header is not the JSON object that the format asks for.
@@ -57,6 +59,7 @@ public enum SafetensorsError: Error, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case let .unreadable(path, reason): "\(path): cannot be read: \(reason)"
+        case let .notAFile(path, what): "\(path): is \(what), not a file; give a safetensors file"
         case let .wrongLength(path, expected, found):
             "\(path): is \(found) bytes long where its header asks for \(expected); copy or create the file again"
         case let .badHeader(path, reason): "\(path): not a safetensors file: \(reason)"

@@ -23,12 +23,16 @@ public final class SafetensorsReader: @unchecked Sendable {
 
     public init(path: String) throws {
         self.path = path
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // Without O_NONBLOCK a pipe that nobody writes to would keep us waiting.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw SafetensorsError.unreadable(path: path, reason: String(cString: strerror(errno))) }
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw SafetensorsError.unreadable(path: path, reason: String(cString: strerror(errno))) }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw SafetensorsError.unreadable(path: path, reason: "not a regular file") }
+        let format = status.st_mode & S_IFMT
+        guard format == S_IFREG else {
+            throw SafetensorsError.notAFile(path: path, what: format == S_IFDIR ? "a folder" : format == S_IFIFO ? "a pipe" : "a device")
+        }
         let length = Int(status.st_size)
         guard length >= 10 else { throw SafetensorsError.badHeader(path: path, reason: "only \(length) bytes long") }
         guard let base = mmap(nil, length, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {

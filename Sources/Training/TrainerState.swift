@@ -37,6 +37,12 @@ public struct TrainerState {
     private struct Counters: Codable {
         var step: Int, simulations: Int, skipped: Int
         var schedule: Schedule
+
+        /// Whether these can be counted on from; a run of years makes less than 10¹⁵ simulations.
+        var isSound: Bool {
+            [step, simulations, skipped, schedule.decaySteps].allSatisfy { (0...1_000_000_000_000_000).contains($0) }
+                && schedule.decayStart.map { abs($0) <= 1_000_000_000_000_000 } ?? true
+        }
     }
 
     /// Writes a checkpoint (the file appears only when complete). `recipe` guards against resuming another run.
@@ -54,7 +60,7 @@ public struct TrainerState {
     public static func read(_ network: Network, from path: String) throws -> (state: TrainerState, recipe: String) {
         let file = try SafetensorsReader(path: path), layout = network.layout
         guard let text = file.metadata["counters"], let recipe = file.metadata["recipe"],
-            let counters = try? JSONDecoder().decode(Counters.self, from: Data(text.utf8))
+            let counters = try? JSONDecoder().decode(Counters.self, from: Data(text.utf8)), counters.isSound
         else { throw NetworkFileError.notANetwork(path: path, missing: "counters") }
         var state = TrainerState(weights: try layout.read(file, prefix: "weights."))
         state.firstMoment = try layout.read(file, prefix: "adam_m.")

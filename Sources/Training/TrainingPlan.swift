@@ -3,7 +3,7 @@ import ModelSpace
 import Networks
 
 /// How to descend: everything of a recipe that is not the family's own.
-public struct TrainingPlan: Codable, Sendable, Equatable {
+public struct TrainingPlan: BoundedSettings, Codable, Sendable, Equatable {
     public var network = NetworkConfiguration()
     public var seed: UInt64 = 1
     /// Simulations a step, and how many of them share a design (and a worker's matrices).
@@ -27,6 +27,19 @@ public struct TrainingPlan: Codable, Sendable, Equatable {
     public var parameterWeight = 1.0
 
     public init() {}
+
+    public static let settings: [Setting<TrainingPlan>] = [
+        .whole("seed", \.seed, 0...UInt64.max), .whole("batch", \.batch, 1...65_536), .whole("chunk", \.chunk, 1...256),
+        .whole("noiseDraws", \.noiseDraws, 1...64), .real("rate", \.rate, 1e-9...1), .whole("warmup", \.warmup, 1...10_000_000),
+        .real("decay", \.decay, 0...0.99), .real("weightDecay", \.weightDecay, 0...1), .real("clip", \.clip, 1e-6...1e6),
+        .whole("averageSteps", \.averageSteps, 1...10_000_000), .real("lambdaZero", \.lambdaZero, 0...1), .real("lambdaMean", \.lambdaMean, 1e-3...100),
+        .real("parameterWeight", \.parameterWeight, 1e-6...1e6),
+    ] + NetworkConfiguration.settings.map { $0.inside(\.network, "network") }
+
+    public var conflict: String? {
+        if batch % chunk != 0 { return "'batch', \(batch), must be a multiple of 'chunk', \(chunk)" }
+        return network.conflict.map { "in network, " + $0 }
+    }
 
     public func drawLambda(_ random: inout RandomSource) -> Double {
         if random.uniform() < lambdaZero { return 0 }

@@ -37,7 +37,7 @@ final class ByteSource {
             throw code == ENOENT || code == ENOTDIR ? VolumeError.notFound(path: path) : .notReadable(path: path, reason: Self.reason(code))
         }
         let format = information.st_mode & S_IFMT
-        guard format == S_IFREG else { throw VolumeError.notAFile(path: path, what: format == S_IFDIR ? "a folder" : "a pipe or a device") }
+        guard format == S_IFREG else { throw VolumeError.notAFile(path: path, what: format == S_IFDIR ? "a folder" : format == S_IFIFO ? "a pipe" : "a device") }
         fileSize = Int(information.st_size)
         guard fileSize > 0 else { throw VolumeError.empty(path: path) }
         descriptor = open(path, O_RDONLY | O_CLOEXEC)

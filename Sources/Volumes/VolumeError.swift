@@ -33,8 +33,9 @@ public enum VolumeError: Error, Equatable, Sendable {
 
     public var kind: Kind {
         switch self {
-        case .notFound, .danglingLink, .notReadable, .notAFile, .imageMissing: .missingInput
-        case .standIn, .empty, .notNIfTI, .badHeader, .unsupportedType, .badAffine, .truncated, .corrupt, .trailingData, .wrongDimensions,
+        case .notFound, .danglingLink, .notReadable, .imageMissing: .missingInput
+        case .notAFile, .standIn, .empty, .notNIfTI, .badHeader, .unsupportedType, .badAffine, .truncated, .corrupt, .trailingData,
+            .wrongDimensions,
             .volumeOutOfRange, .shapeMismatch, .affineMismatch, .emptyMask, .noBrainFound: .badData
         case .badOutputName, .cannotCreate: .cannotCreate
         case .readFailed, .writeFailed: .io

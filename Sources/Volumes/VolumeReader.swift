@@ -37,7 +37,11 @@ public final class VolumeReader {
         geometry = header.geometry
         datatype = header.decoder.datatype
         chunk = .allocate(byteCount: Self.chunkBytes, alignment: 64)
-        try source.skip(header.dataOffset - source.position, expected: expected)
+    }
+
+    /// Moves to the first voxel. Left until voxels are wanted, because what lies between may be long in a compressed file.
+    private func begin() throws {
+        if source.position < header.dataOffset { try source.skip(header.dataOffset - source.position, expected: expectedBytes) }
     }
 
     deinit { chunk.deallocate() }
@@ -67,6 +71,7 @@ public final class VolumeReader {
     /// Passes over the next volume.
     public func skip() throws {
         precondition(nextVolume < geometry.volumeCount)
+        try begin()
         try source.skip(header.volumeBytes, expected: expectedBytes)
         nextVolume += 1
     }
@@ -79,6 +84,7 @@ public final class VolumeReader {
 
     private func forEachChunk(_ body: (_ first: Int, _ count: Int) -> Void) throws {
         precondition(nextVolume < geometry.volumeCount, "read past the last volume")
+        try begin()
         let size = datatype.bytes
         let total = geometry.voxelsPerVolume
         let step = Self.chunkBytes / size

@@ -54,11 +54,11 @@ enum Failure {
         if let code = error as? ExitCode { Foundation.exit(code.rawValue) }
         if PrismDMRI.exitCode(for: error) == .validationFailure {
             let text = PrismDMRI.fullMessage(for: error)
-            put(text.hasPrefix("Error: ") ? String(text.dropFirst("Error: ".count)) : text)
+            put((text.hasPrefix("Error: ") ? String(text.dropFirst("Error: ".count)) : text).printableLines())
             Foundation.exit(ExitStatus.usage.rawValue)
         }
         let (message, status) = describe(error)
-        put(message)
+        put(message.printable())
         Foundation.exit(status.rawValue)
     }
 
@@ -85,7 +85,7 @@ enum Failure {
         switch error {
         case .unreadable: .missingInput
         case .unwritable: .cannotCreate
-        case .wrongLength, .badHeader, .badTensor, .missing: .badData
+        case .notAFile, .wrongLength, .badHeader, .badTensor, .missing: .badData
         }
     }
 

@@ -48,12 +48,12 @@ struct Maps: ParsableCommand {
             }
             let known = Set(provenance.warnings)
             provenance.commandLine = CommandLine.arguments
-            let begin = Date()
+            let begin = ContinuousClock.now
             let written = try FitOutputs.write(
                 archive: archive, lambda: value, geometry: finished.geometry, directory: folder, provenance: provenance,
                 formats: .standard.union(.dipy), threads: nthreads)
             for warning in written.provenance.warnings where !known.contains(warning) { Progress.note("warning: " + warning) }
-            if !quiet { Progress.note(String(format: "λ = %g: %@ (%.1f s)", value, folder as NSString, Date().timeIntervalSince(begin))) }
+            if !quiet { Progress.note(String(format: "λ = %g: %@ (%.1f s)", value, folder as NSString, Progress.seconds(from: begin, to: .now))) }
         }
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Volumes
 
 /// A single file to be written at the end of long work: whether it can be is found out at the start, and it appears whole or not at all.
 struct OutputFile {
@@ -7,7 +8,7 @@ struct OutputFile {
     /// - Throws: `OutputFileError`.
     init(_ path: String, force: Bool) throws {
         self.path = path
-        let manager = FileManager.default, parent = (path as NSString).deletingLastPathComponent
+        let manager = FileManager.default, parent = path.parentFolder
         var isFolder: ObjCBool = false
         if manager.fileExists(atPath: path, isDirectory: &isFolder) {
             if isFolder.boolValue { throw OutputFileError.isFolder(path: path) }

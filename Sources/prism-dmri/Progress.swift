@@ -1,12 +1,14 @@
 import Foundation
 import Synchronization
+import Volumes
 
 /// Progress on stderr: a bar with rate and time left on a terminal, a plain line now and then otherwise.
 final class Progress: Sendable {
     private let label: String, unit: String, total: Int, isQuiet: Bool, isTerminal: Bool
-    private let start = Date()
+    // A clock that nobody sets: rates and times left survive a correction of the system's time.
+    private let start = ContinuousClock.now
     private struct State {
-        var last = Date.distantPast
+        var last: ContinuousClock.Instant?
         var first: Int?
     }
     private let state = Mutex(State())
@@ -24,11 +26,11 @@ final class Progress: Sendable {
         guard !isQuiet else { return }
         state.withLock { s in
             if s.first == nil { s.first = done }
-            let now = Date()
-            let elapsed = now.timeIntervalSince(start)
+            let now = ContinuousClock.now
+            let elapsed = Self.seconds(from: start, to: now)
             // Off a terminal, short work passes without a line.
             if !isTerminal && elapsed < 10 { return }
-            guard now.timeIntervalSince(s.last) > (isTerminal ? 0.2 : 10) || done >= total else { return }
+            guard s.last.map({ Self.seconds(from: $0, to: now) > (isTerminal ? 0.2 : 10) }) ?? true || done >= total else { return }
             s.last = now
             let rate = Double(done - s.first!) / max(elapsed, 1e-3)
             let left = rate > 0 ? Double(total - done) / rate : 0
@@ -45,7 +47,10 @@ final class Progress: Sendable {
         }
     }
 
-    static func note(_ text: String) { put(text + "\n") }
+    /// One line, whatever the text holds: names and values of files come in it.
+    static func note(_ text: String) { put(text.printable() + "\n") }
+
+    static func seconds(from first: ContinuousClock.Instant, to last: ContinuousClock.Instant) -> Double { (last - first) / .seconds(1) }
 
     static func duration(_ seconds: Double) -> String {
         seconds < 100 ? "\(Int(seconds.rounded())) s" : "\(Int((seconds / 60).rounded())) min"

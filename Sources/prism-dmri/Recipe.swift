@@ -1,45 +1,42 @@
 import Diffusion
-import Foundation
+import ModelSpace
 import Training
-import Yams
 
 /// A training recipe: `name`, `family`, `training` (TrainingPlan) and `mixture` (the family's distribution of acquisitions).
-struct Recipe: Codable {
+struct Recipe: BoundedSettings {
     var name = "network"
     var family = "ball-sticks"
     var training = TrainingPlan()
     var mixture = ProtocolMixture()
 
-    /// Reads YAML; keys not given keep their defaults, unknown keys are refused.
-    init(yaml: String, path: String) throws {
-        let loaded: Any?
-        do { loaded = try Yams.load(yaml: yaml) } catch {
-            throw RecipeError(path: path, problem: "is not valid YAML: \(error)")
+    static let settings: [Setting<Recipe>] = [.text("name", \.name), .text("family", \.family)]
+        + TrainingPlan.settings.map { $0.inside(\.training, "training") } + ProtocolMixture.settings.map { $0.inside(\.mixture, "mixture") }
+
+    var conflict: String? {
+        if let fault = training.conflict { return "in training, " + fault }
+        // What a worker keeps of every layer of a chunk, in numbers.
+        let volumes = max(mixture.largestCount, mixture.largestGridCount), size = training.chunk * volumes * training.network.width
+        if size > 1 << 25 {
+            return "'chunk' (\(training.chunk)) times volumes (\(volumes)) times 'width' (\(training.network.width)) takes gigabytes; make one of them smaller"
         }
-        guard let given = loaded as? [String: Any] else { throw RecipeError(path: path, problem: "must be a YAML mapping") }
-        let defaults = try JSONSerialization.jsonObject(with: JSONEncoder().encode(Recipe()))
-        let merged = try Self.overlay(defaults, with: given, at: "", path: path)
-        do { self = try JSONDecoder().decode(Recipe.self, from: JSONSerialization.data(withJSONObject: merged)) } catch {
-            throw RecipeError(path: path, problem: "has a value of the wrong type: \(error)")
-        }
+        return mixture.conflict.map { "in mixture, " + $0 }
     }
 
-    private init() {}
+    init() {}
 
-    private static func overlay(_ base: Any, with given: [String: Any], at place: String, path: String) throws -> [String: Any] {
-        var result = base as? [String: Any] ?? [:]
-        for (key, value) in given {
-            guard let known = result[key] else {
-                let keys = result.keys.sorted().joined(separator: ", ")
-                throw RecipeError(path: path, problem: "has an unknown key '\(place)\(key)'; known here: \(keys)")
-            }
-            if let inner = value as? [String: Any] {
-                result[key] = try overlay(known, with: inner, at: "\(place)\(key).", path: path)
-            } else {
-                result[key] = value
-            }
+    /// Reads YAML; keys not given keep their defaults, unknown keys are refused.
+    init(yaml: String, path: String) throws {
+        do {
+            _ = try SettingsTree(yaml: yaml).read(Self.settings, into: &self)
+            if let conflict { throw SettingsError(reason: conflict) }
+        } catch let error as SettingsError { throw RecipeError(path: path, problem: "cannot be used: \(error.reason)") }
+    }
+
+    /// The text of a recipe's file.
+    static func text(path: String) throws -> String {
+        do { return try SettingsTree.text(path: path) } catch let error as SettingsError {
+            throw RecipeError(path: path, problem: "cannot be read: \(error.reason)", exitStatus: error.isMissing ? .missingInput : .badData)
         }
-        return result
     }
 }
 

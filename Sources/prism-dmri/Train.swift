@@ -30,13 +30,14 @@ struct Train: ParsableCommand {
     func validate() throws {
         if let time { _ = try Self.seconds(time) }
         if start != nil && resume { throw ValidationError("--start and --resume exclude each other.") }
-        guard nthreads > 0 else { throw ValidationError("--nthreads must be at least 1.") }
+        guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
+        guard checkpointEvery > 0 else { throw ValidationError("--checkpoint-every must be above 0 seconds.") }
         if let simulations, simulations < 1 { throw ValidationError("--simulations must be at least 1.") }
     }
 
     static func seconds(_ text: String) throws -> Double {
         let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
-        guard let unit = text.last, let factor = units[unit], let value = Double(text.dropLast()), value > 0 else {
+        guard let unit = text.last, let factor = units[unit], let value = Double(text.dropLast()), value > 0, value < 1e9 else {
             throw ValidationError("'\(text)' is not a time; write it like 90s, 45m or 2h.")
         }
         return value * factor
@@ -44,10 +45,7 @@ struct Train: ParsableCommand {
 
     func run() throws {
         Blas.prepare()
-        let text: String
-        do { text = try String(contentsOfFile: recipe, encoding: .utf8) } catch {
-            throw RecipeError(path: recipe, problem: "cannot be read: \(error.localizedDescription)", exitStatus: .missingInput)
-        }
+        let text = try Recipe.text(path: recipe)
         let parsed = try Recipe(yaml: text, path: recipe)
         guard parsed.family == "ball-sticks" else {
             throw RecipeError(path: recipe, problem: "asks for the unknown family '\(parsed.family)'; known: ball-sticks")
@@ -80,26 +78,33 @@ struct Train: ParsableCommand {
         }
         let trainer = Trainer(family: family, plan: plan, threads: nthreads, state: state, design: design)
         let log = try TrainingLog(path: out + ".log.jsonl", append: resume)
-        let limit = try time.map(Self.seconds), began = Date(), startStep = trainer.state.step, startSimulations = trainer.state.simulations
+        // A clock that nobody sets: a correction of the system's time neither ends a run nor keeps it going.
+        let began = ContinuousClock.now
+        func elapsedSeconds() -> Double { Progress.seconds(from: began, to: .now) }
+        let limit = try time.map(Self.seconds), startStep = trainer.state.step, startSimulations = trainer.state.simulations
         if let simulations, trainer.state.schedule.decayStart == nil {
             let steps = (simulations - startSimulations) / plan.batch, decay = max(1, Int(Double(steps) * plan.decay))
             trainer.state.schedule = Schedule(decayStart: startStep + steps - decay, decaySteps: decay)
         }
         Interrupt.catchSignals()
-        var recent = (structure: 0.0, parameter: 0.0, steps: 0), lastReport = Date(), lastCheckpoint = Date()
-        var shown = (structure: Double.nan, parameter: Double.nan)
+        var recent = (structure: 0.0, parameter: 0.0, steps: 0), lastReport = 0.0, lastCheckpoint = 0.0
+        // Of the last report; a run shorter than that has those of all its steps, one without a step none.
+        var shown: (structure: Double, parameter: Double)?
+        func losses() -> (structure: Double, parameter: Double)? {
+            shown ?? (recent.steps > 0 ? (recent.structure / Double(recent.steps), recent.parameter / Double(recent.steps)) : nil)
+        }
 
         func save() throws {
             try trainer.state.write(trainer.network, recipe: text, to: checkpoint)
             let origin = NetworkOrigin(
                 name: parsed.name, family: family.name, recipe: text, simulations: trainer.state.simulations, steps: trainer.state.step,
-                structureLoss: shown.structure, parameterLoss: shown.parameter)
+                structureLoss: losses()?.structure, parameterLoss: losses()?.parameter)
             try NetworkFile(network: trainer.network, weights: trainer.state.average, origin: origin).write(to: out)
         }
 
         if !quiet { note("\(trainer.network.layout.count) weights, \(nthreads) threads, BLAS core \(Blas.core)") }
         while !trainer.state.schedule.isFinished(step: trainer.state.step), !Interrupt.requested {
-            let elapsed = Date().timeIntervalSince(began)
+            let elapsed = elapsedSeconds()
             if let limit, trainer.state.schedule.decayStart == nil, elapsed > limit * (1 - plan.decay) {
                 let done = trainer.state.step - startStep
                 trainer.state.schedule = Schedule(
@@ -108,26 +113,27 @@ struct Train: ParsableCommand {
             if let limit, elapsed > limit * 1.25 { break }  // the machine slowed down during the decay
             let losses = trainer.step()
             recent = (recent.structure + losses.structure, recent.parameter + losses.parameter, recent.steps + 1)
-            if Date().timeIntervalSince(lastReport) > 10 {
-                lastReport = Date()
-                shown = (recent.structure / Double(recent.steps), recent.parameter / Double(recent.steps))
+            let total = elapsedSeconds()
+            if total - lastReport > 10 {
+                lastReport = total
+                let means = (structure: recent.structure / Double(recent.steps), parameter: recent.parameter / Double(recent.steps))
+                shown = means
                 recent = (0, 0, 0)
-                let total = Date().timeIntervalSince(began)
                 let rate = Double(trainer.state.simulations - startSimulations) / total
                 try log.append(
-                    step: trainer.state.step, simulations: trainer.state.simulations, structure: shown.structure, parameter: shown.parameter,
+                    step: trainer.state.step, simulations: trainer.state.simulations, structure: means.structure, parameter: means.parameter,
                     rate: trainer.state.schedule.rate(plan, step: trainer.state.step), simulationsPerSecond: rate)
                 if !quiet {
                     var line = String(
                         format: "%.2f M simulations, %.0f/s, structure loss %.4f, parameter loss %.4f", Double(trainer.state.simulations) / 1e6,
-                        rate, shown.structure, shown.parameter)
+                        rate, means.structure, means.parameter)
                     let left = limit.map { $0 - total } ?? simulations.map { Double($0 - trainer.state.simulations) / rate }
                     if let left { line += String(format: ", %.0f min left", max(0, left) / 60) }
                     note(line)
                 }
             }
-            if Date().timeIntervalSince(lastCheckpoint) > checkpointEvery {
-                lastCheckpoint = Date()
+            if total - lastCheckpoint > checkpointEvery {
+                lastCheckpoint = total
                 try save()
             }
         }
