@@ -202,20 +202,19 @@ struct FuzzedParser {
         (provenance.grid, provenance.affine, provenance.timings) = (geometry.spatialShape, geometry.affine.elements, ["fitting": 1.5])
         try provenance.write(to: fit + "/fit.json")
         let shard = fit + "/" + PosteriorShard.name(0), soundShard = try bytes(shard), soundJSON = try bytes(fit + "/fit.json")
-        func put(_ bytes: [UInt8], _ path: String) throws { try Data(bytes).write(to: URL(fileURLWithPath: path)) }
         func replay() throws {
             let finished = try FinishedFit(folder: fit)
             _ = try Report.html(PosteriorSummary(finished.archive, lambda: finished.provenance.lambda, threads: 1), geometry: finished.geometry, provenance: finished.provenance)
         }
         return [
             FuzzedParser(name: "archive", weight: 3, seeds: [soundShard], mutate: damageTensors) { path in
-                try put(soundJSON, fit + "/fit.json")
-                try put(bytes(path), shard)
+                overwrite(fit + "/fit.json", soundJSON)
+                overwrite(shard, try bytes(path))
                 try replay()
             },
             FuzzedParser(name: "fit.json", weight: 3, seeds: [soundJSON], mutate: { $0.text($1) }) { path in
-                try put(soundShard, shard)
-                try put(bytes(path), fit + "/fit.json")
+                overwrite(shard, soundShard)
+                overwrite(fit + "/fit.json", try bytes(path))
                 try replay()
             },
         ]
