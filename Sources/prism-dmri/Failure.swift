@@ -58,7 +58,7 @@ enum Failure {
             Foundation.exit(ExitStatus.usage.rawValue)
         }
         let (message, status) = describe(error)
-        put(message)
+        put(message.printable())
         Foundation.exit(status.rawValue)
     }
 

@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import Volumes
 
 /// Progress on stderr: a bar with rate and time left on a terminal, a plain line now and then otherwise.
 final class Progress: Sendable {
@@ -45,7 +46,8 @@ final class Progress: Sendable {
         }
     }
 
-    static func note(_ text: String) { put(text + "\n") }
+    /// One line, whatever the text holds: names and values of files come in it.
+    static func note(_ text: String) { put(text.printable() + "\n") }
 
     static func duration(_ seconds: Double) -> String {
         seconds < 100 ? "\(Int(seconds.rounded())) s" : "\(Int((seconds / 60).rounded())) min"
