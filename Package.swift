@@ -28,7 +28,7 @@ let package = Package(
         .target(name: "Volumes", dependencies: ["CNIfTI", "CZlib", "CISAL"]),
         .target(name: "ModelSpace"),
         .target(name: "Diffusion", dependencies: ["Volumes", "ModelSpace", "CKernels", "Yams"]),
-        .target(name: "Tensors", dependencies: ["COpenBLAS", "CKernels"]),
+        .target(name: "Tensors", dependencies: ["COpenBLAS", "CISAL", "CKernels"]),
         .target(name: "Networks", dependencies: ["Tensors", "ModelSpace", "CKernels", "CCrypto"]),
         .target(name: "Training", dependencies: ["Networks", "ModelSpace", "Tensors", "CKernels"]),
         .target(name: "Exact", dependencies: ["ModelSpace", "Diffusion", "CKernels"]),

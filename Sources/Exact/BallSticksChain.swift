@@ -68,7 +68,10 @@ public final class BallSticksChain {
     ///   - theta: receives S × P numbers. snr = S0/σ with σ drawn from its exact conditional, σ² = SSE/χ²_M; spread 0 in model 1; fibre k is
     ///     the same in every draw (`FibreLabels`), fibres ordered by falling mean fraction; fractions may be anything from the floor up;
     ///     columns of fibres beyond K are 0.
-    public func sample(_ y: UnsafePointer<Float>, using random: inout RandomSource, into theta: UnsafeMutablePointer<Double>) {
+    ///   - check: called every 40 sweeps; what it throws ends the chain.
+    public func sample(
+        _ y: UnsafePointer<Float>, using random: inout RandomSource, into theta: UnsafeMutablePointer<Double>, check: () throws -> Void
+    ) rethrows {
         var walk = open(y, random)
         place(&walk)
         walk.begin()
@@ -76,15 +79,29 @@ public final class BallSticksChain {
             walk.sweep()
             // Not later: the draws' labels would change places.
             walk.exchange()
-            if (sweep + 1) % Self.period == 0 { walk.adapt() }
+            if (sweep + 1) % Self.period == 0 {
+                walk.adapt()
+                try check()
+            }
         }
         for draw in 0..<options.drawCount {
-            for _ in 0..<options.every { walk.sweep() }
+            for sweep in 0..<options.every {
+                walk.sweep()
+                if sweep % Self.period == 0 { try check() }
+            }
             walk.write(theta + draw * BallSticks.Slot.count)
         }
-        for _ in 0..<options.jumps % options.every { walk.sweep() }
+        for sweep in 0..<options.jumps % options.every {
+            walk.sweep()
+            if sweep % Self.period == 0 { try check() }
+        }
         FibreLabels.unify(theta, draws: options.drawCount, fibres: options.fibres)
         random = walk.random
+    }
+
+    /// The same without a check.
+    public func sample(_ y: UnsafePointer<Float>, using random: inout RandomSource, into theta: UnsafeMutablePointer<Double>) {
+        sample(y, using: &random, into: theta, check: {})
     }
 
     /// A walk over this chain's memory, without a place yet.

@@ -43,6 +43,8 @@ public final class SequentialMonteCarlo {
 
     public let acquisition: Acquisition
     public let options: Options
+    /// Called at every temperature of every run, some milliseconds apart; what it throws ends the voxel.
+    public var check: () throws -> Void = {}
     let family = BallSticks()
     let population: BallSticksPopulation
     let finder: ModeFinder, births: StickBirths
@@ -65,7 +67,7 @@ public final class SequentialMonteCarlo {
         try adopt(y)
         let structures = family.structureSpace.structures
         var states = structures.map { StructureState(structure: $0) }
-        for i in states.indices { pilot(&states, i, run: 0, seed: seed, voxel: voxel) }
+        for i in states.indices { try pilot(&states, i, run: 0, seed: seed, voxel: voxel) }
         for run in 0..<options.maximumRuns {
             let gaps = gaps(states.map(\.best))
             for i in states.indices where !states[i].impossible && gaps[i] <= options.roughMargin + (run == 0 ? Self.pilotDoubt : 0) {
@@ -74,7 +76,7 @@ public final class SequentialMonteCarlo {
                     if EvidenceAverage.combine(states[i].runs).standardError <= target { continue }
                 }
                 // Structures that come into reach late start late; each counts its own runs.
-                self.run(&states, i, seed: seed, voxel: voxel)
+                try self.run(&states, i, seed: seed, voxel: voxel)
             }
         }
         let final = gaps(states.map(\.best))
@@ -89,9 +91,9 @@ public final class SequentialMonteCarlo {
         try adopt(y)
         var states = family.structureSpace.structures.map { StructureState(structure: $0) }
         guard let i = family.structureSpace.index(of: structure) else { preconditionFailure("not a structure of the family") }
-        pilot(&states, i, run: 0, seed: seed, voxel: voxel)
+        try pilot(&states, i, run: 0, seed: seed, voxel: voxel)
         while !states[i].impossible && states[i].runs.count < options.maximumRuns {
-            run(&states, i, seed: seed, voxel: voxel)
+            try run(&states, i, seed: seed, voxel: voxel)
             if states[i].runs.count >= leastRuns(structure) && EvidenceAverage.combine(states[i].runs).standardError <= options.targetError { break }
         }
         return states[i].evidence(draws: options.draws, rough: false, seed: seed, voxel: voxel, index: i)

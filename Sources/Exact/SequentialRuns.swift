@@ -66,25 +66,25 @@ extension SequentialMonteCarlo {
     private func canMake(_ z: Structure) -> Bool { !BallSticks.isRician(z) || (0..<acquisition.count).allSatisfy { population.y[$0] > 0 } }
 
     /// Makes the pilot of repeat `run` of structure i, if it is not there yet.
-    func pilot(_ states: inout [StructureState], _ i: Int, run: Int, seed: UInt64, voxel: UInt64) {
+    func pilot(_ states: inout [StructureState], _ i: Int, run: Int, seed: UInt64, voxel: UInt64) throws {
         let z = states[i].structure
         guard canMake(z) else { states[i].impossible = true; return }
         guard states[i].pilots.count <= run else { return }
         // Structures are listed with each Rician one after its Gaussian partner.
         let gaussian = BallSticks.isRician(z) ? i - 1 : i
-        if states[gaussian].pilots.count <= run { ownPilot(&states, gaussian, partner: gaussian + 1, run: run, seed: seed, voxel: voxel) }
-        if states[i].pilots.count <= run { ownPilot(&states, i, partner: nil, run: run, seed: seed, voxel: voxel) }
+        if states[gaussian].pilots.count <= run { try ownPilot(&states, gaussian, partner: gaussian + 1, run: run, seed: seed, voxel: voxel) }
+        if states[i].pilots.count <= run { try ownPilot(&states, i, partner: nil, run: run, seed: seed, voxel: voxel) }
     }
 
-    private func ownPilot(_ states: inout [StructureState], _ i: Int, partner: Int?, run: Int, seed: UInt64, voxel: UInt64) {
+    private func ownPilot(_ states: inout [StructureState], _ i: Int, partner: Int?, run: Int, seed: UInt64, voxel: UInt64) throws {
         var random = source(i, run, 0, seed: seed, voxel: voxel), fewer: [LocalMode] = []
         // The same noise and spread with one stick fewer stands four places before.
         if BallSticks.stickCount(states[i].structure) > 0 {
-            pilot(&states, i - 4, run: run, seed: seed, voxel: voxel)
+            try pilot(&states, i - 4, run: run, seed: seed, voxel: voxel)
             fewer = states[i - 4].modes[min(run, states[i - 4].modes.count - 1)]
         }
         population.prepare(states[i].structure, count: options.pilotParticles, fitted: [])
-        let estimate = TemperedSampler(retention: options.pilotRetention, finalMoves: 1).run(population, using: &random)
+        let estimate = try TemperedSampler(retention: options.pilotRetention, finalMoves: 1).run(population, using: &random, check: check)
         population.expand(to: options.particles)
         population.move(at: 1, using: &random)
         var fit = population.fitClusters(inflation: Self.inflation)
@@ -119,19 +119,20 @@ extension SequentialMonteCarlo {
     }
 
     /// One more run of structure i.
-    func run(_ states: inout [StructureState], _ i: Int, seed: UInt64, voxel: UInt64) {
+    func run(_ states: inout [StructureState], _ i: Int, seed: UInt64, voxel: UInt64) throws {
         let r = states[i].runs.count
-        pilot(&states, i, run: r, seed: seed, voxel: voxel)
+        try pilot(&states, i, run: r, seed: seed, voxel: voxel)
         guard !states[i].impossible else { return }
         var random = source(i, r, 1, seed: seed, voxel: voxel)
         // The same noise and spread with one stick fewer stands four places before.
         var fewer: [FittedDensity] = []
         if BallSticks.stickCount(states[i].structure) > 0 {
-            pilot(&states, i - 4, run: r, seed: seed, voxel: voxel)
+            try pilot(&states, i - 4, run: r, seed: seed, voxel: voxel)
             fewer = Array(states[i - 4].fits[min(r, states[i - 4].fits.count - 1)].sorted { $0.weight > $1.weight }.prefix(2))
         }
         population.prepare(states[i].structure, count: options.particles, fitted: states[i].fits[r], fewer: fewer)
-        states[i].runs.append(TemperedSampler(retention: options.retention, finalMoves: 1).run(population, using: &random))
+        states[i].runs.append(
+            try TemperedSampler(retention: options.retention, finalMoves: 1).run(population, using: &random, check: check))
         states[i].draws.append(chosenDraws([Double](repeating: 0, count: options.particles), using: &random))
     }
 

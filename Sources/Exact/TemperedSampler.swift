@@ -37,12 +37,16 @@ public struct TemperedSampler {
     }
 
     /// Runs from q₀ to the posterior; the population ends as equally weighted posterior draws (unless the evidence is −∞).
-    public func run<Population: TemperedPopulation>(_ population: Population, using random: inout RandomSource) -> TemperedEstimate {
+    /// - Parameter check: called at every temperature; what it throws ends the run.
+    public func run<Population: TemperedPopulation>(
+        _ population: Population, using random: inout RandomSource, check: () throws -> Void
+    ) rethrows -> TemperedEstimate {
         let n = population.count, logRatio = population.logRatio
         var weights = [Double](repeating: 1 / Double(n), count: n), eves = Array(0..<n), ancestors = Array(0..<n)
         var result = TemperedEstimate(logEvidence: population.begin(using: &random), relativeVariance: 0, temperatures: 0)
         var beta = 0.0
         while beta < 1 {
+            try check()
             let next = nextBeta(beta, weights, logRatio)
             var peak = -Double.infinity, total = 0.0
             for i in 0..<n where weights[i] > 0 { peak = max(peak, logRatio[i]) }
@@ -71,6 +75,11 @@ public struct TemperedSampler {
         }
         for _ in 0..<finalMoves { population.move(at: 1, using: &random) }
         return result
+    }
+
+    /// The same without a check.
+    public func run<Population: TemperedPopulation>(_ population: Population, using random: inout RandomSource) -> TemperedEstimate {
+        run(population, using: &random, check: {})
     }
 
     /// The β at which the conditional effective sample size falls to `retention` of what any step would leave, or 1.

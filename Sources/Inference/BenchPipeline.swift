@@ -83,6 +83,7 @@ private final class StagedRecipe: EngineRecipe {
     var networkName: String { recipe.networkName }
     var networkSHA256: String { recipe.networkSHA256 }
     var notes: [String: String] { recipe.notes }
+    var voxelsAtOnce: Int { recipe.voxelsAtOnce }
 
     func makeEngine() -> any PosteriorEngine {
         let clock = StageClock(), engine = recipe.makeEngine()

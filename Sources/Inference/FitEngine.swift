@@ -1,4 +1,5 @@
 import Diffusion
+import Dispatch
 import Foundation
 import ModelSpace
 import Synchronization
@@ -17,11 +18,12 @@ public struct FitOptions: Sendable {
 
 /// Fits ball-and-sticks posteriors to the voxels of an image with any engine, shard by shard.
 ///
-/// A shard is a fixed run of voxels in mask order and a block a fixed part of a shard, so that the same image, engine, options and seed give
-/// the same files whatever the number of threads, and whether or not the fit was interrupted.
+/// A shard is a fixed run of voxels in mask order and what is said of a voxel depends on nothing but its data, so that the same image, engine, options and seed
+/// give the same files whatever the number of threads or parts, and whether or not the fit was interrupted. Finished voxels are kept every ten seconds, and when
+/// the fit is stopped (`ShardInProgress`).
 public struct FitEngine: Sendable {
     /// Voxels of a file. Answers do not depend on it, but the metadata say how many files there are.
-    private let shardSize: Int
+    let shardSize: Int
     /// Draws used for the posterior-predictive misfit.
     private static let misfitDraws = 8
 
@@ -31,13 +33,19 @@ public struct FitEngine: Sendable {
     private let options: FitOptions
     /// Voxels handed to an engine at once. Answers do not depend on it.
     private let blockSize: Int
+    /// Least time between two pieces of a shard.
+    let pieceInterval: Duration
 
-    public init(recipe: any EngineRecipe, acquisition: Acquisition, options: FitOptions, blockSize: Int = 32, shardSize: Int = 4096) {
+    public init(
+        recipe: any EngineRecipe, acquisition: Acquisition, options: FitOptions, blockSize: Int? = nil, shardSize: Int = 4096,
+        pieceInterval: Duration = .seconds(10)
+    ) {
         self.recipe = recipe
         self.acquisition = acquisition
         self.options = options
-        self.blockSize = blockSize
+        self.blockSize = blockSize ?? recipe.voxelsAtOnce
         self.shardSize = shardSize
+        self.pieceInterval = pieceInterval
     }
 
     /// The archive metadata of a fit of `voxelCount` voxels on a grid.
@@ -49,19 +57,18 @@ public struct FitEngine: Sendable {
             notes: notes.merging(recipe.notes) { $1 }.merging(["engine": recipe.name]) { $1 })
     }
 
-    /// Voxels of the shards whose number is `part.index` modulo `part.of`.
-    public func voxelCount(part: (index: Int, of: Int), of metadata: PosteriorMetadata) -> Int {
-        stride(from: part.index, to: metadata.shardCount, by: part.of)
-            .reduce(0) { $0 + min(shardSize, metadata.voxelCount - $1 * shardSize) }
+    /// The ranks of a part's voxels among all: runs of nearly equal length, whatever their number.
+    public static func voxels(ofPart part: (index: Int, of: Int), among count: Int) -> Range<Int> {
+        count * part.index / part.of..<count * (part.index + 1) / part.of
     }
 
-    /// Fits all shards that `directory` does not hold yet.
+    /// Fits all voxels that `directory` does not hold yet.
     ///
     /// - Parameters:
     ///   - voxels: image indices (x fastest, ascending), and `signals` their raw values, V × M.
     ///   - progress: called with voxels done in all, from any thread, one at a time.
-    ///   - part: fit only shards whose number is `part.index` modulo `part.of`.
-    ///   - shouldStop: asked between blocks; finished shards stay.
+    ///   - part: fit only these voxels (`voxels(ofPart:among:)`); shards that reach beyond them become pieces, which `merge` joins.
+    ///   - shouldStop: asked between voxels and, by slow engines, within them; what is finished is kept.
     /// - Returns: whether everything asked for is fitted.
     public func run(
         voxels: [Int], signals: [Float], metadata: PosteriorMetadata, directory: String, part: (index: Int, of: Int) = (0, 1),
@@ -69,61 +76,36 @@ public struct FitEngine: Sendable {
     ) throws -> Bool {
         precondition(signals.count == voxels.count * acquisition.count)
         let workers = Mutex<[Worker]>([]), done = Mutex(0)
-        var open: [OpenShard] = []
-        for shard in stride(from: part.index, to: metadata.shardCount, by: part.of) {
-            let range = shard * shardSize..<min((shard + 1) * shardSize, voxels.count)
-            let path = directory + "/" + PosteriorShard.name(shard)
-            guard FileManager.default.fileExists(atPath: path) else {
-                open.append(OpenShard(index: shard, range: range, blockSize: blockSize))
-                continue
-            }
-            let found = try PosteriorShard(path: path)
-            guard found.metadata == metadata, found.first == range.lowerBound, found.count == range.count else {
-                throw FitEngineError.otherFit(path: path)
-            }
-            done.withLock { $0 += range.count; progress($0) }
-        }
+        let (shards, finished) = try open(voxels, metadata, directory, Self.voxels(ofPart: part, among: voxels.count))
         // The blocks of all shards in one queue, so that no thread waits for a shard's last block or while its file is written. Blocks are taken
-        // in order: few shards are under way at a time. Only the last shard can have fewer blocks than the first.
-        let shards = open, perShard = shards.first?.blockCount ?? 1, left = Atomic<Int>(shards.count)
-        try forEachInParallel(shards.reduce(0) { $0 + $1.blockCount }, threads: options.threads) { number in
-            if shouldStop() { return }
-            let shard = shards[number / perShard], block = number % perShard
-            let worker = workers.withLock { $0.popLast() } ?? Worker(family, recipe, acquisition, blockSize)
-            let part = worker.fit(voxels, signals, shard.voxels(of: block), metadata)
-            workers.withLock { $0.append(worker) }
-            done.withLock { $0 += part.voxels.count; progress($0) }
-            guard let whole = shard.finish(block, part) else { return }
-            try PosteriorShard.write(whole, metadata: metadata, index: shard.index, first: shard.range.lowerBound, directory: directory)
-            left.subtract(1, ordering: .relaxed)
-        }
-        return left.load(ordering: .relaxed) == 0
-    }
-
-    /// A shard being fitted, block by block, by whichever threads come.
-    private final class OpenShard: Sendable {
-        let index: Int, range: Range<Int>, blockSize: Int
-        /// At least one: a fit without voxels has its empty file all the same.
-        var blockCount: Int { max(1, (range.count + blockSize - 1) / blockSize) }
-        private let parts = Mutex<[Int: PosteriorBatch]>([:])
-
-        init(index: Int, range: Range<Int>, blockSize: Int) { (self.index, self.range, self.blockSize) = (index, range, blockSize) }
-
-        func voxels(of block: Int) -> Range<Int> {
-            let first = range.lowerBound + block * blockSize
-            return first..<min(first + blockSize, range.upperBound)
-        }
-
-        /// Takes a block's posteriors; with the last of them gives the whole shard and lets go of it.
-        func finish(_ block: Int, _ part: PosteriorBatch) -> PosteriorBatch? {
-            let all = parts.withLock { parts -> [Int: PosteriorBatch]? in
-                parts[block] = part
-                guard parts.count == blockCount else { return nil }
-                defer { parts = [:] }
-                return parts
+        // in order: few shards are under way at a time.
+        let work = shards.flatMap { shard in shard.missing(longest: blockSize).map { (shard: shard, voxels: $0) } }
+        done.withLock { $0 = finished + shards.reduce(0) { $0 + $1.doneCount }; progress($0) }
+        let clock = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "pieces")), tick = max(0.01, pieceInterval / .seconds(1))
+        clock.schedule(deadline: .now() + tick, repeating: tick / 2)
+        // A failure comes up again where the thread that finishes a block writes.
+        clock.setEventHandler { for shard in shards { try? shard.keepWhatIsDue() } }
+        clock.resume()
+        defer { clock.cancel() }
+        do {
+            for shard in shards where shard.doneCount == shard.range.count { try shard.keep() }
+            try forEachInParallel(work.count, threads: options.threads) { number in
+                if shouldStop() { return }
+                let (shard, range) = work[number]
+                shard.begin()
+                let worker = workers.withLock { $0.popLast() } ?? Worker(family, recipe, acquisition, blockSize, shouldStop)
+                let (part, isDone) = worker.fit(voxels, signals, range, metadata)
+                workers.withLock { $0.append(worker) }
+                done.withLock { $0 += isDone.count { $0 }; progress($0) }
+                try shard.add(part, where: isDone, first: range.lowerBound)
             }
-            return all.map { all in PosteriorBatch(joining: (0..<blockCount).map { all[$0]! }) }
+        } catch {
+            // What one file's failure leaves in memory may still find room.
+            for shard in shards { try? shard.keep() }
+            throw error
         }
+        for shard in shards { try shard.keep() }
+        return shards.allSatisfy(\.isWritten)
     }
 
     /// One thread's share: scratch memory and the engine.
@@ -132,15 +114,21 @@ public struct FitEngine: Sendable {
         let engine: any PosteriorEngine
         var y: [Float]
 
-        init(_ family: BallSticks, _ recipe: any EngineRecipe, _ acquisition: Acquisition, _ blockSize: Int) {
+        init(
+            _ family: BallSticks, _ recipe: any EngineRecipe, _ acquisition: Acquisition, _ blockSize: Int, _ shouldStop: @escaping @Sendable () -> Bool
+        ) {
             self.family = family
             self.acquisition = acquisition
             drawCount = recipe.drawCount
             engine = recipe.makeEngine()
+            engine.stop(when: shouldStop)
             y = Array(repeating: 0, count: blockSize * acquisition.count)
         }
 
-        func fit(_ voxels: [Int], _ signals: [Float], _ range: Range<Int>, _ metadata: PosteriorMetadata) -> PosteriorBatch {
+        /// The posteriors of a run of voxels, and which of them are finished: all, unless the engine was stopped.
+        func fit(
+            _ voxels: [Int], _ signals: [Float], _ range: Range<Int>, _ metadata: PosteriorMetadata
+        ) -> (batch: PosteriorBatch, isDone: [Bool]) {
             let m = acquisition.count, s = drawCount, z = metadata.structures.count
             var batch = PosteriorBatch(voxels: range.map { Int32(voxels[$0]) }, structureCount: z, drawCount: s)
             var fitted: [Int] = []
@@ -155,7 +143,8 @@ public struct FitEngine: Sendable {
                 batch.meanB0[i] = mean
                 if !quality.contains(.notFitted) { fitted.append(i) }
             }
-            guard !fitted.isEmpty else { return batch }
+            var isDone = [Bool](repeating: true, count: range.count)
+            guard !fitted.isEmpty else { return (batch, isDone) }
             let answers = engine.posteriors(y, count: fitted.count, keys: fitted.map { UInt64(voxels[range.lowerBound + $0]) })
             var row = [Float](repeating: 0, count: DrawColumn.count)
             for (k, (i, answer)) in zip(fitted, answers).enumerated() {
@@ -172,7 +161,8 @@ public struct FitEngine: Sendable {
                 }
                 batch.misfit[i] = y.withUnsafeBufferPointer { misfit($0.baseAddress! + k * m, answer, metadata) }
             }
-            return batch
+            for i in fitted.dropFirst(answers.count) { isDone[i] = false }
+            return (batch, isDone)
         }
 
         /// Posterior-predictive misfit over some draws at the fit's λ.
@@ -186,31 +176,5 @@ public struct FitEngine: Sendable {
             let value = Float(PredictiveMisfit(acquisition: acquisition).value(y, answer, draws: chosen.map(Int.init)))
             return value.isFinite ? value : Float(1e6)
         }
-    }
-}
-
-/// What can stop a fit that has its data.
-public enum FitEngineError: Error, Equatable, CustomStringConvertible, LocalizedError {
-    case otherFit(path: String)
-
-    public var description: String {
-        switch self {
-        case .otherFit(let path):
-            "\(path) belongs to another fit (other data, network, seed or options); choose another --out, or --force to start over."
-        }
-    }
-    public var errorDescription: String? { description }
-}
-
-extension PosteriorBatch {
-    /// The voxels of several batches, one after the other.
-    init(joining parts: [PosteriorBatch]) {
-        self.init(voxels: parts.flatMap(\.voxels), structureCount: 1, drawCount: 0)
-        quality = parts.flatMap(\.quality)
-        meanB0 = parts.flatMap(\.meanB0)
-        misfit = parts.flatMap(\.misfit)
-        logProbability = parts.flatMap(\.logProbability)
-        drawStructures = parts.flatMap(\.drawStructures)
-        draws = parts.flatMap(\.draws)
     }
 }

@@ -26,6 +26,7 @@ public struct McmcRecipe: EngineRecipe {
             "every": "\(chain.every)", "relevance_weight": "\(chain.relevanceWeight)", "fraction_floor": "\(chain.fractionFloor)",
         ]
     }
+    public var voxelsAtOnce: Int { 1 }
     public func makeEngine() -> any PosteriorEngine { McmcEngine(self) }
 }
 
@@ -35,6 +36,7 @@ final class McmcEngine: PosteriorEngine {
     /// Index of the structure with n sticks, n = 0 … 3.
     private let structureIndices: [Int]
     private let structureCount: Int
+    private var shouldStop: @Sendable () -> Bool = { false }
 
     init(_ recipe: McmcRecipe) {
         self.recipe = recipe
@@ -46,11 +48,16 @@ final class McmcEngine: PosteriorEngine {
         }
     }
 
+    func stop(when isAsked: @escaping @Sendable () -> Bool) { shouldStop = isAsked }
+
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
-        (0..<count).map { v in
+        var answers: [VoxelPosterior] = []
+        for v in 0..<count {
             let draws = recipe.drawCount
             var random = RandomSource(seed: recipe.seed, stream: keys[v]), theta = [Double](repeating: 0, count: draws * Slot.count)
-            chain.sample(y + v * recipe.measurementCount, using: &random, into: &theta)
+            do {
+                try chain.sample(y + v * recipe.measurementCount, using: &random, into: &theta) { if shouldStop() { throw Stopped() } }
+            } catch { break }
             var structures: [Int] = [], counts = [Int](repeating: 0, count: structureCount)
             theta.withUnsafeMutableBufferPointer { all in
                 for d in 0..<draws {
@@ -59,9 +66,10 @@ final class McmcEngine: PosteriorEngine {
                     counts[z] += 1
                 }
             }
-            return VoxelPosterior(
-                logProbability: counts.map { $0 > 0 ? log(Double($0) / Double(draws)) : -.infinity }, structures: structures, parameters: theta)
+            answers.append(VoxelPosterior(
+                logProbability: counts.map { $0 > 0 ? log(Double($0) / Double(draws)) : -.infinity }, structures: structures, parameters: theta))
         }
+        return answers
     }
 
     /// Keeps the fibres above the floor, by falling fraction, in the first places of a draw; returns their number.

@@ -16,13 +16,14 @@ public struct PosteriorArchive: Sendable {
         let found = try Self.shards(in: directory)
         guard let one = found.first else { throw PosteriorArchiveError.empty(directory: directory) }
         metadata = one.metadata
-        let present = Set(found.map(\.index))
-        let missing = (0..<one.metadata.shardCount).filter { !present.contains($0) }
-        guard missing.isEmpty else {
-            throw PosteriorArchiveError.incomplete(directory: directory, missing: missing, of: one.metadata.shardCount)
+        let whole = found.filter(\.isWhole)
+        guard whole.count == one.metadata.shardCount else {
+            let done = Set(whole.map(\.index)), held = found.reduce(0) { $0 + ($1.isWhole || !done.contains($1.index) ? $1.count : 0) }
+            let missing = max(0, one.metadata.voxelCount - held)
+            throw PosteriorArchiveError.incomplete(directory: directory, missing: missing, of: one.metadata.voxelCount)
         }
         var position = 0, last = -1
-        for shard in found {
+        for shard in whole {
             guard shard.first == position, shard.voxels.first.map({ Int($0) > last }) ?? true else {
                 throw PosteriorArchiveError.mixed(path: shard.path, reason: "its voxels do not follow on those of the shard before")
             }
@@ -32,10 +33,10 @@ public struct PosteriorArchive: Sendable {
         guard position == one.metadata.voxelCount else {
             throw PosteriorArchiveError.mixed(path: directory, reason: "\(position) voxels where \(one.metadata.voxelCount) are promised")
         }
-        shards = found
+        shards = whole
     }
 
-    /// The sound shards of a directory in order, which may be part of a fit only: what `--resume` goes on from.
+    /// The sound shards and pieces of shards of a directory, by shard and first voxel, which may be part of a fit only: what `--resume` and `merge` go on from.
     /// - Throws: `PosteriorArchiveError.damaged` or `.mixed`, `SafetensorsError`.
     public static func shards(in directory: String) throws -> [PosteriorShard] {
         let names = ((try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? [])
@@ -43,7 +44,7 @@ public struct PosteriorArchive: Sendable {
         var result: [PosteriorShard] = []
         for name in names {
             let shard = try PosteriorShard(path: directory + "/" + name)
-            guard name == PosteriorShard.name(shard.index), shard.index < shard.metadata.shardCount else {
+            guard shard.isWhole || name == PosteriorShard.name(shard.index, pieceFrom: shard.first) else {
                 throw PosteriorArchiveError.damaged(path: shard.path, reason: "its name does not fit its contents (shard \(shard.index))")
             }
             if let one = result.first, one.metadata != shard.metadata {
@@ -51,7 +52,7 @@ public struct PosteriorArchive: Sendable {
             }
             result.append(shard)
         }
-        return result
+        return result.sorted { ($0.index, $0.first, $0.isWhole ? 0 : 1) < ($1.index, $1.first, $1.isWhole ? 0 : 1) }
     }
 }
 
@@ -61,13 +62,24 @@ extension PosteriorMetadata {
         if family != other.family { return "family \(other.family), not \(family)" }
         if structures != other.structures { return "other structures" }
         if drawLambda != other.drawLambda || referenceLambda != other.referenceLambda { return "λ \(other.drawLambda), not \(drawLambda)" }
-        if drawCount != other.drawCount { return "\(other.drawCount) draws a voxel, not \(drawCount)" }
         if sampleCount != other.sampleCount { return "\(other.sampleCount) draws asked for, not \(sampleCount)" }
+        if drawCount != other.drawCount { return "\(other.drawCount) draws a voxel, not \(drawCount)" }
         if grid != other.grid { return "grid \(other.grid), not \(grid)" }
         if seed != other.seed { return "seed \(other.seed), not \(seed)" }
         if networkSHA256 != other.networkSHA256 || networkName != other.networkName { return "another network" }
         if shardCount != other.shardCount { return "\(other.shardCount) shards, not \(shardCount)" }
         if voxelCount != other.voxelCount { return "\(other.voxelCount) voxels, not \(voxelCount)" }
-        return "other notes"
+        let precision = "precision"
+        if notes[precision] != other.notes[precision] {
+            func said(_ value: String?) -> String { value ?? "unknown precision" }
+            return "the network ran in \(said(other.notes[precision])), not \(said(notes[precision])): PRISM_NETWORK_PRECISION chooses"
+        }
+        if let key = Set(notes.keys).union(other.notes.keys).filter({ notes[$0] != other.notes[$0] }).min() {
+            // A digest says nothing to a reader.
+            if key.hasSuffix("digest") { return "other data" }
+            func said(_ value: String?) -> String { value.map { "'\($0)'" } ?? "nothing" }
+            return "\(key.replacingOccurrences(of: "_", with: " ")) \(said(other.notes[key])), not \(said(notes[key]))"
+        }
+        return "nothing"
     }
 }

@@ -31,9 +31,20 @@ public protocol PosteriorEngine: AnyObject {
     /// - Parameters:
     ///   - y: V × M signals over mean b≈0.
     ///   - keys: names the random streams of each observation.
-    /// - Returns: V posteriors of `drawCount` draws each.
+    /// - Returns: V posteriors of `drawCount` draws each; when the engine is told to stop, those of the first observations that are finished.
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior]
+
+    /// Gives the engine a question to ask as it works, at least once a second; when the answer is yes it gives up the observation that it has in hand. Engines
+    /// whose observations are quick need not listen.
+    func stop(when isAsked: @escaping @Sendable () -> Bool)
 }
+
+extension PosteriorEngine {
+    public func stop(when isAsked: @escaping @Sendable () -> Bool) {}
+}
+
+/// Thrown by work that was told to stop, so that nothing half-finished can be taken for a result.
+struct Stopped: Error {}
 
 /// An engine before it has a thread: what the archive must know of it, and how to make one.
 public protocol EngineRecipe: Sendable {
@@ -45,12 +56,15 @@ public protocol EngineRecipe: Sendable {
     var networkSHA256: String { get }
     /// Settings on which the answers depend; a fit resumes only with the same.
     var notes: [String: String] { get }
+    /// Observations that an engine does well to get together; 1 where each takes long.
+    var voxelsAtOnce: Int { get }
     func makeEngine() -> any PosteriorEngine
 }
 
 extension EngineRecipe {
     public var networkName: String { "" }
     public var networkSHA256: String { "" }
+    public var voxelsAtOnce: Int { 32 }
 }
 
 /// How many draws a voxel keeps, and of which structures.

@@ -44,6 +44,14 @@ public struct PosteriorMetadata: Equatable, Sendable {
     /// The layout's name and version; readers refuse others.
     static let format = "prism-dmri posterior 2"
 
+    /// The entries of the metadata, beside those that begin with `note.`.
+    private static let keys: Set = [
+        "format", "family", "structures", "lambda_draws", "lambda_reference", "draws", "samples", "grid", "seed", "network", "network_sha256", "shards",
+        "voxels", "shard", "first_voxel", "columns", "checksum",
+    ]
+    /// Draws a voxel; choices among them are numbered with 16 bits.
+    static let mostDraws = Int(UInt16.max)
+
     /// The safetensors metadata of shard `shard`, whose first voxel is the `first`-th of the fit.
     func encode(shard: Int, first: Int) -> [String: String] {
         let encoder = JSONEncoder()
@@ -67,16 +75,20 @@ public struct PosteriorMetadata: Equatable, Sendable {
             return value
         }
         func bad(_ key: String) -> PosteriorArchiveError { .damaged(path: path, reason: "'\(key)' of its metadata makes no sense") }
-        func whole(_ key: String, atLeast least: Int) throws -> Int {
-            guard let value = Int(try text(key)), value >= least else { throw bad(key) }
+        func whole(_ key: String, in range: ClosedRange<Int>) throws -> Int {
+            guard let value = Int(try text(key)), range.contains(value) else { throw bad(key) }
             return value
         }
-        func real(_ key: String) throws -> Double {
-            guard let value = Double(try text(key)), value.isFinite else { throw bad(key) }
+        func lambda(_ key: String) throws -> Double {
+            guard let value = Double(try text(key)), (0...1000).contains(value) else { throw bad(key) }
             return value
         }
         guard texts["format"] == format else {
             throw PosteriorArchiveError.damaged(path: path, reason: "it is no posterior archive that this version reads ('\(format)')")
+        }
+        // A name that this version does not know is a damaged one: were it that of the checksum, nothing would be checked.
+        if let stranger = texts.keys.filter({ !$0.hasPrefix("note.") && !keys.contains($0) }).min() {
+            throw PosteriorArchiveError.damaged(path: path, reason: "its metadata hold an unknown entry '\(stranger)'")
         }
         guard try text("columns") == DrawColumn.names.joined(separator: ",") else { throw bad("columns") }
         let grid = try text("grid").split(separator: ",").compactMap { Int($0) }
@@ -85,17 +97,16 @@ public struct PosteriorMetadata: Equatable, Sendable {
         guard grid.count == 3, grid.allSatisfy({ $0 > 0 }), !overflow, extent <= Int(Int32.max) else { throw bad("grid") }
         guard let seed = UInt64(try text("seed")) else { throw bad("seed") }
         guard let rows = try? JSONDecoder().decode([StructureTable.Row].self, from: Data(try text("structures").utf8)),
-            (1...256).contains(rows.count), rows.allSatisfy({ (0...DrawColumn.fibreCount).contains($0.fibreCount) && $0.parameterCount >= 0 })
+            (1...256).contains(rows.count), rows.allSatisfy({ (0...DrawColumn.fibreCount).contains($0.fibreCount) && (0...1000).contains($0.parameterCount) })
         else { throw bad("structures") }
         var notes: [String: String] = [:]
         for (key, value) in texts where key.hasPrefix("note.") { notes[String(key.dropFirst(5))] = value }
+        let draws = try whole("draws", in: 1...mostDraws), voxels = try whole("voxels", in: 0...extent), shards = try whole("shards", in: 1...max(1, voxels))
         let metadata = PosteriorMetadata(
-            family: try text("family"), structures: StructureTable(rows: rows), drawLambda: try real("lambda_draws"),
-            referenceLambda: try real("lambda_reference"), drawCount: try whole("draws", atLeast: 1),
-            sampleCount: try whole("samples", atLeast: 1), grid: grid, seed: seed,
-            networkName: try text("network"), networkSHA256: try text("network_sha256"), shardCount: try whole("shards", atLeast: 1),
-            voxelCount: try whole("voxels", atLeast: 0), notes: notes)
-        return (metadata, try whole("shard", atLeast: 0), try whole("first_voxel", atLeast: 0))
+            family: try text("family"), structures: StructureTable(rows: rows), drawLambda: try lambda("lambda_draws"),
+            referenceLambda: try lambda("lambda_reference"), drawCount: draws, sampleCount: try whole("samples", in: 1...draws), grid: grid, seed: seed,
+            networkName: try text("network"), networkSHA256: try text("network_sha256"), shardCount: shards, voxelCount: voxels, notes: notes)
+        return (metadata, try whole("shard", in: 0...shards - 1), try whole("first_voxel", in: 0...voxels))
     }
 }
 
@@ -103,8 +114,8 @@ public struct PosteriorMetadata: Equatable, Sendable {
 public enum PosteriorArchiveError: Error, Equatable, CustomStringConvertible {
     /// There is no shard in the directory.
     case empty(directory: String)
-    /// Some shards of the fit are not there.
-    case incomplete(directory: String, missing: [Int], of: Int)
+    /// So many voxels of the fit are not there.
+    case incomplete(directory: String, missing: Int, of: Int)
     /// A shard is not what its name or format says.
     case damaged(path: String, reason: String)
     /// Two shards belong to different fits.
@@ -114,9 +125,8 @@ public enum PosteriorArchiveError: Error, Equatable, CustomStringConvertible {
         switch self {
         case let .empty(directory): return "\(directory): no posterior-*.safetensors here; give the directory that 'fit --out' wrote"
         case let .incomplete(directory, missing, count):
-            let list = missing.prefix(5).map(String.init).joined(separator: ", ") + (missing.count > 5 ? ", …" : "")
-            return "\(directory): \(missing.count) of \(count) shards are missing (\(list)); finish the fit with --resume or merge its parts"
-        case let .damaged(path, reason): return "\(path): \(reason); remove it and run the fit again with --resume"
+            return "\(directory): \(missing) of \(count) voxels are not fitted yet; finish the fit with --resume or merge its parts"
+        case let .damaged(path, reason): return "\(path): \(reason); copy it again, or remove it and run the fit again with --resume"
         case let .mixed(path, reason): return "\(path): belongs to another fit than the shards before it (\(reason)); keep one fit a directory"
         }
     }

@@ -3,6 +3,7 @@ import Exact
 import Foundation
 import ModelSpace
 import Networks
+import Tensors
 
 /// The amortised engine: a trained network's structure probabilities and draws, brought to the exact posterior by the likelihood.
 ///
@@ -37,7 +38,8 @@ public struct PrismRecipe: EngineRecipe {
     public var networkSHA256: String { file.sha256 }
     public var notes: [String: String] {
         let sweeps = correctionSweeps == threeStickSweeps ? "\(correctionSweeps)" : "\(correctionSweeps) to \(threeStickSweeps)"
-        return ["solver_steps": "\(solverSteps)", "correction_sweeps": sweeps, "refinement": refinement.summary]
+        let precision = NetworkPrecision.preferred.rawValue
+        return ["solver_steps": "\(solverSteps)", "correction_sweeps": sweeps, "refinement": refinement.summary, "precision": precision]
     }
     public func makeEngine() -> any PosteriorEngine { PrismEngine(self) }
 }
@@ -46,6 +48,7 @@ final class PrismEngine: PosteriorEngine {
     private let family = BallSticks(), recipe: PrismRecipe, structures = BallSticks().structureSpace.structures
     private let sampler: AmortisedSampler<BallSticks>, corrector: LikelihoodCorrector, refiner: StructureRefiner
     private typealias Slot = BallSticks.Slot
+    private var shouldStop: @Sendable () -> Bool = { false }
     /// Told where the time goes; nil outside benchmarks.
     var stages: StageClock? { didSet { sampler.stages = stages } }
 
@@ -56,12 +59,18 @@ final class PrismEngine: PosteriorEngine {
         refiner = StructureRefiner(acquisition: recipe.acquisition, options: recipe.refinement)
     }
 
+    func stop(when isAsked: @escaping @Sendable () -> Bool) { shouldStop = isAsked }
+
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
         let options = recipe.options, m = recipe.acquisition.count
         var answers = sampler.answer(
             y, count: count, design: recipe.acquisition, keys: keys, seed: options.seed, steps: recipe.solverSteps
         ) { _, logProbability in starts(logProbability) }
         for v in 0..<count {
+            if shouldStop() {
+                stages?.enter(nil)
+                return Array(answers[..<v])
+            }
             // A stream of its own, beyond those of the draws.
             var random = RandomSource(seed: options.seed, stream: keys[v], substream: 1 << 32)
             stages?.enter(.importance)

@@ -26,7 +26,9 @@ struct ReferenceStudy: Sendable {
         try forEachInParallel(cases.count, threads: options.threads) { i in
             if shouldStop() { return }
             let item = cases[i]
-            let exact = try reference(item.acquisition, options).makeEngine().posteriors(item.y, count: 1, keys: [item.key])[0]
+            let engine = try reference(item.acquisition, options).makeEngine()
+            engine.stop(when: shouldStop)
+            guard let exact = engine.posteriors(item.y, count: 1, keys: [item.key]).first else { return }
             let row = comparer.compare(
                 item.posterior, exact, item.y, acquisition: item.acquisition, key: item.key, truth: item.truth, voxel: item.voxel)
             rows.withLock { $0[i] = row }

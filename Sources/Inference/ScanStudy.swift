@@ -40,11 +40,13 @@ public struct ScanStudy: Sendable {
         }
         guard !kept.isEmpty, !shouldStop() else { return nil }
         let recipe = try engine(acquisition, options), worker = recipe.makeEngine()
+        worker.stop(when: shouldStop)
         var cases: [ReferenceCase] = []
         for start in stride(from: 0, to: kept.count, by: SimulationStudy.largestBlock) {
             if shouldStop() { return nil }
             let part = kept[start..<min(start + SimulationStudy.largestBlock, kept.count)], signals = Array(y[start * m..<(start + part.count) * m])
             let answers = worker.posteriors(signals, count: part.count, keys: part.map(UInt64.init))
+            guard answers.count == part.count else { return nil }
             for (i, voxel) in part.enumerated() {
                 cases.append(ReferenceCase(
                     acquisition: acquisition, y: Array(signals[i * m..<(i + 1) * m]), posterior: answers[i], key: UInt64(voxel), truth: nil, voxel: voxel))

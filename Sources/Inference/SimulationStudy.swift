@@ -77,7 +77,9 @@ public struct SimulationStudy: Sendable {
         try forEachInParallel(count, threads: options.threads) { b in
             if shouldStop() { return }
             let block = simulate(block: b, seed: fixed.seed)
-            let fitted = try fit(block, number: b, options: fixed, recipe: engine(block.acquisition, fixed), network: network)
+            let worker = try engine(block.acquisition, fixed).makeEngine()
+            worker.stop(when: shouldStop)
+            guard let fitted = fit(block, number: b, options: fixed, engine: worker, network: network) else { return }
             results.withLock { $0[b] = (block, fitted) }
             done.withLock { $0 += fitted.count; progress(.fitting, $0) }
         }
@@ -128,10 +130,12 @@ public struct SimulationStudy: Sendable {
         return block
     }
 
-    private func fit(_ block: Block, number b: Int, options: FitOptions, recipe: any EngineRecipe, network: NetworkFile?) throws -> [Voxel] {
+    /// Nil when the engine was stopped.
+    private func fit(_ block: Block, number b: Int, options: FitOptions, engine: any PosteriorEngine, network: NetworkFile?) -> [Voxel]? {
         let count = block.structures.count, m = block.acquisition.count, first = b * blockSize, space = family.structureSpace
         let referenced = Set(referenceIndices)
-        let answers = recipe.makeEngine().posteriors(block.y, count: count, keys: (0..<count).map { UInt64(first + $0) })
+        let answers = engine.posteriors(block.y, count: count, keys: (0..<count).map { UInt64(first + $0) })
+        guard answers.count == count else { return nil }
         var asked: [[[Double]]] = []
         if let network, !consistencyLambdas.isEmpty {
             // The identity is applied to the network's own answer at the reference λ, whatever the engine makes of it.

@@ -18,6 +18,7 @@ public struct SmcRecipe: EngineRecipe {
 
     public var drawCount: Int { DrawAllocation.total(samples: options.samples) }
     public var notes: [String: String] { ["smc_particles": "\(settings.particles)", "smc_target_error": "\(settings.targetError)"] }
+    public var voxelsAtOnce: Int { 1 }
     public func makeEngine() -> any PosteriorEngine { SmcEngine(acquisition, options, settings, drawCount) }
 }
 
@@ -32,10 +33,18 @@ final class SmcEngine: PosteriorEngine {
         engine = SequentialMonteCarlo(acquisition: acquisition, options: settings)
     }
 
+    func stop(when isAsked: @escaping @Sendable () -> Bool) { engine.check = { if isAsked() { throw Stopped() } } }
+
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
         let m = acquisition.count, p = BallSticks.Slot.count
-        return (0..<count).map { v in
-            guard let exact = try? engine.posterior(Array(UnsafeBufferPointer(start: y + v * m, count: m)), seed: options.seed, voxel: keys[v]) else {
+        var answers: [VoxelPosterior] = []
+        for v in 0..<count {
+            let exact: ExactPosterior
+            do {
+                exact = try engine.posterior(Array(UnsafeBufferPointer(start: y + v * m, count: m)), seed: options.seed, voxel: keys[v])
+            } catch is Stopped {
+                break
+            } catch {
                 preconditionFailure("signals are finite and divided by their mean b≈0 before an engine sees them")
             }
             let log0 = exact.logProbabilities(lambda: 0)
@@ -52,7 +61,8 @@ final class SmcEngine: PosteriorEngine {
                     answer.parameters += exact.evidences[z].draws[d * p..<(d + 1) * p]
                 }
             }
-            return answer
+            answers.append(answer)
         }
+        return answers
     }
 }

@@ -78,13 +78,6 @@ public struct FitProvenance: Codable, Equatable, Sendable {
     /// For the 79 characters of a NIfTI header's description.
     var shortDescription: String { "\(software) \(version) \(family) lambda=\(lambda)" }
 
-    /// Reads a `fit.json`.
-    public init(path: String) throws {
-        let decoder = JSONDecoder()
-        decoder.nonConformingFloatDecodingStrategy = .convertFromString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-        self = try decoder.decode(FitProvenance.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
-    }
-
     /// Writes a `fit.json`; numbers that are not finite become texts, as JSON has no name for them.
     public func write(to path: String) throws {
         let encoder = JSONEncoder()

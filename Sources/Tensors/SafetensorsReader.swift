@@ -13,9 +13,10 @@ public final class SafetensorsReader: @unchecked Sendable {
     /// The tensors in the order of their data.
     public let entries: [SafetensorsEntry]
 
-    private let mapping: UnsafeRawBufferPointer
+    /// All bytes of the file.
+    let whole: UnsafeRawBufferPointer
     private let isMapped: Bool
-    private let dataStart: Int
+    let dataStart: Int
     private let index: [String: Int]
 
     /// The longest header that the format allows (bytes).
@@ -39,9 +40,9 @@ public final class SafetensorsReader: @unchecked Sendable {
             throw SafetensorsError.unreadable(path: path, reason: String(cString: strerror(errno)))
         }
         isMapped = true
-        mapping = UnsafeRawBufferPointer(start: base, count: length)
+        whole = UnsafeRawBufferPointer(start: base, count: length)
         do {
-            let header = try Self.header(of: mapping, path: path)
+            let header = try Self.header(of: whole, path: path)
             (dataStart, metadata, entries, index) = (header.dataStart, header.metadata, header.entries, header.index)
         } catch {
             munmap(base, length)
@@ -53,9 +54,9 @@ public final class SafetensorsReader: @unchecked Sendable {
     public init(embedded bytes: UnsafeRawBufferPointer, name: String) throws {
         path = name
         isMapped = false
-        mapping = bytes
+        whole = bytes
         guard bytes.count >= 10 else { throw SafetensorsError.badHeader(path: path, reason: "only \(bytes.count) bytes long") }
-        let header = try Self.header(of: mapping, path: path)
+        let header = try Self.header(of: whole, path: path)
         (dataStart, metadata, entries, index) = (header.dataStart, header.metadata, header.entries, header.index)
     }
 
@@ -77,7 +78,7 @@ public final class SafetensorsReader: @unchecked Sendable {
         return (dataStart, header.metadata, header.entries, Dictionary(uniqueKeysWithValues: header.entries.enumerated().map { ($1.name, $0) }))
     }
 
-    deinit { if isMapped { munmap(UnsafeMutableRawPointer(mutating: mapping.baseAddress!), mapping.count) } }
+    deinit { if isMapped { munmap(UnsafeMutableRawPointer(mutating: whole.baseAddress!), whole.count) } }
 
     /// The description of a tensor, or nil when the file has none of that name.
     public func entry(_ name: String) -> SafetensorsEntry? { index[name].map { entries[$0] } }
@@ -85,7 +86,7 @@ public final class SafetensorsReader: @unchecked Sendable {
     /// The bytes of a tensor, valid for as long as this object lives; they need not be aligned in files written by others.
     public func bytes(_ entry: SafetensorsEntry) -> UnsafeRawBufferPointer {
         precondition(index[entry.name].map { entries[$0] == entry } ?? false, "an entry of another file")
-        return UnsafeRawBufferPointer(rebasing: mapping[(dataStart + entry.offsets.lowerBound)..<(dataStart + entry.offsets.upperBound)])
+        return UnsafeRawBufferPointer(rebasing: whole[(dataStart + entry.offsets.lowerBound)..<(dataStart + entry.offsets.upperBound)])
     }
 
     /// Checks that a tensor exists with the given number format and shape (−1 stands for any extent).

@@ -12,22 +12,29 @@ public final class SafetensorsWriter {
     private let dataStart: Int
     private var written: [String: Int] = [:]
     private var descriptor: Int32
+    /// Where the checksum's digits stand in the file, if it is to have them.
+    private let checksumPlace: Int?
 
     /// - Parameters:
     ///   - tensors: names (distinct, not `__metadata__`), number formats and row-major shapes.
     ///   - metadata: free texts.
-    public init(path: String, tensors: [(name: String, type: SafetensorsType, shape: [Int])], metadata: [String: String] = [:]) throws {
+    ///   - isChecksummed: adds the metadata `checksum` (`Checksum`), by which readers find damage.
+    public init(
+        path: String, tensors: [(name: String, type: SafetensorsType, shape: [Int])], metadata: [String: String] = [:], isChecksummed: Bool = false
+    ) throws {
         precondition(Set(tensors.map(\.name)).count == tensors.count, "a tensor name is given twice")
         precondition(!tensors.contains { $0.name == "__metadata__" || $0.shape.contains { $0 < 0 } }, "not a tensor name or shape")
-        let header = SafetensorsHeader(metadata: metadata, tensors: tensors)
+        let sum = isChecksummed ? [Checksum.key: Checksum.zeros] : [:]
+        let header = SafetensorsHeader(metadata: metadata.merging(sum) { $1 }, tensors: tensors)
         let json = header.json()
         precondition(json.count <= SafetensorsReader.longestHeader, "the header is longer than the format allows")
         self.path = path
+        checksumPlace = isChecksummed ? json.withUnsafeBytes { Checksum.place(in: $0)!.lowerBound + 8 } : nil
         let url = URL(fileURLWithPath: path)
         temporaryPath = url.deletingLastPathComponent().appendingPathComponent(".\(url.lastPathComponent).\(getpid()).partial").path
         entries = Dictionary(uniqueKeysWithValues: header.entries.map { ($0.name, $0) })
         dataStart = 8 + json.count
-        descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+        descriptor = open(temporaryPath, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else { throw SafetensorsError.unwritable(path: path, reason: String(cString: strerror(errno))) }
         let length = withUnsafeBytes(of: UInt64(json.count).littleEndian) { Array($0) }
         try (length + json).withUnsafeBytes { try put($0, at: 0) }
@@ -56,6 +63,7 @@ public final class SafetensorsWriter {
         for (name, entry) in entries {
             precondition(written[name, default: 0] == entry.offsets.count, "tensor '\(name)' is not complete")
         }
+        if let checksumPlace { try Array(Checksum.text(sum()).utf8).withUnsafeBytes { try put($0, at: checksumPlace) } }
         guard fsync(descriptor) == 0 || errno == EINVAL, close(descriptor) == 0, rename(temporaryPath, path) == 0 else {
             let reason = String(cString: strerror(errno))
             abandon()
@@ -76,6 +84,26 @@ public final class SafetensorsWriter {
             }
             done += count
         }
+    }
+
+    /// The checksum of what is in the file, read back.
+    private func sum() throws -> UInt64 {
+        var sum: UInt64 = 0, offset = 0
+        try withUnsafeTemporaryAllocation(byteCount: 1 << 20, alignment: 64) { buffer in
+            while true {
+                let count = pread(descriptor, buffer.baseAddress!, buffer.count, off_t(offset))
+                if count < 0 && errno == EINTR { continue }
+                guard count >= 0 else {
+                    let reason = String(cString: strerror(errno))
+                    abandon()
+                    throw SafetensorsError.unwritable(path: path, reason: reason)
+                }
+                if count == 0 { return }
+                sum = Checksum.update(sum, UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+                offset += count
+            }
+        }
+        return sum
     }
 
     private func abandon() {

@@ -13,6 +13,12 @@ struct FinishedFit {
         archive = try PosteriorArchive(directory: folder)
         provenance = try FitProvenance(path: folder + "/fit.json")
         geometry = try Self.geometry(of: provenance, folders: [folder])
+        try Self.require(archive.metadata.grid, in: geometry, folder: folder)
+    }
+
+    /// Refuses maps of one image beside posteriors of another.
+    static func require(_ grid: [Int], in geometry: VolumeGeometry, folder: String) throws {
+        guard grid == geometry.spatialShape else { throw ReportingError.gridMismatch(directory: folder, archive: grid, image: geometry.spatialShape) }
     }
 
     /// The grid that was fitted: from a map beside the fit, from the scan where it is still in its place, or else from the numbers in fit.json, which
@@ -23,7 +29,12 @@ struct FinishedFit {
         }
         let affine = provenance.affine.count == 16 ? Affine(rows: Array(provenance.affine[0..<12])) : .identity
         let isSound = provenance.grid.count == 3 && provenance.grid.allSatisfy { $0 > 0 } && provenance.affine.count == 16 && affine.defect == nil
-        if let dwi = provenance.inputs["dwi"], let geometry = try? VolumeReader(path: dwi).geometry.withTrailing([]),
+        // A pipe would be waited for.
+        let isFile = provenance.inputs["dwi"].map { path in
+            let attributes = try? FileManager.default.attributesOfItem(atPath: URL(fileURLWithPath: path).resolvingSymlinksInPath().path)
+            return attributes?[.type] as? FileAttributeType == .typeRegular
+        } ?? false
+        if isFile, let dwi = provenance.inputs["dwi"], let geometry = try? VolumeReader(path: dwi).geometry.withTrailing([]),
             !isSound || (geometry.spatialShape == provenance.grid && geometry.affine == affine)
         {
             return geometry

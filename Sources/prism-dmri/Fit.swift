@@ -109,6 +109,11 @@ struct Fit: ParsableCommand {
         let bar = Progress("reading", unit: "volumes", total: acquisition.count, quiet: quiet)
         let series = try MaskedSeries(path: input.dwi, mask: mask) { read, _ in bar.update(read) }
         timings["reading"] = seconds(since: reading)
+        let survey = FitSurvey(series.values, acquisition)
+        guard survey.unfitted < survey.voxels else { throw NoVoxelFitted(survey: survey) }
+        if survey.unfitted > 0 {
+            warn("\(survey.unfitted) of \(survey.voxels) voxels cannot be fitted (\(survey.explanation)): they are 0 in every map, and marked in quality.nii.gz.")
+        }
         try FitDirectory(path: out).prepare(force: force, resume: resume)
 
         Interrupt.catchSignals()
@@ -117,7 +122,7 @@ struct Fit: ParsableCommand {
         let metadata = fitter.metadata(grid: geometry.spatialShape, voxelCount: series.count, notes: notes)
         if engine != .mcmc, let warning = LambdaRange.warning(options.lambda) { warn(warning) }
         let part = (index: shard?.index ?? 0, of: shard?.of ?? 1)
-        let fitBar = Progress("fitting", unit: "voxels", total: fitter.voxelCount(part: part, of: metadata), quiet: quiet)
+        let fitBar = Progress("fitting", unit: "voxels", total: FitEngine.voxels(ofPart: part, among: series.count).count, quiet: quiet)
         let isComplete = try fitter.run(
             voxels: mask.indices, signals: series.values, metadata: metadata, directory: out, part: part, progress: { fitBar.update($0) },
             shouldStop: { Interrupt.requested })
@@ -131,7 +136,7 @@ struct Fit: ParsableCommand {
         var provenance = FitProvenance(
             version: PrismDMRI.configuration.version, commandLine: CommandLine.arguments, startedAt: iso.string(from: started), engine: engine.rawValue,
             family: family, lambda: options.lambda, drawLambda: options.lambda, seed: seed, drawsPerVoxel: options.samples, networkName: recipe.networkName,
-            networkSHA256: recipe.networkSHA256, inputs: inputs, sources: [input.dwi], sourceStem: input.stem,
+            networkSHA256: recipe.networkSHA256, inputs: inputs, sources: [input.dwi], sourceStem: input.stem.isPlainFileName ? input.stem : "dwi",
             acquisition: Self.describe(acquisition, inRange: isInTrainingRange), threads: nthreads)
         provenance.timings = timings
         provenance.warnings = warnings
@@ -172,7 +177,7 @@ struct Fit: ParsableCommand {
     }
 }
 
-/// Part I of N of a fit's shards, I from 1.
+/// Part I of N of a fit's voxels, I from 1.
 struct Part: ExpressibleByArgument {
     let index: Int, of: Int
 
@@ -180,6 +185,17 @@ struct Part: ExpressibleByArgument {
         let words = argument.split(separator: "/", omittingEmptySubsequences: false)
         guard words.count == 2, let i = Int(words[0]), let n = Int(words[1]), (1...10_000).contains(n), (1...n).contains(i) else { return nil }
         (index, of) = (i - 1, n)
+    }
+}
+
+/// A scan without a voxel that could be fitted.
+struct NoVoxelFitted: CommandFailure {
+    let survey: FitSurvey
+    var exitStatus: ExitStatus { .badData }
+    var description: String {
+        survey.voxels == 0
+            ? "The mask holds no voxel, so that nothing could be fitted; give another --mask"
+            : "No voxel could be fitted: \(survey.explanation); check the image and the mask, or leave out volumes that are damaged"
     }
 }
 

@@ -7,8 +7,8 @@ struct Merge: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Join the parts of a fit made with 'fit --shard I/N', and write all maps.",
         discussion: """
-            Every part holds some of one fit's posterior-*.safetensors and a fit.json. They are checked to belong together and to be complete, then copied to --out, \
-            whose maps are those of a fit made in one go, byte for byte.
+            Every part holds some of one fit's posterior-*.safetensors, or pieces of them, and a fit.json. They are checked to belong together and to be complete, \
+            then joined in --out, whose files are those of a fit made in one go, byte for byte.
             """)
 
     @Argument(help: "Folders of the parts.") var parts: [String]
@@ -24,17 +24,17 @@ struct Merge: ParsableCommand {
 
     func run() throws {
         try FinishedFit.requireOther(out, than: parts)
-        let shards = try gather()
+        let gathered = try gather(), metadata = gathered.metadata
         let provenances = try parts.map { try FitProvenance(path: $0 + "/fit.json") }
         let provenance = Self.join(provenances, parts: parts)
         let geometry = try FinishedFit.geometry(of: provenance, folders: parts)
+        try FinishedFit.require(metadata.grid, in: geometry, folder: parts[0])
         let target = try FreshFolder(out, marker: "fit.json", force: force)
         let known = Set(provenance.warnings)
         try target.fill { place in
-            for shard in shards {
-                let copy = place + "/" + (shard.path as NSString).lastPathComponent
-                do { try FileManager.default.copyItem(atPath: shard.path, toPath: copy) } catch {
-                    throw FreshFolderError.writeFailed(path: out, reason: error.localizedDescription)
+            for shard in gathered.shards {
+                do { try shard.write(to: place, metadata: metadata) } catch {
+                    throw FreshFolderError.writeFailed(path: out, reason: "\((error as? LocalizedError)?.errorDescription ?? error.localizedDescription)")
                 }
             }
             let written = try FitOutputs.write(
@@ -42,29 +42,50 @@ struct Merge: ParsableCommand {
                 formats: .standard.union(.dipy), threads: nthreads)
             for warning in written.provenance.warnings where !known.contains(warning) { Progress.note("warning: " + warning) }
         }
-        if !quiet { Progress.note("\(shards.count) shards of \(parts.count) parts joined: \(out)") }
+        if !quiet { Progress.note("\(metadata.shardCount) shards of \(parts.count) parts joined: \(out)") }
     }
 
-    /// The shards of all parts in order: of one fit, each there once.
-    private func gather() throws -> [PosteriorShard] {
-        var byIndex: [Int: PosteriorShard] = [:], first: PosteriorShard?
-        for part in parts {
-            let shards = try PosteriorArchive.shards(in: part)
-            // With more parts than shards some parts are empty, but they say so.
-            if shards.isEmpty && !FileManager.default.fileExists(atPath: part + "/fit.json") { throw PosteriorArchiveError.empty(directory: part) }
-            for shard in shards {
-                if let first, first.metadata != shard.metadata {
-                    throw MergeError.otherFit(path: shard.path, reference: first.path, difference: first.metadata.difference(shard.metadata))
-                }
-                if let twin = byIndex[shard.index] { throw MergeError.twice(index: shard.index, paths: [twin.path, shard.path]) }
-                byIndex[shard.index] = shard
-                first = first ?? shard
+    /// One shard of the fit to be: a file as it is, or voxels from several.
+    private struct Joined {
+        var index: Int, first: Int, files: [PosteriorShard]
+
+        var count: Int { files.first { $0.isWhole }?.count ?? Set(files.flatMap(\.voxels)).count }
+
+        func write(to folder: String, metadata: PosteriorMetadata) throws {
+            if let whole = files.first(where: \.isWhole) {
+                try FileManager.default.copyItem(atPath: whole.path, toPath: folder + "/" + PosteriorShard.name(index))
+            } else {
+                try PosteriorShard.write(PosteriorBatch(joining: files), metadata: metadata, index: index, first: first, directory: folder)
             }
         }
-        guard let first else { throw PosteriorArchiveError.empty(directory: parts[0]) }
-        let count = first.metadata.shardCount, missing = (0..<count).filter { byIndex[$0] == nil }
-        guard missing.isEmpty else { throw MergeError.missing(missing, of: count) }
-        return (0..<count).map { byIndex[$0]! }
+    }
+
+    /// The shards of all parts in order: of one fit, complete, no file named twice.
+    private func gather() throws -> (metadata: PosteriorMetadata, shards: [Joined]) {
+        var byIndex: [Int: [PosteriorShard]] = [:], reference: PosteriorShard?
+        for part in parts {
+            let shards = try PosteriorArchive.shards(in: part)
+            // With more parts than voxels some parts are empty, but they say so.
+            if shards.isEmpty && !FileManager.default.fileExists(atPath: part + "/fit.json") { throw PosteriorArchiveError.empty(directory: part) }
+            for shard in shards {
+                if let reference, reference.metadata != shard.metadata {
+                    throw MergeError.otherFit(path: shard.path, reference: reference.path, difference: reference.metadata.difference(shard.metadata))
+                }
+                if let twin = byIndex[shard.index]?.first(where: { $0.first == shard.first && $0.isWhole == shard.isWhole && $0.count == shard.count }) {
+                    throw MergeError.twice(index: shard.index, paths: [twin.path, shard.path])
+                }
+                byIndex[shard.index, default: []].append(shard)
+                reference = reference ?? shard
+            }
+        }
+        guard let metadata = reference?.metadata else { throw PosteriorArchiveError.empty(directory: parts[0]) }
+        var joined: [Joined] = [], position = 0
+        for (index, files) in byIndex.sorted(by: { $0.key < $1.key }) {
+            joined.append(Joined(index: index, first: position, files: files))
+            position += joined.last!.count
+        }
+        guard position >= metadata.voxelCount else { throw MergeError.missing(metadata.voxelCount - position, of: metadata.voxelCount) }
+        return (metadata, joined)
     }
 
     /// What the parts say of themselves, as one: work is added up, warnings are told once.
@@ -88,7 +109,7 @@ struct Merge: ParsableCommand {
 enum MergeError: CommandFailure {
     case otherFit(path: String, reference: String, difference: String)
     case twice(index: Int, paths: [String])
-    case missing([Int], of: Int)
+    case missing(Int, of: Int)
 
     var exitStatus: ExitStatus { .badData }
 
@@ -97,8 +118,7 @@ enum MergeError: CommandFailure {
         case let .otherFit(path, reference, difference): "\(path) belongs to another fit than \(reference) (\(difference)); merge parts of one fit only"
         case let .twice(index, paths): "shard \(index) is there twice, as \(paths[0]) and \(paths[1]); name each part once"
         case let .missing(missing, count):
-            "\(missing.count) of \(count) shards are in none of the parts (\(missing.prefix(5).map(String.init).joined(separator: ", "))\(missing.count > 5 ? ", …" : "")); "
-                + "name all parts, or finish them with --resume"
+            "\(missing) of \(count) voxels are in none of the parts; name all parts, or finish them with --resume"
         }
     }
 }

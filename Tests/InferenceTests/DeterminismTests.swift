@@ -47,7 +47,9 @@ import Testing
     }
 
     /// A fit's files by name. `parts` are fitted one after the other, as on different machines, into one folder.
-    private func files(_ engine: Engine, threads: Int, block: Int = 32, parts: Int = 1, interruptedAfter: Int? = nil) throws -> [String: Data] {
+    private func files(
+        _ engine: Engine, threads: Int, block: Int = 32, parts: Int = 1, interruptedAfter: Int? = nil, pieces: Duration = .seconds(10)
+    ) throws -> [String: Data] {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("prism-same-\(UUID())")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
@@ -55,9 +57,10 @@ import Testing
         var options = FitOptions()
         (options.samples, options.threads) = (6, threads)
         let fitter = FitEngine(
-            recipe: try engine.recipe(acquisition, options), acquisition: acquisition, options: options, blockSize: block, shardSize: engine.shardSize)
+            recipe: try engine.recipe(acquisition, options), acquisition: acquisition, options: options, blockSize: block, shardSize: engine.shardSize,
+            pieceInterval: pieces)
         let metadata = fitter.metadata(grid: [10, 10, 1], voxelCount: count)
-        func run(_ part: Int, stop: @escaping @Sendable () -> Bool = { false }) throws -> Bool {
+        func run(_ part: Int, of parts: Int, stop: @escaping @Sendable () -> Bool = { false }) throws -> Bool {
             try fitter.run(
                 voxels: (0..<count).map { 2 * $0 }, signals: Array(FitEngineTests.signals[..<(count * acquisition.count)]), metadata: metadata,
                 directory: folder.path, part: (part, parts), shouldStop: stop)
@@ -65,14 +68,17 @@ import Testing
         for part in 0..<parts {
             if let interruptedAfter {
                 let asked = Atomic<Int>(0)
-                #expect(try !run(part, stop: { asked.add(1, ordering: .relaxed).newValue > interruptedAfter }))
+                #expect(try !run(part, of: parts, stop: { asked.add(1, ordering: .relaxed).newValue > interruptedAfter }))
             }
-            #expect(try run(part))
+            #expect(try run(part, of: parts))
         }
+        // Parts whose ends cut shards leave pieces; all of them are there.
+        if parts > 1 { #expect(try run(0, of: 1)) }
         let archive = try PosteriorArchive(directory: folder.path)
         #expect(archive.voxelCount == count && archive.shards.count >= 3)
-        return try Dictionary(uniqueKeysWithValues: archive.shards.map {
-            (($0.path as NSString).lastPathComponent, try Data(contentsOf: URL(fileURLWithPath: $0.path)))
+        // All files, so that a piece left behind is seen.
+        return try Dictionary(uniqueKeysWithValues: FileManager.default.contentsOfDirectory(atPath: folder.path).map {
+            ($0, try Data(contentsOf: folder.appendingPathComponent($0)))
         })
     }
 
@@ -81,6 +87,8 @@ import Testing
         #expect(try files(engine, threads: 2, block: 5) == whole, "2 threads, blocks of 5")
         #expect(try files(engine, threads: 7, block: 1) == whole, "7 threads, blocks of 1")
         #expect(try files(engine, threads: 2, block: 100, parts: 3) == whole, "three parts")
+        #expect(try files(engine, threads: 2, parts: 5) == whole, "five parts, of which some cut a shard and some may be empty")
         #expect(try files(engine, threads: 3, block: 2, interruptedAfter: 2) == whole, "interrupted and resumed")
+        #expect(try files(engine, threads: 2, block: 1, interruptedAfter: 7, pieces: .zero) == whole, "a piece for every block, interrupted and resumed")
     }
 }

@@ -2,6 +2,7 @@ import Diffusion
 import Foundation
 import ModelSpace
 import Networks
+import Synchronization
 import Testing
 
 @testable import Inference
@@ -83,6 +84,109 @@ import Testing
         let before = try FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date
         #expect(try fit(threads: 2, into: f))  // everything is there already
         #expect(try FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date == before)
+    }
+
+    /// Answers slowly, and listens while it does; says how many observations it was asked for.
+    private struct SlowRecipe: EngineRecipe {
+        let name = "slow", drawCount = 4, notes: [String: String] = [:]
+        let asked = Counter()
+        var voxelsAtOnce: Int { 1 }
+        func makeEngine() -> any PosteriorEngine { SlowEngine(asked) }
+        final class Counter: Sendable {
+            let keys = Mutex<[UInt64]>([])
+        }
+        final class SlowEngine: PosteriorEngine {
+            let asked: Counter
+            var shouldStop: @Sendable () -> Bool = { false }
+            init(_ asked: Counter) { self.asked = asked }
+            func stop(when isAsked: @escaping @Sendable () -> Bool) { shouldStop = isAsked }
+            func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
+                var answers: [VoxelPosterior] = []
+                for key in keys {
+                    if key >= 20 { while !shouldStop() { usleep(1000) } }
+                    if shouldStop() { break }
+                    asked.keys.withLock { $0.append(key) }
+                    answers.append(VoxelPosterior(
+                        logProbability: [Double](repeating: -log(16.0), count: 16), structures: [0, 0, 0, 0], parameters: [Double](repeating: 1e-3, count: 64)))
+                }
+                return answers
+            }
+        }
+    }
+
+    @Test func whatIsFinishedIsKeptAndWhatIsNotIsGivenUp() throws {
+        let f = try folder()
+        defer { try? FileManager.default.removeItem(atPath: f) }
+        var options = FitOptions()
+        options.threads = 2
+        let recipe = SlowRecipe(), m = Self.acquisition.count
+        let engine = FitEngine(recipe: recipe, acquisition: Self.acquisition, options: options, pieceInterval: .milliseconds(50))
+        let isOnDisk = Atomic<Bool>(false)
+        let metadata = engine.metadata(grid: [30, 1, 1], voxelCount: 30), start = ContinuousClock.now
+        // Voxels from 20 on do not end by themselves; number 20 is one that cannot be fitted, and finished at once.
+        let isComplete = try engine.run(
+            voxels: Array(0..<30), signals: Array(Self.signals[..<(30 * m)]), metadata: metadata, directory: f,
+            shouldStop: {
+                let held = (try? PosteriorArchive.shards(in: f))?.reduce(0) { $0 + $1.count } ?? 0
+                if held == 21 { isOnDisk.store(true, ordering: .relaxed) }
+                return .now - start > .milliseconds(500)
+            })
+        #expect(!isComplete && .now - start < .seconds(2))
+        let kept = try PosteriorArchive.shards(in: f)
+        #expect(kept.flatMap { Array($0.voxels) }.sorted() == (0..<21).map { Int32($0) } && kept.allSatisfy { !$0.isWhole })
+        #expect(throws: PosteriorArchiveError.incomplete(directory: f, missing: 9, of: 30)) { try PosteriorArchive(directory: f) }
+        // On the disk before the fit ended, though no voxel after the twentieth did.
+        let wasOnDisk = isOnDisk.load(ordering: .relaxed)
+        #expect(wasOnDisk)
+        // A file torn by a death in the middle of writing never gets its name; one that is damaged is refused, not taken.
+        let path = kept[0].path, sound = try Data(contentsOf: URL(fileURLWithPath: path))
+        try sound.prefix(sound.count - 1).write(to: URL(fileURLWithPath: path))
+        #expect(throws: (any Error).self) { try engine.run(voxels: Array(0..<30), signals: Array(Self.signals[..<(30 * m)]), metadata: metadata, directory: f) }
+        try sound.write(to: URL(fileURLWithPath: path))
+        recipe.asked.keys.withLock { $0 = [] }
+        let again = ContinuousClock.now
+        _ = try engine.run(
+            voxels: Array(0..<30), signals: Array(Self.signals[..<(30 * m)]), metadata: metadata, directory: f,
+            shouldStop: { .now - again > .milliseconds(100) })
+        let fittedAgain = recipe.asked.keys.withLock { $0 }
+        #expect(fittedAgain == [], "voxels in the piece are not fitted again")
+        // Another voxel list or option is another fit.
+        #expect(throws: FitEngineError.self) {
+            try engine.run(voxels: Array(1..<31), signals: Array(Self.signals[..<(30 * m)]), metadata: metadata, directory: f)
+        }
+        var other = metadata
+        other.notes["precision"] = "float32"
+        #expect(throws: FitEngineError.self) {
+            try engine.run(voxels: Array(0..<30), signals: Array(Self.signals[..<(30 * m)]), metadata: other, directory: f)
+        }
+    }
+
+    @Test func partsAreOfNearlyEqualSizeWhateverTheMask() {
+        for count in [0, 1, 3, 60, 4095, 4097, 234_691] {
+            for of in [1, 2, 4, 7, 100] {
+                let parts = (0..<of).map { FitEngine.voxels(ofPart: ($0, of), among: count) }
+                #expect(parts[0].lowerBound == 0 && parts[of - 1].upperBound == count)
+                #expect(zip(parts, parts.dropFirst()).allSatisfy { $0.upperBound == $1.lowerBound })
+                #expect(parts.map(\.count).max()! - parts.map(\.count).min()! <= 1)
+            }
+        }
+    }
+
+    @Test func aDifferenceNamesBothPrecisions() {
+        let engine = FitEngine(recipe: SlowRecipe(), acquisition: Self.acquisition, options: FitOptions())
+        var one = engine.metadata(grid: [30, 1, 1], voxelCount: 30), two = one
+        one.notes["precision"] = "bfloat16"
+        two.notes["precision"] = "float32"
+        #expect(one.difference(two) .hasPrefix("the network ran in float32, not bfloat16"))
+        two.notes["precision"] = nil
+        #expect(one.difference(two).contains("unknown precision"))
+    }
+
+    @Test func whatCannotBeFittedIsCountedBeforehand() {
+        let all = FitSurvey(Self.signals, Self.acquisition)
+        #expect(all.voxels == 100 && all.unfitted == 2 && all.firstBadVolume == 3)
+        #expect(all.explanation == "1 of 100 have a signal that is NaN or infinite (first in volume 3, counted from 0), "
+            + "1 of 100 have a mean b=0 signal that is zero or negative")
     }
 
     @Test func spoiltVoxelsAreFlaggedAndZero() throws {

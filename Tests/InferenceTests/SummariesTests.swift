@@ -70,7 +70,7 @@ struct PosteriorArchiveTests {
         let second = scratch.path + "/" + PosteriorShard.name(1)
         let bytes = try Data(contentsOf: URL(fileURLWithPath: second))
         try FileManager.default.removeItem(atPath: second)
-        #expect(throws: PosteriorArchiveError.incomplete(directory: scratch.path, missing: [1], of: 3)) {
+        #expect(throws: PosteriorArchiveError.incomplete(directory: scratch.path, missing: 4, of: 12)) {
             try PosteriorArchive(directory: scratch.path)
         }
         #expect(try PosteriorArchive.shards(in: scratch.path).map(\.index) == [0, 2])

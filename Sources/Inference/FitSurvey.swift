@@ -1,0 +1,48 @@
+import Diffusion
+
+/// What can be said of a scan's voxels before any is fitted: how many cannot be, and why.
+public struct FitSurvey: Sendable, Equatable {
+    /// Voxels in all, and those that cannot be fitted.
+    public var voxels: Int, unfitted = 0
+    /// Voxels under each reason, in the order of `VoxelQuality.meanings`.
+    public var reasons: [(flag: VoxelQuality, count: Int)] = []
+    /// The first volume, from 0, in which a signal is NaN or infinite.
+    public var firstBadVolume: Int?
+
+    public static func == (a: FitSurvey, b: FitSurvey) -> Bool {
+        a.voxels == b.voxels && a.unfitted == b.unfitted && a.firstBadVolume == b.firstBadVolume && a.reasons.elementsEqual(b.reasons, by: ==)
+    }
+
+    /// - Parameter signals: raw values of V voxels, V × M.
+    public init(_ signals: [Float], _ acquisition: Acquisition) {
+        let m = acquisition.count
+        voxels = signals.count / m
+        var counts: [UInt8: Int] = [:], y = [Float](repeating: 0, count: m), first = m
+        signals.withUnsafeBufferPointer { all in
+            for v in 0..<voxels {
+                let signal = UnsafeBufferPointer(rebasing: all[v * m..<(v + 1) * m])
+                let quality = y.withUnsafeMutableBufferPointer { VoxelNormalisation.normalise(signal, acquisition, into: $0.baseAddress!).quality }
+                guard quality.contains(.notFitted) else { continue }
+                unfitted += 1
+                for (flag, _) in VoxelQuality.meanings where flag != .notFitted && quality.contains(flag) { counts[flag.rawValue, default: 0] += 1 }
+                if quality.contains(.nonFiniteSignal) { first = signal.firstIndex { !$0.isFinite }.map { min($0, first) } ?? first }
+            }
+        }
+        reasons = VoxelQuality.meanings.compactMap { flag, _ in counts[flag.rawValue].map { (flag, $0) } }
+        firstBadVolume = first < m ? first : nil
+    }
+
+    /// "5 of 60 have a signal that is NaN or infinite (first in volume 3, counted from 0), 2 of 60 …".
+    public var explanation: String {
+        reasons.map { flag, count in
+            let what: String
+            switch flag {
+            case .nonFiniteSignal:
+                what = "have a signal that is NaN or infinite" + (firstBadVolume.map { " (first in volume \($0), counted from 0)" } ?? "")
+            case .noBaseline: what = "have a mean b=0 signal that is zero or negative"
+            default: what = "are flagged: " + (VoxelQuality.meanings.first { $0.flag == flag }?.text ?? "unknown")
+            }
+            return "\(count) of \(voxels) \(what)"
+        }.joined(separator: ", ")
+    }
+}
