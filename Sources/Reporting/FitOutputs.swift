@@ -64,11 +64,7 @@ public enum FitOutputs {
             })
         }
         for folder in Set(jobs.map { ($0.path as NSString).deletingLastPathComponent }).sorted() {
-            do {
-                try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            } catch {
-                throw ReportingError.cannotCreate(path: folder, reason: error.localizedDescription)
-            }
+            try makeFolder(folder)
         }
         let counter = ProgressCounter(total: jobs.reduce(samples?.cost ?? 0) { $0 + $1.cost }, report: progress)
         try samples?.write(threads: threads, counter: counter)
@@ -82,6 +78,14 @@ public enum FitOutputs {
         }
         try provenance.write(to: directory + "/fit.json")
         return (summary, provenance)
+    }
+
+    private static func makeFolder(_ path: String) throws {
+        guard mkdir(path, 0o777) != 0, errno != EEXIST else { return }
+        let parent = (path as NSString).deletingLastPathComponent
+        guard errno == ENOENT, !parent.isEmpty, parent != path else { throw OutputFolderError(creating: path, code: errno) }
+        try makeFolder(parent)
+        try makeFolder(path)
     }
 
     private static func jobs(_ context: OutputContext, _ formats: Formats) -> [OutputJob] {

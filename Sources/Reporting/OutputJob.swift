@@ -175,10 +175,9 @@ struct MatchedDraw {
 }
 
 /// Writes a file under a temporary name and renames it.
-func write(_ data: Data, to path: String) throws {
-    do {
-        try data.write(to: URL(fileURLWithPath: path), options: .atomic)
-    } catch {
-        throw ReportingError.cannotCreate(path: path, reason: error.localizedDescription)
-    }
+/// - Throws: `VolumeError.cannotCreate` or `.writeFailed`.
+public func write(_ data: Data, to path: String) throws {
+    let sink = try ByteSink(path: path, isCompressed: false)
+    try data.withUnsafeBytes(sink.write)
+    try sink.commit()
 }

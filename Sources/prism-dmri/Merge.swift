@@ -23,25 +23,23 @@ struct Merge: ParsableCommand {
     }
 
     func run() throws {
-        try FinishedFit.requireOther(out, than: parts)
         let shards = try gather()
         let provenances = try parts.map { try FitProvenance(path: $0 + "/fit.json") }
         let provenance = Self.join(provenances, parts: parts)
         let geometry = try FinishedFit.geometry(of: provenance, folders: parts)
-        let target = try FreshFolder(out, marker: "fit.json", force: force)
+        let target = try OutputFolder(out, kind: .fit, mode: force ? .force : .fresh, inputs: parts + shards.map(\.path))
         let known = Set(provenance.warnings)
         try target.fill { place in
             for shard in shards {
                 let copy = place + "/" + (shard.path as NSString).lastPathComponent
-                do { try FileManager.default.copyItem(atPath: shard.path, toPath: copy) } catch {
-                    throw FreshFolderError.writeFailed(path: out, reason: error.localizedDescription)
-                }
+                try FileManager.default.copyItem(atPath: shard.path, toPath: copy)
             }
             let written = try FitOutputs.write(
                 archive: PosteriorArchive(directory: place), lambda: provenance.lambda, geometry: geometry, directory: place, provenance: provenance,
                 formats: .standard.union(.dipy), threads: nthreads)
             for warning in written.provenance.warnings where !known.contains(warning) { Progress.note("warning: " + warning) }
         }
+        Fit.warnOfEarlierReadings(target)
         if !quiet { Progress.note("\(shards.count) shards of \(parts.count) parts joined: \(out)") }
     }
 
