@@ -20,7 +20,7 @@ public final class OutputFolder: @unchecked Sendable {
     private var made: [String] = []
     private var wroteMarker = false
     /// Whether posterior files are made in `staging`, beside an earlier fit.
-    private var isBeside = false
+    private(set) var isBeside = false
     /// Posterior files that stood there without being listed.
     private(set) var foreignPosterior = Set<String>()
     /// Held while files are made to disappear or moved into place.
