@@ -32,7 +32,7 @@ extension OutputFolderError: CustomStringConvertible, LocalizedError {
     public var description: String {
         switch self {
         case let .exists(path, kind, isComplete, canResume):
-            "\(path) exists already and holds \(isComplete ? kind.name : "an unfinished fit"); choose another --out, or "
+            "\(path) exists already; it holds \(isComplete ? kind.name : "an unfinished fit"): choose another --out, or "
                 + (canResume ? "give --resume to go on with it or --force to \(isComplete ? "replace it" : "start over")" : "replace it with --force")
         case .otherKind(let path, let found, let wanted):
             "\(path) was not written by this command: it holds \(found.name), which \(wanted.name) never replaces; choose another folder"
