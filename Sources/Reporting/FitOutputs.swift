@@ -63,7 +63,7 @@ public enum FitOutputs {
                 page.withLock { $0 = content }
             })
         }
-        for folder in Set(jobs.map { ($0.path as NSString).deletingLastPathComponent }).sorted() {
+        for folder in Set(jobs.map { FilePath.folder(of: $0.path) }).sorted() {
             try makeFolder(folder)
         }
         let counter = ProgressCounter(total: jobs.reduce(samples?.cost ?? 0) { $0 + $1.cost }, report: progress)
@@ -82,7 +82,7 @@ public enum FitOutputs {
 
     private static func makeFolder(_ path: String) throws {
         guard mkdir(path, 0o777) != 0, errno != EEXIST else { return }
-        let parent = (path as NSString).deletingLastPathComponent
+        let parent = FilePath.folder(of: path)
         guard errno == ENOENT, !parent.isEmpty, parent != path else { throw OutputFolderError(creating: path, code: errno) }
         try makeFolder(parent)
         try makeFolder(path)

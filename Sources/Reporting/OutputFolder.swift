@@ -48,7 +48,7 @@ public final class OutputFolder: @unchecked Sendable {
         self.inputs = Set(inputs.compactMap(FileIdentity.init))
         try check()
         var parent = path
-        while FileIdentity(parent) == nil, parent != "/" { parent = (parent as NSString).deletingLastPathComponent }
+        while FileIdentity(parent) == nil, parent != "/", !parent.isEmpty { parent = FilePath.folder(of: parent) }
         guard access(parent, W_OK) == 0 else { throw OutputFolderError.cannotCreate(path: name, reason: String(cString: strerror(errno))) }
         if FileIdentity(path + "/" + OutputLock.file) != nil, try OutputLock(folder: path, name: name) == nil { throw OutputFolderError.taken(path: name) }
     }
@@ -180,7 +180,7 @@ public final class OutputFolder: @unchecked Sendable {
 
     private func makeFolder(_ path: String, withParents: Bool = false) throws {
         if withParents {
-            let parent = (path as NSString).deletingLastPathComponent
+            let parent = FilePath.folder(of: path)
             if FileIdentity(path) != nil { return }
             if parent != path { try makeFolder(parent, withParents: true) }
         }
@@ -218,10 +218,10 @@ public final class OutputFolder: @unchecked Sendable {
 
     /// Whether the folders on the way to a file of ours are folders and not links to others.
     private func passesNoLink(_ name: String) -> Bool {
-        var folder = (name as NSString).deletingLastPathComponent
+        var folder = FilePath.folder(of: name)
         while !folder.isEmpty {
             guard FileEntry(path + "/" + folder)?.isFolder == true else { return false }
-            folder = (folder as NSString).deletingLastPathComponent
+            folder = FilePath.folder(of: folder)
         }
         return true
     }
@@ -234,7 +234,7 @@ public final class OutputFolder: @unchecked Sendable {
         }
         let absolute = name.hasPrefix("/") ? name : FileManager.default.currentDirectoryPath + "/" + name
         let trimmed = absolute.count > 1 && absolute.hasSuffix("/") ? String(absolute.dropLast()) : absolute
-        let parent = (trimmed as NSString).deletingLastPathComponent, last = (trimmed as NSString).lastPathComponent
+        let parent = FilePath.folder(of: trimmed), last = FilePath.name(of: trimmed)
         guard parent != trimmed else { return trimmed }
         let real = realPath(parent)
         return real + (real.hasSuffix("/") ? "" : "/") + last

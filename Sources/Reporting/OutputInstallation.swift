@@ -1,4 +1,5 @@
 import Foundation
+import Volumes
 
 /// How finished files get into place.
 ///
@@ -79,10 +80,10 @@ extension OutputFolder {
         var folders = Set<String>()
         for name in names where FileEntry(path + "/" + name)?.isFile == true {
             unlink(path + "/" + name)
-            var folder = (name as NSString).deletingLastPathComponent
+            var folder = FilePath.folder(of: name)
             while !folder.isEmpty {
                 folders.insert(folder)
-                folder = (folder as NSString).deletingLastPathComponent
+                folder = FilePath.folder(of: folder)
             }
         }
         for folder in folders.sorted(by: { $0.utf8.count > $1.utf8.count }) { rmdir(path + "/" + folder) }
@@ -91,10 +92,10 @@ extension OutputFolder {
     /// What stands where a new file is to be and is not ours: the file itself, or something on the way that is no folder.
     private func obstacle(to name: String) -> String? {
         if FileEntry(path + "/" + name) != nil { return name }
-        var folder = (name as NSString).deletingLastPathComponent
+        var folder = FilePath.folder(of: name)
         while !folder.isEmpty {
             if let entry = FileEntry(path + "/" + folder), !entry.isFolder { return folder }
-            folder = (folder as NSString).deletingLastPathComponent
+            folder = FilePath.folder(of: folder)
         }
         return nil
     }

@@ -1,4 +1,5 @@
 import Foundation
+import Volumes
 
 /// A folder taken by one run at a time: `.prism-dmri.lock`, locked for as long as the process lives.
 ///
@@ -45,7 +46,7 @@ public final class OutputLock {
 public enum Leftovers {
     /// Removes those that a run which was killed left beside `path`.
     public static func remove(of path: String) {
-        let folder = (path as NSString).deletingLastPathComponent, start = ".\((path as NSString).lastPathComponent.prefix(40))."
+        let folder = FilePath.folder(of: path), start = ".\(FilePath.name(of: path).prefix(40))."
         for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.isEmpty ? "." : folder)) ?? [] {
             guard name.hasPrefix(start), name.hasSuffix(".partial"), name.utf8.count > start.utf8.count + 8 else { continue }
             let tag = name.dropFirst(start.count).dropLast(8)

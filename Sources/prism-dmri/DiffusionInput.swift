@@ -21,13 +21,13 @@ struct DiffusionInput: ParsableArguments {
 
     /// The image's file name without .nii or .nii.gz.
     var stem: String {
-        var name = (dwi as NSString).lastPathComponent
+        var name = FilePath.name(of: dwi)
         for suffix in [".gz", ".nii", ".img", ".hdr"] where name.hasSuffix(suffix) { name.removeLast(suffix.count) }
         return name
     }
 
     private func sibling(_ suffix: String) -> String {
-        let folder = (dwi as NSString).deletingLastPathComponent
+        let folder = FilePath.folder(of: dwi)
         return (folder.isEmpty ? "" : folder + "/") + stem + suffix
     }
 

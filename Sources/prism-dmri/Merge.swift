@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Inference
 import Reporting
+import Volumes
 
 struct Merge: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -31,7 +32,7 @@ struct Merge: ParsableCommand {
         let known = Set(provenance.warnings)
         try target.fill { place in
             for shard in shards {
-                let copy = place + "/" + (shard.path as NSString).lastPathComponent
+                let copy = place + "/" + FilePath.name(of: shard.path)
                 try FileManager.default.copyItem(atPath: shard.path, toPath: copy)
             }
             let written = try FitOutputs.write(

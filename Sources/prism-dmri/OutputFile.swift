@@ -1,5 +1,6 @@
 import Foundation
 import Reporting
+import Volumes
 
 /// A single file to be written at the end of long work: whether it can be is found out at the start, and it appears whole or not at all.
 struct OutputFile {
@@ -25,7 +26,7 @@ struct OutputFile {
     /// - Throws: `OutputFileError`.
     init(_ path: String, kind: Kind, force: Bool, inputs: [String] = []) throws {
         self.path = path
-        let manager = FileManager.default, parent = (path as NSString).deletingLastPathComponent
+        let manager = FileManager.default, parent = FilePath.folder(of: path)
         var isFolder: ObjCBool = false
         if manager.fileExists(atPath: path, isDirectory: &isFolder) {
             if isFolder.boolValue { throw OutputFileError.isFolder(path: path) }

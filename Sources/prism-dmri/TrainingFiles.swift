@@ -2,6 +2,7 @@ import Foundation
 import Networks
 import Reporting
 import Tensors
+import Volumes
 
 /// The three files of a training: the network, its checkpoint and its log. None of them takes the place of a file that no training wrote.
 struct TrainingFiles {
@@ -28,7 +29,7 @@ struct TrainingFiles {
             guard information.st_size == 0 || isOurs(path) else { throw OutputFileError.foreign(path: path) }
             if !force && !resume { throw NetworkInTheWay(path: path) }
         }
-        let folder = (path as NSString).deletingLastPathComponent, name = (path as NSString).lastPathComponent
+        let folder = FilePath.folder(of: path), name = FilePath.name(of: path)
         guard let lock = try OutputLock(path: (folder.isEmpty ? "" : folder + "/") + ".\(name).lock", name: path) else { throw OutputFolderError.taken(path: path) }
         self.lock = lock
         for (path, _) in known { Leftovers.remove(of: path) }
