@@ -31,7 +31,7 @@ public enum FitOutputs {
     ///   - provenance: λ, counts, grid, finish time, peak memory and the stages `summary` and `writing` (seconds) are filled in here.
     ///   - progress: called with work done and work in all, from one thread at a time.
     /// - Returns: the summary at λ and the provenance as written.
-    /// - Throws: `ReportingError`, `VolumeError`.
+    /// - Throws: `ReportingError`, `VolumeError`, `OutputFolderError` where a folder cannot be made.
     @discardableResult
     public static func write(
         archive: PosteriorArchive, lambda: Double, geometry: VolumeGeometry, directory: String, provenance: FitProvenance,

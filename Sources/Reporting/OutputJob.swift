@@ -6,14 +6,12 @@ import Volumes
 public enum ReportingError: Error, Equatable, CustomStringConvertible {
     case gridMismatch(directory: String, archive: [Int], image: [Int])
     case noVoxels(directory: String)
-    case cannotCreate(path: String, reason: String)
 
     public var description: String {
         switch self {
         case let .gridMismatch(directory, archive, image):
             "\(directory): the fit is of an image of \(archive) voxels but the geometry given has \(image); use the image that was fitted"
         case let .noVoxels(directory): "\(directory): the fit holds no voxel; check the mask and fit again"
-        case let .cannotCreate(path, reason): "\(path): cannot be created: \(reason); check that the place exists and may be written to"
         }
     }
 }

@@ -39,7 +39,7 @@ enum Failure {
         case let error as GradientTableError: (sentence(error), status(error))
         case let error as SafetensorsError: (sentence(error), status(error))
         case let error as PosteriorArchiveError: (sentence(error), status(error))
-        case let error as ReportingError: (sentence(error), status(error))
+        case let error as ReportingError: (sentence(error), .badData)
         case let error as OutputFolderError: (sentence(error), error.isMedium ? .io : .cannotCreate)
         case let error as NetworkFileError: (sentence(error), .badData)
         case let error as FitEngineError: (sentence(error), .cannotCreate)
@@ -96,10 +96,6 @@ enum Failure {
         case .empty: .missingInput
         case .incomplete, .damaged, .mixed: .badData
         }
-    }
-
-    private static func status(_ error: ReportingError) -> ExitStatus {
-        if case .cannotCreate = error { .cannotCreate } else { .badData }
     }
 
     /// Foundation's file errors.

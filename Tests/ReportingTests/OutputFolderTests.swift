@@ -18,8 +18,8 @@ import Testing
     private func names() -> [String] { filesBelow(out).filter { !$0.hasPrefix(".prism") } }
 
     /// A whole run.
-    private func write(_ files: [String: String], kind: OutputMarker.Kind = .fit, mode: OutputFolder.Mode = .fresh, inputs: [String] = []) throws {
-        let folder = try OutputFolder(out, kind: kind, mode: mode, canResume: true, inputs: inputs)
+    private func write(_ files: [String: String], kind: OutputMarker.Kind = .fit, mode: Reporting.OutputFolder.Mode = .fresh, inputs: [String] = []) throws {
+        let folder = try Reporting.OutputFolder(out, kind: kind, mode: mode, canResume: true, inputs: inputs)
         try folder.begin()
         for (name, content) in files { try put(content, folder.staging + "/" + name) }
         try folder.finish()
@@ -38,7 +38,7 @@ import Testing
     @Test func nothingOfOthersIsTouched() throws {
         defer { try? FileManager.default.removeItem(atPath: base) }
         try put("raw", out + "/dwi/sub_dwi.nii.gz")
-        for mode in [OutputFolder.Mode.fresh, .resume, .force] {
+        for mode in [Reporting.OutputFolder.Mode.fresh, .resume, .force] {
             #expect(throws: OutputFolderError.foreign(path: out, example: "dwi", wanted: .fit)) { try write([:], mode: mode) }
         }
         #expect(names() == ["dwi/sub_dwi.nii.gz"])
@@ -67,7 +67,7 @@ import Testing
         try put("mine", out + "/dwi/a")
         #expect(throws: OutputFolderError.inTheWay(path: out, name: "dwi/a")) { try write(["fit.json": "2", "dwi/a": "2"], mode: .force) }
         #expect(text("fit.json") == "1" && text("dwi/a") == "mine")
-        try FileManager.default.removeItem(atPath: out + "/" + OutputFolder.stagingName)
+        try FileManager.default.removeItem(atPath: out + "/" + Reporting.OutputFolder.stagingName)
         try put("longer", out + "/misfit.nii.gz")
         #expect(throws: OutputFolderError.changed(path: out, names: ["misfit.nii.gz"])) { try write([:], mode: .force) }
     }
@@ -84,7 +84,7 @@ import Testing
     @Test func anEarlierFitStandsUntilTheNewOneIsWhole() throws {
         defer { try? FileManager.default.removeItem(atPath: base) }
         try write(["fit.json": "1", "posterior-00000.safetensors": "1", "dwi/a": "1"])
-        let folder = try OutputFolder(out, kind: .fit, mode: .force, canResume: true, inputs: [])
+        let folder = try Reporting.OutputFolder(out, kind: .fit, mode: .force, canResume: true, inputs: [])
         try folder.begin()
         #expect(folder.work == folder.staging)
         try put("2", folder.work + "/posterior-00000.safetensors")
@@ -92,7 +92,7 @@ import Testing
         folder.abandon()
         #expect(folder.keepsWork && text("fit.json") == "1" && text("posterior-00000.safetensors") == "1" && text("dwi/a") == "1")
         // --resume goes on with the new one and puts it in place.
-        let again = try OutputFolder(out, kind: .fit, mode: .resume, canResume: true, inputs: [])
+        let again = try Reporting.OutputFolder(out, kind: .fit, mode: .resume, canResume: true, inputs: [])
         try again.begin()
         #expect(FileManager.default.contents(atPath: again.work + "/posterior-00000.safetensors") == Data("2".utf8))
         for name in ["fit.json", "dwi/a"] { try put("2", again.staging + "/" + name) }
@@ -103,7 +103,7 @@ import Testing
 
     @Test func aFreshFitKeepsItsPosteriorOnly() throws {
         defer { try? FileManager.default.removeItem(atPath: base) }
-        let folder = try OutputFolder(out, kind: .fit, mode: .fresh, canResume: true, inputs: [])
+        let folder = try Reporting.OutputFolder(out, kind: .fit, mode: .fresh, canResume: true, inputs: [])
         try folder.begin()
         #expect(folder.work == folder.path)
         try put("1", folder.work + "/posterior-00000.safetensors")
@@ -120,7 +120,7 @@ import Testing
 
     @Test func nothingIsLeftOfARunThatWroteNothing() throws {
         defer { try? FileManager.default.removeItem(atPath: base) }
-        let folder = try OutputFolder(base + "/x/y/z", kind: .export, mode: .fresh, inputs: [])
+        let folder = try Reporting.OutputFolder(base + "/x/y/z", kind: .export, mode: .fresh, inputs: [])
         try folder.begin()
         try put("1", folder.staging + "/a")
         folder.abandon()
@@ -129,10 +129,10 @@ import Testing
 
     @Test func aFolderIsTakenByOneRun() throws {
         defer { try? FileManager.default.removeItem(atPath: base) }
-        let one = try OutputFolder(out, kind: .maps, mode: .fresh, inputs: []), two = try OutputFolder(out, kind: .maps, mode: .fresh, inputs: [])
+        let one = try Reporting.OutputFolder(out, kind: .maps, mode: .fresh, inputs: []), two = try Reporting.OutputFolder(out, kind: .maps, mode: .fresh, inputs: [])
         try one.begin()
         #expect(throws: OutputFolderError.taken(path: out)) { try two.begin() }
-        #expect(throws: OutputFolderError.taken(path: out)) { try OutputFolder(out, kind: .maps, mode: .fresh, inputs: []) }
+        #expect(throws: OutputFolderError.taken(path: out)) { try Reporting.OutputFolder(out, kind: .maps, mode: .fresh, inputs: []) }
         try put("1", one.staging + "/fit.json")
         try one.finish()
         #expect(throws: OutputFolderError.exists(path: out, kind: .maps, isComplete: true, canResume: false)) { try two.begin() }
@@ -142,7 +142,7 @@ import Testing
     @Test func anInstallationIsCompletedLater() throws {
         defer { try? FileManager.default.removeItem(atPath: base) }
         try write(["fit.json": "1", "a": "1", "dwi/x": "1", "dwi/y": "1", "mrtrix/p": "1"])
-        let staging = out + "/" + OutputFolder.stagingName
+        let staging = out + "/" + Reporting.OutputFolder.stagingName
         // As it is after fit.json went and dwi came: a and mrtrix, the removal of what is old, and fit.json are to come.
         try FileManager.default.removeItem(atPath: out + "/fit.json")
         try FileManager.default.removeItem(atPath: out + "/dwi/y")
@@ -155,7 +155,7 @@ import Testing
         try after.write(to: staging + "/final.json")
         try OutputMarker(kind: .fit, state: .unfinished).write(to: staging + "/" + OutputMarker.file)
         try between.write(to: out + "/" + OutputMarker.file)
-        let folder = try OutputFolder(out, kind: .fit, mode: .resume, canResume: true, inputs: [])
+        let folder = try Reporting.OutputFolder(out, kind: .fit, mode: .resume, canResume: true, inputs: [])
         try folder.begin()
         #expect(names() == ["a", "dwi/x", "fit.json"] && names().allSatisfy { text($0) == "2" })
         #expect(OutputMarker(folder: out) == after)
