@@ -31,7 +31,7 @@ public enum FitOutputs {
     ///   - provenance: λ, counts, grid, finish time, peak memory and the stages `summary` and `writing` (seconds) are filled in here.
     ///   - progress: called with work done and work in all, from one thread at a time.
     /// - Returns: the summary at λ and the provenance as written.
-    /// - Throws: `ReportingError`, `VolumeError`.
+    /// - Throws: `ReportingError`, `VolumeError`, `OutputFolderError` where a folder cannot be made.
     @discardableResult
     public static func write(
         archive: PosteriorArchive, lambda: Double, geometry: VolumeGeometry, directory: String, provenance: FitProvenance,
@@ -63,12 +63,8 @@ public enum FitOutputs {
                 page.withLock { $0 = content }
             })
         }
-        for folder in Set(jobs.map { ($0.path as NSString).deletingLastPathComponent }).sorted() {
-            do {
-                try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            } catch {
-                throw ReportingError.cannotCreate(path: folder, reason: error.localizedDescription)
-            }
+        for folder in Set(jobs.map { FilePath.folder(of: $0.path) }).sorted() {
+            try makeFolder(folder)
         }
         let counter = ProgressCounter(total: jobs.reduce(samples?.cost ?? 0) { $0 + $1.cost }, report: progress)
         try samples?.write(threads: threads, counter: counter)
@@ -82,6 +78,14 @@ public enum FitOutputs {
         }
         try provenance.write(to: directory + "/fit.json")
         return (summary, provenance)
+    }
+
+    private static func makeFolder(_ path: String) throws {
+        guard mkdir(path, 0o777) != 0, errno != EEXIST else { return }
+        let parent = FilePath.folder(of: path)
+        guard errno == ENOENT, !parent.isEmpty, parent != path else { throw OutputFolderError(creating: path, code: errno) }
+        try makeFolder(parent)
+        try makeFolder(path)
     }
 
     private static func jobs(_ context: OutputContext, _ formats: Formats) -> [OutputJob] {

@@ -6,7 +6,6 @@ import Volumes
 public enum ReportingError: Error, Equatable, CustomStringConvertible {
     case gridMismatch(directory: String, archive: [Int], image: [Int])
     case noVoxels(directory: String)
-    case cannotCreate(path: String, reason: String)
     /// A `fit.json` that no fit wrote.
     case badProvenance(path: String, reason: String)
 
@@ -16,7 +15,6 @@ public enum ReportingError: Error, Equatable, CustomStringConvertible {
             "\(directory): the fit is of an image of \(archive) voxels but the geometry given has \(image); use the image that was fitted"
         case let .noVoxels(directory): "\(directory): the fit holds no voxel; check the mask and fit again"
         case let .badProvenance(path, reason): "\(path): \(reason); fit again, or restore the file from a copy"
-        case let .cannotCreate(path, reason): "\(path): cannot be created: \(reason); check that the place exists and may be written to"
         }
     }
 }
@@ -178,10 +176,9 @@ struct MatchedDraw {
 }
 
 /// Writes a file under a temporary name and renames it.
-func write(_ data: Data, to path: String) throws {
-    do {
-        try data.write(to: URL(fileURLWithPath: path), options: .atomic)
-    } catch {
-        throw ReportingError.cannotCreate(path: path, reason: error.localizedDescription)
-    }
+/// - Throws: `VolumeError.cannotCreate` or `.writeFailed`.
+public func write(_ data: Data, to path: String) throws {
+    let sink = try ByteSink(path: path, isCompressed: false)
+    try data.withUnsafeBytes(sink.write)
+    try sink.commit()
 }

@@ -13,7 +13,7 @@ import Volumes
 public enum Report {
     /// Writes the page.
     /// - Parameter summary: the fit at the λ at which the page opens.
-    /// - Throws: `ReportingError.cannotCreate`.
+    /// - Throws: `VolumeError`.
     public static func write(_ summary: PosteriorSummary, geometry: VolumeGeometry, provenance: FitProvenance, to path: String, threads: Int = 1) throws {
         let page = try html(summary, geometry: geometry, provenance: provenance, threads: threads)
         try Reporting.write(Data(page.utf8), to: path)

@@ -60,7 +60,7 @@ enum ReportFields {
     /// The scan's name; with its folder's where the name says nothing.
     private static func title(_ p: FitProvenance) -> String {
         guard !p.sourceStem.isEmpty else { return "Fit" }
-        let folder = (p.inputs["dwi"] ?? "").parentFolder.fileName
+        let folder = FilePath.name(of: FilePath.folder(of: p.inputs["dwi"] ?? ""))
         let saysNothing = ["dwi", "data", "dwi_preproc", "eddy"].contains(p.sourceStem.lowercased())
         return saysNothing && !folder.isEmpty && folder != "." && folder != "/" ? "\(folder) / \(p.sourceStem)" : p.sourceStem
     }

@@ -53,8 +53,10 @@ public enum SafetensorsError: Error, Equatable, CustomStringConvertible {
     case badTensor(path: String, name: String, reason: String)
     /// The file is sound but does not hold what the caller needs.
     case missing(path: String, name: String, reason: String)
-    /// The file cannot be written.
+    /// The file cannot be created.
     case unwritable(path: String, reason: String)
+    /// The medium is full or broken.
+    case writeFailed(path: String, reason: String)
 
     public var description: String {
         switch self {
@@ -66,6 +68,7 @@ public enum SafetensorsError: Error, Equatable, CustomStringConvertible {
         case let .badTensor(path, name, reason): "\(path): tensor '\(name)': \(reason); the file is damaged"
         case let .missing(path, name, reason): "\(path): tensor '\(name)': \(reason)"
         case let .unwritable(path, reason): "\(path): cannot be written: \(reason)"
+        case let .writeFailed(path, reason): "\(path): cannot be written: \(reason); free some space"
         }
     }
 }

@@ -4,7 +4,7 @@ import Foundation
 /// tensor in any order, and the file appears under its name only when all of it is there.
 ///
 /// The bytes depend on the contents alone: names sorted, header padded with spaces to a multiple of 8, wide numbers first in the data.
-/// - Errors: `SafetensorsError.unwritable`. An unfinished file is removed when the writer goes away.
+/// - Errors: `SafetensorsError.unwritable`, `.writeFailed`. An unfinished file is removed when the writer goes away.
 public final class SafetensorsWriter {
     public let path: String
     private let temporaryPath: String
@@ -35,7 +35,9 @@ public final class SafetensorsWriter {
         entries = Dictionary(uniqueKeysWithValues: header.entries.map { ($0.name, $0) })
         dataStart = 8 + json.count
         descriptor = open(temporaryPath, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
-        guard descriptor >= 0 else { throw SafetensorsError.unwritable(path: path, reason: String(cString: strerror(errno))) }
+        guard descriptor >= 0 else { throw Self.failure(path, errno) }
+        // Tells others that this file is being written.
+        flock(descriptor, LOCK_EX | LOCK_NB)
         let length = withUnsafeBytes(of: UInt64(json.count).littleEndian) { Array($0) }
         try (length + json).withUnsafeBytes { try put($0, at: 0) }
     }
@@ -65,9 +67,9 @@ public final class SafetensorsWriter {
         }
         if let checksumPlace { try Array(Checksum.text(sum()).utf8).withUnsafeBytes { try put($0, at: checksumPlace) } }
         guard fsync(descriptor) == 0 || errno == EINVAL, close(descriptor) == 0, rename(temporaryPath, path) == 0 else {
-            let reason = String(cString: strerror(errno))
+            let code = errno
             abandon()
-            throw SafetensorsError.unwritable(path: path, reason: reason)
+            throw Self.failure(path, code)
         }
         descriptor = -1
     }
@@ -78,9 +80,9 @@ public final class SafetensorsWriter {
             let count = pwrite(descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
             if count < 0 && errno == EINTR { continue }
             guard count > 0 else {
-                let reason = count == 0 ? "no space" : String(cString: strerror(errno))
+                let code = count == 0 ? ENOSPC : errno
                 abandon()
-                throw SafetensorsError.unwritable(path: path, reason: reason)
+                throw Self.failure(path, code)
             }
             done += count
         }
@@ -94,9 +96,9 @@ public final class SafetensorsWriter {
                 let count = pread(descriptor, buffer.baseAddress!, buffer.count, off_t(offset))
                 if count < 0 && errno == EINTR { continue }
                 guard count >= 0 else {
-                    let reason = String(cString: strerror(errno))
+                    let code = errno
                     abandon()
-                    throw SafetensorsError.unwritable(path: path, reason: reason)
+                    throw Self.failure(path, code)
                 }
                 if count == 0 { return }
                 sum = Checksum.update(sum, UnsafeRawBufferPointer(rebasing: buffer[..<count]))
@@ -104,6 +106,11 @@ public final class SafetensorsWriter {
             }
         }
         return sum
+    }
+
+    private static func failure(_ path: String, _ code: Int32) -> SafetensorsError {
+        let reason = String(cString: strerror(code))
+        return [ENOSPC, EDQUOT, EFBIG, EIO].contains(code) ? .writeFailed(path: path, reason: reason) : .unwritable(path: path, reason: reason)
     }
 
     private func abandon() {

@@ -32,7 +32,9 @@ package final class ByteSink {
             let temporary = "\(path[..<slash]).\(name).\(tag).partial"
             let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
             if descriptor < 0, errno == EEXIST || errno == EINTR { continue }
-            guard descriptor >= 0 else { throw VolumeError.cannotCreate(path: path, reason: ByteSource.reason(errno)) }
+            guard descriptor >= 0 else { throw VolumeError(creating: path, code: errno) }
+            // Tells others that this file is being written; where files cannot be locked they leave it alone.
+            flock(descriptor, LOCK_EX | LOCK_NB)
             self.init(path: path, temporary: temporary, descriptor: descriptor, isCompressed: isCompressed)
             return
         }
@@ -93,7 +95,7 @@ package final class ByteSink {
         guard rename(temporary, path) == 0 else {
             let code = errno
             unlink(temporary)
-            throw VolumeError.cannotCreate(path: path, reason: ByteSource.reason(code))
+            throw VolumeError(creating: path, code: code)
         }
     }
 

@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
 /// What can go wrong between a NIfTI file and its voxels; each case prints as one sentence saying what, where and what to do.
 public enum VolumeError: Error, Equatable, Sendable {
     case notFound(path: String)
@@ -27,6 +33,12 @@ public enum VolumeError: Error, Equatable, Sendable {
     case cannotCreate(path: String, reason: String)
     case readFailed(path: String, reason: String)
     case writeFailed(path: String, reason: String)
+
+    /// From the system's word after an attempt to make a file: a place where nothing can be made, or a medium that is full or broken.
+    init(creating path: String, code: Int32) {
+        let isMedium = [ENOSPC, EDQUOT, EFBIG, EIO].contains(code), reason = ByteSource.reason(code)
+        self = isMedium ? .writeFailed(path: path, reason: reason) : .cannotCreate(path: path, reason: reason)
+    }
 
     /// The four ways in which a caller may want to end.
     public enum Kind: Sendable { case missingInput, badData, cannotCreate, io }

@@ -21,14 +21,14 @@ struct DiffusionInput: ParsableArguments {
 
     /// The image's file name without .nii or .nii.gz.
     var stem: String {
-        var name = dwi.fileName
+        var name = FilePath.name(of: dwi)
         for suffix in [".gz", ".nii", ".img", ".hdr"] where name.hasSuffix(suffix) { name.removeLast(suffix.count) }
         return name
     }
 
     /// Files that lie beside the image under a customary name; the first that exists, or nil.
     private func sibling(_ suffixes: [String], inBedpostFolder name: String) -> String? {
-        let folder = dwi.parentFolder
+        let folder = FilePath.folder(of: dwi)
         // A bedpostX folder holds data, bvals, bvecs and nodif_brain_mask, and no other image's.
         let names = suffixes.map { stem + $0 } + (stem == "data" ? [name] : [])
         // A link that leads nowhere is found too: its own error says what to do.

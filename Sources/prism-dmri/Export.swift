@@ -40,10 +40,9 @@ struct Export: ParsableCommand {
 
     func run() throws {
         let finished = try FinishedFit(folder: fit), folder = out ?? fit + "/export"
-        try FinishedFit.requireOther(folder, than: [fit])
         var provenance = finished.provenance
         let value = lambda ?? provenance.lambda
-        let target = try FreshFolder(folder, marker: "fit.json", force: force)
+        let target = try OutputFolder(folder, kind: .export, mode: force ? .force : .fresh, inputs: [fit])
         if let warning = LambdaRange.warning(value), !provenance.warnings.contains(warning) {
             Progress.note("warning: " + warning)
             provenance.warnings.append(warning)

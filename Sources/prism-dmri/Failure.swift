@@ -39,7 +39,8 @@ enum Failure {
         case let error as GradientTableError: (sentence(error), status(error))
         case let error as SafetensorsError: (sentence(error), status(error))
         case let error as PosteriorArchiveError: (sentence(error), status(error))
-        case let error as ReportingError: (sentence(error), status(error))
+        case let error as ReportingError: (sentence(error), .badData)
+        case let error as OutputFolderError: (sentence(error), error.isMedium ? .io : .cannotCreate)
         case let error as NetworkFileError: (sentence(error), .badData)
         case let error as FitEngineError: (sentence(error), .cannotCreate)
         case let error as ValidationError: (sentence(error), .usage)
@@ -50,6 +51,7 @@ enum Failure {
 
     /// Ends the program: usage errors with the usage they break, help and version on stdout, all else with one sentence on stderr.
     static func exit(_ error: any Error) -> Never {
+        Interrupt.beginEnd()
         if PrismDMRI.exitCode(for: error) == .success { PrismDMRI.exit(withError: error) }
         if let code = error as? ExitCode { Foundation.exit(code.rawValue) }
         if PrismDMRI.exitCode(for: error) == .validationFailure {
@@ -62,7 +64,7 @@ enum Failure {
         Foundation.exit(status.rawValue)
     }
 
-    private static func put(_ message: String) { FileHandle.standardError.write(Data("prism-dmri: \(message)\n".utf8)) }
+    private static func put(_ message: String) { Terminal.say("prism-dmri: " + message) }
 
     private static func sentence(_ error: any Error) -> String { sentence("\(error)") }
 
@@ -85,6 +87,7 @@ enum Failure {
         switch error {
         case .unreadable: .missingInput
         case .unwritable: .cannotCreate
+        case .writeFailed: .io
         case .notAFile, .wrongLength, .badHeader, .badTensor, .missing: .badData
         }
     }
@@ -96,12 +99,9 @@ enum Failure {
         }
     }
 
-    private static func status(_ error: ReportingError) -> ExitStatus {
-        if case .cannotCreate = error { .cannotCreate } else { .badData }
-    }
-
     /// Foundation's file errors.
     private static func describe(_ error: NSError, _ original: any Error) -> (String, ExitStatus) {
+        if error.domain == NSPOSIXErrorDomain { return (sentence(error.localizedDescription), .io) }
         guard error.domain == NSCocoaErrorDomain else { return (sentence(original), .other) }
         let path = (error.userInfo[NSFilePathErrorKey] as? String) ?? (error.userInfo[NSURLErrorKey] as? URL)?.path ?? "a file"
         switch CocoaError.Code(rawValue: error.code) {

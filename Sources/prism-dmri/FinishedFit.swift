@@ -11,6 +11,7 @@ struct FinishedFit {
 
     init(folder: String) throws {
         archive = try PosteriorArchive(directory: folder)
+        guard FileManager.default.fileExists(atPath: folder + "/fit.json") else { throw FinishedFitError.unfinished(folder: folder) }
         provenance = try FitProvenance(path: folder + "/fit.json")
         geometry = try Self.geometry(of: provenance, folders: [folder])
         try Self.require(archive.metadata.grid, in: geometry, folder: folder)
@@ -42,24 +43,18 @@ struct FinishedFit {
         guard isSound else { throw FinishedFitError.noGrid(folder: folders.first ?? "") }
         return VolumeGeometry(shape: provenance.grid, affine: affine)
     }
-
-    /// Refuses to write over a fit that is being read.
-    static func requireOther(_ out: String, than folders: [String]) throws {
-        func place(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.resolvingSymlinksInPath().path }
-        if let same = folders.first(where: { place($0) == place(out) }) { throw FinishedFitError.inPlace(folder: same) }
-    }
 }
 
 enum FinishedFitError: CommandFailure {
     case noGrid(folder: String)
-    case inPlace(folder: String)
+    case unfinished(folder: String)
 
-    var exitStatus: ExitStatus { if case .noGrid = self { .badData } else { .cannotCreate } }
+    var exitStatus: ExitStatus { if case .noGrid = self { .badData } else { .missingInput } }
 
     var description: String {
         switch self {
         case .noGrid(let folder): "\(folder)/fit.json holds no usable image grid, and there is no quality.nii.gz beside it; fit again"
-        case .inPlace(let folder): "\(folder) is read and cannot be --out as well; choose another folder"
+        case .unfinished(let folder): "\(folder) holds no finished fit (no fit.json); finish it with the command that began it and --resume"
         }
     }
 }

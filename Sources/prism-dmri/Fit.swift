@@ -70,6 +70,19 @@ struct Fit: ParsableCommand {
     }
 
     func run() throws {
+        let read = [input.dwi] + input.tableFiles.values + [input.mask, network].compactMap { $0 }
+        let target = try OutputFolder(out, kind: .fit, mode: resume ? .resume : force ? .force : .fresh, canResume: true, inputs: read)
+        func stopped() -> Interrupted { Interrupted(out: out, keepsWork: target.keepsWork, wasForced: force) }
+        Interrupt.whenStopped(say: { stopped().description }, cleanUp: { target.abandon() })
+        do { try run(target) } catch {
+            target.abandon()
+            if error is Interrupted { throw stopped() }
+            let isFull = target.keepsWork && Failure.describe(error).status == .io
+            throw isFull ? WorkKept(cause: target.named(error), out: out, wasForced: force) : target.named(error)
+        }
+    }
+
+    private func run(_ target: OutputFolder) throws {
         Blas.prepare()
         let started = Date(), clock = ContinuousClock(), begin = clock.now
         var warnings: [String] = [], timings: [String: Double] = [:]
@@ -103,7 +116,6 @@ struct Fit: ParsableCommand {
         }
         let fitter = FitEngine(recipe: recipe, acquisition: acquisition, options: options)
         let mask = try input.openMask(geometry, acquisition, warn: warn)
-        try FitDirectory(path: out).check(force: force, resume: resume)
 
         let reading = clock.now
         let bar = Progress("reading", unit: "volumes", total: acquisition.count, quiet: quiet)
@@ -114,19 +126,20 @@ struct Fit: ParsableCommand {
         if survey.unfitted > 0 {
             warn("\(survey.unfitted) of \(survey.voxels) voxels cannot be fitted (\(survey.explanation)): they are 0 in every map, and marked in quality.nii.gz.")
         }
-        try FitDirectory(path: out).prepare(force: force, resume: resume)
+        try target.begin()
 
-        Interrupt.catchSignals()
         let fitting = clock.now
         let notes = ["dwi_digest": Self.digest(series.values, acquisition)]
         let metadata = fitter.metadata(grid: geometry.spatialShape, voxelCount: series.count, notes: notes)
         if engine != .mcmc, let warning = LambdaRange.warning(options.lambda) { warn(warning) }
         let part = (index: shard?.index ?? 0, of: shard?.of ?? 1)
         let fitBar = Progress("fitting", unit: "voxels", total: FitEngine.voxels(ofPart: part, among: series.count).count, quiet: quiet)
-        let isComplete = try fitter.run(
-            voxels: mask.indices, signals: series.values, metadata: metadata, directory: out, part: part, progress: { fitBar.update($0) },
-            shouldStop: { Interrupt.requested })
-        guard isComplete else { throw Interrupted(out: out) }
+        let isComplete = try Interrupt.polled {
+            try fitter.run(
+                voxels: mask.indices, signals: series.values, metadata: metadata, directory: target.work, part: part, progress: { fitBar.update($0) },
+                shouldStop: { Interrupt.requested })
+        }
+        guard isComplete else { throw Interrupted(out: out, keepsWork: true, wasForced: force) }
         timings["fitting"] = seconds(since: fitting)
 
         let iso = ISO8601DateFormatter()
@@ -143,14 +156,23 @@ struct Fit: ParsableCommand {
         if shard != nil {
             provenance.grid = geometry.spatialShape
             provenance.affine = geometry.affine.elements
-            try provenance.write(to: out + "/fit.json")
+            try provenance.write(to: target.staging + "/fit.json")
+            try target.finish()
             if !quiet { Progress.note("part \(part.index + 1) of \(part.of) is in \(out); 'prism-dmri merge' joins the parts and writes the maps") }
             return
         }
         let result = try FitOutputs.write(
-            archive: PosteriorArchive(directory: out), lambda: options.lambda, geometry: geometry, directory: out, provenance: provenance,
+            archive: PosteriorArchive(directory: target.work), lambda: options.lambda, geometry: geometry, directory: target.staging, provenance: provenance,
             formats: .standard.union(.dipy), threads: nthreads)
+        try target.finish()
+        Self.warnOfEarlierReadings(target)
         if !quiet { Self.report(result.provenance, out: out, total: seconds(since: begin), fitting: timings["fitting"]!) }
+    }
+
+    /// Maps and exports beside a fit that was replaced are still those of the old one.
+    static func warnOfEarlierReadings(_ target: OutputFolder) {
+        let names = target.earlierReadings
+        if !names.isEmpty { Progress.note("warning: \(names.joined(separator: " and ")) stay as made from the fit that was replaced; make them again with --force") }
     }
 
     /// Ties the shards of a fit to its data, so that --resume cannot mix two images.
@@ -196,66 +218,5 @@ struct NoVoxelFitted: CommandFailure {
         survey.voxels == 0
             ? "The mask holds no voxel, so that nothing could be fitted; give another --mask"
             : "No voxel could be fitted: \(survey.explanation); check the image and the mask, or leave out volumes that are damaged"
-    }
-}
-
-/// A fit stopped by the user.
-struct Interrupted: CommandFailure {
-    let out: String
-    var exitStatus: ExitStatus { .interrupted }
-    var description: String { "Stopped; what is finished is kept in \(out). Give the same command with --resume to go on." }
-}
-
-/// The folder a fit is written to: empty, or cleared of an earlier fit when asked.
-struct FitDirectory {
-    let path: String
-
-    /// Whether the folder may be written; nothing is touched yet, so that bad data leave no trace.
-    func check(force: Bool, resume: Bool) throws {
-        let manager = FileManager.default
-        var isFolder: ObjCBool = false
-        if manager.fileExists(atPath: path, isDirectory: &isFolder) {
-            guard isFolder.boolValue else { throw OutputError.notAFolder(path: path) }
-            if try !manager.contentsOfDirectory(atPath: path).isEmpty && !force && !resume { throw OutputError.exists(path: path) }
-            guard manager.isWritableFile(atPath: path) else { throw OutputError.cannotCreate(path: path, reason: "it is not writable") }
-            return
-        }
-        var parent = URL(fileURLWithPath: path).deletingLastPathComponent()
-        while !manager.fileExists(atPath: parent.path), parent.path != "/" { parent.deleteLastPathComponent() }
-        guard manager.isWritableFile(atPath: parent.path) else { throw OutputError.cannotCreate(path: path, reason: "\(parent.path) is not writable") }
-    }
-
-    /// Creates the folder, or with `force` clears it of an earlier fit.
-    func prepare(force: Bool, resume: Bool) throws {
-        try check(force: force, resume: resume)
-        let manager = FileManager.default
-        do { try manager.createDirectory(atPath: path, withIntermediateDirectories: true) } catch {
-            throw OutputError.cannotCreate(path: path, reason: error.localizedDescription)
-        }
-        guard force else { return }
-        for name in try manager.contentsOfDirectory(atPath: path) where Self.isOurs(name) { try? manager.removeItem(atPath: path + "/" + name) }
-    }
-
-    /// Only what a fit writes is ever removed.
-    private static func isOurs(_ name: String) -> Bool {
-        ["fit.json", "quality.nii.gz", "quality.json", "misfit.nii.gz", "dwi", "fsl.bedpostX", "mrtrix", "dipy", "maps", "export", "orientations.png", "report.html", "dataset_description.json"]
-            .contains(name) || (name.hasPrefix("posterior-") && name.hasSuffix(".safetensors"))
-    }
-}
-
-/// What can be wrong with a place to write to.
-enum OutputError: CommandFailure {
-    case exists(path: String)
-    case notAFolder(path: String)
-    case cannotCreate(path: String, reason: String)
-
-    var exitStatus: ExitStatus { .cannotCreate }
-
-    var description: String {
-        switch self {
-        case .exists(let path): "\(path) exists already and is not empty; choose another --out, or give --force to replace it or --resume to go on with it."
-        case .notAFolder(let path): "\(path) is a file; --out must name a folder."
-        case .cannotCreate(let path, let reason): "The folder \(path) cannot be written: \(reason)."
-        }
     }
 }

@@ -38,9 +38,12 @@ struct Maps: ParsableCommand {
         guard archive.metadata.notes["engine"] != "mcmc" else {
             throw ValidationError("\(fit) was made by --engine mcmc, whose structure probabilities are shares of draws under its own prior: λ has no meaning for it.")
         }
-        for value in try lambdas() {
+        // All of them can be written, or none is begun.
+        let targets = try lambdas().map { value in
             let folder = (out ?? fit + "/maps") + "/lambda-" + String(format: "%g", value)
-            try FitDirectory(path: folder).prepare(force: force, resume: false)
+            return (value, try OutputFolder(folder, kind: .maps, mode: force ? .force : .fresh, inputs: [fit]))
+        }
+        for (value, target) in targets {
             var provenance = finished.provenance
             if let warning = LambdaRange.warning(value) {
                 Progress.note("warning: " + warning)
@@ -49,11 +52,13 @@ struct Maps: ParsableCommand {
             let known = Set(provenance.warnings)
             provenance.commandLine = CommandLine.arguments
             let begin = ContinuousClock.now
-            let written = try FitOutputs.write(
-                archive: archive, lambda: value, geometry: finished.geometry, directory: folder, provenance: provenance,
-                formats: .standard.union(.dipy), threads: nthreads)
-            for warning in written.provenance.warnings where !known.contains(warning) { Progress.note("warning: " + warning) }
-            if !quiet { Progress.note(String(format: "λ = %g: %@ (%.1f s)", value, folder as NSString, Progress.seconds(from: begin, to: .now))) }
+            try target.fill { place in
+                let written = try FitOutputs.write(
+                    archive: archive, lambda: value, geometry: finished.geometry, directory: place, provenance: provenance,
+                    formats: .standard.union(.dipy), threads: nthreads)
+                for warning in written.provenance.warnings where !known.contains(warning) { Progress.note("warning: " + warning) }
+            }
+            if !quiet { Progress.note(String(format: "λ = %g: %@ (%.1f s)", value, target.name as NSString, Progress.seconds(from: begin, to: .now))) }
         }
     }
 }

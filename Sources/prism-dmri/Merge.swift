@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Inference
 import Reporting
+import Volumes
 
 struct Merge: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -23,25 +24,23 @@ struct Merge: ParsableCommand {
     }
 
     func run() throws {
-        try FinishedFit.requireOther(out, than: parts)
         let gathered = try gather(), metadata = gathered.metadata
         let provenances = try parts.map { try FitProvenance(path: $0 + "/fit.json") }
         let provenance = Self.join(provenances, parts: parts)
         let geometry = try FinishedFit.geometry(of: provenance, folders: parts)
         try FinishedFit.require(metadata.grid, in: geometry, folder: parts[0])
-        let target = try FreshFolder(out, marker: "fit.json", force: force)
+        let inputs = parts + gathered.shards.flatMap { $0.files.map(\.path) }
+        let target = try OutputFolder(out, kind: .fit, mode: force ? .force : .fresh, inputs: inputs)
         let known = Set(provenance.warnings)
         try target.fill { place in
-            for shard in gathered.shards {
-                do { try shard.write(to: place, metadata: metadata) } catch {
-                    throw FreshFolderError.writeFailed(path: out, reason: "\((error as? LocalizedError)?.errorDescription ?? error.localizedDescription)")
-                }
+            for shard in gathered.shards { try shard.write(to: place, metadata: metadata)
             }
             let written = try FitOutputs.write(
                 archive: PosteriorArchive(directory: place), lambda: provenance.lambda, geometry: geometry, directory: place, provenance: provenance,
                 formats: .standard.union(.dipy), threads: nthreads)
             for warning in written.provenance.warnings where !known.contains(warning) { Progress.note("warning: " + warning) }
         }
+        Fit.warnOfEarlierReadings(target)
         if !quiet { Progress.note("\(metadata.shardCount) shards of \(parts.count) parts joined: \(out)") }
     }
 

@@ -1,17 +1,38 @@
 import Foundation
+import Reporting
 import Volumes
 
 /// A single file to be written at the end of long work: whether it can be is found out at the start, and it appears whole or not at all.
 struct OutputFile {
+    /// What the program writes as single files, and how it knows one of its own again: `--force` replaces nothing else.
+    enum Kind {
+        case page, figures
+
+        func wrote(_ path: String) -> Bool {
+            guard let data = FileManager.default.contents(atPath: path) else { return false }
+            // What was begun and never filled holds nothing to lose.
+            if data.isEmpty { return true }
+            func holds(_ text: String) -> Bool { data.range(of: Data(text.utf8)) != nil }
+            switch self {
+            case .page: return data.starts(with: Data("<!doctype html>".utf8)) && holds("prism-dmri")
+            case .figures: return data.first == UInt8(ascii: "{") && holds("\"kind\"") && holds("\"networkSHA256\"")
+            }
+        }
+    }
+
     let path: String
 
+    /// - Parameter inputs: files that the command reads.
     /// - Throws: `OutputFileError`.
-    init(_ path: String, force: Bool) throws {
+    init(_ path: String, kind: Kind, force: Bool, inputs: [String] = []) throws {
         self.path = path
-        let manager = FileManager.default, parent = path.parentFolder
+        let manager = FileManager.default, parent = FilePath.folder(of: path)
         var isFolder: ObjCBool = false
         if manager.fileExists(atPath: path, isDirectory: &isFolder) {
             if isFolder.boolValue { throw OutputFileError.isFolder(path: path) }
+            let place = FileIdentity(path)
+            if inputs.contains(where: { FileIdentity($0) == place }) { throw OutputFileError.isInput(path: path) }
+            guard kind.wrote(path) else { throw OutputFileError.foreign(path: path) }
             if !force { throw OutputFileError.exists(path: path) }
         }
         let folder = parent.isEmpty ? "." : parent
@@ -19,30 +40,29 @@ struct OutputFile {
             throw OutputFileError.cannotCreate(path: path, reason: "the folder \(folder) does not exist")
         }
         guard manager.isWritableFile(atPath: folder) else { throw OutputFileError.cannotCreate(path: path, reason: "the folder \(folder) is not writable") }
+        Leftovers.remove(of: path)
     }
 
-    func write(_ text: String) throws {
-        do { try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
-            throw OutputFileError.writeFailed(path: path, reason: error.localizedDescription)
-        }
-    }
+    func write(_ text: String) throws { try Reporting.write(Data(text.utf8), to: path) }
 }
 
 /// What can keep a file from appearing.
 enum OutputFileError: CommandFailure {
     case exists(path: String)
+    case foreign(path: String)
+    case isInput(path: String)
     case isFolder(path: String)
     case cannotCreate(path: String, reason: String)
-    case writeFailed(path: String, reason: String)
 
-    var exitStatus: ExitStatus { if case .writeFailed = self { .io } else { .cannotCreate } }
+    var exitStatus: ExitStatus { .cannotCreate }
 
     var description: String {
         switch self {
         case .exists(let path): "\(path) exists already; choose another name, or replace it with --force"
+        case .foreign(let path): "\(path) exists already and was not written by this command, so it is not replaced; choose another name"
+        case .isInput(let path): "\(path) is read and cannot be written as well; choose another name"
         case .isFolder(let path): "\(path) is a folder; name a file"
         case .cannotCreate(let path, let reason): "\(path) cannot be created (\(reason)); choose another place"
-        case .writeFailed(let path, let reason): "\(path) cannot be written (\(reason)); free some space or choose another place"
         }
     }
 }

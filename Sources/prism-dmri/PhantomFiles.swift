@@ -1,4 +1,3 @@
-import ArgumentParser
 import Diffusion
 import Foundation
 import Reporting
@@ -21,15 +20,12 @@ struct PhantomFiles {
         try VolumeWriter.write(
             folder + "/dwi.nii.gz", geometry: geometry.withTrailing([acquisition.count]), as: Float.self, description: "prism-dmri phantom"
         ) { volume, grid in
-            if Interrupt.requested { throw ExitCode(ExitStatus.interrupted.rawValue) }
             phantom.measure(volume, acquisition, into: grid)
         }
-        try FreshFolder.write(table.fslText.bvals, to: folder + "/dwi.bval")
-        try FreshFolder.write(table.fslText.bvecs, to: folder + "/dwi.bvec")
+        try Reporting.write(Data(table.fslText.bvals.utf8), to: folder + "/dwi.bval")
+        try Reporting.write(Data(table.fslText.bvecs.utf8), to: folder + "/dwi.bvec")
         try mask.write(to: folder + "/mask.nii.gz")
-        guard mkdir(folder + "/truth", 0o777) == 0 else {
-            throw FreshFolderError.writeFailed(path: folder + "/truth", reason: String(cString: strerror(errno)))
-        }
+        try FileManager.default.createDirectory(atPath: folder + "/truth", withIntermediateDirectories: true)
         for map in maps {
             try VolumeWriter.write(
                 "\(folder)/truth/\(map.name).nii.gz", mask: mask, trailing: map.width == 1 ? [] : [map.width],
@@ -49,7 +45,7 @@ struct PhantomFiles {
             ("files", .object(maps.map { ("truth/\($0.name).nii.gz", .string($0.meaning)) })),
             ("voxelsByNumberOfFibres", .array(phantom.fibreCounts.map { .integer($0) })),
         ]).text
-        try FreshFolder.write(text, to: folder + "/" + Self.explanation)
+        try Reporting.write(Data(text.utf8), to: folder + "/" + Self.explanation)
     }
 
     private struct Map {

@@ -30,11 +30,21 @@ import Tensors
     }
 
     static func main() {
+        Terminal.prepare()
+        Interrupt.catchSignals()
         do {
             var command = try Self.parse(Habits.joinNegativeValues(Array(CommandLine.arguments.dropFirst())))
             try command.run()
+            if let reason = Terminal.outputFailure { throw OutputLost(reason: reason) }
         } catch {
             Failure.exit(error)
         }
     }
+}
+
+/// Results that were to be printed and were not.
+struct OutputLost: CommandFailure {
+    let reason: String
+    var exitStatus: ExitStatus { .io }
+    var description: String { "The results cannot be written to standard output (\(reason)); send them somewhere else" }
 }

@@ -18,19 +18,19 @@ final class Progress: Sendable {
         self.unit = unit
         self.total = max(total, 1)
         isQuiet = quiet
-        isTerminal = isatty(2) == 1
+        isTerminal = Terminal.isInteractive
     }
 
     /// May be called from any thread, with the amount done in all.
     func update(_ done: Int) {
-        guard !isQuiet else { return }
+        guard !isQuiet, !Interrupt.requested else { return }
         state.withLock { s in
             if s.first == nil { s.first = done }
-            let now = ContinuousClock.now
-            let elapsed = Self.seconds(from: start, to: now)
+            let now = ContinuousClock.now, elapsed = (now - start) / .seconds(1)
             // Off a terminal, short work passes without a line.
             if !isTerminal && elapsed < 10 { return }
-            guard s.last.map({ Self.seconds(from: $0, to: now) > (isTerminal ? 0.2 : 10) }) ?? true || done >= total else { return }
+            let sinceLast = s.last.map { (now - $0) / .seconds(1) } ?? .infinity
+            guard sinceLast > (isTerminal ? 0.2 : 10) || done >= total else { return }
             s.last = now
             let rate = Double(done - s.first!) / max(elapsed, 1e-3)
             let left = rate > 0 ? Double(total - done) / rate : 0
@@ -38,23 +38,27 @@ final class Progress: Sendable {
             if rate > 0 { line += String(format: ", %.0f %@/s", rate, unit as NSString) }
             if done < total && rate > 0 { line += ", " + Self.duration(left) + " left" }
             if isTerminal {
-                let filled = 24 * min(done, total) / total
-                let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 24 - filled)
-                Self.put("\r\u{1B}[K\(bar) \(line)" + (done >= total ? "\n" : ""))
+                Terminal.redraw(Self.bar(Double(min(done, total)) / Double(total), line, width: Terminal.width), isLast: done >= total)
             } else {
-                Self.put(line + "\n")
+                Terminal.say(line)
             }
         }
     }
 
+    /// A bar and what it says in fewer columns than the terminal has: a full line would go on in the next. Narrow ones have a shorter bar or none.
+    static func bar(_ share: Double, _ text: String, width: Int) -> String {
+        let cells = min(24, width - text.count - 2)
+        guard cells >= 4 else { return String(text.prefix(max(0, width - 1))) }
+        let filled = Int(Double(cells) * share)
+        return String(repeating: "█", count: filled) + String(repeating: "░", count: cells - filled) + " " + text
+    }
+
     /// One line, whatever the text holds: names and values of files come in it.
-    static func note(_ text: String) { put(text.printable() + "\n") }
+    static func note(_ text: String) { Terminal.say(text.printable()) }
 
     static func seconds(from first: ContinuousClock.Instant, to last: ContinuousClock.Instant) -> Double { (last - first) / .seconds(1) }
 
     static func duration(_ seconds: Double) -> String {
         seconds < 100 ? "\(Int(seconds.rounded())) s" : "\(Int((seconds / 60).rounded())) min"
     }
-
-    private static func put(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
 }

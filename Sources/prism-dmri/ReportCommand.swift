@@ -23,7 +23,7 @@ struct ReportCommand: ParsableCommand {
 
     func run() throws {
         let path = out ?? fit + "/report.html"
-        let finished = try FinishedFit(folder: fit), file = try OutputFile(path, force: force)
+        let finished = try FinishedFit(folder: fit), file = try OutputFile(path, kind: .page, force: force)
         let summary = PosteriorSummary(finished.archive, lambda: finished.provenance.lambda, threads: nthreads)
         try file.write(Report.html(summary, geometry: finished.geometry, provenance: finished.provenance, threads: nthreads))
     }

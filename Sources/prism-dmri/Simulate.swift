@@ -72,14 +72,14 @@ struct Simulate: ParsableCommand {
     }
 
     func run() throws {
-        Interrupt.catchSignals()
+        let read = [acquisition, bvals, bvecs].compactMap { $0 }, target = try OutputFolder(out, kind: .simulation, mode: force ? .force : .fresh, inputs: read)
         let shape = size ?? defaultSize
         let geometry = VolumeGeometry(shape: shape, affine: Affine(rows: Phantom.affineRows(shape)))
         let conversion = try Diffusion.FrameConversion(affine3x3: (0..<3).flatMap { r in (0..<3).map { c in geometry.affine[r, c] } })
         let (protocolName, acquisition) = try openAcquisition(conversion)
         let phantom = makePhantom(shape, acquisition)
         let files = PhantomFiles(phantom: phantom, geometry: geometry, acquisition: acquisition, angles: kind == .crossings ? crossingAngles : nil)
-        try FreshFolder(out, marker: PhantomFiles.explanation, force: force).fill { folder in
+        try target.fill { folder in
             try files.write(to: folder, table: table(acquisition, conversion), explanation: explanation(phantom, acquisition, protocolName))
         }
         if !quiet {

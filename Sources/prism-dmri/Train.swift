@@ -50,10 +50,14 @@ struct Train: ParsableCommand {
         guard parsed.family == "ball-sticks" else {
             throw RecipeError(path: recipe, problem: "asks for the unknown family '\(parsed.family)'; known: ball-sticks")
         }
-        if !force && !resume && FileManager.default.fileExists(atPath: out) {
-            throw NetworkInTheWay(path: out)
+        let files = try TrainingFiles(out, force: force, resume: resume, inputs: [recipe] + [start].compactMap { $0 })
+        Interrupt.whenStopped(say: { "stopping after this step; the checkpoint is kept" })
+        try Interrupt.polled(waits: true) {
+            // The files stay taken until the end.
+            try withExtendedLifetime(files) {
+                try descend(BallSticks(), parsed, text: text) { [mixture = parsed.mixture] random in mixture.draw(using: &random) }
+            }
         }
-        try descend(BallSticks(), parsed, text: text) { [mixture = parsed.mixture] random in mixture.draw(using: &random) }
     }
 
     private func descend<F: ModelFamily>(
@@ -86,7 +90,6 @@ struct Train: ParsableCommand {
             let steps = (simulations - startSimulations) / plan.batch, decay = max(1, Int(Double(steps) * plan.decay))
             trainer.state.schedule = Schedule(decayStart: startStep + steps - decay, decaySteps: decay)
         }
-        Interrupt.catchSignals()
         var recent = (structure: 0.0, parameter: 0.0, steps: 0), lastReport = 0.0, lastCheckpoint = 0.0
         // Of the last report; a run shorter than that has those of all its steps, one without a step none.
         var shown: (structure: Double, parameter: Double)?
@@ -141,11 +144,5 @@ struct Train: ParsableCommand {
         if trainer.state.skipped > 0 { note("\(trainer.state.skipped) steps had a non-finite gradient and were skipped.") }
     }
 
-    private func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
-}
-
-struct NetworkInTheWay: CommandFailure {
-    let path: String
-    var exitStatus: ExitStatus { .cannotCreate }
-    var description: String { "\(path) exists already; give --resume to go on with it or --force to start over" }
+    private func note(_ text: String) { Terminal.say(text) }
 }

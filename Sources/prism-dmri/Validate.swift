@@ -48,10 +48,9 @@ struct Validate: ParsableCommand {
             study.snr = snr
             study.lambda = lambda
             let design = try AcquisitionFile(path: acquisition).acquisition(), maker = tested.engineMaker(try tested.openNetwork())
-            Interrupt.catchSignals()
             let bar = Progress("fitting", unit: "voxels", total: study.angles.count * voxels, quiet: quiet)
-            guard let rows = try study.run(
-                acquisition: design, options: tested.fitOptions, engine: maker, progress: { bar.update($0) }, shouldStop: { Interrupt.requested })
+            guard let rows = try Interrupt.polled({ try study.run(
+                acquisition: design, options: tested.fitOptions, engine: maker, progress: { bar.update($0) }, shouldStop: { Interrupt.requested }) })
             else { throw StudyInterrupted() }
             if json {
                 let encoder = JSONEncoder()

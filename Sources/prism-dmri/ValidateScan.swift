@@ -37,11 +37,10 @@ extension Validate {
             let series = try MaskedSeries(path: input.dwi, mask: chosen) { read, _ in reading.update(read) }
             var options = shared.tested.fitOptions
             options.lambda = lambda
-            Interrupt.catchSignals()
             let bar = StudyProgress(voxels: chosen.count, referenceVoxels: chosen.count, quiet: shared.quiet)
-            guard let report = try ScanStudy().run(
+            guard let report = try Interrupt.polled({ try ScanStudy().run(
                 voxels: chosen.indices, signals: series.values, acquisition: acquisition, options: options, engine: shared.tested.engineMaker(file),
-                reference: shared.tested.referenceMaker, progress: bar.update, shouldStop: { Interrupt.requested })
+                reference: shared.tested.referenceMaker, progress: bar.update, shouldStop: { Interrupt.requested }) })
             else { throw Interrupt.requested ? StudyInterrupted() as any Error : NothingToFit(path: input.dwi) }
             print(ValidationText.text(report), terminator: "")
             try outputs.json?.write(ValidationOptions.encode(report))

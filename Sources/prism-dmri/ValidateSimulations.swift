@@ -49,11 +49,10 @@ extension Validate {
             study.lambda = lambda
             study.consistencyLambdas = try lambdas()
             study.referenceVoxels = smcVoxels
-            Interrupt.catchSignals()
             let bar = StudyProgress(voxels: voxels, referenceVoxels: smcVoxels, quiet: shared.quiet)
-            guard let report = try study.run(
+            guard let report = try Interrupt.polled({ try study.run(
                 options: shared.tested.fitOptions, engine: shared.tested.engineMaker(file), reference: smcVoxels > 0 ? shared.tested.referenceMaker : nil, network: shared.tested.engine == .prism ? file : nil,
-                progress: bar.update, shouldStop: { Interrupt.requested })
+                progress: bar.update, shouldStop: { Interrupt.requested }) })
             else { throw StudyInterrupted() }
             print(ValidationText.text(report), terminator: "")
             try outputs.json?.write(ValidationOptions.encode(report))

@@ -72,8 +72,13 @@ struct ValidationOptions: ParsableArguments {
     }
 
     /// The files asked for, found writable before any work.
-    func openOutputs() throws -> (json: OutputFile?, html: OutputFile?) {
-        (try json.map { try OutputFile($0, force: force) }, try html.map { try OutputFile($0, force: force) })
+    /// - Parameter inputs: files that the command reads.
+    func openOutputs(inputs: [String?] = []) throws -> (json: OutputFile?, html: OutputFile?) {
+        let inputs = (inputs + [tested.network]).compactMap { $0 }
+        return (
+            try json.map { try OutputFile($0, kind: .figures, force: force, inputs: inputs) },
+            try html.map { try OutputFile($0, kind: .page, force: force, inputs: inputs) }
+        )
     }
 
     /// A report as pretty JSON with sorted keys; what is not finite becomes a text.

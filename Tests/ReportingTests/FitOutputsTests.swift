@@ -169,7 +169,7 @@ struct FitOutputsTests {
                 archive: archive, lambda: 0, geometry: VolumeGeometry(shape: [3, 3, 3]), directory: folder.path, provenance: phantom.provenance(),
                 threads: 1)
         }
-        #expect(throws: ReportingError.self) {
+        #expect(throws: OutputFolderError.self) {
             try FitOutputs.write(
                 archive: archive, lambda: 0, geometry: phantom.geometry, directory: folder.path + "/fit-file/x", provenance: {
                     _ = FileManager.default.createFile(atPath: folder.path + "/fit-file", contents: Data())

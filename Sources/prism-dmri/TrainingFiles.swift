@@ -1,0 +1,43 @@
+import Foundation
+import Networks
+import Reporting
+import Tensors
+import Volumes
+
+/// The three files of a training: the network, its checkpoint and its log. None of them takes the place of a file that no training wrote.
+struct TrainingFiles {
+    let network: String
+    private let lock: OutputLock
+    var checkpoint: String { network + ".checkpoint" }
+    var log: String { network + ".log.jsonl" }
+
+    /// - Parameter inputs: files that the training reads.
+    /// - Throws: `OutputFileError`, `NetworkInTheWay`, `OutputFolderError.taken`.
+    init(_ path: String, force: Bool, resume: Bool, inputs: [String]) throws {
+        network = path
+        let known: [(path: String, isOurs: (String) -> Bool)] = [
+            (path, { (try? NetworkFile(path: $0)) != nil }),
+            (path + ".checkpoint", { (try? SafetensorsReader(path: $0))?.metadata["counters"] != nil }),
+            (path + ".log.jsonl", { FileManager.default.contents(atPath: $0)?.starts(with: Data("{\"step\":".utf8)) ?? false }),
+        ]
+        for (path, isOurs) in known {
+            var information = stat()
+            guard stat(path, &information) == 0 else { continue }
+            guard information.st_mode & S_IFMT == S_IFREG else { throw OutputFileError.foreign(path: path) }
+            let place = FileIdentity(path)
+            if inputs.contains(where: { FileIdentity($0) == place }) { throw OutputFileError.isInput(path: path) }
+            guard information.st_size == 0 || isOurs(path) else { throw OutputFileError.foreign(path: path) }
+            if !force && !resume { throw NetworkInTheWay(path: path) }
+        }
+        let folder = FilePath.folder(of: path), name = FilePath.name(of: path)
+        guard let lock = try OutputLock(path: (folder.isEmpty ? "" : folder + "/") + ".\(name).lock", name: path) else { throw OutputFolderError.taken(path: path) }
+        self.lock = lock
+        for (path, _) in known { Leftovers.remove(of: path) }
+    }
+}
+
+struct NetworkInTheWay: CommandFailure {
+    let path: String
+    var exitStatus: ExitStatus { .cannotCreate }
+    var description: String { "\(path) exists already; give --resume to go on with it or --force to start over" }
+}
