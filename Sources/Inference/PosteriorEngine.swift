@@ -33,6 +33,9 @@ public protocol PosteriorEngine: AnyObject {
     ///   - keys: names the random streams of each observation.
     /// - Returns: V posteriors of `drawCount` draws each.
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior]
+
+    /// An engine for voxels that lack some of the measurements. It may use this one's memory: the two serve one thread.
+    func restricted(to acquisition: Acquisition) -> any PosteriorEngine
 }
 
 /// An engine before it has a thread: what the archive must know of it, and how to make one.
@@ -46,6 +49,8 @@ public protocol EngineRecipe: Sendable {
     /// Settings on which the answers depend; a fit resumes only with the same.
     var notes: [String: String] { get }
     func makeEngine() -> any PosteriorEngine
+    /// The same recipe for other measurements, and for the kinds of noise that a scan has.
+    func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe
 }
 
 extension EngineRecipe {

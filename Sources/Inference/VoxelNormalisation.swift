@@ -1,29 +1,64 @@
 import Diffusion
 
-/// How a voxel's raw signals become an observation: divided by the mean of its b≈0 volumes.
+/// What the numbers of a scan mean, beyond what one voxel can tell (`SignalSurvey` finds it).
+public struct SignalRules: Sendable, Equatable {
+    /// Whether an exact zero can be a signal, as in real-valued images stored as integers. Elsewhere no noisy signal is exactly zero: the volume does not
+    /// reach the voxel, as eddy leaves what a head's movement carried out of the field of view, or has been cut off.
+    public var zerosCanBeSignals = false
+    /// Volumes that are zero throughout, by position.
+    public var emptyVolumes: [Int] = []
+    /// The signals over mean b≈0 that a network was trained on; nil where none is asked.
+    public var trained: ClosedRange<Float>?
+
+    public init() {}
+
+    /// What is missing of a voxel with so many exact zeros and negative signals. Signals about zero are negative at least as often as exactly zero.
+    func zerosAreSignals(zeros: Int, negative: Int) -> Bool { zerosCanBeSignals && zeros <= negative }
+}
+
+/// How a voxel's raw signals become an observation: divided by the mean of its b≈0 volumes, without the measurements that are missing.
 enum VoxelNormalisation {
-    /// Writes y = signal / mean(b≈0) to `out`. Values ≤ 0 among the diffusion-weighted ones become 1e-4 and are flagged.
-    /// - Returns: the mean b≈0 signal and what is to be said of the voxel; `.notFitted` when there is nothing to fit.
+    struct Voxel {
+        /// 0 where the voxel is not fitted.
+        var meanB0: Float
+        var quality: VoxelQuality
+        /// Positions of the measurements there are; nil for all of them.
+        var kept: [Int]?
+    }
+
+    /// Writes y = signal / mean(b≈0) of the measurements that are not missing to `out`. Signals may be negative.
+    /// - Returns: `.notFitted` among the qualities when there is nothing to fit.
     static func normalise(
-        _ signal: UnsafeBufferPointer<Float>, _ acquisition: Acquisition, into out: UnsafeMutablePointer<Float>
-    ) -> (meanB0: Float, quality: VoxelQuality) {
-        guard signal.allSatisfy(\.isFinite) else { return (0, [.nonFiniteSignal, .notFitted]) }
-        var mean = 0.0
-        for i in acquisition.unweightedIndices { mean += Double(signal[i]) }
-        mean /= Double(acquisition.unweightedCount)
-        guard mean > 0, Float(mean).isNormal else { return (0, [.noBaseline, .notFitted]) }
-        var quality: VoxelQuality = []
-        for i in 0..<signal.count {
-            let y = Float(Double(signal[i]) / mean)
-            if y <= 0 && !acquisition.isUnweighted(i) {
-                quality.insert(.clampedSignal)
-                out[i] = 1e-4
-            } else {
-                out[i] = y
-            }
-            // No scanner's noise lifts a signal to ten times the unweighted one: artefact, or a wrong mask.
-            if !(out[i] < 10) { quality.insert(.outsideTraining) }
+        _ signal: UnsafeBufferPointer<Float>, _ acquisition: Acquisition, _ rules: SignalRules, into out: UnsafeMutablePointer<Float>
+    ) -> Voxel {
+        var zeros = 0, negative = 0, bad = 0
+        for x in signal {
+            if !x.isFinite { bad += 1 } else if x == 0 { zeros += 1 } else if x < 0 { negative += 1 }
         }
-        return (Float(mean), quality)
+        if zeros == signal.count { return Voxel(meanB0: 0, quality: [.noBaseline, .notFitted]) }
+        var quality: VoxelQuality = [], kept: [Int]?
+        if negative > 0 { quality.insert(.negativeSignal) }
+        if bad > 0 { quality.insert(.nonFiniteSignal) }
+        if bad + zeros > 0 {
+            let areSignals = rules.zerosAreSignals(zeros: zeros, negative: negative)
+            let there = signal.indices.filter { i in
+                signal[i].isFinite && (signal[i] != 0 || (areSignals && !rules.emptyVolumes.contains(i)))
+            }
+            if there.count < signal.count { kept = there }
+            if there.count < signal.count - bad { quality.insert(.missingSignal) }
+        }
+        let positions = kept ?? Array(signal.indices)
+        var mean = 0.0, count = 0
+        for i in positions where acquisition.isUnweighted(i) {
+            mean += Double(signal[i])
+            count += 1
+        }
+        mean /= Double(count)
+        guard mean > 0, Float(mean).isNormal else { return Voxel(meanB0: 0, quality: quality.union([.noBaseline, .notFitted])) }
+        for (k, i) in positions.enumerated() {
+            out[k] = Float(Double(signal[i]) / mean)
+            if let range = rules.trained, !range.contains(out[k]) { quality.insert(.outsideTraining) }
+        }
+        return Voxel(meanB0: Float(mean), quality: quality, kept: kept)
     }
 }
