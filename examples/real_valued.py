@@ -40,7 +40,7 @@ def study(program, engine, folder, simulate):
     """Simulates and fits; gives what is needed to judge: true and fitted maps of the voxels."""
     data, out = f"{folder}/data", f"{folder}/out"
     subprocess.run([program, "simulate", "--out", data, "--force", "--noise", "gaussian", *simulate], check=True, capture_output=True)
-    how = ["--preset", engine] if engine in ("fast", "balanced", "exact") else ["--engine", engine] + (["--model", "2"] if engine == "mcmc" else [])
+    how = ["--preset", engine] if engine in ("fast", "balanced", "exact") else ["--engine", engine] + ([])
     subprocess.run(
         [program, "fit", f"{data}/dwi.nii.gz", "--mask", f"{data}/mask.nii.gz", "--out", out, "--force", "--quiet", *how], check=True, capture_output=True)
     mask = np.asarray(nib.load(f"{data}/mask.nii.gz").dataobj) > 0

@@ -13,14 +13,14 @@ public struct SignalSurvey: Sendable, Equatable {
     /// Volumes that are zero in all voxels.
     public private(set) var emptyVolumes: [Int] = []
     public private(set) var isRealValued = false
-    private var zerosCanBeSignals = false
+    private var step: Float?
 
     /// - Parameters:
     ///   - values: raw signals, V × M.
     ///   - measurements: M.
     ///   - areIntegers: whether the image stores integers. Images of whole numbers count as such, too.
     public init(_ values: [Float], measurements m: Int, areIntegers: Bool) {
-        var zerosOfVoxel: [(zeros: Int, negative: Int)] = [], isEmpty = [Bool](repeating: true, count: m), isWhole = true
+        var withZeros: [Int] = [], isEmpty = [Bool](repeating: true, count: m), isWhole = true, least = Float.infinity
         values.withUnsafeBufferPointer { values in
             for start in stride(from: 0, to: values.count, by: m) {
                 var zeros = 0, below = 0, bad = 0
@@ -29,31 +29,34 @@ public struct SignalSurvey: Sendable, Equatable {
                     if x == 0 { zeros += 1; continue }
                     isEmpty[i] = false
                     if x < 0 { below += 1 }
-                    if !x.isFinite { bad += 1 } else if isWhole { isWhole = x == x.rounded() }
+                    if !x.isFinite { bad += 1; continue }
+                    least = min(least, abs(x))
+                    if isWhole { isWhole = x == x.rounded() }
                 }
                 if zeros == m { continue }
                 voxels += 1
                 if below > 0 { negative += 1 }
                 if below >= 3 && 20 * below >= m { oftenNegative += 1 }
                 if bad > 0 { nonFinite += 1 }
-                if zeros > 0 { zerosOfVoxel.append((zeros, below)) }
+                if zeros > 0 { withZeros.append(start) }
             }
-        }
-        isRealValued = oftenNegative > 0 && 100 * oftenNegative >= voxels
-        emptyVolumes = voxels > 0 ? isEmpty.indices.filter { isEmpty[$0] } : []
-        zerosCanBeSignals = isRealValued && (areIntegers || isWhole)
-        let rules = self.rules()
-        for voxel in zerosOfVoxel {
-            let lacking = rules.zerosAreSignals(zeros: voxel.zeros, negative: voxel.negative) ? 0 : voxel.zeros - emptyVolumes.count
-            if lacking > 0 { incomplete += 1 }
-            missing += lacking
+            isRealValued = oftenNegative > 0 && 100 * oftenNegative >= voxels
+            emptyVolumes = voxels > 0 ? isEmpty.indices.filter { isEmpty[$0] } : []
+            step = areIntegers || isWhole ? least : nil
+            let rules = self.rules()
+            for start in withZeros {
+                let voxel = UnsafeBufferPointer(rebasing: values[start..<start + m])
+                let lacking = rules.zerosAreSignals(voxel) ? 0 : voxel.count(where: { $0 == 0 }) - emptyVolumes.count
+                if lacking > 0 { incomplete += 1 }
+                missing += lacking
+            }
         }
     }
 
     /// - Parameter trained: the signals that a network was trained on.
     public func rules(trained: ClosedRange<Float>? = nil) -> SignalRules {
         var rules = SignalRules()
-        (rules.zerosCanBeSignals, rules.emptyVolumes, rules.trained) = (zerosCanBeSignals, emptyVolumes, trained)
+        (rules.step, rules.isRealValued, rules.emptyVolumes, rules.trained) = (step, isRealValued, emptyVolumes, trained)
         return rules
     }
 

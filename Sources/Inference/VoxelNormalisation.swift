@@ -2,9 +2,11 @@ import Diffusion
 
 /// What the numbers of a scan mean, beyond what one voxel can tell (`SignalSurvey` finds it).
 public struct SignalRules: Sendable, Equatable {
-    /// Whether an exact zero can be a signal, as in real-valued images stored as integers. Elsewhere no noisy signal is exactly zero: the volume does not
-    /// reach the voxel, as eddy leaves what a head's movement carried out of the field of view, or has been cut off.
-    public var zerosCanBeSignals = false
+    /// The least size of a signal other than zero in an image that stores integers; nil elsewhere. Only there can an exact zero be a signal, rounded; otherwise
+    /// the volume does not reach the voxel, as eddy leaves what a head's movement carried out of the field of view, or has been cut off.
+    public var step: Float?
+    /// Whether signals are real-valued. Magnitudes are not, and a magnitude of zero stands for less than half a step.
+    public var isRealValued = false
     /// Volumes that are zero throughout, by position.
     public var emptyVolumes: [Int] = []
     /// The signals over mean b≈0 that a network was trained on; nil where none is asked.
@@ -12,8 +14,17 @@ public struct SignalRules: Sendable, Equatable {
 
     public init() {}
 
-    /// What is missing of a voxel with so many exact zeros and negative signals. Signals about zero are negative at least as often as exactly zero.
-    func zerosAreSignals(zeros: Int, negative: Int) -> Bool { zerosCanBeSignals && zeros <= negative }
+    /// Whether a voxel's exact zeros are signals: near zero its other signals are then found as well, at least as many of them at or below one step.
+    func zerosAreSignals(_ signal: UnsafeBufferPointer<Float>) -> Bool {
+        guard let step else { return false }
+        var zeros = 0, low = 0
+        for x in signal { if x == 0 { zeros += 1 } else if x < 1.5 * step { low += 1 } }
+        return zeros - emptyVolumes.count <= low
+    }
+
+    /// What an exact zero that is a signal counts as. Of a magnitude all of the lowest half step was rounded to it, where Rician densities rise in proportion to
+    /// the signal: by probability an eighth of a step.
+    var zero: Float { isRealValued ? 0 : (step ?? 0) / 8 }
 }
 
 /// How a voxel's raw signals become an observation: divided by the mean of its b≈0 volumes, without the measurements that are missing.
@@ -31,7 +42,7 @@ enum VoxelNormalisation {
     static func normalise(
         _ signal: UnsafeBufferPointer<Float>, _ acquisition: Acquisition, _ rules: SignalRules, into out: UnsafeMutablePointer<Float>
     ) -> Voxel {
-        var zeros = 0, negative = 0, bad = 0
+        var zeros = 0, negative = 0, bad = 0, zero = Float(0)
         for x in signal {
             if !x.isFinite { bad += 1 } else if x == 0 { zeros += 1 } else if x < 0 { negative += 1 }
         }
@@ -40,7 +51,8 @@ enum VoxelNormalisation {
         if negative > 0 { quality.insert(.negativeSignal) }
         if bad > 0 { quality.insert(.nonFiniteSignal) }
         if bad + zeros > 0 {
-            let areSignals = rules.zerosAreSignals(zeros: zeros, negative: negative)
+            let areSignals = zeros > 0 && rules.zerosAreSignals(signal)
+            zero = areSignals ? rules.zero : 0
             let there = signal.indices.filter { i in
                 signal[i].isFinite && (signal[i] != 0 || (areSignals && !rules.emptyVolumes.contains(i)))
             }
@@ -50,13 +62,13 @@ enum VoxelNormalisation {
         let positions = kept ?? Array(signal.indices)
         var mean = 0.0, count = 0
         for i in positions where acquisition.isUnweighted(i) {
-            mean += Double(signal[i])
+            mean += Double(signal[i] == 0 ? zero : signal[i])
             count += 1
         }
         mean /= Double(count)
         guard mean > 0, Float(mean).isNormal else { return Voxel(meanB0: 0, quality: quality.union([.noBaseline, .notFitted])) }
         for (k, i) in positions.enumerated() {
-            out[k] = Float(Double(signal[i]) / mean)
+            out[k] = Float(Double(signal[i] == 0 ? zero : signal[i]) / mean)
             if let range = rules.trained, !range.contains(out[k]) { quality.insert(.outsideTraining) }
         }
         return Voxel(meanB0: Float(mean), quality: quality, kept: kept)

@@ -62,6 +62,7 @@ struct Fit: ParsableCommand {
             }
             if samples != nil { throw ValidationError("With --engine mcmc the number of draws is --jumps over --every, not --samples.") }
             if network != nil { throw ValidationError("--engine mcmc uses no network; leave out --network.") }
+            if noise == .either { throw ValidationError("--engine mcmc knows Gaussian noise only.") }
             if preset != nil { throw ValidationError("--preset belongs to --engine prism; mcmc has --burnin, --jumps and --every.") }
         } else if let option = chain.given {
             throw ValidationError("\(option) belongs to --engine mcmc.")

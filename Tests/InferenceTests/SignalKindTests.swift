@@ -30,7 +30,7 @@ import Testing
     static func recipe(_ engine: Engine, _ acquisition: Acquisition, _ options: FitOptions) throws -> any EngineRecipe {
         if engine == .mcmc {
             var chain = ChainOptions()
-            (chain.burnIn, chain.jumps) = (300, 1250)
+            (chain.burnIn, chain.jumps, chain.fibres) = (300, 1250, 1)
             return McmcRecipe(acquisition: acquisition, chain: chain, options: options)
         }
         var prism = try PrismRecipe(file: NetworkFile.standard(), path: "test", acquisition: acquisition, options: options)
@@ -87,10 +87,11 @@ import Testing
             if s.none < 0.5 { fibres += 1 }
             mean += s.median / Float(count)
         }
-        // 36 ± 1.9 expected.
-        #expect(covered >= 30)
+        // 36 ± 1.9 expected; of the chain 28 ± 3: it always has a weak fibre, which the ball's diffusivity makes up for. It was 11.
+        #expect(covered >= (engine == .mcmc ? 20 : 30))
         #expect(fibres <= 2)
-        #expect(abs(mean - 3) < 0.12)
+        // Where diffusivities may be spread, their mean is a little larger.
+        #expect(abs(mean - 3) < (engine == .mcmc ? 0.4 : 0.2))
     }
 
     @Test func smcKnowsNegativeSignals() throws {
@@ -157,14 +158,14 @@ import Testing
         let m = Self.m, water = Self.freeWater(10, snr: 25)
         let magnitudes = Self.freeWater(990, snr: 25, seed: 2).map { abs($0) + 1 }
         func survey(_ values: [Float], integers: Bool = false) -> SignalSurvey { SignalSurvey(values, measurements: m, areIntegers: integers) }
-        #expect(survey(magnitudes) == survey(magnitudes, integers: true) && survey(magnitudes).warnings(noise: .either).isEmpty)
+        for integers in [false, true] { #expect(survey(magnitudes, integers: integers).warnings(noise: .either).isEmpty) }
         // Ten voxels of 1000 often negative: real-valued. Two negative signals a voxel are not often.
         #expect(survey(water + magnitudes).isRealValued && survey(water + magnitudes).negative == 10)
         var few = magnitudes
         for v in 0..<500 { few[v * m + 9] = -1; few[v * m + 20] = -2 }
         #expect(!survey(few).isRealValued && survey(few).negative == 500 && survey(few).warnings(noise: .either)[0].contains("500 of 990"))
 
-        // Zeros among negative whole numbers are numbers; not where they are many, in one volume throughout, or among fractions.
+        // Zeros among negative whole numbers, or as many ones, are numbers; not where they are many, in one volume throughout, or among fractions.
         var whole = water.map { ($0 / 8).rounded() }
         let zeros = (0..<10).map { v in (0..<m).count { whole[v * m + $0] == 0 } }
         #expect(zeros.contains { $0 > 0 } && survey(whole).incomplete == 0)
@@ -177,6 +178,16 @@ import Testing
             whole.withUnsafeBufferPointer { VoxelNormalisation.normalise(UnsafeBufferPointer(rebasing: $0[v * m..<(v + 1) * m]), Self.acquisition, rules, into: &out).kept }
         }
         #expect(kept.allSatisfy { $0 == (0..<m).filter { $0 != 12 } })
+        var dark = (0..<2 * m).map { Float($0 % m < 5 ? 300 : 50) }
+        for (i, x) in [Float(1), 0, 1, 1, 0].enumerated() { dark[60 + i] = x }
+        dark[m + 70] = 0
+        let darkRules = survey(dark).rules()
+        dark.withUnsafeBufferPointer {
+            let voxel = VoxelNormalisation.normalise(UnsafeBufferPointer(rebasing: $0[0..<m]), Self.acquisition, darkRules, into: &out)
+            #expect(voxel.quality == [] && voxel.kept == nil && out[61] == Float(0.125 / 300.0) && out[60] == Float(1 / 300.0))
+        }
+        #expect(survey(dark).incomplete == 1 && survey(dark).missing == 1)
+
         var fractions = water
         fractions[40] = 0
         fractions[2 * m + 41] = .infinity
