@@ -14,11 +14,11 @@ public struct SignalRules: Sendable, Equatable {
 
     public init() {}
 
-    /// Whether a voxel's exact zeros are signals: near zero its other signals are then found as well, at least as many of them at or below one step.
+    /// Whether a voxel's exact zeros are signals: near zero its other signals are then found as well, at least as many of them below three and a half steps.
     func zerosAreSignals(_ signal: UnsafeBufferPointer<Float>) -> Bool {
         guard let step else { return false }
         var zeros = 0, low = 0
-        for x in signal { if x == 0 { zeros += 1 } else if x < 1.5 * step { low += 1 } }
+        for x in signal { if x == 0 { zeros += 1 } else if x < 3.5 * step { low += 1 } }
         return zeros - emptyVolumes.count <= low
     }
 
