@@ -2,7 +2,7 @@ import Diffusion
 
 /// What kind of signals a scan holds, from all of its masked voxels: real-valued or magnitudes, and which measurements are missing.
 ///
-/// **Real-valued** is a scan where signals are often negative (in 5 % of a voxel's measurements, and three at least) in 1 % of the voxels or more: free water
+/// **Real-valued** is a scan where signals are often negative (in 5 % of a voxel's measurements, and three at least) in 1 % of the voxels or more (ten, or half of them): free water
 /// alone makes up more of a brain, and noise brings its signals below zero from b ≈ 1000 s/mm² on. Interpolated magnitudes are negative here and there
 /// only, beside sharp edges: often so in 0.04 % of the voxels of a scan that eddy resampled, where 5 % had some negative signal.
 public struct SignalSurvey: Sendable, Equatable {
@@ -40,7 +40,8 @@ public struct SignalSurvey: Sendable, Equatable {
                 if bad > 0 { nonFinite += 1 }
                 if zeros > 0 { withZeros.append(start) }
             }
-            isRealValued = oftenNegative > 0 && 100 * oftenNegative >= voxels
+            // A few voxels of a small mask are no evidence unless they are most of it.
+            isRealValued = oftenNegative > 0 && 100 * oftenNegative >= voxels && (oftenNegative >= 10 || 2 * oftenNegative >= voxels)
             emptyVolumes = voxels > 0 ? isEmpty.indices.filter { isEmpty[$0] } : []
             step = areIntegers || isWhole ? least : nil
             let rules = self.rules()
