@@ -90,6 +90,15 @@ public struct Acquisition: Sendable, Equatable {
         return Acquisition(trusted: bValues, turned, threshold: threshold, unweighted: unweightedIndices)
     }
 
+    /// The acquisition with only some of its volumes, given by ascending position; nil where what is left cannot be fitted: no b≈0 volume, or fewer
+    /// than six directions.
+    public func keeping(_ volumes: [Int]) -> Acquisition? {
+        let unweighted = volumes.indices.filter { isUnweighted(volumes[$0]) }
+        guard !unweighted.isEmpty, volumes.count - unweighted.count >= 6 else { return nil }
+        let rest = Acquisition(trusted: volumes.map { bValues[$0] }, volumes.map { directions[$0] }, threshold: threshold, unweighted: unweighted)
+        return rest.statistics.directionCount >= 6 ? rest : nil
+    }
+
     public static func == (a: Acquisition, b: Acquisition) -> Bool {
         a.bValues == b.bValues && a.directions == b.directions && a.threshold == b.threshold
     }

@@ -1,4 +1,5 @@
 import Foundation
+import ModelSpace
 
 extension Acquisition {
     /// What the acquisition amounts to.
@@ -35,5 +36,21 @@ extension ProtocolMixture {
             list.append("A b≈0 volume has b = \(whole(s.largestUnweighted)) s/mm², above \(whole(largestUnweightedB)), the largest trained on.")
         }
         return list
+    }
+}
+
+extension BallSticks {
+    /// The least and the largest signal over mean b≈0 in 4096 simulations of an acquisition from the prior: about what a network is shown of it in training.
+    public func simulatedRange(of acquisition: Acquisition) -> ClosedRange<Float> {
+        let structures = structureSpace.structures, m = acquisition.count
+        var low = Float(0), high = Float(0), theta = [Double](repeating: 0, count: Slot.count), y = [Float](repeating: 0, count: m)
+        for i in 0..<4096 {
+            var random = RandomSource(seed: 1, stream: UInt64(i))
+            let z = structures[i % structures.count]
+            drawParameters(z, acquisition, using: &random, into: &theta)
+            simulate(&theta, z, acquisition, using: &random, into: &y)
+            for value in y { (low, high) = (min(low, value), max(high, value)) }
+        }
+        return low...high
     }
 }

@@ -82,7 +82,7 @@ package final class ConditionalWeights {
     ///   - scale: about s0.
     ///   - tables: room for five rows of M, which must stay as long as the job; without, it holds until the next one.
     package func job(
-        _ y: UnsafePointer<Float>, _ g: LocalGeometry, views: [View], scale: Double, isPositive: Bool, tables: UnsafeMutablePointer<Float>? = nil
+        _ y: UnsafePointer<Float>, _ g: LocalGeometry, views: [View], scale: Double, canBeRician: Bool, tables: UnsafeMutablePointer<Float>? = nil
     ) -> pk_weights {
         let tables = tables ?? design + 4 * count
         func row(_ k: Int) -> UnsafeMutablePointer<Float> { tables + k * count }
@@ -98,7 +98,7 @@ package final class ConditionalWeights {
         job.view = (each[0], each.last!)
         (job.measurements, job.sticks, job.views) = (count, g.sticks, Int32(views.count))
         (job.b, job.gx, job.gy, job.gz, job.y) = (of(0), of(1), of(2), of(3), UnsafePointer(row(0)))
-        (job.spread, job.rician) = (g.hasSpread ? 1 : 0, isPositive ? 1 : 0)
+        (job.spread, job.rician) = (g.hasSpread ? 1 : 0, canBeRician ? 1 : 0)
         job.support = LocalMode.support
         let free = 1 - Double(g.sticks) * BallSticks.fractionFloor
         job.ridge = Float(Self.ridge / (scale * scale))
@@ -107,7 +107,7 @@ package final class ConditionalWeights {
         job.noise_root = Float((2 * Double(count)).squareRoot() / (1 + 3 / Double(count)))
         job.widths = Int32(Self.widths(count, g))
         job.narrowing = (1, 0.4, 0.16)
-        if isPositive { job.log_signals = (0..<count).reduce(0) { $0 + log(Double(y[$1])) } }
+        if canBeRician { job.log_signals = (0..<count).reduce(0) { $0 + log(Double(y[$1])) } }
         return job
     }
 

@@ -15,7 +15,7 @@ extension EvidenceSampler {
 
     /// Normal approximations of the likelihood about the best mode: one, or where signals are low one for each kind of noise, and modes that only the
     /// other kind has.
-    func views(_ y: UnsafePointer<Float>, _ found: Modes, _ isPositive: Bool) -> ([ConditionalWeights.View], [LocalMode]) {
+    func views(_ y: UnsafePointer<Float>, _ found: Modes, _ canBeRician: Bool) -> ([ConditionalWeights.View], [LocalMode]) {
         let g = found.geometry, best = found.best, structures = BallSticks().structureSpace.structures
         let p = 2 * g.sticks + (g.hasSpread ? 1 : 0), plain = structures[2 * p], rician = structures[2 * p + 1]
         var a = [Float](repeating: 0, count: acquisition.count)
@@ -24,7 +24,7 @@ extension EvidenceSampler {
             let rho = snr * max(1e-6, Double(a))
             return sum + 1 / (4 * rho * rho)
         }
-        if !isPositive || bias < Self.negligibleBias { return ([.init(y, best.centre, plain, acquisition)], []) }
+        if !canBeRician || bias < Self.negligibleBias { return ([.init(y, best.centre, plain, acquisition)], []) }
         var views: [ConditionalWeights.View] = [], extra: [LocalMode] = []
         for z in [plain, rician] {
             // There is where the best mode's own kind of noise led.

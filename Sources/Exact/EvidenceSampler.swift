@@ -111,15 +111,17 @@ public final class EvidenceSampler {
     }
 
     /// Makes ready to sample about modes.
-    /// - Parameter generations: the most there will be.
-    public func start(_ y: UnsafePointer<Float>, _ found: Modes, generations: Int, options: Options) -> Run {
-        let isPositive = (0..<acquisition.count).allSatisfy { y[$0] > 0 }, (views, extra) = self.views(y, found, isPositive)
+    /// - Parameters:
+    ///   - generations: the most there will be.
+    ///   - noise: the kinds of noise that are possible; where Rician is not, all samples serve Gaussian noise alone.
+    public func start(_ y: UnsafePointer<Float>, _ found: Modes, generations: Int, options: Options, noise: NoiseKinds = .either) -> Run {
+        let canBeRician = noise.allowRician(y, count: acquisition.count), (views, extra) = self.views(y, found, canBeRician)
         let copies = ConditionalWeights.widths(acquisition.count, found.geometry)
         let memory = pool.take(
             capacity: generations * options.generation + Self.lanes,
             components: (found.list.count + extra.count) * copies + max(0, generations - 1) * options.components, measurements: acquisition.count)
         let job = weights.job(
-            y, found.geometry, views: views, scale: found.best.centre[Slot.s0], isPositive: isPositive, tables: memory.tables)
+            y, found.geometry, views: views, scale: found.best.centre[Slot.s0], canBeRician: canBeRician, tables: memory.tables)
         return Run(modes: found, labelling: StickLabelling(found.best), extra: extra, job: job, sample: StructureSample(memory, sticks: found.geometry.sticks))
     }
 

@@ -27,6 +27,8 @@ public final class SequentialMonteCarlo {
         public var lambdas: ClosedRange<Double> = 0...1
         /// S, posterior draws returned of each structure.
         public var draws = 200
+        /// The kinds of noise that are possible.
+        public var noise = NoiseKinds.either
 
         public init() {}
 

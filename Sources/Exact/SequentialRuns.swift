@@ -63,7 +63,7 @@ extension SequentialMonteCarlo {
         RandomSource(seed: seed, stream: voxel, substream: UInt64(index) << 16 | UInt64(run) << 2 | stage)
     }
 
-    private func canMake(_ z: Structure) -> Bool { !BallSticks.isRician(z) || (0..<acquisition.count).allSatisfy { population.y[$0] > 0 } }
+    private func canMake(_ z: Structure) -> Bool { !BallSticks.isRician(z) || options.noise.allowRician(population.y, count: acquisition.count) }
 
     /// Makes the pilot of repeat `run` of structure i, if it is not there yet.
     func pilot(_ states: inout [StructureState], _ i: Int, run: Int, seed: UInt64, voxel: UInt64) throws {

@@ -93,16 +93,16 @@ public final class StructureRefiner {
     /// - Parameters:
     ///   - y: M normalised signals.
     ///   - starts: for each pair, structures and θ near which to look; none where it is not to be looked at.
-    ///   - amortised: estimated structure log-probabilities at λ = 0.
+    ///   - amortised: estimated structure log-probabilities at λ = 0; −∞ for Rician ones where the signals rule them out.
+    ///   - noise: the kinds of noise that are possible at all.
     ///   - random: the voxel's stream for this purpose.
     public func refine(
-        _ y: UnsafePointer<Float>, starts: [[(Structure, [Double])]], amortised: [Double], using random: inout RandomSource
+        _ y: UnsafePointer<Float>, starts: [[(Structure, [Double])]], amortised: [Double], noise: NoiseKinds = .either, using random: inout RandomSource
     ) -> Result {
-        let isPositive = (0..<measurementCount).allSatisfy { y[$0] > 0 }
+        let canBeRician = noise.allowRician(y, count: measurementCount)
         var modes: [EvidenceSampler.Modes?] = []
         func look(_ p: Int, births b: Int, partings: Int, isAgain: Bool = false) -> EvidenceSampler.Modes? {
-            // Rician noise has no likelihood where a signal is not positive.
-            var all = isPositive ? starts[p] : starts[p].map { (structures[2 * p], $0.1) }
+            var all = canBeRician ? starts[p] : starts[p].map { (structures[2 * p], $0.1) }
             guard let (z, theta) = all.first else { return nil }
             var search = options.sampling
             if isAgain { search.climbs *= 3 }
@@ -138,7 +138,7 @@ public final class StructureRefiner {
         let gap = gaps(modes.map { $0?.laplace ?? -.infinity })
         var result = Result(
             logEvidence: Array(repeating: -.infinity, count: 2 * Self.pairCount), standardError: Array(repeating: 0, count: 2 * Self.pairCount),
-            isUnseen: structures.indices.map { starts[$0 / 2].isEmpty && (isPositive || $0 % 2 == 0) }, samples: Array(repeating: nil, count: Self.pairCount),
+            isUnseen: structures.indices.map { starts[$0 / 2].isEmpty && (canBeRician || $0 % 2 == 0) }, samples: Array(repeating: nil, count: Self.pairCount),
             modes: modes.map { $0?.best.centre })
         var runs: [EvidenceSampler.Run?] = Array(repeating: nil, count: Self.pairCount)
         func note(_ p: Int) {
@@ -151,10 +151,10 @@ public final class StructureRefiner {
         for (p, m) in modes.enumerated() {
             guard let m else { continue }
             result.logEvidence[2 * p] = m.laplace
-            result.logEvidence[2 * p + 1] = isPositive ? m.laplace : -.infinity
+            result.logEvidence[2 * p + 1] = canBeRician ? m.laplace : -.infinity
             if gap[p] > options.horizon || amortisedGap[p] > options.amortisedHorizon { continue }
             let first = min(gap[p], amortisedGap[p]) < 3 ? options.likely : options.unlikely
-            var run = sampler.start(y, m, generations: max(first, options.generations[p / 2]) + options.further, options: options.sampling)
+            var run = sampler.start(y, m, generations: max(first, options.generations[p / 2]) + options.further, options: options.sampling, noise: noise)
             sampler.advance(&run, y, generations: first, options: options.sampling, using: &random)
             if run.sample.gaussian.logEvidence.isFinite || run.sample.rician.logEvidence.isFinite { runs[p] = run }
             note(p)

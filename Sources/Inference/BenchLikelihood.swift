@@ -61,7 +61,7 @@ extension Bench {
         let gaussianZ = family.structureSpace.structures[2 * pair], ricianZ = family.structureSpace.structures[2 * pair + 1]
         let (theta, y) = BenchSubject.voxel(ricianZ, design), weights = ConditionalWeights(acquisition: design)
         let job = weights.job(
-            y, LocalGeometry(gaussianZ), views: [.init(y, theta, gaussianZ, design)], scale: theta[BallSticks.Slot.s0], isPositive: true)
+            y, LocalGeometry(gaussianZ), views: [.init(y, theta, gaussianZ, design)], scale: theta[BallSticks.Slot.s0], canBeRician: true)
         var random = RandomSource(seed: 1, stream: 5), rows = [Float](repeating: 0, count: 16 * count)
         let uniforms = (0..<(n + 2) * count).map { _ in Float(0.001 + 0.998 * random.uniform()) }
         var gaussian = [Double](repeating: 0, count: count), rician = gaussian, worst = 0.0, bound = 0.0

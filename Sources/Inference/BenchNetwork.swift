@@ -21,7 +21,7 @@ extension Bench {
         var features = [Float](repeating: 0, count: voxels * m * f), summaries = [Float](repeating: 0, count: voxels * g), y = [Float](repeating: 0, count: m)
         for v in 0..<voxels {
             _ = signals.withUnsafeBufferPointer {
-                VoxelNormalisation.normalise(UnsafeBufferPointer(rebasing: $0[v * m..<(v + 1) * m]), design, into: &y)
+                VoxelNormalisation.normalise(UnsafeBufferPointer(rebasing: $0[v * m..<(v + 1) * m]), design, SignalRules(), into: &y)
             }
             features.withUnsafeMutableBufferPointer { a in
                 summaries.withUnsafeMutableBufferPointer { b in

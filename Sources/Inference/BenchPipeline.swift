@@ -95,6 +95,8 @@ private final class StagedRecipe: EngineRecipe {
         return StagedEngine(engine, clock)
     }
 
+    func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe { StagedRecipe(recipe.adapted(to: acquisition, noise: noise)) }
+
     var seconds: [FitStage: Double] { clocks.withLock { $0.reduce(into: [:]) { $0.merge($1.seconds, uniquingKeysWith: +) } } }
 }
 
@@ -103,6 +105,8 @@ private final class StagedEngine: PosteriorEngine {
     private let engine: any PosteriorEngine, clock: StageClock
 
     init(_ engine: any PosteriorEngine, _ clock: StageClock) { (self.engine, self.clock) = (engine, clock) }
+
+    func restricted(to acquisition: Acquisition) -> any PosteriorEngine { StagedEngine(engine.restricted(to: acquisition), clock) }
 
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
         clock.enter(.chain)

@@ -12,6 +12,8 @@ public struct FitOptions: Sendable {
     public var samples = 50
     public var seed: UInt64 = 1
     public var threads = 1
+    /// What the signals mean.
+    public var rules = SignalRules()
 
     public init() {}
 }
@@ -93,7 +95,7 @@ public struct FitEngine: Sendable {
                 if shouldStop() { return }
                 let (shard, range) = work[number]
                 shard.begin()
-                let worker = workers.withLock { $0.popLast() } ?? Worker(family, recipe, acquisition, blockSize, shouldStop)
+                let worker = workers.withLock { $0.popLast() } ?? Worker(family, recipe, acquisition, options.rules, shouldStop)
                 let (part, isDone) = worker.fit(voxels, signals, range, metadata)
                 workers.withLock { $0.append(worker) }
                 done.withLock { $0 += isDone.count { $0 }; progress($0) }
@@ -108,65 +110,76 @@ public struct FitEngine: Sendable {
         return shards.allSatisfy(\.isWritten)
     }
 
-    /// One thread's share: scratch memory and the engine.
+    /// One thread's share: its engines, which hold scratch memory.
     private final class Worker: @unchecked Sendable {
-        let family: BallSticks, acquisition: Acquisition, drawCount: Int
-        let engine: any PosteriorEngine
-        var y: [Float]
+        let family: BallSticks, acquisition: Acquisition, rules: SignalRules, drawCount: Int
+        let engines: GroupEngines
 
         init(
-            _ family: BallSticks, _ recipe: any EngineRecipe, _ acquisition: Acquisition, _ blockSize: Int, _ shouldStop: @escaping @Sendable () -> Bool
+            _ family: BallSticks, _ recipe: any EngineRecipe, _ acquisition: Acquisition, _ rules: SignalRules,
+            _ shouldStop: @escaping @Sendable () -> Bool
         ) {
             self.family = family
             self.acquisition = acquisition
+            self.rules = rules
             drawCount = recipe.drawCount
-            engine = recipe.makeEngine()
-            engine.stop(when: shouldStop)
-            y = Array(repeating: 0, count: blockSize * acquisition.count)
+            engines = GroupEngines(recipe, acquisition, shouldStop: shouldStop)
         }
 
         /// The posteriors of a run of voxels, and which of them are finished: all, unless the engine was stopped.
         func fit(
             _ voxels: [Int], _ signals: [Float], _ range: Range<Int>, _ metadata: PosteriorMetadata
         ) -> (batch: PosteriorBatch, isDone: [Bool]) {
-            let m = acquisition.count, s = drawCount, z = metadata.structures.count
-            var batch = PosteriorBatch(voxels: range.map { Int32(voxels[$0]) }, structureCount: z, drawCount: s)
-            var fitted: [Int] = []
-            for (i, v) in range.enumerated() {
-                let (mean, quality) = signals.withUnsafeBufferPointer { all in
-                    y.withUnsafeMutableBufferPointer { y in
-                        VoxelNormalisation.normalise(
-                            UnsafeBufferPointer(rebasing: all[v * m..<(v + 1) * m]), acquisition, into: y.baseAddress! + fitted.count * m)
-                    }
+            let m = acquisition.count
+            var batch = PosteriorBatch(voxels: range.map { Int32(voxels[$0]) }, structureCount: metadata.structures.count, drawCount: drawCount)
+            let groups = signals.withUnsafeBufferPointer { all in
+                VoxelGroup.gather(UnsafeBufferPointer(rebasing: all[range.lowerBound * m..<range.upperBound * m]), acquisition, rules) { i, voxel in
+                    batch.quality[i] = voxel.quality.rawValue
+                    batch.meanB0[i] = voxel.meanB0
                 }
-                batch.quality[i] = quality.rawValue
-                batch.meanB0[i] = mean
-                if !quality.contains(.notFitted) { fitted.append(i) }
             }
             var isDone = [Bool](repeating: true, count: range.count)
-            guard !fitted.isEmpty else { return (batch, isDone) }
-            let answers = engine.posteriors(y, count: fitted.count, keys: fitted.map { UInt64(voxels[range.lowerBound + $0]) })
-            var row = [Float](repeating: 0, count: DrawColumn.count)
-            for (k, (i, answer)) in zip(fitted, answers).enumerated() {
-                for j in 0..<z { batch.logProbability[i * z + j] = Float(answer.logProbability[j]) }
-                for d in 0..<s {
-                    batch.drawStructures[i * s + d] = UInt8(answer.structures[d])
-                    for c in 0..<DrawColumn.count {
-                        let x = answer.parameters[d * BallSticks.Slot.count + c]
-                        row[c] = Float(c == BallSticks.Slot.diffusivity || c == BallSticks.Slot.spread ? 1e3 * x : x)
+            for group in groups {
+                guard let part = engines.part(group.kept) else {
+                    for i in group.members {
+                        batch.quality[i] |= VoxelQuality([.tooFewMeasurements, .notFitted]).rawValue
+                        batch.meanB0[i] = 0
                     }
-                    batch.draws.withUnsafeMutableBufferPointer {
-                        _ = HalfPrecision.encode(row, $0.baseAddress! + (i * s + d) * DrawColumn.count, count: DrawColumn.count)
+                    continue
+                }
+                let answers = part.engine.posteriors(
+                    group.y, count: group.members.count, keys: group.members.map { UInt64(voxels[range.lowerBound + $0]) })
+                for (k, (i, answer)) in zip(group.members, answers).enumerated() {
+                    store(answer, at: i, in: &batch)
+                    batch.misfit[i] = group.y.withUnsafeBufferPointer {
+                        misfit($0.baseAddress! + k * part.acquisition.count, answer, part.acquisition, metadata)
                     }
                 }
-                batch.misfit[i] = y.withUnsafeBufferPointer { misfit($0.baseAddress! + k * m, answer, metadata) }
+                for i in group.members.dropFirst(answers.count) { isDone[i] = false }
             }
-            for i in fitted.dropFirst(answers.count) { isDone[i] = false }
             return (batch, isDone)
         }
 
+        private func store(_ answer: VoxelPosterior, at i: Int, in batch: inout PosteriorBatch) {
+            let s = drawCount, z = answer.logProbability.count
+            var row = [Float](repeating: 0, count: DrawColumn.count)
+            for j in 0..<z { batch.logProbability[i * z + j] = Float(answer.logProbability[j]) }
+            for d in 0..<s {
+                batch.drawStructures[i * s + d] = UInt8(answer.structures[d])
+                for c in 0..<DrawColumn.count {
+                    let x = answer.parameters[d * BallSticks.Slot.count + c]
+                    row[c] = Float(c == BallSticks.Slot.diffusivity || c == BallSticks.Slot.spread ? 1e3 * x : x)
+                }
+                batch.draws.withUnsafeMutableBufferPointer {
+                    _ = HalfPrecision.encode(row, $0.baseAddress! + (i * s + d) * DrawColumn.count, count: DrawColumn.count)
+                }
+            }
+        }
+
         /// Posterior-predictive misfit over some draws at the fit's λ.
-        private func misfit(_ y: UnsafePointer<Float>, _ answer: VoxelPosterior, _ metadata: PosteriorMetadata) -> Float {
+        private func misfit(
+            _ y: UnsafePointer<Float>, _ answer: VoxelPosterior, _ acquisition: Acquisition, _ metadata: PosteriorMetadata
+        ) -> Float {
             let draws = FitEngine.misfitDraws
             var weights = [Float](repeating: 0, count: drawCount), probability = [Double](repeating: 0, count: metadata.structures.count)
             DrawWeights(structures: metadata.structures, reference: metadata.referenceLambda, target: metadata.drawLambda).update(

@@ -14,14 +14,22 @@ public struct FitSurvey: Sendable, Equatable {
     }
 
     /// - Parameter signals: raw values of V voxels, V × M.
-    public init(_ signals: [Float], _ acquisition: Acquisition) {
+    public init(_ signals: [Float], _ acquisition: Acquisition, _ rules: SignalRules) {
         let m = acquisition.count
         voxels = signals.count / m
-        var counts: [UInt8: Int] = [:], y = [Float](repeating: 0, count: m), first = m
+        var suffices: [[Int]: Bool] = [:], counts: [UInt8: Int] = [:], y = [Float](repeating: 0, count: m), first = m
         signals.withUnsafeBufferPointer { all in
             for v in 0..<voxels {
                 let signal = UnsafeBufferPointer(rebasing: all[v * m..<(v + 1) * m])
-                let quality = y.withUnsafeMutableBufferPointer { VoxelNormalisation.normalise(signal, acquisition, into: $0.baseAddress!).quality }
+                let voxel = y.withUnsafeMutableBufferPointer {
+                    VoxelNormalisation.normalise(signal, acquisition, rules, into: $0.baseAddress!)
+                }
+                var quality = voxel.quality
+                if let kept = voxel.kept, !quality.contains(.notFitted) {
+                    let isEnough = suffices[kept] ?? (acquisition.keeping(kept) != nil)
+                    suffices[kept] = isEnough
+                    if !isEnough { quality.formUnion([.tooFewMeasurements, .notFitted]) }
+                }
                 guard quality.contains(.notFitted) else { continue }
                 unfitted += 1
                 for (flag, _) in VoxelQuality.meanings where flag != .notFitted && quality.contains(flag) { counts[flag.rawValue, default: 0] += 1 }
@@ -40,6 +48,9 @@ public struct FitSurvey: Sendable, Equatable {
             case .nonFiniteSignal:
                 what = "have a signal that is NaN or infinite" + (firstBadVolume.map { " (first in volume \($0), counted from 0)" } ?? "")
             case .noBaseline: what = "have a mean b=0 signal that is zero or negative"
+            case .tooFewMeasurements: what = "have too few measurements that are not exactly zero"
+            case .missingSignal: what = "lack measurements (exact zeros)"
+            case .negativeSignal: what = "have negative signals"
             default: what = "are flagged: " + (VoxelQuality.meanings.first { $0.flag == flag }?.text ?? "unknown")
             }
             return "\(count) of \(voxels) \(what)"

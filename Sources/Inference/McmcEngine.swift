@@ -13,10 +13,14 @@ public struct McmcRecipe: EngineRecipe {
     let chain: ChainOptions, shared: BallSticksChain.SharedDesign, measurementCount: Int, seed: UInt64
 
     public init(acquisition: Acquisition, chain: ChainOptions, options: FitOptions) {
+        self.init(acquisition: acquisition, chain: chain, seed: options.seed)
+    }
+
+    private init(acquisition: Acquisition, chain: ChainOptions, seed: UInt64) {
         self.chain = chain
         shared = BallSticksChain.SharedDesign(acquisition: acquisition, hasSpread: chain.hasSpread)
         measurementCount = acquisition.count
-        seed = options.seed
+        self.seed = seed
     }
 
     public var drawCount: Int { chain.drawCount }
@@ -28,6 +32,8 @@ public struct McmcRecipe: EngineRecipe {
     }
     public var voxelsAtOnce: Int { 1 }
     public func makeEngine() -> any PosteriorEngine { McmcEngine(self) }
+    /// The chain's noise is Gaussian whatever the scan's.
+    public func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe { McmcRecipe(acquisition: acquisition, chain: chain, seed: seed) }
 }
 
 final class McmcEngine: PosteriorEngine {
@@ -49,6 +55,8 @@ final class McmcEngine: PosteriorEngine {
     }
 
     func stop(when isAsked: @escaping @Sendable () -> Bool) { shouldStop = isAsked }
+
+    func restricted(to acquisition: Acquisition) -> any PosteriorEngine { recipe.adapted(to: acquisition, noise: .gaussian).makeEngine() }
 
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
         var answers: [VoxelPosterior] = []

@@ -37,6 +37,9 @@ public protocol PosteriorEngine: AnyObject {
     /// Gives the engine a question to ask as it works, at least once a second; when the answer is yes it gives up the observation that it has in hand. Engines
     /// whose observations are quick need not listen.
     func stop(when isAsked: @escaping @Sendable () -> Bool)
+
+    /// An engine for voxels that lack some of the measurements. It may use this one's memory: the two serve one thread.
+    func restricted(to acquisition: Acquisition) -> any PosteriorEngine
 }
 
 extension PosteriorEngine {
@@ -59,6 +62,8 @@ public protocol EngineRecipe: Sendable {
     /// Observations that an engine does well to get together; 1 where each takes long.
     var voxelsAtOnce: Int { get }
     func makeEngine() -> any PosteriorEngine
+    /// The same recipe for other measurements, and for the kinds of noise that a scan has.
+    func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe
 }
 
 extension EngineRecipe {

@@ -56,23 +56,29 @@ public struct VoxelQuality: OptionSet, Hashable, Sendable {
     public let rawValue: UInt8
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    /// Some signal is NaN or infinite.
+    /// Some signal is NaN or infinite, and was left out.
     public static let nonFiniteSignal = VoxelQuality(rawValue: 1)
     /// The mean b≈0 signal is zero or negative.
     public static let noBaseline = VoxelQuality(rawValue: 2)
-    /// Diffusion-weighted values ≤ 0 were raised to a small positive value.
-    public static let clampedSignal = VoxelQuality(rawValue: 4)
+    /// Some signals are negative. (Fits of version 0.1.0 raised these, and zeros, to a small positive value.)
+    public static let negativeSignal = VoxelQuality(rawValue: 4)
     /// The signals lie outside the range that the network was trained on.
     public static let outsideTraining = VoxelQuality(rawValue: 8)
+    /// Some signals are exactly zero: missing, and left out.
+    public static let missingSignal = VoxelQuality(rawValue: 16)
+    /// The measurements that are not missing are too few to fit.
+    public static let tooFewMeasurements = VoxelQuality(rawValue: 32)
     /// The voxel was not fitted: all its draws are zero.
     public static let notFitted = VoxelQuality(rawValue: 128)
 
     /// Each flag with the words that sidecars and reports use for it.
     public static let meanings: [(flag: VoxelQuality, text: String)] = [
-        (.nonFiniteSignal, "a signal is NaN or infinite"),
+        (.nonFiniteSignal, "a signal is NaN or infinite, and left out"),
         (.noBaseline, "the mean b=0 signal is zero or negative"),
-        (.clampedSignal, "diffusion-weighted signals that were zero or negative were raised to a small positive value"),
+        (.negativeSignal, "a signal is negative: kept as it is, noise taken as Gaussian"),
         (.outsideTraining, "the signals lie outside the range that the network was trained on"),
+        (.missingSignal, "a signal is exactly zero: taken as missing, and left out"),
+        (.tooFewMeasurements, "too few measurements are left: fewer than six directions"),
         (.notFitted, "not fitted: zero in every map"),
     ]
 }

@@ -20,7 +20,8 @@ public struct PrismRecipe: EngineRecipe {
     public var starts = [1, 1, 1, 1]
 
     public let name = "prism"
-    let file: NetworkFile, acquisition: Acquisition, options: FitOptions
+    let file: NetworkFile, options: FitOptions
+    fileprivate(set) var acquisition: Acquisition, noise = NoiseKinds.either
 
     /// - Throws: `NetworkFileError.otherFamily` when the network was trained for something else.
     public init(file: NetworkFile, path: String, acquisition: Acquisition, options: FitOptions) throws {
@@ -40,8 +41,15 @@ public struct PrismRecipe: EngineRecipe {
         let sweeps = correctionSweeps == threeStickSweeps ? "\(correctionSweeps)" : "\(correctionSweeps) to \(threeStickSweeps)"
         let precision = NetworkPrecision.preferred.rawValue
         return ["solver_steps": "\(solverSteps)", "correction_sweeps": sweeps, "refinement": refinement.summary, "precision": precision]
+            .merging(noise.notes) { $1 }
     }
-    public func makeEngine() -> any PosteriorEngine { PrismEngine(self) }
+    public func makeEngine() -> any PosteriorEngine { PrismEngine(self, AmortisedSampler(family: BallSticks(), file: file)) }
+
+    public func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe {
+        var recipe = self
+        (recipe.acquisition, recipe.noise) = (acquisition, noise)
+        return recipe
+    }
 }
 
 final class PrismEngine: PosteriorEngine {
@@ -52,25 +60,35 @@ final class PrismEngine: PosteriorEngine {
     /// Told where the time goes; nil outside benchmarks.
     var stages: StageClock? { didSet { sampler.stages = stages } }
 
-    init(_ recipe: PrismRecipe) {
+    init(_ recipe: PrismRecipe, _ sampler: AmortisedSampler<BallSticks>) {
         self.recipe = recipe
-        sampler = AmortisedSampler(family: family, file: recipe.file)
+        self.sampler = sampler
         corrector = LikelihoodCorrector(acquisition: recipe.acquisition)
         refiner = StructureRefiner(acquisition: recipe.acquisition, options: recipe.refinement)
     }
 
     func stop(when isAsked: @escaping @Sendable () -> Bool) { shouldStop = isAsked }
 
+    /// The network's memory, by far the most, is shared.
+    func restricted(to acquisition: Acquisition) -> any PosteriorEngine {
+        var other = recipe
+        other.acquisition = acquisition
+        return PrismEngine(other, sampler)
+    }
+
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
         let options = recipe.options, m = recipe.acquisition.count
+        let canBeRician = (0..<count).map { recipe.noise.allowRician(y + $0 * m, count: m) }
         var answers = sampler.answer(
             y, count: count, design: recipe.acquisition, keys: keys, seed: options.seed, steps: recipe.solverSteps
-        ) { _, logProbability in starts(logProbability) }
+        ) { v, logProbability in starts(canBeRician[v] ? logProbability : withoutRician(logProbability)) }
         for v in 0..<count {
             if shouldStop() {
                 stages?.enter(nil)
                 return Array(answers[..<v])
             }
+
+            if !canBeRician[v] { answers[v].logProbability = withoutRician(answers[v].logProbability) }
             // A stream of its own, beyond those of the draws.
             var random = RandomSource(seed: options.seed, stream: keys[v], substream: 1 << 32)
             stages?.enter(.importance)
@@ -82,6 +100,11 @@ final class PrismEngine: PosteriorEngine {
         }
         stages?.enter(nil)
         return answers
+    }
+
+    /// What the network says given that the noise is Gaussian.
+    private func withoutRician(_ logProbability: [Double]) -> [Double] {
+        StructureSpace.normalise(zip(structures, logProbability).map { BallSticks.isRician($0) ? -.infinity : $1 })
     }
 
     /// The structures of the draws that are kept, ascending.
@@ -105,7 +128,7 @@ final class PrismEngine: PosteriorEngine {
         for (i, z) in network.structures.enumerated() {
             starts[z / 2].append((structures[z], Array(network.parameters[i * p..<(i + 1) * p])))
         }
-        let refined = refiner.refine(y, starts: starts, amortised: network.logProbability, using: &random)
+        let refined = refiner.refine(y, starts: starts, amortised: network.logProbability, noise: recipe.noise, using: &random)
         // Signals that no structure explains at all leave the network's word.
         let logProbability = refined.logEvidence.contains(where: \.isFinite)
             ? StructureRefiner.combine(refined, amortised: network.logProbability, learnsError: recipe.refinement.learnsAmortisedError) : network.logProbability

@@ -29,36 +29,36 @@ public struct ScanStudy: Sendable {
     ) throws -> ScanReport? {
         let m = acquisition.count
         precondition(signals.count == voxels.count * m)
-        var kept: [Int] = [], y: [Float] = [], row = [Float](repeating: 0, count: m)
-        for (i, voxel) in voxels.enumerated() {
-            let (_, quality) = signals.withUnsafeBufferPointer {
-                VoxelNormalisation.normalise(UnsafeBufferPointer(rebasing: $0[i * m..<(i + 1) * m]), acquisition, into: &row)
-            }
-            if quality.contains(.notFitted) { continue }
-            kept.append(voxel)
-            y += row
-        }
-        guard !kept.isEmpty, !shouldStop() else { return nil }
-        let recipe = try engine(acquisition, options), worker = recipe.makeEngine()
-        worker.stop(when: shouldStop)
+        guard !shouldStop() else { return nil }
+        let recipe = try engine(acquisition, options), engines = GroupEngines(recipe, acquisition, shouldStop: shouldStop)
         var cases: [ReferenceCase] = []
-        for start in stride(from: 0, to: kept.count, by: SimulationStudy.largestBlock) {
+        for start in stride(from: 0, to: voxels.count, by: SimulationStudy.largestBlock) {
             if shouldStop() { return nil }
-            let part = kept[start..<min(start + SimulationStudy.largestBlock, kept.count)], signals = Array(y[start * m..<(start + part.count) * m])
-            let answers = worker.posteriors(signals, count: part.count, keys: part.map(UInt64.init))
-            guard answers.count == part.count else { return nil }
-            for (i, voxel) in part.enumerated() {
-                cases.append(ReferenceCase(
-                    acquisition: acquisition, y: Array(signals[i * m..<(i + 1) * m]), posterior: answers[i], key: UInt64(voxel), truth: nil, voxel: voxel))
+            let part = start..<min(start + SimulationStudy.largestBlock, voxels.count)
+            let groups = signals.withUnsafeBufferPointer {
+                VoxelGroup.gather(UnsafeBufferPointer(rebasing: $0[part.lowerBound * m..<part.upperBound * m]), acquisition, options.rules) { _, _ in }
+            }
+            for group in groups {
+                guard let fitting = engines.part(group.kept) else { continue }
+                let keys = group.members.map { UInt64(voxels[start + $0]) }, count = fitting.acquisition.count
+                let answers = fitting.engine.posteriors(group.y, count: keys.count, keys: keys)
+                guard answers.count == keys.count else { return nil }
+                for (i, answer) in answers.enumerated() {
+                    cases.append(ReferenceCase(
+                        acquisition: fitting.acquisition, y: Array(group.y[i * count..<(i + 1) * count]), posterior: answer, key: keys[i], truth: nil,
+                        voxel: Int(keys[i])))
+                }
             }
             progress(.fitting, cases.count)
         }
+        guard !cases.isEmpty else { return nil }
+        cases.sort { $0.key < $1.key }
         let table = StructureTable.ballSticks
         let study = ReferenceStudy(table: table, options: options, reference: reference)
         guard let agreement = try study.run(cases, engine: recipe.name, progress: progress, shouldStop: shouldStop) else { return nil }
         return ScanReport(
-            engine: recipe.name, networkName: recipe.networkName, networkSHA256: recipe.networkSHA256, notes: recipe.notes, voxels: kept.count,
-            notFitted: voxels.count - kept.count, volumes: m, lambda: options.lambda, seed: options.seed, structureNames: table.rows.map(\.name),
+            engine: recipe.name, networkName: recipe.networkName, networkSHA256: recipe.networkSHA256, notes: recipe.notes, voxels: cases.count,
+            notFitted: voxels.count - cases.count, volumes: m, lambda: options.lambda, seed: options.seed, structureNames: table.rows.map(\.name),
             agreement: agreement)
     }
 }

@@ -17,23 +17,32 @@ public struct SmcRecipe: EngineRecipe {
     }
 
     public var drawCount: Int { DrawAllocation.total(samples: options.samples) }
-    public var notes: [String: String] { ["smc_particles": "\(settings.particles)", "smc_target_error": "\(settings.targetError)"] }
+    public var notes: [String: String] { ["smc_particles": "\(settings.particles)", "smc_target_error": "\(settings.targetError)"].merging(settings.noise.notes) { $1 } }
     public var voxelsAtOnce: Int { 1 }
-    public func makeEngine() -> any PosteriorEngine { SmcEngine(acquisition, options, settings, drawCount) }
+    public func makeEngine() -> any PosteriorEngine { SmcEngine(self, acquisition, options, settings) }
+
+    public func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe {
+        var settings = settings
+        settings.noise = noise
+        return SmcRecipe(acquisition: acquisition, options: options, settings: settings)
+    }
 }
 
 final class SmcEngine: PosteriorEngine {
-    private let space = BallSticks().structureSpace, acquisition: Acquisition, options: FitOptions, drawCount: Int
+    private let space = BallSticks().structureSpace, recipe: SmcRecipe, acquisition: Acquisition, options: FitOptions, drawCount: Int
     private let engine: SequentialMonteCarlo
 
-    init(_ acquisition: Acquisition, _ options: FitOptions, _ settings: SequentialMonteCarlo.Options, _ drawCount: Int) {
+    init(_ recipe: SmcRecipe, _ acquisition: Acquisition, _ options: FitOptions, _ settings: SequentialMonteCarlo.Options) {
+        self.recipe = recipe
         self.acquisition = acquisition
         self.options = options
-        self.drawCount = drawCount
+        drawCount = recipe.drawCount
         engine = SequentialMonteCarlo(acquisition: acquisition, options: settings)
     }
 
     func stop(when isAsked: @escaping @Sendable () -> Bool) { engine.check = { if isAsked() { throw Stopped() } } }
+
+    func restricted(to acquisition: Acquisition) -> any PosteriorEngine { recipe.adapted(to: acquisition, noise: recipe.settings.noise).makeEngine() }
 
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
         let m = acquisition.count, p = BallSticks.Slot.count

@@ -88,11 +88,12 @@ extension ReportData {
         let input = p.acquisition.map { "Diffusion MRI data (\($0.volumeCount) volumes: \(ReportText.shells($0)))" } ?? "Diffusion MRI data"
         let network = p.networkName.isEmpty ? "" : "; network \(p.networkName), SHA-256 \(p.networkSHA256.prefix(12))…"
         let most = m.structures.rows.map(\.fibreCount).max() ?? 0
-        let hasSpread = m.structures.rows.contains(where: \.hasSpread), hasRician = m.structures.rows.contains(where: \.isRician)
+        let hasSpread = m.structures.rows.contains(where: \.hasSpread), isGaussian = m.notes["noise"] == "gaussian"
+        let hasRician = m.structures.rows.contains(where: \.isRician) && !isGaussian
         var first = "\(input) were analysed voxel by voxel with \(p.software) \(p.version) (engine \(p.engine)\(network)). The family of models was a ball "
             + "and zero to \(most) sticks (Behrens et al., 2003)"
         if hasSpread { first += ", with a single diffusivity or gamma-distributed diffusivities (Jbabdi et al., 2012)" }
-        if hasRician { first += ", under Gaussian or Rician noise" }
+        if hasRician { first += ", under Gaussian or Rician noise" } else if isGaussian { first += ", under Gaussian noise" }
         first += "; \(m.structures.count) model structures in all. Structures were weighted beforehand by exp(−λk), with k the number of their free parameters and "
             + "λ = \(ReportText.number(summary.lambda)) nats a parameter (Gloeckler et al., arXiv:2603.15292)."
         let posterior: String

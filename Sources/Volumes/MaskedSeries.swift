@@ -11,15 +11,18 @@ public struct MaskedSeries: Sendable {
     public let measurements: Int
     /// [V][M].
     public let values: [Float]
+    /// Whether the image stores integers.
+    public let areIntegers: Bool
 
     public var count: Int { mask.count }
 
     /// Precondition: mask.count · measurements values.
-    public init(mask: Mask, measurements: Int, values: [Float]) {
+    public init(mask: Mask, measurements: Int, values: [Float], areIntegers: Bool = false) {
         precondition(values.count == mask.count * measurements)
         self.mask = mask
         self.measurements = measurements
         self.values = values
+        self.areIntegers = areIntegers
     }
 
     /// Reads the masked voxels; to read fewer give a `mask.subset`.
@@ -37,7 +40,7 @@ public struct MaskedSeries: Sendable {
             count = voxels * measurements
         }
         try reader.finish()
-        self.init(mask: mask, measurements: measurements, values: values)
+        self.init(mask: mask, measurements: measurements, values: values, areIntegers: reader.datatype.isInteger)
     }
 
     /// The M values of one voxel.

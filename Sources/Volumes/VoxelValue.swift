@@ -3,6 +3,8 @@ public enum Datatype: Int, CaseIterable, Sendable {
     case uint8 = 2, int16 = 4, int32 = 8, float32 = 16, float64 = 64
     case int8 = 256, uint16 = 512, uint32 = 768, int64 = 1024, uint64 = 1280
 
+    public var isInteger: Bool { self != .float32 && self != .float64 }
+
     public var bytes: Int {
         switch self {
         case .uint8, .int8: 1

@@ -40,6 +40,7 @@ struct Fit: ParsableCommand {
     @Option(help: "Model family: ball-sticks.") var family: String = "ball-sticks"
     @Option(help: "What finds the posterior: \(Engine.allCases.map(\.rawValue).joined(separator: ", ")).") var engine: Engine = .prism
     @Option(help: "Trained network (default: the one built in).") var network: String?
+    @Option(help: NoiseChoice.help) var noise: NoiseChoice = .auto
     @Option(help: "Speed against accuracy of the draws: \(Preset.allCases.map(\.rawValue).joined(separator: ", ")) (default: balanced).") var preset: Preset?
     @Option(help: "Posterior draws a voxel (default: 50).") var samples: Int?
     @OptionGroup(title: "Options of --engine mcmc") var chain: ChainArguments
@@ -61,6 +62,7 @@ struct Fit: ParsableCommand {
             }
             if samples != nil { throw ValidationError("With --engine mcmc the number of draws is --jumps over --every, not --samples.") }
             if network != nil { throw ValidationError("--engine mcmc uses no network; leave out --network.") }
+            if noise == .either { throw ValidationError("--engine mcmc knows Gaussian noise only.") }
             if preset != nil { throw ValidationError("--preset belongs to --engine prism; mcmc has --burnin, --jumps and --every.") }
         } else if let option = chain.given {
             throw ValidationError("\(option) belongs to --engine mcmc.")
@@ -98,34 +100,38 @@ struct Fit: ParsableCommand {
         options.samples = engine == .mcmc ? chain.options.drawCount : samples ?? options.samples
         options.seed = seed
         options.threads = nthreads
-        let recipe: any EngineRecipe
-        var isInTrainingRange: Bool?
+        var recipe: any EngineRecipe
+        var isInTrainingRange: Bool?, trained: ClosedRange<Float>?
         switch engine {
         case .prism:
-            let violations = ProtocolMixture().rangeViolations(of: acquisition)
-            isInTrainingRange = violations.isEmpty
-            for violation in violations { warn("Outside the range the network was trained on: " + violation) }
             let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard()
             var prism = try PrismRecipe(file: file, path: network ?? "the default network", acquisition: acquisition, options: options)
             (preset ?? .balanced).apply(to: &prism)
             recipe = prism
+            isInTrainingRange = file.covers(acquisition, warn: warn)
+            trained = BallSticks().simulatedRange(of: acquisition)
         case .smc:
             recipe = SmcRecipe(acquisition: acquisition, options: options)
         case .mcmc:
             recipe = McmcRecipe(acquisition: acquisition, chain: chain.options, options: options)
         }
-        let fitter = FitEngine(recipe: recipe, acquisition: acquisition, options: options)
         let mask = try input.openMask(geometry, acquisition, warn: warn)
 
         let reading = clock.now
         let bar = Progress("reading", unit: "volumes", total: acquisition.count, quiet: quiet)
         let series = try MaskedSeries(path: input.dwi, mask: mask) { read, _ in bar.update(read) }
         timings["reading"] = seconds(since: reading)
-        let survey = FitSurvey(series.values, acquisition)
+        let kindSurvey = SignalSurvey(series.values, measurements: series.measurements, areIntegers: series.areIntegers)
+        let kinds = noise.kinds(kindSurvey)
+        options.rules = kindSurvey.rules(trained: trained)
+        let survey = FitSurvey(series.values, acquisition, options.rules)
         guard survey.unfitted < survey.voxels else { throw NoVoxelFitted(survey: survey) }
+        for text in kindSurvey.warnings(noise: engine == .mcmc ? .gaussian : kinds) { warn(text) }
         if survey.unfitted > 0 {
             warn("\(survey.unfitted) of \(survey.voxels) voxels cannot be fitted (\(survey.explanation)): they are 0 in every map, and marked in quality.nii.gz.")
         }
+        if kinds != .either { recipe = recipe.adapted(to: acquisition, noise: kinds) }
+        let fitter = FitEngine(recipe: recipe, acquisition: acquisition, options: options)
         try target.begin()
 
         let fitting = clock.now

@@ -18,6 +18,7 @@ extension Validate {
         @OptionGroup var input: DiffusionInput
         @Option(help: "Voxels to compare.") var voxels: Int = 100
         @Option(help: "Parsimony: each free parameter costs λ nats; 0 to 1.") var lambda: Double = 0.5
+        @Option(help: NoiseChoice.help) var noise: NoiseChoice = .auto
         @OptionGroup var shared: ValidationOptions
 
         func validate() throws {
@@ -30,17 +31,27 @@ extension Validate {
             let outputs = try shared.openOutputs(), file = try shared.tested.openNetwork()
             func warn(_ text: String) { Progress.note("warning: " + text) }
             let (geometry, acquisition) = try input.open(warn: warn)
-            for violation in ProtocolMixture().rangeViolations(of: acquisition) { warn("Outside the range the network was trained on: " + violation) }
+            if shared.tested.engine == .prism { _ = file.covers(acquisition, warn: warn) }
             let mask = try input.openMask(geometry, acquisition, warn: warn)
             let chosen = Mask(geometry: geometry, indices: ScanStudy.choose(voxels, of: mask.count, seed: shared.tested.seed).map { mask.indices[$0] })
             let reading = Progress("reading", unit: "volumes", total: acquisition.count, quiet: shared.quiet)
             let series = try MaskedSeries(path: input.dwi, mask: chosen) { read, _ in reading.update(read) }
             var options = shared.tested.fitOptions
             options.lambda = lambda
+            let survey = SignalSurvey(series.values, measurements: series.measurements, areIntegers: series.areIntegers), kinds = noise.kinds(survey)
+            for text in survey.warnings(noise: kinds) { warn(text) }
+            options.rules = survey.rules()
+            func adapted(_ maker: @escaping EngineMaker) -> EngineMaker {
+                { acquisition, options in
+                    let recipe = try maker(acquisition, options)
+                    return kinds == .either ? recipe : recipe.adapted(to: acquisition, noise: kinds)
+                }
+            }
+            Interrupt.catchSignals()
             let bar = StudyProgress(voxels: chosen.count, referenceVoxels: chosen.count, quiet: shared.quiet)
-            guard let report = try Interrupt.polled({ try ScanStudy().run(
-                voxels: chosen.indices, signals: series.values, acquisition: acquisition, options: options, engine: shared.tested.engineMaker(file),
-                reference: shared.tested.referenceMaker, progress: bar.update, shouldStop: { Interrupt.requested }) })
+            guard let report = try ScanStudy().run(
+                voxels: chosen.indices, signals: series.values, acquisition: acquisition, options: options, engine: adapted(shared.tested.engineMaker(file)),
+                reference: adapted(shared.tested.referenceMaker), progress: bar.update, shouldStop: { Interrupt.requested })
             else { throw Interrupt.requested ? StudyInterrupted() as any Error : NothingToFit(path: input.dwi) }
             print(ValidationText.text(report), terminator: "")
             try outputs.json?.write(ValidationOptions.encode(report))

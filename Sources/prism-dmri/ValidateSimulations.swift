@@ -62,7 +62,7 @@ extension Validate {
         private func openAcquisitions(_ file: NetworkFile) throws -> SimulationStudy.Acquisitions {
             if let acquisition { return .listed([try AcquisitionFile(path: acquisition).acquisition()]) }
             guard let schemes else {
-                return .mixture((try? Recipe(yaml: file.origin.recipe, path: "the network's recipe"))?.mixture ?? ProtocolMixture())
+                return .mixture(file.mixture ?? ProtocolMixture())
             }
             let names = try FileManager.default.contentsOfDirectory(atPath: schemes).filter { $0.hasSuffix(".bval") }.sorted()
             var found: [Acquisition] = []

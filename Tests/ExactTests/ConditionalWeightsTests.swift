@@ -33,7 +33,7 @@ import Testing
         family.simulate(&theta, z, acquisition, using: &noise, into: &y)
         let views = (both ? [index & ~1, index | 1] : [index & ~1]).map { ConditionalWeights.View(y, theta, structures[$0], acquisition) }
         let weights = ConditionalWeights(acquisition: acquisition)
-        let job = weights.job(y, g, views: views, scale: theta[Slot.s0], isPositive: y.allSatisfy { $0 > 0 })
+        let job = weights.job(y, g, views: views, scale: theta[Slot.s0], canBeRician: y.allSatisfy { $0 > 0 })
         var random = RandomSource(seed: seed)
         let uniforms = (0..<(g.sticks + 2) * count).map { _ in Float(min(1 - 1e-6, max(1e-6, random.uniform()))) }
         var rows = [Float](repeating: 0, count: 16 * count), gaussian = [Double](repeating: 0, count: count), rician = gaussian
@@ -146,7 +146,7 @@ import Testing
     @Test func absentShapes() {
         let g = LocalGeometry(Self.family.structureSpace.structures[4]), d = Self.draw(4, snr: 20, count: 20, seed: 1, both: false)
         let weights = ConditionalWeights(acquisition: d.acquisition)
-        let job = weights.job(d.y, g, views: d.views, scale: 1, isPositive: true)
+        let job = weights.job(d.y, g, views: d.views, scale: 1, canBeRician: true)
         var rows = d.rows, gaussian = [Double](repeating: 0, count: 20), rician = gaussian
         rows[3] = .nan
         rows[9 * 20 + 7] = .nan

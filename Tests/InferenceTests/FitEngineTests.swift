@@ -183,7 +183,7 @@ import Testing
     }
 
     @Test func whatCannotBeFittedIsCountedBeforehand() {
-        let all = FitSurvey(Self.signals, Self.acquisition)
+        let all = FitSurvey(Self.signals, Self.acquisition, SignalRules())
         #expect(all.voxels == 100 && all.unfitted == 2 && all.firstBadVolume == 3)
         #expect(all.explanation == "1 of 100 have a signal that is NaN or infinite (first in volume 3, counted from 0), "
             + "1 of 100 have a mean b=0 signal that is zero or negative")
@@ -196,7 +196,7 @@ import Testing
         let shard = try PosteriorShard(path: f + "/" + PosteriorShard.name(0))
         #expect(VoxelQuality(rawValue: shard.quality[10]) == [.nonFiniteSignal, .notFitted])
         #expect(VoxelQuality(rawValue: shard.quality[20]) == [.noBaseline, .notFitted])
-        #expect(VoxelQuality(rawValue: shard.quality[30]).contains(.clampedSignal))
+        #expect(VoxelQuality(rawValue: shard.quality[30]).contains(.negativeSignal))
         #expect(!VoxelQuality(rawValue: shard.quality[30]).contains(.notFitted))
         let n = DrawAllocation.total(samples: 6) * DrawColumn.count
         for v in [10, 20] { #expect((0..<n).allSatisfy { shard.draws[v * n + $0] == 0 }) }

@@ -12,6 +12,8 @@ final class PriorEngine: PosteriorEngine {
     private let recipe: PriorRecipe, family = BallSticks()
     init(_ recipe: PriorRecipe) { self.recipe = recipe }
 
+    func restricted(to acquisition: Acquisition) -> any PosteriorEngine { recipe.adapted(to: acquisition, noise: .either).makeEngine() }
+
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
         keys.map { key in
             var random = RandomSource(seed: recipe.seed, stream: key, substream: 99)
@@ -42,6 +44,11 @@ struct PriorRecipe: EngineRecipe {
     var acquisition: Acquisition, fault = PriorEngine.Fault.none, seed: UInt64 = 1, error: Double? = nil
     var name = "prior", drawCount = 16 * 40, notes: [String: String] = [:]
     func makeEngine() -> any PosteriorEngine { PriorEngine(self) }
+    func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe {
+        var recipe = self
+        recipe.acquisition = acquisition
+        return recipe
+    }
 }
 
 @Suite struct StudyTests {

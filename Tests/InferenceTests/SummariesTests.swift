@@ -29,7 +29,7 @@ func writeArchive(
                 componentCount: 4, structures: (0..<16).map { Structure(bits: $0) }, parameterCounts: table.rows.map(\.parameterCount))
             let reference = StructureSpace.normalise(log0), atDraws = space.reweight(reference, from: referenceLambda, to: drawLambda)
             for z in 0..<table.count { batch.logProbability[i * table.count + z] = Float(reference[z]) }
-            batch.quality[i] = i % 5 == 4 ? VoxelQuality.clampedSignal.rawValue : 0
+            batch.quality[i] = i % 5 == 4 ? VoxelQuality.negativeSignal.rawValue : 0
             batch.meanB0[i] = 100 + Float(i)
             batch.misfit[i] = 1.5
             for d in 0..<s {

@@ -101,7 +101,7 @@ struct BundlePhantom {
             for (i, v) in voxels[range].enumerated() where v != voxels[0] {
                 var random = RandomSource(seed: 1, stream: UInt64(v))
                 let truth = Self.directions(position(v))
-                batch.quality[i] = v % 50 == 0 ? VoxelQuality.clampedSignal.rawValue : 0
+                batch.quality[i] = v % 50 == 0 ? VoxelQuality.negativeSignal.rawValue : 0
                 batch.meanB0[i] = 500
                 batch.misfit[i] = Float(random.uniform(0.8, 1.2))
                 for z in 0..<16 {
