@@ -15,6 +15,21 @@ struct FinishedFit {
         geometry = try Self.geometry(of: provenance, folders: [folder])
     }
 
+    /// The independent estimate of the noise that the fit was held against.
+    func noise() throws -> IndependentNoise? {
+        try Self.noise(of: archive, geometry: geometry, folders: [archive.directory], source: provenance.noiseSource)
+    }
+
+    static func noise(
+        of archive: PosteriorArchive, geometry: VolumeGeometry, folders: [String], source: IndependentNoise.Source?
+    ) throws -> IndependentNoise? {
+        let voxels = archive.shards.flatMap { $0.voxels.map(Int.init) }
+        guard let source, !voxels.isEmpty, geometry.spatialShape == archive.metadata.grid else { return nil }
+        let mask = Mask(geometry: geometry, indices: voxels)
+        for folder in folders { if let noise = try FitOutputs.readNoise(directory: folder, mask: mask, source: source) { return noise } }
+        return nil
+    }
+
     /// The grid that was fitted: from a map beside the fit, from the scan where it is still in its place, or else from the numbers in fit.json, which
     /// lack only what the headers call their codes.
     static func geometry(of provenance: FitProvenance, folders: [String]) throws -> VolumeGeometry {

@@ -43,6 +43,8 @@ struct Fit: ParsableCommand {
     @Option(help: "Speed against accuracy of the draws: \(Preset.allCases.map(\.rawValue).joined(separator: ", ")) (default: balanced).") var preset: Preset?
     @Option(help: "Posterior draws a voxel (default: 50).") var samples: Int?
     @OptionGroup(title: "Options of --engine mcmc") var chain: ChainArguments
+    @Option(help: "Map of the noise's standard deviation in the scan's units, to hold the fitted noise against (default: estimated from the scan).")
+    var noiseMap: String?
     @Option(help: "Fit part I of N only, e.g. 1/4; 'merge' joins the parts' folders.") var shard: Part?
     @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
     @Option(help: "Seed of all random numbers.") var seed: UInt64 = 1
@@ -103,6 +105,7 @@ struct Fit: ParsableCommand {
         }
         let fitter = FitEngine(recipe: recipe, acquisition: acquisition, options: options)
         let mask = try input.openMask(geometry, acquisition, warn: warn)
+        var noise = try noiseMap.map { try NoiseMap.read($0, mask: mask, of: input.dwi, warn: warn) }
         try FitDirectory(path: out).check(force: force, resume: resume)
 
         let reading = clock.now
@@ -112,6 +115,13 @@ struct Fit: ParsableCommand {
         try FitDirectory(path: out).prepare(force: force, resume: resume)
 
         Interrupt.catchSignals()
+        if noise == nil, (shard?.index ?? 0) == 0 {
+            let estimating = clock.now
+            noise = IndependentNoise.estimate(
+                voxels: mask.indices, grid: geometry.spatialShape, signals: series.values, acquisition: acquisition, threads: nthreads,
+                shouldStop: { Interrupt.requested })
+            timings["noise"] = seconds(since: estimating)
+        }
         let fitting = clock.now
         let notes = ["dwi_digest": Self.digest(series.values, acquisition)]
         let metadata = fitter.metadata(grid: geometry.spatialShape, voxelCount: series.count, notes: notes)
@@ -128,6 +138,7 @@ struct Fit: ParsableCommand {
         var inputs = input.tableFiles
         inputs["dwi"] = input.dwi
         inputs["mask"] = input.mask
+        inputs["noise_map"] = noiseMap
         var provenance = FitProvenance(
             version: PrismDMRI.configuration.version, commandLine: CommandLine.arguments, startedAt: iso.string(from: started), engine: engine.rawValue,
             family: family, lambda: options.lambda, drawLambda: options.lambda, seed: seed, drawsPerVoxel: options.samples, networkName: recipe.networkName,
@@ -135,16 +146,22 @@ struct Fit: ParsableCommand {
             acquisition: Self.describe(acquisition, inRange: isInTrainingRange), threads: nthreads)
         provenance.timings = timings
         provenance.warnings = warnings
+        provenance.noiseSource = noise?.source
+        provenance.residuals = try ShellResiduals(
+            PosteriorArchive.shards(in: out), lambda: options.lambda, signals: series.values, acquisition: acquisition, threads: nthreads)
         if shard != nil {
             provenance.grid = geometry.spatialShape
             provenance.affine = geometry.affine.elements
+            // Every part has the whole scan; one of them keeps what it says of the noise.
+            if let noise, part.index == 0 { try FitOutputs.writeNoise(noise, mask: mask, directory: out) }
             try provenance.write(to: out + "/fit.json")
             if !quiet { Progress.note("part \(part.index + 1) of \(part.of) is in \(out); 'prism-dmri merge' joins the parts and writes the maps") }
             return
         }
         let result = try FitOutputs.write(
             archive: PosteriorArchive(directory: out), lambda: options.lambda, geometry: geometry, directory: out, provenance: provenance,
-            formats: .standard.union(.dipy), threads: nthreads)
+            formats: .standard.union(.dipy), noise: noise, threads: nthreads)
+        for warning in result.provenance.warnings where !warnings.contains(warning) { Progress.note("warning: " + warning) }
         if !quiet { Self.report(result.provenance, out: out, total: seconds(since: begin), fitting: timings["fitting"]!) }
     }
 
@@ -222,7 +239,7 @@ struct FitDirectory {
 
     /// Only what a fit writes is ever removed.
     private static func isOurs(_ name: String) -> Bool {
-        ["fit.json", "quality.nii.gz", "quality.json", "misfit.nii.gz", "dwi", "fsl.bedpostX", "mrtrix", "dipy", "maps", "export", "orientations.png", "report.html", "dataset_description.json"]
+        ["fit.json", "quality.nii.gz", "quality.json", "misfit.nii.gz", "noise.nii.gz", "noise.json", "noise_estimate.nii.gz", "noise_estimate.json", "noise_ratio.nii.gz", "noise_ratio.json", "dwi", "fsl.bedpostX", "mrtrix", "dipy", "maps", "export", "orientations.png", "report.html", "dataset_description.json"]
             .contains(name) || (name.hasPrefix("posterior-") && name.hasSuffix(".safetensors"))
     }
 }

@@ -38,6 +38,7 @@ struct Maps: ParsableCommand {
         guard archive.metadata.notes["engine"] != "mcmc" else {
             throw ValidationError("\(fit) was made by --engine mcmc, whose structure probabilities are shares of draws under its own prior: λ has no meaning for it.")
         }
+        let noise = try finished.noise()
         for value in try lambdas() {
             let folder = (out ?? fit + "/maps") + "/lambda-" + String(format: "%g", value)
             try FitDirectory(path: folder).prepare(force: force, resume: false)
@@ -51,7 +52,7 @@ struct Maps: ParsableCommand {
             let begin = Date()
             let written = try FitOutputs.write(
                 archive: archive, lambda: value, geometry: finished.geometry, directory: folder, provenance: provenance,
-                formats: .standard.union(.dipy), threads: nthreads)
+                formats: .standard.union(.dipy), noise: noise, threads: nthreads)
             for warning in written.provenance.warnings where !known.contains(warning) { Progress.note("warning: " + warning) }
             if !quiet { Progress.note(String(format: "λ = %g: %@ (%.1f s)", value, folder as NSString, Date().timeIntervalSince(begin))) }
         }

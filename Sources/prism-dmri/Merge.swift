@@ -37,9 +37,11 @@ struct Merge: ParsableCommand {
                     throw FreshFolderError.writeFailed(path: out, reason: error.localizedDescription)
                 }
             }
+            let archive = try PosteriorArchive(directory: place)
+            let noise = try FinishedFit.noise(of: archive, geometry: geometry, folders: parts, source: provenance.noiseSource)
             let written = try FitOutputs.write(
-                archive: PosteriorArchive(directory: place), lambda: provenance.lambda, geometry: geometry, directory: place, provenance: provenance,
-                formats: .standard.union(.dipy), threads: nthreads)
+                archive: archive, lambda: provenance.lambda, geometry: geometry, directory: place, provenance: provenance,
+                formats: .standard.union(.dipy), noise: noise, threads: nthreads)
             for warning in written.provenance.warnings where !known.contains(warning) { Progress.note("warning: " + warning) }
         }
         if !quiet { Progress.note("\(shards.count) shards of \(parts.count) parts joined: \(out)") }
@@ -73,10 +75,12 @@ struct Merge: ParsableCommand {
         joined.commandLine = CommandLine.arguments
         joined.startedAt = all.map(\.startedAt).filter { !$0.isEmpty }.min() ?? ""
         joined.peakMemoryBytes = all.map(\.peakMemoryBytes).max()!
+        joined.noiseSource = all.lazy.compactMap(\.noiseSource).first
+        joined.residuals = ShellResiduals.joining(all.map(\.residuals))
         joined.timings = [:]
         joined.warnings = []
         for (part, one) in zip(parts, all) {
-            for stage in ["reading", "fitting"] { if let seconds = one.timings[stage] { joined.timings[stage, default: 0] += seconds } }
+            for stage in ["reading", "noise", "fitting"] { if let seconds = one.timings[stage] { joined.timings[stage, default: 0] += seconds } }
             for warning in one.warnings where !joined.warnings.contains(warning) { joined.warnings.append(warning) }
             joined.inputs["part " + part] = one.commandLine.joined(separator: " ")
         }
