@@ -10,12 +10,24 @@ public struct IndependentNoise: Sendable {
         case repeats = "repeated b=0 volumes"
     }
 
-    public var source: Source
+    /// What is to be said of an estimate besides its values.
+    public struct Origin: Codable, Equatable, Sendable {
+        public var source: Source
+        /// σ by the scatter of repeated b≈0 volumes (`scatterOfRepeats`), scanner units; nil when there are fewer than three.
+        public var repeats: Double?
+
+        public init(_ source: Source, repeats: Double? = nil) {
+            self.source = source
+            self.repeats = repeats
+        }
+    }
+
+    public var origin: Origin
     /// [V] σ in scanner units; 0 where it is not known.
     public var values: [Float]
 
-    public init(source: Source, values: [Float]) {
-        self.source = source
+    public init(_ origin: Origin, values: [Float]) {
+        self.origin = origin
         self.values = values
     }
 
@@ -28,9 +40,11 @@ public struct IndependentNoise: Sendable {
     ) -> IndependentNoise? {
         let patches = PatchNoise(
             voxels: voxels, grid: grid, signals: signals, measurements: acquisition.count, threads: threads, shouldStop: shouldStop)
-        if let patches { return IndependentNoise(source: .patches, values: patches.values) }
-        guard !shouldStop(), let sigma = scatterOfRepeats(signals, acquisition) else { return nil }
-        return IndependentNoise(source: .repeats, values: Array(repeating: Float(sigma), count: voxels.count))
+        guard !shouldStop() else { return nil }
+        let repeats = scatterOfRepeats(signals, acquisition)
+        if let patches { return IndependentNoise(Origin(.patches, repeats: repeats), values: patches.values) }
+        guard let sigma = repeats else { return nil }
+        return IndependentNoise(Origin(.repeats, repeats: repeats), values: Array(repeating: Float(sigma), count: voxels.count))
     }
 
     /// σ from the b≈0 volumes, at least three of the same b within 20 s/mm²: the median over voxels of their variance. Holds pulsation, motion and drift between

@@ -32,7 +32,7 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
 
     /// λ of the draws.
     public var lambda: Double
-    /// Voxels with at least one fibre, with one fibre and no more (each with probability above 0.9, and mean fraction of the main fibre above 0.3).
+    /// Voxels with at least one fibre, with one fibre and no more (each with probability above 0.9, and mean fraction of the main fibre above 0.2).
     public var anyFibre: Group, oneFibre: Group
 
     /// - Parameters:
@@ -153,7 +153,7 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
                 dyad.add(axis, weight: 1)
                 fraction += theta[BallSticks.Slot.fraction] / Double(Self.draws)
             }
-            guard fraction > 0.3 else { return }
+            guard fraction > 0.2 else { return }
             let main = SymmetricEigen.largest(dyad).vector, isSingle = byCount[1] > 0.9
             any.at[0] += 1
             if isSingle { one.at[0] += 1 }

@@ -56,7 +56,7 @@ public enum FitOutputs {
             // Of what a fit says of its noise other λ change little: it is told once.
             let isNews = provenance.noise == nil
             provenance.noise = NoiseCheck(summary, noise)
-            provenance.noiseSource = noise.source
+            provenance.noiseOrigin = noise.origin
             if isNews, let warning = provenance.noise?.warning { provenance.warnings.append(warning) }
         }
         let context = OutputContext(

@@ -51,7 +51,7 @@ public struct FitProvenance: Codable, Equatable, Sendable {
     public var warnings: [String] = []
     public var counts = Counts()
     /// Where an independent estimate of the noise comes from, and what it says of the fitted noise; nil when there is none.
-    public var noiseSource: IndependentNoise.Source?, noise: NoiseCheck?
+    public var noiseOrigin: IndependentNoise.Origin?, noise: NoiseCheck?
     /// What the fit leaves over by shell, at the λ of the draws; nil where the scan was not at hand.
     public var residuals: ShellResiduals?
     /// Image size, and voxel → scanner affine (16 numbers, row after row), so that the fit can be read again without the DWI.

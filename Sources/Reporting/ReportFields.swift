@@ -94,7 +94,7 @@ enum ReportFields {
             add(share > 0.1 ? "Warning" : "Note", "\(ReportText.percent(share)) of the fitted voxels have a misfit above 1.5 σ: \(advice).")
         }
         if let noise = p.noise {
-            let text = String(format: "The fitted noise is %.2f times an independent estimate (median %@; %@).", noise.telling, noise.place, noise.source.rawValue)
+            let text = String(format: "The fitted noise is %.2f times an independent estimate (median %@; %@).", noise.telling, noise.place, noise.origin.source.rawValue)
             // What is wrong with it stands among the warnings.
             add(noise.warning != nil ? "Warning" : noise.telling > 1.4 ? "Note" : "Good", text)
         }

@@ -17,16 +17,16 @@ struct FinishedFit {
 
     /// The independent estimate of the noise that the fit was held against.
     func noise() throws -> IndependentNoise? {
-        try Self.noise(of: archive, geometry: geometry, folders: [archive.directory], source: provenance.noiseSource)
+        try Self.noise(of: archive, geometry: geometry, folders: [archive.directory], origin: provenance.noiseOrigin)
     }
 
     static func noise(
-        of archive: PosteriorArchive, geometry: VolumeGeometry, folders: [String], source: IndependentNoise.Source?
+        of archive: PosteriorArchive, geometry: VolumeGeometry, folders: [String], origin: IndependentNoise.Origin?
     ) throws -> IndependentNoise? {
         let voxels = archive.shards.flatMap { $0.voxels.map(Int.init) }
-        guard let source, !voxels.isEmpty, geometry.spatialShape == archive.metadata.grid else { return nil }
+        guard let origin, !voxels.isEmpty, geometry.spatialShape == archive.metadata.grid else { return nil }
         let mask = Mask(geometry: geometry, indices: voxels)
-        for folder in folders { if let noise = try FitOutputs.readNoise(directory: folder, mask: mask, source: source) { return noise } }
+        for folder in folders { if let noise = try FitOutputs.readNoise(directory: folder, mask: mask, origin: origin) { return noise } }
         return nil
     }
 

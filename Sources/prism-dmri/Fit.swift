@@ -146,7 +146,7 @@ struct Fit: ParsableCommand {
             acquisition: Self.describe(acquisition, inRange: isInTrainingRange), threads: nthreads)
         provenance.timings = timings
         provenance.warnings = warnings
-        provenance.noiseSource = noise?.source
+        provenance.noiseOrigin = noise?.origin
         provenance.residuals = try ShellResiduals(
             PosteriorArchive.shards(in: out), lambda: options.lambda, signals: series.values, acquisition: acquisition, threads: nthreads)
         if shard != nil {

@@ -38,7 +38,7 @@ struct Merge: ParsableCommand {
                 }
             }
             let archive = try PosteriorArchive(directory: place)
-            let noise = try FinishedFit.noise(of: archive, geometry: geometry, folders: parts, source: provenance.noiseSource)
+            let noise = try FinishedFit.noise(of: archive, geometry: geometry, folders: parts, origin: provenance.noiseOrigin)
             let written = try FitOutputs.write(
                 archive: archive, lambda: provenance.lambda, geometry: geometry, directory: place, provenance: provenance,
                 formats: .standard.union(.dipy), noise: noise, threads: nthreads)
@@ -75,7 +75,7 @@ struct Merge: ParsableCommand {
         joined.commandLine = CommandLine.arguments
         joined.startedAt = all.map(\.startedAt).filter { !$0.isEmpty }.min() ?? ""
         joined.peakMemoryBytes = all.map(\.peakMemoryBytes).max()!
-        joined.noiseSource = all.lazy.compactMap(\.noiseSource).first
+        joined.noiseOrigin = all.lazy.compactMap(\.noiseOrigin).first
         joined.residuals = ShellResiduals.joining(all.map(\.residuals))
         joined.timings = [:]
         joined.warnings = []

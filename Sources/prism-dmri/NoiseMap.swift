@@ -10,7 +10,7 @@ enum NoiseMap {
         if missing > 0 {
             warn("\(path) holds no value above 0 in \(missing) of \(values.count) voxels of the mask: there the fitted noise is held against nothing.")
         }
-        return IndependentNoise(source: .map, values: values)
+        return IndependentNoise(.init(.map), values: values)
     }
 }
 

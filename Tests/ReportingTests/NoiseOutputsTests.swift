@@ -13,7 +13,7 @@ struct NoiseOutputsTests {
         let archive = try phantom.write(to: folder)
         var values = [Float](repeating: estimate, count: archive.voxelCount)
         values[7] = 0
-        let noise = IndependentNoise(source: source, values: values)
+        let noise = IndependentNoise(.init(source), values: values)
         var provenance = phantom.provenance()
         provenance.residuals = ShellResiduals.example
         return try FitOutputs.write(
@@ -35,9 +35,9 @@ struct NoiseOutputsTests {
         #expect(try FitProvenance(path: folder.path + "/fit.json") == provenance)
         // What was written is found again.
         let phantom = BundlePhantom(BundlePhantom.affines[1].affine, drawCount: 5), mask = Mask(geometry: phantom.geometry, indices: phantom.voxels)
-        let read = try #require(try FitOutputs.readNoise(directory: folder.path, mask: mask, source: .patches))
+        let read = try #require(try FitOutputs.readNoise(directory: folder.path, mask: mask, origin: .init(.patches)))
         #expect(read.values.count == phantom.voxels.count && read.values[7] == 0 && read.values[8] == 16)
-        #expect(try FitOutputs.readNoise(directory: folder.path + "/dwi", mask: mask, source: .patches) == nil)
+        #expect(try FitOutputs.readNoise(directory: folder.path + "/dwi", mask: mask, origin: .init(.patches)) == nil)
     }
 
     @Test func errorsThatTheModelTakesForNoiseAreTold() throws {
