@@ -93,10 +93,10 @@ enum ReportFields {
             let advice = "look for motion, artefacts or tissue that the model does not hold for"
             add(share > 0.1 ? "Warning" : "Note", "\(ReportText.percent(share)) of the fitted voxels have a misfit above 1.5 σ: \(advice).")
         }
-        if let noise = p.noise {
+        // With something wrong it stands among the warnings.
+        if let noise = p.noise, noise.warning == nil {
             let text = String(format: "The fitted noise is %.2f times an independent estimate (median %@; %@).", noise.telling, noise.place, noise.origin.source.rawValue)
-            // What is wrong with it stands among the warnings.
-            add(noise.warning != nil ? "Warning" : noise.telling > 1.4 ? "Note" : "Good", text)
+            add(noise.telling > 1.5 ? "Note" : "Good", text)
         }
         if let residuals = p.residuals { for text in ReportResiduals.remarks(residuals) { add("Note", text) } }
         for warning in p.warnings { add("Warning", warning) }

@@ -26,6 +26,8 @@ struct NoiseOutputsTests {
         let folder = try OutputFolder("noise")
         let provenance = try write(estimate: 16, to: folder.path), check = try #require(provenance.noise)
         #expect(abs(check.fitted - 20) < 0.3 && check.independent == 16 && abs(check.ratio - 1.25) < 0.02 && abs(check.telling - 1.25) < 0.02)
+        let page = try String(contentsOfFile: folder.path + "/report.html", encoding: .utf8)
+        #expect(page.contains("The fitted noise is 1.25 times an independent estimate"))
         #expect(check.warning == nil && !provenance.warnings.contains { $0.contains("noise") })
         let sigma = try readAll(folder.path + "/noise.nii.gz").values, ratio = try readAll(folder.path + "/noise_ratio.nii.gz").values
         let estimate = try readAll(folder.path + "/noise_estimate.nii.gz").values
@@ -45,7 +47,7 @@ struct NoiseOutputsTests {
         let provenance = try write(estimate: 8, to: folder.path)
         #expect(provenance.warnings.count { $0.contains("2.5 times") && $0.contains("motion and eddy") } == 1)
         let page = try String(contentsOfFile: folder.path + "/report.html", encoding: .utf8)
-        #expect(page.contains("The fitted noise is 2.50 times an independent estimate") && page.contains("Mean residual (y − E y)/σ by shell"))
+        #expect(page.contains("The fitted noise is 2.5 times an independent estimate") && page.contains("Mean residual (y − E y)/σ by shell"))
         #expect(page.contains("−0.50 σ along and +0.80 σ across the main fibre at b = 1000"))
     }
 
