@@ -36,15 +36,18 @@ public struct IndependentNoise: Sendable {
     /// Parameters as those of `PatchNoise.init`.
     /// - Returns: nil when the scan has too few volumes or voxels for either, or when stopped.
     public static func estimate(
-        voxels: [Int], grid: [Int], signals: [Float], acquisition: Acquisition, threads: Int, shouldStop: @escaping @Sendable () -> Bool = { false }
+        voxels: [Int], grid: [Int], signals: [Float], acquisition: Acquisition, threads: Int,
+        shouldStop: @escaping @Sendable () -> Bool = { false }
     ) -> IndependentNoise? {
         let patches = PatchNoise(
-            voxels: voxels, grid: grid, signals: signals, measurements: acquisition.count, threads: threads, shouldStop: shouldStop)
+            voxels: voxels, grid: grid, signals: signals, measurements: acquisition.count, threads: threads,
+            shouldStop: shouldStop)
         guard !shouldStop() else { return nil }
         let repeats = scatterOfRepeats(signals, acquisition)
         if let patches { return IndependentNoise(Origin(.patches, repeats: repeats), values: patches.values) }
         guard let sigma = repeats else { return nil }
-        return IndependentNoise(Origin(.repeats, repeats: repeats), values: Array(repeating: Float(sigma), count: voxels.count))
+        return IndependentNoise(
+            Origin(.repeats, repeats: repeats), values: Array(repeating: Float(sigma), count: voxels.count))
     }
 
     /// σ from the b≈0 volumes, at least three of the same b within 20 s/mm²: the median over voxels of their variance. Holds pulsation, motion and drift between
@@ -52,7 +55,8 @@ public struct IndependentNoise: Sendable {
     /// - Parameter signals: V × M raw values.
     public static func scatterOfRepeats(_ signals: [Float], _ acquisition: Acquisition) -> Double? {
         let least = acquisition.unweightedIndices.map { acquisition.bValues[$0] }.min() ?? 0
-        let repeats = acquisition.unweightedIndices.filter { acquisition.bValues[$0] <= least + 20 }, n = Double(repeats.count), m = acquisition.count
+        let repeats = acquisition.unweightedIndices.filter { acquisition.bValues[$0] <= least + 20 }
+        let n = Double(repeats.count), m = acquisition.count
         guard repeats.count >= 3 else { return nil }
         var variances: [Double] = []
         for v in 0..<signals.count / m {

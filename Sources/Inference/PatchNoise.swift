@@ -33,7 +33,8 @@ public struct PatchNoise: Sendable {
     ///   - shouldStop: asked between patches.
     /// - Returns: nil when there are too few volumes or voxels, or when stopped.
     public init?(
-        voxels: [Int], grid: [Int], signals: [Float], measurements m: Int, threads: Int, shouldStop: @escaping @Sendable () -> Bool = { false }
+        voxels: [Int], grid: [Int], signals: [Float], measurements m: Int, threads: Int,
+        shouldStop: @escaping @Sendable () -> Bool = { false }
     ) {
         guard m >= Self.leastVolumes, voxels.count >= Self.leastVoxels else { return nil }
         let patches = Patches(voxels: voxels, grid: grid, signals: signals, measurements: m)
@@ -45,14 +46,16 @@ public struct PatchNoise: Sendable {
             lattice = Lattice(grid: grid, step: lattice.step + 1)
         }
         let centres = voxels.filter { lattice.node(at: $0) != nil }
-        let found = Mutex<[Float]>(Array(repeating: 0, count: centres.count)), workers = Mutex<[Worker]>([]), wasStopped = Atomic<Bool>(false)
+        let found = Mutex<[Float]>(Array(repeating: 0, count: centres.count)), workers = Mutex<[Worker]>([])
+        let wasStopped = Atomic<Bool>(false)
         signals.withUnsafeBufferPointer { signals in
             nonisolated(unsafe) let signals = signals.baseAddress!
             try! forEachInParallel(centres.count, threads: threads) { k in
                 if wasStopped.load(ordering: .relaxed) { return }
                 if shouldStop() { return wasStopped.store(true, ordering: .relaxed) }
                 let worker = workers.withLock { $0.popLast() } ?? Worker(measurements: m)
-                let sigma = worker.sigma(signals, patches.members(around: centres[k]), areMagnitudes: patches.areMagnitudes)
+                let members = patches.members(around: centres[k])
+                let sigma = worker.sigma(signals, members, areMagnitudes: patches.areMagnitudes)
                 workers.withLock { $0.append(worker) }
                 found.withLock { $0[k] = sigma }
             }
@@ -194,7 +197,9 @@ private struct Lattice {
 
     var count: Int { shape.x * shape.y * shape.z }
 
-    private func place(_ voxel: Int) -> SIMD3<Int> { SIMD3(voxel % grid.x, voxel / grid.x % grid.y, voxel / (grid.x * grid.y)) }
+    private func place(_ voxel: Int) -> SIMD3<Int> {
+        SIMD3(voxel % grid.x, voxel / grid.x % grid.y, voxel / (grid.x * grid.y))
+    }
 
     private func index(_ p: SIMD3<Int>) -> Int { p.x + shape.x * (p.y + shape.y * p.z) }
 
@@ -219,11 +224,13 @@ private struct Lattice {
                 for y in -reach...1 + reach {
                     for x in -reach...1 + reach {
                         let at = low &+ SIMD3(x, y, z)
-                        guard at.x >= 0, at.y >= 0, at.z >= 0, at.x < shape.x, at.y < shape.y, at.z < shape.z else { continue }
+                        guard at.x >= 0, at.y >= 0, at.z >= 0 else { continue }
+                        guard at.x < shape.x, at.y < shape.y, at.z < shape.z else { continue }
                         let node = Double(nodes[index(at)])
                         guard node > 0 else { continue }
                         let weight = reach == 1 ? 1
-                            : (x == 0 ? 1 - part.x : part.x) * (y == 0 ? 1 - part.y : part.y) * (z == 0 ? 1 - part.z : part.z)
+                            : (x == 0 ? 1 - part.x : part.x) * (y == 0 ? 1 - part.y : part.y)
+                                * (z == 0 ? 1 - part.z : part.z)
                         sum += weight * node
                         total += weight
                     }

@@ -56,7 +56,8 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
                     var worker = Worker(shard.metadata, acquisition, shell: shell)
                     for i in range where !VoxelQuality(rawValue: shard.quality[i]).contains(.notFitted) {
                         worker.add(
-                            shard, i, signals! + (shard.first + i) * acquisition.count, any: Sums(at: own), one: Sums(at: own + width))
+                            shard, i, signals! + (shard.first + i) * acquisition.count, any: Sums(at: own),
+                            one: Sums(at: own + width))
                     }
                 }
             }
@@ -75,7 +76,9 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
     public static func joining(_ parts: [ShellResiduals?]) -> ShellResiduals? {
         guard var whole = parts.first ?? nil else { return nil }
         for part in parts.dropFirst() {
-            guard let part, part.lambda == whole.lambda, part.anyFibre.shells.map(\.bValue) == whole.anyFibre.shells.map(\.bValue) else { return nil }
+            guard let part, part.lambda == whole.lambda,
+                part.anyFibre.shells.map(\.bValue) == whole.anyFibre.shells.map(\.bValue)
+            else { return nil }
             whole.anyFibre.add(part.anyFibre)
             whole.oneFibre.add(part.oneFibre)
         }
@@ -110,14 +113,17 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
     private struct Worker {
         static let draws = 8
         let metadata: PosteriorMetadata, acquisition: Acquisition, shell: [Int?]
-        let family = BallSticks(), structures = BallSticks().structureSpace.structures, rician = RicianMoments.shared, weighting: DrawWeights
-        var probability: [Double], weights: [Float], chosen: [UInt16], draw: [Float], theta: [Double], attenuations: [Float], residuals: [Double]
+        let family = BallSticks(), structures = BallSticks().structureSpace.structures
+        let rician = RicianMoments.shared, weighting: DrawWeights
+        var probability: [Double], weights: [Float], chosen: [UInt16]
+        var draw: [Float], theta: [Double], attenuations: [Float], residuals: [Double]
 
         init(_ metadata: PosteriorMetadata, _ acquisition: Acquisition, shell: [Int?]) {
             self.metadata = metadata
             self.acquisition = acquisition
             self.shell = shell
-            weighting = DrawWeights(structures: metadata.structures, reference: metadata.referenceLambda, target: metadata.drawLambda)
+            weighting = DrawWeights(
+                structures: metadata.structures, reference: metadata.referenceLambda, target: metadata.drawLambda)
             probability = Array(repeating: 0, count: metadata.structures.count)
             weights = Array(repeating: 0, count: metadata.drawCount)
             chosen = Array(repeating: 0, count: Self.draws)
@@ -130,7 +136,8 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
         mutating func add(_ shard: PosteriorShard, _ i: Int, _ signals: UnsafePointer<Float>, any: Sums, one: Sums) {
             let d = metadata.drawCount, z = metadata.structures.count, m = acquisition.count
             weighting.update(
-                shard.logProbability.start + i * z, shard.drawStructures.start + i * d, drawCount: d, probability: &probability, weights: &weights)
+                shard.logProbability.start + i * z, shard.drawStructures.start + i * d, drawCount: d,
+                probability: &probability, weights: &weights)
             var byCount = SIMD4<Double>()
             for (j, row) in metadata.structures.rows.enumerated() { byCount[row.fibreCount] += probability[j] }
             guard byCount[0] < 0.1, shard.meanB0[i] > 0 else { return }
@@ -138,19 +145,21 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
             var dyad = SymmetricEigen.Matrix(), fraction = 0.0
             for j in 0..<m { residuals[j] = 0 }
             for s in chosen {
-                HalfPrecision.decode(shard.draws.start + (i * d + Int(s)) * DrawColumn.count, &draw, count: DrawColumn.count)
+                let start = shard.draws.start + (i * d + Int(s)) * DrawColumn.count
+                HalfPrecision.decode(start, &draw, count: DrawColumn.count)
                 let structure = structures[Int(shard.drawStructures[i * d + Int(s)])]
                 for c in 0..<DrawColumn.count { theta[c] = Double(draw[c]) }
                 theta[BallSticks.Slot.diffusivity] *= 1e-3
                 theta[BallSticks.Slot.spread] *= 1e-3
                 family.attenuations(theta, structure, acquisition, into: &attenuations)
-                let snr = theta[BallSticks.Slot.snr], scale = snr / (theta[BallSticks.Slot.s0] * Double(shard.meanB0[i])), isRician = BallSticks.isRician(structure)
+                let snr = theta[BallSticks.Slot.snr], isRician = BallSticks.isRician(structure)
+                let scale = snr / (theta[BallSticks.Slot.s0] * Double(shard.meanB0[i]))
                 for j in 0..<m {
                     let a = snr * Double(attenuations[j])
                     residuals[j] += (Double(signals[j]) * scale - (isRician ? rician(a).mean : a)) / Double(Self.draws)
                 }
-                let axis = SIMD3(theta[BallSticks.Slot.axis], theta[BallSticks.Slot.axis + 1], theta[BallSticks.Slot.axis + 2])
-                dyad.add(axis, weight: 1)
+                let a = BallSticks.Slot.axis
+                dyad.add(SIMD3(theta[a], theta[a + 1], theta[a + 2]), weight: 1)
                 fraction += theta[BallSticks.Slot.fraction] / Double(Self.draws)
             }
             guard fraction > 0.2 else { return }

@@ -69,7 +69,8 @@ enum NoiseOutputs {
 
     static func jobs(_ context: OutputContext, _ noise: IndependentNoise?) -> [OutputJob] {
         func sidecar(_ name: String, _ text: String, _ units: String) -> OutputJob {
-            context.text(name + ".json", JSONValue.object([("Description", .string(text)), ("Units", .string(units))]).text)
+            let members: [(key: String, value: JSONValue)] = [("Description", .string(text)), ("Units", .string(units))]
+            return context.text(name + ".json", JSONValue.object(members).text)
         }
         var jobs = [
             context.map("noise.nii.gz", [.statistic(.noise, .mean)]),
@@ -82,7 +83,9 @@ enum NoiseOutputs {
         let summary = context.summary
         jobs.append(context.map("noise_ratio.nii.gz") { _, buffer in
             context.copy(.statistic(.noise, .mean), buffer)
-            for v in buffer.indices { buffer[v] = summary.isFitted(v) && noise.values[v] > 0 ? buffer[v] / noise.values[v] : 0 }
+            for v in buffer.indices {
+                buffer[v] = summary.isFitted(v) && noise.values[v] > 0 ? buffer[v] / noise.values[v] : 0
+            }
         })
         jobs.append(sidecar(
             "noise_ratio", "Fitted sigma over an independent estimate (\(noise.origin.source.rawValue)): about 1 where noise is all that the model leaves over, "
@@ -94,7 +97,10 @@ enum NoiseOutputs {
 extension FitOutputs {
     /// Writes an estimate of the noise for other commands to find, as `write` does.
     public static func writeNoise(_ noise: IndependentNoise, mask: Mask, directory: String) throws {
-        try VolumeWriter.write(directory + "/" + NoiseOutputs.estimate, mask: mask, as: Float.self, description: noise.origin.source.rawValue) { _, buffer in
+        try VolumeWriter.write(
+            directory + "/" + NoiseOutputs.estimate, mask: mask, as: Float.self,
+            description: noise.origin.source.rawValue
+        ) { _, buffer in
             for v in buffer.indices { buffer[v] = noise.values[v] }
         }
     }
@@ -102,7 +108,9 @@ extension FitOutputs {
     /// Reads the estimate that `write` or `writeNoise` left in a fit's folder; nil when there is none.
     /// - Parameter mask: the fit's voxels.
     /// - Throws: `VolumeError` when there is one that is damaged or on another grid.
-    public static func readNoise(directory: String, mask: Mask, origin: IndependentNoise.Origin) throws -> IndependentNoise? {
+    public static func readNoise(
+        directory: String, mask: Mask, origin: IndependentNoise.Origin
+    ) throws -> IndependentNoise? {
         let path = directory + "/" + NoiseOutputs.estimate
         guard FileManager.default.fileExists(atPath: path) else { return nil }
         return IndependentNoise(origin, values: try mask.values(path: path))

@@ -12,24 +12,25 @@ enum ReportResiduals {
         }
         let rows = zip(residuals.oneFibre.shells, residuals.anyFibre.shells).map { one, any in
             [
-                "b": ReportText.number(one.bValue), "oneAlong": text(one.along), "oneAcross": text(one.across), "anyAlong": text(any.along),
-                "anyAcross": text(any.across),
+                "b": ReportText.number(one.bValue), "oneAlong": text(one.along), "oneAcross": text(one.across),
+                "anyAlong": text(any.along), "anyAcross": text(any.across),
             ]
         }
         return [
-            "rows": rows, "lambda": ReportText.number(residuals.lambda), "one": ReportText.count(residuals.oneFibre.voxels),
-            "any": ReportText.count(residuals.anyFibre.voxels),
+            "rows": rows, "lambda": ReportText.number(residuals.lambda),
+            "one": ReportText.count(residuals.oneFibre.voxels), "any": ReportText.count(residuals.anyFibre.voxels),
         ]
     }
 
     /// Which tissue the model does not hold for.
     static func remarks(_ residuals: ShellResiduals) -> [String] {
         let group = residuals.oneFibre.voxels >= 50 ? residuals.oneFibre : residuals.anyFibre
-        let lowest = group.shells.filter { $0.along.measurements > 0 && $0.across.measurements > 0 }.max { abs($0.along.residual - $0.across.residual) < abs($1.along.residual - $1.across.residual) }
-        guard let lowest, max(abs(lowest.along.residual), abs(lowest.across.residual)) > limit else { return [] }
-        let numbers = String(format: "%+.2f σ along and %+.2f σ across the main fibre at b = %@", lowest.along.residual, lowest.across.residual,
-            ReportText.number(lowest.bValue)).replacingOccurrences(of: "-", with: "−")
-        let what = lowest.across.residual > 0 && lowest.along.residual < 0
+        func contrast(_ shell: ShellResiduals.Shell) -> Double { abs(shell.along.residual - shell.across.residual) }
+        let seen = group.shells.filter { $0.along.measurements > 0 && $0.across.measurements > 0 }
+        guard let worst = seen.max(by: { contrast($0) < contrast($1) }), max(abs(worst.along.residual), abs(worst.across.residual)) > limit else { return [] }
+        let numbers = String(format: "%+.2f σ along and %+.2f σ across the main fibre at b = %@", worst.along.residual, worst.across.residual,
+            ReportText.number(worst.bValue)).replacingOccurrences(of: "-", with: "−")
+        let what = worst.across.residual > 0 && worst.along.residual < 0
             ? "an extra-axonal space that hinders water across the fibre, which sticks and a ball do not have, leaves this; third fibres may stand in for it"
             : "the model does not hold there to within the noise"
         return ["The mean residual is \(numbers): \(what)."]

@@ -24,8 +24,8 @@ public final class GramSpectrum {
         precondition(n > 0 && n <= limit)
         // The smaller of XᵀX and XXᵀ; its upper triangle by rows is LAPACK's lower one by columns.
         cblas_dsyrk(
-            CblasRowMajor, CblasUpper, columns <= rows ? CblasTrans : CblasNoTrans, Int32(n), Int32(max(rows, columns)), 1, x, Int32(columns), 0,
-            &gram, Int32(n))
+            CblasRowMajor, CblasUpper, columns <= rows ? CblasTrans : CblasNoTrans, Int32(n),
+            Int32(max(rows, columns)), 1, x, Int32(columns), 0, &gram, Int32(n))
         var size = Int32(n), workSize = Int32(2 * n + 1), wholeSize: Int32 = 1, info: Int32 = 0
         dsyevd_("N", "L", &size, &gram, &size, &values, &work, &workSize, &whole, &wholeSize, &info, 1, 1)
         return info == 0 && values[0..<n].allSatisfy(\.isFinite) ? values[0..<n] : nil

@@ -26,7 +26,9 @@ struct FinishedFit {
         let voxels = archive.shards.flatMap { $0.voxels.map(Int.init) }
         guard let origin, !voxels.isEmpty, geometry.spatialShape == archive.metadata.grid else { return nil }
         let mask = Mask(geometry: geometry, indices: voxels)
-        for folder in folders { if let noise = try FitOutputs.readNoise(directory: folder, mask: mask, origin: origin) { return noise } }
+        for folder in folders {
+            if let noise = try FitOutputs.readNoise(directory: folder, mask: mask, origin: origin) { return noise }
+        }
         return nil
     }
 
