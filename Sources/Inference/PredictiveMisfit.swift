@@ -2,10 +2,14 @@ import Diffusion
 import Foundation
 import ModelSpace
 
-/// Posterior-predictive misfit: root mean square of (y − E y)/σ over measurements and draws; about 1 when the model holds.
+/// Posterior-predictive misfit: root mean square of (y − E y)/sd(y) over measurements and draws; about 1 when the model holds.
+///
+/// The sd is σ under Gaussian noise; a magnitude's falls to 0.655 σ where nothing is left of the signal.
 struct PredictiveMisfit {
-    private let family = BallSticks()
+    private let family = BallSticks(), rician = RicianMoments.shared
     let acquisition: Acquisition
+
+    init(acquisition: Acquisition) { self.acquisition = acquisition }
 
     /// - Parameter draws: indices of equally weighted draws of the posterior.
     func value(_ y: UnsafePointer<Float>, _ posterior: VoxelPosterior, draws: [Int]) -> Double {
@@ -16,11 +20,10 @@ struct PredictiveMisfit {
             for d in draws {
                 let theta = all.baseAddress! + d * BallSticks.Slot.count, z = structures[posterior.structures[d]]
                 family.attenuations(theta, z, acquisition, into: &attenuations)
-                let s0 = theta[BallSticks.Slot.s0], sigma = s0 / theta[BallSticks.Slot.snr], isRician = BallSticks.isRician(z)
+                let s0 = theta[BallSticks.Slot.s0], snr = theta[BallSticks.Slot.snr], isRician = BallSticks.isRician(z)
                 for i in 0..<m {
-                    let signal = s0 * Double(attenuations[i])
-                    // A Rician mean is close to √(S² + σ²) (within 0.26 σ, at S = 0).
-                    let e = (Double(y[i]) - (isRician ? (signal * signal + sigma * sigma).squareRoot() : signal)) / sigma
+                    let a = snr * Double(attenuations[i]), (mean, sd) = isRician ? rician(a) : (a, 1)
+                    let e = (Double(y[i]) * snr / s0 - mean) / sd
                     total += e * e
                 }
             }

@@ -4,6 +4,8 @@ public enum SummaryQuantity: Int, CaseIterable, Sendable {
     case diffusivity, spread
     /// Signal-to-noise ratio S0/σ, and S0 in scanner units.
     case snr, s0
+    /// The noise's standard deviation σ = S0/SNR in scanner units.
+    case noise
     /// Sum of the fibres' fractions, and each fibre's fraction (0 in draws that lack it).
     case fractionSum, fraction1, fraction2, fraction3
 

@@ -99,6 +99,7 @@ struct VoxelSummariser {
         case .spread: fill { $1[DrawColumn.spread] * 1e-3 }
         case .snr: fill { $1[DrawColumn.snr] }
         case .s0: fill { $1[DrawColumn.scale] * meanB0 }
+        case .noise: fill { $1[DrawColumn.snr] > 0 ? $1[DrawColumn.scale] * meanB0 / $1[DrawColumn.snr] : 0 }
         case .fractionSum: fill { $1[f] + $1[f + 1] + $1[f + 2] }
         case .fraction1, .fraction2, .fraction3:
             let fibre = q.rawValue - SummaryQuantity.fraction1.rawValue

@@ -52,7 +52,8 @@ enum BIDSOutputs {
         let scalars: [(SummaryQuantity, String, String, String)] = [
             (.s0, "s0", "signal without diffusion weighting", "arbitrary"), (.diffusivity, "diffusivity", "mean diffusivity", "mm^2/s"),
             (.spread, "dstd", "standard deviation of the gamma-distributed diffusivities, 0 where draws have a single diffusivity", "mm^2/s"),
-            (.snr, "snr", "signal-to-noise ratio S0/sigma", ""), (.fractionSum, "vfsum", "sum of the fibres' signal fractions", ""),
+            (.snr, "snr", "signal-to-noise ratio S0/sigma", ""), (.noise, "sigma", "standard deviation of the noise, S0/SNR", "arbitrary"),
+            (.fractionSum, "vfsum", "sum of the fibres' signal fractions", ""),
         ]
         let statistics: [(SummaryStatistic, String, String)] = [
             (.mean, "mean", "Posterior mean"), (.sd, "std", "Posterior standard deviation"), (.q05, "q05", "Posterior 5 % quantile"),

@@ -20,7 +20,7 @@ public enum FitOutputs {
         public static let standard: Formats = [.fsl, .mrtrix, .bids, .picture, .report]
     }
 
-    /// Writes `quality.nii.gz`, `misfit.nii.gz`, the chosen formats and, last of all, `fit.json`.
+    /// Writes `quality.nii.gz`, `misfit.nii.gz`, the noise (`NoiseOutputs`), the chosen formats and, last of all, `fit.json`.
     ///
     /// Each file appears whole or not at all. Images are the same, byte for byte, for any number of threads, and hold no NaN; voxels that were
     /// not fitted are 0. Memory: one image volume a thread beside the summary, and with FSL's files 72 numbers a voxel.
@@ -28,14 +28,15 @@ public enum FitOutputs {
     ///   - lambda: λ of all maps and draws written; any value, whatever the fit's own.
     ///   - geometry: the grid of the image that was fitted.
     ///   - directory: created when absent.
-    ///   - provenance: λ, counts, grid, finish time, peak memory and the stages `summary` and `writing` (seconds) are filled in here.
+    ///   - noise: an independent estimate for the archive's voxels, to hold the fitted noise against.
+    ///   - provenance: λ, counts, grid, `noise`, finish time, peak memory and the stages `summary` and `writing` (seconds) are filled in here.
     ///   - progress: called with work done and work in all, from one thread at a time.
     /// - Returns: the summary at λ and the provenance as written.
     /// - Throws: `ReportingError`, `VolumeError`, `OutputFolderError` where a folder cannot be made.
     @discardableResult
     public static func write(
         archive: PosteriorArchive, lambda: Double, geometry: VolumeGeometry, directory: String, provenance: FitProvenance,
-        formats: Formats = .standard, threads: Int, progress: @escaping @Sendable (_ done: Int, _ of: Int) -> Void = { _, _ in }
+        formats: Formats = .standard, noise: IndependentNoise? = nil, threads: Int, progress: @escaping @Sendable (_ done: Int, _ of: Int) -> Void = { _, _ in }
     ) throws -> (summary: PosteriorSummary, provenance: FitProvenance) {
         guard archive.metadata.grid == geometry.spatialShape else {
             throw ReportingError.gridMismatch(directory: archive.directory, archive: archive.metadata.grid, image: geometry.spatialShape)
@@ -51,11 +52,18 @@ public enum FitOutputs {
         provenance.affine = geometry.affine.elements
         provenance.counts = counts(summary)
         provenance.warnings += warnings(summary)
+        if let noise {
+            // Of what a fit says of its noise other λ change little: it is told once.
+            let isNews = provenance.noise == nil
+            provenance.noise = NoiseCheck(summary, noise)
+            provenance.noiseOrigin = noise.origin
+            if isNews, let warning = provenance.noise?.warning { provenance.warnings.append(warning) }
+        }
         let context = OutputContext(
             archive: archive, summary: summary, mask: Mask(geometry: geometry, indices: summary.voxels), directory: directory, provenance: provenance)
         let samples = formats.contains(.fsl) ? FSLSamples(context: context) : nil
         let page = Mutex<Report.Content?>(nil)
-        var jobs = jobs(context, formats)
+        var jobs = jobs(context, formats) + NoiseOutputs.jobs(context, noise)
         if formats.contains(.report) {
             // Last comes only what the page says of the files' writing.
             jobs.append(OutputJob(path: directory + "/report.html", cost: 100) {

@@ -1,4 +1,5 @@
 import Foundation
+import Inference
 
 /// Where a fit came from: everything needed to make it again and to judge it. The contents of `fit.json`.
 public struct FitProvenance: Codable, Equatable, Sendable {
@@ -49,6 +50,10 @@ public struct FitProvenance: Codable, Equatable, Sendable {
     public var peakMemoryBytes = 0
     public var warnings: [String] = []
     public var counts = Counts()
+    /// Where an independent estimate of the noise comes from, and what it says of the fitted noise; nil when there is none.
+    public var noiseOrigin: IndependentNoise.Origin?, noise: NoiseCheck?
+    /// What the fit leaves over by shell, at the λ of the draws; nil where the scan was not at hand.
+    public var residuals: ShellResiduals?
     /// Image size, and voxel → scanner affine (16 numbers, row after row), so that the fit can be read again without the DWI.
     public var grid: [Int] = [], affine: [Double] = []
 

@@ -50,6 +50,7 @@ enum ReportFields {
             },
             "parameters": String(format: "%.2f", now.parameters),
         ]
+        if let residuals = p.residuals, residuals.anyFibre.voxels > 0 { fields["residuals"] = ReportResiduals.table(residuals) }
         if let a = p.acquisition {
             let shells = a.shells.map { ["b": ReportText.number($0.bValue), "count": "\($0.volumeCount)"] }
             fields["acquisition"] = ["rows": [["b": "≈ 0", "count": "\(a.baselineCount)"]] + shells]
@@ -93,6 +94,12 @@ enum ReportFields {
             let advice = "look for motion, artefacts or tissue that the model does not hold for"
             add(share > 0.1 ? "Warning" : "Note", "\(ReportText.percent(share)) of the fitted voxels have a misfit above 1.5 σ: \(advice).")
         }
+        // With something wrong it stands among the warnings.
+        if let noise = p.noise, noise.warning == nil {
+            let text = String(format: "The fitted noise is %.2f times an independent estimate (median %@; %@).", noise.telling, noise.place, noise.origin.source.rawValue)
+            add(noise.telling > 1.5 ? "Note" : "Good", text)
+        }
+        if let residuals = p.residuals { for text in ReportResiduals.remarks(residuals) { add("Note", text) } }
         for warning in p.warnings { add("Warning", warning) }
         return result
     }

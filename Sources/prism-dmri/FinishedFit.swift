@@ -22,6 +22,23 @@ struct FinishedFit {
         guard grid == geometry.spatialShape else { throw ReportingError.gridMismatch(directory: folder, archive: grid, image: geometry.spatialShape) }
     }
 
+    /// The independent estimate of the noise that the fit was held against.
+    func noise() throws -> IndependentNoise? {
+        try Self.noise(of: archive, geometry: geometry, folders: [archive.directory], origin: provenance.noiseOrigin)
+    }
+
+    static func noise(
+        of archive: PosteriorArchive, geometry: VolumeGeometry, folders: [String], origin: IndependentNoise.Origin?
+    ) throws -> IndependentNoise? {
+        let voxels = archive.shards.flatMap { $0.voxels.map(Int.init) }
+        guard let origin, !voxels.isEmpty, geometry.spatialShape == archive.metadata.grid else { return nil }
+        let mask = Mask(geometry: geometry, indices: voxels)
+        for folder in folders {
+            if let noise = try FitOutputs.readNoise(directory: folder, mask: mask, origin: origin) { return noise }
+        }
+        return nil
+    }
+
     /// The grid that was fitted: from a map beside the fit, from the scan where it is still in its place, or else from the numbers in fit.json, which
     /// lack only what the headers call their codes.
     static func geometry(of provenance: FitProvenance, folders: [String]) throws -> VolumeGeometry {

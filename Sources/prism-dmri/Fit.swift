@@ -44,6 +44,8 @@ struct Fit: ParsableCommand {
     @Option(help: "Speed against accuracy of the draws: \(Preset.allCases.map(\.rawValue).joined(separator: ", ")) (default: balanced).") var preset: Preset?
     @Option(help: "Posterior draws a voxel (default: 50).") var samples: Int?
     @OptionGroup(title: "Options of --engine mcmc") var chain: ChainArguments
+    @Option(help: "Map of the noise's standard deviation in the scan's units, to hold the fitted noise against (default: estimated from the scan).")
+    var noiseMap: String?
     @Option(help: "Fit part I of N only, e.g. 1/4; 'merge' joins the parts' folders.") var shard: Part?
     @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
     @Option(help: "Seed of all random numbers.") var seed: UInt64 = 1
@@ -116,6 +118,7 @@ struct Fit: ParsableCommand {
             recipe = McmcRecipe(acquisition: acquisition, chain: chain.options, options: options)
         }
         let mask = try input.openMask(geometry, acquisition, warn: warn)
+        var independent = try noiseMap.map { try NoiseMap.read($0, mask: mask, of: input.dwi, warn: warn) }
 
         let reading = clock.now
         let bar = Progress("reading", unit: "volumes", total: acquisition.count, quiet: quiet)
@@ -134,6 +137,13 @@ struct Fit: ParsableCommand {
         let fitter = FitEngine(recipe: recipe, acquisition: acquisition, options: options)
         try target.begin()
 
+        if independent == nil, (shard?.index ?? 0) == 0 {
+            let estimating = clock.now
+            independent = IndependentNoise.estimate(
+                voxels: mask.indices, grid: geometry.spatialShape, signals: series.values, acquisition: acquisition, threads: nthreads,
+                shouldStop: { Interrupt.requested })
+            timings["noise"] = seconds(since: estimating)
+        }
         let fitting = clock.now
         let notes = ["dwi_digest": Self.digest(series.values, acquisition)]
         let metadata = fitter.metadata(grid: geometry.spatialShape, voxelCount: series.count, notes: notes)
@@ -152,6 +162,7 @@ struct Fit: ParsableCommand {
         var inputs = input.tableFiles
         inputs["dwi"] = input.dwi
         inputs["mask"] = input.maskFile
+        inputs["noise_map"] = noiseMap
         var provenance = FitProvenance(
             version: PrismDMRI.configuration.version, commandLine: CommandLine.arguments, startedAt: iso.string(from: started), engine: engine.rawValue,
             family: family, lambda: options.lambda, drawLambda: options.lambda, seed: seed, drawsPerVoxel: options.samples, networkName: recipe.networkName,
@@ -159,9 +170,14 @@ struct Fit: ParsableCommand {
             acquisition: Self.describe(acquisition, inRange: isInTrainingRange), threads: nthreads)
         provenance.timings = timings
         provenance.warnings = warnings
+        provenance.noiseOrigin = noise?.origin
+        provenance.residuals = try ShellResiduals(
+            PosteriorArchive.shards(in: out), lambda: options.lambda, signals: series.values, acquisition: acquisition, threads: nthreads)
         if shard != nil {
             provenance.grid = geometry.spatialShape
             provenance.affine = geometry.affine.elements
+            // Every part has the whole scan; one of them keeps what it says of the noise.
+            if let independent, part.index == 0 { try FitOutputs.writeNoise(independent, mask: mask, directory: target.staging) }
             try provenance.write(to: target.staging + "/fit.json")
             try target.finish()
             if !quiet { Progress.note("part \(part.index + 1) of \(part.of) is in \(out); 'prism-dmri merge' joins the parts and writes the maps") }
@@ -169,8 +185,9 @@ struct Fit: ParsableCommand {
         }
         let result = try FitOutputs.write(
             archive: PosteriorArchive(directory: target.work), lambda: options.lambda, geometry: geometry, directory: target.staging, provenance: provenance,
-            formats: .standard.union(.dipy), threads: nthreads)
+            formats: .standard.union(.dipy), noise: independent, threads: nthreads)
         try target.finish()
+        for warning in result.provenance.warnings where !warnings.contains(warning) { Progress.note("warning: " + warning) }
         Self.warnOfEarlierReadings(target)
         if !quiet { Self.report(result.provenance, out: out, total: seconds(since: begin), fitting: timings["fitting"]!) }
     }

@@ -38,6 +38,7 @@ struct Maps: ParsableCommand {
         guard archive.metadata.notes["engine"] != "mcmc" else {
             throw ValidationError("\(fit) was made by --engine mcmc, whose structure probabilities are shares of draws under its own prior: λ has no meaning for it.")
         }
+        let noise = try finished.noise()
         // All of them can be written, or none is begun.
         let targets = try lambdas().map { value in
             let folder = (out ?? fit + "/maps") + "/lambda-" + String(format: "%g", value)
@@ -55,7 +56,7 @@ struct Maps: ParsableCommand {
             try target.fill { place in
                 let written = try FitOutputs.write(
                     archive: archive, lambda: value, geometry: finished.geometry, directory: place, provenance: provenance,
-                    formats: .standard.union(.dipy), threads: nthreads)
+                    formats: .standard.union(.dipy), noise: noise, threads: nthreads)
                 for warning in written.provenance.warnings where !known.contains(warning) { Progress.note("warning: " + warning) }
             }
             if !quiet { Progress.note(String(format: "λ = %g: %@ (%.1f s)", value, target.name as NSString, Progress.seconds(from: begin, to: .now))) }

@@ -35,9 +35,11 @@ struct Merge: ParsableCommand {
         try target.fill { place in
             for shard in gathered.shards { try shard.write(to: place, metadata: metadata)
             }
+            let archive = try PosteriorArchive(directory: place)
+            let noise = try FinishedFit.noise(of: archive, geometry: geometry, folders: parts, origin: provenance.noiseOrigin)
             let written = try FitOutputs.write(
-                archive: PosteriorArchive(directory: place), lambda: provenance.lambda, geometry: geometry, directory: place, provenance: provenance,
-                formats: .standard.union(.dipy), threads: nthreads)
+                archive: archive, lambda: provenance.lambda, geometry: geometry, directory: place, provenance: provenance,
+                formats: .standard.union(.dipy), noise: noise, threads: nthreads)
             for warning in written.provenance.warnings where !known.contains(warning) { Progress.note("warning: " + warning) }
         }
         Fit.warnOfEarlierReadings(target)
@@ -93,10 +95,12 @@ struct Merge: ParsableCommand {
         joined.commandLine = CommandLine.arguments
         joined.startedAt = all.map(\.startedAt).filter { !$0.isEmpty }.min() ?? ""
         joined.peakMemoryBytes = all.map(\.peakMemoryBytes).max()!
+        joined.noiseOrigin = all.lazy.compactMap(\.noiseOrigin).first
+        joined.residuals = ShellResiduals.joining(all.map(\.residuals))
         joined.timings = [:]
         joined.warnings = []
         for (part, one) in zip(parts, all) {
-            for stage in ["reading", "fitting"] { if let seconds = one.timings[stage] { joined.timings[stage, default: 0] += seconds } }
+            for stage in ["reading", "noise", "fitting"] { if let seconds = one.timings[stage] { joined.timings[stage, default: 0] += seconds } }
             for warning in one.warnings where !joined.warnings.contains(warning) { joined.warnings.append(warning) }
             joined.inputs["part " + part] = one.commandLine.joined(separator: " ")
         }
