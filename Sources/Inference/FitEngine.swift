@@ -160,12 +160,14 @@ public struct FitEngine: Sendable {
             var row = [Float](repeating: 0, count: DrawColumn.count)
             for (k, (i, answer)) in zip(fitted, answers).enumerated() {
                 for j in 0..<z { batch.logProbability[i * z + j] = Float(answer.logProbability[j]) }
+                let axis = y.withUnsafeBufferPointer { missingAxis(answer, $0.baseAddress! + k * m) }
                 for d in 0..<s {
                     batch.drawStructures[i * s + d] = UInt8(answer.structures[d])
                     for c in 0..<DrawColumn.count {
                         let x = answer.parameters[d * BallSticks.Slot.count + c]
                         row[c] = Float(c == BallSticks.Slot.diffusivity || c == BallSticks.Slot.spread ? 1e3 * x : x)
                     }
+                    if let axis { for c in 0..<3 { row[DrawColumn.direction + c] = Float(axis[c]) } }
                     batch.draws.withUnsafeMutableBufferPointer {
                         _ = HalfPrecision.encode(row, $0.baseAddress! + (i * s + d) * DrawColumn.count, count: DrawColumn.count)
                     }
@@ -173,6 +175,13 @@ public struct FitEngine: Sendable {
                 batch.misfit[i] = y.withUnsafeBufferPointer { misfit($0.baseAddress! + k * m, answer, metadata) }
             }
             return batch
+        }
+
+        /// The tensor's axis of a voxel none of whose draws has a direction; else nil.
+        private func missingAxis(_ answer: VoxelPosterior, _ y: UnsafePointer<Float>) -> SIMD3<Double>? {
+            let slots = BallSticks.Slot.count, first = BallSticks.Slot.axis
+            for d in 0..<drawCount where (0..<3).contains(where: { answer.parameters[d * slots + first + $0] != 0 }) { return nil }
+            return acquisition.tensorAxis(y)
         }
 
         /// Posterior-predictive misfit over some draws at the fit's λ.

@@ -1,7 +1,8 @@
 import Inference
 import Volumes
 
-/// `fsl.bedpostX/merged_{th,ph,f}{1,2,3}samples.nii.gz`: th, ph and f of each fibre in every draw, 0 where the draw lacks it.
+/// `fsl.bedpostX/merged_{th,ph,f}{1,2,3}samples.nii.gz`: th, ph and f of each fibre in every draw. In a draw that lacks the fibre f is 0 and the direction
+/// that of another draw (`SampleDirections`): probtrackx2 stops where it finds th = 0 or ph = 0, whatever f.
 ///
 /// The archive keeps a voxel's draws together and a file keeps a draw's voxels together. All nine files grow at once, eight draws at a time, so
 /// that the archive is read through once and not once for each of their volumes. Memory: 9 · 8 values a voxel, and one volume a thread.
@@ -44,18 +45,25 @@ struct FSLSamples {
         // Disjoint voxels.
         nonisolated(unsafe) let block = block
         try forEachInParallel(parts.count, threads: threads) { part in
-            context.forEachDraw(parts[part].shard, parts[part].voxels, samples) { v, s, draw in
-                var place = block + (s - samples.lowerBound) * n + v
-                for k in 0..<fibres {
-                    var (th, ph, f): (Float, Float, Float) = (0, 0, 0)
-                    if let (axis, fraction) = draw[k] {
-                        let direction = frame(axis)
-                        (th, ph, f) = (FSLOutputs.inclination(direction), FSLOutputs.azimuth(direction), fraction)
+            let (shard, voxels) = parts[part], letters = Self.step * n
+            var directions = SampleDirections(context)
+            for k in 0..<fibres {
+                let file = block + 3 * k * letters
+                for i in voxels {
+                    directions.find(shard, i, fibre: k)
+                    for s in samples {
+                        let place = file + (s - samples.lowerBound) * n + shard.first + i, axis = frame(directions[s])
+                        guard axis != .zero else {
+                            (place[0], place[letters]) = (0, 0)
+                            continue
+                        }
+                        place[0] = FSLOutputs.present(FSLOutputs.inclination(axis))
+                        place[letters] = FSLOutputs.present(FSLOutputs.azimuth(axis))
                     }
-                    let letters = Self.step * n
-                    (place[0], place[letters], place[2 * letters]) = (th, ph, f)
-                    place += 3 * letters
                 }
+            }
+            context.forEachDraw(shard, voxels, samples) { v, s, draw in
+                for k in 0..<fibres { block[(3 * k + 2) * letters + (s - samples.lowerBound) * n + v] = draw[k]?.fraction ?? 0 }
             }
         }
     }
