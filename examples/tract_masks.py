@@ -3,10 +3,11 @@
 
     python3 tract_masks.py DATA FOLDER
 
-DATA holds dwi.nii.gz, dwi.bval, dwi.bvec and mask.nii.gz of an adult's head whose voxel axes run left-right, back-front, down-up (either way round).
-Writes white-matter.nii.gz (FA above 0.25 in the mean of a voxel and its neighbours, away from the brain's edge), a seed mask, way-point masks
-and an exclusion mask for each tract, and tracts.txt: a line 'name seed ways exclusion' each. Tracts are boxes in fractions of the brain mask's box, narrowed by the tensor's
-main direction: rough, but the same for all fits compared. Needs nibabel and numpy.
+DATA holds dwi.nii.gz, dwi.bval, dwi.bvec and mask.nii.gz of an adult's head whose voxel axes run left-right,
+back-front, down-up (either way round). Writes white-matter.nii.gz (FA above 0.25 in the mean of a voxel and its
+neighbours, away from the brain's edge), a seed mask, way-point masks and an exclusion mask for each tract, and
+tracts.txt: a line 'name seed ways exclusion' each. Tracts are boxes in fractions of the brain mask's box, narrowed
+by the tensor's main direction: rough, but the same for all fits compared. Needs nibabel and numpy.
 """
 import os
 import sys
@@ -14,24 +15,41 @@ import sys
 import nibabel as nib
 import numpy as np
 
-# |lateral| 0 (midline) … 1 (edge), back … front 0 … 1, down … up 0 … 1; the component of the main direction that must exceed 0.6, least FA.
-# Ways and exclusions are boxes alone. 'both': left and right masks of one tract; else a left and a right tract.
+# |lateral| 0 (midline) … 1 (edge), back … front 0 … 1, down … up 0 … 1; of a seed box further which component of the
+# main direction must exceed 0.6, and the least FA. 'both': left and right way-points of one tract; else two tracts.
 MIDLINE = ((0, 0.04), (0, 1), (0, 1))
 TRACTS = {
-    "genu": dict(both=True, seed=((0, 0.12), (0.62, 0.85), (0.40, 0.62), 0, 0.4), ways=[((0.12, 0.6), (0.82, 1), (0.3, 0.8))]),
-    "body": dict(both=True, seed=((0, 0.12), (0.42, 0.72), (0.60, 0.75), 0, 0.4), ways=[((0.12, 0.7), (0.35, 0.8), (0.80, 1))]),
-    "splenium": dict(both=True, seed=((0, 0.12), (0.25, 0.45), (0.40, 0.65), 0, 0.4), ways=[((0.12, 0.7), (0, 0.24), (0.2, 0.8))]),
+    "genu": dict(
+        both=True, seed=((0, 0.12), (0.62, 0.85), (0.40, 0.62), 0, 0.4), ways=[((0.12, 0.6), (0.82, 1), (0.3, 0.8))]),
+    "body": dict(
+        both=True, seed=((0, 0.12), (0.42, 0.72), (0.60, 0.75), 0, 0.4), ways=[((0.12, 0.7), (0.35, 0.8), (0.80, 1))]),
+    "splenium": dict(
+        both=True, seed=((0, 0.12), (0.25, 0.45), (0.40, 0.65), 0, 0.4), ways=[((0.12, 0.7), (0, 0.24), (0.2, 0.8))]),
     "MCP": dict(
-        both=True, seed=((0, 0.14), (0.40, 0.65), (0.12, 0.30), 0, 0.25), ways=[((0.2, 0.7), (0.15, 0.42), (0.02, 0.30))],
-        exclude=((0, 1), (0, 1), (0.36, 1))),
-    "CST": dict(seed=((0.08, 0.42), (0.40, 0.66), (0.32, 0.40), 2, 0.3), ways=[((0.04, 0.6), (0.35, 0.75), (0.82, 0.84)), ((0, 0.3), (0.3, 0.7), (0.20, 0.22))],
-                exclude=((0, 0.04), (0, 1), (0.4, 1))),
-    "cingulum": dict(seed=((0.05, 0.22), (0.48, 0.62), (0.66, 0.84), 1, 0.25), ways=[((0, 0.3), (0.42, 0.44), (0.6, 0.9)), ((0, 0.3), (0.66, 0.68), (0.6, 0.9))]),
-    "SLF": dict(seed=((0.40, 0.75), (0.40, 0.58), (0.52, 0.70), 1, 0.3), ways=[((0.3, 1), (0.34, 0.36), (0.3, 0.8)), ((0.3, 1), (0.62, 0.64), (0.45, 0.8))]),
-    "ILF": dict(seed=((0.35, 0.75), (0.28, 0.42), (0.30, 0.46), 1, 0.3), ways=[((0.1, 0.8), (0.18, 0.20), (0.2, 0.6)), ((0.3, 0.9), (0.52, 0.54), (0.1, 0.40))]),
-    "IFOF": dict(seed=((0.25, 0.60), (0.50, 0.62), (0.30, 0.42), 1, 0.3), ways=[((0.1, 0.8), (0.20, 0.22), (0.2, 0.6)), ((0.1, 0.7), (0.80, 0.82), (0.2, 0.7))]),
-    "ATR": dict(seed=((0.12, 0.40), (0.60, 0.74), (0.40, 0.54), 1, 0.3), ways=[((0.04, 0.35), (0.50, 0.54), (0.36, 0.56)), ((0.05, 0.7), (0.82, 0.84), (0.3, 0.8))]),
-    "UF": dict(seed=((0.25, 0.60), (0.62, 0.72), (0.26, 0.38), None, 0.25), ways=[((0.3, 0.8), (0.55, 0.85), (0.10, 0.26)), ((0.05, 0.6), (0.76, 0.78), (0.2, 0.5))]),
+        both=True, seed=((0, 0.14), (0.40, 0.65), (0.12, 0.30), 0, 0.25),
+        ways=[((0.2, 0.7), (0.15, 0.42), (0.02, 0.30))], exclude=((0, 1), (0, 1), (0.36, 1))),
+    "CST": dict(
+        seed=((0.08, 0.42), (0.40, 0.66), (0.32, 0.40), 2, 0.3),
+        ways=[((0.04, 0.6), (0.35, 0.75), (0.82, 0.84)), ((0, 0.3), (0.3, 0.7), (0.20, 0.22))],
+        exclude=((0, 0.04), (0, 1), (0.4, 1))),
+    "cingulum": dict(
+        seed=((0.05, 0.22), (0.48, 0.62), (0.66, 0.84), 1, 0.25),
+        ways=[((0, 0.3), (0.42, 0.44), (0.6, 0.9)), ((0, 0.3), (0.66, 0.68), (0.6, 0.9))]),
+    "SLF": dict(
+        seed=((0.40, 0.75), (0.40, 0.58), (0.52, 0.70), 1, 0.3),
+        ways=[((0.3, 1), (0.34, 0.36), (0.3, 0.8)), ((0.3, 1), (0.62, 0.64), (0.45, 0.8))]),
+    "ILF": dict(
+        seed=((0.35, 0.75), (0.28, 0.42), (0.30, 0.46), 1, 0.3),
+        ways=[((0.1, 0.8), (0.18, 0.20), (0.2, 0.6)), ((0.3, 0.9), (0.52, 0.54), (0.1, 0.40))]),
+    "IFOF": dict(
+        seed=((0.25, 0.60), (0.50, 0.62), (0.30, 0.42), 1, 0.3),
+        ways=[((0.1, 0.8), (0.20, 0.22), (0.2, 0.6)), ((0.1, 0.7), (0.80, 0.82), (0.2, 0.7))]),
+    "ATR": dict(
+        seed=((0.12, 0.40), (0.60, 0.74), (0.40, 0.54), 1, 0.3),
+        ways=[((0.04, 0.35), (0.50, 0.54), (0.36, 0.56)), ((0.05, 0.7), (0.82, 0.84), (0.3, 0.8))]),
+    "UF": dict(
+        seed=((0.25, 0.60), (0.62, 0.72), (0.26, 0.38), None, 0.25),
+        ways=[((0.3, 0.8), (0.55, 0.85), (0.10, 0.26)), ((0.05, 0.6), (0.76, 0.78), (0.2, 0.5))]),
 }
 
 
@@ -58,7 +76,8 @@ def tensor(data, mask):
     near = b < 1600
     signal = np.asarray(nib.load(f"{data}/dwi.nii.gz").dataobj)[mask][:, near].astype(np.float32)
     b, (x, y, z) = b[near] * 1e-3, g[:, near]
-    design = np.stack([np.ones_like(b), -b * x * x, -b * y * y, -b * z * z, -2 * b * x * y, -2 * b * x * z, -2 * b * y * z], 1)
+    products = [x * x, y * y, z * z, 2 * x * y, 2 * x * z, 2 * y * z]
+    design = np.stack([np.ones_like(b)] + [-b * product for product in products], 1)
     logs = np.log(np.maximum(signal, 1e-3 * signal.max()))
     _, xx, yy, zz, xy, xz, yz = np.linalg.pinv(design).astype(np.float32) @ logs.T
     values, vectors = np.linalg.eigh(np.stack([xx, xy, xz, xy, yy, yz, xz, yz, zz], 1).reshape(-1, 3, 3))
@@ -108,9 +127,10 @@ def main(data, out):
                 if component is not None:
                     seed &= main[..., component] > 0.6
                 sides = [False, True] if side is None else [side]
-                ways = [save(f"{name}-way{number}", box(way, s)) for number, (way, s) in enumerate([(w, s) for w in parts["ways"] for s in sides], 1)]
+                ways = [save(f"{name}-way{n}-{int(s)}", box(w, s)) for n, w in enumerate(parts["ways"], 1) for s in sides]
                 exclude = parts.get("exclude", None if side is None else MIDLINE)
-                table.write(f"{name} {save(f'{name}-seed', seed)} {','.join(ways)} {save(f'{name}-exclude', box(exclude)) if exclude else '-'}\n")
+                exclude = save(f"{name}-exclude", box(exclude)) if exclude else "-"
+                table.write(f"{name} {save(f'{name}-seed', seed)} {','.join(ways)} {exclude}\n")
                 print(f"{name}: {seed.sum()} seeds")
     print(f"white matter: {white.sum()} voxels")
 

@@ -3,14 +3,17 @@
  *     cc -O2 -fopenmp tractography.c -o tractography -lm -lz
  *     tractography FIT/fsl.bedpostX TRACTS STREAMLINES-A-SEED OUT
  *
- * TRACTS has a line 'name seed way,way,… exclusion' a tract ('-' for none), masks on the grid of the fit. Writes OUT/name.nii.gz, the number of accepted
- * streamlines through each voxel, and prints for each tract: name, streamlines started, of them 40 mm and longer, accepted.
+ * TRACTS has a line 'name seed way,way,… exclusion' a tract ('-' for none), masks on the grid of the fit. Writes
+ * OUT/name.nii.gz, the number of accepted streamlines through each voxel, and prints for each tract: name, streamlines
+ * started, of them 40 mm and longer, accepted.
  *
- * The rules: from a seed voxel's centre, both ways, 1000 steps of 0.5 mm each at most; in every step the voxel is one of the eight about the point, chosen
- * by nearness, and the draw one of the fit's; of the fibres with f > 0.01 the one nearest to the current direction is followed, if there is none the
- * first, in the first step the first as well; the step is the mean of the direction here and after a trial step (modified Euler). A streamline ends where the cosine between steps is below
- * 0.2, where th or ph is 0, outside the mask, and where it comes back to a box of 5 voxels against the direction in which it left it. It is accepted when it meets all
- * way-points and no exclusion. Order of random numbers: one stream a streamline, so that threads do not matter. */
+ * The rules: from a seed voxel's centre, both ways, 1000 steps of 0.5 mm each at most; in every step the voxel is one of
+ * the eight about the point, chosen by nearness, and the draw one of the fit's; of the fibres with f > 0.01 the one
+ * nearest to the current direction is followed, if there is none the first, as in the first step; the step goes along the
+ * mean of the direction here and that after a trial step (modified Euler). A streamline ends where the cosine between
+ * steps is below 0.2, where th or ph is 0, outside the mask, and where it comes back to a box of 5 voxels against the
+ * direction in which it left it. It is accepted when it meets all way-points and no exclusion. Random numbers: one stream
+ * a streamline, so that the number of threads does not matter. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -30,7 +33,10 @@ static float size_mm[3];
 static int32_t *place;       /* voxel → row of fibres, −1 outside the mask */
 static Fibre *fibres;        /* rows × draws × FIBRES */
 
-static void fail(const char *path, const char *reason) { fprintf(stderr, "tractography: %s: %s\n", path, reason); exit(65); }
+static void fail(const char *path, const char *reason) {
+    fprintf(stderr, "tractography: %s: %s\n", path, reason);
+    exit(65);
+}
 
 static Image read_image(const char *path) {
     Image image;
@@ -41,7 +47,8 @@ static Image read_image(const char *path) {
     float pixdim[8], offset;
     memcpy(dim, image.bytes + 40, 16); memcpy(&type, image.bytes + 70, 2);
     memcpy(pixdim, image.bytes + 76, 32); memcpy(&offset, image.bytes + 108, 4);
-    if (dim[0] < 3 || dim[0] > 7 || (type != 2 && type != 16)) fail(path, "is no NIfTI-1 image of float or uint8 in this machine's byte order");
+    if (dim[0] < 3 || dim[0] > 7 || (type != 2 && type != 16))
+        fail(path, "is no NIfTI-1 image of float or uint8 in this machine's byte order");
     image.type = type; image.volumes = dim[0] > 3 ? dim[4] : 1;
     for (int a = 0; a < 3; a++) { image.n[a] = dim[a + 1]; image.size[a] = fabsf(pixdim[a + 1]); }
     gzseek(file, (long)offset, SEEK_SET);
@@ -49,7 +56,8 @@ static Image read_image(const char *path) {
     image.values = malloc(count * sizeof(float));
     uint8_t *bytes = type == 2 ? malloc(count) : NULL;
     for (size_t done = 0, all = count * (type == 2 ? 1 : 4); done < all;) {
-        int got = gzread(file, (type == 2 ? bytes : (uint8_t *)image.values) + done, all - done > 1 << 28 ? 1 << 28 : (unsigned)(all - done));
+        unsigned want = all - done > 1 << 28 ? 1 << 28 : (unsigned)(all - done);
+        int got = gzread(file, (type == 2 ? bytes : (uint8_t *)image.values) + done, want);
         if (got <= 0) fail(path, "ends too early");
         done += got;
     }
@@ -63,7 +71,8 @@ static double determinant_sign(const Image *image) {  /* of the sform, or +1 whe
     float m[12];
     memcpy(&code, image->bytes + 254, 2); memcpy(m, image->bytes + 280, 48);
     if (code <= 0) return 1;
-    return m[0] * (m[5] * m[10] - m[6] * m[9]) - m[1] * (m[4] * m[10] - m[6] * m[8]) + m[2] * (m[4] * m[9] - m[5] * m[8]) < 0 ? -1 : 1;
+    float x = m[5] * m[10] - m[6] * m[9], y = m[4] * m[10] - m[6] * m[8], z = m[4] * m[9] - m[5] * m[8];
+    return m[0] * x - m[1] * y + m[2] * z < 0 ? -1 : 1;
 }
 
 static void load(const char *folder) {
@@ -91,7 +100,7 @@ static void load(const char *folder) {
                 float th = part[0].values[s * n + v], ph = part[1].values[s * n + v];
                 Fibre *f = fibres + ((size_t)place[v] * draws + s) * FIBRES + k;
                 *f = (Fibre){flip * sinf(th) * cosf(ph), sinf(th) * sinf(ph), cosf(th), part[2].values[s * n + v]};
-                if (th == 0 || ph == 0) f->f = f->f > LEAST_F ? -2 : -1;  /* −2: it would be chosen, and end the streamline */
+                if (th == 0 || ph == 0) f->f = f->f > LEAST_F ? -2 : -1;  /* −2: may be chosen, and ends a streamline */
             }
         for (int q = 0; q < 3; q++) free(part[q].values);
     }
@@ -104,7 +113,8 @@ static inline float uniform(uint64_t *state) {
 }
 
 static inline long voxel(int x, int y, int z) {
-    return x < 0 || y < 0 || z < 0 || x >= dims[0] || y >= dims[1] || z >= dims[2] ? -1 : x + (long)dims[0] * (y + (long)dims[1] * z);
+    if (x < 0 || y < 0 || z < 0 || x >= dims[0] || y >= dims[1] || z >= dims[2]) return -1;
+    return x + (long)dims[0] * (y + (long)dims[1] * z);
 }
 
 /* Direction at a point, nearest to r (NULL: the first fibre's); f < 0 where there is none: then z, which is what th = ph = 0 says. */
@@ -136,7 +146,8 @@ static void track(const float seed[3], const float *start, float first[3], Half 
         long v = voxel((int)lrintf(p[0]), (int)lrintf(p[1]), (int)lrintf(p[2]));
         if (v < 0 || place[v] < 0) return;
         if (moving) {
-            int box = (int)lrintf(p[0] / BOX) + 64 * ((int)lrintf(p[1] / BOX) + 64 * (int)lrintf(p[2] / BOX)), b = count - 1;
+            int b = count - 1, box = 0;
+            for (int a = 2; a >= 0; a--) box = 1024 * box + (int)lrintf(p[a] / BOX);
             while (b >= 0 && boxes[b] != box) b--;
             if (b >= 0 && left[b][0] * r[0] + left[b][1] * r[1] + left[b][2] * r[2] < 0) return;
             if (b < 0) boxes[b = count++] = box;
@@ -146,26 +157,31 @@ static void track(const float seed[3], const float *start, float first[3], Half 
         Fibre here = sample(p, moving ? r : NULL, state);
         float along = here.x * r[0] + here.y * r[1] + here.z * r[2];
         if (here.f < 0 || (moving && fabsf(along) <= CURVATURE)) return;
-        float sign = moving ? (along > 0 ? 1 : -1) : uniform(state) > 0.5f ? 1 : -1, d[3] = {sign * here.x, sign * here.y, sign * here.z}, trial[3];
+        float sign = moving ? (along > 0 ? 1 : -1) : uniform(state) > 0.5f ? 1 : -1, trial[3];
+        float d[3] = {sign * here.x, sign * here.y, sign * here.z};
         for (int a = 0; a < 3; a++) trial[a] = p[a] + STEP / size_mm[a] * d[a];
         Fibre there = sample(trial, moving ? r : d, state);
-        float same = there.x * d[0] + there.y * d[1] + there.z * d[2] > 0 ? 1 : -1, norm = 0, mean[3] = {d[0] + same * there.x, d[1] + same * there.y, d[2] + same * there.z};
+        float same = there.x * d[0] + there.y * d[1] + there.z * d[2] > 0 ? 1 : -1, norm = 0;
+        float mean[3] = {d[0] + same * there.x, d[1] + same * there.y, d[2] + same * there.z};
         for (int a = 0; a < 3; a++) norm += mean[a] * mean[a];
         for (int a = 0; a < 3; a++) { r[a] = mean[a] / sqrtf(norm); p[a] += STEP / size_mm[a] * r[a]; }
         if (!moving) { memcpy(first, r, sizeof r); moving = 1; }
     }
 }
 
-static uint8_t *read_mask(const char *path, uint8_t *into, uint8_t bit) {
+static void read_mask(const char *path, uint8_t *into, uint8_t bit) {
     Image mask = read_image(path);
     for (int a = 0; a < 3; a++) if (mask.n[a] != dims[a]) fail(path, "is on another grid than the fit");
-    for (long v = 0; v < (long)dims[0] * dims[1] * dims[2]; v++) if (mask.values[v] > 0) into[v] |= bit;
+    long n = (long)dims[0] * dims[1] * dims[2];
+    for (long v = 0; v < n; v++) if (mask.values[v] > 0) into[v] |= bit;
     free(mask.values);
-    return into;
 }
 
-static void tract(const char *folder, const char *out, const char *name, const char *seed, char *ways, const char *exclusion, int each, uint64_t number) {
-    long n = (long)dims[0] * dims[1] * dims[2], seeds = 0, *from = malloc(n * sizeof *from), started, accepted = 0, reached = 0;
+static void tract(
+    const char *folder, const char *out, const char *name, const char *seed, char *ways, const char *exclusion, int each,
+    uint64_t number) {
+    long n = (long)dims[0] * dims[1] * dims[2], seeds = 0, *from = malloc(n * sizeof *from);
+    long started, accepted = 0, reached = 0;
     /* Bit 0: seed, bits 1 …: way-points, bit 7: exclusion. */
     uint8_t *masks = calloc(n, 1), needed = 0;
     int32_t *density = calloc(n, sizeof *density);
@@ -184,7 +200,8 @@ static void tract(const char *folder, const char *out, const char *name, const c
         state ^= state >> 31; state *= 0xBF58476D1CE4E5B9ull; state ^= state >> 29;
         if (!state) state = 1;
         long v = from[i % seeds];
-        float p[3] = {(float)(v % dims[0]), (float)(v / dims[0] % dims[1]), (float)(v / dims[0] / dims[1])}, back[3] = {0, 0, 0};
+        float p[3] = {(float)(v % dims[0]), (float)(v / dims[0] % dims[1]), (float)(v / dims[0] / dims[1])};
+        float back[3] = {0, 0, 0};
         Half halves[2];
         track(p, NULL, back, &halves[0], &state);
         int jumped = back[0] != 0 || back[1] != 0 || back[2] != 0;
@@ -217,14 +234,19 @@ static void tract(const char *folder, const char *out, const char *name, const c
     memset(header.bytes + 348, 0, 4);
     snprintf(path, sizeof path, "%s/%s.nii.gz", out, name);
     gzFile file = gzopen(path, "wb1");
-    if (!file || gzwrite(file, header.bytes, 352) != 352 || gzwrite(file, density, (unsigned)(n * 4)) != n * 4 || gzclose(file) != Z_OK) fail(path, "cannot be written");
+    if (!file || gzwrite(file, header.bytes, 352) != 352 || gzwrite(file, density, (unsigned)(n * 4)) != n * 4
+        || gzclose(file) != Z_OK)
+        fail(path, "cannot be written");
     printf("%s %ld %ld %ld\n", name, started, reached, accepted);
     fflush(stdout);
     free(header.values); free(density); free(masks); free(from);
 }
 
 int main(int argc, char **argv) {
-    if (argc != 5 || atoi(argv[3]) < 1) { fprintf(stderr, "usage: tractography FIT/fsl.bedpostX TRACTS STREAMLINES-A-SEED OUT\n"); return 64; }
+    if (argc != 5 || atoi(argv[3]) < 1) {
+        fprintf(stderr, "usage: tractography FIT/fsl.bedpostX TRACTS STREAMLINES-A-SEED OUT\n");
+        return 64;
+    }
     load(argv[1]);
     mkdir(argv[4], 0777);
     FILE *list = fopen(argv[2], "r");
