@@ -27,7 +27,7 @@ echo "Deterministic tracking, one seed a voxel of the mask:"
 printf '%8s %12s %14s %24s %28s\n' λ streamlines 'mean length' 'of fibre voxels visited' 'of visited voxels, no fibre'
 for lambda in 0 3; do
     peaks=$work/maps/lambda-$lambda/mrtrix/peaks.nii.gz tracks=$work/tracks-$lambda.tck mask=$work/brain/mask.nii.gz
-    tckgen -quiet -force -algorithm FACT "$peaks" "$tracks" -seed_grid_per_voxel "$mask" 1 -mask "$mask" -minlength 10 -cutoff 0.1 -select 0
+    tckgen -quiet -force -algorithm FACT "$peaks" "$tracks" -seed_grid_per_voxel "$mask" 1 -mask "$mask" -minlength 10 -select 0
     tckmap -quiet -force "$tracks" -template "$mask" "$work/density-$lambda.nii.gz"
     python3 "$here/lambda_table.py" --tracks "$lambda" "$(tckstats -quiet "$tracks" -output count)" "$(tckstats -quiet "$tracks" -output mean)" \
         "$work/density-$lambda.nii.gz" "$work/brain"

@@ -86,7 +86,8 @@ def table(data, out):
         name, wall, cpu, memory = line.rstrip("\n").split("\t")
         print(f"| {name} | {float(wall):.1f} | {float(cpu):.1f} | {mask.sum() / float(wall):,.0f} | {memory} |")
     fit = f"{out}/prism-balanced"
-    ours, fraction = peaks(f"{fit}/mrtrix/peaks.nii.gz")
+    ours, length = peaks(f"{fit}/mrtrix/peaks.nii.gz")
+    fraction = length / 2
     probability = load(glob.glob(f"{fit}/dwi/*nfibres_desc-prob_dwimap.nii.gz")[0])
     one = mask & (probability[..., 1] > 0.7) & (fraction[..., 0] > 0.3)
     two = mask & (probability[..., 2] > 0.7) & (fraction[..., 1] > 0.2)

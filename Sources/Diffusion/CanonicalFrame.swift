@@ -29,6 +29,11 @@ public struct CanonicalFrame: Sendable, Equatable {
     func leave(_ v: SIMD3<Double>) -> SIMD3<Double> { v.x * axis1 + v.y * axis2 + v.z * axis3 }
 }
 
+extension Acquisition {
+    /// The axis along which a voxel (b≈0-normalised signals, M of them) diffuses fastest, by a quick tensor fit: unit length, in this acquisition's frame.
+    public func tensorAxis(_ y: UnsafePointer<Float>) -> SIMD3<Double> { QuickTensor.fit(y, tables).axes.0 }
+}
+
 /// The quick regularised weighted-least-squares tensor of a voxel.
 struct QuickTensor {
     /// log of the fitted signal at b = 0.

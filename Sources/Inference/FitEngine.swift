@@ -150,9 +150,10 @@ public struct FitEngine: Sendable {
                 let answers = part.engine.posteriors(
                     group.y, count: group.members.count, keys: group.members.map { UInt64(voxels[range.lowerBound + $0]) })
                 for (k, (i, answer)) in zip(group.members, answers).enumerated() {
-                    store(answer, at: i, in: &batch)
-                    batch.misfit[i] = group.y.withUnsafeBufferPointer {
-                        misfit($0.baseAddress! + k * part.acquisition.count, answer, part.acquisition, metadata)
+                    group.y.withUnsafeBufferPointer {
+                        let y = $0.baseAddress! + k * part.acquisition.count
+                        store(answer, missingAxis(answer, y, part.acquisition), at: i, in: &batch)
+                        batch.misfit[i] = misfit(y, answer, part.acquisition, metadata)
                     }
                 }
                 for i in group.members.dropFirst(answers.count) { isDone[i] = false }
@@ -160,7 +161,8 @@ public struct FitEngine: Sendable {
             return (batch, isDone)
         }
 
-        private func store(_ answer: VoxelPosterior, at i: Int, in batch: inout PosteriorBatch) {
+        /// - Parameter axis: what the first stick's direction says of a voxel without sticks.
+        private func store(_ answer: VoxelPosterior, _ axis: SIMD3<Double>?, at i: Int, in batch: inout PosteriorBatch) {
             let s = drawCount, z = answer.logProbability.count
             var row = [Float](repeating: 0, count: DrawColumn.count)
             for j in 0..<z { batch.logProbability[i * z + j] = Float(answer.logProbability[j]) }
@@ -170,10 +172,18 @@ public struct FitEngine: Sendable {
                     let x = answer.parameters[d * BallSticks.Slot.count + c]
                     row[c] = Float(c == BallSticks.Slot.diffusivity || c == BallSticks.Slot.spread ? 1e3 * x : x)
                 }
+                if let axis { for c in 0..<3 { row[DrawColumn.direction + c] = Float(axis[c]) } }
                 batch.draws.withUnsafeMutableBufferPointer {
                     _ = HalfPrecision.encode(row, $0.baseAddress! + (i * s + d) * DrawColumn.count, count: DrawColumn.count)
                 }
             }
+        }
+
+        /// The tensor's axis of a voxel none of whose draws has a direction; else nil.
+        private func missingAxis(_ answer: VoxelPosterior, _ y: UnsafePointer<Float>, _ acquisition: Acquisition) -> SIMD3<Double>? {
+            let slots = BallSticks.Slot.count, first = BallSticks.Slot.axis
+            for d in 0..<drawCount where (0..<3).contains(where: { answer.parameters[d * slots + first + $0] != 0 }) { return nil }
+            return acquisition.tensorAxis(y)
         }
 
         /// Posterior-predictive misfit over some draws at the fit's λ.

@@ -80,15 +80,16 @@ final class McmcEngine: PosteriorEngine {
         return answers
     }
 
-    /// Keeps the fibres above the floor, by falling fraction, in the first places of a draw; returns their number.
+    /// Keeps the fibres above the floor, by falling fraction, in the first places of a draw; returns their number. Of a draw without any, the
+    /// direction of the largest stays in the first place.
     static func canonicalise(_ row: UnsafeMutablePointer<Double>) -> Int {
         let old = (0..<Slot.count).map { row[$0] }
-        let kept = (0..<3).filter { old[Slot.fraction + $0] > BallSticks.fractionFloor }
-            .sorted { old[Slot.fraction + $0] > old[Slot.fraction + $1] }
+        let falling = (0..<3).sorted { (old[Slot.fraction + $0], $1) > (old[Slot.fraction + $1], $0) }
+        let kept = falling.prefix { old[Slot.fraction + $0] > BallSticks.fractionFloor }.count
         for k in 0..<3 {
-            row[Slot.fraction + k] = k < kept.count ? old[Slot.fraction + kept[k]] : 0
-            for c in 0..<3 { row[Slot.axis + 3 * k + c] = k < kept.count ? old[Slot.axis + 3 * kept[k] + c] : 0 }
+            row[Slot.fraction + k] = k < kept ? old[Slot.fraction + falling[k]] : 0
+            for c in 0..<3 { row[Slot.axis + 3 * k + c] = k < max(kept, 1) ? old[Slot.axis + 3 * falling[k] + c] : 0 }
         }
-        return kept.count
+        return kept
     }
 }

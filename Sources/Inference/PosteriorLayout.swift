@@ -1,7 +1,9 @@
 /// Where the parameters of a ball-and-sticks draw stand in the P = 16 columns of a posterior archive.
 ///
 /// Units: diffusivities in 10⁻³ mm²/s (so that half precision keeps three digits of them), `scale` relative to the voxel's mean b≈0 signal,
-/// directions unit and in the scanner frame (world, RAS+). An absent stick has fraction 0 and direction 0.
+/// directions unit and in the scanner frame (world, RAS+). An absent stick has fraction 0 and direction 0, except that a draw without any stick may
+/// keep in the first place the direction that one would have, for trackers that have to pass: the chain's own, or the tensor's axis in a voxel
+/// none of whose draws has a stick.
 public enum DrawColumn {
     /// Mean diffusivity d and its standard deviation s (0 without spread), 10⁻³ mm²/s.
     public static let diffusivity = 0, spread = 1

@@ -136,7 +136,8 @@ enum BIDSOutputs {
             context.text(names[0] + ".json", sidecar(context, fraction).text),
             context.map(names[1] + ".nii.gz", trailing: [2 * n, s]) { t, buffer in
                 context.forEachDraw(t % (2 * n) / 2, t / (2 * n)) { v, axis, _ in
-                    buffer[v] = t % 2 == 0 ? FSLOutputs.inclination(axis) : FSLOutputs.azimuth(axis)
+                    // 0 is for absent fibres only.
+                    buffer[v] = FSLOutputs.present(t % 2 == 0 ? FSLOutputs.inclination(axis) : FSLOutputs.azimuth(axis))
                 }
             },
             context.text(names[1] + ".json", sidecar(context, polar).text),

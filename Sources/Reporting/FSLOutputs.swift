@@ -6,8 +6,8 @@ import Volumes
 ///
 /// `probtrackx2 -s DIR/fsl.bedpostX/merged -m DIR/fsl.bedpostX/nodif_brain_mask …`. Direction = (sin th cos ph, sin th sin ph, cos th) with
 /// th in [0, π/2] and ph in (−π, π], rounded to multiples of 2⁻¹³ rad (0.007°) so that files compress. File k follows one fibre in all draws;
-/// a draw that lacks it has f = 0. `mean_{th,ph}` are the angles of `dyads`, for means of angles mean nothing. `mean_f0samples` is FSL's
-/// noise-floor compartment, which these families do not have: 0. The merged files are `FSLSamples`.
+/// a draw that lacks it has f = 0 and the direction of another. `mean_{th,ph}` are the angles of `dyads`, for means of angles mean nothing.
+/// `mean_f0samples` is FSL's noise-floor compartment, which these families do not have: 0. The merged files are `FSLSamples`.
 enum FSLOutputs {
     static let folder = "fsl.bedpostX"
 
@@ -54,4 +54,8 @@ enum FSLOutputs {
         let up = axis.z < 0 ? -axis : axis
         return (atan2(up.y + 0, up.x + 0) * 8192).rounded() / 8192
     }
+
+    /// An angle of a direction that is there, never 0: probtrackx2 takes th = 0 or ph = 0 for no direction and stops.
+    @inline(__always)
+    static func present(_ angle: Float) -> Float { angle == 0 ? 1 / 8192 : angle }
 }

@@ -1,7 +1,9 @@
 import Inference
+import Synchronization
 import Volumes
 
-/// `fsl.bedpostX/merged_{th,ph,f}{1,2,3}samples.nii.gz`: th, ph and f of each fibre in every draw, 0 where the draw lacks it.
+/// `fsl.bedpostX/merged_{th,ph,f}{1,2,3}samples.nii.gz`: th, ph and f of each fibre in every draw. In a draw that lacks the fibre f is 0 and the direction
+/// that of another draw (`SampleDirections`): probtrackx2 stops where it finds th = 0 or ph = 0, whatever f.
 ///
 /// The archive keeps a voxel's draws together and a file keeps a draw's voxels together. All nine files grow at once, eight draws at a time, so
 /// that the archive is read through once and not once for each of their volumes. Memory: 9 · 8 values a voxel, and one volume a thread.
@@ -12,7 +14,9 @@ struct FSLSamples {
     /// Volumes to write.
     var cost: Int { Self.letters.count * context.fibres * context.sampleCount }
 
-    func write(threads: Int, counter: ProgressCounter) throws {
+    /// - Returns: how many fitted voxels have no direction, so that probtrackx2 stops there.
+    func write(threads: Int, counter: ProgressCounter) throws -> Int {
+        let without = Atomic<Int>(0)
         let mask = context.mask, n = mask.count, all = context.sampleCount
         let images = try (0..<context.fibres).flatMap { k in
             try Self.letters.map { letter in
@@ -24,7 +28,7 @@ struct FSLSamples {
         for start in stride(from: 0, to: all, by: Self.step) {
             let samples = start..<min(start + Self.step, all)
             try block.withUnsafeMutableBufferPointer { block in
-                try fill(block.baseAddress!, samples, threads: threads)
+                without.add(try fill(block.baseAddress!, samples, threads: threads), ordering: .relaxed)
                 nonisolated(unsafe) let images = images, block = block.baseAddress!
                 try forEachInParallel(images.count, threads: threads) { i in
                     try images[i].append(UnsafeBufferPointer(start: block + i * Self.step * n, count: samples.count * n))
@@ -33,10 +37,13 @@ struct FSLSamples {
             }
         }
         for image in images { try image.finish() }
+        return without.load(ordering: .relaxed)
     }
 
     /// Fills `block`, files × `step` × voxels, with some draws.
-    private func fill(_ block: UnsafeMutablePointer<Float>, _ samples: Range<Int>, threads: Int) throws {
+    /// - Returns: with the first draw, how many fitted voxels have no direction.
+    private func fill(_ block: UnsafeMutablePointer<Float>, _ samples: Range<Int>, threads: Int) throws -> Int {
+        let without = Atomic<Int>(0)
         let frame = DirectionConversion(to: .fsl, of: context.geometry.affine), n = context.mask.count, fibres = context.fibres
         let parts = context.archive.shards.flatMap { shard in
             stride(from: 0, to: shard.count, by: 1024).map { (shard: shard, voxels: $0..<min($0 + 1024, shard.count)) }
@@ -44,19 +51,30 @@ struct FSLSamples {
         // Disjoint voxels.
         nonisolated(unsafe) let block = block
         try forEachInParallel(parts.count, threads: threads) { part in
-            context.forEachDraw(parts[part].shard, parts[part].voxels, samples) { v, s, draw in
-                var place = block + (s - samples.lowerBound) * n + v
-                for k in 0..<fibres {
-                    var (th, ph, f): (Float, Float, Float) = (0, 0, 0)
-                    if let (axis, fraction) = draw[k] {
-                        let direction = frame(axis)
-                        (th, ph, f) = (FSLOutputs.inclination(direction), FSLOutputs.azimuth(direction), fraction)
+            let (shard, voxels) = parts[part], letters = Self.step * n
+            var directions = SampleDirections(context)
+            for k in 0..<fibres {
+                let file = block + 3 * k * letters
+                for i in voxels {
+                    directions.find(shard, i, fibre: k)
+                    if k == 0, samples.lowerBound == 0, directions[0] == .zero, context.summary.isFitted(shard.first + i) {
+                        without.add(1, ordering: .relaxed)
                     }
-                    let letters = Self.step * n
-                    (place[0], place[letters], place[2 * letters]) = (th, ph, f)
-                    place += 3 * letters
+                    for s in samples {
+                        let place = file + (s - samples.lowerBound) * n + shard.first + i, axis = frame(directions[s])
+                        guard axis != .zero else {
+                            (place[0], place[letters]) = (0, 0)
+                            continue
+                        }
+                        place[0] = FSLOutputs.present(FSLOutputs.inclination(axis))
+                        place[letters] = FSLOutputs.present(FSLOutputs.azimuth(axis))
+                    }
                 }
             }
+            context.forEachDraw(shard, voxels, samples) { v, s, draw in
+                for k in 0..<fibres { block[(3 * k + 2) * letters + (s - samples.lowerBound) * n + v] = draw[k]?.fraction ?? 0 }
+            }
         }
+        return without.load(ordering: .relaxed)
     }
 }

@@ -75,7 +75,11 @@ public enum FitOutputs {
             try makeFolder(folder)
         }
         let counter = ProgressCounter(total: jobs.reduce(samples?.cost ?? 0) { $0 + $1.cost }, report: progress)
-        try samples?.write(threads: threads, counter: counter)
+        if let without = try samples?.write(threads: threads, counter: counter), without > 0 {
+            provenance.warnings.append(
+                "\(without) of \(summary.count) voxels have no fibre in any draw and, as in fits of earlier versions, no direction either: probtrackx2 "
+                    + "stops there; fit again if tracts end too early")
+        }
         try OutputJob.run(jobs, threads: threads, counter: counter)
         provenance.timings["summary"] = seconds(summarised - start)
         provenance.timings["writing"] = seconds(clock.now - summarised)

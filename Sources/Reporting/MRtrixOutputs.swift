@@ -4,30 +4,52 @@ import Volumes
 
 /// `mrtrix/`: peaks and fixels, in the scanner frame.
 ///
-/// - `peaks.nii.gz` X×Y×Z×3N: mean axis times mean fraction, 0 where the mean fraction is below 0.05: `tckgen -algorithm FACT peaks.nii.gz …`.
+/// - `peaks.nii.gz` X×Y×Z×3N: mean axis times *twice* the mean fraction, 0 where the mean fraction is below 0.05: `tckgen -algorithm FACT peaks.nii.gz …`.
+///   Twice, because tckgen stops by default where a peak is shorter than 0.1: so it follows every fibre that is there, and no other.
 /// - `fixels/`: the same fibres as a fixel directory with `afd.nii` (mean fraction), `prob.nii` (share of draws that have the fibre) and
 ///   `dispersion.nii` (1 − largest eigenvalue of the mean dyad).
-/// - `draws/peaks-00000.nii.gz`, … (on request): one peaks image a posterior draw, for probabilistic tracking: track an equal share of
-///   streamlines in each, `for p in draws/*; do tckgen -algorithm FACT $p … ; done`, and concatenate them with `tckedit`.
+/// - `draws/peaks-00000.nii.gz`, … (on request): one peaks image a posterior draw, of twice the draw's fractions, for probabilistic tracking: track an
+///   equal share of streamlines in each, `for p in draws/*; do tckgen -algorithm FACT $p … ; done`, and concatenate them with `tckedit`. Where
+///   `peaks.nii.gz` has a fibre, a draw without any has the first one's direction (`SampleDirections`) at the least length, 0.1: else streamlines
+///   would end at the first of many voxels that lacks it by chance.
 enum MRtrixOutputs {
     static let folder = "mrtrix"
+    /// Length of a peak over its fraction.
+    static let scale: Float = 2
 
     static func jobs(_ context: OutputContext, includingDraws: Bool) -> [OutputJob] {
         let threshold = context.fractionThreshold
         var jobs = [
             context.map("\(folder)/peaks.nii.gz", trailing: [3 * context.fibres]) { t, buffer in
-                context.forEachAxis(t / 3) { v, axis, fraction in buffer[v] = fraction >= threshold ? axis[t % 3] * fraction : 0 }
+                context.forEachAxis(t / 3) { v, axis, fraction in buffer[v] = fraction >= threshold ? axis[t % 3] * (scale * fraction) : 0 }
             }
         ]
         jobs += fixels(context)
         if includingDraws {
             for s in 0..<context.sampleCount {
                 jobs.append(context.map(String(format: "\(folder)/draws/peaks-%05d.nii.gz", s), trailing: [3 * context.fibres]) { t, buffer in
-                    context.forEachDraw(t / 3, s) { v, axis, fraction in buffer[v] = axis[t % 3] * fraction }
+                    if t < 3 { fillDraw(context, s, axis: t, threshold, buffer) }
+                    context.forEachDraw(t / 3, s) { v, axis, fraction in buffer[v] = axis[t % 3] * (scale * fraction) }
                 })
             }
         }
         return jobs
+    }
+
+    /// Gives draws without any fibre a short first peak where the voxel has one in the mean.
+    private static func fillDraw(
+        _ context: OutputContext, _ s: Int, axis: Int, _ threshold: Float, _ buffer: UnsafeMutableBufferPointer<Float>
+    ) {
+        let summary = context.summary, f = summary.column(.statistic(.fraction(0), .mean))
+        var directions = SampleDirections(context)
+        for shard in context.archive.shards {
+            for i in 0..<shard.count where f[f.startIndex + shard.first + i] >= threshold {
+                let v = shard.first + i
+                guard summary.assignments[v * context.drawCount + summary.draw(v, s)] == .none else { continue }
+                directions.find(shard, i, fibre: 0)
+                buffer[v] = directions[s][axis] * (scale * threshold)
+            }
+        }
     }
 
     private static func fixels(_ context: OutputContext) -> [OutputJob] {

@@ -7,7 +7,8 @@ struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Write a finished fit for other tools: FSL, MRtrix3, DIPY or BIDS, from the fit's folder alone.",
         discussion: """
-            fsl: fsl.bedpostX/ for probtrackx2. mrtrix: mrtrix/peaks.nii.gz and fixels. dipy: peaks along voxel axes. bids: dwi/*_dwimap.nii.gz with sidecars. Directions \
+            fsl: fsl.bedpostX/ for probtrackx2. mrtrix: mrtrix/peaks.nii.gz (twice the fraction long, for tckgen's cutoff of \
+            0.1) and fixels. dipy: peaks along voxel axes. bids: dwi/*_dwimap.nii.gz with sidecars. Directions \
             are in the frame that each tool expects. quality.nii.gz, misfit.nii.gz and fit.json come along.
             """)
 

@@ -170,9 +170,9 @@ struct Fit: ParsableCommand {
             acquisition: Self.describe(acquisition, inRange: isInTrainingRange), threads: nthreads)
         provenance.timings = timings
         provenance.warnings = warnings
-        provenance.noiseOrigin = noise?.origin
+        provenance.noiseOrigin = independent?.origin
         provenance.residuals = try ShellResiduals(
-            PosteriorArchive.shards(in: out), lambda: options.lambda, signals: series.values, acquisition: acquisition, threads: nthreads)
+            PosteriorArchive.shards(in: target.work), lambda: options.lambda, signals: series.values, acquisition: acquisition, threads: nthreads)
         if shard != nil {
             provenance.grid = geometry.spatialShape
             provenance.affine = geometry.affine.elements

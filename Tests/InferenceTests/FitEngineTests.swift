@@ -204,6 +204,46 @@ import Testing
         #expect(shard.draws[DrawColumn.snr] > 0)
     }
 
+    /// Trackers need a direction in every fitted voxel, also where no draw has a fibre.
+    @Test func everyFittedVoxelHasADirection() throws {
+        // Signals of free diffusion, to which no engine gives a fibre, some with a slightly faster axis.
+        let m = Self.acquisition.count, fast = SIMD3(0.6, 0, 0.8)
+        var signals = [Float](repeating: 0, count: 10 * m)
+        for v in 0..<10 {
+            for i in 0..<m {
+                let g = Self.acquisition.directions[i], along = (g * fast).sum()
+                signals[v * m + i] = Float(500 * exp(-1e-3 * Self.acquisition.bValues[i] * (1 + 0.02 * along * along)))
+            }
+        }
+        var options = FitOptions()
+        options.samples = 6
+        struct NoFibre: EngineRecipe {
+            let name = "none", drawCount = 6, notes: [String: String] = [:]
+            func makeEngine() -> any PosteriorEngine { Engine() }
+            final class Engine: PosteriorEngine {
+                func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
+                    (0..<count).map { _ in
+                        var theta = [Double](repeating: 0, count: BallSticks.Slot.count)
+                        (theta[BallSticks.Slot.diffusivity], theta[BallSticks.Slot.snr], theta[BallSticks.Slot.s0]) = (1e-3, 20, 1)
+                        return VoxelPosterior(
+                            logProbability: (0..<16).map { $0 == 0 ? 0 : -.infinity }, structures: Array(repeating: 0, count: 6),
+                            parameters: (0..<6).flatMap { _ in theta })
+                    }
+                }
+            }
+        }
+        let f = try folder()
+        defer { try? FileManager.default.removeItem(atPath: f) }
+        let engine = FitEngine(recipe: NoFibre(), acquisition: Self.acquisition, options: options)
+        #expect(try engine.run(
+            voxels: Array(0..<10), signals: signals, metadata: engine.metadata(grid: [10, 1, 1], voxelCount: 10), directory: f))
+        let shard = try PosteriorShard(path: f + "/" + PosteriorShard.name(0))
+        for row in 0..<60 {
+            let mu = (0..<3).map { Double(shard.draws[row * DrawColumn.count + DrawColumn.direction + $0]) }
+            #expect(abs(mu[0] * fast.x + mu[1] * fast.y + mu[2] * fast.z) > 0.99 && shard.draws[row * DrawColumn.count + DrawColumn.fraction] == 0)
+        }
+    }
+
     @Test func systematicResamplingKeepsProportions() {
         var random = RandomSource(seed: 1)
         for _ in 0..<200 {

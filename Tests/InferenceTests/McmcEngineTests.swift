@@ -30,8 +30,10 @@ import Testing
                 let z = structures[answer.structures[d]], n = BallSticks.stickCount(z), f = answer.parameters[d * 16 + 4..<d * 16 + 7].map { $0 }
                 #expect(n <= fibres && BallSticks.hasSpread(z) == spread && !BallSticks.isRician(z))
                 let presentFirst = f.prefix(n).allSatisfy { $0 > 0.05 } && f.dropFirst(n).allSatisfy { $0 == 0 } && f.sorted(by: >) == f
-                let absentHaveNoAxis = answer.parameters[d * 16 + 7 + 3 * n..<d * 16 + 16].allSatisfy { $0 == 0 }
-                #expect(presentFirst && absentHaveNoAxis)
+                // But for the first: a draw without any fibre says where the largest lay.
+                let absentHaveNoAxis = answer.parameters[d * 16 + 7 + 3 * max(n, 1)..<d * 16 + 16].allSatisfy { $0 == 0 }
+                let firstHasAxis = abs(answer.parameters[d * 16 + 7..<d * 16 + 10].reduce(0) { $0 + $1 * $1 } - 1) < 1e-9
+                #expect(presentFirst && absentHaveNoAxis && firstHasAxis)
             }
             for z in structures.indices {
                 let share = Double(answer.structures.filter { $0 == z }.count) / 10
