@@ -26,7 +26,7 @@ let package = Package(
 
         .target(name: "Volumes", dependencies: ["CNIfTI", "CZlib", "CISAL"]),
         .target(name: "ModelSpace"),
-        .target(name: "Diffusion", dependencies: ["ModelSpace", "CKernels", "Yams"]),
+        .target(name: "Diffusion", dependencies: ["ModelSpace", "CKernels", "Yams"], exclude: ["Compartments/README.md"]),
         .target(name: "Tensors", dependencies: ["COpenBLAS", "CKernels"]),
         .target(name: "Networks", dependencies: ["Tensors", "ModelSpace", "CKernels", "CCrypto"]),
         .target(name: "Training", dependencies: ["Networks", "ModelSpace", "Tensors", "CKernels"]),
@@ -44,7 +44,7 @@ let package = Package(
 
         .testTarget(name: "VolumesTests", dependencies: ["Volumes"]),
         .testTarget(name: "ModelSpaceTests", dependencies: ["ModelSpace"]),
-        .testTarget(name: "DiffusionTests", dependencies: ["Diffusion"]),
+        .testTarget(name: "DiffusionTests", dependencies: ["Diffusion"], exclude: ["references"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
         .testTarget(name: "NetworksTests", dependencies: ["Networks"]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "Inference"]),
