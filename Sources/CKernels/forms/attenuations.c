@@ -57,23 +57,31 @@ PER_CPU void pk_quadratic(const pk_form_design *d, const float *tensor, const fl
     else quadratic(d, tensor, 0, 0, out, stride);
 }
 
-/* Σ_j a_j s^j by Horner's rule: s = 2c² − 1 covers [−1, 1], where powers lose nothing of the accuracy; powers of c² would lose four digits. */
-BLOCK_INLINE void horner(const float *a, long terms, const block_f32 *s, block_f32 *sum) {
-    block_f32 total = LOAD_BLOCK(a + (terms - 1) * LANES);
-    for (long j = terms - 2; j >= 0; j--) total = total * *s + LOAD_BLOCK(a + j * LANES);
-    *sum = total;
+/* Σ_j a_j s^j by Horner's rule: s = 2c² − 1 covers [−1, 1], where powers lose nothing of the accuracy; powers of c² would lose four digits. The
+   number of terms is a constant where it is called, so that the coefficients stay in registers. */
+BLOCK_INLINE void zonal(const pk_form_design *d, long s, const float *coefficients, long terms, const float *axis, float *restrict out, long stride) {
+    const block_f32 x = LOAD_BLOCK(axis), y = LOAD_BLOCK(axis + LANES), z = LOAD_BLOCK(axis + 2 * LANES);
+    block_f32 a[PK_ZONAL_TERMS];
+    UNROLLED for (long j = 0; j < terms; j++) a[j] = LOAD_BLOCK(coefficients + j * LANES);
+    for (long i = d->start[s]; i < d->start[s + 1]; i++) {
+        const block_f32 c = x * d->gx[i] + y * d->gy[i] + z * d->gz[i], t = 2.0f * c * c - 1.0f;
+        block_f32 e = a[terms - 1];
+        UNROLLED for (long j = terms - 2; j >= 0; j--) e = e * t + a[j];
+        STORE_BLOCK(out + d->place[i] * stride, e);
+    }
 }
 
-PER_CPU void pk_zonal(const pk_form_design *d, const float *coefficients, const int32_t *used, const float *axis, float *out, long stride) {
-    const block_f32 x = LOAD_BLOCK(axis), y = LOAD_BLOCK(axis + LANES), z = LOAD_BLOCK(axis + 2 * LANES);
+PER_CPU void pk_zonal(const pk_form_design *d, const float *coefficients, const int32_t *used, const float *axis, float *restrict out, long stride) {
     for (long s = 0; s < d->shells; s++) {
         const float *a = coefficients + s * PK_ZONAL_TERMS * LANES;
-        const long terms = used[s];
-        for (long i = d->start[s]; i < d->start[s + 1]; i++) {
-            const block_f32 c = x * d->gx[i] + y * d->gy[i] + z * d->gz[i], t = 2.0f * c * c - 1.0f;
-            block_f32 e;
-            horner(a, terms, &t, &e);
-            STORE_BLOCK(out + d->place[i] * stride, e);
-        }
+        const int32_t n = used[s];
+        /* A term more costs little, and is 0. */
+        if (n <= 1) zonal(d, s, a, 1, axis, out, stride);
+        else if (n <= 5) zonal(d, s, a, 5, axis, out, stride);
+        else if (n <= 7) zonal(d, s, a, 7, axis, out, stride);
+        else if (n <= 9) zonal(d, s, a, 9, axis, out, stride);
+        else if (n <= 11) zonal(d, s, a, 11, axis, out, stride);
+        else if (n <= 13) zonal(d, s, a, 13, axis, out, stride);
+        else zonal(d, s, a, PK_ZONAL_TERMS, axis, out, stride);
     }
 }

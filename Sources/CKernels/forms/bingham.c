@@ -155,6 +155,8 @@ PER_CPU void pk_bingham_gradient(const pk_form_design *d, long count, const doub
     const block_f32 none = 0;
     block_f32 whole, root[3] = {none, none + (float)(kappa - beta), none + (float)kappa};
     integral(root, &whole);
+    block_f32 bare[3]; /* ⟨n_i²⟩ as the signals' own are found, so that in their difference the approximation's errors go */
+    moments(root, &whole, bare);
     for (long s = 0; s < d->shells; s++)
         for (long i = d->start[s]; i < d->start[s + 1]; i += LANES) {
             const long here = d->start[s + 1] - i < LANES ? d->start[s + 1] - i : LANES;
@@ -203,7 +205,8 @@ PER_CPU void pk_bingham_gradient(const pk_form_design *d, long count, const doub
                     block_exp2(&e);
                     e *= f / whole;
                     /* T = Σ share_k v_k v_kᵀ: of it T_11, T_22 and T g. */
-                    for (int k = 0; k < 3; k++) along_g[k] = share[k] * (NARROW(v[0][k]) * g[0] + NARROW(v[1][k]) * g[1] + NARROW(v[2][k]) * g[2]);
+                    for (int k = 0; k < 3; k++)
+                        along_g[k] = share[k] * (NARROW(v[0][k]) * g[0] + NARROW(v[1][k]) * g[1] + NARROW(v[2][k]) * g[2]);
                     for (int h = 0; h < 3; h++) {
                         own[h] = 0;
                         by_g[h] = 0;
@@ -215,14 +218,15 @@ PER_CPU void pk_bingham_gradient(const pk_form_design *d, long count, const doub
                         by_x -= by_g[h] * g[h];
                         by_g[h] *= (float)(-2 * x[0]);
                     }
-                    by_kappa = own[0] - (float)squares[0];
-                    by_beta = own[1] - (float)squares[1];
+                    by_kappa = own[0] - bare[0];
+                    by_beta = own[1] - bare[1];
                 }
                 const block_f32 we = e * (float)w[0];
                 total += we;
                 for (long k = 0; k < count; k++) {
                     const double kappa_slope = concentration[k + 1], beta_slope = kappa_slope * ratio[0] + kappa * ratio[k + 1];
-                    slope[k] += e * (float)w[k + 1] + we * (by_x * (float)x[k + 1] - (float)p[k + 1] + by_kappa * (float)kappa_slope + by_beta * (float)beta_slope);
+                    slope[k] += e * (float)w[k + 1]
+                                + we * (by_x * (float)x[k + 1] - (float)p[k + 1] + by_kappa * (float)kappa_slope + by_beta * (float)beta_slope);
                 }
                 /* Turning the frame by ω turns g by −ω in it. */
                 turn[0] += we * (by_g[1] * g[2] - by_g[2] * g[1]);

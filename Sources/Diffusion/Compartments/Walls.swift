@@ -8,8 +8,12 @@ public enum Walls: Sendable {
     case sphere, cylinder
 
     /// Six zeros leave 3e-6 of E.
-    private static let sphereRoots = [2.081575977818101, 5.940369990572712, 9.205840142936665, 12.404445021901974, 15.579236410387185, 18.742645584774756]
-    private static let cylinderRoots = [1.841183781340659, 5.331442773525033, 8.536316366346286, 11.706004902592063, 14.863588633909033, 18.015527862681804]
+    private static let sphereRoots = [
+        2.081575977818101, 5.940369990572712, 9.205840142936665, 12.404445021901974, 15.579236410387185, 18.742645584774756,
+    ]
+    private static let cylinderRoots = [
+        1.841183781340659, 5.331442773525033, 8.536316366346286, 11.706004902592063, 14.863588633909033, 18.015527862681804,
+    ]
 
     /// radius in µm, diffusivity in mm²/s; NaN without timing.
     func exponent(radius: Dual, diffusivity: Double, _ shell: Shell) -> Dual {

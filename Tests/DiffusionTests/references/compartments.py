@@ -160,9 +160,9 @@ for case in range(40):
     timing = draw.choice([(10.6, 43.1), (21.4, 45.5), (8, 24), (12.9, 21.8), (1, 40), (20, 20)])
     radius, b = [1, 12, 8][case] if case < 3 else draw.uniform(1, 12), draw.choice([500, 1000, 3000, 6000, 10000])
     small, big = mp.mpf(timing[0]), mp.mpf(timing[1])
-    add("sphere", [radius], b, g, timing, mp.exp(-restricted(2, radius, 3, b, small, big)))
+    add("sphere", [radius], b, g, timing, mp.exp(-restricted(2, radius, mp.mpf("3e-3"), b, small, big)))
     c = dot(mu, g)
-    add("cylinder", [d, radius] + mu, b, g, timing, mp.exp(-b * d * c * c - restricted(1, radius, mp.mpf("1.7"), b, small, big) * (1 - c * c)))
+    add("cylinder", [d, radius] + mu, b, g, timing, mp.exp(-b * d * c * c - restricted(1, radius, mp.mpf("1.7e-3"), b, small, big) * (1 - c * c)))
 
 with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "compartments.txt"), "w") as file:
     file.write("\n".join(rows) + "\n")
