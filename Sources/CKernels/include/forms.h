@@ -61,7 +61,8 @@ void pk_restricted_exponents(pk_restriction kind, const float *radius, double di
 void pk_concentrations(const float *dispersion, float *out);
 
 /* One θ: attenuations (measurements) and derivatives by local coordinates, a row of `measurements` floats each. `count` coordinates act on what the form
-   is made of, given here as value first and then its derivatives; two more turn the axis towards the unit vectors `tangents` (2 × 3). */
+   is made of, given here as value first and then its derivatives; two more turn the axis towards the unit vectors `tangents` (2 × 3).
+   Error of a derivative ≤ 2e-5 max(1, |derivative|), for the default priors' coordinates; Bingham's 1e-4. */
 enum { PK_MOST_COORDINATES = 8 };
 /* exponents: shells × (1 + count) × (p, q). Rows: count, 2 tangents where there is an axis (else NULL: isotropic), log ρ where spread ρ > 0. */
 void pk_axial_gradient(const pk_form_design *design, long count, const float *exponents, const float *axis, const float *tangents, float spread,
