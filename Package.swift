@@ -27,7 +27,8 @@ let package = Package(
 
         .target(name: "Volumes", dependencies: ["CNIfTI", "CZlib", "CISAL"]),
         .target(name: "ModelSpace"),
-        .target(name: "Diffusion", dependencies: ["Volumes", "ModelSpace", "CKernels", "Yams"]),
+        .target(
+            name: "Diffusion", dependencies: ["Volumes", "ModelSpace", "CKernels", "Yams"], exclude: ["Compartments/README.md"]),
         .target(name: "Tensors", dependencies: ["COpenBLAS", "CISAL", "CKernels"]),
         .target(name: "Networks", dependencies: ["Tensors", "ModelSpace", "CKernels", "CCrypto"]),
         .target(name: "Training", dependencies: ["Networks", "ModelSpace", "Tensors", "CKernels"]),
@@ -45,7 +46,7 @@ let package = Package(
 
         .testTarget(name: "VolumesTests", dependencies: ["Volumes"]),
         .testTarget(name: "ModelSpaceTests", dependencies: ["ModelSpace"]),
-        .testTarget(name: "DiffusionTests", dependencies: ["Diffusion"]),
+        .testTarget(name: "DiffusionTests", dependencies: ["Diffusion"], exclude: ["references"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
         .testTarget(name: "NetworksTests", dependencies: ["Networks"]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "Inference"]),

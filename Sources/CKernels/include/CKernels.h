@@ -13,3 +13,4 @@
 #include "moves.h"
 #include "product.h"
 #include "dense.h"
+#include "forms.h"

@@ -1,0 +1,63 @@
+import CKernels
+import ModelSpace
+
+/// A compartment whose directions n have Watson's distribution, density ∝ exp(κ(n·μ)²), κ = 1/tan(π/2 · ODI). Its last two parameters are ODI and μ.
+///
+/// It is zonal: a polynomial in (g·μ)² once its coefficients are known, which are computed once a shell.
+public protocol WatsonCompartment: DispersedCompartment {}
+
+extension WatsonCompartment {
+    public func attenuation(_ p: UnsafePointer<Double>, _ m: DiffusionMeasurement) -> Double {
+        let mu = p + (width - 3), (e, f) = LocalCoordinates.tangents(mu)
+        let local = SIMD3(cosine(m, mu), (m.g * e).sum(), (m.g * f).sum())
+        return average(OrientationAverage(kappa: p[width - 4].concentration, beta: 0), p, m.shell, local)
+    }
+
+    public func attenuations(
+        _ p: UnsafePointer<Lanes>, _ design: FormDesign, spread: UnsafePointer<Float>?, scratch: UnsafeMutablePointer<Float>,
+        into out: UnsafeMutablePointer<Float>, stride: Int
+    ) {
+        let n = PK_ZONAL_TERMS * 16, terms = termCount, part = 16 * terms
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: n) { moments in
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: 16 + 3 * part) { floats in
+                withUnsafeTemporaryAllocation(of: Int32.self, capacity: design.shells.count) { used in
+                    let kappa = floats.baseAddress!, weight = kappa + 16, across = weight + part, along = across + part
+                    store(p[width - 4].concentration, kappa)
+                    pk_watson_moments(kappa, moments.baseAddress!)
+                    withKinds { kinds in
+                        for (s, shell) in design.shells.enumerated() {
+                            storeTerms(p, shell, weight, across, along)
+                            used[s] = pk_zonal_coefficients(moments.baseAddress!, Int32(terms), kinds, weight, across, along, scratch + s * n)
+                        }
+                    }
+                    withUnsafePointer(to: design.table) { pk_zonal($0, scratch, used.baseAddress!, axisRows(p), out, stride) }
+                }
+            }
+        }
+    }
+
+    public func derivatives(
+        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>
+    ) {
+        let count = dimension - 2, size = count + 1, terms = termCount, n = PK_ZONAL_TERMS * size, shells = design.shells
+        withUnsafeTemporaryAllocation(of: Dual.self, capacity: width) { numbers in
+            LocalCoordinates.duals(p, parameters, into: numbers.baseAddress!)
+            let q = UnsafePointer(numbers.baseAddress!)
+            withUnsafeTemporaryAllocation(of: Double.self, capacity: size * (1 + 3 * terms)) { doubles in
+                let kappa = doubles.baseAddress!, weight = kappa + size, across = weight + terms * size, along = across + terms * size
+                q[width - 4].concentration.store(kappa, count)
+                withUnsafeTemporaryAllocation(of: Float.self, capacity: shells.count * n + 9) { floats in
+                    let coefficients = floats.baseAddress!, axis = coefficients + shells.count * n
+                    axisAndTangents(p, into: axis)
+                    withKinds { kinds in
+                        for (s, shell) in shells.enumerated() {
+                            storeTerms(q, shell, count: count, weight, across, along)
+                            pk_zonal_coefficient_gradient(count, kappa, Int32(terms), kinds, weight, across, along, coefficients + s * n)
+                        }
+                    }
+                    withUnsafePointer(to: design.table) { pk_zonal_gradient($0, count, coefficients, axis, axis + 3, attenuation, rows) }
+                }
+            }
+        }
+    }
+}
