@@ -27,8 +27,7 @@ struct ImageHeader {
 
         isSingleFile = fields.isSingleFile
         let smallest = isSingleFile ? fields.headerBytes + 4 : 0
-        // Extensions between header and voxels hold notes of some kilobytes; a quarter of a gigabyte is none.
-        guard fields.dataOffset.isFinite, (0...268_435_456).contains(fields.dataOffset) else {
+        guard fields.dataOffset.isFinite, fields.dataOffset >= 0, fields.dataOffset < 1e15 else {
             throw VolumeError.badHeader(path: path, reason: "vox_offset is \(fields.dataOffset)")
         }
         // Some writers leave the offset at 0 and mean "right after the header".

@@ -31,6 +31,10 @@ public final class VolumeReader {
                 path: voxels.path, expected: overflows ? header.dataBytes : expected,
                 found: "the file has \(VolumeError.bytes(voxels.fileSize))\(voxels.isCompressed ? " of gzip data" : "")")
         }
+        // Between header and voxels stand notes of some kilobytes; a quarter of a gigabyte to unpack is none.
+        guard !voxels.isCompressed || header.dataOffset <= 1 << 28 else {
+            throw VolumeError.badHeader(path: path, reason: "vox_offset is \(header.dataOffset)")
+        }
         self.path = path
         source = voxels
         expectedBytes = expected
