@@ -104,7 +104,7 @@ public struct PosteriorMetadata: Equatable, Sendable {
         let draws = try whole("draws", in: 1...mostDraws), voxels = try whole("voxels", in: 0...extent), shards = try whole("shards", in: 1...max(1, voxels))
         let metadata = PosteriorMetadata(
             family: try text("family"), structures: StructureTable(rows: rows), drawLambda: try lambda("lambda_draws"),
-            referenceLambda: try lambda("lambda_reference"), drawCount: draws, sampleCount: try whole("samples", in: 1...draws), grid: grid, seed: seed,
+            referenceLambda: try lambda("lambda_reference"), drawCount: draws, sampleCount: try whole("samples", in: 1...mostDraws), grid: grid, seed: seed,
             networkName: try text("network"), networkSHA256: try text("network_sha256"), shardCount: shards, voxelCount: voxels, notes: notes)
         return (metadata, try whole("shard", in: 0...shards - 1), try whole("first_voxel", in: 0...voxels))
     }
