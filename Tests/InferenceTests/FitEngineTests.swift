@@ -92,6 +92,7 @@ import Testing
         let asked = Counter()
         var voxelsAtOnce: Int { 1 }
         func makeEngine() -> any PosteriorEngine { SlowEngine(asked) }
+        func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe { self }
         final class Counter: Sendable {
             let keys = Mutex<[UInt64]>([])
         }
@@ -100,6 +101,7 @@ import Testing
             var shouldStop: @Sendable () -> Bool = { false }
             init(_ asked: Counter) { self.asked = asked }
             func stop(when isAsked: @escaping @Sendable () -> Bool) { shouldStop = isAsked }
+            func restricted(to acquisition: Acquisition) -> any PosteriorEngine { self }
             func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
                 var answers: [VoxelPosterior] = []
                 for key in keys {
@@ -220,7 +222,9 @@ import Testing
         struct NoFibre: EngineRecipe {
             let name = "none", drawCount = 6, notes: [String: String] = [:]
             func makeEngine() -> any PosteriorEngine { Engine() }
+            func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe { self }
             final class Engine: PosteriorEngine {
+                func restricted(to acquisition: Acquisition) -> any PosteriorEngine { self }
                 func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
                     (0..<count).map { _ in
                         var theta = [Double](repeating: 0, count: BallSticks.Slot.count)
