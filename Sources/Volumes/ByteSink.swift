@@ -50,7 +50,9 @@ package final class ByteSink {
         let stream = UnsafeMutablePointer<isal_zstream>.allocate(capacity: 1), size = Int(isal_level1_buffer_size)
         isal_deflate_init(stream)
         stream.pointee.level = 1
+        // What its tables hold at first must not reach the compressed bytes.
         stream.pointee.level_buf = .allocate(capacity: size)
+        stream.pointee.level_buf.initialize(repeating: 0, count: size)
         stream.pointee.level_buf_size = UInt32(size)
         stream.pointee.gzip_flag = UInt16(IGZIP_GZIP)
         self.stream = stream
