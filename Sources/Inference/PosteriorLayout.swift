@@ -75,7 +75,7 @@ public struct VoxelQuality: OptionSet, Hashable, Sendable {
 
     /// Each flag with the words that sidecars and reports use for it.
     public static let meanings: [(flag: VoxelQuality, text: String)] = [
-        (.nonFiniteSignal, "a signal is NaN or infinite, and left out"),
+        (.nonFiniteSignal, "a signal is NaN or infinite"),
         (.noBaseline, "the mean b=0 signal is zero or negative"),
         (.negativeSignal, "a signal is negative: kept as it is, noise taken as Gaussian"),
         (.outsideTraining, "the signals lie outside the range that the network was trained on"),
