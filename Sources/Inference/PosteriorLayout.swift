@@ -58,7 +58,7 @@ public struct VoxelQuality: OptionSet, Hashable, Sendable {
     public let rawValue: UInt8
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    /// Some signal is NaN or infinite, and was left out.
+    /// Some signal is NaN or infinite; the voxel is not fitted.
     public static let nonFiniteSignal = VoxelQuality(rawValue: 1)
     /// The mean b≈0 signal is zero or negative.
     public static let noBaseline = VoxelQuality(rawValue: 2)
