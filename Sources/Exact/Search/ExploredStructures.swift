@@ -40,8 +40,11 @@ public struct ExploredStructures {
     /// The network's word on each structure, log p(z | y, λ = 0); −∞ where it has none.
     public var network: [Double] { origin.map { entries[$0.entry].network[$0.variant] } }
 
-    /// log p(z | y, λ = 0) of the structures found, by evidence alone.
-    public var logProbability: [Double] { StructureSpace.normalise(logEvidence) }
+    /// log p(z | y, λ = 0) of the structures found: by evidence, and where there is a network by both (`EvidenceCombination`).
+    public var logProbability: [Double] {
+        guard hasNetwork else { return StructureSpace.normalise(logEvidence) }
+        return EvidenceCombination.combine(evidence: logEvidence, standardError: standardError, isSampled: isSampled, amortised: network)
+    }
 
     public func layout(_ index: Int) -> SignalLayout { entries[origin[index].entry].layout }
     public func noise(_ index: Int) -> NoiseLikelihood { entries[origin[index].entry].variants[origin[index].variant].noise }
