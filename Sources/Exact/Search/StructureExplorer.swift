@@ -26,6 +26,12 @@ public final class StructureExplorer {
         /// Generations given after that, one at a time to the structure whose error most moves the posterior, while it moves it by more than `tolerance`.
         public var further = 5, tolerance = 0.01
         public init() {}
+
+        /// What the answers depend on, in a line.
+        public var summary: String {
+            "\(sampling.summary); \(mostStructures) structures, \(parents)x\(births) of \(tries) and \(firstStarts) of \(firstTries) starts, "
+                + "cutoffs \(cutoff)/\(networkCutoff)/\(window), \(likely)/\(unlikely) to \(fewest)+\(perDimension)d generations+\(further) to \(tolerance)"
+        }
     }
 
     /// A start that somebody knows: a structure (with its noise) and θ.
@@ -238,7 +244,7 @@ public final class StructureExplorer {
     private func gaps(_ values: [Double], _ entries: [Entry]) -> [Double] { Self.gaps(values, entries.map(\.k)) }
 
     /// How far each stays below the best, at the λ in [0, 3] that favours it most.
-    static func gaps(_ values: [Double], _ counts: [Int]) -> [Double] {
+    package static func gaps(_ values: [Double], _ counts: [Int]) -> [Double] {
         var gap = [Double](repeating: .infinity, count: values.count)
         for lambda in [0.0, 0.5, 1, 2, 3] {
             let here = zip(values, counts).map { $0 - lambda * Double($1) }, best = here.max() ?? 0
