@@ -16,18 +16,6 @@ public struct ExactPosterior: Sendable {
         return space.reweight(StructureSpace.normalise(evidence), from: 0, to: lambda)
     }
 
-    /// Standard errors of `logProbabilities`, nats, to first order: ((1 − p_z)² se_z² + Σ_{others} p² se²)^½.
-    public func standardErrors(lambda: Double) -> [Double] {
-        let p = logProbabilities(lambda: lambda).map(exp)
-        let shares = zip(p, evidences).map { $0 > 0 ? $0 * $0 * $1.standardError * $1.standardError : 0 }
-        let total = shares.reduce(0, +)
-        return p.indices.map { i in
-            guard p[i] > 0 else { return evidences[i].standardError }
-            let own = (1 - p[i]) * evidences[i].standardError
-            return (own * own + max(0, total - shares[i])).squareRoot()
-        }
-    }
-
     /// S joint draws (z, θ) at λ: structures by systematic resampling, each with parameters from its own draws.
     /// - Returns: positions in `space.structures`, S, and θ, S × P.
     public func draw(_ count: Int, lambda: Double, using random: inout RandomSource) -> (structures: [Int], theta: [Double]) {
