@@ -34,13 +34,13 @@ extension Bench {
     private mutating func moves(_ design: Acquisition, _ n: Int, _ spread: Bool) throws {
         let family = BallSticks(), draws = 64, sweeps = 8, m = design.count
         let z = family.structureSpace.structures[4 * n + (spread ? 3 : 1)]
-        let (theta, y) = BenchSubject.voxel(z, design), corrector = LikelihoodCorrector(acquisition: design)
+        let (theta, y) = BenchSubject.voxel(z, design), moves = EnsembleMoves(acquisition: design)
         var random = RandomSource(seed: 1, stream: 6), all = (0..<draws).flatMap { _ in theta }
         let structures = Array(repeating: z, count: draws)
-        func run() { corrector.correct(y, &all, structures: structures, sweeps: sweeps, using: &random) }
+        func run() { moves.run(y, &all, structures: structures, sweeps: sweeps, using: &random) }
         run()
         var worst = 0.0, bound = 0.0
-        for (i, kept) in corrector.logLikelihoods.enumerated() {
+        for (i, kept) in moves.logLikelihoods.enumerated() {
             let one = Array(all[16 * i..<16 * (i + 1)]), sigma = one[BallSticks.Slot.s0] / one[BallSticks.Slot.snr]
             worst = max(worst, abs(kept - family.logLikelihood(y, one, z, design)))
             // Twice the likelihood's promise: coordinates are of single precision.

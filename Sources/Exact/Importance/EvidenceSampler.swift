@@ -23,10 +23,10 @@ public final class EvidenceSampler {
         public var climbs = 8
         /// Standard deviations of components relative to the local normal's: somewhat wide, to guard the tails.
         public var scale = 1.2
-        public var ladder = SpreadLadder()
+        public var grid = SpreadGrid()
         public init() {}
         /// What the answers depend on, in a line.
-        var summary: String { "\(generation)x\(components), \(climbs) climbs, scale \(scale), \(ladder.summary)" }
+        var summary: String { "\(generation)x\(components), \(climbs) climbs, scale \(scale), \(grid.summary)" }
     }
 
     /// Modes of the structures that differ by noise only.
@@ -93,7 +93,7 @@ public final class EvidenceSampler {
         }
         guard let best = modes.map(\.laplace).max() else { return nil }
         modes.removeAll { $0.laplace < best - Self.depth }
-        if g.hasSpread { modes = withLadders(y, modes, constant, options.ladder) }
+        if g.hasSpread { modes = withSpreadGrids(y, modes, constant, options.grid) }
         let top = modes.map(\.laplace).max()!
         return Modes(geometry: g, constant: constant, list: modes, laplace: top + log(modes.reduce(0) { $0 + exp($1.laplace - top) }))
     }

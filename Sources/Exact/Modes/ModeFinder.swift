@@ -62,18 +62,19 @@ final class ModeFinder {
     ///
     /// - Parameters:
     ///   - constant: log-density of the prior.
-    ///   - rung: nil to climb in all coordinates. Otherwise log(s/d) stays as it is at the start, the component's centre is the mode given it, and its
-    ///     standard deviation of log(s/d) is `rung`. Wide directions are brought to what the likelihood does at that distance without a rung only.
+    ///   - ratioDeviation: nil to climb in all coordinates. Otherwise log(s/d) stays as it is at the start, the component's centre is the mode given it, and its
+    ///     standard deviation of log(s/d) is `ratioDeviation`. Wide directions are brought to what the likelihood does at that distance
+    ///     only where all coordinates climb.
     ///   - known: modes near which this one's width does not matter, and is not looked at.
     /// - Returns: nil when the likelihood vanishes at the start.
     func climb(
-        _ y: UnsafePointer<Float>, _ g: LocalGeometry, from start: UnsafePointer<Double>, steps: Int, constant: Double, rung: Double? = nil,
+        _ y: UnsafePointer<Float>, _ g: LocalGeometry, from start: UnsafePointer<Double>, steps: Int, constant: Double, ratioDeviation: Double? = nil,
         known: [LocalMode] = []
     ) -> LocalMode? {
-        guard let value = ascend(y, g, from: start, steps: steps, holdsRatio: rung != nil) else { return nil }
+        guard let value = ascend(y, g, from: start, steps: steps, holdsRatio: ratioDeviation != nil) else { return nil }
         setPrecision(g)
-        if let rung {
-            guard widen(g, to: rung) else { return nil }
+        if let ratioDeviation {
+            guard widen(g, to: ratioDeviation) else { return nil }
         } else if !known.contains(where: { $0.squaredDistance(to: theta) < 1 }) {
             calibrate(y, g, value)
         }
@@ -187,8 +188,8 @@ final class ModeFinder {
         for k in 0..<g.sticks where isHeld(k, g) { precision[k * row + k] += gradient[k] * gradient[k] }
     }
 
-    /// Gives log(s/d) the marginal variance rung² whatever the other coordinates do with it: Λ_ss = 1/rung² + Λ_sr Λ_rr⁻¹ Λ_rs.
-    private func widen(_ g: LocalGeometry, to rung: Double) -> Bool {
+    /// Gives log(s/d) the marginal variance deviation² whatever the other coordinates do with it: Λ_ss = 1/deviation² + Λ_sr Λ_rr⁻¹ Λ_rs.
+    private func widen(_ g: LocalGeometry, to deviation: Double) -> Bool {
         let d = g.dimension, row = SmallMatrix.stride, ratio = g.sticks
         precision[ratio * row + ratio] = 0
         other.update(from: precision, count: d * row)
@@ -201,7 +202,7 @@ final class ModeFinder {
         guard pk_solve(d, other, vector) != 0 else { return false }
         var square = 0.0
         for j in 0..<d { square += precision[j * row + ratio] * vector[j] }
-        precision[ratio * row + ratio] = 1 / (rung * rung) + square
+        precision[ratio * row + ratio] = 1 / (deviation * deviation) + square
         return true
     }
 }

@@ -9,15 +9,15 @@ struct StickBirths {
     /// Candidate axes on the half-sphere.
     private static let axes = DirectionSets.fibonacci(48)
     /// A new stick's fraction, and how far (radians) the halves of a parted stick lie from it.
-    private static let fraction = 0.08, parting = 0.25
+    private static let fraction = 0.08, splitAngle = 0.25
 
     init(acquisition: Acquisition) { self.acquisition = acquisition }
 
     /// - Parameters:
     ///   - theta: a mode of the structure with one stick fewer.
     ///   - structure: the structure with n sticks, same spread.
-    ///   - births, partings: how many starts of each kind.
-    func starts(_ y: UnsafePointer<Float>, from theta: [Double], to structure: Structure, births: Int, partings: Int) -> [[Double]] {
+    ///   - births, splits: how many starts of each kind.
+    func starts(_ y: UnsafePointer<Float>, from theta: [Double], to structure: Structure, births: Int, splits: Int) -> [[Double]] {
         let n = BallSticks.stickCount(structure)
         guard n > 0 else { return [] }
         var result: [[Double]] = []
@@ -30,10 +30,10 @@ struct StickBirths {
             chosen.append(axis)
             result.append(with(theta, n, fraction: Self.fraction, axis: axis))
         }
-        for k in 0..<min(n - 1, partings) {
+        for k in 0..<min(n - 1, splits) {
             var start = theta
             let a = Slot.axis + 3 * k, v = SIMD3(theta[a], theta[a + 1], theta[a + 2]), e = LocalGeometry.tangent(v)
-            let half = theta[Slot.fraction + k] / 2, c = cos(Self.parting / 2), s = sin(Self.parting / 2)
+            let half = theta[Slot.fraction + k] / 2, c = cos(Self.splitAngle / 2), s = sin(Self.splitAngle / 2)
             start[Slot.fraction + k] = half
             for i in 0..<3 { start[a + i] = c * v[i] + s * e[i] }
             result.append(with(start, n, fraction: half, axis: c * v - s * e, isTaken: true))

@@ -1,7 +1,7 @@
 import Foundation
 import ModelSpace
 
-extension StructureRefiner {
+extension StructureSearch {
     /// Structure log-probabilities from evidences and an amortised estimate, weighted by their variances.
     ///
     ///     log p(z) = (l_z/e_z² + a_z/τ²) / (1/e_z² + 1/τ²) + const,    τ² = τ₀² + Σ_z √p_z max(0, r_z² − e_z²),    r_z = l_z − a_z − c
@@ -38,7 +38,7 @@ extension StructureRefiner {
             variance = min(greatestAmortisedError * greatestAmortisedError, amortisedError * amortisedError + excess)
         }
         return StructureSpace.normalise(l.indices.map { z in
-            if refined.isUnseen[z] { return amortised[z] + shift }
+            if refined.isSkipped[z] { return amortised[z] + shift }
             // Not sampled: Laplace's approximation may lack nats, the amortised estimate has a floor.
             guard refined.samples[z / 2] != nil, l[z].isFinite, refined.standardError[z].isFinite else { return isRough ? l[z] : min(l[z], amortised[z] + shift) }
             let e = errorScale * refined.standardError[z], weight = variance / (variance + e * e)

@@ -7,7 +7,7 @@ extension SequentialMonteCarlo {
     /// Gauss–Newton steps of a climb; modes kept, no more than so many nats below the best.
     private static let climbs = 12, mostModes = 6, depth = 8.0
     /// Starts made from each of the best modes with one stick fewer.
-    private static let parents = 2, births = 4, partings = 3
+    private static let parents = 2, births = 4, splits = 3
     /// Share of the modes in a reference, and inflation of their covariance.
     private static let modeShare = 0.3, modeInflation = 1.5
     /// A candidate is new where the densities about the modes kept lie this many nats below their peaks.
@@ -24,7 +24,7 @@ extension SequentialMonteCarlo {
         let constant = population.logPrior + Double(g.sticks) * log(2)
         var starts = starts
         for parent in fewer.prefix(Self.parents) {
-            starts += births.starts(y, from: parent.centre, to: z, births: Self.births, partings: Self.partings)
+            starts += births.starts(y, from: parent.centre, to: z, births: Self.births, splits: Self.splits)
         }
         let found = starts.compactMap { finder.climb(y, g, from: $0, steps: Self.climbs, constant: constant) }.sorted { $0.laplace > $1.laplace }
         var kept: [(mode: LocalMode, density: FittedDensity)] = [], peaks: [Double] = []

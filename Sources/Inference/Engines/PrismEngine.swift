@@ -15,7 +15,7 @@ public struct PrismRecipe: EngineRecipe {
     /// Sweeps of exact-likelihood moves that end each voxel's draws, and of draws with three sticks.
     public var correctionSweeps = 6, threeStickSweeps = 12
     /// How structure probabilities are refined.
-    public var refinement = StructureRefiner.Options()
+    public var refinement = StructureSearch.Options()
     /// Network draws that each pair (sticks, spread) starts from, by number of sticks.
     public var starts = [1, 1, 1, 1]
 
@@ -55,7 +55,7 @@ public struct PrismRecipe: EngineRecipe {
 
 package final class PrismEngine: PosteriorEngine {
     private let family = BallSticks(), recipe: PrismRecipe, structures = BallSticks().structureSpace.structures
-    private let sampler: AmortisedSampler<BallSticks>, corrector: LikelihoodCorrector, refiner: StructureRefiner
+    private let sampler: AmortisedSampler<BallSticks>, moves: EnsembleMoves, search: StructureSearch
     private typealias Slot = BallSticks.Slot
     private var shouldStop: @Sendable () -> Bool = { false }
     /// Told where the time goes; nil outside benchmarks.
@@ -64,8 +64,8 @@ package final class PrismEngine: PosteriorEngine {
     init(_ recipe: PrismRecipe, _ sampler: AmortisedSampler<BallSticks>) {
         self.recipe = recipe
         self.sampler = sampler
-        corrector = LikelihoodCorrector(acquisition: recipe.acquisition)
-        refiner = StructureRefiner(acquisition: recipe.acquisition, options: recipe.refinement)
+        moves = EnsembleMoves(acquisition: recipe.acquisition)
+        search = StructureSearch(acquisition: recipe.acquisition, options: recipe.refinement)
     }
 
     package func stop(when isAsked: @escaping @Sendable () -> Bool) { shouldStop = isAsked }
@@ -95,7 +95,7 @@ package final class PrismEngine: PosteriorEngine {
             stages?.enter(.importance)
             answers[v] = refine(y + v * m, answers[v], &random)
             stages?.enter(.correction)
-            corrector.correct(
+            moves.run(
                 y + v * m, &answers[v].parameters, structures: answers[v].structures.map { structures[$0] },
                 sweeps: recipe.correctionSweeps, threeSticks: recipe.threeStickSweeps, using: &random)
         }
@@ -117,7 +117,7 @@ package final class PrismEngine: PosteriorEngine {
 
     /// For every number of sticks and spread, draws of the noise that the network prefers.
     private func starts(_ logProbability: [Double]) -> [Int] {
-        refiner.candidates(amortised: logProbability).flatMap { p in
+        search.candidates(amortised: logProbability).flatMap { p in
             let z = logProbability[2 * p] > logProbability[2 * p + 1] ? 2 * p : 2 * p + 1
             return Array(repeating: z, count: recipe.starts[BallSticks.stickCount(structures[z])])
         }
@@ -125,16 +125,16 @@ package final class PrismEngine: PosteriorEngine {
 
     private func refine(_ y: UnsafePointer<Float>, _ network: VoxelPosterior, _ random: inout RandomSource) -> VoxelPosterior {
         let p = Slot.count
-        var starts = [[(Structure, [Double])]](repeating: [], count: StructureRefiner.pairCount)
+        var starts = [[(Structure, [Double])]](repeating: [], count: StructureSearch.pairCount)
         for (i, z) in network.structures.enumerated() {
             starts[z / 2].append((structures[z], Array(network.parameters[i * p..<(i + 1) * p])))
         }
-        let refined = refiner.refine(y, starts: starts, amortised: network.logProbability, noise: recipe.noise, using: &random)
+        let refined = search.refine(y, starts: starts, amortised: network.logProbability, noise: recipe.noise, using: &random)
         // Signals that no structure explains at all leave the network's word.
         let logProbability = refined.logEvidence.contains(where: \.isFinite)
-            ? StructureRefiner.combine(refined, amortised: network.logProbability, learnsError: recipe.refinement.learnsAmortisedError) : network.logProbability
+            ? StructureSearch.combine(refined, amortised: network.logProbability, learnsError: recipe.refinement.learnsAmortisedError) : network.logProbability
         // Structures that were not looked at cannot be given draws.
-        let drawn = draws(of: zip(logProbability, refined.isUnseen).map { $1 ? -.infinity : $0 })
+        let drawn = draws(of: zip(logProbability, refined.isSkipped).map { $1 ? -.infinity : $0 })
         var parameters = [Double](repeating: 0, count: drawn.count * p), first = 0
         while first < drawn.count {
             let z = drawn[first], n = drawn[first...].prefix { $0 == z }.count

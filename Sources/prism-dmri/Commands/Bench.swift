@@ -91,8 +91,8 @@ struct BenchCommand: ParsableCommand {
                 let recipe = try PrismRecipe(
                     file: file, path: network ?? "the default network", acquisition: acquisition, options: fit, preset: preset)
                 var modes = recipe
-                // No structure lies within a negative horizon: its modes are found and nothing is sampled.
-                modes.refinement.horizon = -1
+                // No structure lies within a negative cutoff: its modes are found and nothing is sampled.
+                modes.refinement.cutoff = -1
                 results.append(try .measure(
                     preset.rawValue, recipe: recipe, modesOnly: modes, acquisition: acquisition, options: fit, voxels: max(1, count), repeats: repeats))
             }

@@ -4,7 +4,7 @@ import ModelSpace
 
 /// Structure posterior and draws of one voxel from the exact likelihood, given rough starts: evidence of every structure that could matter by importance
 /// sampling (`EvidenceSampler`), of the others by Laplace's approximation.
-public final class StructureRefiner {
+public final class StructureSearch {
     public struct Options: Sendable {
         public var sampling = EvidenceSampler.Options()
         /// Generations that each pair of structures gets first: those less than 3 nats below the best at some λ in [0, 3], by Laplace's approximation or by the
@@ -14,11 +14,12 @@ public final class StructureRefiner {
         public var generations = [3, 5, 6, 8]
         /// Generations given after that, one at a time to the pair whose error most moves the posterior, while it moves it by more than `tolerance`.
         public var further = 5, tolerance = 0.01
-        /// Pairs this many nats below the best at every λ in [0, 3], by Laplace's approximation or by the amortised estimate, are not sampled.
-        public var horizon = 10.0, amortisedHorizon = 8.0
-        /// Starts made from modes with one stick fewer: for every pair, and for a pair whose modes fall more than `doubt` nats short of what the amortised
-        /// estimate leads one to expect (other diffusivities where there is no stick). Zeros: there is no second look.
-        public var births = 2, partings = 1, againBirths = 0, againPartings = 0, doubt = 2.0
+        /// Cutoffs, nats: pairs this far below the best at every λ in [0, 3], by Laplace's approximation or by the amortised estimate, are not sampled.
+        public var cutoff = 10.0, amortisedCutoff = 8.0
+        /// Starts made from modes with one stick fewer, by adding a stick (a birth) or by dividing one in two (a split): for every pair, and in a second look
+        /// for a pair whose modes fall more than `shortfall` nats short of what the amortised estimate leads one to expect (other diffusivities where there
+        /// is no stick). Zeros: there is no second look.
+        public var births = 2, splits = 1, secondBirths = 0, secondSplits = 0, shortfall = 2.0
         /// Whether every pair has its modes looked for, for Laplace's approximation, or only `candidates`.
         public var looksEverywhere = true
         /// Whether each voxel's evidences tell how far the amortised estimate errs there. A single generation is too rough for that.
@@ -29,9 +30,9 @@ public final class StructureRefiner {
             var options = Options()
             (options.sampling.generation, options.sampling.components, options.learnsAmortisedError) = (256, 6, false)
             (options.likely, options.generations, options.further, options.tolerance) = (1, [1, 1, 1, 1], 1, 0.15)
-            (options.horizon, options.amortisedHorizon) = (8, 3.5)
-            (options.births, options.partings, options.againBirths, options.againPartings, options.looksEverywhere) = (0, 0, 2, 1, false)
-            options.sampling.ladder.steps = 2
+            (options.cutoff, options.amortisedCutoff) = (8, 3.5)
+            (options.births, options.splits, options.secondBirths, options.secondSplits, options.looksEverywhere) = (0, 0, 2, 1, false)
+            options.sampling.grid.steps = 2
             return options
         }
         /// Slow and finer.
@@ -39,22 +40,23 @@ public final class StructureRefiner {
             var options = Options()
             (options.sampling.generation, options.sampling.components) = (384, 12)
             (options.likely, options.unlikely, options.generations, options.further, options.tolerance) = (6, 3, [6, 6, 6, 6], 8, 0.004)
-            (options.births, options.partings) = (4, 3)
+            (options.births, options.splits) = (4, 3)
             return options
         }
-        /// What the answers depend on, in a line.
+        /// What the answers depend on, in a line. Fits are resumed by these words, so that they keep their old ones: "partings" are splits,
+        /// "horizons" cutoffs, "ladders" grids.
         public var summary: String {
-            let given = generations.map(String.init).joined(separator: ","), looks = "\(births)+\(againBirths) births, \(partings)+\(againPartings) partings"
-            return "\(sampling.summary); \(likely)/\(unlikely) to \(given) generations+\(further) to \(tolerance), horizons \(horizon)/\(amortisedHorizon), "
+            let given = generations.map(String.init).joined(separator: ","), looks = "\(births)+\(secondBirths) births, \(splits)+\(secondSplits) partings"
+            return "\(sampling.summary); \(likely)/\(unlikely) to \(given) generations+\(further) to \(tolerance), horizons \(cutoff)/\(amortisedCutoff), "
                 + looks + (learnsAmortisedError ? ", network weighed by voxel" : "")
         }
     }
 
     public struct Result {
-        /// log p(y|z) for each structure up to a common constant, and its standard error (nats; 0 where rough). −∞ where p(y|z) = 0 or `isUnseen`.
+        /// log p(y|z) for each structure up to a common constant, and its standard error (nats; 0 where rough). −∞ where p(y|z) = 0 or `isSkipped`.
         public var logEvidence: [Double], standardError: [Double]
         /// Structures that were not looked at: the amortised estimate stands alone.
-        public var isUnseen: [Bool]
+        public var isSkipped: [Bool]
         /// Samples of each pair of structures that differ by noise only; nil for those that do not matter.
         public var samples: [StructureSample?]
         /// θ at the best mode of each pair; nil where the likelihood vanishes.
@@ -75,10 +77,10 @@ public final class StructureRefiner {
         counts = (0..<Self.pairCount).map { BallSticks().structureSpace.parameterCounts[2 * $0] }
     }
 
-    /// The pairs for which starts are wanted, given estimated structure log-probabilities at λ = 0: all, or those within the amortised horizon and whatever is
+    /// The pairs for which starts are wanted, given estimated structure log-probabilities at λ = 0: all, or those within the amortised cutoff and whatever is
     /// simpler than one of them. Others gain at no λ.
     public func candidates(amortised: [Double]) -> [Int] {
-        let a = Self.pairwise(amortised), best = a.max()!, near = a.indices.filter { best - a[$0] <= options.amortisedHorizon }
+        let a = Self.pairwise(amortised), best = a.max()!, near = a.indices.filter { best - a[$0] <= options.amortisedCutoff }
         return a.indices.filter { p in options.looksEverywhere || near.contains { $0 == p || counts[$0] > counts[p] } }
     }
 
@@ -101,22 +103,22 @@ public final class StructureRefiner {
     ) -> Result {
         let canBeRician = noise.allowRician(y, count: measurementCount)
         var modes: [EvidenceSampler.Modes?] = []
-        func look(_ p: Int, births b: Int, partings: Int, isAgain: Bool = false) -> EvidenceSampler.Modes? {
+        func look(_ p: Int, births b: Int, splits: Int, isSecondLook: Bool = false) -> EvidenceSampler.Modes? {
             var all = canBeRician ? starts[p] : starts[p].map { (structures[2 * p], $0.1) }
             guard let (z, theta) = all.first else { return nil }
             var search = options.sampling
-            if isAgain { search.climbs *= 3 }
+            if isSecondLook { search.climbs *= 3 }
             // Pairs go by number of sticks, two (without and with spread) of each.
             if p >= 2 {
                 var fewer = modes[p - 2]
-                if fewer == nil && isAgain {
+                if fewer == nil && isSecondLook {
                     let simpler = structures[2 * (p - 2) + (BallSticks.isRician(z) ? 1 : 0)]
                     fewer = sampler.modes(y, starts: [(simpler, StickBirths.withoutWeakest(theta, sticks: p / 2))], options: search)
                 }
-                if let from = fewer?.best.centre { all += births.starts(y, from: from, to: z, births: b, partings: partings).map { (z, $0) } }
+                if let from = fewer?.best.centre { all += births.starts(y, from: from, to: z, births: b, splits: splits).map { (z, $0) } }
             }
-            if isAgain, p + 2 < modes.count, let more = modes[p + 2]?.best.centre { all.append((z, StickBirths.withoutWeakest(more, sticks: p / 2 + 1))) }
-            if isAgain && p < 2 {
+            if isSecondLook, p + 2 < modes.count, let more = modes[p + 2]?.best.centre { all.append((z, StickBirths.withoutWeakest(more, sticks: p / 2 + 1))) }
+            if isSecondLook && p < 2 {
                 let range = BallSticks.logDiffusivity
                 all += (1...4).map { k in
                     var other = theta
@@ -126,19 +128,19 @@ public final class StructureRefiner {
             }
             return sampler.modes(y, starts: all, options: search)
         }
-        for p in starts.indices { modes.append(look(p, births: options.births, partings: options.partings)) }
+        for p in starts.indices { modes.append(look(p, births: options.births, splits: options.splits)) }
         let pairwise = Self.pairwise(amortised), amortisedGap = gaps(pairwise)
-        let expected = starts.indices.filter { amortisedGap[$0] <= options.amortisedHorizon }
-        // What one finds may put another in doubt.
-        var seenAgain: Set<Int> = []
-        while options.againBirths + options.againPartings > 0, let p = expected.first(where: { !seenAgain.contains($0) && isDoubtful($0, modes, pairwise) }) {
-            seenAgain.insert(p)
-            modes[p] = look(p, births: options.againBirths, partings: options.againPartings, isAgain: true) ?? modes[p]
+        let expected = starts.indices.filter { amortisedGap[$0] <= options.amortisedCutoff }
+        // What one finds may show that another falls short.
+        var lookedTwice: Set<Int> = []
+        while options.secondBirths + options.secondSplits > 0, let p = expected.first(where: { !lookedTwice.contains($0) && fallsShort($0, modes, pairwise) }) {
+            lookedTwice.insert(p)
+            modes[p] = look(p, births: options.secondBirths, splits: options.secondSplits, isSecondLook: true) ?? modes[p]
         }
         let gap = gaps(modes.map { $0?.laplace ?? -.infinity })
         var result = Result(
             logEvidence: Array(repeating: -.infinity, count: 2 * Self.pairCount), standardError: Array(repeating: 0, count: 2 * Self.pairCount),
-            isUnseen: structures.indices.map { starts[$0 / 2].isEmpty && (canBeRician || $0 % 2 == 0) }, samples: Array(repeating: nil, count: Self.pairCount),
+            isSkipped: structures.indices.map { starts[$0 / 2].isEmpty && (canBeRician || $0 % 2 == 0) }, samples: Array(repeating: nil, count: Self.pairCount),
             modes: modes.map { $0?.best.centre })
         var runs: [EvidenceSampler.Run?] = Array(repeating: nil, count: Self.pairCount)
         func note(_ p: Int) {
@@ -152,7 +154,7 @@ public final class StructureRefiner {
             guard let m else { continue }
             result.logEvidence[2 * p] = m.laplace
             result.logEvidence[2 * p + 1] = canBeRician ? m.laplace : -.infinity
-            if gap[p] > options.horizon || amortisedGap[p] > options.amortisedHorizon { continue }
+            if gap[p] > options.cutoff || amortisedGap[p] > options.amortisedCutoff { continue }
             let first = min(gap[p], amortisedGap[p]) < 3 ? options.likely : options.unlikely
             var run = sampler.start(y, m, generations: max(first, options.generations[p / 2]) + options.further, options: options.sampling, noise: noise)
             sampler.advance(&run, y, generations: first, options: options.sampling, using: &random)
@@ -177,9 +179,9 @@ public final class StructureRefiner {
     }
 
     /// Whether a pair's modes stay behind the amortised estimate, both held to the same level where the modes are best.
-    private func isDoubtful(_ p: Int, _ modes: [EvidenceSampler.Modes?], _ amortised: [Double]) -> Bool {
+    private func fallsShort(_ p: Int, _ modes: [EvidenceSampler.Modes?], _ amortised: [Double]) -> Bool {
         let l = modes.map { $0?.laplace ?? -.infinity }, best = l.indices.max { l[$0] < l[$1] }!
-        return modes[p] != nil && l[best].isFinite && l[p] - l[best] < amortised[p] - amortised[best] - options.doubt
+        return modes[p] != nil && l[best].isFinite && l[p] - l[best] < amortised[p] - amortised[best] - options.shortfall
     }
 
     /// Which share of its generations each pair is to have. The error of an evidence moves the posterior by P (1 − P) times itself and falls with the root of the
@@ -199,7 +201,7 @@ public final class StructureRefiner {
             }
         }
         for p in share.indices {
-            let error = min(result.standardError[2 * p], result.standardError[2 * p + 1]) * Self.understatement[p / 2]
+            let error = min(result.standardError[2 * p], result.standardError[2 * p + 1]) * Self.errorFactor[p / 2]
             share[p] *= max(0.8, min(1, error / 0.2))
         }
         return share
@@ -217,14 +219,14 @@ public final class StructureRefiner {
                     probability += exp(l[z])
                     error += exp(l[z]) * min(1, result.standardError[z])
                 }
-                let value = (1 - probability) * error * Self.understatement[p / 2]
+                let value = (1 - probability) * error * Self.errorFactor[p / 2]
                 if value > worst { (worst, chosen) = (value, p) }
             }
         }
         return chosen
     }
-    /// By number of sticks.
-    private static let understatement = [1, 1, 1.5, 2.5]
+    /// What the standard error that importance sampling states of itself is multiplied with, by number of sticks.
+    private static let errorFactor = [1, 1, 1.5, 2.5]
 
     /// How far each pair stays below the best, at the λ in [0, 3] that favours it most.
     private func gaps(_ values: [Double]) -> [Double] {

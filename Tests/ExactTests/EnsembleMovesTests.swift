@@ -5,7 +5,7 @@ import Testing
 
 @testable import Exact
 
-@Suite struct CorrectorTests {
+@Suite struct EnsembleMovesTests {
     static let acquisition: Acquisition = {
         let g = DirectionSets.fibonacci(20)
         let zero = SIMD3<Double>(0, 0, 0)
@@ -39,7 +39,7 @@ import Testing
     @Test(arguments: [Structure(), Structure(0, 3), Structure(0, 1, 4), Structure(0, 1, 2, 3, 4)])
     func leavesTheJointDistributionInvariant(_ z: Structure) {
         let family = BallSticks(), m = Self.acquisition.count, n = 3000
-        let corrector = LikelihoodCorrector(acquisition: Self.acquisition)
+        let moves = EnsembleMoves(acquisition: Self.acquisition)
         var before: [[Double]] = [], after: [[Double]] = [], y = [Float](repeating: 0, count: m), moved = 0.0
         func statistics(_ t: [Double]) -> [Double] {
             typealias S = BallSticks.Slot
@@ -55,7 +55,7 @@ import Testing
             family.simulate(&theta, z, Self.acquisition, using: &random, into: &y)
             // s0 is flat in the target but follows from the noise in the simulation: the pair is the same posterior (scale invariance).
             before.append(statistics(theta))
-            moved += corrector.correct(y, &theta, structures: [z], sweeps: 6, turn: 0.1, using: &random)
+            moved += moves.run(y, &theta, structures: [z], sweeps: 6, turn: 0.1, using: &random)
             after.append(statistics(theta))
         }
         #expect(moved / Double(n) > 0.1)  // it does move
@@ -108,10 +108,10 @@ import Testing
             t[3] *= exp(0.1 * random.normal())
             ensemble += t
         }
-        let corrector = LikelihoodCorrector(acquisition: Self.acquisition)
+        let moves = EnsembleMoves(acquisition: Self.acquisition)
         // The last of draws that start so far away may take some 200 sweeps to arrive, whatever the seed.
         for round in 0..<110 {
-            corrector.correct(y, &ensemble, structures: Array(repeating: z, count: draws), sweeps: 5, using: &random)
+            moves.run(y, &ensemble, structures: Array(repeating: z, count: draws), sweeps: 5, using: &random)
             if round >= 60 { found += (0..<draws).map { ensemble[$0 * 16] } }
         }
         let far = (0..<draws).filter { abs(ensemble[$0 * 16] - mean) > 6 * sd }.map { Array(ensemble[$0 * 16..<$0 * 16 + 4]) }

@@ -22,7 +22,7 @@ import ModelSpace
 /// - Accuracy: coordinates that move are kept in single precision; log-likelihoods are within 2e-6 · Σ(1 + (y/σ)²).
 /// - Source: ter Braak, "A Markov chain Monte Carlo version of the genetic algorithm differential evolution", Statistics and Computing 16 (2006);
 ///   Goodman & Weare, "Ensemble samplers with affine invariance", CAMCoS 5 (2010).
-public final class LikelihoodCorrector {
+public final class EnsembleMoves {
     private let count: Int, tables: MoveTables
     /// Attenuations of a proposal, the lanes' parameters now and at the start, attenuations kept.
     private var floats = UnsafeMutablePointer<Float>.allocate(capacity: 0), capacity = 0
@@ -47,7 +47,7 @@ public final class LikelihoodCorrector {
     ///   - turn: scale of the direction moves (radians) instead of one measured on the draws.
     /// - Returns: the share of proposals accepted.
     @discardableResult
-    public func correct(
+    public func run(
         _ y: UnsafePointer<Float>, _ theta: inout [Double], structures: [Structure], sweeps: Int, threeSticks: Int? = nil, turn: Double? = nil,
         using random: inout RandomSource
     ) -> Double {
@@ -102,7 +102,7 @@ public final class LikelihoodCorrector {
 }
 
 /// Parameters in and out of the lanes.
-extension LikelihoodCorrector {
+extension EnsembleMoves {
     /// Work for proposals, rows of parameters, their copy, attenuations.
     private func reserve() -> (work: UnsafeMutablePointer<Float>, kept: UnsafeMutablePointer<Float>, attenuations: UnsafeMutablePointer<Float>) {
         let size = MoveLanes.size, work = 4 * size * count, parameters = Self.rows * lanes.draw.count

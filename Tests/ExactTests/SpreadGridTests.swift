@@ -6,7 +6,7 @@ import Testing
 @testable import Exact
 
 /// Components at given values of log(s/d).
-@Suite struct SpreadLadderTests {
+@Suite struct SpreadGridTests {
     typealias Slot = BallSticks.Slot
     typealias Sampler = EvidenceSamplerTests
     static let family = BallSticks(), spread = ShapeProposalTests.pairs.filter { BallSticks.hasSpread($0) }
@@ -26,14 +26,14 @@ import Testing
         }
     }
 
-    /// A rung keeps its log(s/d), has the width asked for there, and is the mode given it: no other coordinate's step gains.
-    @Test(arguments: SpreadLadderTests.spread)
-    func rungsAreModesGivenTheRatio(_ z: Structure) throws {
+    /// A point keeps its log(s/d), has the width asked for there, and is the mode given it: no other coordinate's step gains.
+    @Test(arguments: SpreadGridTests.spread)
+    func pointsAreModesGivenTheRatio(_ z: Structure) throws {
         let (theta, y) = Sampler.voxel(z, snr: 15, seed: 9), g = LocalGeometry(z), finder = ModeFinder(acquisition: Sampler.acquisition)
         for ratio in [0.15, 0.4, 0.9] {
             var start = theta
             start[Slot.spread] = ratio * start[Slot.diffusivity]
-            let c = try #require(finder.climb(y, g, from: start, steps: 40, constant: 0, rung: 0.3))
+            let c = try #require(finder.climb(y, g, from: start, steps: 40, constant: 0, ratioDeviation: 0.3))
             #expect(abs(c.centre[Slot.spread] / c.centre[Slot.diffusivity] / ratio - 1) < 1e-9)
             #expect(abs(c.deviation(of: g.sticks) / 0.3 - 1) < 1e-9)
             let value = Self.family.logLikelihood(y, c.centre, z, Sampler.acquisition)
@@ -48,10 +48,10 @@ import Testing
         }
     }
 
-    /// The less a ball's signal says of the spread, the more rungs: all in the mode's place, those below it, none.
-    @Test func laddersWhereTheDataSayLittle() throws {
+    /// The less a ball's signal says of the spread, the more points: all in the mode's place, those below it, none.
+    @Test func gridsWhereTheDataSayLittle() throws {
         let z = Self.family.structureSpace.structures[2], sampler = EvidenceSampler(acquisition: Sampler.acquisition)
-        let range = BallSticks.logSpreadRatio, ladder = SpreadLadder(), spacing = (range.high - range.low) / Double(ladder.rungs)
+        let range = BallSticks.logSpreadRatio, grid = SpreadGrid(), spacing = (range.high - range.low) / Double(grid.points)
         func ratio(_ c: LocalMode) -> Double { log(c.centre[Slot.spread] / c.centre[Slot.diffusivity]) }
         func isRung(_ c: LocalMode) -> Bool {
             let place = (ratio(c) - range.low) / spacing - 0.5
@@ -62,14 +62,14 @@ import Testing
             let (theta, y) = Sampler.voxel(z, snr: snr, seed: 43)
             var options = EvidenceSampler.Options()
             let found = try #require(sampler.modes(y, starts: [(z, theta)], options: options)).list
-            options.ladder.rungs = 0
+            options.grid.points = 0
             let alone = try #require(sampler.modes(y, starts: [(z, theta)], options: options)).list
             #expect(alone.count == 1 && !isRung(alone[0]))
             let deviation = alone[0].deviation(of: 0)
-            if deviation > ladder.deviation {
+            if deviation > grid.deviation {
                 #expect(found.count > 2 && found.allSatisfy(isRung))
                 whole += 1
-            } else if deviation > ladder.shelf {
+            } else if deviation > grid.shelf {
                 #expect(found[0].centre == alone[0].centre && found[1...].allSatisfy { isRung($0) && ratio($0) < ratio(alone[0]) })
                 shelves += found.count > 1 ? 1 : 0
             } else {
