@@ -2,13 +2,13 @@ import Diffusion
 import Foundation
 import ModelSpace
 
-/// Starts for a structure of n sticks from a mode with n − 1: one more stick where the residual asks for it most, or a stick parted in two.
+/// Starts for a structure of n sticks from a mode with n − 1: one more stick where the residual asks for it most, or a stick split in two.
 struct StickBirths {
     private typealias Slot = BallSticks.Slot
     private let acquisition: Acquisition, family = BallSticks()
     /// Candidate axes on the half-sphere.
     private static let axes = DirectionSets.fibonacci(48)
-    /// A new stick's fraction, and how far (radians) the halves of a parted stick lie from it.
+    /// A new stick's fraction, and the angle (radians) between the two that a stick is split into.
     private static let fraction = 0.08, splitAngle = 0.25
 
     init(acquisition: Acquisition) { self.acquisition = acquisition }
