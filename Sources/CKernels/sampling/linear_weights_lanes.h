@@ -1,8 +1,8 @@
 /* What the weights of a linear signal (linear_weights.h) take from the measurements: loops over them, of which each lane is a sample's. */
 #pragma once
-#include "include/linear_weights.h"
-#include "rician_block.h"
-#include "truncated_normal.h"
+#include "../include/linear_weights.h"
+#include "../math/rician_block.h"
+#include "../math/truncated_normal.h"
 
 #pragma clang diagnostic ignored "-Wpass-failed"
 

@@ -1,4 +1,4 @@
-#include "include/linear_weights.h"
+#include "../include/linear_weights.h"
 #include <math.h>
 #include "linear_weights_lanes.h"
 

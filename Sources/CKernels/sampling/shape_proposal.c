@@ -1,7 +1,7 @@
-#include "include/shape_proposal.h"
+#include "../include/shape_proposal.h"
 #include <math.h>
-#include "truncated_normal.h"
-#include "vector_block.h"
+#include "../math/truncated_normal.h"
+#include "../math/vector_block.h"
 
 /* Loops whose bounds are constants in some of the copies below are unrolled there. */
 #pragma clang diagnostic ignored "-Wpass-failed"

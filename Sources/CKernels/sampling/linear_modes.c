@@ -1,7 +1,7 @@
-#include "include/linear_modes.h"
+#include "../include/linear_modes.h"
 #include <float.h>
-#include "include/small_matrix.h"
-#include "vector_block.h"
+#include "../include/small_matrix.h"
+#include "../math/vector_block.h"
 
 PER_CPU void pk_linear_signal(long m, long w, const double *v, const float *restrict e, float *restrict out) {
     for (long i = 0; i < m; i++) out[i] = (float)v[0] * e[i];

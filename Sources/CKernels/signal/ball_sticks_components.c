@@ -1,5 +1,5 @@
-#include "include/ball_sticks_components.h"
-#include "vector_block.h"
+#include "../include/ball_sticks_components.h"
+#include "../math/vector_block.h"
 
 /* As block_decay, each lane with a law of its own. */
 BLOCK_INLINE void decay_lanes(block_f32 *x, const block_f32 *shape, int has_spread) {
