@@ -16,15 +16,33 @@ import Testing
         }
     }()
 
-    /// Lattice coordinates of a point: log σ (unless known), log s0 (if there is a scale), free fractions, scalars, axes about a pole in polar coordinates,
-    /// angles about a frame; and back, with the log of the volume element.
+    /// Lattice coordinates of a point in which its density falls smoothly everywhere: log s0 (if there is a scale), logits of what has bounds (σ unless
+    /// known, free fractions one after another, scalars), axes about a pole in polar coordinates, angles about a frame; and back, with the log of the volume
+    /// element.
     struct Chart {
         var layout: SignalLayout, knownSigma: Double?
         var reference: [Double]
         var free: Int { layout.componentCount - 1 }
 
+        private func logit(_ x: Double, _ low: Double, _ high: Double) -> Double {
+            let s = max(1e-6, min(1 - 1e-6, (x - low) / (high - low)))
+            return log(s / (1 - s))
+        }
+        private func unlogit(_ t: Double, _ low: Double, _ high: Double, _ volume: inout Double) -> Double {
+            let s = 1 / (1 + exp(-t))
+            volume += log((high - low) * s) - (t > 0 ? t + log1p(exp(-t)) : log1p(exp(t)))
+            return low + (high - low) * s
+        }
+
         func coordinates(_ x: [Double]) -> [Double] {
-            var out = (knownSigma == nil ? [x[0]] : []) + (layout.scalePlace == nil ? [] : [x[1]]) + x[3..<3 + free] + x[layout.firstScalar..<layout.firstAxis]
+            var out = layout.scalePlace == nil ? [] : [x[1]], rest = 1 - layout.floors
+            if knownSigma == nil { out.append(logit(layout.scalePlace == nil ? x[0] : x[1] - x[0], layout.noise.low, layout.noise.high)) }
+            for k in 1..<1 + free {
+                let g = x[2 + k] - layout.components[k].bound
+                out.append(logit(g, 0, rest))
+                rest -= g
+            }
+            for (k, s) in layout.scalars.enumerated() { out.append(logit(x[layout.firstScalar + k], s.low, s.high)) }
             for a in layout.axes.indices {
                 let at = layout.firstAxis + 3 * a, raw = SIMD3(x[at], x[at + 1], x[at + 2]), v = (raw * axis).sum() < 0 ? -raw : raw
                 let r = acos(min(1, (v * axis).sum())), s = r < 1e-9 ? 1 : r / sin(r)
@@ -42,12 +60,20 @@ import Testing
         func move(_ c: [Double], _ x: inout [Double]) -> Double {
             var i = 0, volume = 0.0
             func next() -> Double { defer { i += 1 }; return c[i] }
-            x[0] = knownSigma.map { log($0) } ?? next()
             x[1] = layout.scalePlace == nil ? 0 : next()
-            var rest = 1.0
-            for k in 0..<free { x[3 + k] = next(); rest -= x[3 + k] }
+            if let knownSigma { x[0] = log(knownSigma) }
+            else {
+                let level = unlogit(next(), layout.noise.low, layout.noise.high, &volume)
+                x[0] = layout.scalePlace == nil ? level : x[1] - level
+            }
+            var rest = 1 - layout.floors
+            for k in 1..<1 + free {
+                let g = unlogit(next(), 0, rest, &volume)
+                x[2 + k] = layout.components[k].bound + g
+                rest -= g
+            }
             x[2] = rest
-            for k in layout.scalars.indices { x[layout.firstScalar + k] = next() }
+            for (k, s) in layout.scalars.enumerated() { x[layout.firstScalar + k] = unlogit(next(), s.low, s.high, &volume) }
             for a in layout.axes.indices {
                 let u = (next(), next()), r = (u.0 * u.0 + u.1 * u.1).squareRoot(), s = r < 1e-9 ? 1 : sin(r) / r
                 let v = cos(r) * axis + s * (u.0 * across.0 + u.1 * across.1)
@@ -71,7 +97,7 @@ import Testing
         spacing: Double, radius: Double, sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
         let wide = try #require(
-            Base.sample(y, kernels, layout, starts: [(noise, truth)], noises: [.gaussian, noise], sigma: sigma, generations: 8, options: Base.effort(2000, 12), seed: 99))
+            Base.sample(y, kernels, layout, starts: [(noise, truth)], noises: [.gaussian, noise], sigma: sigma, generations: 8, options: Base.effort(1000, 12), seed: 99))
         let chart = Chart(layout: layout, knownSigma: sigma, reference: truth), (points, weights) = Base.weighted(wide, noise)
         let lattice = Lattice.spread(points.map(chart.coordinates), weights: weights)
         var x = truth
@@ -84,7 +110,7 @@ import Testing
         }
         var start = truth
         if sigma == nil { start[0] += 0.4 }
-        for seed in 1...4 {
+        for seed in 1...3 {
             let found = try #require(
                 Base.sample(y, kernels, layout, starts: [(noise, start)], noises: [.gaussian, noise], sigma: sigma, seed: UInt64(seed)))
             let evidence = try #require(found.evidence[noise])
@@ -95,7 +121,8 @@ import Testing
             for p in Base.weighted(found, noise).points { #expect(layout.supports(p, knowsNoise: sigma != nil) || evidence.effectiveCount == 0) }
         }
         let best = try #require(wide.evidence[noise])
-        #expect(abs(best.logEvidence - exact) < 0.02, "\(best), exact \(exact)", sourceLocation: sourceLocation)
+        #expect(
+            best.standardError < 0.04 && abs(best.logEvidence - exact) < 4 * best.standardError + 0.005, "\(best), exact \(exact)", sourceLocation: sourceLocation)
     }
 
     static func simulated(
@@ -110,7 +137,7 @@ import Testing
     func oneDecay(_ noise: NoiseLikelihood, _ isKnown: Bool) throws {
         let layout = Decays.layout(Structure(bits: 1)), sigma = noise == .gaussian ? 0.08 : 0.2
         let (truth, y, kernels) = Self.simulated(layout, noise, sigma: sigma, weights: [0.2, 0.8], rates: [1.5], seed: 3)
-        try Self.check(y, kernels, layout, truth, noise, sigma: isKnown ? sigma : nil, spacing: 0.3, radius: 6)
+        try Self.check(y, kernels, layout, truth, noise, sigma: isKnown ? sigma : nil, spacing: 0.6, radius: 6)
     }
 
     /// The rate near its bound, and the fraction at its floor.
@@ -118,21 +145,21 @@ import Testing
     func nearBounds(_ rate: Double, _ fraction: Double) throws {
         let layout = Decays.layout(Structure(bits: 1))
         let (truth, y, kernels) = Self.simulated(layout, .gaussian, sigma: 0.06, weights: [1 - fraction, fraction], rates: [rate], seed: 4)
-        try Self.check(y, kernels, layout, truth, .gaussian, spacing: 0.16, radius: 6)
+        try Self.check(y, kernels, layout, truth, .gaussian, spacing: 0.5, radius: 6)
     }
 
     @Test(arguments: [NoiseLikelihood.gaussian, .rician])
     func oneRod(_ noise: NoiseLikelihood) throws {
         let layout = Decays.layout(Structure(bits: 4))
         let (truth, y, kernels) = Self.simulated(layout, noise, sigma: 0.1, weights: [0.3, 0.7], rates: [2.5], axes: [Self.axis], seed: 5)
-        try Self.check(y, kernels, layout, truth, noise, spacing: 0.8, radius: 5.6)
+        try Self.check(y, kernels, layout, truth, noise, spacing: 0.9, radius: 5)
     }
 
     /// Two decays may change places.
     @Test func twoDecays() throws {
         let layout = Decays.layout(Structure(bits: 3))
         let (truth, y, kernels) = Self.simulated(layout, .gaussian, sigma: 0.02, weights: [0.1, 0.55, 0.35], rates: [4, 0.4], seed: 6)
-        try Self.check(y, kernels, layout, truth, .gaussian, spacing: 0.7, radius: 5.6)
+        try Self.check(y, kernels, layout, truth, .gaussian, spacing: 0.9, radius: 5.2)
     }
 
     /// Two rods of nearly the same weight, each way round about as likely: repeats from starts with either first agree, and with longer runs.
@@ -213,7 +240,7 @@ import Testing
         let two = z.count == 2
         let truth = Base.point(layout, sigma: 0.03, weights: two ? [0.12, 0.55, 0.33] : [0.07, 0.93], scalars: two ? [log(4), log(0.4)] : [log(1.5)])
         let y = Base.simulate(kernels, layout, truth, .gaussian, seed: 11)
-        try Self.check(y, kernels, layout, truth, .gaussian, spacing: two ? 0.5 : 0.3, radius: 5.6)
+        try Self.check(y, kernels, layout, truth, .gaussian, spacing: two ? 0.7 : 0.6, radius: 5.6)
     }
 
     /// A frame: S/s0 = f_0 + f_1 exp(−r t ((g·e_1)² + 0.3 (g·e_2)²)).
@@ -231,7 +258,7 @@ import Testing
         let kernels = FrameKernels(Self.design), q = [0.8, 0.36, -0.48, 0.0]
         let truth = Base.point(layout, sigma: sigma, weights: [0.2, 0.8], scalars: [log(2.5)], rotations: [q])
         let y = Base.simulate(kernels, layout, truth, .gaussian, seed: 12)
-        try Self.check(y, kernels, layout, truth, .gaussian, spacing: 0.9, radius: 5)
+        try Self.check(y, kernels, layout, truth, .gaussian, spacing: 1, radius: 4.6)
     }
 }
 
