@@ -6,12 +6,14 @@ extension StructureExplorer.Entry {
     var evidence: Double { logSum(variants.indices.map(logEvidence)) }
     var standardError: Double {
         guard let run else { return .infinity }
-        let all = variants.map { run.sample[$0.noise] }, total = logSum(all.map(\.logEvidence))
+        let all = variants.map { run.sample.evidence[$0.noise] ?? .init() }, total = logSum(all.map(\.logEvidence))
         return all.reduce(0) { $1.logEvidence.isFinite ? $0 + exp($1.logEvidence - total) * $1.standardError : $0 }
     }
 
     /// log p(y | z) of a variant: from samples, else Laplace's approximation.
-    func logEvidence(_ variant: Int) -> Double { run.map { $0.sample[variants[variant].noise].logEvidence } ?? laplace }
+    func logEvidence(_ variant: Int) -> Double {
+        run.map { ($0.sample.evidence[variants[variant].noise] ?? .init()).logEvidence } ?? laplace
+    }
 }
 
 /// What was found of one observation's structures.
@@ -34,7 +36,7 @@ public struct ExploredStructures {
         structures = origin.map { entries[$0.0].variants[$0.1].structure }
         logEvidence = origin.map { entries[$0.0].logEvidence($0.1) }
         isSampled = origin.map { entries[$0.0].run != nil }
-        standardError = origin.map { i, v in entries[i].run.map { $0.sample[entries[i].variants[v].noise].standardError } ?? .infinity }
+        standardError = origin.map { i, v in entries[i].run?.sample.evidence[entries[i].variants[v].noise]?.standardError ?? .infinity }
     }
 
     /// The network's word on each structure, log p(z | y, λ = 0); −∞ where it has none.
@@ -52,7 +54,7 @@ public struct ExploredStructures {
     /// Points drawn from the posterior of one structure's parameters: samples by weight, or where it was not sampled its best mode.
     public func draw(_ index: Int, count: Int, using random: inout RandomSource) -> [[Double]] {
         let entry = entries[origin[index].entry], noise = noise(index)
-        guard let sample = entry.run?.sample, case let weights = sample[noise].weights, !weights.isEmpty else {
+        guard let sample = entry.run?.sample, case let weights = sample.weights(noise), !weights.isEmpty else {
             return Array(repeating: entry.modes!.best.centre, count: count)
         }
         return systematicResample(weights, count: count, offset: random.uniform()).map { i in
@@ -60,5 +62,18 @@ public struct ExploredStructures {
             sample.point(i, into: &x)
             return x
         }
+    }
+
+    /// The chart for walks about one structure's posterior: about its best mode, with the covariance of its samples; nil where it was not sampled.
+    package func chart(_ index: Int, knowsNoise: Bool = false) -> ChartWalk.Chart? {
+        let entry = entries[origin[index].entry]
+        guard let sample = entry.run?.sample, let best = entry.modes?.best else { return nil }
+        let weights = sample.weights(noise(index)), least = 1e-4 / Double(max(1, weights.count))
+        let samples = weights.indices.filter { weights[$0] > least }.map { i in
+            var x = [Double](repeating: 0, count: entry.layout.count)
+            sample.point(i, into: &x)
+            return (point: x, weight: weights[i])
+        }
+        return samples.isEmpty ? nil : ChartWalk.Chart(entry.layout, centre: best.centre, samples: samples, knowsNoise: knowsNoise)
     }
 }

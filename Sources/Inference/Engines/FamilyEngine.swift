@@ -56,14 +56,14 @@ public struct FamilyEngineRecipe<F: LinearFamily & ModelFamily>: EngineRecipe wh
 
 final class FamilyEngine<F: LinearFamily & ModelFamily>: PosteriorEngine where F.Design == Acquisition {
     private let recipe: FamilyEngineRecipe<F>, sampler: AmortisedSampler<F>?
-    private let explorer: StructureExplorer, moves: PosteriorMoves, space: StructureSpace, places: [Structure: Int]
+    private let explorer: StructureExplorer, moves: ChartWalk, space: StructureSpace, places: [Structure: Int]
     private var shouldStop: @Sendable () -> Bool = { false }
 
     init(_ recipe: FamilyEngineRecipe<F>, _ sampler: AmortisedSampler<F>?) {
         (self.recipe, self.sampler) = (recipe, sampler)
         let kernels = recipe.family.kernels(recipe.acquisition)
         explorer = StructureExplorer(recipe.family, kernels: kernels, options: recipe.exploration)
-        moves = PosteriorMoves(kernels)
+        moves = ChartWalk(kernels)
         space = recipe.family.structureSpace
         places = Dictionary(uniqueKeysWithValues: zip(space.structures, 0...))
     }
@@ -115,14 +115,12 @@ final class FamilyEngine<F: LinearFamily & ModelFamily>: PosteriorEngine where F
         var drawn: [Int] = [], parameters = [Double](repeating: 0, count: recipe.drawCount * p)
         for (z, n) in counts.enumerated() where n > 0 {
             let layout = found.layout(index[z])
-            var points = found.draw(index[z], count: n, using: &random).flatMap { $0 }
-            moves.run(y, points: &points, layout, found.noise(index[z]), sigma: nil, sweeps: recipe.sweeps, using: &random)
-            for d in 0..<n {
-                points.withUnsafeBufferPointer { points in
-                    parameters.withUnsafeMutableBufferPointer {
-                        layout.unpack(points.baseAddress! + d * layout.count, into: $0.baseAddress! + (drawn.count + d) * p)
-                    }
-                }
+            var points = found.draw(index[z], count: n, using: &random)
+            if let chart = found.chart(index[z]) {
+                moves.run(y, points: &points, chart: chart, found.noise(index[z]), sweeps: recipe.sweeps, using: &random)
+            }
+            for (d, point) in points.enumerated() {
+                parameters.withUnsafeMutableBufferPointer { layout.unpack(point, into: $0.baseAddress! + (drawn.count + d) * p) }
             }
             drawn += Array(repeating: z, count: n)
         }
