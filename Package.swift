@@ -22,13 +22,14 @@ let package = Package(
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CKernels", exclude: ["default-network.safetensors"]),
+        .target(name: "CFamilies"),
         .target(name: "CMemory"),
         .target(name: "CReport", exclude: ["page.html", "page.css", "numbers.js", "colours.js", "slices.js", "charts.js", "page.js"]),
 
         .target(name: "Volumes", dependencies: ["CNIfTI", "CZlib", "CISAL"]),
         .target(name: "ModelSpace"),
         .target(
-            name: "Diffusion", dependencies: ["Volumes", "ModelSpace", "CKernels", "Yams"], exclude: ["Compartments/README.md"]),
+            name: "Diffusion", dependencies: ["Volumes", "ModelSpace", "CFamilies", "CKernels", "Yams"], exclude: ["Compartments/README.md"]),
         .target(name: "Tensors", dependencies: ["COpenBLAS", "CISAL", "CKernels"]),
         .target(name: "Networks", dependencies: ["Tensors", "ModelSpace", "CKernels", "CCrypto"]),
         .target(name: "Training", dependencies: ["Networks", "ModelSpace", "Tensors", "CKernels"]),
