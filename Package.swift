@@ -31,6 +31,7 @@ let package = Package(
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CKernels", exclude: ["README.md"]),
         .target(name: "CNetworks", exclude: ["README.md", "default-network.safetensors"]),
+        .target(name: "CFamilies"),
         .target(name: "CMemory"),
         .target(
             name: "CReport",
@@ -41,7 +42,7 @@ let package = Package(
         .target(name: "Volumes", dependencies: ["CNIfTI", "CZlib", "CISAL"], exclude: ["README.md"]),
         .target(name: "ModelSpace", exclude: ["README.md"]),
         .target(
-            name: "Diffusion", dependencies: ["Volumes", "ModelSpace", "CKernels", "Yams"],
+            name: "Diffusion", dependencies: ["Volumes", "ModelSpace", "CFamilies", "CKernels", "Yams"],
             exclude: ["README.md", "Compartments/README.md"]),
         .target(name: "Tensors", dependencies: ["COpenBLAS", "CISAL", "CKernels"], exclude: ["README.md"]),
         .target(

@@ -94,6 +94,20 @@ final class AcquisitionTables: @unchecked Sendable {
         high = store(highRange)
     }
 
+    /// The same measurements as the forms of compartments read them; made when first asked for.
+    var forms: FormDesign {
+        lock.lock()
+        defer { lock.unlock() }
+        if let made { return made }
+        let new = FormDesign((0..<count).map { i in
+            DiffusionMeasurement(b: Double(b[i]), g: SIMD3(Double(gx[i]), Double(gy[i]), Double(gz[i])))
+        })
+        made = new
+        return new
+    }
+    private let lock = NSLock()
+    private var made: FormDesign?
+
     deinit {
         floats.deallocate()
         doubles.deallocate()

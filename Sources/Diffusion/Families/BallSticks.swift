@@ -31,8 +31,8 @@ public struct BallSticks: ModelFamily {
     public var parameterNames: [String] { Self.layout.names }
     public var tokenCount: Int { 4 }
     public var coordinateCount: Int { 11 }
-    public var featureCount: Int { 20 }
-    public var summaryCount: Int { ObservationScale.count }
+    public var featureCount: Int { Acquisition.featureCount }
+    public var summaryCount: Int { Acquisition.summaryCount }
     /// Smallest fraction of a present stick.
     public static let fractionFloor = 0.05
     /// Logarithms of the priors' bounds: diffusivity (mm²/s), spread over diffusivity, signal-to-noise ratio.
@@ -77,6 +77,13 @@ public struct BallSticks: ModelFamily {
     public static func isRician(_ z: Structure) -> Bool { z.bits >> UInt64(ricianBit) & 1 == 1 }
 
     public func measurementCount(_ design: Acquisition) -> Int { design.count }
+
+    /// Features and summaries of a voxel, the same for every family (`Acquisition.observe`).
+    public func observe(
+        _ y: UnsafePointer<Float>, _ design: Acquisition, features: UnsafeMutablePointer<Float>, summary: UnsafeMutablePointer<Float>
+    ) -> CanonicalFrame {
+        design.observe(y, features: features, summary: summary)
+    }
 
     public func coordinateMask(_ z: Structure) -> [Float] {
         var mask = [Float](repeating: 0, count: tokenCount * coordinateCount)

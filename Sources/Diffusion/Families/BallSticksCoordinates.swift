@@ -10,22 +10,11 @@ import ModelSpace
 ///
 /// The fraction: w_k = (f_k − 0.05)/(1 − 0.05 n), v_1 = w_1, v_2 = w_2/(1 − w_1), v_3 = w_3/(1 − w_1 − w_2), x = (logit v_k − mean)/sd.
 extension BallSticks {
-    static let probabilityMargin = 1e-6, logitBound = 11.5, s0Bound = 10.0
-    static let diagonalScale = 3.354101966249684, offScale = 3.872983346207417
+    static let s0Bound = CoordinateCharts.s0Bound
     /// Means and standard deviations under the prior of logit v_k, by number of sticks.
     static let logitMoments: [[(mean: Double, sd: Double)]] = [
         [], [(0, 1.8138)], [(0, 1.0167), (-0.6931, 1.8138)], [(-0.1835, 0.7418), (-0.4317, 1.0423), (-1.0986, 1.8138)],
     ]
-
-    private static func probit(_ x: Double, _ range: (low: Double, high: Double)) -> Float {
-        let u = (x - range.low) / (range.high - range.low)
-        return Float(normalQuantile(max(probabilityMargin, min(1 - probabilityMargin, u))))
-    }
-
-    private static func unprobit(_ x: Float, _ range: (low: Double, high: Double)) -> Double {
-        let u = normalCDF(x.isNaN ? 0 : Double(x))
-        return range.low + (range.high - range.low) * max(probabilityMargin, min(1 - probabilityMargin, u))
-    }
 
     /// θ → coordinates (4 × 11), zero where the mask is.
     public func encode(
@@ -34,9 +23,9 @@ extension BallSticks {
     ) {
         coordinates.update(repeating: 0, count: tokenCount * coordinateCount)
         let d = theta[Slot.diffusivity], snr = theta[Slot.snr], n = Self.stickCount(z)
-        coordinates[0] = Self.probit(log(d), Self.logDiffusivity)
-        if Self.hasSpread(z) { coordinates[1] = Self.probit(log(theta[Slot.spread] / d), Self.logSpreadRatio) }
-        coordinates[2] = Self.probit(log(snr), Self.logSNR)
+        coordinates[0] = CoordinateCharts.probit(log(d), Self.logDiffusivity)
+        if Self.hasSpread(z) { coordinates[1] = CoordinateCharts.probit(log(theta[Slot.spread] / d), Self.logSpreadRatio) }
+        coordinates[2] = CoordinateCharts.probit(log(snr), Self.logSNR)
         let offset = log(theta[Slot.s0] * unweightedAttenuation(theta, z, design)) * snr * Double(frame.unweightedCount).squareRoot()
         coordinates[3] = Float(max(-Self.s0Bound, min(Self.s0Bound, offset.isNaN ? 0 : offset)))
 
@@ -44,19 +33,11 @@ extension BallSticks {
         var rest = 1.0
         for k in 0..<n {
             let row = coordinates + (k + 1) * coordinateCount, axis = theta + Slot.axis + 3 * k
-            let u = frame.enter(SIMD3(axis[0], axis[1], axis[2]))
-            row[4] = Float(Self.diagonalScale * (u.x * u.x - 1.0 / 3))
-            row[5] = Float(Self.diagonalScale * (u.y * u.y - 1.0 / 3))
-            row[6] = Float(Self.diagonalScale * (u.z * u.z - 1.0 / 3))
-            row[7] = Float(Self.offScale * u.x * u.y)
-            row[8] = Float(Self.offScale * u.x * u.z)
-            row[9] = Float(Self.offScale * u.y * u.z)
+            CoordinateCharts.encodeAxis(frame.enter(SIMD3(axis[0], axis[1], axis[2])), into: row + 4)
             let w = max(0, (theta[Slot.fraction + k] - Self.fractionFloor) / free)
             let v = rest > 1e-12 ? w / rest : 0.5
             rest = max(0, rest - w)
-            let logit = v <= 0 ? -Self.logitBound : v >= 1 ? Self.logitBound : log(v / (1 - v))
-            let (mean, sd) = Self.logitMoments[n][k]
-            row[10] = Float((max(-Self.logitBound, min(Self.logitBound, logit)) - mean) / sd)
+            row[10] = CoordinateCharts.logit(v, Self.logitMoments[n][k])
         }
     }
 
@@ -70,25 +51,19 @@ extension BallSticks {
     ) {
         theta.update(repeating: 0, count: Slot.count)
         let n = Self.stickCount(z)
-        let d = exp(Self.unprobit(coordinates[0], Self.logDiffusivity))
+        let d = exp(CoordinateCharts.unprobit(coordinates[0], Self.logDiffusivity))
         theta[Slot.diffusivity] = d
-        if Self.hasSpread(z) { theta[Slot.spread] = d * exp(Self.unprobit(coordinates[1], Self.logSpreadRatio)) }
-        let snr = exp(Self.unprobit(coordinates[2], Self.logSNR))
+        if Self.hasSpread(z) { theta[Slot.spread] = d * exp(CoordinateCharts.unprobit(coordinates[1], Self.logSpreadRatio)) }
+        let snr = exp(CoordinateCharts.unprobit(coordinates[2], Self.logSNR))
         theta[Slot.snr] = snr
 
         let free = 1 - Double(n) * Self.fractionFloor
         var rest = 1.0
         for k in 0..<n {
             let row = coordinates + (k + 1) * coordinateCount, axis = theta + Slot.axis + 3 * k
-            let diagonal = 1 / Self.diagonalScale, off = 1 / Self.offScale
-            let dyad = SymmetricMatrix3(
-                xx: diagonal * Double(row[4]), yy: diagonal * Double(row[5]), zz: diagonal * Double(row[6]),
-                xy: off * Double(row[7]), xz: off * Double(row[8]), yz: off * Double(row[9]))
-            let u = frame.leave(dyad.principalAxis())
+            let u = frame.leave(CoordinateCharts.decodeAxis(row + 4))
             axis[0] = u.x; axis[1] = u.y; axis[2] = u.z
-            let (mean, sd) = Self.logitMoments[n][k]
-            let x = row[10].isNaN ? 0 : Double(row[10]), logit = max(-Self.logitBound, min(Self.logitBound, x * sd + mean))
-            let w = rest / (1 + exp(-logit))
+            let w = CoordinateCharts.part(of: rest, row[10], Self.logitMoments[n][k])
             rest -= w
             theta[Slot.fraction + k] = Self.fractionFloor + free * w
         }

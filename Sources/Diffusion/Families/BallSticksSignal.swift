@@ -55,63 +55,22 @@ extension BallSticks {
         return total / Double(t.unweightedCount)
     }
 
-    /// Draws y as the loader delivers it: the signal of S0 = 1 with noise of σ = 1/snr on *every* volume, divided by the mean of the noisy
-    /// b≈0 volumes; writes the matching s0 = 1 / that mean into θ (whatever s0 was there).
-    ///
-    /// Gaussian: S + σ n; Rician: |S + σ (n₁ + i n₂)|, independent draws. Noise that brings the b≈0 mean to 0.05 or below is redrawn (as no
-    /// voxel with such a mean is fitted).
+    /// Draws y as the loader delivers it (`Acquisition.addNoise`), and writes the matching s0 into θ, whatever was there.
     public func simulate(
         _ theta: UnsafeMutablePointer<Double>, _ z: Structure, _ design: Acquisition, using random: inout RandomSource,
         into y: UnsafeMutablePointer<Float>
     ) {
-        let m = design.count, t = design.tables
-        let sigma = Float(1 / theta[Slot.snr]), rician = Self.isRician(z)
-        for attempt in 0..<100 {
-            attenuations(theta, z, design, into: y)
-            if rician {
-                for i in 0..<m {
-                    let real = y[i] + sigma * Float(random.normal()), imaginary = sigma * Float(random.normal())
-                    y[i] = (real * real + imaginary * imaginary).squareRoot()
-                }
-            } else {
-                for i in 0..<m { y[i] += sigma * Float(random.normal()) }
-            }
-            var mean = 0.0
-            for k in 0..<t.unweightedCount { mean += Double(y[Int(t.unweighted[k])]) }
-            mean /= Double(t.unweightedCount)
-            if mean <= 0.05 && attempt < 99 { continue }
-            let scale = 1 / max(mean, 0.05)
-            for i in 0..<m { y[i] *= Float(scale) }
-            theta[Slot.s0] = scale
-            return
+        theta[Slot.s0] = design.addNoise(snr: theta[Slot.snr], Self.isRician(z) ? .rician : .gaussian, using: &random, to: y) {
+            attenuations(theta, z, design, into: $0)
         }
     }
 
-    /// log p(y | θ, z), exact, over all M volumes (b≈0 included): mean s0·A, standard deviation σ = s0/snr.
-    ///
-    ///     Gaussian   Σ −(y − S)²/2σ² − log σ − ½ log 2π
-    ///     Rician     Σ log(y/σ²) − (y − S)²/2σ² + log(e^(−x) I₀(x)),  x = yS/σ²;  −∞ when some y ≤ 0
-    ///
-    /// Data or parameters that are not numbers give −∞.
-    /// - Accuracy: absolute error ≤ 1e-12 · M · max(1, (y/σ)²); the plain reference of any faster likelihood.
+    /// log p(y | θ, z), exact, over all M volumes (`Acquisition.logLikelihood`); the plain reference of any faster likelihood.
     public func logLikelihood(
         _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Acquisition
     ) -> Double {
-        let s0 = theta[Slot.s0], sigma = s0 / theta[Slot.snr]
-        let precision = 1 / (sigma * sigma)
-        guard sigma > 0, precision.isFinite else { return -.infinity }
-        let rician = Self.isRician(z)
-        var total = 0.0
-        for i in 0..<design.count {
-            let signal = s0 * Self.attenuation(theta, z, b: design.bValues[i], g: design.directions[i])
-            let value = Double(y[i]), r = value - signal
-            total -= 0.5 * r * r * precision
-            if rician {
-                guard value > 0 else { return -.infinity }
-                total += log(value * precision) + logScaledBesselI0(value * signal * precision)
-            }
+        design.logLikelihood(y, s0: theta[Slot.s0], snr: theta[Slot.snr], Self.isRician(z) ? .rician : .gaussian) {
+            Self.attenuation(theta, z, b: design.bValues[$0], g: design.directions[$0])
         }
-        if !rician { total -= Double(design.count) * (log(sigma) + 0.5 * log(2 * Double.pi)) }
-        return total.isNaN ? -.infinity : total
     }
 }

@@ -2,7 +2,10 @@ import CKernels
 import Foundation
 import ModelSpace
 
-extension BallSticks {
+extension Acquisition {
+    /// F and G: numbers of a measurement and of a voxel that a network is shown.
+    static let featureCount = 20, summaryCount = ObservationScale.count
+
     /// Turns a voxel (b≈0-normalised signals) into network inputs, and finds its canonical frame.
     ///
     /// Features, M × 20, antipodally even, roughly in [−3, 3], finite whatever y holds (NaN counts as 0, the rest is brought into [−10, 10]);
@@ -16,9 +19,9 @@ extension BallSticks {
     /// residual scale, log of the b≈0 volumes' scatter (0 when n0 = 1), mean log signal in the lowest and highest range of b, asinh of the
     /// scaled mean residual in the highest; then 13 of the acquisition (`AcquisitionStatistics.summary`).
     public func observe(
-        _ y: UnsafePointer<Float>, _ design: Acquisition, features: UnsafeMutablePointer<Float>, summary: UnsafeMutablePointer<Float>
+        _ y: UnsafePointer<Float>, features: UnsafeMutablePointer<Float>, summary: UnsafeMutablePointer<Float>
     ) -> CanonicalFrame {
-        let t = design.tables, m = t.count
+        let t = tables, m = t.count
         let tensor = QuickTensor.fit(y, t)
         var frame = CanonicalFrame(
             axis1: tensor.axes.0, axis2: tensor.axes.1, axis3: tensor.axes.2, unweightedCount: t.unweightedCount)

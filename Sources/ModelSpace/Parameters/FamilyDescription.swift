@@ -10,17 +10,21 @@ public struct ComponentGroup: Hashable, Codable, Sendable {
     }
 
     public var name: String, presence: Presence, parameters: [Parameter]
+    /// What its members have in common: one of each for all of them, and none where there is no member.
+    public var common: [Parameter]
     /// Which of the parameters is the axis that outputs draw as a fibre; nil when there is nothing to draw.
     public var fibreAxis: String?
     /// Whether it is a part of the signal without a weight of its own: it has what the others leave of 1, and is always there.
     public var takesRest: Bool
 
     public init(
-        _ name: String, _ presence: Presence, _ parameters: [Parameter] = [], fibreAxis: String? = nil, takesRest: Bool = false
+        _ name: String, _ presence: Presence, _ parameters: [Parameter] = [], common: [Parameter] = [], fibreAxis: String? = nil,
+        takesRest: Bool = false
     ) {
         self.name = name
         self.presence = presence
         self.parameters = parameters
+        self.common = common
         self.fibreAxis = fibreAxis
         self.takesRest = takesRest
     }
@@ -49,12 +53,12 @@ public struct ComponentGroup: Hashable, Codable, Sendable {
     }
 
     /// What it can be: its bits as a number, how many members these are, and which option.
-    struct Choice: Sendable {
-        var bits: UInt64, members: Int, option: String?
+    public struct Choice: Sendable {
+        public var bits: UInt64, members: Int, option: String?
     }
 
     /// All that it can be, the plainest first.
-    var choices: [Choice] {
+    public var choices: [Choice] {
         switch presence {
         case .always: [Choice(bits: 0, members: 1, option: nil)]
         case .optional: [Choice(bits: 0, members: 0, option: nil), Choice(bits: 1, members: 1, option: nil)]
@@ -65,7 +69,7 @@ public struct ComponentGroup: Hashable, Codable, Sendable {
     }
 
     /// Parameters that one member has.
-    func parameters(of option: String?) -> [Parameter] {
+    public func parameters(of option: String?) -> [Parameter] {
         parameters.filter { $0.options.isEmpty || option.map($0.options.contains) ?? false }
     }
 }
@@ -129,6 +133,9 @@ public struct FamilyDescription: Hashable, Codable, Sendable {
             if group.takesRest && (group.presence != .always || group.parameters.contains(where: \.isLinear)) {
                 throw fail("'\(group.name)' takes what the others leave, so it is always there and has no weight of its own")
             }
+            if let linear = group.common.first(where: { $0.isLinear || $0.chart == .scale || !$0.options.isEmpty }) {
+                throw fail("'\(linear.name)' cannot be common to the members of '\(group.name)': each has a weight, and all options, of its own")
+            }
             if let axis = group.fibreAxis {
                 guard group.parameters.contains(where: { $0.name == axis && $0.chart == .axis }) else {
                     throw fail("'\(group.name)' draws '\(axis)' as a fibre, which is no axis of it")
@@ -137,7 +144,7 @@ public struct FamilyDescription: Hashable, Codable, Sendable {
         }
         guard groups.count(where: \.takesRest) <= 1 else { throw fail("more than one group takes what the others leave") }
         guard bitCount <= 64 else { throw fail("\(bitCount) bits are more than the 64 of a structure") }
-        for (owner, list) in [("", shared)] + allGroups.map({ ($0.name, $0.parameters) }) {
+        for (owner, list) in [("", shared)] + allGroups.map({ ($0.name, $0.parameters + $0.common) }) {
             guard Set(list.map(\.name)).count == list.count else { throw fail("a parameter of '\(owner)' is listed twice") }
             for parameter in list {
                 if let fault = parameter.fault { throw fail("the parameter '\(parameter.name)' \(fault)") }
@@ -171,5 +178,6 @@ extension StructureConstraint {
 /// Why a family makes no sense.
 public struct FamilyDescriptionError: Error, Equatable, CustomStringConvertible {
     public var family: String, reason: String
+    public init(family: String, reason: String) { (self.family, self.reason) = (family, reason) }
     public var description: String { "The family '\(family)': \(reason)." }
 }

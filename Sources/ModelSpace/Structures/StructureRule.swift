@@ -54,7 +54,8 @@ public struct StructureRule: Sendable {
     private let memory: ConstraintMemory
 
     private static func dimension(_ group: ComponentGroup, _ choice: ComponentGroup.Choice) -> Int {
-        choice.members * group.parameters(of: choice.option).reduce(0) { $0 + ($1.chart == .scale ? 0 : $1.dimension) }
+        func total(_ list: [Parameter]) -> Int { list.reduce(0) { $0 + ($1.chart == .scale ? 0 : $1.dimension) } }
+        return choice.members * total(group.parameters(of: choice.option)) + (choice.members > 0 ? total(group.common) : 0)
     }
 
     private static func completions(
@@ -93,9 +94,14 @@ public struct StructureRule: Sendable {
     }
 
     /// What an allowed structure has of a group.
-    func choice(of group: String, in z: Structure) -> ComponentGroup.Choice {
+    public func choice(of group: String, in z: Structure) -> ComponentGroup.Choice {
         let place = groups.first { $0.group.name == group }!
         return place.choices[place.choice(z)!].choice
+    }
+
+    /// Whether an allowed structure has what a rule calls by this name: a member of a group, another than the plain option, or the option "group=option".
+    public func has(_ name: String, in z: Structure) -> Bool {
+        groups.indices.contains { g in groups[g].choice(z).map { memory.members(name, g, groups[g].choices[$0].choice) > 0 } ?? false }
     }
 
     /// log Σ N_k exp(−λ k) over the ways to go on.

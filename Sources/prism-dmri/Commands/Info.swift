@@ -1,13 +1,16 @@
 import ArgumentParser
+import Diffusion
 import Foundation
 import Networks
 import Tensors
 import Volumes
 
 struct Info: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Say what a network is, and how it was made.")
+    static let configuration = CommandConfiguration(abstract: "Say what a network or a model family is, and how it was made.")
 
     @Option(help: "Trained network (default: the one built in).") var network: String?
+    @Option(help: "Print a family instead: its components, parameters, ranges and structures. One of \(Recipe.familyNames.joined(separator: ", ")), or a training recipe.")
+    var family: String?
     @Flag(help: "Print the training recipe only.") var recipe = false
 
     private static func losses(_ origin: NetworkOrigin) -> String {
@@ -15,7 +18,26 @@ struct Info: ParsableCommand {
         return String(format: "structure %.4f nats, parameters %.4f", structure, parameters)
     }
 
+    func validate() throws {
+        if family != nil && (network != nil || recipe) { throw ValidationError("--family goes without --network and --recipe.") }
+    }
+
+    /// The family of that name, or of the recipe in that file.
+    private static func table(_ family: String) throws -> String {
+        if family == BallSticks().name { return FamilyTable(BallSticks.family).text }
+        if let known = BuiltInFamilies.family(family) { return FamilyTable(known.composition).text }
+        guard family.contains("/") || family.contains(".") || FileManager.default.fileExists(atPath: family) else {
+            throw RecipeError(path: family, problem: "cannot be read: \(Recipe.unknownFamily(family)), or give a recipe's path", exitStatus: .missingInput)
+        }
+        let recipe = try Recipe(yaml: try Recipe.text(path: family), path: family)
+        return recipe.composed.map { FamilyTable($0.composition).text } ?? FamilyTable(BallSticks.family).text
+    }
+
     func run() throws {
+        if let family {
+            print(try Self.table(family))
+            return
+        }
         let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard(), o = file.origin
         if recipe {
             print(o.recipe.printableLines())

@@ -47,27 +47,29 @@ struct Train: ParsableCommand {
         Blas.prepare()
         let text = try Recipe.text(path: recipe)
         let parsed = try Recipe(yaml: text, path: recipe)
-        guard parsed.family == "ball-sticks" else {
-            throw RecipeError(path: recipe, problem: "asks for the unknown family '\(parsed.family)'; known: ball-sticks")
-        }
         let files = try TrainingFiles(out, force: force, resume: resume, inputs: [recipe] + [start].compactMap { $0 })
         Interrupt.whenStopped(say: { "stopping after this step; the checkpoint is kept" })
         try Interrupt.polled(waits: true) {
             // The files stay taken until the end.
             try withExtendedLifetime(files) {
-                try descend(BallSticks(), parsed, text: text) { [mixture = parsed.mixture] random in mixture.draw(using: &random) }
+                let mixture = parsed.mixture
+                if let family = parsed.composed {
+                    try descend(family, parsed, text: text, definition: try family.composition.json()) { mixture.draw(using: &$0) }
+                } else {
+                    try descend(BallSticks(), parsed, text: text, definition: nil) { mixture.draw(using: &$0) }
+                }
             }
         }
     }
 
     private func descend<F: ModelFamily>(
-        _ family: F, _ parsed: Recipe, text: String, design: @escaping @Sendable (inout RandomSource) -> F.Design
+        _ family: F, _ parsed: Recipe, text: String, definition: String?, design: @escaping @Sendable (inout RandomSource) -> F.Design
     ) throws {
         let plan = parsed.training, checkpoint = out + ".checkpoint"
         var state: TrainerState?
         if let start {
             let file = try NetworkFile(path: start)
-            guard file.origin.family == family.name, file.network.shape == FamilyShape(family), file.network.configuration == plan.network else {
+            guard file.origin.family == family.name, file.origin.familyDefinition == definition, file.network.shape == FamilyShape(family), file.network.configuration == plan.network else {
                 throw RecipeError(path: recipe, problem: "describes another network than \(start)")
             }
             state = TrainerState(weights: file.weights)
@@ -100,7 +102,7 @@ struct Train: ParsableCommand {
         func save() throws {
             try trainer.state.write(trainer.network, recipe: text, to: checkpoint)
             let origin = NetworkOrigin(
-                name: parsed.name, family: family.name, recipe: text, simulations: trainer.state.simulations, steps: trainer.state.step,
+                name: parsed.name, family: family.name, familyDefinition: definition, recipe: text, simulations: trainer.state.simulations, steps: trainer.state.step,
                 structureLoss: losses()?.structure, parameterLoss: losses()?.parameter)
             try NetworkFile(network: trainer.network, weights: trainer.state.average, origin: origin).write(to: out)
         }
