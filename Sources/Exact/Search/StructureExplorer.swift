@@ -40,7 +40,7 @@ public final class StructureExplorer {
     }
 
     let rule: StructureRule, options: Options
-    private let theta: ThetaLayout, noiseOptions: [(bits: Structure, likelihood: NoiseLikelihood)]
+    private let theta: ThetaLayout, noiseOptions: [Structure], noise: (Structure) -> NoiseLikelihood
     private let sampler: ImportanceSampler, finder: StartFinder, m: Int
     private var layouts: [Structure: SignalLayout] = [:]
     private var shouldStop: () -> Bool = { false }
@@ -52,7 +52,8 @@ public final class StructureExplorer {
         sampler = ImportanceSampler(kernels)
         finder = StartFinder(kernels)
         m = kernels.measurementCount
-        noiseOptions = rule.noiseOptions.map { ($0, family.noise($0)) }
+        noiseOptions = rule.noiseOptions
+        noise = family.noise
     }
 
     public func stop(when isAsked: @escaping () -> Bool) { shouldStop = isAsked }
@@ -97,8 +98,6 @@ public final class StructureExplorer {
         _ y: UnsafePointer<Float>, network: StructurePosterior? = nil, starts: [Start] = [], allows: (NoiseLikelihood) -> Bool, sigma: Double? = nil,
         seed: UInt64, key: UInt64
     ) -> ExploredStructures? {
-        let noises = noiseOptions.filter { allows($0.likelihood) }
-        guard !noises.isEmpty else { return nil }
         var table: [Structure: Double] = [:]
         if let network { for (z, l) in zip(network.structures, network.logProbability) { table[z] = l } }
         var entries: [Entry] = [], known: Set<Structure> = []
@@ -107,9 +106,10 @@ public final class StructureExplorer {
         func enter(_ z: Structure) -> Entry? {
             let signal = rule.signal(z)
             guard known.insert(signal).inserted, entries.count < options.mostStructures else { return nil }
-            let variants = noises.compactMap { noise -> (Structure, NoiseLikelihood)? in
-                let variant = Structure(bits: signal.bits | noise.bits.bits)
-                return rule.allows(variant) ? (variant, noise.likelihood) : nil
+            let variants = noiseOptions.compactMap { option -> (Structure, NoiseLikelihood)? in
+                let variant = Structure(bits: signal.bits | option.bits)
+                guard rule.allows(variant), case let noise = noise(variant), allows(noise) else { return nil }
+                return (variant, noise)
             }
             guard !variants.isEmpty else { return nil }
             let entry = Entry(
