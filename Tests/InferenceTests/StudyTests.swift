@@ -14,7 +14,7 @@ final class PriorEngine: PosteriorEngine {
 
     func restricted(to acquisition: Acquisition) -> any PosteriorEngine { recipe.adapted(to: acquisition, noise: .either).makeEngine() }
 
-    func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
+    func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
         keys.map { key in
             var random = RandomSource(seed: recipe.seed, stream: key, substream: 99)
             let space = family.structureSpace, p = BallSticks.Slot.count
