@@ -16,8 +16,10 @@ public struct NoiseCheck: Codable, Equatable, Sendable {
     /// Whether the independent noise is that of the likelihood.
     public var isKnown: Bool?
 
-    /// From this ratio on data are taken to be uncorrected; and, where the noise was taken as known, fibres to be called that explain misfit.
-    public static let limit = 1.7, knownLimit = 1.15
+    /// From this ratio on data are taken to be uncorrected.
+    public static let limit = 1.7
+    /// Outside this range noise that was taken as known is not that of the data: fibres are called to explain misfit, or taken for noise.
+    public static let knownRange = 0.75...1.15
 
     /// - Returns: nil when no voxel has both.
     init?(_ summary: PosteriorSummary, _ noise: IndependentNoise, isKnown: Bool = false) {
@@ -47,7 +49,12 @@ public struct NoiseCheck: Codable, Equatable, Sendable {
     var warning: String? {
         let times = String(format: "%.1f times", telling)
         if isKnown == true {
-            guard telling > Self.knownLimit else { return nil }
+            if telling < Self.knownRange.lowerBound {
+                return String(format: "The fit leaves over only %.2f times", telling) + " the noise that was taken as known (median \(place); \(origin.source.rawValue)): "
+                    + "with --known-noise fibres are then taken for noise. Give the standard deviation of the noise of this very scan in its units, or fit without "
+                    + "--known-noise."
+            }
+            guard telling > Self.knownRange.upperBound else { return nil }
             return String(format: "The fit leaves over %.2f times", telling) + " the noise that was taken as known (median \(place); \(origin.source.rawValue)): the data "
                 + "hold more than that noise, which with --known-noise is taken for signal, and further fibres are called to explain it. Fit without "
                 + "--known-noise, which takes the excess for noise, or correct the scan for motion and eddy currents first."
