@@ -10,8 +10,8 @@ import Tensors
 /// The network's draws are starts: modes near them carry importance samples, which give each structure's evidence (so the structure posterior itself is
 /// exact up to a stated error) and its draws. Ensemble moves end every draw.
 ///
-/// The network was trained on voxels of unknown noise. Where σ is known its draws are still starts, but its word on structures answers another question, and the
-/// evidences stand alone: no structure is ruled out or weighed by it.
+/// The network was trained on voxels of unknown noise. Where σ is known its draws are still starts, but its word on structures
+/// answers another question, and the evidences stand alone: no structure is ruled out or weighed by it.
 public struct PrismRecipe: EngineRecipe {
     /// Steps of the diffusion solver.
     public var solverSteps = 3

@@ -24,7 +24,8 @@ public struct NoiseCheck: Codable, Equatable, Sendable {
     /// - Returns: nil when no voxel has both.
     init?(_ summary: PosteriorSummary, _ noise: IndependentNoise, isKnown: Bool = false) {
         let own = summary.column(.statistic(.noise, .mean))
-        let sigma = isKnown ? ArraySlice(zip(own, summary.misfit).map { $0 * $1 }) : own, none = summary.column(.fibreCount(0))
+        let sigma = isKnown ? ArraySlice(zip(own, summary.misfit).map { $0 * $1 }) : own
+        let none = summary.column(.fibreCount(0))
         let fraction = summary.column(.statistic(.fractionSum, .mean))
         func value(_ column: ArraySlice<Float>, _ v: Int) -> Float { column[column.startIndex + v] }
         let known = (0..<summary.count).filter { summary.isFitted($0) && noise.values[$0] > 0 && value(sigma, $0) > 0 }
@@ -49,15 +50,17 @@ public struct NoiseCheck: Codable, Equatable, Sendable {
     var warning: String? {
         let times = String(format: "%.1f times", telling)
         if isKnown == true {
+            let known = " the noise that was taken as known (median \(place); \(origin.source.rawValue)): "
             if telling < Self.knownRange.lowerBound {
-                return String(format: "The fit leaves over only %.2f times", telling) + " the noise that was taken as known (median \(place); \(origin.source.rawValue)): "
-                    + "with --known-noise fibres are then taken for noise. Give the standard deviation of the noise of this very scan in its units, or fit without "
-                    + "--known-noise."
+                return String(format: "The fit leaves over only %.2f times", telling) + known
+                    + "with --known-noise fibres are then taken for noise. Give the standard deviation of the noise of this very "
+                    + "scan in its units, or fit without --known-noise."
             }
             guard telling > Self.knownRange.upperBound else { return nil }
-            return String(format: "The fit leaves over %.2f times", telling) + " the noise that was taken as known (median \(place); \(origin.source.rawValue)): the data "
-                + "hold more than that noise, which with --known-noise is taken for signal, and further fibres are called to explain it. Fit without "
-                + "--known-noise, which takes the excess for noise, or correct the scan for motion and eddy currents first."
+            return String(format: "The fit leaves over %.2f times", telling) + known
+                + "the data hold more than that noise, which with --known-noise is taken for signal, and further fibres are called "
+                + "to explain it. Fit without --known-noise, which takes the excess for noise, or correct the scan for motion and "
+                + "eddy currents first."
         }
         if telling > Self.limit {
             var text = "The fitted noise is \(times) an independent estimate (median \(place); \(origin.source.rawValue)): the data hold errors that the model takes "
@@ -93,8 +96,8 @@ enum NoiseOutputs {
         var jobs = [
             context.map("noise.nii.gz", [.statistic(.noise, .mean)]),
             sidecar(
-                "noise", "Posterior mean of the noise's standard deviation sigma = S0/SNR, " + (isKnown ? "taken as known where there is an estimate" : "as fitted"),
-                "arbitrary"),
+                "noise", "Posterior mean of the noise's standard deviation sigma = S0/SNR, "
+                    + (isKnown ? "taken as known where there is an estimate" : "as fitted"), "arbitrary"),
         ]
         guard let noise else { return jobs }
         jobs.append(context.map(estimate) { _, buffer in for v in buffer.indices { buffer[v] = noise.values[v] } })

@@ -151,8 +151,8 @@ struct Fit: ParsableCommand {
             warn("\(survey.unfitted) of \(survey.voxels) voxels cannot be fitted (\(survey.explanation)): they are 0 in every map, and marked in quality.nii.gz.")
         }
         if survey.withoutNoise > 0 {
-            warn("\(survey.withoutNoise) of \(survey.voxels) voxels have no usable value of the noise (none above 0, or an SNR that no image has): they are fitted as "
-                + "without --known-noise.")
+            warn("\(survey.withoutNoise) of \(survey.voxels) voxels have no usable value of the noise (none above 0, or an SNR "
+                + "that no image has): they are fitted as without --known-noise.")
         }
         if kinds != .either { recipe = recipe.adapted(to: acquisition, noise: kinds) }
         let fitter = FitEngine(recipe: recipe, acquisition: acquisition, options: options)
@@ -246,16 +246,5 @@ struct Part: ExpressibleByArgument {
         let words = argument.split(separator: "/", omittingEmptySubsequences: false)
         guard words.count == 2, let i = Int(words[0]), let n = Int(words[1]), (1...10_000).contains(n), (1...n).contains(i) else { return nil }
         (index, of) = (i - 1, n)
-    }
-}
-
-/// A scan without a voxel that could be fitted.
-struct NoVoxelFitted: CommandFailure {
-    let survey: FitSurvey
-    var exitStatus: ExitStatus { .badData }
-    var description: String {
-        survey.voxels == 0
-            ? "The mask holds no voxel, so that nothing could be fitted; give another --mask"
-            : "No voxel could be fitted: \(survey.explanation); check the image and the mask, or leave out volumes that are damaged"
     }
 }

@@ -31,26 +31,7 @@ enum NoiseMapError: CommandFailure {
 
 extension KnownNoise {
     static let help: ArgumentHelp = """
-        Take the noise of --noise-map, or the estimate from the scan, as known instead of fitting it. Only for scans whose residuals are noise: where they hold \
-        more (motion, eddy currents, tissue), the excess is called fibres.
+        Take the noise of --noise-map, or the estimate from the scan, as known instead of fitting it. Only for scans \
+        whose residuals are noise: where they hold more (motion, eddy currents, tissue), the excess is called fibres.
         """
-}
-
-/// Why no noise can be taken as known.
-enum NoNoiseToKnow: CommandFailure {
-    case noEstimate(path: String)
-    /// Of the map or estimate named.
-    case noVoxel(String)
-
-    var exitStatus: ExitStatus { .badData }
-
-    var description: String {
-        switch self {
-        case .noEstimate(let path):
-            "\(path) has too few volumes or voxels for an estimate of its noise that --known-noise could take; give --noise-map, or leave out --known-noise"
-        case .noVoxel(let source):
-            "No voxel that can be fitted has a usable value of the noise (\(source)): each lacks one above 0, or has an SNR outside 0.1 to 1000; give the standard "
-                + "deviation of the noise in the scan's units, or leave out --known-noise"
-        }
-    }
 }
