@@ -109,9 +109,9 @@ private final class StagedEngine: PosteriorEngine {
 
     func restricted(to acquisition: Acquisition) -> any PosteriorEngine { StagedEngine(engine.restricted(to: acquisition), clock) }
 
-    func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
+    func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
         clock.enter(.chain)
         defer { clock.enter(nil) }
-        return engine.posteriors(y, count: count, keys: keys)
+        return engine.posteriors(y, count: count, keys: keys, sigma: sigma)
     }
 }

@@ -7,7 +7,7 @@ import ModelSpace
 ///
 /// A draw's structure is the number of its fibres with f > 0.05, as bedpostx counts, with spread in model 2, Gaussian noise; structure
 /// probabilities are shares of draws, so none is finer than 1/S and structures never visited have −∞. How readily a voxel is given another fibre
-/// is governed by the relevance prior: λ has no part in it. Fibres at or below 0.05 are left out of a draw and their fractions go to the ball.
+/// is governed by the relevance prior: λ has no part in it. The noise is integrated out: a known σ has no place in it. Fibres at or below 0.05 are left out of a draw and their fractions go to the ball.
 public struct McmcRecipe: EngineRecipe {
     public let name = "mcmc"
     let chain: ChainOptions, shared: BallSticksChain.SharedDesign, measurementCount: Int, seed: UInt64
@@ -58,7 +58,8 @@ final class McmcEngine: PosteriorEngine {
 
     func restricted(to acquisition: Acquisition) -> any PosteriorEngine { recipe.adapted(to: acquisition, noise: .gaussian).makeEngine() }
 
-    func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
+    func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
+        precondition(sigma.allSatisfy { $0 == nil }, "the chain integrates the noise out")
         var answers: [VoxelPosterior] = []
         for v in 0..<count {
             let draws = recipe.drawCount

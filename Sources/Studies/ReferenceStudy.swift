@@ -8,6 +8,8 @@ struct ReferenceCase: Sendable {
     /// M signals over mean b≈0.
     var y: [Float]
     var posterior: VoxelPosterior
+    /// Of the noise, in units of y, where it is known.
+    var sigma: Double?
     /// Names the voxel's random streams.
     var key: UInt64
     var truth: Int?, voxel: Int?
@@ -29,7 +31,7 @@ struct ReferenceStudy: Sendable {
             let item = cases[i]
             let engine = try reference(item.acquisition, options).makeEngine()
             engine.stop(when: shouldStop)
-            guard let exact = engine.posteriors(item.y, count: 1, keys: [item.key]).first else { return }
+            guard let exact = engine.posteriors(item.y, count: 1, keys: [item.key], sigma: [item.sigma]).first else { return }
             let row = comparer.compare(
                 item.posterior, exact, item.y, acquisition: item.acquisition, key: item.key, truth: item.truth, voxel: item.voxel)
             rows.withLock { $0[i] = row }

@@ -22,6 +22,8 @@ public struct SimulationStudy: Sendable {
     public var voxels = 1000
     /// λ of the prior that structures are drawn from, and of the posteriors.
     public var lambda = 0.0
+    /// Whether engines are told the true σ.
+    public var isNoiseKnown = false
     /// How many voxels the reference engine fits too: evenly spaced, so that they meet all acquisitions.
     public var referenceVoxels = 0
     /// λ at which the network is asked outright.
@@ -46,7 +48,7 @@ public struct SimulationStudy: Sendable {
     /// What is kept of one voxel.
     struct Voxel {
         var truth: Int
-        var posterior: VoxelPosterior?, y: [Float] = []
+        var posterior: VoxelPosterior?, y: [Float] = [], sigma: Double?
         var probability: [Double]
         var joint: [Int?], conditional: [Int?]
         var repeated: Int
@@ -57,6 +59,12 @@ public struct SimulationStudy: Sendable {
     struct Block {
         var acquisition: Acquisition
         var structures: [Int] = [], theta: [Double] = [], y: [Float] = []
+
+        /// The true σ of voxel i, in units of y.
+        func sigma(_ i: Int) -> Double {
+            let at = i * BallSticks.Slot.count
+            return theta[at + BallSticks.Slot.s0] / theta[at + BallSticks.Slot.snr]
+        }
     }
 
     /// Runs the study.
@@ -89,11 +97,12 @@ public struct SimulationStudy: Sendable {
         let sample = try engine(blocks[0].0.acquisition, fixed), table = StructureTable.ballSticks
         var report = SimulationReport(
             blocks.flatMap(\.1), table: table, recipe: sample, lambda: lambda, seed: fixed.seed, consistencyLambdas: network == nil ? [] : consistencyLambdas)
+        if isNoiseKnown { report.notes["known_noise"] = "true sigma" }
         report.acquisitions = Self.describe(acquisitions, blocks.map(\.0.acquisition))
         guard let reference, referenceVoxels > 0 else { return report }
         let compared = referenceIndices.map { v in
             let (block, fitted) = blocks[v / blockSize], voxel = fitted[v % blockSize]
-            return ReferenceCase(acquisition: block.acquisition, y: voxel.y, posterior: voxel.posterior!, key: UInt64(v), truth: voxel.truth, voxel: nil)
+            return ReferenceCase(acquisition: block.acquisition, y: voxel.y, posterior: voxel.posterior!, sigma: voxel.sigma, key: UInt64(v), truth: voxel.truth, voxel: nil)
         }
         report.agreement = try ReferenceStudy(table: table, options: fixed, reference: reference)
             .run(compared, engine: sample.name, progress: progress, shouldStop: shouldStop)
@@ -135,7 +144,8 @@ public struct SimulationStudy: Sendable {
     private func fit(_ block: Block, number b: Int, options: FitOptions, engine: any PosteriorEngine, network: NetworkFile?) -> [Voxel]? {
         let count = block.structures.count, m = block.acquisition.count, first = b * blockSize, space = family.structureSpace
         let referenced = Set(referenceIndices)
-        let answers = engine.posteriors(block.y, count: count, keys: (0..<count).map { UInt64(first + $0) })
+        let sigma: [Double?] = isNoiseKnown ? (0..<count).map(block.sigma) : []
+        let answers = engine.posteriors(block.y, count: count, keys: (0..<count).map { UInt64(first + $0) }, sigma: sigma)
         guard answers.count == count else { return nil }
         var asked: [[[Double]]] = []
         if let network, !consistencyLambdas.isEmpty {
@@ -150,7 +160,7 @@ public struct SimulationStudy: Sendable {
                 let identity = space.reweight(asked[0][i], from: AmortisedSampler<BallSticks>.referenceLambda, to: other)
                 voxel.consistency.append(CalibrationStatistics.totalVariation(identity.map { exp($0) }, asked[k + 1][i].map { exp($0) }))
             }
-            if referenced.contains(first + i) { (voxel.posterior, voxel.y) = (answers[i], y) }
+            if referenced.contains(first + i) { (voxel.posterior, voxel.y, voxel.sigma) = (answers[i], y, isNoiseKnown ? sigma[i] : nil) }
             return voxel
         }
     }

@@ -69,7 +69,7 @@ import Testing
             init(_ asked: Counter) { self.asked = asked }
             func stop(when isAsked: @escaping @Sendable () -> Bool) { shouldStop = isAsked }
             func restricted(to acquisition: Acquisition) -> any PosteriorEngine { self }
-            func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
+            func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
                 var answers: [VoxelPosterior] = []
                 for key in keys {
                     if key >= 20 { while !shouldStop() { usleep(1000) } }
@@ -192,7 +192,7 @@ import Testing
             func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe { self }
             final class Engine: PosteriorEngine {
                 func restricted(to acquisition: Acquisition) -> any PosteriorEngine { self }
-                func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
+                func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
                     (0..<count).map { _ in
                         var theta = [Double](repeating: 0, count: BallSticks.Slot.count)
                         (theta[BallSticks.Slot.diffusivity], theta[BallSticks.Slot.snr], theta[BallSticks.Slot.s0]) = (1e-3, 20, 1)

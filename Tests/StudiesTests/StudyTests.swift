@@ -16,7 +16,7 @@ final class PriorEngine: PosteriorEngine {
 
     func restricted(to acquisition: Acquisition) -> any PosteriorEngine { recipe.adapted(to: acquisition, noise: .either).makeEngine() }
 
-    func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
+    func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
         keys.map { key in
             var random = RandomSource(seed: recipe.seed, stream: key, substream: 99)
             let space = family.structureSpace, p = BallSticks.Slot.count
@@ -183,5 +183,20 @@ struct PriorRecipe: EngineRecipe {
             let (a, b) = CrossingStudy.pair(angle, &random)
             #expect(abs((a * b).sum() - cos(angle)) < 1e-12 && abs((b * b).sum() - 1) < 1e-12)
         }
+    }
+
+    @Test func studiesSayThatTheNoiseWasKnown() throws {
+        var study = SimulationStudy(), options = FitOptions()
+        study.acquisitions = .listed([TestScan.acquisition])
+        (study.voxels, study.isNoiseKnown, options.threads) = (40, true, 2)
+        let block = study.simulate(block: 0, seed: 1), truth = block.sigma(0)
+        #expect(abs(truth - block.theta[BallSticks.Slot.s0] / block.theta[BallSticks.Slot.snr]) < 1e-15)
+        let report = try study.run(options: options, engine: { acquisition, options in
+            var recipe = try PrismRecipe(file: TestScan.file, path: "test", acquisition: acquisition, options: options)
+            recipe.solverSteps = 1
+            recipe.refinement = .fast
+            return recipe
+        })
+        #expect(report?.notes["known_noise"] == "true sigma")
     }
 }

@@ -23,13 +23,15 @@ typedef struct {
     double within;
 } pk_moves_table;
 
-/* What a voxel's groups share: tables for p = 1, 2, 4, 8, 16 as far as there are such blocks, M, the prior's bounds, Σ log y, whether all y > 0. */
+/* What a voxel's groups share: tables for p = 1, 2, 4, 8, 16 as far as there are such blocks, M, the prior's bounds, Σ log y, whether all y > 0; whether σ is
+   known, and its logarithm.  Then log snr follows log s0, whatever the prior's bounds of it. */
 typedef struct {
     pk_moves_table table[5];
     long measurements;
     pk_support support;
     double log_signals;
-    int positive;
+    int positive, is_known;
+    float known_log_sigma;
 } pk_moves;
 
 enum { PK_MOVE_SPREAD = 1, PK_MOVE_RICIAN = 2, PK_MOVE_PADDING = 4 };

@@ -47,7 +47,10 @@ INLINE void propose_scale(pk_random_lanes *r, const int32_t *who, lanes_f32 *x) 
 /* Moves of the lanes `who` along a difference of two partners; without partners by a random walk.  One time in eight a stretch instead, toward or away from
    one partner by a factor z with density ∝ z^−½ on [½, 2], accepted with z^(D − 1) (Goodman & Weare 2010): it brings in a draw far from an ensemble that has
    contracted.  Its share of the acceptance, a logarithm, goes to `bonus`. */
-INLINE void propose_evolution(const pk_moves_group *g, const block_kind *kind, pk_random_lanes *r, const int32_t *who, lanes_f32 *x, float *bonus) {
+INLINE void propose_evolution(const pk_moves *w, const pk_moves_group *g, const block_kind *kind, pk_random_lanes *r, const int32_t *who, lanes_f32 *x,
+                              float *bonus) {
+    /* Beside the fractions and the spread: log d, log s0 and, unless it follows, log snr. */
+    const int others = w->is_known ? 2 : 3;
     const long n = g->sticks, at = kind->at, stride = kind->stride;
     uint32_t a[LANES], b[LANES];
     lanes_i32 j, k, walks, stretches;
@@ -70,13 +73,13 @@ INLINE void propose_evolution(const pk_moves_group *g, const block_kind *kind, p
         j[i] = from[p];
         k[i] = stretches[i] ? k[i] : from[q < p ? q : q + 1];
     }
-    EACH(i) gamma[i] = one_of_three(u[i], 2.38f, 1.19f, 0.357f) * ROOT(0.5f / (float)(3 + n + kind->spread[i]));
+    EACH(i) gamma[i] = one_of_three(u[i], 2.38f, 1.19f, 0.357f) * ROOT(0.5f / (float)(others + n + kind->spread[i]));
     uniform(r, z);
     EACH(i) {
         const float factor = 0.5f * (z[i] + 1.0f) * (z[i] + 1.0f);
         gamma[i] = stretches[i] ? 1.0f - factor : gamma[i];
         noise[i] = stretches[i] ? 0.0f : 3e-5f;
-        bonus[i] = stretches[i] && who[i] ? (float)(2 + n + kind->spread[i]) * fast_log(factor) : 0.0f;
+        bonus[i] = stretches[i] && who[i] ? (float)(others - 1 + n + kind->spread[i]) * fast_log(factor) : 0.0f;
     }
     if (any_walk) step_size(r, 0.003f, 4.60517019f, step);
     for (long c = 0; c < ROW_FRACTION + n; c++) {
@@ -123,7 +126,7 @@ INLINE void support(const pk_moves *w, long n, const block_kind *kind, const lan
     const pk_support *p = &w->support;
     EACH(i) {
         const float d = x[ROW_D][i], ratio = x[ROW_RATIO][i], snr = x[ROW_SNR][i], s0 = x[ROW_S0][i];
-        inside[i] = (d >= p->d_low) & (d <= p->d_high) & (snr >= p->snr_low) & (snr <= p->snr_high) & (s0 < 5.0f) & (s0 > -5.0f)
+        inside[i] = (d >= p->d_low) & (d <= p->d_high) & (w->is_known | ((snr >= p->snr_low) & (snr <= p->snr_high))) & (s0 < 5.0f) & (s0 > -5.0f)
                     & (!kind->spread[i] | ((ratio >= p->ratio_low) & (ratio <= p->ratio_high)));
     }
     lanes_f64 total;
@@ -197,8 +200,9 @@ INLINE void sweep_block(const pk_moves *w, const pk_moves_group *g, const block_
         EACH(i) bonus[i] = 0.0f;
         EACH(i) evolves[i] = halves ? (i & 1) == move : move == 0;
         EACH(i) scales[i] = !evolves[i];
-        if (move == 0 || (move == 1 && halves)) propose_evolution(g, kind, r, evolves, x, bonus);
+        if (move == 0 || (move == 1 && halves)) propose_evolution(w, g, kind, r, evolves, x, bonus);
         if (move < 2 && (move == 1 || halves)) propose_scale(r, scales, x);
+        if (move < 2 && w->is_known) EACH(i) x[ROW_SNR][i] = x[ROW_S0][i] - w->known_log_sigma;
         if (move >= 2) propose_turn(g, move - 2, r, x);
         /* The parts of a draw's measurements have one proposal. */
         if (kind->own < LANES - 1) {

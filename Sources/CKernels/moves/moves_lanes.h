@@ -237,13 +237,14 @@ INLINE void likelihoods(const pk_moves *w, long n, const block_kind *kind, int w
                         double *out) {
     lanes_f32 inverse;
     lanes_f64 squares, logs;
-    EACH(i) inverse[i] = fast_exp(x[ROW_SNR][i] - x[ROW_S0][i]);
+    if (w->is_known) EACH(i) inverse[i] = fast_exp(-w->known_log_sigma);
+    else EACH(i) inverse[i] = fast_exp(x[ROW_SNR][i] - x[ROW_S0][i]);
     sums(kind->table, n, kind, what, moved, x, e, fresh, inverse, squares, logs);
     gather(kind, squares);
     gather(kind, logs);
     const double size = (double)w->measurements;
     EACH(i) {
-        const double log_sigma = (double)x[ROW_S0][i] - (double)x[ROW_SNR][i], half = 0.5 * squares[i] * (double)inverse[i] * (double)inverse[i];
+        const double log_sigma = w->is_known ? (double)w->known_log_sigma : (double)x[ROW_S0][i] - (double)x[ROW_SNR][i], half = 0.5 * squares[i] * (double)inverse[i] * (double)inverse[i];
         const double gaussian = -half - size * (log_sigma + 0.91893853320467274178);
         const double rician = w->log_signals - 2 * size * log_sigma + 0.5 * LN2 * logs[i] - half;
         out[i] = kind->rician[i] ? (w->positive ? rician : -INFINITY) : gaussian;

@@ -146,7 +146,8 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
     float v[LANES];
     pick(uniforms + (n + 1) * total, which, count, v);
     noise_law noise[2];
-    for (int h = 0; h < views; h++) {
+    if (w->is_known) EACH(i) log_sigma[i] = w->known_log_sigma;
+    for (int h = 0; h < views && !w->is_known; h++) {
         noise_given(w, &w->view[h], rss, log_s0, &noise[h]);
         float x[LANES];
         if (noise[h].is_cut) EACH(i) x[i] = truncated_quantile(v[i], noise[h].low[i], noise[h].high[i]);
@@ -157,7 +158,7 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
             log_sigma[i] = own_view[i] == h ? noise[h].centre[i] + x[i] / root : log_sigma[i];
         }
     }
-    for (int h = 0; h < views; h++) {
+    for (int h = 0; h < views && !w->is_known; h++) {
         float density[LANES];
         EACH(i) {
             const float z = (log_sigma[i] - noise[h].centre[i]) * root;
@@ -166,7 +167,7 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
         if (noise[h].is_cut) EACH(i) density[i] -= log_interval(noise[h].low[i], noise[h].high[i]);
         for (int k = h * widths; k < (h + 1) * widths; k++) EACH(i) log_q[k][i] += density[i];
     }
-    const float log_root = logf(root), log_free = n > 0 ? -logf(scale) : 0.0f;
+    const float log_root = w->is_known ? 0.0f : logf(root), log_free = n > 0 ? -logf(scale) : 0.0f;
     const float shared = -logf((float)ways);
     for (int k = 1; k < ways; k++)
         EACH(i) log_q[0][i] = fast_log_add(log_q[0][i], log_q[k][i]);

@@ -128,14 +128,15 @@ public struct BallSticks: ModelFamily {
 
     /// log p(θ | z) in the coordinates (log d, log(s/d), log snr, sorted fractions, directions by area); −∞ outside the support.
     ///
-    /// s0 is left out: its prior is flat in log s0.
-    public func logPrior(_ theta: UnsafePointer<Double>, _ z: Structure) -> Double {
+    /// s0 is left out: its prior is flat in log s0. So is snr where the noise is known, which gives it from s0: its bounds have no say then, as σ is a
+    /// measurement of this voxel and they are but a guess at any voxel's.
+    public func logPrior(_ theta: UnsafePointer<Double>, _ z: Structure, isNoiseKnown: Bool = false) -> Double {
         func logUniform(_ x: Double, _ range: (low: Double, high: Double)) -> Double {
             x >= range.low && x <= range.high ? -log(range.high - range.low) : -.infinity
         }
         let d = theta[Slot.diffusivity], n = Self.stickCount(z)
         guard d > 0, theta[Slot.snr] > 0, theta[Slot.s0] > 0 else { return -.infinity }
-        var total = logUniform(log(d), Self.logDiffusivity) + logUniform(log(theta[Slot.snr]), Self.logSNR)
+        var total = logUniform(log(d), Self.logDiffusivity) + (isNoiseKnown ? 0 : logUniform(log(theta[Slot.snr]), Self.logSNR))
         if Self.hasSpread(z) {
             guard theta[Slot.spread] > 0 else { return -.infinity }
             total += logUniform(log(theta[Slot.spread] / d), Self.logSpreadRatio)

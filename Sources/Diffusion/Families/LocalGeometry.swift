@@ -11,8 +11,12 @@ import ModelSpace
 ///
 /// (t_k1, t_k2) are Lambert's about the centre's stick: μ = (1 − ½t²) μ_k + (1 − ¼t²)^½ (t_1 e_1 + t_2 e_2), t² ≤ 2, which covers the half-sphere
 /// once. The area element is dt.
+///
+/// Where σ is known, log snr is no coordinate: it is log s0 − log σ, whatever the prior's bounds of it. Its place remains, at 0.
 public struct LocalGeometry {
     public let structure: Structure
+    /// The noise's standard deviation, in units of the signals, where it is known.
+    public let sigma: Double?
     /// n and D.
     public let sticks: Int, dimension: Int
     public let hasSpread: Bool
@@ -23,8 +27,9 @@ public struct LocalGeometry {
     /// Largest D.
     public static let capacity = 13
 
-    public init(_ z: Structure) {
+    public init(_ z: Structure, sigma: Double? = nil) {
         structure = z
+        self.sigma = sigma
         sticks = BallSticks.stickCount(z)
         hasSpread = BallSticks.hasSpread(z)
         diffusivityIndex = sticks + (hasSpread ? 1 : 0)
@@ -59,7 +64,7 @@ public struct LocalGeometry {
         theta[Slot.diffusivity] = d
         if hasSpread { theta[Slot.spread] = d * exp(u[sticks]) * (centre[Slot.spread] / centre[Slot.diffusivity]) }
         theta[Slot.s0] = centre[Slot.s0] * exp(u[s0Index])
-        theta[Slot.snr] = centre[Slot.snr] * exp(u[snrIndex])
+        theta[Slot.snr] = sigma.map { theta[Slot.s0] / $0 } ?? centre[Slot.snr] * exp(u[snrIndex])
         for k in 0..<sticks {
             theta[Slot.fraction + k] = centre[Slot.fraction + k] + u[k]
             let t0 = u[tangentIndex + 2 * k], t1 = u[tangentIndex + 2 * k + 1], a = Slot.axis + 3 * k, e = tangents + 6 * k
@@ -78,12 +83,12 @@ public struct LocalGeometry {
     }
     private static let diffusivity = Bounds(BallSticks.logDiffusivity), spreadRatio = Bounds(BallSticks.logSpreadRatio), snr = Bounds(BallSticks.logSNR)
 
-    /// Brings θ into the prior's support: ranges, floors, sum, order.
+    /// Brings θ into the prior's support: ranges, floors, sum, order; snr to what a known σ makes it.
     public func clamp(_ theta: UnsafeMutablePointer<Double>) {
         let ratio = hasSpread ? Self.spreadRatio.inside(theta[Slot.spread] / theta[Slot.diffusivity]) : 0
         theta[Slot.diffusivity] = Self.diffusivity.inside(theta[Slot.diffusivity])
         if hasSpread { theta[Slot.spread] = ratio * theta[Slot.diffusivity] }
-        theta[Slot.snr] = Self.snr.inside(theta[Slot.snr])
+        theta[Slot.snr] = sigma.map { theta[Slot.s0] / $0 } ?? Self.snr.inside(theta[Slot.snr])
         guard sticks > 0 else { return }
         let floor = BallSticks.fractionFloor
         var excess = 0.0
@@ -140,12 +145,17 @@ public struct LocalGeometry {
         let s0 = theta[Slot.s0], sigma = s0 / theta[Slot.snr]
         let slope = BallSticks.isRician(structure) ? pk_rician_scores(m, scratch, y, s0, sigma, weight, score) : pk_gaussian_scores(m, scratch, y, s0, sigma, weight, score)
         pk_normal_equations(m, dimension - 1, snrIndex, weight, score, rows, stride, information, gradient)
-        // log σ = log s0 − log snr has information 2M (more at low signal).
-        let n = 2 * Double(m)
         for j in 0..<dimension {
             information[snrIndex * stride + j] = 0
             information[j * stride + snrIndex] = 0
         }
+        // A known σ stays as s0 moves.
+        if self.sigma != nil {
+            gradient[snrIndex] = 0
+            return
+        }
+        // log σ = log s0 − log snr has information 2M (more at low signal).
+        let n = 2 * Double(m)
         gradient[s0Index] += slope
         gradient[snrIndex] = -slope
         information[s0Index * stride + s0Index] += n

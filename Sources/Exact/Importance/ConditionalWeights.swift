@@ -51,6 +51,7 @@ package final class ConditionalWeights {
 
     /// How many widths the views get. With few measurements to spare σ remains open, and weights have the tails of a t rather than a normal.
     static func widths(_ count: Int, _ g: LocalGeometry) -> Int {
+        if g.sigma != nil { return 1 }
         let spare = count - g.dimension
         return spare >= 24 ? 1 : spare >= 8 ? 2 : 3
     }
@@ -105,6 +106,7 @@ package final class ConditionalWeights {
         job.pull = Float(Self.ridge / scale * free / Double(g.sticks + 1))
         // The conditional of log σ has a tail toward large σ that a normal lacks, the more the fewer the measurements.
         job.noise_root = Float((2 * Double(count)).squareRoot() / (1 + 3 / Double(count)))
+        if let sigma = g.sigma { (job.is_known, job.known_log_sigma) = (1, Float(log(sigma))) }
         job.widths = Int32(Self.widths(count, g))
         job.narrowing = (1, 0.4, 0.16)
         if canBeRician { job.log_signals = (0..<count).reduce(0) { $0 + log(Double(y[$1])) } }

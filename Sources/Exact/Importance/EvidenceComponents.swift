@@ -30,7 +30,7 @@ extension EvidenceSampler {
             // There is where the best mode's own kind of noise led.
             if z == best.geometry.structure { views.append(.init(y, best.centre, z, acquisition)); continue }
             let known = found.list + extra
-            guard let mode = finder.climb(y, LocalGeometry(z), from: best.centre, steps: 5, constant: found.constant, known: known) else { continue }
+            guard let mode = finder.climb(y, LocalGeometry(z, sigma: g.sigma), from: best.centre, steps: 5, constant: found.constant, known: known) else { continue }
             views.append(.init(y, mode.centre, z, acquisition))
             if !known.contains(where: { $0.isNear(mode) }) { extra.append(mode) }
         }

@@ -77,17 +77,18 @@ public final class EvidenceSampler {
     /// - Parameters:
     ///   - y: M normalised signals.
     ///   - starts: structures of one number of sticks and spread, and θ of each.
+    ///   - sigma: the noise's standard deviation in units of y where it is known: evidences are then p(y | z, σ).
     /// - Returns: nil when the likelihood vanishes at all starts.
-    public func modes(_ y: UnsafePointer<Float>, starts: [(Structure, [Double])], options: Options) -> Modes? {
+    public func modes(_ y: UnsafePointer<Float>, starts: [(Structure, [Double])], options: Options, sigma: Double? = nil) -> Modes? {
         guard let first = starts.first else { return nil }
-        let g = LocalGeometry(first.0)
+        let g = LocalGeometry(first.0, sigma: sigma)
         // The prior's density is constant on its support; axes count on the half-sphere.
         var inside = first.1
-        g.clamp(&inside)
-        let constant = family.logPrior(inside, first.0) + Double(g.sticks) * log(2)
+        LocalGeometry(first.0).clamp(&inside)
+        let constant = family.logPrior(inside, first.0, isNoiseKnown: sigma != nil) + Double(g.sticks) * log(2)
         var modes: [LocalMode] = []
         for (z, start) in starts {
-            guard let c = finder.climb(y, LocalGeometry(z), from: start, steps: options.climbs, constant: constant, known: modes) else { continue }
+            guard let c = finder.climb(y, LocalGeometry(z, sigma: sigma), from: start, steps: options.climbs, constant: constant, known: modes) else { continue }
             if modes.contains(where: { $0.isNear(c) }) { continue }
             modes.append(c)
         }
@@ -122,7 +123,7 @@ public final class EvidenceSampler {
             components: (found.list.count + extra.count) * copies + max(0, generations - 1) * options.components, measurements: acquisition.count)
         let job = weights.job(
             y, found.geometry, views: views, scale: found.best.centre[Slot.s0], canBeRician: canBeRician, tables: memory.tables)
-        return Run(modes: found, labelling: StickLabelling(found.best), extra: extra, job: job, sample: StructureSample(memory, sticks: found.geometry.sticks))
+        return Run(modes: found, labelling: StickLabelling(found.best), extra: extra, job: job, sample: StructureSample(memory, sticks: found.geometry.sticks, sigma: found.geometry.sigma))
     }
 
     /// Adds generations and weighs all samples.

@@ -40,9 +40,10 @@ public struct StructureSample {
     }
     public var gaussian = Noise(), rician = Noise()
     public internal(set) var count = 0
-    let memory: SampleMemory, sticks: Int
+    let memory: SampleMemory, sticks: Int, sigma: Double?
 
-    init(_ memory: SampleMemory, sticks: Int) { (self.memory, self.sticks) = (memory, sticks) }
+    /// - Parameter sigma: the noise's standard deviation where it is known.
+    init(_ memory: SampleMemory, sticks: Int, sigma: Double? = nil) { (self.memory, self.sticks, self.sigma) = (memory, sticks, sigma) }
 
     /// N samples, the first of each row of `capacity`: log d, log(s/d), log snr, log s0, fractions, axes, sticks in any order; of what is not there, anything.
     public var rows: UnsafePointer<Float> { UnsafePointer(memory.rows) }
@@ -62,8 +63,8 @@ public struct StructureSample {
         let d = exp(row(0))
         theta[BallSticks.Slot.diffusivity] = d
         theta[BallSticks.Slot.spread] = hasSpread ? d * exp(row(1)) : 0
-        theta[BallSticks.Slot.snr] = exp(row(2))
         theta[BallSticks.Slot.s0] = exp(row(3))
+        theta[BallSticks.Slot.snr] = sigma.map { theta[BallSticks.Slot.s0] / $0 } ?? exp(row(2))
         for k in 0..<sticks { theta[BallSticks.Slot.fraction + k] = row(Int(PK_ROW_FRACTION) + k) }
         for k in 0..<3 * sticks { theta[BallSticks.Slot.axis + k] = row(Int(PK_ROW_AXIS) + k) }
     }

@@ -54,7 +54,7 @@ package final class LocalMode {
             u[n] = log(b[Slot.spread] / b[Slot.diffusivity]) - log(a.centre[Slot.spread] / a.centre[Slot.diffusivity])
         }
         u[g.diffusivityIndex] = log(b[Slot.diffusivity] / a.centre[Slot.diffusivity])
-        u[g.snrIndex] = log(b[Slot.snr] / a.centre[Slot.snr])
+        u[g.snrIndex] = g.sigma == nil ? log(b[Slot.snr] / a.centre[Slot.snr]) : 0
         u[g.s0Index] = log(b[Slot.s0] / a.centre[Slot.s0])
         for k in 0..<n {
             let o = Slot.axis + 3 * k

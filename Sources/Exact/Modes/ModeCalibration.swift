@@ -23,7 +23,7 @@ extension ModeFinder {
                 square += v[j] * v[j] * prior[j]
             }
             // Narrow beside the prior: the second derivative will do.
-            if square < 1.0 / 300 { continue }
+            if square < 1.0 / 300 || (i == g.snrIndex && g.sigma != nil) { continue }
             for j in i + 1..<max(d, i + 1) { v[j] = 0 }
             let s = scale(y, g, v, value, square)
             if s == 1 { continue }

@@ -48,12 +48,12 @@ final class ModeFinder {
     private static let ofSpread = uniform(BallSticks.logSpreadRatio), ofDiffusivity = uniform(BallSticks.logDiffusivity), ofSNR = uniform(BallSticks.logSNR)
 
     /// Precision that the prior's width lends to each coordinate: one over the variance of a uniform variable on its range; of a uniform
-    /// axis on the half-sphere a tangent has variance ½.
+    /// axis on the half-sphere a tangent has variance ½. What a known σ leaves of log snr is a factor of its own that integrates to 1.
     private func setPrior(_ g: LocalGeometry) {
         for k in 0..<g.sticks { prior[k] = 12 }
         if g.hasSpread { prior[g.sticks] = Self.ofSpread }
         prior[g.diffusivityIndex] = Self.ofDiffusivity
-        prior[g.snrIndex] = Self.ofSNR
+        prior[g.snrIndex] = g.sigma == nil ? Self.ofSNR : 2 * .pi
         prior[g.s0Index] = 0.1
         for k in 0..<2 * g.sticks { prior[g.tangentIndex + k] = 2 }
     }

@@ -19,6 +19,8 @@ import ModelSpace
 /// Step sizes of the walks are drawn anew from fixed distributions, never taken from the state they move: that would break the symmetry. Sixteen draws move
 /// together; none of them is another's partner, so that given the others each makes a Metropolis step of its own.
 ///
+/// A known σ stays: log snr follows log s0, whatever the prior's bounds of it, and is no dimension.
+///
 /// - Accuracy: coordinates that move are kept in single precision; log-likelihoods are within 2e-6 · Σ(1 + (y/σ)²).
 /// - Source: ter Braak, "A Markov chain Monte Carlo version of the genetic algorithm differential evolution", Statistics and Computing 16 (2006);
 ///   Goodman & Weare, "Ensemble samplers with affine invariance", CAMCoS 5 (2010).
@@ -45,11 +47,12 @@ public final class EnsembleMoves {
     ///   - structures: the structure of each draw.
     ///   - sweeps: their number, and that of draws with three sticks (the same unless given), which have the most to find.
     ///   - turn: scale of the direction moves (radians) instead of one measured on the draws.
+    ///   - sigma: the noise's standard deviation in units of y where it is known; every θ's s0 / snr is that.
     /// - Returns: the share of proposals accepted.
     @discardableResult
     public func run(
         _ y: UnsafePointer<Float>, _ theta: inout [Double], structures: [Structure], sweeps: Int, threeSticks: Int? = nil, turn: Double? = nil,
-        using random: inout RandomSource
+        sigma: Double? = nil, using random: inout RandomSource
     ) -> Double {
         let limits = [sweeps, sweeps, sweeps, threeSticks ?? sweeps]
         guard limits.max()! > 0, !structures.isEmpty else { return 0 }
@@ -57,6 +60,7 @@ public final class EnsembleMoves {
         values = [Double](repeating: 0, count: lanes.draw.count)
         var accepted = 0, proposed = 0, generator = Self.lanes(&random)
         var job = self.job(y, rician: structures.contains(where: BallSticks.isRician))
+        if let sigma { (job.is_known, job.known_log_sigma) = (1, Float(log(sigma))) }
         theta.withUnsafeMutableBufferPointer { theta in
             withGroups(turn: turn, theta.baseAddress!) { groups, work in
                 // Draws with different numbers of sticks have nothing to do with one another.
@@ -68,7 +72,7 @@ public final class EnsembleMoves {
                 }
             }
             for n in 0...3 {
-                for block in lanes.groups[n] { for lane in block.start..<block.start + block.draws { write(lane, n, theta.baseAddress!) } }
+                for block in lanes.groups[n] { for lane in block.start..<block.start + block.draws { write(lane, n, theta.baseAddress!, sigma) } }
             }
         }
         return proposed > 0 ? Double(accepted) / Double(proposed) : 0
@@ -173,7 +177,7 @@ extension EnsembleMoves {
     }
 
     /// Coordinates that moved, of one draw; those that did not keep all their digits.
-    private func write(_ lane: Int, _ n: Int, _ all: UnsafeMutablePointer<Double>) {
+    private func write(_ lane: Int, _ n: Int, _ all: UnsafeMutablePointer<Double>, _ sigma: Double?) {
         let theta = all + lanes.draw[lane] * Slot.count, size = MoveLanes.size, stride = lanes.groups[n].count * size, start = lanes.groups[n][0].start
         let now = floats + 4 * size * count + Self.rows * start + lane - start, before = now + Self.rows * lanes.draw.count
         func hasMoved(_ row: Int) -> Bool { now[row * stride] != before[row * stride] }
@@ -183,8 +187,8 @@ extension EnsembleMoves {
             if hasMoved(0) { theta[Slot.diffusivity] = value(0, BallSticks.logDiffusivity) }
             if theta[Slot.spread] > 0 { theta[Slot.spread] = theta[Slot.diffusivity] * ratio }
         }
-        if hasMoved(2) { theta[Slot.snr] = value(2, BallSticks.logSNR) }
         if hasMoved(3) { theta[Slot.s0] = exp(Double(now[3 * stride])) }
+        if let sigma { theta[Slot.snr] = theta[Slot.s0] / sigma } else if hasMoved(2) { theta[Slot.snr] = value(2, BallSticks.logSNR) }
         if (0..<n).contains(where: { hasMoved(Slot.fraction + $0) }) {
             for k in Slot.fraction..<Slot.fraction + n { theta[k] = Double(now[k * stride]) }
         }

@@ -10,9 +10,10 @@ extension StructureSearch {
     /// log-probability, brought to l's level, by c, where the posterior is. Its error is τ₀ = `amortisedError` and, if `learnsError`, what the evidences that are
     /// known better than that say: an estimate that is wrong about some structures is not to be trusted about others. As samples are added e → 0 and the
     /// amortised estimate loses its say. `errorScale` and `amortisedError` were chosen by the log score of held-out simulations on four acquisitions, the
-    /// exponent of p by the total variation from long runs over 18 b-tables.
-    public static func combine(_ refined: Result, amortised: [Double], learnsError: Bool = true) -> [Double] {
+    /// exponent of p by the total variation from long runs over 18 b-tables. Without an amortised estimate the evidences stand alone.
+    public static func combine(_ refined: Result, amortised: [Double]?, learnsError: Bool = true) -> [Double] {
         let l = StructureSpace.normalise(refined.logEvidence)
+        guard let amortised else { return l }
         // Without samples that count Laplace's approximations will have to do.
         let matter = l.indices.filter { l[$0] > -20 }, sampled = matter.filter { refined.samples[$0 / 2] != nil }, isRough = sampled.isEmpty
         var shift = 0.0, total = 0.0

@@ -78,8 +78,9 @@ public final class StructureSearch {
     }
 
     /// The pairs for which starts are wanted, given estimated structure log-probabilities at λ = 0: all, or those within the amortised cutoff and whatever is
-    /// simpler than one of them. Others gain at no λ.
-    public func candidates(amortised: [Double]) -> [Int] {
+    /// simpler than one of them. Others gain at no λ. Without an estimate, all.
+    public func candidates(amortised: [Double]?) -> [Int] {
+        guard let amortised else { return Array(0..<Self.pairCount) }
         let a = Self.pairwise(amortised), best = a.max()!, near = a.indices.filter { best - a[$0] <= options.amortisedCutoff }
         return a.indices.filter { p in options.looksEverywhere || near.contains { $0 == p || counts[$0] > counts[p] } }
     }
@@ -95,13 +96,17 @@ public final class StructureSearch {
     /// - Parameters:
     ///   - y: M normalised signals.
     ///   - starts: for each pair, structures and θ near which to look; none where it is not to be looked at.
-    ///   - amortised: estimated structure log-probabilities at λ = 0; −∞ for Rician ones where the signals rule them out.
+    ///   - amortised: estimated structure log-probabilities at λ = 0; −∞ for Rician ones where the signals rule them out. Nil where there is no estimate for this
+    ///     very question, as one made without a known σ is none with it: no structure is ruled out beforehand.
     ///   - noise: the kinds of noise that are possible at all.
+    ///   - sigma: the noise's standard deviation in units of y where it is known.
     ///   - random: the voxel's stream for this purpose.
     public func refine(
-        _ y: UnsafePointer<Float>, starts: [[(Structure, [Double])]], amortised: [Double], noise: NoiseKinds = .either, using random: inout RandomSource
+        _ y: UnsafePointer<Float>, starts: [[(Structure, [Double])]], amortised estimate: [Double]?, noise: NoiseKinds = .either, sigma: Double? = nil,
+        using random: inout RandomSource
     ) -> Result {
         let canBeRician = noise.allowRician(y, count: measurementCount)
+        let amortised = estimate ?? StructureSpace.normalise(structures.map { BallSticks.isRician($0) && !canBeRician ? -.infinity : 0 })
         var modes: [EvidenceSampler.Modes?] = []
         func look(_ p: Int, births b: Int, splits: Int, isSecondLook: Bool = false) -> EvidenceSampler.Modes? {
             var all = canBeRician ? starts[p] : starts[p].map { (structures[2 * p], $0.1) }
@@ -113,7 +118,7 @@ public final class StructureSearch {
                 var fewer = modes[p - 2]
                 if fewer == nil && isSecondLook {
                     let simpler = structures[2 * (p - 2) + (BallSticks.isRician(z) ? 1 : 0)]
-                    fewer = sampler.modes(y, starts: [(simpler, StickBirths.withoutWeakest(theta, sticks: p / 2))], options: search)
+                    fewer = sampler.modes(y, starts: [(simpler, StickBirths.withoutWeakest(theta, sticks: p / 2))], options: search, sigma: sigma)
                 }
                 if let from = fewer?.best.centre { all += births.starts(y, from: from, to: z, births: b, splits: splits).map { (z, $0) } }
             }
@@ -126,7 +131,7 @@ public final class StructureSearch {
                     return (z, other)
                 }
             }
-            return sampler.modes(y, starts: all, options: search)
+            return sampler.modes(y, starts: all, options: search, sigma: sigma)
         }
         for p in starts.indices { modes.append(look(p, births: options.births, splits: options.splits)) }
         let pairwise = Self.pairwise(amortised), amortisedGap = gaps(pairwise)
@@ -162,7 +167,7 @@ public final class StructureSearch {
             note(p)
         }
         if options.generations.max()! > options.likely {
-            for (p, share) in shares(result, amortised).enumerated() {
+            for (p, share) in shares(result, estimate).enumerated() {
                 let more = Int((share * Double(options.generations[p / 2])).rounded()) - (runs[p]?.generations ?? 0)
                 guard more > 0, runs[p]?.isExhausted == false else { continue }
                 sampler.advance(&runs[p]!, y, generations: more, options: options.sampling, using: &random)
@@ -187,14 +192,14 @@ public final class StructureSearch {
     /// Which share of its generations each pair is to have. The error of an evidence moves the posterior by P (1 − P) times itself and falls with the root of the
     /// number of samples: to move it least in all they would go like (P (1 − P))^⅔; as P is not yet certain, like its root. The more of λ = 0 and 1; P is the mean
     /// of what the first evidences and the amortised estimate say. Where the first samples already do well it is up to a fifth less.
-    private func shares(_ result: Result, _ amortised: [Double]) -> [Double] {
+    private func shares(_ result: Result, _ amortised: [Double]?) -> [Double] {
         var share = [Double](repeating: 0, count: Self.pairCount)
         let combined = Self.combine(result, amortised: amortised, learnsError: options.learnsAmortisedError)
         for lambda in [0.0, 1] {
             func probabilities(_ l: [Double]) -> [Double] {
                 StructureSpace.normalise(l.indices.map { l[$0] - lambda * Double(counts[$0 / 2]) }).map { exp($0) }
             }
-            let a = probabilities(combined), b = probabilities(amortised)
+            let a = probabilities(combined), b = amortised.map(probabilities) ?? a
             for p in share.indices {
                 let probability = (a[2 * p] + a[2 * p + 1] + b[2 * p] + b[2 * p + 1]) / 2
                 share[p] = max(share[p], min(1, 1.3 * (4 * probability * (1 - probability)).squareRoot()))

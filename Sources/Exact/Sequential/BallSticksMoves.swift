@@ -85,10 +85,11 @@ extension BallSticksPopulation {
 
     private func evolve(_ i: Int, _ beta: Double, onlyNoise: Bool, using random: inout RandomSource) {
         let (j, k) = pair(i, &random), a = x + j * Self.width, b = x + k * Self.width
-        let dimension = onlyNoise ? 2 : 3 + sticks + (spread ? 1 : 0)
+        let dimension = (onlyNoise ? 2 : 3 + sticks + (spread ? 1 : 0)) - (logSigma == nil ? 0 : 1)
         let gamma = 2.38 / (2 * Double(dimension)).squareRoot() * Self.pick(1, 0.5, 0.15, &random)
         start(i)
         for c in (onlyNoise ? 2 : 0)..<(onlyNoise ? 4 : Slot.fraction + sticks) { proposal[c] += gamma * (a[c] - b[c]) }
+        holdNoise(proposal)
         if supports(proposal) { _ = consider(i, beta, 0, sameShape: onlyNoise, using: &random) }
     }
 

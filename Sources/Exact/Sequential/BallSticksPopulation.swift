@@ -14,6 +14,8 @@ import ModelSpace
 ///
 /// where `births` adds a stick of any direction, most likely a weak one, to densities fitted for one stick fewer: the mode that pilots miss most;
 /// so that R = prior × likelihood / q₀ stays bounded wherever the last fit may have missed something.
+///
+/// Where σ is known every particle's log snr is log s0 − log σ, whatever the prior's bounds of it.
 final class BallSticksPopulation: TemperedPopulation {
     typealias Slot = BallSticks.Slot
     static let width = FittedDensity.width
@@ -24,6 +26,9 @@ final class BallSticksPopulation: TemperedPopulation {
     let family = BallSticks(), acquisition: Acquisition, m: Int, capacity: Int
     private(set) var count = 0, structure = Structure(), sticks = 0, spread = false
     private(set) var hasReference = false
+    /// The noise's standard deviation in units of y where it is known; set it before `prepare`.
+    var sigma: Double? { didSet { logSigma = sigma.map { log($0) } } }
+    private(set) var logSigma: Double?
     let y: UnsafeMutablePointer<Float>
     /// N × 16 particles and N × M attenuations, each with a second half that resampling copies into.
     private(set) var x: UnsafeMutablePointer<Double>, otherX: UnsafeMutablePointer<Double>
@@ -101,7 +106,7 @@ final class BallSticksPopulation: TemperedPopulation {
 
     func begin(using random: inout RandomSource) -> Double {
         family.drawParameters(structure, acquisition, using: &random, into: theta)
-        logPrior = family.logPrior(theta, structure)  // a constant inside the support
+        logPrior = family.logPrior(theta, structure, isNoiseKnown: sigma != nil)  // a constant inside the support
         var attempts = 0
         for i in 0..<count {
             let p = x + i * Self.width
@@ -137,7 +142,7 @@ final class BallSticksPopulation: TemperedPopulation {
     func fit(_ density: FittedDensity, inflation: Double) {
         var best = 0
         for i in 1..<count where logLikelihood[i] > logLikelihood[best] { best = i }
-        density.fit(x, count: count, sticks: sticks, spread: spread, best: best, inflation: inflation, room: room)
+        density.fit(x, count: count, sticks: sticks, spread: spread, logSigma: logSigma, best: best, inflation: inflation, room: room)
     }
 
     /// Remembers the walker of an early temperature.

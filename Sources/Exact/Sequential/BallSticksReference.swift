@@ -7,7 +7,7 @@ extension BallSticksPopulation {
     /// Whether x lies in the prior's support.
     func supports(_ x: UnsafePointer<Double>) -> Bool {
         guard x[0] >= BallSticks.logDiffusivity.low, x[0] <= BallSticks.logDiffusivity.high,
-            x[2] >= BallSticks.logSNR.low, x[2] <= BallSticks.logSNR.high, abs(x[3]) < 20
+            logSigma != nil || (x[2] >= BallSticks.logSNR.low && x[2] <= BallSticks.logSNR.high), abs(x[3]) < 20
         else { return false }
         if spread && !(x[1] >= BallSticks.logSpreadRatio.low && x[1] <= BallSticks.logSpreadRatio.high) { return false }
         var previous = 1.0, total = 0.0
@@ -73,7 +73,7 @@ extension BallSticksPopulation {
 
     /// Centre and width of the reference for log s0: about 1, by which y is normalised, as far as noise and weighting of the b≈0 volumes reach.
     private func scaleWindow(_ x: UnsafePointer<Double>) -> (centre: Double, width: Double) {
-        let decay = 0.5 * meanUnweightedB * exp(x[0]), noise = 1.5 * exp(-x[2]) / Double(acquisition.unweightedCount).squareRoot()
+        let decay = 0.5 * meanUnweightedB * exp(x[0]), noise = 1.5 * (sigma ?? exp(-x[2])) / Double(acquisition.unweightedCount).squareRoot()
         return (decay, (noise * noise + decay * decay + 1e-4).squareRoot())
     }
 
@@ -101,5 +101,12 @@ extension BallSticksPopulation {
         let window = scaleWindow(x)
         let chi = 2 * (random.exponential() + random.exponential())
         x[3] = window.centre + window.width * random.normal() * (Self.scaleFreedom / chi).squareRoot()
+        holdNoise(x)
+    }
+
+    /// Gives log snr what a known σ makes it.
+    @inline(__always)
+    func holdNoise(_ x: UnsafeMutablePointer<Double>) {
+        if let logSigma { x[2] = x[3] - logSigma }
     }
 }

@@ -9,7 +9,7 @@ import ModelSpace
 ///     g(x) = 2^−n Σ_π t_ν(u(π x); m, C)     over the n! ways of giving the sticks of x to the labels
 ///
 /// The chart is Lambert's: it preserves area, so g is a density by area on the full sphere for directions known up to sign. Draws may leave the
-/// prior's support (g is not truncated).
+/// prior's support (g is not truncated). Where σ is known, log snr is log s0 − log σ and no coordinate of u.
 ///
 /// Particles x: log d, log(s/d), log snr, log s0, f1…f3 (falling), μ1…μ3, in the places of `BallSticks.Slot`.
 final class FittedDensity {
@@ -19,7 +19,7 @@ final class FittedDensity {
 
     /// Share among the densities that it is mixed with.
     var weight = 1.0
-    private(set) var sticks = 0, dimension = 0, spread = false
+    private(set) var sticks = 0, dimension = 0, spread = false, logSigma: Double?
     /// Chart frames: μ̂, e₁, e₂ per label.
     let frames = UnsafeMutablePointer<Double>.allocate(capacity: 27)
     let mean = UnsafeMutablePointer<Double>.allocate(capacity: limit)
@@ -60,7 +60,7 @@ final class FittedDensity {
     }
 
     func copy(_ other: FittedDensity) {
-        begin(sticks: other.sticks, spread: other.spread)
+        begin(sticks: other.sticks, spread: other.spread, logSigma: other.logSigma)
         frames.update(from: other.frames, count: 27)
         mean.update(from: other.mean, count: Self.limit)
         factor.update(from: other.factor, count: Self.limit * Self.limit)
@@ -68,10 +68,11 @@ final class FittedDensity {
         logNormaliser = other.logNormaliser
     }
 
-    func begin(sticks n: Int, spread: Bool) {
+    func begin(sticks n: Int, spread: Bool, logSigma: Double?) {
         sticks = n
         self.spread = spread
-        dimension = 3 * n + 3 + (spread ? 1 : 0)
+        self.logSigma = logSigma
+        dimension = 3 * n + (logSigma == nil ? 3 : 2) + (spread ? 1 : 0)
         labellingCount = Self.labellings[n].count
         for (i, row) in Self.labellings[n].enumerated() { for (k, s) in row.enumerated() { labelling[3 * i + k] = s } }
     }
@@ -173,7 +174,7 @@ final class FittedDensity {
         var j = 0
         out[0] = x[0]; j = 1
         if spread { out[j] = x[1]; j += 1 }
-        out[j] = x[2]
-        out[j + 1] = x[3]
+        if logSigma == nil { out[j] = x[2]; j += 1 }
+        out[j] = x[3]
     }
 }

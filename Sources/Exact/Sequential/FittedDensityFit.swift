@@ -10,9 +10,10 @@ extension FittedDensity {
     ///   - inflation: factor on the covariance.
     ///   - room: scratch for N × 14 values.
     func fit(
-        _ x: UnsafePointer<Double>, count: Int, sticks n: Int, spread: Bool, best: Int, inflation: Double, room: UnsafeMutablePointer<Double>
+        _ x: UnsafePointer<Double>, count: Int, sticks n: Int, spread: Bool, logSigma: Double? = nil, best: Int, inflation: Double,
+        room: UnsafeMutablePointer<Double>
     ) {
-        begin(sticks: n, spread: spread)
+        begin(sticks: n, spread: spread, logSigma: logSigma)
         let d = dimension, width = Self.width, axis = BallSticks.Slot.axis, fraction = BallSticks.Slot.fraction
         var centre = (0..<n).map { x[best * width + fraction + $0] }
         for k in 0..<n { orient(k, SIMD3(x[best * width + axis + 3 * k], x[best * width + axis + 3 * k + 1], x[best * width + axis + 3 * k + 2])) }
@@ -57,8 +58,8 @@ extension FittedDensity {
     /// - Parameter inflation: factor on the covariance.
     func fit(_ mode: LocalMode, inflation: Double) {
         let g = mode.geometry, n = g.sticks, order = Array(g.tangentIndex..<g.tangentIndex + 2 * n) + Array(0..<n)
-            + [g.diffusivityIndex] + (g.hasSpread ? [n] : []) + [g.snrIndex, g.s0Index]
-        begin(sticks: n, spread: g.hasSpread)
+            + [g.diffusivityIndex] + (g.hasSpread ? [n] : []) + (g.sigma == nil ? [g.snrIndex] : []) + [g.s0Index]
+        begin(sticks: n, spread: g.hasSpread, logSigma: g.sigma.map { log($0) })
         for k in 0..<n {
             for c in 0..<3 { frames[9 * k + c] = mode.centre[BallSticks.Slot.axis + 3 * k + c] }
             for c in 0..<6 { frames[9 * k + 3 + c] = mode.tangents[6 * k + c] }
@@ -150,8 +151,11 @@ extension FittedDensity {
         x[0] = u[3 * n]
         var j = 3 * n + 1
         if spread { x[1] = u[j]; j += 1 }
-        x[2] = u[j]
-        x[3] = u[j + 1]
+        if let logSigma {
+            (x[2], x[3]) = (u[j] - logSigma, u[j])
+        } else {
+            (x[2], x[3]) = (u[j], u[j + 1])
+        }
         return true
     }
 }

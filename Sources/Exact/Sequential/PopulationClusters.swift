@@ -63,7 +63,7 @@ extension BallSticksPopulation {
             (otherX + k * Self.width).update(from: x + i * Self.width, count: Self.width)
             if logLikelihood[i] > logLikelihood[members[best]] { best = k }
         }
-        density.fit(otherX, count: members.count, sticks: sticks, spread: spread, best: best, inflation: inflation, room: room)
+        density.fit(otherX, count: members.count, sticks: sticks, spread: spread, logSigma: logSigma, best: best, inflation: inflation, room: room)
     }
 
     private func mixtureDensity(_ parts: [FittedDensity], _ p: UnsafePointer<Double>) -> Double {

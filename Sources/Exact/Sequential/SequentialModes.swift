@@ -19,7 +19,7 @@ extension SequentialMonteCarlo {
     ///   - fewer: modes of the structure with one stick fewer.
     ///   - starts: θ of some particles.
     func modes(_ z: Structure, fewer: [LocalMode], starts: [[Double]]) -> [(mode: LocalMode, density: FittedDensity)] {
-        let g = LocalGeometry(z), y = UnsafePointer(population.y)
+        let g = LocalGeometry(z, sigma: population.sigma), y = UnsafePointer(population.y)
         // Half the sphere holds each axis once.
         let constant = population.logPrior + Double(g.sticks) * log(2)
         var starts = starts

@@ -63,10 +63,11 @@ public final class SequentialMonteCarlo {
     ///
     /// - Parameters:
     ///   - y: M signals, divided by the mean of their b≈0 volumes.
+    ///   - sigma: the noise's standard deviation in units of y where it is known: evidences are then p(y | z, σ).
     ///   - voxel: key of the voxel, which names its random streams.
     /// - Errors: `ExactError` for data of the wrong length, not finite or not normalised.
-    public func posterior(_ y: [Float], seed: UInt64, voxel: UInt64) throws -> ExactPosterior {
-        try adopt(y)
+    public func posterior(_ y: [Float], sigma: Double? = nil, seed: UInt64, voxel: UInt64) throws -> ExactPosterior {
+        try adopt(y, sigma)
         let structures = family.structureSpace.structures
         var states = structures.map { StructureState(structure: $0) }
         for i in states.indices { try pilot(&states, i, run: 0, seed: seed, voxel: voxel) }
@@ -89,8 +90,8 @@ public final class SequentialMonteCarlo {
     }
 
     /// Evidence and draws of one structure, to the target error.
-    public func evidence(_ y: [Float], _ structure: Structure, seed: UInt64, voxel: UInt64) throws -> StructureEvidence {
-        try adopt(y)
+    public func evidence(_ y: [Float], _ structure: Structure, sigma: Double? = nil, seed: UInt64, voxel: UInt64) throws -> StructureEvidence {
+        try adopt(y, sigma)
         var states = family.structureSpace.structures.map { StructureState(structure: $0) }
         guard let i = family.structureSpace.index(of: structure) else { preconditionFailure("not a structure of the family") }
         try pilot(&states, i, run: 0, seed: seed, voxel: voxel)
@@ -104,12 +105,13 @@ public final class SequentialMonteCarlo {
     private func leastRuns(_ z: Structure) -> Int { BallSticks.stickCount(z) < 2 ? options.minimumRuns : options.minimumCrossingRuns }
 
     /// Checks y and hands it to the population.
-    private func adopt(_ y: [Float]) throws {
+    private func adopt(_ y: [Float], _ sigma: Double?) throws {
         guard y.count == acquisition.count else { throw ExactError.measurementCount(expected: acquisition.count, found: y.count) }
         if let bad = y.firstIndex(where: { !$0.isFinite }) { throw ExactError.notFinite(index: bad) }
         let mean = acquisition.unweightedIndices.reduce(0) { $0 + Double(y[$1]) } / Double(acquisition.unweightedCount)
         guard abs(mean - 1) < 0.02 else { throw ExactError.notNormalised(mean: mean) }
         population.y.update(from: y, count: y.count)
+        population.sigma = sigma
     }
 
     /// How far each structure stays below the best, at the λ most favourable to it.

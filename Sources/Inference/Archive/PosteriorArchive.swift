@@ -76,6 +76,7 @@ extension PosteriorMetadata {
         }
         if let key = Set(notes.keys).union(other.notes.keys).filter({ notes[$0] != other.notes[$0] }).min() {
             // A digest says nothing to a reader.
+            if key == "known_noise_digest" { return "other values of the known noise" }
             if key.hasSuffix("digest") { return "other data" }
             func said(_ value: String?) -> String { value.map { "'\($0)'" } ?? "nothing" }
             return "\(key.replacingOccurrences(of: "_", with: " ")) \(said(other.notes[key])), not \(said(notes[key]))"

@@ -31,8 +31,9 @@ public protocol PosteriorEngine: AnyObject {
     /// - Parameters:
     ///   - y: V × M signals over mean b≈0.
     ///   - keys: names the random streams of each observation.
+    ///   - sigma: V standard deviations of the noise, in units of y, which then enter the likelihood as known; nil where one is not. Empty: none is.
     /// - Returns: V posteriors of `drawCount` draws each; when the engine is told to stop, those of the first observations that are finished.
-    func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior]
+    func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior]
 
     /// Gives the engine a question to ask as it works, at least once a second; when the answer is yes it gives up the observation that it has in hand. Engines
     /// whose observations are quick need not listen.
@@ -44,6 +45,11 @@ public protocol PosteriorEngine: AnyObject {
 
 extension PosteriorEngine {
     public func stop(when isAsked: @escaping @Sendable () -> Bool) {}
+
+    /// The same where no σ is known.
+    public func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
+        posteriors(y, count: count, keys: keys, sigma: [])
+    }
 }
 
 /// Thrown by work that was told to stop, so that nothing half-finished can be taken for a result.

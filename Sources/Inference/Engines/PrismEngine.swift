@@ -9,6 +9,9 @@ import Tensors
 ///
 /// The network's draws are starts: modes near them carry importance samples, which give each structure's evidence (so the structure posterior itself is
 /// exact up to a stated error) and its draws. Ensemble moves end every draw.
+///
+/// The network was trained on voxels of unknown noise. Where σ is known its draws are still starts, but its word on structures
+/// answers another question, and the evidences stand alone: no structure is ruled out or weighed by it.
 public struct PrismRecipe: EngineRecipe {
     /// Steps of the diffusion solver.
     public var solverSteps = 3
@@ -78,12 +81,13 @@ package final class PrismEngine: PosteriorEngine {
         return PrismEngine(other, sampler)
     }
 
-    package func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
+    package func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
+        let sigma = sigma.isEmpty ? Array(repeating: nil, count: count) : sigma
         let options = recipe.options, m = recipe.acquisition.count
         let canBeRician = (0..<count).map { recipe.noise.allowRician(y + $0 * m, count: m) }
         var answers = sampler.answer(
             y, count: count, design: recipe.acquisition, keys: keys, seed: options.seed, steps: recipe.solverSteps
-        ) { v, logProbability in starts(canBeRician[v] ? logProbability : withoutRician(logProbability)) }
+        ) { v, logProbability in starts(canBeRician[v] ? logProbability : withoutRician(logProbability), isNoiseKnown: sigma[v] != nil) }
         for v in 0..<count {
             if shouldStop() {
                 stages?.enter(nil)
@@ -94,11 +98,11 @@ package final class PrismEngine: PosteriorEngine {
             // A stream of its own, beyond those of the draws.
             var random = RandomSource(seed: options.seed, stream: keys[v], substream: 1 << 32)
             stages?.enter(.importance)
-            answers[v] = refine(y + v * m, answers[v], &random)
+            answers[v] = refine(y + v * m, answers[v], sigma[v], &random)
             stages?.enter(.correction)
             moves.run(
                 y + v * m, &answers[v].parameters, structures: answers[v].structures.map { structures[$0] },
-                sweeps: recipe.correctionSweeps, threeSticks: recipe.threeStickSweeps, using: &random)
+                sweeps: recipe.correctionSweeps, threeSticks: recipe.threeStickSweeps, sigma: sigma[v], using: &random)
         }
         stages?.enter(nil)
         return answers
@@ -117,23 +121,25 @@ package final class PrismEngine: PosteriorEngine {
     }
 
     /// For every number of sticks and spread, draws of the noise that the network prefers.
-    private func starts(_ logProbability: [Double]) -> [Int] {
-        search.candidates(amortised: logProbability).flatMap { p in
+    private func starts(_ logProbability: [Double], isNoiseKnown: Bool) -> [Int] {
+        search.candidates(amortised: isNoiseKnown ? nil : logProbability).flatMap { p in
             let z = logProbability[2 * p] > logProbability[2 * p + 1] ? 2 * p : 2 * p + 1
             return Array(repeating: z, count: recipe.starts[BallSticks.stickCount(structures[z])])
         }
     }
 
-    private func refine(_ y: UnsafePointer<Float>, _ network: VoxelPosterior, _ random: inout RandomSource) -> VoxelPosterior {
-        let p = Slot.count
+    private func refine(
+        _ y: UnsafePointer<Float>, _ network: VoxelPosterior, _ sigma: Double?, _ random: inout RandomSource
+    ) -> VoxelPosterior {
+        let p = Slot.count, amortised = sigma == nil ? network.logProbability : nil
         var starts = [[(Structure, [Double])]](repeating: [], count: StructureSearch.pairCount)
         for (i, z) in network.structures.enumerated() {
             starts[z / 2].append((structures[z], Array(network.parameters[i * p..<(i + 1) * p])))
         }
-        let refined = search.refine(y, starts: starts, amortised: network.logProbability, noise: recipe.noise, using: &random)
+        let refined = search.refine(y, starts: starts, amortised: amortised, noise: recipe.noise, sigma: sigma, using: &random)
         // Signals that no structure explains at all leave the network's word.
         let logProbability = refined.logEvidence.contains(where: \.isFinite)
-            ? StructureSearch.combine(refined, amortised: network.logProbability, learnsError: recipe.refinement.learnsAmortisedError) : network.logProbability
+            ? StructureSearch.combine(refined, amortised: amortised, learnsError: recipe.refinement.learnsAmortisedError) : network.logProbability
         // Structures that were not looked at cannot be given draws.
         let drawn = draws(of: zip(logProbability, refined.isSkipped).map { $1 ? -.infinity : $0 })
         var parameters = [Double](repeating: 0, count: drawn.count * p), first = 0
@@ -146,6 +152,7 @@ package final class PrismEngine: PosteriorEngine {
                     let at = out.baseAddress! + (first + k) * p
                     if let sample { sample.parameters(chosen[k], hasSpread: BallSticks.hasSpread(structures[z]), into: at) }
                     else { at.update(from: refined.modes[z / 2] ?? starts[z / 2][0].1, count: p) }
+                    if let sigma { at[Slot.snr] = at[Slot.s0] / sigma }
                 }
             }
             first += n

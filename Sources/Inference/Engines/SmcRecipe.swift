@@ -44,13 +44,13 @@ final class SmcEngine: PosteriorEngine {
 
     func restricted(to acquisition: Acquisition) -> any PosteriorEngine { recipe.adapted(to: acquisition, noise: recipe.settings.noise).makeEngine() }
 
-    func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
+    func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
         let m = acquisition.count, p = BallSticks.Slot.count
         var answers: [VoxelPosterior] = []
         for v in 0..<count {
             let exact: ExactPosterior
             do {
-                exact = try engine.posterior(Array(UnsafeBufferPointer(start: y + v * m, count: m)), seed: options.seed, voxel: keys[v])
+                exact = try engine.posterior(Array(UnsafeBufferPointer(start: y + v * m, count: m)), sigma: sigma.isEmpty ? nil : sigma[v], seed: options.seed, voxel: keys[v])
             } catch is Stopped {
                 break
             } catch {

@@ -68,15 +68,16 @@ public struct FitEngine: Sendable {
     ///
     /// - Parameters:
     ///   - voxels: image indices (x fastest, ascending), and `signals` their raw values, V × M.
+    ///   - noise: their noise where it is taken as known; the metadata ought to hold its notes.
     ///   - progress: called with voxels done in all, from any thread, one at a time.
     ///   - part: fit only these voxels (`voxels(ofPart:among:)`); shards that reach beyond them become pieces, which `merge` joins.
     ///   - shouldStop: asked between voxels and, by slow engines, within them; what is finished is kept.
     /// - Returns: whether everything asked for is fitted.
     public func run(
-        voxels: [Int], signals: [Float], metadata: PosteriorMetadata, directory: String, part: (index: Int, of: Int) = (0, 1),
+        voxels: [Int], signals: [Float], noise: KnownNoise? = nil, metadata: PosteriorMetadata, directory: String, part: (index: Int, of: Int) = (0, 1),
         progress: @escaping @Sendable (Int) -> Void = { _ in }, shouldStop: @escaping @Sendable () -> Bool = { false }
     ) throws -> Bool {
-        precondition(signals.count == voxels.count * acquisition.count)
+        precondition(signals.count == voxels.count * acquisition.count && noise.map { $0.values.count == voxels.count } ?? true)
         let workers = Mutex<[Worker]>([]), done = Mutex(0)
         let (shards, finished) = try open(voxels, metadata, directory, Self.voxels(ofPart: part, among: voxels.count))
         // The blocks of all shards in one queue, so that no thread waits for a shard's last block or while its file is written. Blocks are taken
@@ -96,7 +97,7 @@ public struct FitEngine: Sendable {
                 let (shard, range) = work[number]
                 shard.begin()
                 let worker = workers.withLock { $0.popLast() } ?? Worker(family, recipe, acquisition, options.rules, shouldStop)
-                let (part, isDone) = worker.fit(voxels, signals, range, metadata)
+                let (part, isDone) = worker.fit(voxels, signals, noise, range, metadata)
                 workers.withLock { $0.append(worker) }
                 done.withLock { $0 += isDone.count { $0 }; progress($0) }
                 try shard.add(part, where: isDone, first: range.lowerBound)
@@ -128,7 +129,7 @@ public struct FitEngine: Sendable {
 
         /// The posteriors of a run of voxels, and which of them are finished: all, unless the engine was stopped.
         func fit(
-            _ voxels: [Int], _ signals: [Float], _ range: Range<Int>, _ metadata: PosteriorMetadata
+            _ voxels: [Int], _ signals: [Float], _ noise: KnownNoise?, _ range: Range<Int>, _ metadata: PosteriorMetadata
         ) -> (batch: PosteriorBatch, isDone: [Bool]) {
             let m = acquisition.count
             var batch = PosteriorBatch(voxels: range.map { Int32(voxels[$0]) }, structureCount: metadata.structures.count, drawCount: drawCount)
@@ -147,8 +148,9 @@ public struct FitEngine: Sendable {
                     }
                     continue
                 }
+                let sigma = noise.map { noise in group.members.map { noise.sigma(range.lowerBound + $0, meanB0: batch.meanB0[$0]) } }
                 let answers = part.engine.posteriors(
-                    group.y, count: group.members.count, keys: group.members.map { UInt64(voxels[range.lowerBound + $0]) })
+                    group.y, count: group.members.count, keys: group.members.map { UInt64(voxels[range.lowerBound + $0]) }, sigma: sigma ?? [])
                 for (k, (i, answer)) in zip(group.members, answers).enumerated() {
                     group.y.withUnsafeBufferPointer {
                         let y = $0.baseAddress! + k * part.acquisition.count

@@ -4,17 +4,21 @@ import Diffusion
 public struct FitSurvey: Sendable, Equatable {
     /// Voxels in all, and those that cannot be fitted.
     public var voxels: Int, unfitted = 0
+    /// Voxels that can be fitted but have no usable σ, where the noise is to be taken as known.
+    public var withoutNoise = 0
     /// Voxels under each reason, in the order of `VoxelQuality.meanings`.
     public var reasons: [(flag: VoxelQuality, count: Int)] = []
     /// The first volume, from 0, in which a signal is NaN or infinite.
     public var firstBadVolume: Int?
 
     public static func == (a: FitSurvey, b: FitSurvey) -> Bool {
-        a.voxels == b.voxels && a.unfitted == b.unfitted && a.firstBadVolume == b.firstBadVolume && a.reasons.elementsEqual(b.reasons, by: ==)
+        a.voxels == b.voxels && a.unfitted == b.unfitted && a.withoutNoise == b.withoutNoise && a.firstBadVolume == b.firstBadVolume && a.reasons.elementsEqual(b.reasons, by: ==)
     }
 
-    /// - Parameter signals: raw values of V voxels, V × M.
-    public init(_ signals: [Float], _ acquisition: Acquisition, _ rules: SignalRules) {
+    /// - Parameters:
+    ///   - signals: raw values of V voxels, V × M.
+    ///   - noise: theirs, where it is to be taken as known.
+    public init(_ signals: [Float], _ acquisition: Acquisition, _ rules: SignalRules, noise: KnownNoise? = nil) {
         let m = acquisition.count
         voxels = signals.count / m
         var suffices: [[Int]: Bool] = [:], counts: [UInt8: Int] = [:], y = [Float](repeating: 0, count: m), first = m
@@ -30,7 +34,10 @@ public struct FitSurvey: Sendable, Equatable {
                     suffices[kept] = isEnough
                     if !isEnough { quality.formUnion([.tooFewMeasurements, .notFitted]) }
                 }
-                guard quality.contains(.notFitted) else { continue }
+                guard quality.contains(.notFitted) else {
+                    if let noise, noise.sigma(v, meanB0: voxel.meanB0) == nil { withoutNoise += 1 }
+                    continue
+                }
                 unfitted += 1
                 for (flag, _) in VoxelQuality.meanings where flag != .notFitted && quality.contains(flag) { counts[flag.rawValue, default: 0] += 1 }
                 if quality.contains(.nonFiniteSignal) { first = signal.firstIndex { !$0.isFinite }.map { min($0, first) } ?? first }

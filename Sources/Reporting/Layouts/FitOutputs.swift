@@ -52,10 +52,11 @@ public enum FitOutputs {
         provenance.affine = geometry.affine.elements
         provenance.counts = counts(summary)
         provenance.warnings += warnings(summary)
+        let isNoiseKnown = archive.metadata.notes["known_noise"] != nil
         if let noise {
             // Of what a fit says of its noise other λ change little: it is told once.
             let isNews = provenance.noise == nil
-            provenance.noise = NoiseCheck(summary, noise)
+            provenance.noise = NoiseCheck(summary, noise, isKnown: isNoiseKnown)
             provenance.noiseOrigin = noise.origin
             if isNews, let warning = provenance.noise?.warning { provenance.warnings.append(warning) }
         }
@@ -63,7 +64,7 @@ public enum FitOutputs {
             archive: archive, summary: summary, mask: Mask(geometry: geometry, indices: summary.voxels), directory: directory, provenance: provenance)
         let samples = formats.contains(.fsl) ? FSLSamples(context: context) : nil
         let page = Mutex<Report.Content?>(nil)
-        var jobs = jobs(context, formats) + NoiseOutputs.jobs(context, noise)
+        var jobs = jobs(context, formats) + NoiseOutputs.jobs(context, noise, isKnown: isNoiseKnown)
         if formats.contains(.report) {
             // Last comes only what the page says of the files' writing.
             jobs.append(OutputJob(path: directory + "/report.html", cost: 100) {

@@ -52,6 +52,18 @@ public struct FitProvenance: Codable, Equatable, Sendable {
     public var counts = Counts()
     /// Where an independent estimate of the noise comes from, and what it says of the fitted noise; nil when there is none.
     public var noiseOrigin: IndependentNoise.Origin?, noise: NoiseCheck?
+    /// Noise that the fit took as known: where it comes from, in how many of the fitted voxels, and in how many it was fitted
+    /// for want of a value; nil where it was fitted in all.
+    public struct KnownNoise: Codable, Equatable, Sendable {
+        public var source: IndependentNoise.Source, voxels: Int, without: Int
+
+        public init(source: IndependentNoise.Source, voxels: Int, without: Int) {
+            self.source = source
+            self.voxels = voxels
+            self.without = without
+        }
+    }
+    public var knownNoise: KnownNoise?
     /// What the fit leaves over by shell, at the λ of the draws; nil where the scan was not at hand.
     public var residuals: ShellResiduals?
     /// Image size, and voxel → scanner affine (16 numbers, row after row), so that the fit can be read again without the DWI.

@@ -35,6 +35,9 @@ extension FitProvenance {
         for (stage, seconds) in timings where !(0...1e9).contains(seconds) { return bad("timings.\(stage.printable(longest: 40))", seconds) }
         if !isCount(counts.voxels) || !(0...counts.voxels).contains(counts.fitted) { return bad("counts", "\(counts.fitted) of \(counts.voxels)") }
         for (flag, n) in counts.flagged where !isCount(n) { return bad("counts.flagged.\(flag.printable(longest: 40))", n) }
+        if let known = knownNoise, !isCount(known.voxels) || !isCount(known.without) {
+            return bad("knownNoise", "\(known.voxels) and \(known.without)")
+        }
         if let a = acquisition {
             if !(0...1_000_000).contains(a.volumeCount) { return bad("acquisition.volumeCount", a.volumeCount) }
             if !(0...a.volumeCount).contains(a.baselineCount) { return bad("acquisition.baselineCount", a.baselineCount) }

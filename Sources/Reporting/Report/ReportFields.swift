@@ -96,7 +96,10 @@ enum ReportFields {
         }
         // With something wrong it stands among the warnings.
         if let noise = p.noise, noise.warning == nil {
-            let text = String(format: "The fitted noise is %.2f times an independent estimate (median %@; %@).", noise.telling, noise.place, noise.origin.source.rawValue)
+            let form = noise.isKnown == true
+                ? "The fit leaves over %.2f times the noise that was taken as known (median %@; %@)."
+                : "The fitted noise is %.2f times an independent estimate (median %@; %@)."
+            let text = String(format: form, noise.telling, noise.place, noise.origin.source.rawValue)
             add(noise.telling > 1.5 ? "Note" : "Good", text)
         }
         if let residuals = p.residuals { for text in ReportResiduals.remarks(residuals) { add("Note", text) } }

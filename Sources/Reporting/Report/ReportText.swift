@@ -93,7 +93,8 @@ extension ReportData {
         var first = "\(input) were analysed voxel by voxel with \(p.software) \(p.version) (engine \(p.engine)\(network)). The family of models was a ball "
             + "and zero to \(most) sticks (Behrens et al., 2003)"
         if hasSpread { first += ", with a single diffusivity or gamma-distributed diffusivities (Jbabdi et al., 2012)" }
-        if hasRician { first += ", under Gaussian or Rician noise" } else if isGaussian { first += ", under Gaussian noise" }
+        let known = m.notes["known_noise"].map { " of known standard deviation (\($0))" } ?? ""
+        if hasRician { first += ", under Gaussian or Rician noise\(known)" } else if isGaussian { first += ", under Gaussian noise\(known)" }
         first += "; \(m.structures.count) model structures in all. Structures were weighted beforehand by exp(−λk), with k the number of their free parameters and "
             + "λ = \(ReportText.number(summary.lambda)) nats a parameter (Gloeckler et al., arXiv:2603.15292)."
         let posterior: String

@@ -5,7 +5,8 @@ import Studies
 public enum ValidationText {
     public static func text(_ r: SimulationReport) -> String {
         var lines = [
-            "\(r.voxels) voxels drawn from the prior (λ = \(number(r.lambda))); acquisitions: \(r.acquisitions); engine \(r.engine)", "",
+            "\(r.voxels) voxels drawn from the prior (λ = \(number(r.lambda))); acquisitions: \(r.acquisitions); engine \(r.engine)"
+                + (r.notes["known_noise"].map { "; known noise: \($0)" } ?? ""), "",
         ]
         lines += scores([("", r.structures, r.fibres)])
         lines += ["", "rank of the truth among \(r.joint[0].draws) draws of the joint posterior"] + ranks(r.joint)

@@ -30,6 +30,7 @@ struct Fit: ParsableCommand {
     @OptionGroup(title: "Options of --engine mcmc") var chain: ChainArguments
     @Option(help: "Map of the noise's standard deviation in the scan's units, to hold the fitted noise against (default: estimated from the scan).")
     var noiseMap: String?
+    @Flag(help: KnownNoise.help) var knownNoise = false
     @Option(help: "Fit part I of N only, e.g. 1/4; 'merge' joins the parts' folders.") var shard: Part?
     @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
     @Option(help: "Seed of all random numbers.") var seed: UInt64 = 1
@@ -49,6 +50,7 @@ struct Fit: ParsableCommand {
             if samples != nil { throw ValidationError("With --engine mcmc the number of draws is --jumps over --every, not --samples.") }
             if network != nil { throw ValidationError("--engine mcmc uses no network; leave out --network.") }
             if noise == .either { throw ValidationError("--engine mcmc knows Gaussian noise only.") }
+            if knownNoise { throw ValidationError(ChainArguments.noKnownNoise) }
             if preset != nil { throw ValidationError("--preset belongs to --engine prism; mcmc has --burnin, --jumps and --every.") }
         } else if let option = chain.given {
             throw ValidationError("\(option) belongs to --engine mcmc.")
@@ -110,32 +112,45 @@ struct Fit: ParsableCommand {
         let kindSurvey = SignalSurvey(series.values, measurements: series.measurements, areIntegers: series.areIntegers)
         let kinds = noise.kinds(kindSurvey)
         options.rules = kindSurvey.rules(trained: trained)
-        let survey = FitSurvey(series.values, acquisition, options.rules)
-        guard survey.unfitted < survey.voxels else { throw NoVoxelFitted(survey: survey) }
-        for text in kindSurvey.warnings(noise: engine == .mcmc ? .gaussian : kinds) { warn(text) }
-        if survey.unfitted > 0 {
-            warn("\(survey.unfitted) of \(survey.voxels) voxels cannot be fitted (\(survey.explanation)): they are 0 in every map, and marked in quality.nii.gz.")
-        }
-        if kinds != .either { recipe = recipe.adapted(to: acquisition, noise: kinds) }
-        let fitter = FitEngine(recipe: recipe, acquisition: acquisition, options: options)
-        try target.begin()
-
-        if independent == nil, (shard?.index ?? 0) == 0 {
+        func estimateNoise() {
             let estimating = clock.now
             independent = IndependentNoise.estimate(
                 voxels: mask.indices, grid: geometry.spatialShape, signals: series.values, acquisition: acquisition, threads: nthreads,
                 shouldStop: { Interrupt.requested })
             timings["noise"] = seconds(since: estimating)
         }
+        if knownNoise && independent == nil {
+            estimateNoise()
+            if Interrupt.requested { throw Interrupted(out: out, keepsWork: target.keepsWork, wasForced: force) }
+        }
+        let known = knownNoise ? independent.map(KnownNoise.init) : nil
+        if knownNoise && known == nil { throw NoNoiseToKnow.noEstimate(path: input.dwi) }
+        let survey = FitSurvey(series.values, acquisition, options.rules, noise: known)
+        guard survey.unfitted < survey.voxels else { throw NoVoxelFitted(survey: survey) }
+        let knownCount = survey.voxels - survey.unfitted - survey.withoutNoise
+        if let known, knownCount == 0 { throw NoNoiseToKnow.noVoxel(noiseMap ?? known.source.rawValue) }
+        for text in kindSurvey.warnings(noise: engine == .mcmc ? .gaussian : kinds) { warn(text) }
+        if survey.unfitted > 0 {
+            warn("\(survey.unfitted) of \(survey.voxels) voxels cannot be fitted (\(survey.explanation)): they are 0 in every map, and marked in quality.nii.gz.")
+        }
+        if survey.withoutNoise > 0 {
+            warn("\(survey.withoutNoise) of \(survey.voxels) voxels have no usable value of the noise (none above 0, or an SNR "
+                + "that no image has): they are fitted as without --known-noise.")
+        }
+        if kinds != .either { recipe = recipe.adapted(to: acquisition, noise: kinds) }
+        let fitter = FitEngine(recipe: recipe, acquisition: acquisition, options: options)
+        try target.begin()
+
+        if independent == nil, (shard?.index ?? 0) == 0 { estimateNoise() }
         let fitting = clock.now
-        let notes = ["dwi_digest": Self.digest(series.values, acquisition)]
+        let notes = ["dwi_digest": Self.digest(series.values, acquisition)].merging(known?.notes ?? [:]) { $1 }
         let metadata = fitter.metadata(grid: geometry.spatialShape, voxelCount: series.count, notes: notes)
         if engine != .mcmc, let warning = LambdaRange.warning(options.lambda) { warn(warning) }
         let part = (index: shard?.index ?? 0, of: shard?.of ?? 1)
         let fitBar = Progress("fitting", unit: "voxels", total: FitEngine.voxels(ofPart: part, among: series.count).count, quiet: quiet)
         let isComplete = try Interrupt.polled {
             try fitter.run(
-                voxels: mask.indices, signals: series.values, metadata: metadata, directory: target.work, part: part, progress: { fitBar.update($0) },
+                voxels: mask.indices, signals: series.values, noise: known, metadata: metadata, directory: target.work, part: part, progress: { fitBar.update($0) },
                 shouldStop: { Interrupt.requested })
         }
         guard isComplete else { throw Interrupted(out: out, keepsWork: true, wasForced: force) }
@@ -154,6 +169,7 @@ struct Fit: ParsableCommand {
         provenance.timings = timings
         provenance.warnings = warnings
         provenance.noiseOrigin = independent?.origin
+        provenance.knownNoise = known.map { .init(source: $0.source, voxels: knownCount, without: survey.withoutNoise) }
         provenance.residuals = try ShellResiduals(
             PosteriorArchive.shards(in: target.work), lambda: options.lambda, signals: series.values, acquisition: acquisition, threads: nthreads)
         if shard != nil {
@@ -213,17 +229,6 @@ struct Part: ExpressibleByArgument {
         let words = argument.split(separator: "/", omittingEmptySubsequences: false)
         guard words.count == 2, let i = Int(words[0]), let n = Int(words[1]), (1...10_000).contains(n), (1...n).contains(i) else { return nil }
         (index, of) = (i - 1, n)
-    }
-}
-
-/// A scan without a voxel that could be fitted.
-struct NoVoxelFitted: CommandFailure {
-    let survey: FitSurvey
-    var exitStatus: ExitStatus { .badData }
-    var description: String {
-        survey.voxels == 0
-            ? "The mask holds no voxel, so that nothing could be fitted; give another --mask"
-            : "No voxel could be fitted: \(survey.explanation); check the image and the mask, or leave out volumes that are damaged"
     }
 }
 

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Inference
 import Volumes
 
@@ -26,4 +27,11 @@ enum NoiseMapError: CommandFailure {
                 + "estimated"
         }
     }
+}
+
+extension KnownNoise {
+    static let help: ArgumentHelp = """
+        Take the noise of --noise-map, or the estimate from the scan, as known instead of fitting it. Only for scans \
+        whose residuals are noise: where they hold more (motion, eddy currents, tissue), the excess is called fibres.
+        """
 }

@@ -23,6 +23,7 @@ extension Validate {
         @Option(help: "Voxels to simulate.") var voxels: Int = 1000
         @Option(help: "How many of them, evenly spaced, smc fits too, which knows no network (seconds each).") var smcVoxels: Int = 0
         @Option(help: "Parsimony λ of the prior drawn from and of the posteriors.") var lambda: Double = 0
+        @Flag(help: "Tell the engine each voxel's true σ, as fit --known-noise does with a measured one.") var knownNoise = false
         @Option(help: "λ at which the network is asked outright, separated by commas.") var lambdaList = "0.5,1,2"
         @OptionGroup var shared: ValidationOptions
 
@@ -30,6 +31,7 @@ extension Validate {
             guard (1...10_000_000).contains(voxels) else { throw ValidationError("--voxels must lie between 1 and 10000000.") }
             guard (0...voxels).contains(smcVoxels) else { throw ValidationError("--smc-voxels must lie between 0 and --voxels.") }
             guard (0...3).contains(lambda) else { throw ValidationError("--lambda must lie between 0 and 3.") }
+            if knownNoise && shared.tested.engine == .mcmc { throw ValidationError(ChainArguments.noKnownNoise) }
             if acquisition != nil && schemes != nil { throw ValidationError("Give either --acquisition or --schemes.") }
             _ = try lambdas()
         }
@@ -50,6 +52,7 @@ extension Validate {
             study.lambda = lambda
             study.consistencyLambdas = try lambdas()
             study.referenceVoxels = smcVoxels
+            study.isNoiseKnown = knownNoise
             let bar = StudyProgress(voxels: voxels, referenceVoxels: smcVoxels, quiet: shared.quiet)
             guard let report = try Interrupt.polled({ try study.run(
                 options: shared.tested.fitOptions, engine: shared.tested.engineMaker(file), reference: smcVoxels > 0 ? shared.tested.referenceMaker : nil, network: shared.tested.engine == .prism ? file : nil,

@@ -3,6 +3,10 @@ import Chain
 
 /// Settings of `--engine mcmc`, with bedpostx's short names.
 struct ChainArguments: ParsableArguments {
+    static let noKnownNoise =
+        "--engine mcmc integrates over the noise, as bedpostx does, and takes none as known; leave out --known-noise, or "
+            + "choose --engine prism or smc."
+
     @Option(help: "mcmc: 1 (one diffusivity) or 2 (gamma-distributed diffusivities) (default: 2).") var model: Int?
     @Option(name: [.customShort("n"), .long], help: "mcmc: fibres a voxel, 1 to 3 (default: 3).") var fibres: Int?
     @Option(name: [.customShort("w"), .long], help: "mcmc: weight of automatic relevance determination (default: 1).") var weight: Double?
