@@ -17,23 +17,37 @@ extension WatsonCompartment {
         _ p: UnsafePointer<Lanes>, _ design: FormDesign, spread: UnsafePointer<Float>?, scratch: UnsafeMutablePointer<Float>,
         into out: UnsafeMutablePointer<Float>, stride: Int
     ) {
+        withUnsafeTemporaryAllocation(of: Int32.self, capacity: design.shells.count) { used in
+            coefficients(p, design, used: used.baseAddress!, into: scratch)
+            attenuations(p, design, coefficients: scratch, used: used.baseAddress!, into: out, stride: stride)
+        }
+    }
+
+    /// The polynomials of sixteen samples, shells × PK_ZONAL_TERMS × 16, and how many coefficients of each shell are used: all that does not depend on the
+    /// axis, and so is the same for compartments that differ in their axis alone.
+    func coefficients(_ p: UnsafePointer<Lanes>, _ design: FormDesign, used: UnsafeMutablePointer<Int32>, into out: UnsafeMutablePointer<Float>) {
         let n = PK_ZONAL_TERMS * 16, terms = termCount, part = 16 * terms
         withUnsafeTemporaryAllocation(of: Double.self, capacity: n) { moments in
             withUnsafeTemporaryAllocation(of: Float.self, capacity: 16 + 3 * part) { floats in
-                withUnsafeTemporaryAllocation(of: Int32.self, capacity: design.shells.count) { used in
-                    let kappa = floats.baseAddress!, weight = kappa + 16, across = weight + part, along = across + part
-                    store(p[width - 4].concentration, kappa)
-                    pk_watson_moments(kappa, moments.baseAddress!)
-                    withKinds { kinds in
-                        for (s, shell) in design.shells.enumerated() {
-                            storeTerms(p, shell, weight, across, along)
-                            used[s] = pk_zonal_coefficients(moments.baseAddress!, Int32(terms), kinds, weight, across, along, scratch + s * n)
-                        }
+                let kappa = floats.baseAddress!, weight = kappa + 16, across = weight + part, along = across + part
+                store(p[width - 4].concentration, kappa)
+                pk_watson_moments(kappa, moments.baseAddress!)
+                withKinds { kinds in
+                    for (s, shell) in design.shells.enumerated() {
+                        storeTerms(p, shell, weight, across, along)
+                        used[s] = pk_zonal_coefficients(moments.baseAddress!, Int32(terms), kinds, weight, across, along, out + s * n)
                     }
-                    withUnsafePointer(to: design.table) { pk_zonal($0, scratch, used.baseAddress!, axisRows(p), out, stride) }
                 }
             }
         }
+    }
+
+    /// Attenuations by polynomials already known.
+    func attenuations(
+        _ p: UnsafePointer<Lanes>, _ design: FormDesign, coefficients: UnsafePointer<Float>, used: UnsafePointer<Int32>,
+        into out: UnsafeMutablePointer<Float>, stride: Int
+    ) {
+        withUnsafePointer(to: design.table) { pk_zonal($0, coefficients, used, axisRows(p), out, stride) }
     }
 
     public func derivatives(

@@ -7,8 +7,8 @@ import ModelSpace
 /// - Accuracy: as of the compartments' kernels, ≤ 2e-6 (Bingham's 1e-5); derivatives within 2e-5 · max(1, |derivative|) (Bingham's 1e-4), times the
 ///   slopes of expressions.
 final class CompartmentKernels: SignalKernels {
-    private let family: CompartmentFamily, design: FormDesign
-    private let scratch: UnsafeMutablePointer<Float>
+    private let family: CompartmentFamily, acquisition: Acquisition, design: FormDesign, series: MeasurementSeries
+    private let scratch: UnsafeMutablePointer<Float>, used: UnsafeMutablePointer<Int32>
     /// The structure asked for last.
     private var structure: Structure?
     private var plan: SignalPlan?
@@ -16,11 +16,17 @@ final class CompartmentKernels: SignalKernels {
 
     init(_ family: CompartmentFamily, _ acquisition: Acquisition) {
         self.family = family
+        self.acquisition = acquisition
+        series = MeasurementSeries(acquisition.tables)
         design = acquisition.tables.forms
         scratch = .allocate(capacity: max(1, design.scratchCount))
+        used = .allocate(capacity: max(1, design.shells.count))
     }
 
-    deinit { scratch.deallocate() }
+    deinit {
+        scratch.deallocate()
+        used.deallocate()
+    }
 
     private func plan(_ layout: SignalLayout) -> SignalPlan {
         if structure == layout.structure { return plan! }
@@ -32,13 +38,13 @@ final class CompartmentKernels: SignalKernels {
     func attenuations(_ layout: SignalLayout, rows: UnsafePointer<Float>, stride: Int, into e: UnsafeMutablePointer<Float>) {
         let plan = plan(layout)
         withValues(plan, rows, stride) { values in
-            for k in plan.components.indices { attenuations(plan, k, values, rows, stride, e) }
+            for k in plan.components.indices { attenuations(plan, k, values, rows, stride, isAlone: false, e) }
         }
     }
 
     func attenuations(_ layout: SignalLayout, of k: Int, rows: UnsafePointer<Float>, stride: Int, into e: UnsafeMutablePointer<Float>) {
         let plan = plan(layout)
-        withValues(plan, rows, stride, only: k) { attenuations(plan, k, $0, rows, stride, e) }
+        withValues(plan, rows, stride, only: k) { attenuations(plan, k, $0, rows, stride, isAlone: true, e) }
     }
 
     /// Natural values of the scalars of sixteen samples.
@@ -62,7 +68,8 @@ final class CompartmentKernels: SignalKernels {
     }
 
     private func attenuations(
-        _ plan: SignalPlan, _ k: Int, _ values: UnsafePointer<Lanes>, _ rows: UnsafePointer<Float>, _ stride: Int, _ e: UnsafeMutablePointer<Float>
+        _ plan: SignalPlan, _ k: Int, _ values: UnsafePointer<Lanes>, _ rows: UnsafePointer<Float>, _ stride: Int, isAlone: Bool,
+        _ e: UnsafeMutablePointer<Float>
     ) {
         let layout = plan.layout, component = plan.components[k], width = plan.width
         withUnsafeTemporaryAllocation(of: Lanes.self, capacity: width + 1) { buffer in
@@ -77,18 +84,32 @@ final class CompartmentKernels: SignalKernels {
                 p[width] = expression.value(values)
                 spread = UnsafeRawPointer(p + width).assumingMemoryBound(to: Float.self)
             }
-            component.compartment.attenuations(p, design, spread: spread, scratch: scratch, into: e + 16 * k, stride: 16 * plan.components.count)
+            let out = e + 16 * k, step = 16 * plan.components.count
+            if let zonal = component.zonal {
+                // Bundles that share all but their axes share the polynomials.
+                if isAlone || !component.isLikeLast { zonal.coefficients(p, design, used: used, into: scratch) }
+                zonal.attenuations(p, design, coefficients: scratch, used: used, into: out, stride: step)
+            } else {
+                component.compartment.attenuations(p, design, spread: spread, scratch: scratch, into: out, stride: step)
+            }
         }
     }
 
     func attenuations(_ layout: SignalLayout, at x: UnsafePointer<Double>, into e: UnsafeMutablePointer<Float>) {
-        // Sixteen copies of the point: the same kernels, and so the same bytes.
-        let plan = plan(layout), m = design.count, w = plan.components.count
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: 16 * (layout.count + m * w)) { buffer in
-            let rows = buffer.baseAddress!, copies = rows + 16 * layout.count
-            for i in 0..<layout.count { (rows + 16 * i).update(repeating: Float(x[i]), count: 16) }
-            attenuations(layout, rows: rows, stride: 16, into: copies)
-            for k in 0..<w { for i in 0..<m { e[k * m + i] = copies[16 * (i * w + k)] } }
+        let plan = plan(layout), m = design.count, scalars = layout.scalars.count
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: scalars + plan.width) { doubles in
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: m + 16) { one in
+                let values = doubles.baseAddress!, p = values + scalars
+                plan.values(x, into: values)
+                for k in plan.components.indices {
+                    plan.numbers(
+                        k, values, axis: { $1.update(from: x + (layout.firstAxis + 3 * $0), count: 3) },
+                        rotation: { $1.update(from: x + (layout.firstRotation + 4 * $0), count: 4) }, into: p)
+                    let spread = plan.components[k].spread?.value(UnsafePointer(values)) ?? 0
+                    plan.components[k].compartment.seriesAttenuations(p, series, spread: spread, into: one.baseAddress!)
+                    (e + k * m).update(from: one.baseAddress!, count: m)
+                }
+            }
         }
     }
 

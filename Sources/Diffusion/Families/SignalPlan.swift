@@ -4,7 +4,7 @@ import ModelSpace
 /// What one structure's signal comes to: for each component its compartment, and where the compartment's numbers come from. Worked out once a structure.
 struct SignalPlan: Sendable {
     /// Where a number of a compartment comes from, among the layout's.
-    enum Source: Sendable {
+    enum Source: Sendable, Hashable {
         case number(FamilyExpression<Int>)
         case axis(Int), rotation(Int)
     }
@@ -14,6 +14,8 @@ struct SignalPlan: Sendable {
         /// One a parameter of the compartment, in its order.
         var sources: [Source]
         var spread: FamilyExpression<Int>?
+        /// Where it is one whose polynomials do not depend on the axis: the compartment, and whether they are those of the component before.
+        var zonal: (any WatsonCompartment)?, isLikeLast = false
         /// The layout's scalars that its numbers depend on, at most eight.
         var inputs: [Int]
     }
@@ -31,7 +33,7 @@ struct SignalPlan: Sendable {
         let bases = layout.scalars.map { s in s.relativeTo.map { place in layout.scalars.firstIndex { $0.place == place }! } }
         self.layout = layout
         self.bases = bases
-        components = layout.components.map { component in
+        var components = layout.components.map { component in
             let group = description.groups.first { $0.name == component.group }!, part = composition.parts.first { $0.group == component.group }!
             let variant = part.variants[composition.variant(of: part, in: z, rule)]
             let compartment = CompartmentCatalogue.compartment(variant.compartment)!
@@ -59,8 +61,16 @@ struct SignalPlan: Sendable {
             for case .number(let expression) in sources { inputs.formUnion(expression.leaves) }
             inputs.formUnion(spread?.leaves ?? [])
             inputs.formUnion(inputs.compactMap { bases[$0] })
-            return Component(compartment: compartment, sources: sources, spread: spread, inputs: inputs.sorted())
+            return Component(
+                compartment: compartment, sources: sources, spread: spread, zonal: compartment as? any WatsonCompartment, inputs: inputs.sorted())
         }
+        func numbers(_ component: Component) -> [Source] { component.sources.filter { if case .number = $0 { true } else { false } } }
+        for k in components.indices.dropFirst() where components[k].zonal != nil {
+            let last = components[k - 1]
+            components[k].isLikeLast = last.zonal != nil && last.compartment.name == components[k].compartment.name
+                && layout.components[k - 1].group == layout.components[k].group && numbers(last) == numbers(components[k])
+        }
+        self.components = components
         width = components.map(\.compartment.width).max()!
         dimension = components.map(\.compartment.dimension).max()!
     }

@@ -153,8 +153,15 @@ public struct FamilyDescription: Hashable, Codable, Sendable {
                 }
             }
         }
+        // What rules have to remember of the groups decided grows with every rule, up to one case a combination.
+        let combinations = allGroups.reduce(1.0) { $0 * Double($1.choices.count) }
+        guard min(combinations, constraints.reduce(1.0) { $0 * Double($1.caseCount) }) <= Double(Self.mostRuleCases) else {
+            throw fail("its \(constraints.count) rules together tell more than \(Self.mostRuleCases) cases apart; use fewer or simpler ones")
+        }
         for name in constraints.flatMap(\.names) where !isKnown(name) { throw fail("a rule names '\(name)', which is no group or option") }
     }
+
+    private static let mostRuleCases = 1 << 16
 
     private func isKnown(_ name: String) -> Bool {
         let words = name.split(separator: "=", maxSplits: 1).map(String.init)
@@ -166,6 +173,15 @@ public struct FamilyDescription: Hashable, Codable, Sendable {
 }
 
 extension StructureConstraint {
+    /// How many cases it may have to tell apart while groups are decided.
+    var caseCount: Int {
+        switch self {
+        case .needs: 4
+        case .excludes: 3
+        case let .atLeast(n, _), let .atMost(n, _): max(0, min(n, 255)) + 1
+        }
+    }
+
     var names: [String] {
         switch self {
         case let .needs(name, others): [name] + others

@@ -38,9 +38,10 @@ public struct ThetaLayout: Hashable, Sendable {
             }
         }
         self.entries = entries
-        let uses = Dictionary(labels.map { ($0, 1) }, uniquingKeysWith: +)
+        let owners = Dictionary(entries.map { ($0.parameter.name, Set([$0.group])) }, uniquingKeysWith: { $0.union($1) })
         names = zip(entries, labels).flatMap { entry, label in
-            entry.parameter.columns(of: uses[label] == 1 || entry.group.isEmpty ? label : "\(entry.group)_\(label)")
+            let isAlone = owners[entry.parameter.name]!.count == 1 || entry.group.isEmpty
+            return entry.parameter.columns(of: isAlone ? label : "\(entry.group)_\(label)")
         }
         count = offset
     }

@@ -35,7 +35,7 @@ struct Info: ParsableCommand {
 
     func run() throws {
         if let family {
-            print(try Self.table(family))
+            print(try Self.table(family).printableLines())
             return
         }
         let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard(), o = file.origin
