@@ -91,7 +91,7 @@ public final class StructureExplorer {
     ///   - network: log p(z | y, λ = 0) of the structures that an amortised estimate lists; nil without one.
     ///   - starts: θ near which to look, of any structures.
     ///   - allows: whether a kind of noise is possible for these data.
-    ///   - sigma: the noise's standard deviation where it is known.
+    ///   - sigma: the noise's standard deviation where it is known. The network's word, given without it, then only says where to look.
     ///   - seed, key: name the observation's random streams.
     /// - Returns: nil when the signals are impossible under every structure, or the search was told to stop.
     public func explore(
@@ -145,7 +145,7 @@ public final class StructureExplorer {
         }
         guard entries.contains(where: { $0.laplace.isFinite }) else { return nil }
         guard sample(y, entries, sigma, stream) else { return nil }
-        return ExploredStructures(entries: entries, hasNetwork: network != nil)
+        return ExploredStructures(entries: entries, hasNetwork: network != nil && sigma == nil)
     }
 
     /// Structures that the network does not rule out at every λ, with what becomes of them by removing something, step by step.

@@ -75,7 +75,8 @@ final class FamilyEngine<F: LinearFamily & ModelFamily>: PosteriorEngine where F
 
     func restricted(to acquisition: Acquisition) -> any PosteriorEngine { FamilyEngine(recipe.restricted(to: acquisition), sampler) }
 
-    func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
+    func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
+        let sigma = sigma.isEmpty ? Array(repeating: nil, count: count) : sigma
         let m = recipe.acquisition.count, seed = recipe.options.seed, starts = recipe.starts
         let guesses = sampler?.answer(y, count: count, design: recipe.acquisition, keys: keys, seed: seed, steps: recipe.solverSteps) { _, l in
             // Draws of the structures that are near the best at some λ.
@@ -84,14 +85,14 @@ final class FamilyEngine<F: LinearFamily & ModelFamily>: PosteriorEngine where F
         }
         var answers: [VoxelPosterior] = []
         for v in 0..<count {
-            guard let answer = posterior(y + v * m, guesses?[v], key: keys[v]) else { break }
+            guard let answer = posterior(y + v * m, guesses?[v], sigma[v], key: keys[v]) else { break }
             answers.append(answer)
         }
         return answers
     }
 
     /// Nil when told to stop.
-    private func posterior(_ y: UnsafePointer<Float>, _ guess: VoxelPosterior?, key: UInt64) -> VoxelPosterior? {
+    private func posterior(_ y: UnsafePointer<Float>, _ guess: VoxelPosterior?, _ sigma: Double?, key: UInt64) -> VoxelPosterior? {
         let p = recipe.family.parameterNames.count, options = recipe.options
         let canBeRician = recipe.noise.allowRician(y, count: recipe.acquisition.count)
         var starts: [StructureExplorer.Start] = []
@@ -101,7 +102,8 @@ final class FamilyEngine<F: LinearFamily & ModelFamily>: PosteriorEngine where F
             }
         }
         let network = guess.map { StructurePosterior(structures: space.structures, logProbability: $0.logProbability) }
-        let found = explorer.explore(y, network: network, starts: starts, allows: { $0 == .gaussian || canBeRician }, seed: options.seed, key: key)
+        let found = explorer.explore(
+            y, network: network, starts: starts, allows: { $0 == .gaussian || canBeRician }, sigma: sigma, seed: options.seed, key: key)
         if found == nil && shouldStop() { return nil }
         var random = RandomSource(seed: options.seed, stream: key, substream: 1 << 32)
         guard let found else { return fallback(y, guess, &random) }
@@ -116,8 +118,8 @@ final class FamilyEngine<F: LinearFamily & ModelFamily>: PosteriorEngine where F
         for (z, n) in counts.enumerated() where n > 0 {
             let layout = found.layout(index[z])
             var points = found.draw(index[z], count: n, using: &random)
-            if let chart = found.chart(index[z]) {
-                moves.run(y, points: &points, chart: chart, found.noise(index[z]), sweeps: recipe.sweeps, using: &random)
+            if let chart = found.chart(index[z], knowsNoise: sigma != nil) {
+                moves.run(y, points: &points, chart: chart, found.noise(index[z]), sigma: sigma, sweeps: recipe.sweeps, using: &random)
             }
             for (d, point) in points.enumerated() {
                 parameters.withUnsafeMutableBufferPointer { layout.unpack(point, into: $0.baseAddress! + (drawn.count + d) * p) }
