@@ -13,6 +13,7 @@
 #include "shape_proposal.h"
 #include "linear_weights.h"
 #include "linear_modes.h"
+#include "ball_sticks_components.h"
 #include "moves.h"
 #include "product.h"
 #include "dense.h"
