@@ -1,4 +1,5 @@
 import Foundation
+import ModelSpace
 
 /// Dense numerical integration of smooth peaks in a few dimensions.
 enum Lattice {
@@ -22,6 +23,31 @@ enum Lattice {
         }
         visit(0, radius * radius)
         return peak + log(total) + Double(d) * log(h) + (0..<d).reduce(0) { $0 + log(factor[$1][$1]) }
+    }
+
+    /// log ∫ f(x) dx and its standard error, by plain importance sampling from t distributions with five degrees of freedom, a narrow one and a wide one in
+    /// turn: for peaks in too many dimensions, or of too odd a shape, for a lattice.
+    static func sample(
+        mean m: [Double], factor: [[Double]], count: Int, seed: UInt64, _ f: ([Double]) -> Double
+    ) -> (log: Double, error: Double) {
+        let d = m.count, dof = 5.0, half = (dof + Double(d)) / 2, scales = [0.9, 1.8]
+        var constant = lgamma(half) - lgamma(dof / 2) - Double(d) / 2 * log(dof * Double.pi)
+        for j in 0..<d { constant -= log(factor[j][j]) }
+        var random = RandomSource(seed: seed), values: [Double] = []
+        for i in 0..<count {
+            var chi = 0.0, square = 0.0, x = m, density = 0.0
+            for _ in 0..<5 { chi += pow(random.normal(), 2) }
+            let width = scales[i % 2] * (dof / chi).squareRoot(), u: [Double] = (0..<d).map { _ in random.normal() * width }
+            for a in 0..<d {
+                square += u[a] * u[a]
+                for b in 0...a { x[a] += factor[a][b] * u[b] }
+            }
+            for s in scales { density += 0.5 * exp(-Double(d) * log(s) - half * log1p(square / (s * s * dof))) }
+            values.append(f(x) - constant - log(density))
+        }
+        let peak = values.max()!, weights = values.map { exp($0 - peak) }, sum = weights.reduce(0, +)
+        let error = (weights.reduce(0) { $0 + $1 * $1 } / (sum * sum) - 1 / Double(count)).squareRoot()
+        return (peak + log(sum / Double(count)), error)
     }
 
     /// Mean and Cholesky factor of rows of equal weight or with weights: where to put the lattice (the integral does not depend on them).

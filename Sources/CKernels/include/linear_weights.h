@@ -8,7 +8,8 @@
 
    A view of the data is a normal approximation of the likelihood about a reference, working data ŷ_i with precisions p_i: Gaussian noise has ŷ = y,
    p = 1/σ²; Rician noise the score's.  Given a shape, u is drawn from the view's normal N((ẼᵀPẼ + ρ)⁻¹(ẼᵀPŷ + ρ ū), …) restricted to its range, one
-   coordinate after the other from the last, then log σ from a normal about base + ½ log Σ (y − S)².  Where few measurements leave σ open, views are repeated
+   coordinate after the other from the last, each off its conditional mean by a shift that makes room for those to come (a coordinate's conditional knows
+   nothing of their bounds), then log σ from a normal about base + ½ log Σ (y − S)².  Where few measurements leave σ open, views are repeated
    with wider normals of u.  Samples take views and widths in turn and are weighted by the mean density.
 
    Coefficients under Gaussian noise alone are drawn the other way round, σ first and then u from exactly its conditional, so that log p − log q is the
@@ -18,6 +19,7 @@ typedef enum { PK_SCALED_FRACTIONS, PK_FRACTIONS, PK_COEFFICIENTS } pk_weight_ki
 
 typedef struct {
     const float *data, *precision;
+    const float *shift; /* W: by how many standard deviations each coordinate is drawn off its conditional mean */
     float log_sigma, base;
 } pk_linear_view;
 

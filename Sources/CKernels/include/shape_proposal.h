@@ -34,7 +34,8 @@ void pk_add_proposals(const float *components, const float *counts, long many, c
 /* Members of a set that may change places, n ≤ PK_MEMBERS_MOST: a sample x stands for n! labellings, among which a likeness to references divides it,
        share_i = Σ_k l_kk − log Σ_π exp Σ_k l_kπ(k),   l_kj = Σ_axes κ (μ_k·m_j)² + Σ_rotations κ Σ_c R_cc² − Σ_scalars κ (x_k − c_j)²
    R the rotation from the reference's frame to the sample's, κ of reference j.  places: of each member the first rows of its axes, rotations, scalars; references: of each
-   member its axes (3), rotations (4), scalars (1); sharpness: κ of each of these.  Shares are added to two logs.  Absolute error ≤ 3e-4 down to −80/n. */
+   member its axes (3), rotations (4), scalars (1); sharpness: κ of each of these.  Shares are added to two logs.  Absolute error ≤ 3e-4 down to −79; of
+   more than three members while no l_kj − l_kk exceeds 80/n. */
 enum { PK_MEMBERS_MOST = 8 };
 typedef struct {
     long members, axes, rotations, scalars; /* of each member */

@@ -35,28 +35,37 @@ final class BallSticksKernels: SignalKernels {
     private static func sticks(_ layout: SignalLayout) -> Int { layout.axes.count }
     private static func hasSpread(_ layout: SignalLayout) -> Bool { layout.scalars.count > 1 }
 
-    func attenuations(_ layout: SignalLayout, rows: UnsafePointer<Float>, stride: Int, into e: UnsafeMutablePointer<Float>) {
+    func attenuations(
+        _ layout: SignalLayout, rows: UnsafePointer<Float>, stride: Int, into e: UnsafeMutablePointer<Float>
+    ) {
         let t = design.tables
         pk_ball_sticks_lanes(
-            t.count, t.b, t.gx, t.gy, t.gz, Self.sticks(layout), Self.hasSpread(layout) ? 1 : 0, rows + layout.firstScalar * stride, stride, e)
+            t.count, t.b, t.gx, t.gy, t.gz, Self.sticks(layout), Self.hasSpread(layout) ? 1 : 0,
+            rows + layout.firstScalar * stride, stride, e)
     }
 
-    func attenuations(_ layout: SignalLayout, of k: Int, rows: UnsafePointer<Float>, stride: Int, into e: UnsafeMutablePointer<Float>) {
+    func attenuations(
+        _ layout: SignalLayout, of k: Int, rows: UnsafePointer<Float>, stride: Int, into e: UnsafeMutablePointer<Float>
+    ) {
         let w = layout.componentCount
         attenuations(layout, rows: rows, stride: stride, into: scratch)
         for i in 0..<design.count { (e + (i * w + k) * 16).update(from: scratch + (i * w + k) * 16, count: 16) }
     }
 
     func derivatives(
-        _ layout: SignalLayout, _ x: UnsafePointer<Double>, attenuations: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>
+        _ layout: SignalLayout, _ x: UnsafePointer<Double>, attenuations: UnsafeMutablePointer<Float>,
+        rows: UnsafeMutablePointer<Float>
     ) {
         components(layout, x, attenuations, rows)
     }
 
-    func attenuations(_ layout: SignalLayout, at x: UnsafePointer<Double>, into e: UnsafeMutablePointer<Float>) { components(layout, x, e, nil) }
+    func attenuations(_ layout: SignalLayout, at x: UnsafePointer<Double>, into e: UnsafeMutablePointer<Float>) {
+        components(layout, x, e, nil)
+    }
 
     private func components(
-        _ layout: SignalLayout, _ x: UnsafePointer<Double>, _ attenuations: UnsafeMutablePointer<Float>, _ rows: UnsafeMutablePointer<Float>?
+        _ layout: SignalLayout, _ x: UnsafePointer<Double>, _ attenuations: UnsafeMutablePointer<Float>,
+        _ rows: UnsafeMutablePointer<Float>?
     ) {
         let t = design.tables, n = Self.sticks(layout), d = exp(x[layout.firstScalar])
         withUnsafeTemporaryAllocation(of: Float.self, capacity: 4 + 9 + 18) { buffer in
@@ -70,7 +79,8 @@ final class BallSticksKernels: SignalKernels {
                 for c in 0..<3 { (f[13 + 6 * k + c], f[16 + 6 * k + c]) = (Float(first[c]), Float(second[c])) }
             }
             let spread = Self.hasSpread(layout) ? Float(d * exp(x[layout.firstScalar + 1])) : 0
-            pk_ball_sticks_components(t.count, t.b, t.gx, t.gy, t.gz, Float(d), spread, n, f, f + 4, f + 13, attenuations, rows)
+            pk_ball_sticks_components(
+                t.count, t.b, t.gx, t.gy, t.gz, Float(d), spread, n, f, f + 4, f + 13, attenuations, rows)
         }
     }
 }

@@ -25,7 +25,9 @@ package final class ImportanceSampler {
         package var ladder = ScalarLadder()
         package init() {}
         /// What the answers depend on, in a line.
-        package var summary: String { "\(generation)x\(components), \(climbs) climbs, scale \(scale), \(ladder.summary)" }
+        package var summary: String {
+            "\(generation)x\(components), \(climbs) climbs, scale \(scale), \(ladder.summary)"
+        }
     }
 
     /// Modes of the structures that differ by noise only.
@@ -85,24 +87,31 @@ package final class ImportanceSampler {
     ///   - sigma: the noise's standard deviation, where it is known.
     /// - Returns: nil when the likelihood vanishes at all starts.
     package func modes(
-        _ y: UnsafePointer<Float>, _ layout: SignalLayout, starts: [(NoiseLikelihood, [Double])], sigma: Double? = nil, options: Options
+        _ y: UnsafePointer<Float>, _ layout: SignalLayout, starts: [(NoiseLikelihood, [Double])], sigma: Double? = nil,
+        options: Options
     ) -> Modes? {
-        var modes: [PosteriorMode] = []
+        var modes: [PosteriorMode] = [], tasks: [ModeClimber.Task] = []
+        func task(_ noise: NoiseLikelihood) -> ModeClimber.Task {
+            if let task = tasks.first(where: { $0.noise == noise }) { return task }
+            tasks.append(ModeClimber.Task(y, layout, noise, sigma: sigma))
+            return tasks.last!
+        }
         for (noise, start) in starts {
-            guard let mode = climber.climb(y, layout, noise, from: start, steps: options.climbs, sigma: sigma, known: modes) else { continue }
+            guard let mode = climber.climb(task(noise), from: start, steps: options.climbs, known: modes) else { continue }
             if modes.contains(where: { $0.isNear(mode.centre) }) { continue }
             modes.append(mode)
         }
         guard let best = modes.map(\.laplace).max() else { return nil }
         modes.removeAll { $0.laplace < best - Self.depth }
-        modes = withLadders({ ModeClimber.Task(y, layout, $0, sigma: sigma) }, modes, options.ladder)
+        modes = withLadders(task, modes, options.ladder)
         let top = modes.map(\.laplace).max()!
         return Modes(layout: layout, list: modes, laplace: top + log(modes.reduce(0) { $0 + exp($1.laplace - top) }))
     }
 
     /// Samples of one structure, generation by generation.
     package struct Run {
-        let modes: Modes, labels: MemberLikeness, extra: [PosteriorMode], job: pk_linear_weights, proposal: ShapeProposal, constant: Double
+        let modes: Modes, labels: MemberLikeness, extra: [PosteriorMode], job: pk_linear_weights,
+            proposal: ShapeProposal, constant: Double
         let noises: [NoiseLikelihood], sigma: Double?
         /// The weighted samples so far.
         package internal(set) var sample: SignalSample
@@ -119,29 +128,36 @@ package final class ImportanceSampler {
     ///   - generations: the most there will be.
     ///   - noises: the likelihoods that are possible; Rician noise is where all signals are above 0 only.
     package func start(
-        _ y: UnsafePointer<Float>, _ found: Modes, generations: Int, options: Options, noises: Set<NoiseLikelihood>, sigma: Double? = nil
+        _ y: UnsafePointer<Float>, _ found: Modes, generations: Int, options: Options, noises: Set<NoiseLikelihood>,
+        sigma: Double? = nil
     ) -> Run {
         let layout = found.layout, m = measurementCount
         let canBeRician = noises.contains(.rician) && (0..<m).allSatisfy { y[$0] > 0 }
-        let (views, extra) = self.views(y, found, noises, canBeRician: canBeRician, sigma: sigma), proposal = ShapeProposal(layout)
+        let (views, extra) = self.views(y, found, noises, canBeRician: canBeRician, sigma: sigma),
+            proposal = ShapeProposal(layout)
         let copies = WeightsJob.widths(m, dimension: found.best.dimension)
         let memory = pool.take(
             capacity: generations * options.generation + SignalSampleMemory.lanes, height: layout.count,
-            components: (found.list.count + extra.count) * copies + max(0, generations - 1) * options.components, size: proposal.size, measurements: m)
+            components: (found.list.count + extra.count) * copies + max(0, generations - 1) * options.components,
+            size: proposal.size, measurements: m)
+        kernels.attenuations(layout, at: found.best.centre, into: attenuations)
         let job = WeightsJob.make(
-            y, layout, measurements: m, views: views, scale: exp(found.best.centre[SignalLayout.scale]), canBeRician: canBeRician, sigma: sigma,
+            y, layout, measurements: m, views: views, attenuations: attenuations,
+            scale: exp(found.best.centre[SignalLayout.scale]), canBeRician: canBeRician, sigma: sigma,
             tables: memory.tables)
         var possible: [NoiseLikelihood] = noises.contains(.gaussian) ? [.gaussian] : []
         if canBeRician { possible.append(.rician) }
         return Run(
             modes: found, labels: MemberLikeness(found.best), extra: extra, job: job, proposal: proposal,
-            constant: ModeClimber.Task(y, layout, .gaussian, sigma: sigma).constant, noises: possible, sigma: sigma, sample: SignalSample(layout, memory))
+            constant: ModeClimber.Task(y, layout, .gaussian, sigma: sigma).constant, noises: possible, sigma: sigma,
+            sample: SignalSample(layout, memory, knowsNoise: sigma != nil))
     }
 
     /// Adds generations and weighs all samples.
     /// - Parameter stream: the random numbers of generation g of this structure, from 0: no other generation or structure has a part in them.
     package func advance(
-        _ run: inout Run, _ y: UnsafePointer<Float>, generations: Int = 1, options: Options, stream: (Int) -> RandomSource
+        _ run: inout Run, _ y: UnsafePointer<Float>, generations: Int = 1, options: Options,
+        stream: (Int) -> RandomSource
     ) {
         for _ in 0..<generations where !run.isExhausted {
             var random = stream(run.generations)
@@ -151,7 +167,8 @@ package final class ImportanceSampler {
     }
 
     private func add(_ run: inout Run, _ y: UnsafePointer<Float>, _ options: Options, _ random: inout RandomSource) {
-        let proposal = run.proposal, width = proposal.dimension, w = run.sample.layout.componentCount, size = proposal.size, lanes = SignalSampleMemory.lanes
+        let proposal = run.proposal, width = proposal.dimension, w = run.sample.layout.componentCount,
+            size = proposal.size, lanes = SignalSampleMemory.lanes
         let memory = run.memory, start = run.sample.count, stride = memory.stride, isFirst = run.generations == 0
         // The first, about modes, fits worst.
         let count = min(isFirst ? options.generation / 2 : options.generation, memory.capacity - lanes - start)
@@ -161,7 +178,8 @@ package final class ImportanceSampler {
             run.isExhausted = true
             return
         }
-        let fresh = memory.components + run.componentCount * size, counts = memory.counts + run.componentCount, sum = shares.reduce(0, +)
+        let fresh = memory.components + run.componentCount * size, counts = memory.counts + run.componentCount,
+            sum = shares.reduce(0, +)
         for i in shares.indices { counts[i] = Float(Int(Double(count) * shares[i] / sum)) }
         for i in 0..<count - shares.indices.reduce(0, { $0 + Int(counts[$1]) }) { counts[i % shares.count] += 1 }
 
@@ -171,17 +189,21 @@ package final class ImportanceSampler {
         for i in shares.indices where counts[i] > 0 {
             let many = Int(counts[i]), vectors = (many + lanes - 1) / lanes * lanes
             kronecker(0..<width, vectors, uniforms, stride: vectors, &random)
-            let kept = proposal.draw(fresh + i * size, uniforms, count: vectors, asked: many, stride: stride, rows: memory.rows, first: done)
+            let kept = proposal.draw(
+                fresh + i * size, uniforms, count: vectors, asked: many, stride: stride, rows: memory.rows, first: done)
             kronecker(width..<width + w + 1, kept, rest + done - start, stride: whole, &random)
             done += kept
         }
         run.sample.drawn += count
         draw(run, rest, stride: whole, from: start, to: done)
-        run.labels.share(memory.rows, stride: stride, first: start, count: done - start, gaussian: memory.gaussian, rician: memory.rician)
+        run.labels.share(
+            memory.rows, stride: stride, first: start, count: done - start, gaussian: memory.gaussian,
+            rician: memory.rician)
         (memory.mixture + start).update(repeating: -1e30, count: done - start)
         func add(_ components: Range<Int>, _ range: Range<Int>) {
             proposal.addDensities(
-                memory.components + components.lowerBound * size, memory.counts + components.lowerBound, components.count, rows: memory.rows, stride: stride,
+                memory.components + components.lowerBound * size, memory.counts + components.lowerBound,
+                components.count, rows: memory.rows, stride: stride,
                 first: range.lowerBound, count: range.count, memory.mixture)
         }
         // Of the samples so far only the fresh ones are news.
@@ -209,7 +231,8 @@ package final class ImportanceSampler {
             }
             kernels.attenuations(layout, rows: memory.rows + from, stride: stride, into: attenuations)
             pk_draw_weights(
-                &job, attenuations, uniforms + from - start, across, from - start, many, stride, memory.rows + from, memory.gaussian + from,
+                &job, attenuations, uniforms + from - start, across, from - start, many, stride, memory.rows + from,
+                memory.gaussian + from,
                 memory.rician + from)
         }
     }
@@ -228,7 +251,8 @@ package final class ImportanceSampler {
     private func merge(_ first: Int, _ count: Int, _ memory: SignalSampleMemory, _ size: Int) -> Int {
         var end = first
         for i in first..<first + count {
-            if memory.origins[i] >= 0, let same = (0..<first).first(where: { memory.origins[$0] == memory.origins[i] }) {
+            if memory.origins[i] >= 0, let same = (0..<first).first(where: { memory.origins[$0] == memory.origins[i] })
+            {
                 memory.counts[same] += memory.counts[i]
                 continue
             }
@@ -250,9 +274,14 @@ package final class ImportanceSampler {
     }()
 
     /// Fills a row of `count` uniforms for each of some dimensions: a Kronecker sequence with a random shift.
-    private func kronecker(_ dimensions: Range<Int>, _ count: Int, _ out: UnsafeMutablePointer<Float>, stride: Int, _ random: inout RandomSource) {
+    private func kronecker(
+        _ dimensions: Range<Int>, _ count: Int, _ out: UnsafeMutablePointer<Float>, stride: Int,
+        _ random: inout RandomSource
+    ) {
         for j in dimensions {
-            pk_kronecker(UInt32(truncatingIfNeeded: random.next() >> 32), Self.kroneckerSteps[j], count, out + (j - dimensions.lowerBound) * stride)
+            pk_kronecker(
+                UInt32(truncatingIfNeeded: random.next() >> 32), Self.kroneckerSteps[j], count,
+                out + (j - dimensions.lowerBound) * stride)
         }
     }
 }

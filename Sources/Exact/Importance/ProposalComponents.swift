@@ -21,7 +21,9 @@ extension ImportanceSampler {
             let rho = max(1e-6, Double(s) / scatter)
             return sum + 1 / (4 * rho * rho)
         }
-        if !canBeRician || bias < Self.negligibleBias { return ([LikelihoodView(y, signal: signal, sigma: scatter, plain)], []) }
+        if !canBeRician || bias < Self.negligibleBias {
+            return ([LikelihoodView(y, signal: signal, sigma: scatter, plain)], [])
+        }
         var views: [LikelihoodView] = [], extra: [PosteriorMode] = []
         for noise in [NoiseLikelihood.gaussian, .rician] where noises.contains(noise) {
             // There is where the best mode's own kind of noise led.
@@ -30,8 +32,12 @@ extension ImportanceSampler {
                 continue
             }
             let known = found.list + extra
-            guard let mode = climber.climb(y, found.layout, noise, from: best.centre, steps: 5, sigma: sigma, known: known) else { continue }
-            views.append(LikelihoodView(y, signal: self.signal(mode), sigma: exp(mode.centre[SignalLayout.sigma]), noise))
+            guard
+                let mode = climber.climb(
+                    y, found.layout, noise, from: best.centre, steps: 5, sigma: sigma, known: known)
+            else { continue }
+            views.append(
+                LikelihoodView(y, signal: self.signal(mode), sigma: exp(mode.centre[SignalLayout.sigma]), noise))
             if !known.contains(where: { $0.isNear(mode.centre) }) { extra.append(mode) }
         }
         if views.isEmpty { views.append(LikelihoodView(y, signal: signal, sigma: scatter, plain)) }
@@ -51,14 +57,17 @@ extension ImportanceSampler {
 
     /// Writes the first components, about modes. Returns their shares of the samples.
     func first(_ run: Run, _ options: Options) -> [Double] {
-        let best = run.modes.best.laplace, copies = Self.copies.prefix(WeightsJob.widths(measurementCount, dimension: run.modes.best.dimension))
+        let best = run.modes.best.laplace,
+            copies = Self.copies.prefix(WeightsJob.widths(measurementCount, dimension: run.modes.best.dimension))
         let memory = run.memory
         var shares: [Double] = []
         for mode in run.modes.list + run.extra {
             let share = min(1, exp(mode.laplace - best)) + 0.1
             for copy in copies {
                 let out = memory.components + shares.count * run.proposal.size
-                guard run.proposal.write(mode, labels: run.labels, scale: options.scale * copy.scale, into: out) else { continue }
+                guard run.proposal.write(mode, labels: run.labels, scale: options.scale * copy.scale, into: out) else {
+                    continue
+                }
                 memory.origins[shares.count] = -1
                 shares.append(share * copy.share)
             }
@@ -69,17 +78,22 @@ extension ImportanceSampler {
     /// Writes components near samples of earlier generations, chosen by weight; how often each was chosen is its share. Their members have the sample's
     /// labels: where a sample's weight is heavy, that labelling has too few.
     func later(_ y: UnsafePointer<Float>, _ run: Run, _ options: Options, _ random: inout RandomSource) -> [Double] {
-        let layout = run.sample.layout, memory = run.memory, count = run.sample.count, size = run.proposal.size
+        let memory = run.memory, count = run.sample.count, size = run.proposal.size
         let offset = random.uniform(), noises = run.noises
         guard let one = noises.first, count > 0 else { return [] }
+        let task = ModeClimber.Task(
+            y, run.sample.layout, noises.count == 1 ? one : run.modes.best.noise, sigma: run.sigma)
         return withUnsafeTemporaryAllocation(of: Int.self, capacity: options.components) { chosen in
             let peak = pk_importance_choice(
-                run.sample.logs(one), run.sample.logs(noises.last!), memory.mixture, count, options.components, offset, room(count), chosen.baseAddress!)
+                run.sample.logs(one), run.sample.logs(noises.last!), memory.mixture, count, options.components, offset,
+                room(count), chosen.baseAddress!)
             guard peak.isFinite else { return [] }
             var shares: [Double] = []
             for (k, i) in chosen.enumerated() {
                 if k > 0 && chosen[k - 1] == i {
-                    if let last = shares.indices.last, memory.origins[run.componentCount + last] == i { shares[last] += 1 }
+                    if let last = shares.indices.last, memory.origins[run.componentCount + last] == i {
+                        shares[last] += 1
+                    }
                     continue
                 }
                 let place = run.componentCount + shares.count, out = memory.components + place * size
@@ -87,10 +101,10 @@ extension ImportanceSampler {
                     out.update(from: memory.components + same * size, count: size)
                 } else {
                     run.sample.labelled(i, into: point)
-                    let noise = noises.count == 1 ? one : run.modes.best.noise, task = ModeClimber.Task(y, layout, noise, sigma: run.sigma)
-                    guard climber.approach(task, from: point) else { continue }
+guard climber.approach(task, from: point) else { continue }
                     let isWritten = run.proposal.write(
-                        centre: climber.point, precision: climber.precision, stride: task.stride, orders: [], scale: options.scale, into: out)
+                        centre: climber.point, precision: climber.precision, stride: task.stride, orders: [],
+                        scale: options.scale, into: out)
                     guard isWritten else { continue }
                 }
                 memory.origins[place] = i

@@ -25,29 +25,42 @@ package struct ScalarLadder: Sendable {
 
     package init() {}
 
-    var summary: String { "ladders of \(rungs) x \(width) above \(deviation), shelves above \(shelf), \(steps) steps, \(modes) modes" }
+    var summary: String {
+        "ladders of \(rungs) x \(width) above \(deviation), shelves above \(shelf), \(steps) steps, \(modes) modes"
+    }
 }
 
 extension ImportanceSampler {
     /// Gives ladders to the best modes that barely determine a scalar.
-    func withLadders(_ task: (NoiseLikelihood) -> ModeClimber.Task, _ modes: [PosteriorMode], _ ladder: ScalarLadder) -> [PosteriorMode] {
+    func withLadders(_ task: (NoiseLikelihood) -> ModeClimber.Task, _ modes: [PosteriorMode], _ ladder: ScalarLadder)
+        -> [PosteriorMode]
+    {
         guard ladder.rungs > 0, let scalars = modes.first?.layout.scalars, !scalars.isEmpty else { return modes }
         return modes.sorted { $0.laplace > $1.laplace }.enumerated().flatMap { i, mode -> [PosteriorMode] in
             guard i < ladder.modes else { return [mode] }
-            let deviations = scalars.indices.map { mode.deviation(of: mode.shapeIndex + $0) / (scalars[$0].high - scalars[$0].low) * Double(ladder.rungs) }
+            let deviations = scalars.indices.map {
+                mode.deviation(of: mode.shapeIndex + $0) / (scalars[$0].high - scalars[$0].low) * Double(ladder.rungs)
+            }
             let widest = deviations.indices.max { deviations[$0] < deviations[$1] }!
             guard deviations[widest] > ladder.shelf else { return [mode] }
-            let isShelf = deviations[widest] <= ladder.deviation, rungs = rungs(task(mode.noise), mode, widest, ladder, isShelf: isShelf)
+            let isShelf = deviations[widest] <= ladder.deviation,
+                rungs = rungs(task(mode.noise), mode, widest, ladder, isShelf: isShelf)
             return isShelf || rungs.isEmpty ? [mode] + rungs : rungs
         }
     }
 
     /// The ladder of one mode, or only the rungs beside it: outwards from the mode's own value, each rung climbs from where its neighbour ended.
-    private func rungs(_ task: ModeClimber.Task, _ mode: PosteriorMode, _ scalar: Int, _ ladder: ScalarLadder, isShelf: Bool) -> [PosteriorMode] {
-        let s = mode.layout.scalars[scalar], spacing = (s.high - s.low) / Double(ladder.rungs), at = mode.layout.firstScalar + scalar
+    private func rungs(
+        _ task: ModeClimber.Task, _ mode: PosteriorMode, _ scalar: Int, _ ladder: ScalarLadder, isShelf: Bool
+    ) -> [PosteriorMode] {
+        let s = mode.layout.scalars[scalar], spacing = (s.high - s.low) / Double(ladder.rungs),
+            at = mode.layout.firstScalar + scalar
         let nearest = max(0, min(ladder.rungs - 1, Int((mode.centre[at] - s.low) / spacing)))
         var result: [PosteriorMode] = []
-        for side in [isShelf ? Array(nearest + 1..<max(nearest + 1, ladder.rungs)) : Array(nearest..<ladder.rungs), (0..<nearest).reversed()] {
+        for side in [
+            isShelf ? Array(nearest + 1..<max(nearest + 1, ladder.rungs)) : Array(nearest..<ladder.rungs),
+            (0..<nearest).reversed(),
+        ] {
             var x = isShelf ? mode.centre : result.first?.centre ?? mode.centre
             for i in side {
                 x[at] = s.low + (Double(i) + 0.5) * spacing

@@ -17,7 +17,8 @@ final class ShapeProposal {
         dimension = layout.shapeDimension
         bounds = .allocate(capacity: max(1, 2 * k))
         for (j, s) in layout.scalars.enumerated() { (bounds[j], bounds[k + j]) = (Float(s.low), Float(s.high)) }
-        var space = pk_shape_space(axes: layout.axes.count, rotations: layout.rotations.count, scalars: k, low: bounds, high: bounds + k)
+        var space = pk_shape_space(
+            axes: layout.axes.count, rotations: layout.rotations.count, scalars: k, low: bounds, high: bounds + k)
         size = pk_shape_component_size(&space)
         self.space = space
     }
@@ -36,9 +37,11 @@ final class ShapeProposal {
     ///   - scale: standard deviations relative to the normal's.
     /// - Returns: false, and leaves `out` alone, when the precision is not positive definite.
     func write(
-        centre: UnsafePointer<Double>, precision: UnsafePointer<Double>, stride: Int, orders: [[Int]], scale: Double, into out: UnsafeMutablePointer<Float>
+        centre: UnsafePointer<Double>, precision: UnsafePointer<Double>, stride: Int, orders: [[Int]], scale: Double,
+        into out: UnsafeMutablePointer<Float>
     ) -> Bool {
-        let layout = layout, w = layout.componentCount + 1, d = w + dimension, row = SignalLimits.stride(d), k = layout.scalars.count, a = layout.axes.count
+        let layout = layout, w = layout.componentCount + 1, d = w + dimension, row = SignalLimits.stride(d),
+            k = layout.scalars.count, a = layout.axes.count
         let r = layout.rotations.count
         return withUnsafeTemporaryAllocation(of: Int.self, capacity: k + a + r + d) { buffer in
             let ofScalar = buffer.baseAddress!, ofAxis = ofScalar + k, ofRotation = ofAxis + a, places = ofRotation + r
@@ -76,7 +79,8 @@ final class ShapeProposal {
                 for i in 0..<k { next[i] = Float(centre[layout.firstScalar + ofScalar[i]]) }
                 next += k
                 for i in 0..<a {
-                    let p = centre + layout.firstAxis + 3 * ofAxis[i], axis = SIMD3(p[0], p[1], p[2]), (e, f) = AxisChart.tangents(axis)
+                    let p = centre + layout.firstAxis + 3 * ofAxis[i], axis = SIMD3(p[0], p[1], p[2]),
+                        (e, f) = AxisChart.tangents(axis)
                     for c in 0..<3 {
                         next[3 * i + c] = Float(axis[c])
                         next[3 * a + 6 * i + c] = Float(e[c])
@@ -84,23 +88,32 @@ final class ShapeProposal {
                     }
                 }
                 next += 9 * a
-                for i in 0..<r { for c in 0..<4 { next[4 * i + c] = Float(centre[layout.firstRotation + 4 * ofRotation[i] + c]) } }
+                for i in 0..<r {
+                    for c in 0..<4 { next[4 * i + c] = Float(centre[layout.firstRotation + 4 * ofRotation[i] + c]) }
+                }
                 next += 4 * r
                 let inverse = 1 / scale, n = dimension
-                for i in 0..<n { for j in 0..<n { next[i * n + j] = j <= i ? Float(m[(w + j) * row + w + i] * inverse) : 0 } }
+                for i in 0..<n {
+                    for j in 0..<n { next[i * n + j] = j <= i ? Float(m[(w + j) * row + w + i] * inverse) : 0 }
+                }
                 return true
             }
         }
     }
 
     /// The same about a mode, its members labelled by likeness to another's.
-    func write(_ mode: PosteriorMode, labels: MemberLikeness, scale: Double, into out: UnsafeMutablePointer<Float>) -> Bool {
-        write(centre: mode.centre, precision: mode.precision, stride: mode.dimension, orders: labels.orders(of: mode.centre), scale: scale, into: out)
+    func write(_ mode: PosteriorMode, labels: MemberLikeness, scale: Double, into out: UnsafeMutablePointer<Float>)
+        -> Bool
+    {
+        write(
+            centre: mode.centre, precision: mode.precision, stride: mode.dimension,
+            orders: labels.orders(of: mode.centre), scale: scale, into: out)
     }
 
     /// Shapes of `count` samples (a multiple of 16) from uniforms, D rows of `count`, into rows from `first` on. Returns how many of the first `asked` are there.
     func draw(
-        _ component: UnsafePointer<Float>, _ uniforms: UnsafePointer<Float>, count: Int, asked: Int, stride: Int, rows: UnsafeMutablePointer<Float>, first: Int
+        _ component: UnsafePointer<Float>, _ uniforms: UnsafePointer<Float>, count: Int, asked: Int, stride: Int,
+        rows: UnsafeMutablePointer<Float>, first: Int
     ) -> Int {
         var space = space
         let start = rows + layout.firstScalar * stride + first
@@ -110,11 +123,13 @@ final class ShapeProposal {
 
     /// Adds components' densities at samples to `total`, logarithms.
     func addDensities(
-        _ components: UnsafePointer<Float>, _ counts: UnsafePointer<Float>, _ many: Int, rows: UnsafePointer<Float>, stride: Int, first: Int, count: Int,
+        _ components: UnsafePointer<Float>, _ counts: UnsafePointer<Float>, _ many: Int, rows: UnsafePointer<Float>,
+        stride: Int, first: Int, count: Int,
         _ total: UnsafeMutablePointer<Float>
     ) {
         guard many > 0, count > 0 else { return }
         var space = space
-        pk_add_proposals(components, counts, many, &space, rows + layout.firstScalar * stride + first, stride, count, total + first)
+        pk_add_proposals(
+            components, counts, many, &space, rows + layout.firstScalar * stride + first, stride, count, total + first)
     }
 }

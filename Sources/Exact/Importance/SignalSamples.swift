@@ -13,7 +13,8 @@ final class SignalSampleMemory {
     let rows: UnsafeMutablePointer<Float>
     var stride: Int { capacity + Self.lanes }
     /// log p(y, w|x) − log q(w|x) for either noise, and log Σ_c n_c q_c(x).
-    let gaussian: UnsafeMutablePointer<Double>, rician: UnsafeMutablePointer<Double>, mixture: UnsafeMutablePointer<Float>
+    let gaussian: UnsafeMutablePointer<Double>, rician: UnsafeMutablePointer<Double>,
+        mixture: UnsafeMutablePointer<Float>
     /// The components so far as the kernels take them, how many samples each gave, and the sample that it was made from, or −1.
     let components: UnsafeMutablePointer<Float>, counts: UnsafeMutablePointer<Float>, origins: UnsafeMutablePointer<Int>
     /// `WeightsJob`'s.
@@ -56,13 +57,18 @@ final class SignalSampleMemory {
     struct Pool {
         private var all: [SignalSampleMemory] = []
 
-        mutating func take(capacity: Int, height: Int, components: Int, size: Int, measurements: Int) -> SignalSampleMemory {
+        mutating func take(capacity: Int, height: Int, components: Int, size: Int, measurements: Int)
+            -> SignalSampleMemory
+        {
             func make() -> SignalSampleMemory {
-                SignalSampleMemory(capacity: capacity, height: height, components: components, size: size, measurements: measurements)
+                SignalSampleMemory(
+                    capacity: capacity, height: height, components: components, size: size, measurements: measurements)
             }
             for i in all.indices where isKnownUniquelyReferenced(&all[i]) {
                 let old = all[i]
-                if old.capacity >= capacity && old.height >= height && old.componentCapacity >= components && old.componentRoom >= components * size {
+                if old.capacity >= capacity && old.height >= height && old.componentCapacity >= components
+                    && old.componentRoom >= components * size
+                {
                     return old
                 }
                 all[i] = make()
@@ -89,9 +95,15 @@ package struct SignalSample {
     var drawn = 0
     let memory: SignalSampleMemory
 
-    init(_ layout: SignalLayout, _ memory: SignalSampleMemory) { (self.layout, self.memory) = (layout, memory) }
+    private let knowsNoise: Bool
 
-    func logs(_ noise: NoiseLikelihood) -> UnsafeMutablePointer<Double> { noise == .rician ? memory.rician : memory.gaussian }
+    init(_ layout: SignalLayout, _ memory: SignalSampleMemory, knowsNoise: Bool) {
+        (self.layout, self.memory, self.knowsNoise) = (layout, memory, knowsNoise)
+    }
+
+    func logs(_ noise: NoiseLikelihood) -> UnsafeMutablePointer<Double> {
+        noise == .rician ? memory.rician : memory.gaussian
+    }
 
     /// Evidence and its error from log p(y, w|x) − log q(w|x) and log Σ_c n_c q_c(x).
     mutating func weigh(_ noise: NoiseLikelihood, constant: Double) {
@@ -117,10 +129,13 @@ package struct SignalSample {
         }
     }
 
-    /// Sample i as a point, members by falling weight.
+    /// Sample i as a point of the prior's support, members by falling weight.
     package func point(_ i: Int, into x: UnsafeMutablePointer<Double>) {
         labelled(i, into: x)
-        layout.sort(x)
+        let logSigma = x[SignalLayout.sigma]
+        // Rounding may have led out of it.
+        layout.clamp(x)
+        if knowsNoise { x[SignalLayout.sigma] = logSigma }
     }
 
     /// Sample i as a point, members in the order of their labels.

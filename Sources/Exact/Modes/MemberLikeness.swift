@@ -15,36 +15,42 @@ struct MemberLikeness {
         /// As `pk_member_set` has them, places being those in a point.
         var places: [Int32], references: [Float], sharpness: [Float]
     }
-    private let layout: SignalLayout, parts: [Part]
+    private let parts: [Part]
     /// Of the squared cosine of an axis; for scalars relative to their range.
     private static let axisBounds = (low: 1.0, high: 50.0), scalarMost = 200.0
 
     init(_ mode: PosteriorMode) {
-        let layout = mode.layout, x = mode.centre, s = mode.shapeIndex
-        self.layout = layout
+        self.init(
+            mode.layout, mode.centre,
+            mode.layout.exchangeable.isEmpty ? [] : (mode.shapeIndex..<mode.dimension).map(mode.deviation))
+    }
+
+    /// - Parameter deviations: of a mode's local coordinates of the shape.
+    init(_ layout: SignalLayout, _ x: [Double], _ deviations: [Double]) {
         parts = layout.exchangeable.map { members in
             var part = Part(
-                axes: members[0].axes.count, rotations: members[0].rotations.count, scalars: members[0].scalars.count, count: members.count, places: [],
+                axes: members[0].axes.count, rotations: members[0].rotations.count, scalars: members[0].scalars.count,
+                count: members.count, places: [],
                 references: [], sharpness: [])
-            func angular(_ deviations: [Double]) -> Float {
+            func angular(_ deviations: ArraySlice<Double>) -> Float {
                 let mean = deviations.reduce(0) { $0 + $1 * $1 } / Double(deviations.count)
                 return Float(max(Self.axisBounds.low, min(Self.axisBounds.high, 0.25 / mean)))
             }
             for member in members {
                 for a in member.axes {
-                    let at = layout.firstAxis + 3 * a, t = s + layout.scalars.count + 2 * a
+                    let at = layout.firstAxis + 3 * a, t = layout.scalars.count + 2 * a
                     part.places.append(Int32(at))
                     for c in 0..<3 { part.references.append(Float(x[at + c])) }
-                    part.sharpness.append(angular([mode.deviation(of: t), mode.deviation(of: t + 1)]))
+                    part.sharpness.append(angular(deviations[t..<t + 2]))
                 }
                 for r in member.rotations {
-                    let at = layout.firstRotation + 4 * r, t = s + layout.scalars.count + 2 * layout.axes.count + 3 * r
+                    let at = layout.firstRotation + 4 * r, t = layout.scalars.count + 2 * layout.axes.count + 3 * r
                     part.places.append(Int32(at))
                     for c in 0..<4 { part.references.append(Float(x[at + c])) }
-                    part.sharpness.append(angular((0..<3).map { mode.deviation(of: t + $0) }) / 2)
+                    part.sharpness.append(angular(deviations[t..<t + 3]) / 2)
                 }
                 for j in member.scalars {
-                    let deviation = mode.deviation(of: s + j), range = layout.scalars[j].high - layout.scalars[j].low
+                    let deviation = deviations[j], range = layout.scalars[j].high - layout.scalars[j].low
                     part.places.append(Int32(layout.firstScalar + j))
                     part.references.append(Float(x[layout.firstScalar + j]))
                     part.sharpness.append(Float(min(Self.scalarMost / (range * range), 0.25 / (deviation * deviation))))
@@ -57,7 +63,8 @@ struct MemberLikeness {
     /// Of each set the order π with the greatest Σ_k l_k(x_π(k)).
     func orders(of x: UnsafePointer<Double>) -> [[Int]] {
         parts.map { part in
-            let n = part.count, width = part.axes + part.rotations + part.scalars, size = 3 * part.axes + 4 * part.rotations + part.scalars
+            let n = part.count, width = part.axes + part.rotations + part.scalars,
+                size = 3 * part.axes + 4 * part.rotations + part.scalars
             // Reference k against the member at place s.
             func likeness(_ k: Int, _ s: Int) -> Double {
                 var sum = 0.0, reference = k * size
@@ -72,7 +79,9 @@ struct MemberLikeness {
                         let a = r(0) * x[at + 1] - r(1) * x[at] - r(2) * x[at + 3] + r(3) * x[at + 2]
                         let b = r(0) * x[at + 2] - r(2) * x[at] - r(3) * x[at + 1] + r(1) * x[at + 3]
                         let c = r(0) * x[at + 3] - r(3) * x[at] - r(1) * x[at + 2] + r(2) * x[at + 1]
-                        for pair in [b * b + c * c, a * a + c * c, a * a + b * b] { sum += kappa * (1 - 2 * pair) * (1 - 2 * pair) }
+                        for pair in [b * b + c * c, a * a + c * c, a * a + b * b] {
+                            sum += kappa * (1 - 2 * pair) * (1 - 2 * pair)
+                        }
                         reference += 4
                     } else {
                         let gap = x[at] - r(0)
@@ -104,14 +113,16 @@ struct MemberLikeness {
 
     /// Adds log h of the samples in rows (a row for each number of a point) from `first` on to two logs.
     func share(
-        _ rows: UnsafePointer<Float>, stride: Int, first: Int, count: Int, gaussian: UnsafeMutablePointer<Double>, rician: UnsafeMutablePointer<Double>
+        _ rows: UnsafePointer<Float>, stride: Int, first: Int, count: Int, gaussian: UnsafeMutablePointer<Double>,
+        rician: UnsafeMutablePointer<Double>
     ) {
         for part in parts {
             part.places.withUnsafeBufferPointer { places in
                 part.references.withUnsafeBufferPointer { references in
                     part.sharpness.withUnsafeBufferPointer { sharpness in
                         var set = pk_member_set(
-                            members: part.count, axes: part.axes, rotations: part.rotations, scalars: part.scalars, places: places.baseAddress,
+                            members: part.count, axes: part.axes, rotations: part.rotations, scalars: part.scalars,
+                            places: places.baseAddress,
                             references: references.baseAddress, sharpness: sharpness.baseAddress)
                         pk_share_labels(&set, rows + first, stride, count, gaussian + first, rician + first)
                     }

@@ -19,7 +19,10 @@ extension ModeClimber {
             pk_linear_signal(m, task.weights.count, v.baseAddress!, rows, signal)
             return s0
         }
-        let value = task.noise == .rician ? pk_rician_log_likelihood(m, signal, task.y, 1, sigma) : pk_gaussian_log_likelihood(m, signal, task.y, 1, sigma)
+        let value =
+            task.noise == .rician
+            ? pk_rician_log_likelihood(m, signal, task.y, 1, sigma)
+            : pk_gaussian_log_likelihood(m, signal, task.y, 1, sigma)
         return value.isNaN ? -.infinity : value + task.weights.logDensity(x)
     }
 
@@ -37,9 +40,15 @@ extension ModeClimber {
 
     /// Gradient and information from what `predict` left.
     private func derive(_ task: Task) {
-        let m = measurementCount, w = task.weights.count, sigma = exp(point[SignalLayout.sigma]), s0 = exp(point[SignalLayout.scale])
-        let slope = task.noise == .rician ? pk_rician_scores(m, signal, task.y, 1, sigma, weight, score) : pk_gaussian_scores(m, signal, task.y, 1, sigma, weight, score)
-        pk_linear_information(m, w, task.layout.shapeDimension, task.weights.share, s0, weight, score, rows, task.stride, information, gradient)
+        let m = measurementCount, w = task.weights.count, sigma = exp(point[SignalLayout.sigma]),
+            s0 = exp(point[SignalLayout.scale])
+        let slope =
+            task.noise == .rician
+            ? pk_rician_scores(m, signal, task.y, 1, sigma, weight, score)
+            : pk_gaussian_scores(m, signal, task.y, 1, sigma, weight, score)
+        pk_linear_information(
+            m, w, task.layout.shapeDimension, task.weights.share, s0, weight, score, rows, task.stride, information,
+            gradient)
         gradient[w] = slope
         // At low signal it is more.
         information[w * task.stride + w] = 2 * Double(m)
@@ -68,7 +77,9 @@ extension ModeClimber {
         let layout = task.layout, w = task.weights.count
         func uniform(_ low: Double, _ high: Double) -> Double { 12 / ((high - low) * (high - low)) }
         let s0 = exp(point[SignalLayout.scale])
-        for k in 0..<w { prior[k] = task.weights.areFractions ? 12 / (s0 * s0) : 1 / (task.weights.bound[k] * task.weights.bound[k]) }
+        for k in 0..<w {
+            prior[k] = task.weights.areFractions ? 12 / (s0 * s0) : 1 / (task.weights.bound[k] * task.weights.bound[k])
+        }
         prior[w] = uniform(layout.noise.low, layout.noise.high)
         var at = w + 1
         for s in layout.scalars {
@@ -87,7 +98,9 @@ extension ModeClimber {
 
     /// Whether weight k is at its least and would have less.
     @inline(__always)
-    private func isHeld(_ task: Task, _ k: Int) -> Bool { task.weights.areFractions && u[k] <= 1e-9 * (1 + u[0]) && gradient[k] < 0 }
+    private func isHeld(_ task: Task, _ k: Int) -> Bool {
+        task.weights.areFractions && u[k] <= 1e-9 * (1 + u[0]) && gradient[k] < 0
+    }
 
     /// Leaves where it arrives in `point` and `u`, gradient and information there; returns the value.
     /// - Parameter held: a scalar that stays as it is.
@@ -106,7 +119,9 @@ extension ModeClimber {
             var gain = 0.0
             for j in 0..<d where !(j < w && isHeld(task, j)) { gain += gradient[j] * step[j] }
             if gain < 0.04 { break }
-            for j in firstScalar + layout.scalars.count..<max(d, firstScalar + layout.scalars.count) { step[j] = max(-1, min(1, step[j])) }
+            for j in firstScalar + layout.scalars.count..<max(d, firstScalar + layout.scalars.count) {
+                step[j] = max(-1, min(1, step[j]))
+            }
             // Of log σ the log-likelihood −M t − R e^{−2t}/2 is far from quadratic: the same step in σ², which alone would reach its maximum at once.
             step[w] = 0.5 * log(1 + 2 * max(-0.48, step[w]))
             move(task, by: step)
@@ -172,9 +187,12 @@ extension ModeClimber {
         guard solve() else { return false }
         for _ in 0..<3 {
             let before = held
-            if task.weights.areFractions { for k in 0..<w where held >> UInt64(k) & 1 == 0 && u[k] + step[k] < 0 { hold(k, at: -u[k]) } }
+            if task.weights.areFractions {
+                for k in 0..<w where held >> UInt64(k) & 1 == 0 && u[k] + step[k] < 0 { hold(k, at: -u[k]) }
+            }
             for (j, s) in layout.scalars.enumerated() where held >> UInt64(w + 1 + j) & 1 == 0 {
-                let x = point[layout.firstScalar + j], there = x + step[w + 1 + j], bounded = max(s.low, min(s.high, there))
+                let x = point[layout.firstScalar + j], there = x + step[w + 1 + j],
+                    bounded = max(s.low, min(s.high, there))
                 if bounded != there { hold(w + 1 + j, at: bounded - x) }
             }
             if held == before { break }
@@ -186,7 +204,9 @@ extension ModeClimber {
     /// Where Σ u is known.
     private func addPenalty(_ task: Task) {
         guard task.weights.kind == PK_FRACTIONS else { return }
-        for j in 0..<task.weights.count { for k in 0..<task.weights.count { precision[j * task.stride + k] += penalty } }
+        for j in 0..<task.weights.count {
+            for k in 0..<task.weights.count { precision[j * task.stride + k] += penalty }
+        }
     }
 
     /// Sets `precision` to information and prior.

@@ -59,7 +59,9 @@ package final class ModeClimber {
             stride = SignalLimits.stride(dimension)
         }
         /// log of the prior's density, but for what varies.
-        var constant: Double { layout.logPriorDensity + (logSigma == nil ? 0 : log(layout.noise.high - layout.noise.low)) }
+        var constant: Double {
+            layout.logPriorDensity + (logSigma == nil ? 0 : log(layout.noise.high - layout.noise.low))
+        }
     }
 
     /// Climbs from a point for at most `steps` steps, until another would gain less than 0.02 nats, and returns the mode there.
@@ -70,7 +72,8 @@ package final class ModeClimber {
     ///   - known: modes near which this one's width does not matter, and is not looked at.
     /// - Returns: nil when the likelihood vanishes at the start.
     package func climb(
-        _ y: UnsafePointer<Float>, _ layout: SignalLayout, _ noise: NoiseLikelihood, from x: UnsafePointer<Double>, steps: Int, sigma: Double? = nil,
+        _ y: UnsafePointer<Float>, _ layout: SignalLayout, _ noise: NoiseLikelihood, from x: UnsafePointer<Double>,
+        steps: Int, sigma: Double? = nil,
         known: [PosteriorMode] = []
     ) -> PosteriorMode? {
         climb(Task(y, layout, noise, sigma: sigma), from: x, steps: steps, known: known)
@@ -79,9 +82,12 @@ package final class ModeClimber {
     /// - Parameter rung: nil to climb in all coordinates. Otherwise a scalar that stays as it is at the start, about which the mode given back has this
     ///   standard deviation, members as they stand. Wide directions are brought to what the likelihood does at that distance without a rung only.
     func climb(
-        _ task: Task, from x: UnsafePointer<Double>, steps: Int, known: [PosteriorMode] = [], rung: (scalar: Int, deviation: Double)? = nil
+        _ task: Task, from x: UnsafePointer<Double>, steps: Int, known: [PosteriorMode] = [],
+        rung: (scalar: Int, deviation: Double)? = nil
     ) -> PosteriorMode? {
-        precondition(SignalLimits.hold(task.layout), "a structure with more components or shape coordinates than modes are looked for")
+        precondition(
+            SignalLimits.hold(task.layout),
+            "a structure with more components or shape coordinates than modes are looked for")
         guard let value = ascend(task, from: x, steps: steps, held: rung?.scalar) else { return nil }
         setPrecision(task)
         if let rung {
@@ -92,7 +98,9 @@ package final class ModeClimber {
         var density = value + task.constant
         if task.weights.kind == PK_FRACTIONS { density += 0.5 * log(penalty / (2 * .pi)) }
         return PosteriorMode(
-            task.layout, task.noise, centre: rung == nil ? sorted(task) : Array(UnsafeBufferPointer(start: point, count: task.layout.count)), precision: precision, stride: task.stride, logDensity: density, knowsNoise: task.logSigma != nil)
+            task.layout, task.weights, task.noise,
+            centre: rung == nil ? sorted(task) : Array(UnsafeBufferPointer(start: point, count: task.layout.count)),
+            precision: precision, stride: task.stride, logDensity: density, knowsNoise: task.logSigma != nil)
     }
 
     /// The point as a mode has it: members by falling weight. What is known of their local coordinates changes places with them.
@@ -112,7 +120,8 @@ package final class ModeClimber {
     }
 
     private func exchangeCoordinates(_ task: Task, _ a: SignalLayout.Member, _ b: SignalLayout.Member) {
-        let layout = task.layout, d = task.dimension, stride = task.stride, s = layout.componentCount + 1, t = s + layout.scalars.count
+        let layout = task.layout, d = task.dimension, stride = task.stride, s = layout.componentCount + 1,
+            t = s + layout.scalars.count
         var pairs = [(a.component, b.component)]
         for (i, j) in zip(a.scalars, b.scalars) { pairs.append((s + i, s + j)) }
         for (i, j) in zip(a.axes, b.axes) { for c in 0..<2 { pairs.append((t + 2 * i + c, t + 2 * j + c)) } }
@@ -120,8 +129,16 @@ package final class ModeClimber {
         for (i, j) in zip(a.rotations, b.rotations) { for c in 0..<3 { pairs.append((r + 3 * i + c, r + 3 * j + c)) } }
         for i in 0..<d { for j in 0..<i { precision[i * stride + j] = precision[j * stride + i] } }
         for (i, j) in pairs {
-            for k in 0..<d { (precision[i * stride + k], precision[j * stride + k]) = (precision[j * stride + k], precision[i * stride + k]) }
-            for k in 0..<d { (precision[k * stride + i], precision[k * stride + j]) = (precision[k * stride + j], precision[k * stride + i]) }
+            for k in 0..<d {
+                (precision[i * stride + k], precision[j * stride + k]) = (
+                    precision[j * stride + k], precision[i * stride + k]
+                )
+            }
+            for k in 0..<d {
+                (precision[k * stride + i], precision[k * stride + j]) = (
+                    precision[k * stride + j], precision[k * stride + i]
+                )
+            }
         }
     }
 

@@ -14,7 +14,7 @@ package final class PosteriorMode {
     /// Log of the posterior mass that an untruncated normal with this Λ and the centre's density would hold: roughly the evidence.
     package let laplace: Double
     let weights: WeightCoordinates
-    private let u: [Double]
+    private let u: [Double], noiseVariance: Double
 
     /// Place of log σ, the first place of the shape, D.
     var noiseIndex: Int { layout.componentCount }
@@ -26,10 +26,11 @@ package final class PosteriorMode {
     ///   - knowsNoise: whether σ is known, so that log σ is a point.
     /// - Returns: nil when `precision` is not positive definite.
     init?(
-        _ layout: SignalLayout, _ noise: NoiseLikelihood, centre: [Double], precision: UnsafePointer<Double>, stride: Int, logDensity: Double,
+        _ layout: SignalLayout, _ weights: WeightCoordinates, _ noise: NoiseLikelihood, centre: [Double], precision: UnsafePointer<Double>,
+        stride: Int, logDensity: Double,
         knowsNoise: Bool
     ) {
-        let weights = WeightCoordinates(layout), d = layout.componentCount + 1 + layout.shapeDimension
+        let d = layout.componentCount + 1 + layout.shapeDimension
         let room = UnsafeMutablePointer<Double>.allocate(capacity: d * stride)
         defer { room.deallocate() }
         room.update(from: precision, count: d * stride)
@@ -52,16 +53,28 @@ package final class PosteriorMode {
             weights.take(centre, into: out.baseAddress!)
             count = weights.count
         }
+        // log σ is determined apart from all else.
+        noiseVariance = 1 / precision[weights.count * (stride + 1)]
         laplace = logDensity + Double(knowsNoise ? d - 1 : d) / 2 * log(2 * .pi) - logDeterminant
     }
 
     /// Whether a point is about the same mode, members in any order.
     func isNear(_ x: [Double]) -> Bool {
         if squaredDistance(to: x) < 1 { return true }
-        guard !layout.exchangeable.isEmpty else { return false }
+        // Far apart in what no order changes.
+        guard !layout.exchangeable.isEmpty, squaredDistanceOfNoise(to: x) < 1 else { return false }
         var other = x
-        for (members, order) in zip(layout.exchangeable, MemberLikeness(self).orders(of: x)) { layout.arrange(members, order, from: x, into: &other) }
+        let likeness = MemberLikeness(layout, centre, [Double](repeating: 0.1, count: layout.shapeDimension))
+        for (members, order) in zip(layout.exchangeable, likeness.orders(of: x)) {
+            layout.arrange(members, order, from: x, into: &other)
+        }
         return squaredDistance(to: other) < 1
+    }
+
+    /// The least uᵀΛu of a point with so different a σ: (Δ log σ)² over its variance.
+    private func squaredDistanceOfNoise(to x: [Double]) -> Double {
+        let gap = x[SignalLayout.sigma] - centre[SignalLayout.sigma]
+        return gap * gap / max(1e-300, noiseVariance)
     }
 
     /// uᵀΛu of a point, members as they stand.
@@ -97,13 +110,19 @@ package final class PosteriorMode {
 
 extension SignalLayout {
     /// Writes into `out` for each member of a set what `x` has at the member that stands in its place of the order.
-    func arrange(_ members: [Member], _ order: [Int], from x: UnsafePointer<Double>, into out: UnsafeMutablePointer<Double>) {
+    func arrange(
+        _ members: [Member], _ order: [Int], from x: UnsafePointer<Double>, into out: UnsafeMutablePointer<Double>
+    ) {
         for (member, from) in zip(members, order) {
             let other = members[from]
             out[Self.firstWeight + member.component] = x[Self.firstWeight + other.component]
             for (i, j) in zip(member.scalars, other.scalars) { out[firstScalar + i] = x[firstScalar + j] }
-            for (i, j) in zip(member.axes, other.axes) { for c in 0..<3 { out[firstAxis + 3 * i + c] = x[firstAxis + 3 * j + c] } }
-            for (i, j) in zip(member.rotations, other.rotations) { for c in 0..<4 { out[firstRotation + 4 * i + c] = x[firstRotation + 4 * j + c] } }
+            for (i, j) in zip(member.axes, other.axes) {
+                for c in 0..<3 { out[firstAxis + 3 * i + c] = x[firstAxis + 3 * j + c] }
+            }
+            for (i, j) in zip(member.rotations, other.rotations) {
+                for c in 0..<4 { out[firstRotation + 4 * i + c] = x[firstRotation + 4 * j + c] }
+            }
         }
     }
 }

@@ -18,7 +18,8 @@ struct WeightCoordinates {
     init(_ layout: SignalLayout) {
         count = layout.componentCount
         bound = layout.components.map(\.bound)
-        kind = layout.weights == .normal ? PK_COEFFICIENTS : layout.scalePlace == nil ? PK_FRACTIONS : PK_SCALED_FRACTIONS
+        kind =
+            layout.weights == .normal ? PK_COEFFICIENTS : layout.scalePlace == nil ? PK_FRACTIONS : PK_SCALED_FRACTIONS
         let free = 1 - layout.floors
         self.free = free
         share = layout.weights == .normal ? bound.map { _ in 0 } : bound.map { $0 / free }
@@ -30,7 +31,9 @@ struct WeightCoordinates {
     @inline(__always)
     func take(_ x: UnsafePointer<Double>, into u: UnsafeMutablePointer<Double>) {
         let s0 = areFractions ? exp(x[SignalLayout.scale]) : 1
-        for k in 0..<count { u[k] = areFractions ? s0 * (x[SignalLayout.firstWeight + k] - bound[k]) : x[SignalLayout.firstWeight + k] }
+        for k in 0..<count {
+            u[k] = areFractions ? s0 * (x[SignalLayout.firstWeight + k] - bound[k]) : x[SignalLayout.firstWeight + k]
+        }
     }
 
     /// Writes u ≥ 0 into a point, and its scale.
@@ -43,7 +46,9 @@ struct WeightCoordinates {
         var sum = 0.0
         for k in 0..<count { sum += u[k] }
         x[SignalLayout.scale] = kind == PK_FRACTIONS ? 0 : log(max(1e-30, sum / free))
-        for k in 0..<count { x[SignalLayout.firstWeight + k] = bound[k] + (sum > 0 ? u[k] * free / sum : free / Double(count)) }
+        for k in 0..<count {
+            x[SignalLayout.firstWeight + k] = bound[k] + (sum > 0 ? u[k] * free / sum : free / Double(count))
+        }
     }
 
     /// Factors v of the attenuations, S = Σ v_k E_k; returns s0.
@@ -77,7 +82,8 @@ enum SignalLimits {
     static let point = 2 + weights + shape * 3 / 2, coordinates = weights + 1 + shape
 
     static func hold(_ layout: SignalLayout) -> Bool {
-        layout.componentCount <= weights && layout.shapeDimension <= shape && layout.exchangeable.allSatisfy { $0.count <= members }
+        layout.componentCount <= weights && layout.shapeDimension <= shape
+            && layout.exchangeable.allSatisfy { $0.count <= members }
     }
 
     /// The stride of systems with so many unknowns (`linear_modes.h`).

@@ -43,7 +43,13 @@ extension ModeClimber {
             }
             if sides == 0 { break }
             let mean = sum / sides
-            if mean > 1 { s *= max(0.2, pow(0.5 / mean, 0.33)) } else if mean < 0.2 && s * s * square < 1 { s *= 1.4 } else { break }
+            if mean > 1 {
+                s *= max(0.2, pow(0.5 / mean, 0.33))
+            } else if mean < 0.2 && s * s * square < 1 {
+                s *= 1.4
+            } else {
+                break
+            }
         }
         return s
     }
