@@ -11,12 +11,18 @@ PER_CPU void pk_linear_signal(long m, long w, const double *v, const float *rest
     }
 }
 
-/* `count` values times weights (or as they are) at the beginning of a row of whole blocks, the others zeros. */
+/* `count` values times weights (or as they are) at the beginning of a row of whole blocks, the others zeros. The last block looks back, with zeros for what its
+   neighbour holds: in which order measurements stand makes no difference to scalar products. */
 BLOCK_INLINE void lay(const float *x, const float *weight, long count, float *out) {
-    const long whole = count & ~15L;
+    const long whole = count & ~15L, tail = count & 15L;
     for (long i = 0; i < whole; i += 16) STORE_BLOCK(out + i, weight ? LOAD_BLOCK(x + i) * LOAD_BLOCK(weight + i) : LOAD_BLOCK(x + i));
-    if (whole == count) return;
-    for (long i = whole; i < whole + 16; i++) out[i] = i < count ? (weight ? x[i] * weight[i] : x[i]) : 0;
+    if (tail && whole) {
+        const long i = count - 16;
+        const block_f32 v = weight ? LOAD_BLOCK(x + i) * LOAD_BLOCK(weight + i) : LOAD_BLOCK(x + i);
+        STORE_BLOCK(out + whole, LOAD_BLOCK(tail_lanes + tail) != 0.0f ? v : 0.0f);
+    } else if (tail) {
+        for (long i = 0; i < 16; i++) out[i] = i < tail ? (weight ? x[i] * weight[i] : x[i]) : 0;
+    }
 }
 
 /* Scalar products of d scaled rows with each other and, as row d, of the score with them; rows of `chunk` measurements stay in the nearest cache. */

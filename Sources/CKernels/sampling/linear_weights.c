@@ -131,8 +131,8 @@ INLINE float between_density(float z, float a, float b) {
 }
 
 /* u from a normal, from the last coordinate to the first; log of its density. */
-INLINE void draw_weights(const pk_linear_weights *w, long first, long W, const float *factor, const float *mean, const float *uniforms, long across,
-                         long count, float free_part, float (*u)[LANES], float *log_q) {
+INLINE void draw_weights(const pk_linear_weights *w, long first, long W, const float *factor, const float *mean, const float *shift, const float *uniforms,
+                         long across, long count, float free_part, float (*u)[LANES], float *log_q) {
     float centre[LANES], rest[LANES];
     EACH(i) rest[i] = free_part;
     EACH(i) log_q[i] = 0;
@@ -143,6 +143,7 @@ INLINE void draw_weights(const pk_linear_weights *w, long first, long W, const f
         take(uniforms + j * across, count, v);
         EACH(i) {
             root[i] = factor[AT(j, j) * LANES + i];
+            centre[i] += shift[j * LANES + i] / root[i];
             is_cut |= centre[i] * root[i] < FAR;
         }
         if (w->kind == PK_FRACTIONS) EACH(i) u[j][i] = centre[i] + between(v[i], -centre[i] * root[i], (rest[i] - centre[i]) * root[i], &own[i]) / root[i];
@@ -166,24 +167,25 @@ INLINE void draw_weights(const pk_linear_weights *w, long first, long W, const f
 }
 
 /* Adds to log q of each width the density of u by a view's normal. */
-INLINE void weight_density(const pk_linear_weights *w, long first, long W, const float *factor, const float *mean, float free_part, float (*u)[LANES],
-                           float (*log_q)[LANES]) {
+INLINE void weight_density(const pk_linear_weights *w, long first, long W, const float *factor, const float *mean, const float *shift, float free_part,
+                           float (*u)[LANES], float (*log_q)[LANES]) {
     float centre[LANES], rest[LANES];
     EACH(i) rest[i] = free_part;
     for (int h = 0; h < w->widths; h++) EACH(i) log_q[h][i] = 0;
     for (long j = W - 1; j >= first; j--) {
         conditional(W, j, factor, mean, u, centre);
         for (int h = 0; h < w->widths; h++) {
-            float root[LANES], z[LANES], *q = log_q[h];
+            float root[LANES], z[LANES], centre_of[LANES], *q = log_q[h];
             int is_cut = 0;
             EACH(i) {
                 root[i] = factor[AT(j, j) * LANES + i] * w->narrowing[h];
-                z[i] = (u[j][i] - centre[i]) * root[i];
-                is_cut |= centre[i] * root[i] < FAR;
+                centre_of[i] = centre[i] + shift[j] / root[i];
+                z[i] = (u[j][i] - centre_of[i]) * root[i];
+                is_cut |= centre_of[i] * root[i] < FAR;
             }
             EACH(i) q[i] += fast_log(root[i]) - 0.918938533f;
-            if (w->kind == PK_FRACTIONS) EACH(i) q[i] += between_density(z[i], -centre[i] * root[i], (rest[i] - centre[i]) * root[i]);
-            else if (w->kind == PK_SCALED_FRACTIONS && is_cut) EACH(i) q[i] += lower_log_density(z[i], -centre[i] * root[i]);
+            if (w->kind == PK_FRACTIONS) EACH(i) q[i] += between_density(z[i], -centre_of[i] * root[i], (rest[i] - centre_of[i]) * root[i]);
+            else if (w->kind == PK_SCALED_FRACTIONS && is_cut) EACH(i) q[i] += lower_log_density(z[i], -centre_of[i] * root[i]);
             else EACH(i) q[i] -= 0.5f * z[i] * z[i];
         }
         EACH(i) rest[i] -= u[j][i];
@@ -217,6 +219,8 @@ INLINE void sixteen(const pk_linear_weights *w, long W, float *e, const float *u
         solve(w, first, W, gram[h], product[h], 0, factor[h], mean[h]);
     }
     take(uniforms + W * across, count, draw);
+    float shift[PK_WEIGHTS_MOST * LANES];
+    for (long k = 0; k < W; k++) EACH(i) shift[k * LANES + i] = w->view[0].shift[k];
     if (is_joint) {
         float density[LANES] = {0};
         if (!w->knows_noise) {
@@ -230,7 +234,7 @@ INLINE void sixteen(const pk_linear_weights *w, long W, float *e, const float *u
             EACH(i) times[i] = fast_exp(2 * (w->view[0].log_sigma - log_sigma[i]));
             solve(w, 0, W, gram[0], product[0], times, factor[0], mean[0]);
         }
-        draw_weights(w, 0, W, factor[0], mean[0], uniforms, across, count, free_part, u, log_q[0]);
+        draw_weights(w, 0, W, factor[0], mean[0], shift, uniforms, across, count, free_part, u, log_q[0]);
         EACH(i) log_q[0][i] += density[i];
     } else {
         /* Samples take views and widths in turn. */
@@ -251,11 +255,12 @@ INLINE void sixteen(const pk_linear_weights *w, long W, float *e, const float *u
             for (long k = 0; k < W * LANES; k += LANES) {
                 EACH(i) own_mean[k + i] = mean[0][k + i];
                 if (views > 1) EACH(i) own_mean[k + i] = own_view[i] ? mean[1][k + i] : own_mean[k + i];
+                if (views > 1) EACH(i) shift[k + i] = own_view[i] ? w->view[1].shift[k / LANES] : shift[k + i];
             }
         }
-        draw_weights(w, first, W, is_one ? factor[0] : own_factor, is_one ? mean[0] : own_mean, uniforms, across, count, free_part, u, log_q[0]);
+        draw_weights(w, first, W, is_one ? factor[0] : own_factor, is_one ? mean[0] : own_mean, shift, uniforms, across, count, free_part, u, log_q[0]);
         /* With one way to draw, the density is that of the draw. */
-        for (int h = 0; h < views && !is_one; h++) weight_density(w, first, W, factor[h], mean[h], free_part, u, log_q + h * widths);
+        for (int h = 0; h < views && !is_one; h++) weight_density(w, first, W, factor[h], mean[h], w->view[h].shift, free_part, u, log_q + h * widths);
     }
     amplitudes(w, W, free_part, u, v, sum);
     if (w->kind == PK_SCALED_FRACTIONS) EACH(i) log_s0[i] = fast_log(sum[i] > 1e-30f ? sum[i] / free_part : 1e-30f);

@@ -294,30 +294,43 @@ INLINE void likeness(const pk_member_set *set, const int *places, const float *r
     *out = sum;
 }
 
-/* −log Σ_π Π_k e^(l_kπ(k) − l_kk) of sixteen samples: a permanent, over subsets of references. */
+/* −log Σ_π e^(Σ_k l_kπ(k) − l_kk) of sixteen samples: a term for each order where they are few, otherwise a permanent, over subsets of references. */
 INLINE void label_block(const pk_member_set *set, const float *rows, long stride, float *out) {
+    static const int orders[6][3] = {{0, 1, 2}, {1, 0, 2}, {0, 2, 1}, {2, 1, 0}, {1, 2, 0}, {2, 0, 1}};
     const long n = set->members, width = 3 * set->axes + 4 * set->rotations + set->scalars, places = set->axes + set->rotations + set->scalars;
-    block_f32 l[PK_MEMBERS_MOST][PK_MEMBERS_MOST], sums[1 << PK_MEMBERS_MOST];
-    const float most = 120.0f / (float)n;
+    block_f32 l[PK_MEMBERS_MOST][PK_MEMBERS_MOST], all = 1;
     for (long k = 0; k < n; k++) {
-        for (long j = 0; j < n; j++) likeness(set, set->places + k * places, set->references + j * width, set->sharpness + j * places, rows, stride, &l[k][j]);
-        const block_f32 own = l[k][k];
-        for (long j = 0; j < n; j++) {
-            block_f32 x = (l[k][j] - own) * 1.44269504f;
-            x = x > most ? (block_f32)most : x;
-            block_exp2(&x);
-            l[k][j] = j == k ? (block_f32)1.0f : x;
-        }
-    }
-    sums[0] = 1;
-    for (long some = 1; some < 1 << n; some++) {
-        const long k = __builtin_popcountl((unsigned long)some) - 1;
-        block_f32 sum = 0;
         for (long j = 0; j < n; j++)
-            if (some >> j & 1) sum += l[k][j] * sums[some ^ 1 << j];
-        sums[some] = sum;
+            likeness(set, set->places + k * places, set->references + j * width, set->sharpness + j * places, rows, stride, &l[k][j]);
+        const block_f32 own = l[k][k];
+        for (long j = 0; j < n; j++) l[k][j] = (l[k][j] - own) * 1.44269504f;
     }
-    block_f32 all = sums[(1 << n) - 1];
+    if (n <= 3) {
+        for (long o = 1; o < (n == 2 ? 2 : 6); o++) {
+            block_f32 x = l[0][orders[o][0]] + l[1][orders[o][1]];
+            if (n == 3) x += l[2][orders[o][2]];
+            x = x > 115.0f ? (block_f32)115.0f : x;
+            block_exp2(&x);
+            all += x;
+        }
+    } else {
+        block_f32 sums[1 << PK_MEMBERS_MOST];
+        const float most = 120.0f / (float)n;
+        for (long k = 0; k < n; k++)
+            for (long j = 0; j < n; j++) {
+                l[k][j] = l[k][j] > most ? (block_f32)most : l[k][j];
+                block_exp2(&l[k][j]);
+            }
+        sums[0] = 1;
+        for (long some = 1; some < 1 << n; some++) {
+            const long k = __builtin_popcountl((unsigned long)some) - 1;
+            block_f32 sum = 0;
+            for (long j = 0; j < n; j++)
+                if (some >> j & 1) sum += l[k][j] * sums[some ^ 1 << j];
+            sums[some] = sum;
+        }
+        all = sums[(1 << n) - 1];
+    }
     block_log2(&all);
     STORE_BLOCK(out, all * -0.693147181f);
 }

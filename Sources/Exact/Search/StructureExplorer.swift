@@ -43,6 +43,9 @@ public final class StructureExplorer {
     private let theta: ThetaLayout, noiseOptions: [Structure], noise: (Structure) -> NoiseLikelihood
     private let sampler: ImportanceSampler, finder: StartFinder, m: Int
     private var layouts: [Structure: SignalLayout] = [:]
+    /// What the rule says of structures met before: it costs more than a climb.
+    private var nearby: [Structure: [(change: StructureRule.Change, structure: Structure)]] = [:]
+    private var kinds: [Structure: (k: Int, variants: [(structure: Structure, noise: NoiseLikelihood)])] = [:]
     private var shouldStop: () -> Bool = { false }
 
     public init<F: LinearFamily>(_ family: F, kernels: any SignalKernels, options: Options = Options()) {
@@ -66,6 +69,22 @@ public final class StructureExplorer {
         return new
     }
 
+    private func neighbours(_ z: Structure) -> [(change: StructureRule.Change, structure: Structure)] {
+        if let known = nearby[z] { return known }
+        let new = rule.neighbours(of: z)
+        nearby[z] = new
+        return new
+    }
+
+    /// k and the allowed structures with any noise of one without.
+    private func kind(_ signal: Structure) -> (k: Int, variants: [(structure: Structure, noise: NoiseLikelihood)]) {
+        if let known = kinds[signal] { return known }
+        let variants = noiseOptions.map { Structure(bits: signal.bits | $0.bits) }.filter(rule.allows).map { (structure: $0, noise: noise($0)) }
+        let new = (k: rule.parameterCount(signal), variants: variants)
+        kinds[signal] = new
+        return new
+    }
+
     /// One structure, noise aside, and what is known of it.
     final class Entry {
         let structure: Structure, layout: SignalLayout, k: Int
@@ -77,9 +96,9 @@ public final class StructureExplorer {
         var modes: ImportanceSampler.Modes?, run: ImportanceSampler.Run?
         var hasExpanded = false
 
-        init(_ structure: Structure, _ layout: SignalLayout, k: Int, variants: [(Structure, NoiseLikelihood)], network: [Double]) {
+        init(_ structure: Structure, _ layout: SignalLayout, k: Int, variants: [(structure: Structure, noise: NoiseLikelihood)], network: [Double]) {
             (self.structure, self.layout, self.k) = (structure, layout, k)
-            (self.variants, self.network) = (variants.map { ($0.0, $0.1) }, network)
+            (self.variants, self.network) = (variants, network)
         }
 
         var laplace: Double { modes?.laplace ?? -.infinity }
@@ -106,15 +125,11 @@ public final class StructureExplorer {
         func enter(_ z: Structure) -> Entry? {
             let signal = rule.signal(z)
             guard known.insert(signal).inserted, entries.count < options.mostStructures else { return nil }
-            let variants = noiseOptions.compactMap { option -> (Structure, NoiseLikelihood)? in
-                let variant = Structure(bits: signal.bits | option.bits)
-                guard rule.allows(variant), case let noise = noise(variant), allows(noise) else { return nil }
-                return (variant, noise)
-            }
+            let kind = kind(signal), variants = kind.variants.filter { allows($0.noise) }
             guard !variants.isEmpty else { return nil }
             let entry = Entry(
-                signal, layout(signal), k: rule.parameterCount(signal), variants: variants,
-                network: variants.map { table[$0.0] ?? -.infinity })
+                signal, layout(signal), k: kind.k, variants: variants,
+                network: variants.map { table[$0.structure] ?? -.infinity })
             entries.append(entry)
             return entry
         }
@@ -138,7 +153,7 @@ public final class StructureExplorer {
             let gap = gaps(entries.map(\.laplace), entries)
             guard let next = entries.indices.filter({ !entries[$0].hasExpanded && gap[$0] <= options.window }).min(by: { gap[$0] < gap[$1] }) else { break }
             entries[next].hasExpanded = true
-            for (_, z) in rule.neighbours(of: entries[next].structure) {
+            for (_, z) in neighbours(entries[next].structure) {
                 if shouldStop() { return nil }
                 if let entry = enter(z) { look(y, entry, entries, sigma, stream) }
             }
@@ -157,7 +172,7 @@ public final class StructureExplorer {
         var result = list.indices.filter { gap[$0] <= options.networkCutoff }.sorted { gap[$0] < gap[$1] }.map { list[$0] }, seen = Set(result)
         var i = 0
         while i < result.count, result.count < options.mostStructures {
-            for (change, z) in rule.neighbours(of: result[i]) {
+            for (change, z) in neighbours(result[i]) {
                 if case .remove = change, seen.insert(z).inserted { result.append(z) }
             }
             i += 1
@@ -170,7 +185,7 @@ public final class StructureExplorer {
         _ y: UnsafePointer<Float>, _ entry: Entry, _ all: [Entry], _ sigma: Double?, _ stream: (Structure, Int) -> RandomSource
     ) {
         var random = stream(entry.structure, 255), starts = entry.starts
-        let near = Set(rule.neighbours(of: entry.structure).map(\.structure))
+        let near = Set(neighbours(entry.structure).map(\.structure))
         let parents = all.filter { $0.modes != nil && near.contains($0.structure) }.sorted { $0.laplace > $1.laplace }.prefix(options.parents)
         for parent in parents {
             let best = parent.modes!.best, transfer = LayoutTransfer(from: parent.layout, to: entry.layout)
