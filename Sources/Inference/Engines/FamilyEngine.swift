@@ -3,6 +3,7 @@ import Exact
 import Foundation
 import ModelSpace
 import Networks
+import Tensors
 
 /// The engine for any family whose signal is linear in its weights: structures found by exploration (`StructureExplorer`), their evidence by importance
 /// sampling, draws ended by exact-likelihood moves. A trained network, where there is one, says where to look and what to expect.
