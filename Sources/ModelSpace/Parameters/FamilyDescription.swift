@@ -45,7 +45,7 @@ public struct ComponentGroup: Hashable, Codable, Sendable {
 
     /// What it can be: its bits as a number, how many members these are, and which option.
     struct Choice: Sendable {
-        var bits: UInt64, members: Int, option: String?
+        var bits: UInt128, members: Int, option: String?
     }
 
     /// All that it can be, the plainest first.
@@ -53,9 +53,9 @@ public struct ComponentGroup: Hashable, Codable, Sendable {
         switch presence {
         case .always: [Choice(bits: 0, members: 1, option: nil)]
         case .optional: [Choice(bits: 0, members: 0, option: nil), Choice(bits: 1, members: 1, option: nil)]
-        case .upTo(let n): (0...n).map { Choice(bits: (1 << UInt64($0)) - 1, members: $0, option: nil) }
+        case .upTo(let n): (0...n).map { Choice(bits: (1 << UInt128($0)) - 1, members: $0, option: nil) }
         case .oneOf(let options):
-            options.enumerated().map { Choice(bits: $0 == 0 ? 0 : 1 << UInt64($0 - 1), members: 1, option: $1) }
+            options.enumerated().map { Choice(bits: $0 == 0 ? 0 : 1 << UInt128($0 - 1), members: 1, option: $1) }
         }
     }
 
@@ -127,7 +127,7 @@ public struct FamilyDescription: Hashable, Codable, Sendable {
                 }
             }
         }
-        guard bitCount <= 64 else { throw fail("\(bitCount) bits are more than the 64 of a structure") }
+        guard bitCount <= Structure.mostBits else { throw fail("\(bitCount) bits are more than the \(Structure.mostBits) of a structure") }
         for (owner, list) in [("", shared)] + allGroups.map({ ($0.name, $0.parameters) }) {
             guard Set(list.map(\.name)).count == list.count else { throw fail("a parameter of '\(owner)' is listed twice") }
             for parameter in list {

@@ -13,7 +13,7 @@ public struct StructureRule: Sendable {
     public let family: FamilyDescription
     let groups: [GroupPlace]
     /// `table[g]`: N_k of all ways to go on from group g, by what the constraints remember. The last has what may end.
-    private let table: [[[UInt8]: [Double]]]
+    let table: [[[UInt8]: [Double]]]
 
     /// A group, its first bit, and what it can be.
     struct GroupPlace: Sendable {
@@ -22,13 +22,13 @@ public struct StructureRule: Sendable {
 
         /// The choice that the group's bits of a structure mean, nil when they mean none.
         func choice(_ z: Structure) -> Int? {
-            var bits: UInt64 = 0
-            for i in 0..<group.bitCount where z[firstBit + i] { bits |= 1 << UInt64(i) }
+            var bits: UInt128 = 0
+            for i in 0..<group.bitCount where z[firstBit + i] { bits |= 1 << UInt128(i) }
             return choices.firstIndex { $0.choice.bits == bits }
         }
 
         func place(_ choice: Int, in z: inout Structure) {
-            for i in 0..<group.bitCount { z[firstBit + i] = choices[choice].choice.bits >> UInt64(i) & 1 == 1 }
+            for i in 0..<group.bitCount { z[firstBit + i] = choices[choice].choice.bits >> UInt128(i) & 1 == 1 }
         }
     }
 
@@ -51,7 +51,7 @@ public struct StructureRule: Sendable {
         self.memory = memory
     }
 
-    private let memory: ConstraintMemory
+    let memory: ConstraintMemory
 
     private static func dimension(_ group: ComponentGroup, _ choice: ComponentGroup.Choice) -> Int {
         choice.members * group.parameters(of: choice.option).reduce(0) { $0 + ($1.chart == .scale ? 0 : $1.dimension) }
@@ -83,7 +83,7 @@ public struct StructureRule: Sendable {
 
     /// Whether z is allowed.
     public func allows(_ z: Structure) -> Bool {
-        guard family.bitCount == 64 || z.bits >> UInt64(family.bitCount) == 0 else { return false }
+        guard z.prefix(family.bitCount) == z else { return false }
         return state(z, through: groups.count).map(memory.mayEnd) ?? false
     }
 
@@ -134,9 +134,9 @@ public struct StructureRule: Sendable {
         let place = groups[g], inside = depth - place.firstBit
         var result = (zero: false, one: false)
         for (choice, _) in place.choices {
-            let agrees = (0..<inside).allSatisfy { choice.bits >> UInt64($0) & 1 == (prefix[place.firstBit + $0] ? 1 : 0) }
+            let agrees = (0..<inside).allSatisfy { choice.bits >> UInt128($0) & 1 == (prefix[place.firstBit + $0] ? 1 : 0) }
             guard agrees, let next = memory.after(state, group: g, choice), table[g + 1][next]?.isEmpty == false else { continue }
-            if choice.bits >> UInt64(inside) & 1 == 1 { result.one = true } else { result.zero = true }
+            if choice.bits >> UInt128(inside) & 1 == 1 { result.one = true } else { result.zero = true }
         }
         return result
     }
