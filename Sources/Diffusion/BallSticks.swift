@@ -56,7 +56,7 @@ public struct BallSticks: ModelFamily {
             return try FamilyDescription(
                 "ball-sticks", shared: [Parameter("d", "mm^2/s", logUniform(logDiffusivity))],
                 groups: [
-                    ComponentGroup("ball", .always),
+                    ComponentGroup("ball", .always, takesRest: true),
                     ComponentGroup(
                         "stick", .upTo(3), [Parameter("f", "", .weight(floor: fractionFloor)), Parameter("mu", "", .axis)], fibreAxis: "mu"),
                     ComponentGroup("spread", .optional, [Parameter("s", "mm^2/s", logUniform(logSpreadRatio), relativeTo: "d")]),

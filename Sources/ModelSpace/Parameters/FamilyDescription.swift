@@ -12,12 +12,17 @@ public struct ComponentGroup: Hashable, Codable, Sendable {
     public var name: String, presence: Presence, parameters: [Parameter]
     /// Which of the parameters is the axis that outputs draw as a fibre; nil when there is nothing to draw.
     public var fibreAxis: String?
+    /// Whether it is a part of the signal without a weight of its own: it has what the others leave of 1, and is always there.
+    public var takesRest: Bool
 
-    public init(_ name: String, _ presence: Presence, _ parameters: [Parameter] = [], fibreAxis: String? = nil) {
+    public init(
+        _ name: String, _ presence: Presence, _ parameters: [Parameter] = [], fibreAxis: String? = nil, takesRest: Bool = false
+    ) {
         self.name = name
         self.presence = presence
         self.parameters = parameters
         self.fibreAxis = fibreAxis
+        self.takesRest = takesRest
     }
 
     /// Members that a structure can have at most.
@@ -121,12 +126,16 @@ public struct FamilyDescription: Hashable, Codable, Sendable {
                 throw fail("the options of '\(group.name)' must be different words, and one at least")
             default: break
             }
+            if group.takesRest && (group.presence != .always || group.parameters.contains(where: \.isLinear)) {
+                throw fail("'\(group.name)' takes what the others leave, so it is always there and has no weight of its own")
+            }
             if let axis = group.fibreAxis {
                 guard group.parameters.contains(where: { $0.name == axis && $0.chart == .axis }) else {
                     throw fail("'\(group.name)' draws '\(axis)' as a fibre, which is no axis of it")
                 }
             }
         }
+        guard groups.count(where: \.takesRest) <= 1 else { throw fail("more than one group takes what the others leave") }
         guard bitCount <= Structure.mostBits else { throw fail("\(bitCount) bits are more than the \(Structure.mostBits) of a structure") }
         for (owner, list) in [("", shared)] + allGroups.map({ ($0.name, $0.parameters) }) {
             guard Set(list.map(\.name)).count == list.count else { throw fail("a parameter of '\(owner)' is listed twice") }

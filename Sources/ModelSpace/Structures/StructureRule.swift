@@ -92,6 +92,12 @@ public struct StructureRule: Sendable {
         groups.reduce(0) { total, place in total + (place.choice(z).map { place.choices[$0].cost } ?? 0) }
     }
 
+    /// What an allowed structure has of a group.
+    func choice(of group: String, in z: Structure) -> ComponentGroup.Choice {
+        let place = groups.first { $0.group.name == group }!
+        return place.choices[place.choice(z)!].choice
+    }
+
     /// log Σ N_k exp(−λ k) over the ways to go on.
     private func logWeight(_ counts: [Double], lambda: Double) -> Double {
         let terms = counts.enumerated().filter { $0.element > 0 }.map { log($0.element) - lambda * Double($0.offset) }
