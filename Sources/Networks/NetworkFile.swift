@@ -1,5 +1,5 @@
 import CCrypto
-import CKernels
+import CNetworks
 import Foundation
 import ModelSpace
 import Tensors

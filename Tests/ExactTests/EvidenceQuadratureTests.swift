@@ -8,7 +8,7 @@ import Testing
 /// Evidences of ball and sticks against dense numerical integration.
 @Suite struct EvidenceQuadratureTests {
     typealias Slot = BallSticks.Slot
-    static let acquisition = CorrectorTests.acquisition
+    static let acquisition = EnsembleMovesTests.acquisition
     static let family = BallSticks()
 
     /// A voxel of known parameters.

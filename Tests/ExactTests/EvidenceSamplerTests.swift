@@ -9,7 +9,7 @@ import Testing
 @Suite struct EvidenceSamplerTests {
     typealias Slot = BallSticks.Slot
     typealias Quadrature = EvidenceQuadratureTests
-    static let acquisition = CorrectorTests.acquisition, family = BallSticks()
+    static let acquisition = EnsembleMovesTests.acquisition, family = BallSticks()
     /// Options and number of generations.
     typealias Effort = (options: EvidenceSampler.Options, generations: Int)
     static let quick = effort(128, 2, 4), fine = effort(256, 4, 6), long = effort(2000, 4, 8)

@@ -32,7 +32,7 @@ import Testing
     static func subject(_ z: Structure, width: Double = 1, using random: inout RandomSource) -> Subject {
         let g = LocalGeometry(z), d = g.dimension
         var theta = [Double](repeating: 0, count: 16), tangents = [Double](repeating: 0, count: max(1, 6 * g.sticks))
-        family.drawParameters(z, CorrectorTests.acquisition, using: &random, into: &theta)
+        family.drawParameters(z, EnsembleMovesTests.acquisition, using: &random, into: &theta)
         theta[Slot.s0] = exp(0.1 * random.normal())
         g.tangents(theta, into: &tangents)
         var width = [Double](repeating: 0.15 * width, count: d)

@@ -2,6 +2,7 @@ import Diffusion
 import Foundation
 import ModelSpace
 import Tensors
+import TestFixtures
 import Testing
 
 @testable import Inference
@@ -115,7 +116,7 @@ import Testing
 
     /// The unit of the misfit is the scatter that the model predicts, at the noise floor too.
     @Test func misfitIsOneWhereNothingIsLeftOfTheSignal() throws {
-        let acquisition = FitEngineTests.acquisition, m = acquisition.count, structures = BallSticks().structureSpace.structures
+        let acquisition = TestScan.acquisition, m = acquisition.count, structures = BallSticks().structureSpace.structures
         let z = try #require(structures.firstIndex { BallSticks.stickCount($0) == 0 && !BallSticks.hasSpread($0) && BallSticks.isRician($0) })
         var theta = [Double](repeating: 0, count: BallSticks.Slot.count), total = 0.0
         (theta[BallSticks.Slot.diffusivity], theta[BallSticks.Slot.snr], theta[BallSticks.Slot.s0]) = (5e-3, 20, 1)

@@ -1,3 +1,4 @@
+import Chain
 import Diffusion
 import Exact
 import Foundation

@@ -1,7 +1,7 @@
 #pragma once
 #include "proposal.h"
 #include <stdint.h>
-/* Markov moves of posterior draws of ball and sticks that leave prior × exact likelihood invariant (LikelihoodCorrector says which moves).  Draws of n
+/* Markov moves of posterior draws of ball and sticks that leave prior × exact likelihood invariant (EnsembleMoves says which moves).  Draws of n
    sticks stand in blocks of 16 lanes; a block's likelihoods are computed together, from attenuations that it keeps:
        signal S_i = s0 (f_0 E_i0 + Σ f_k E_ik)
    so that turning a stick computes one exponential a measurement, a move of scale and noise none.  A ball's attenuation is computed once a b-value.

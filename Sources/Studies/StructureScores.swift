@@ -1,0 +1,97 @@
+import Foundation
+import Inference
+import ModelSpace
+
+/// One bin of a reliability curve: of all events given about `predicted`, `observed` came true.
+public struct ReliabilityBin: Codable, Sendable, Equatable {
+    public var predicted: Double, observed: Double, standardError: Double
+    /// Number of (voxel, event) pairs.
+    public var count: Int
+}
+
+/// How good discrete probabilities are, judged by what was true.
+public struct ProbabilityScores: Codable, Sendable {
+    public var voxels: Int
+    /// Share of voxels whose truth is the most probable alternative, and among the five most probable.
+    public var top1: Double, top5: Double, top1Error: Double
+    /// Mean of −log p(truth), nats, and its standard error.
+    public var logScore: Double, logScoreError: Double
+    /// Mean over voxels of Σ (p − 1[true])².
+    public var brier: Double
+    /// Expected calibration error: Σ over equally full bins of all (voxel, alternative) pairs, (bin's share) · |mean p − share that came true|.
+    public var calibrationError: Double
+    /// What a perfectly calibrated engine that gives the same probabilities would show on so few voxels, on average.
+    public var calibrationErrorIfPerfect: Double
+    public var reliability: [ReliabilityBin]
+
+    static let binCount = 20
+    private static let replicates = 20
+
+    /// - Parameters:
+    ///   - probabilities: one row of the same length a voxel, each of sum 1.
+    ///   - truth: the true alternative of each.
+    ///   - seed: of the simulations behind `calibrationErrorIfPerfect`.
+    public init(_ probabilities: [[Double]], truth: [Int], seed: UInt64) {
+        precondition(probabilities.count == truth.count && !truth.isEmpty)
+        let n = Double(truth.count)
+        voxels = truth.count
+        var first = 0, five = 0, scores: [Double] = []
+        brier = 0
+        for (p, t) in zip(probabilities, truth) {
+            let better = p.indices.count { p[$0] > p[t] || (p[$0] == p[t] && $0 < t) }
+            first += better == 0 ? 1 : 0
+            five += better < 5 ? 1 : 0
+            scores.append(-log(max(p[t], 1e-300)))
+            brier += p.indices.reduce(0) { $0 + (p[$1] - ($1 == t ? 1 : 0)) * (p[$1] - ($1 == t ? 1 : 0)) } / n
+        }
+        top1 = Double(first) / n
+        top5 = Double(five) / n
+        top1Error = CalibrationStatistics.binomialError(top1, count: voxels)
+        let spread = Spread(scores)
+        (logScore, logScoreError) = (spread.mean, spread.standardError)
+        let width = probabilities[0].count
+        // Bins are those of the probabilities alone, so they serve the replicates too.
+        let order = (0..<truth.count * width).sorted { (probabilities[$0 / width][$0 % width], $0) < (probabilities[$1 / width][$1 % width], $1) }
+        let bins = Self.bins(order, probabilities, truth, width)
+        reliability = bins
+        calibrationError = Self.error(bins)
+        var random = RandomSource(seed: seed, stream: 0, substream: 0x4543_4542), perfect = 0.0
+        for _ in 0..<Self.replicates {
+            let drawn = probabilities.map { p in
+                var u = random.uniform() * p.reduce(0, +)
+                return p.firstIndex { u -= $0; return u <= 0 } ?? p.count - 1
+            }
+            perfect += Self.error(Self.bins(order, probabilities, drawn, width)) / Double(Self.replicates)
+        }
+        calibrationErrorIfPerfect = perfect
+    }
+
+    private static func bins(_ order: [Int], _ probabilities: [[Double]], _ truth: [Int], _ width: Int) -> [ReliabilityBin] {
+        let count = min(binCount, order.count)
+        return (0..<count).map { b in
+            let part = order[b * order.count / count..<(b + 1) * order.count / count], n = Double(part.count)
+            var sum = 0.0, hits = 0
+            for i in part {
+                sum += probabilities[i / width][i % width]
+                hits += truth[i / width] == i % width ? 1 : 0
+            }
+            return ReliabilityBin(
+                predicted: sum / n, observed: Double(hits) / n, standardError: CalibrationStatistics.binomialError(sum / n, count: part.count),
+                count: part.count)
+        }
+    }
+
+    private static func error(_ bins: [ReliabilityBin]) -> Double {
+        let total = Double(bins.reduce(0) { $0 + $1.count })
+        return bins.reduce(0) { $0 + Double($1.count) / total * abs($1.predicted - $1.observed) }
+    }
+}
+
+extension StructureTable {
+    /// P(n fibres), n = 0…K, from Z structure probabilities.
+    func fibreProbabilities(_ p: [Double]) -> [Double] {
+        var sums = [Double](repeating: 0, count: DrawColumn.fibreCount + 1)
+        for (row, x) in zip(rows, p) { sums[row.fibreCount] += x }
+        return sums
+    }
+}
