@@ -27,6 +27,14 @@ public struct Structure: Hashable, Sendable {
     public func sharesPrefix(_ other: Structure, length: Int) -> Bool { prefix(length) == other.prefix(length) }
 }
 
+/// By the first component in which two differ; the one that lacks it comes first.
+extension Structure: Comparable {
+    public static func < (a: Structure, b: Structure) -> Bool {
+        let differing = a.bits ^ b.bits
+        return differing != 0 && !a[differing.trailingZeroBitCount]
+    }
+}
+
 /// Written as a hexadecimal number, because a number of more than 53 bits does not survive JSON everywhere.
 extension Structure: Codable {
     public init(from decoder: any Decoder) throws {

@@ -33,6 +33,12 @@ public struct StructureRule: Sendable {
     }
 
     public init(_ family: FamilyDescription) {
+        do { try self.init(family, mostStates: .max) } catch { preconditionFailure("\(error)") }
+    }
+
+    /// A rule of a family from a file.
+    /// - Errors: `FamilyDescriptionError` when its constraints have too much to remember, or leave no structure.
+    public init(_ family: FamilyDescription, mostStates: Int) throws {
         self.family = family
         var places: [GroupPlace] = [], bit = 0
         for (g, group) in family.allGroups.enumerated() {
@@ -46,7 +52,11 @@ public struct StructureRule: Sendable {
         groups = places
         let memory = ConstraintMemory(family)
         var table: [[[UInt8]: [Double]]] = Array(repeating: [:], count: places.count + 1)
-        _ = Self.completions(0, memory.start, places, memory, &table)
+        var left = mostStates
+        guard let counts = Self.completions(0, memory.start, places, memory, &table, &left) else {
+            throw FamilyDescriptionError(family: family.name, reason: "its rules have more than \(mostStates) states")
+        }
+        if mostStates < .max, counts.isEmpty { throw FamilyDescriptionError(family: family.name, reason: "its rules allow no structure") }
         self.table = table
         self.memory = memory
     }
@@ -58,16 +68,19 @@ public struct StructureRule: Sendable {
     }
 
     private static func completions(
-        _ g: Int, _ state: [UInt8], _ places: [GroupPlace], _ memory: ConstraintMemory, _ table: inout [[[UInt8]: [Double]]]
-    ) -> [Double] {
+        _ g: Int, _ state: [UInt8], _ places: [GroupPlace], _ memory: ConstraintMemory, _ table: inout [[[UInt8]: [Double]]],
+        _ left: inout Int
+    ) -> [Double]? {
         if let known = table[g][state] { return known }
+        left -= 1
+        if left < 0 { return nil }
         var counts: [Double] = []
         if g == places.count {
             counts = memory.mayEnd(state) ? [1] : []
         } else {
             for (choice, cost) in places[g].choices {
                 guard let next = memory.after(state, group: g, choice) else { continue }
-                let rest = completions(g + 1, next, places, memory, &table)
+                guard let rest = completions(g + 1, next, places, memory, &table, &left) else { return nil }
                 if counts.count < rest.count + cost, !rest.isEmpty { counts += Array(repeating: 0, count: rest.count + cost - counts.count) }
                 for (k, n) in rest.enumerated() { counts[k + cost] += n }
             }
