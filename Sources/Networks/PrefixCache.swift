@@ -43,7 +43,8 @@ struct PrefixCache<S: Scalar> {
 
     /// - Parameter latents: (V·L) × width.
     init(
-        _ decoder: StructureDecoder, _ tape: Tape<S>, _ w: Weights<S>, conditioning: StructureConditioning<S>, latents: Variable<S>, voxels: Int
+        _ decoder: StructureDecoder, _ tape: Tape<S>, _ w: Weights<S>, conditioning: StructureConditioning<S>,
+        latents: Variable<S>, voxels: Int
     ) {
         (self.decoder, self.tape, weights, self.conditioning) = (decoder, tape, w, conditioning)
         context = decoder.blocks.map { $0.context(tape, w, latents: latents) }
@@ -71,9 +72,12 @@ struct PrefixCache<S: Scalar> {
     }
 
     private mutating func evaluate(_ chains: ArraySlice<Chain>, rows: Int) -> [Int] {
-        let first = logits.count, arena = tape.arena, own = UnsafeMutableBufferPointer<AttentionSegment>.take(arena, rows)
-        let tableRows = UnsafeMutableBufferPointer<Int32>.take(arena, rows), cross = UnsafeMutableBufferPointer<AttentionSegment>.take(arena, chains.count)
-        // Where the keys of each chain's way from the root will stand, one way after another; those of a row are the first of its chain's.
+        let first = logits.count, arena = tape.arena
+        let own = UnsafeMutableBufferPointer<AttentionSegment>.take(arena, rows)
+        let cross = UnsafeMutableBufferPointer<AttentionSegment>.take(arena, chains.count)
+        let tableRows = UnsafeMutableBufferPointer<Int32>.take(arena, rows)
+        // The prefixes on each chain's way from the root, one way after another: where their keys will stand. A row's keys are
+        // the first of its chain's.
         var firsts: [Int] = [], ways: [Int32] = [], row = 0, voxels = 0
         for chain in chains {
             let before = chain.parent < 0 ? 0 : depth(chain.parent) + 1, start = ways.count
@@ -101,14 +105,16 @@ struct PrefixCache<S: Scalar> {
                 voxels += 1
             }
         }
-        let segments = UnsafeBufferPointer(own), crossUsed = UnsafeBufferPointer(rebasing: UnsafeBufferPointer(cross)[..<voxels])
+        let segments = UnsafeBufferPointer(own)
+        let crossUsed = UnsafeBufferPointer(rebasing: UnsafeBufferPointer(cross)[..<voxels])
         var x = tape.gather(weights[decoder.table], UnsafeBufferPointer(tableRows))
         for (i, block) in decoder.blocks.enumerated() {
             let m = conditioning.blocks[i], w = weights, tape = tape
             x = w.inPlace(tape) {
                 let y = block.attend(tape, w, x, modulation: m, segments: segments) { keep($0, block: i, ways: ways) }
+                let queries = block.ask(tape, w, y, modulation: m)
                 return block.answer(
-                    tape, w, y, queries: block.ask(tape, w, y, modulation: m), modulation: m, context: context[i], cross: crossUsed)
+                    tape, w, y, queries: queries, modulation: m, context: context[i], cross: crossUsed)
             }
         }
         let out = decoder.output.forward(tape, weights, x, norm: conditioning.output.norm(0, decoder.width))
@@ -120,11 +126,14 @@ struct PrefixCache<S: Scalar> {
     private mutating func keep(_ qkv: Variable<S>, block: Int, ways: [Int32]) -> Variable<S> {
         let width = decoder.width, pair = 2 * width
         for r in 0..<qkv.rows {
-            keyValues[block].append(contentsOf: UnsafeBufferPointer(start: qkv.value + r * 3 * width + width, count: pair))
+            let own = UnsafeBufferPointer(start: qkv.value + r * 3 * width + width, count: pair)
+            keyValues[block].append(contentsOf: own)
         }
         let laid = tape.matrix(ways.count, pair)
         keyValues[block].withUnsafeBufferPointer { kept in
-            for (i, prefix) in ways.enumerated() { (laid.value + i * pair).update(from: kept.baseAddress! + Int(prefix) * pair, count: pair) }
+            for (i, prefix) in ways.enumerated() {
+                (laid.value + i * pair).update(from: kept.baseAddress! + Int(prefix) * pair, count: pair)
+            }
         }
         return laid
     }

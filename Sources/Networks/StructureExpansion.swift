@@ -31,6 +31,11 @@ struct StructureExpansion: Sendable {
         /// The number of the last evaluated prefix on its way; −1 where there is none.
         var parent: Int
         var logMass: Double, parameters: Int
+
+        /// No bit yet.
+        static func root(_ automaton: StructureAutomaton) -> Open {
+            Open(bits: Structure(), depth: 0, state: automaton.start, parent: -1, logMass: 0, parameters: 0)
+        }
     }
 
     private let automaton: StructureAutomaton, plan: StructureListPlan
@@ -47,7 +52,7 @@ struct StructureExpansion: Sendable {
         offset = plan.steps.map { -$0 * fewest }
         listedMass = plan.steps.map { _ in 0 }
         logListed = plan.steps.map { _ in -.infinity }
-        add(Open(bits: Structure(), depth: 0, state: automaton.start, parent: -1, logMass: 0, parameters: 0))
+        add(.root(automaton))
     }
 
     /// Takes a prefix, steps over the bits about which there is no choice, and lists it when it is complete.
@@ -130,8 +135,8 @@ struct StructureExpansion: Sendable {
         let parameters = open.isEmpty ? 0 : far > 0 ? (rest - logRest(far)) / far
             : Double(open.map { $0.parameters + automaton.leastParameters($0.state) }.min()!)
         return StructurePosterior(
-            structures: order.map { listed[$0].structure }, logProbability: order.map { listed[$0].logProbability }, logRest: rest,
-            restParameters: parameters)
+            structures: order.map { listed[$0].structure }, logProbability: order.map { listed[$0].logProbability },
+            logRest: rest, restParameters: parameters)
     }
 }
 

@@ -9,7 +9,9 @@ extension PrefixCache {
     private static var width: Int { 16 }
 
     /// The likeliest structures of every voxel, best first, and the mass of the rest.
-    mutating func posteriors(voxels: Int, automaton: StructureAutomaton, plan: StructureListPlan) -> [StructurePosterior] {
+    mutating func posteriors(
+        voxels: Int, automaton: StructureAutomaton, plan: StructureListPlan
+    ) -> [StructurePosterior] {
         var voxel = (0..<voxels).map { _ in StructureExpansion(automaton, plan) }
         while true {
             let next = voxel.indices.flatMap { v in voxel[v].next(Self.width).map { (voxel: v, prefix: $0) } }
@@ -34,7 +36,7 @@ extension PrefixCache {
             if o.depth == automaton.bitCount { drawn[v].append((o.bits, n)) } else { open.append((v, o, n)) }
         }
         for v in random.indices {
-            take(v, .init(bits: Structure(), depth: 0, state: automaton.start, parent: -1, logMass: 0, parameters: 0), count)
+            take(v, .root(automaton), count)
         }
         while !open.isEmpty {
             let now = open
@@ -42,7 +44,8 @@ extension PrefixCache {
             for (i, prefix) in evaluate(now.map { ($0.voxel, $0.prefix) }).enumerated() {
                 let (v, o, n) = now[i], one = 1 / (1 + exp(-logits[prefix]))
                 let ones = (0..<n).count { _ in random[v].uniform() < one }
-                for (child, share) in zip(children(o, prefix, automaton), [n - ones, ones]) where share > 0 { take(v, child, share) }
+                let two = children(o, prefix, automaton)
+                for (child, share) in zip(two, [n - ones, ones]) where share > 0 { take(v, child, share) }
             }
         }
         return drawn
@@ -50,7 +53,8 @@ extension PrefixCache {
 
     /// log q(z | y, λ) of given structures, for every voxel its own; −∞ for those that are not allowed. Each costs its own bits.
     mutating func logProbabilities(of structures: [[Structure]], automaton: StructureAutomaton) -> [[Double]] {
-        var chains: [Chain] = [], answers = structures.map { $0.map { _ in 0.0 } }, decisions: [(voxel: Int, place: Int, depths: [Int])] = []
+        var chains: [Chain] = [], decisions: [(voxel: Int, place: Int, depths: [Int])] = []
+        var answers = structures.map { $0.map { _ in 0.0 } }
         for (v, list) in structures.enumerated() {
             for (i, z) in list.enumerated() {
                 guard let depths = automaton.decisions(z) else {
@@ -64,7 +68,9 @@ extension PrefixCache {
         }
         for (first, d) in zip(evaluate(chains), decisions) {
             let z = structures[d.voxel][d.place]
-            answers[d.voxel][d.place] = d.depths.reduce(0) { $0 - softplus(z[$1] ? -logits[first + $1] : logits[first + $1]) }
+            answers[d.voxel][d.place] = d.depths.reduce(0) {
+                $0 - softplus(z[$1] ? -logits[first + $1] : logits[first + $1])
+            }
         }
         return answers
     }
@@ -72,13 +78,16 @@ extension PrefixCache {
     /// Evaluates open prefixes; returns their numbers.
     private mutating func evaluate(_ open: [(voxel: Int, prefix: StructureExpansion.Open)]) -> [Int] {
         let chains = open.map { v, o in
-            Chain(voxel: v, bits: o.bits, depths: (o.parent < 0 ? 0 : depth(o.parent) + 1)..<o.depth + 1, parent: o.parent)
+            let start = o.parent < 0 ? 0 : depth(o.parent) + 1
+            return Chain(voxel: v, bits: o.bits, depths: start..<o.depth + 1, parent: o.parent)
         }
         return zip(evaluate(chains), chains).map { $0 + $1.depths.count - 1 }
     }
 
     /// The two prefixes one bit longer.
-    private func children(_ o: StructureExpansion.Open, _ number: Int, _ automaton: StructureAutomaton) -> [StructureExpansion.Open] {
+    private func children(
+        _ o: StructureExpansion.Open, _ number: Int, _ automaton: StructureAutomaton
+    ) -> [StructureExpansion.Open] {
         [false, true].map { bit in
             var child = o
             child.bits[o.depth] = bit
@@ -112,13 +121,16 @@ extension NetworkRunner {
     public func structurePosteriors(
         _ voxels: EncodedVoxels, lambda: Double, automaton: StructureAutomaton, plan: StructureListPlan
     ) -> [StructurePosterior] {
-        withPrefixes(of: voxels, lambda: lambda) { $0.posteriors(voxels: voxels.count, automaton: automaton, plan: plan) }
+        withPrefixes(of: voxels, lambda: lambda) {
+            $0.posteriors(voxels: voxels.count, automaton: automaton, plan: plan)
+        }
     }
 
     /// Draws `count` structures for every voxel: which, and how often each.
     /// - Parameter random: one stream a voxel.
     public func drawStructures(
-        _ voxels: EncodedVoxels, lambda: Double, automaton: StructureAutomaton, count: Int, using random: inout [RandomSource]
+        _ voxels: EncodedVoxels, lambda: Double, automaton: StructureAutomaton, count: Int,
+        using random: inout [RandomSource]
     ) -> [[(structure: Structure, count: Int)]] {
         precondition(random.count == voxels.count)
         return withPrefixes(of: voxels, lambda: lambda) { $0.draws(count: count, automaton: automaton, using: &random) }

@@ -43,7 +43,7 @@ final class DenseColumns: PosteriorColumns {
         var all = ListedPosterior()
         read(i, into: &all)
         return VoxelRecord(
-            structures: structures, logProbability: all.logProbability.map(Double.init), drawn: all.drawPlaces.map { structures[Int($0)] }, rows: all.draws,
-            layout: layout)
+            structures: structures, logProbability: all.logProbability.map(Double.init),
+            drawn: all.drawPlaces.map { structures[Int($0)] }, rows: all.draws, layout: layout)
     }
 }

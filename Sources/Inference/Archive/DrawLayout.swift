@@ -37,7 +37,9 @@ public struct DrawLayout: Sendable {
         rule = try StructureRule(family, mostStates: 20_000)
         let theta = ThetaLayout(family)
         self.theta = theta
-        let scales = theta.entries.flatMap { Array(repeating: $0.parameter.unit == "mm^2/s" ? 1e3 : 1, count: $0.parameter.width) }
+        let scales = theta.entries.flatMap { entry in
+            Array(repeating: entry.parameter.unit == "mm^2/s" ? 1e3 : 1, count: entry.parameter.width)
+        }
         self.scales = scales
         hasFibreColumns = theta.names == ThetaLayout(BallSticks.family).names
         names = zip(theta.names, scales).map { $1 == 1 ? $0 : "1e3*" + $0 }

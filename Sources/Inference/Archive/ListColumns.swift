@@ -2,8 +2,8 @@ import Foundation
 import ModelSpace
 import Tensors
 
-/// Format 3: a table of the structures that occur in the file, and for every voxel a list of structures with log-probabilities and its draws, each with
-/// the numbers that its structure has. Voxels that are not fitted have neither.
+/// Format 3: a table of the structures that occur in the file, and for every voxel a list of structures with
+/// log-probabilities and its draws, each with the numbers that its structure has. Voxels that are not fitted have neither.
 ///
 /// Shapes: v voxels, n structures in the table, P numbers of θ, L listed, S draws, N numbers of draws in all; indices are of 8, 16 or 32 bits, as
 /// few as will do.
@@ -22,7 +22,8 @@ import Tensors
 final class ListColumns: PosteriorColumns {
     let structures: [Structure]
     private var rows: [Int]
-    private let columns: [[Int]]
+    /// How many numbers a draw of each structure has; their columns, one structure after another; and where each begins there.
+    private let widths: [Int], columns: [Int], columnStart: [Int]
     private let listStructure: IndexColumn, drawPlace: IndexColumn
     private let logProbability: MappedColumn<Float>, logRest: MappedColumn<Float>, restParameters: MappedColumn<Float>
     private let draws: MappedColumn<Float16>
@@ -36,21 +37,28 @@ final class ListColumns: PosteriorColumns {
         self.p = p
         let bits: MappedColumn<UInt64> = try file.column("structure", [-1, 2]), n = bits.count / 2
         let structures = (0..<n).map { Structure(bits: UInt128(bits[2 * $0 + 1]) << 64 | UInt128(bits[2 * $0])) }
-        guard structures.allSatisfy(layout.rule.allows), zip(structures, structures.dropFirst()).allSatisfy({ $0 < $1 }) else {
+        let isRising = zip(structures, structures.dropFirst()).allSatisfy { $0 < $1 }
+        guard isRising, structures.allSatisfy(layout.rule.allows) else {
             throw damaged("a structure of its table is not allowed, or out of order")
         }
         self.structures = structures
         let columns = structures.map(layout.columns)
-        self.columns = columns
-        let parameters: MappedColumn<UInt16> = try file.column("structure_parameters", [n]), masks: MappedColumn<UInt8> = try file.column("structure_columns", [n, p])
+        let widths = columns.map(\.count)
+        self.widths = widths
+        self.columns = columns.flatMap { $0 }
+        columnStart = widths.reduce(into: [0]) { $0.append($0.last! + $1) }
+        let parameters: MappedColumn<UInt16> = try file.column("structure_parameters", [n])
+        let masks: MappedColumn<UInt8> = try file.column("structure_columns", [n, p])
         for (i, z) in structures.enumerated() {
-            guard Int(parameters[i]) == layout.parameterCount(z), (0..<p).filter({ masks[i * p + $0] != 0 }) == columns[i] else {
+            let own = (0..<p).filter { masks[i * p + $0] != 0 }
+            guard Int(parameters[i]) == layout.parameterCount(z), own == columns[i] else {
                 throw damaged("its table of structures is not that of the family '\(metadata.family.name)'")
             }
         }
         self.layout = layout
         rows = metadata.structures.places(of: structures, layout.rule)
-        let listCount: MappedColumn<UInt16> = try file.column("list_count", [v]), drawCount: MappedColumn<UInt16> = try file.column("draw_count", [v])
+        let listCount: MappedColumn<UInt16> = try file.column("list_count", [v])
+        let drawCount: MappedColumn<UInt16> = try file.column("draw_count", [v])
         listStructure = try IndexColumn(file, "list_structure")
         drawPlace = try IndexColumn(file, "draw_place")
         logProbability = try file.column("list_logprob", [listStructure.count])
@@ -58,15 +66,21 @@ final class ListColumns: PosteriorColumns {
         restParameters = try file.column("rest_parameters", [v])
         draws = try file.column("draws", [-1])
         var listStart = [0], drawStart = [0], valueStart = [0], list = 0, draw = 0, value = 0
-        let widths = columns.map(\.count)
         for i in 0..<v {
-            let isFitted = !VoxelQuality(rawValue: quality[i]).contains(.notFitted), l = Int(listCount[i]), d = Int(drawCount[i])
-            guard isFitted ? l > 0 && d == metadata.drawCount : l == 0 && d == 0 else { throw damaged("a voxel has no list, or not the draws it should have") }
-            guard list + l <= listStructure.count, draw + d <= drawPlace.count else { throw damaged("its lists or draws are fewer than its voxels need") }
+            let isFitted = !VoxelQuality(rawValue: quality[i]).contains(.notFitted)
+            let l = Int(listCount[i]), d = Int(drawCount[i])
+            guard isFitted ? l > 0 && d == metadata.drawCount : l == 0 && d == 0 else {
+                throw damaged("a voxel has no list, or not the draws it should have")
+            }
+            guard list + l <= listStructure.count, draw + d <= drawPlace.count else {
+                throw damaged("its lists or draws are fewer than its voxels need")
+            }
             var previous = -1
             for j in list..<list + l {
                 let z = listStructure[j]
-                guard z > previous, z < n else { throw damaged("a list of structures is out of order, or names one that the file does not have") }
+                guard z > previous, z < n else {
+                    throw damaged("a list of structures is out of order, or names one that the file does not have")
+                }
                 previous = z
             }
             for j in draw..<draw + d {
@@ -78,10 +92,12 @@ final class ListColumns: PosteriorColumns {
             drawStart.append(draw)
             valueStart.append(value)
         }
-        guard list == listStructure.count, draw == drawPlace.count, value == draws.count else { throw damaged("its lists or draws are more than its voxels need") }
-        guard logProbability.allSatisfy({ $0 < .infinity }), logRest.allSatisfy({ $0 < .infinity }), restParameters.allSatisfy(\.isFinite) else {
-            throw damaged("it holds values that are not finite")
+        guard list == listStructure.count, draw == drawPlace.count, value == draws.count else {
+            throw damaged("its lists or draws are more than its voxels need")
         }
+        guard logProbability.allSatisfy({ $0 < .infinity }), logRest.allSatisfy({ $0 < .infinity }),
+            restParameters.allSatisfy(\.isFinite)
+        else { throw damaged("it holds values that are not finite") }
         (self.listStart, self.drawStart, self.valueStart) = (listStart, drawStart, valueStart)
     }
 
@@ -109,19 +125,22 @@ final class ListColumns: PosteriorColumns {
     func readDraws(_ i: Int, _ range: ClosedRange<Int>, into values: UnsafeMutablePointer<Float>) {
         let list = listStart[i], first = drawStart[i]
         @inline(__always) func structure(_ d: Int) -> Int { listStructure[list + drawPlace[first + d]] }
-        var start = valueStart[i], count = 0
-        for d in 0..<range.lowerBound { start += columns[structure(d)].count }
-        for d in range { count += columns[structure(d)].count }
         values.update(repeating: 0, count: range.count * p)
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, count)) { packed in
-            HalfPrecision.decode(draws.start + start, packed.baseAddress!, count: count)
-            var at = 0, row = values
-            for d in range {
-                for c in columns[structure(d)] {
-                    row[c] = packed[at]
-                    at += 1
+        widths.withUnsafeBufferPointer { widths in
+            columns.withUnsafeBufferPointer { columns in
+                var start = valueStart[i], count = 0
+                for d in 0..<range.lowerBound { start += widths[structure(d)] }
+                for d in range { count += widths[structure(d)] }
+                withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, count)) { packed in
+                    HalfPrecision.decode(draws.start + start, packed.baseAddress!, count: count)
+                    var at = 0, row = values
+                    for d in range {
+                        let z = structure(d), own = columnStart[z]
+                        for k in 0..<widths[z] { row[columns[own + k]] = packed[at + k] }
+                        at += widths[z]
+                        row += p
+                    }
                 }
-                row += p
             }
         }
     }
@@ -129,8 +148,9 @@ final class ListColumns: PosteriorColumns {
     func record(_ i: Int) -> VoxelRecord {
         let list = listStart[i]..<listStart[i + 1]
         return VoxelRecord(
-            structures: list.map { structures[listStructure[$0]] }, logProbability: Array(logProbability[list]), logRest: logRest[i],
-            restParameters: restParameters[i], drawPlaces: (drawStart[i]..<drawStart[i + 1]).map { UInt16(drawPlace[$0]) },
+            structures: list.map { structures[listStructure[$0]] }, logProbability: Array(logProbability[list]),
+            logRest: logRest[i], restParameters: restParameters[i],
+            drawPlaces: (drawStart[i]..<drawStart[i + 1]).map { UInt16(drawPlace[$0]) },
             draws: Array(draws[valueStart[i]..<valueStart[i + 1]]))
     }
 }
@@ -145,9 +165,8 @@ struct IndexColumn: @unchecked Sendable {
         self.file = file
         width = entry.type.size
         count = entry.count
-        guard [.u8, .u16, .u32].contains(entry.type), let start = bytes.baseAddress, Int(bitPattern: start) % width == 0 else {
-            throw PosteriorArchiveError.damaged(path: file.path, reason: "tensor '\(name)' does not hold indices")
-        }
+        guard [.u8, .u16, .u32].contains(entry.type), let start = bytes.baseAddress, Int(bitPattern: start) % width == 0
+        else { throw PosteriorArchiveError.damaged(path: file.path, reason: "tensor '\(name)' does not hold indices") }
         self.start = start
     }
 
@@ -180,23 +199,25 @@ extension ListColumns {
         private let longest: Int
 
         init(_ batch: PosteriorBatch, _ metadata: PosteriorMetadata) {
-            records = batch.records
-            layout = metadata.layout
+            let records = batch.records, layout = metadata.layout
+            (self.records, self.layout) = (records, layout)
             var all: Set<Structure> = []
             for record in records { if let record { all.formUnion(record.structures) } }
-            table = all.sorted()
-            longest = records.reduce(0) { max($0, $1?.structures.count ?? 0) }
-            let v = records.count, n = table.count, l = records.reduce(0) { $0 + ($1?.structures.count ?? 0) }
-            let s = records.reduce(0) { $0 + ($1?.drawPlaces.count ?? 0) }, values = records.reduce(0) { $0 + ($1?.draws.count ?? 0) }
+            let table = all.sorted(), longest = records.reduce(0) { max($0, $1?.structures.count ?? 0) }
+            (self.table, self.longest) = (table, longest)
+            func total(_ count: (VoxelRecord) -> Int) -> Int { records.reduce(0) { $0 + ($1.map(count) ?? 0) } }
+            let v = records.count, n = table.count, l = total(\.structures.count), s = total(\.drawPlaces.count)
             shapes = [
-                ("structure", .u64, [n, 2]), ("structure_parameters", .u16, [n]), ("structure_columns", .u8, [n, metadata.layout.count]),
-                ("list_count", .u16, [v]), ("draw_count", .u16, [v]), ("list_structure", IndexColumn.type(n), [l]), ("list_logprob", .f32, [l]),
-                ("log_rest", .f32, [v]), ("rest_parameters", .f32, [v]), ("draw_place", IndexColumn.type(longest), [s]), ("draws", .f16, [values]),
+                ("structure", .u64, [n, 2]), ("structure_parameters", .u16, [n]), ("structure_columns", .u8, [n, layout.count]),
+                ("list_count", .u16, [v]), ("draw_count", .u16, [v]), ("list_structure", IndexColumn.type(n), [l]),
+                ("list_logprob", .f32, [l]), ("log_rest", .f32, [v]), ("rest_parameters", .f32, [v]),
+                ("draw_place", IndexColumn.type(longest), [s]), ("draws", .f16, [total(\.draws.count)]),
             ]
         }
 
         func write(to writer: SafetensorsWriter) throws {
-            try writer.append(table.flatMap { [UInt64(truncatingIfNeeded: $0.bits), UInt64($0.bits >> 64)] }, to: "structure")
+            let words = table.flatMap { [UInt64(truncatingIfNeeded: $0.bits), UInt64($0.bits >> 64)] }
+            try writer.append(words, to: "structure")
             try writer.append(table.map { UInt16(layout.parameterCount($0)) }, to: "structure_parameters")
             try writer.append(
                 table.flatMap { z in
@@ -206,11 +227,13 @@ extension ListColumns {
             try writer.append(records.map { UInt16($0?.structures.count ?? 0) }, to: "list_count")
             try writer.append(records.map { UInt16($0?.drawPlaces.count ?? 0) }, to: "draw_count")
             let rows = Dictionary(uniqueKeysWithValues: zip(table, 0...))
-            try IndexColumn.write(records.flatMap { $0?.structures.map { rows[$0]! } ?? [] }, below: table.count, to: writer, "list_structure")
+            let listed = records.flatMap { $0?.structures.map { rows[$0]! } ?? [] }
+            try IndexColumn.write(listed, below: table.count, to: writer, "list_structure")
             try writer.append(records.flatMap { $0?.logProbability ?? [] }, to: "list_logprob")
             try writer.append(records.map { $0?.logRest ?? -.infinity }, to: "log_rest")
             try writer.append(records.map { $0?.restParameters ?? 0 }, to: "rest_parameters")
-            try IndexColumn.write(records.flatMap { $0?.drawPlaces.map(Int.init) ?? [] }, below: longest, to: writer, "draw_place")
+            let places = records.flatMap { $0?.drawPlaces.map(Int.init) ?? [] }
+            try IndexColumn.write(places, below: longest, to: writer, "draw_place")
             try writer.append(records.flatMap { $0?.draws ?? [] }, to: "draws")
         }
     }

@@ -28,18 +28,20 @@ extension VoxelRecord {
     ///   - drawn: D structures, all of them listed.
     ///   - rows: D × P numbers in the archive's units.
     public init(
-        structures: [Structure], logProbability: [Double], logRest: Double = -.infinity, restParameters: Double = 0, drawn: [Structure], rows: [Float],
-        layout: DrawLayout
+        structures: [Structure], logProbability: [Double], logRest: Double = -.infinity, restParameters: Double = 0,
+        drawn: [Structure], rows: [Float], layout: DrawLayout
     ) {
         var kept = structures.indices.filter { logProbability[$0] > -.infinity || drawn.contains(structures[$0]) }
         var here = logRest, there = logRest - DrawAllocation.range.upperBound * restParameters
         if kept.count > Self.shortList {
-            (kept, here, there) = Self.cut(kept, structures, logProbability, rest: (here, restParameters), drawn: Set(drawn), layout)
+            let rest = (log: logRest, parameters: restParameters)
+            (kept, here, there) = Self.cut(kept, structures, logProbability, rest: rest, drawn: Set(drawn), layout)
         }
         let isRising = zip(kept, kept.dropFirst()).allSatisfy { structures[$0] < structures[$1] }
         if !isRising { kept.sort { structures[$0] < structures[$1] } }
         self.logRest = Float(here)
-        self.restParameters = here.isFinite && there.isFinite ? Float((here - there) / DrawAllocation.range.upperBound) : 0
+        let isSome = here.isFinite && there.isFinite
+        self.restParameters = isSome ? Float((here - there) / DrawAllocation.range.upperBound) : 0
         self.structures = kept.map { structures[$0] }
         self.logProbability = kept.map { Float(logProbability[$0]) }
         drawPlaces = []
@@ -65,8 +67,8 @@ extension VoxelRecord {
     /// Of a long list, what is kept: the least likely go while all that goes has no more than the share at any λ.
     /// - Returns: places in the list, and log of the mass of all that is left out at both ends of the range of λ.
     private static func cut(
-        _ all: [Int], _ structures: [Structure], _ logProbability: [Double], rest: (log: Double, parameters: Double), drawn: Set<Structure>,
-        _ layout: DrawLayout
+        _ all: [Int], _ structures: [Structure], _ logProbability: [Double], rest: (log: Double, parameters: Double),
+        drawn: Set<Structure>, _ layout: DrawLayout
     ) -> (kept: [Int], here: Double, there: Double) {
         let cost = structures.map { Double(layout.parameterCount($0)) }, end = DrawAllocation.range.upperBound
         let nodes = stride(from: 0, through: end, by: 0.25).map { lambda in
@@ -84,7 +86,8 @@ extension VoxelRecord {
             out.insert(i)
         }
         func mass(_ lambda: Double) -> Double {
-            let logs = (out.map { logProbability[$0] - lambda * cost[$0] } + [rest.log - lambda * rest.parameters]).sorted(), peak = logs.last!
+            let own = rest.log - lambda * rest.parameters
+            let logs = (out.map { logProbability[$0] - lambda * cost[$0] } + [own]).sorted(), peak = logs.last!
             return peak == -.infinity ? peak : peak + log(logs.reduce(0) { $0 + exp($1 - peak) })
         }
         return (all.filter { !out.contains($0) }, mass(0), mass(end))

@@ -36,7 +36,9 @@ public struct PosteriorBatch: Sendable {
     public init(joining files: [PosteriorShard]) {
         let batches = files.map { PosteriorBatch($0) }
         var places: [Int32: (file: Int, row: Int)] = [:]
-        for (f, batch) in batches.enumerated() { for (row, voxel) in batch.voxels.enumerated() { places[voxel] = (f, row) } }
+        for (f, batch) in batches.enumerated() {
+            for (row, voxel) in batch.voxels.enumerated() { places[voxel] = (f, row) }
+        }
         let voxels = places.keys.sorted()
         self.init(voxels: voxels)
         for (i, voxel) in voxels.enumerated() {

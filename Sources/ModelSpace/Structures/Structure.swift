@@ -41,7 +41,8 @@ extension Structure: Codable {
         let container = try decoder.singleValueContainer(), text = try container.decode(String.self)
         // A sign, which Swift's own reader takes, is not ours.
         guard text.first?.isHexDigit == true, let bits = UInt128(text, radix: 16) else {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: "'\(text)' is no structure of at most 128 bits in hexadecimal")
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: "'\(text)' is no structure of at most 128 bits in hexadecimal")
         }
         self.bits = bits
     }

@@ -48,14 +48,20 @@ public struct StructureAutomaton: Sendable {
     private mutating func findLeast() {
         least = Array(repeating: 0, count: after.count / 2)
         for state in least.indices.reversed() {
-            least[state] = [false, true].compactMap { bit in next(state, bit).map { cost[2 * state + (bit ? 1 : 0)] + least[$0] } }.min() ?? 0
+            let ways = [false, true].compactMap { bit in
+                next(state, bit).map { cost[2 * state + (bit ? 1 : 0)] + least[$0] }
+            }
+            least[state] = ways.min() ?? 0
         }
     }
 }
 
 extension StructureAutomaton {
     /// Of a list, from its prefixes (breadth first) and their places by depth.
-    init(_ prefixes: [StructureSpace.Prefix], _ index: [[Structure: Int]], _ bitCount: Int, _ parameterCounts: [Structure: Int]) {
+    init(
+        _ prefixes: [StructureSpace.Prefix], _ index: [[Structure: Int]], _ bitCount: Int,
+        _ parameterCounts: [Structure: Int]
+    ) {
         self.bitCount = bitCount
         for _ in 0...prefixes.count { _ = add() }
         // The last state is the end of every structure.
@@ -65,7 +71,8 @@ extension StructureAutomaton {
                 longer[prefix.depth] = bit
                 let isEnd = prefix.depth + 1 == bitCount
                 connect(
-                    state, bit, to: isEnd ? prefixes.count : index[prefix.depth + 1][longer]!, cost: isEnd ? parameterCounts[longer]! : 0)
+                    state, bit, to: isEnd ? prefixes.count : index[prefix.depth + 1][longer]!,
+                    cost: isEnd ? parameterCounts[longer]! : 0)
             }
         }
         findLeast()
@@ -88,25 +95,29 @@ extension StructureAutomaton {
         func settled(_ group: Int, _ memory: [UInt8]) -> Place? {
             var g = group, memory = memory
             while g < rule.groups.count, rule.groups[g].group.bitCount == 0 {
-                guard let next = rule.memory.after(memory, group: g, rule.groups[g].choices[0].choice) else { return nil }
+                let only = rule.groups[g].choices[0].choice
+                guard let next = rule.memory.after(memory, group: g, only) else { return nil }
                 (g, memory) = (g + 1, next)
             }
             guard rule.table[g][memory]?.isEmpty == false else { return nil }
             // What is remembered matters no more at the end.
-            return g == rule.groups.count ? Place(group: g, memory: [], inside: 0, bits: 0) : Place(group: g, memory: memory, inside: 0, bits: 0)
+            return Place(group: g, memory: g == rule.groups.count ? [] : memory, inside: 0, bits: 0)
         }
         guard let first = settled(0, rule.memory.start) else { preconditionFailure("a family without a structure") }
         var numbers = [first: add()], list = [first], done = 0
-        // Breadth first by bit: a place is listed before those that follow it, because all of these have more bits behind them.
+        // Breadth first by bit: a place is listed before those that follow it, for these have more bits behind them.
         while done < list.count {
             let place = list[done], state = numbers[place]!
             done += 1
             guard place.group < rule.groups.count else { continue }
             let group = rule.groups[place.group], isLast = place.inside + 1 == group.group.bitCount
             for bit in [false, true] {
-                let bits = place.bits | (bit ? 1 << UInt128(place.inside) : 0), mask = (UInt128(1) << UInt128(place.inside + 1)) &- 1
+                let bits = place.bits | (bit ? 1 << UInt128(place.inside) : 0)
+                let mask = (UInt128(1) << UInt128(place.inside + 1)) &- 1
                 let fits = group.choices.filter { choice, _ in
-                    guard choice.bits & mask == bits, let next = rule.memory.after(place.memory, group: place.group, choice) else { return false }
+                    guard choice.bits & mask == bits,
+                        let next = rule.memory.after(place.memory, group: place.group, choice)
+                    else { return false }
                     return settled(place.group + 1, next) != nil
                 }
                 guard let one = fits.first else { continue }

@@ -11,8 +11,8 @@ extension StructureRule {
             default: return choice.members == 0 ? nil : group.name
             }
         }
-        let noise = choice(of: family.noise.name, in: z).option.map { [words.joined(separator: "+"), $0] } ?? [words.joined(separator: "+")]
-        return noise.filter { !$0.isEmpty }.joined(separator: ",")
+        let noise = choice(of: family.noise.name, in: z).option ?? ""
+        return [words.joined(separator: "+"), noise].filter { !$0.isEmpty }.joined(separator: ",")
     }
 
     /// How many fibres outputs draw of it: members of groups that have an axis for that.
@@ -34,7 +34,8 @@ extension StructureRule {
         return layout.entries.flatMap { entry -> [Int] in
             if !entry.group.isEmpty {
                 let choice = choices[entry.group]!, options = entry.parameter.options
-                guard entry.member < choice.members, options.isEmpty || choice.option.map(options.contains) ?? false else { return [] }
+                let isOwn = options.isEmpty || choice.option.map(options.contains) ?? false
+                guard isOwn, entry.member < choice.members else { return [] }
             }
             return Array(entry.offset..<entry.offset + entry.parameter.width)
         }
