@@ -18,9 +18,9 @@ struct PosteriorDigest {
             let c = i % p
             rows[i] = Float(posterior.parameters[i] * (c == DrawColumn.diffusivity || c == DrawColumn.spread ? 1e3 : 1))
         }
-        probability = Array(repeating: 0, count: table.count)
-        DrawWeights(structures: table, reference: 0, target: lambda).update(
-            posterior.logProbability.map(Float.init), posterior.structures.map(UInt8.init), drawCount: d, probability: &probability, weights: &weights)
+        probability = []
+        DrawWeights(structures: table, reference: 0, target: lambda)
+            .update(ListedPosterior(posterior, table), probability: &probability, weights: &weights)
         var assignments = [FibreAssignment](repeating: .none, count: d), matcher = FibreMatcher(), statistics = WeightedStatistics()
         matcher.match(rows, weights: weights, count: d, into: &assignments)
         func interval(_ value: (Int) -> Float) -> (low: Double, high: Double) {

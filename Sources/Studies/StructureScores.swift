@@ -28,16 +28,30 @@ public struct ProbabilityScores: Codable, Sendable {
     private static let replicates = 20
 
     /// - Parameters:
-    ///   - probabilities: one row of the same length a voxel, each of sum 1.
+    ///   - probabilities: one row a voxel, each of sum 1.
     ///   - truth: the true alternative of each.
     ///   - seed: of the simulations behind `calibrationErrorIfPerfect`.
     public init(_ probabilities: [[Double]], truth: [Int], seed: UInt64) {
-        precondition(probabilities.count == truth.count && !truth.isEmpty)
+        self.init(lists: probabilities, rest: probabilities.map { _ in 0 }, truth: truth, seed: seed)
+    }
+
+    /// - Parameters:
+    ///   - probabilities: of the alternatives that each voxel lists, as many as it has.
+    ///   - rest: the mass of those that are not listed: with it each list sums to 1.
+    ///   - truth: the place of the true alternative in each list; nil where it is not listed, which scores as if it had all of the rest.
+    ///   - seed: of the simulations behind `calibrationErrorIfPerfect`.
+    public init(lists probabilities: [[Double]], rest: [Double], truth: [Int?], seed: UInt64) {
+        precondition(probabilities.count == truth.count && rest.count == truth.count && !truth.isEmpty)
         let n = Double(truth.count)
         voxels = truth.count
         var first = 0, five = 0, scores: [Double] = []
         brier = 0
-        for (p, t) in zip(probabilities, truth) {
+        for (v, p) in probabilities.enumerated() {
+            guard let t = truth[v] else {
+                scores.append(-log(max(rest[v], 1e-300)))
+                brier += p.reduce(1) { $0 + $1 * $1 } / n
+                continue
+            }
             let better = p.indices.count { p[$0] > p[t] || (p[$0] == p[t] && $0 < t) }
             first += better == 0 ? 1 : 0
             five += better < 5 ? 1 : 0
@@ -49,31 +63,33 @@ public struct ProbabilityScores: Codable, Sendable {
         top1Error = CalibrationStatistics.binomialError(top1, count: voxels)
         let spread = Spread(scores)
         (logScore, logScoreError) = (spread.mean, spread.standardError)
-        let width = probabilities[0].count
-        // Bins are those of the probabilities alone, so they serve the replicates too.
-        let order = (0..<truth.count * width).sorted { (probabilities[$0 / width][$0 % width], $0) < (probabilities[$1 / width][$1 % width], $1) }
-        let bins = Self.bins(order, probabilities, truth, width)
+        // All pairs of a voxel and an alternative. Bins are those of the probabilities alone, so they serve the replicates too.
+        let pairs = probabilities.enumerated().flatMap { v, p in p.enumerated().map { Pair(voxel: v, place: $0, probability: $1) } }
+        let order = pairs.indices.sorted { (pairs[$0].probability, $0) < (pairs[$1].probability, $1) }.map { pairs[$0] }
+        let bins = Self.bins(order, truth)
         reliability = bins
         calibrationError = Self.error(bins)
         var random = RandomSource(seed: seed, stream: 0, substream: 0x4543_4542), perfect = 0.0
         for _ in 0..<Self.replicates {
-            let drawn = probabilities.map { p in
-                var u = random.uniform() * p.reduce(0, +)
-                return p.firstIndex { u -= $0; return u <= 0 } ?? p.count - 1
+            let drawn = zip(probabilities, rest).map { p, rest -> Int? in
+                var u = random.uniform() * (p.reduce(0, +) + rest)
+                return p.firstIndex { u -= $0; return u <= 0 } ?? (rest > 0 ? nil : p.count - 1)
             }
-            perfect += Self.error(Self.bins(order, probabilities, drawn, width)) / Double(Self.replicates)
+            perfect += Self.error(Self.bins(order, drawn)) / Double(Self.replicates)
         }
         calibrationErrorIfPerfect = perfect
     }
 
-    private static func bins(_ order: [Int], _ probabilities: [[Double]], _ truth: [Int], _ width: Int) -> [ReliabilityBin] {
+    private struct Pair { var voxel: Int, place: Int, probability: Double }
+
+    private static func bins(_ order: [Pair], _ truth: [Int?]) -> [ReliabilityBin] {
         let count = min(binCount, order.count)
         return (0..<count).map { b in
             let part = order[b * order.count / count..<(b + 1) * order.count / count], n = Double(part.count)
             var sum = 0.0, hits = 0
-            for i in part {
-                sum += probabilities[i / width][i % width]
-                hits += truth[i / width] == i % width ? 1 : 0
+            for pair in part {
+                sum += pair.probability
+                hits += truth[pair.voxel] == pair.place ? 1 : 0
             }
             return ReliabilityBin(
                 predicted: sum / n, observed: Double(hits) / n, standardError: CalibrationStatistics.binomialError(sum / n, count: part.count),

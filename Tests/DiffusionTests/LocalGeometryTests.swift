@@ -63,7 +63,7 @@ import Testing
     }
 
     static func points(_ z: Structure, _ isNoiseKnown: Bool) -> [Point] {
-        var random = RandomSource(seed: 31, stream: z.bits)
+        var random = RandomSource(seed: 31, stream: UInt64(z.bits))
         return (0..<12).map { Point(z, shift: $0 % 2 == 0 ? 0 : 0.15, isNoiseKnown: isNoiseKnown, using: &random) }
     }
 
@@ -119,7 +119,7 @@ import Testing
 
     @Test(arguments: structures)
     func moveFollowsTheTangents(_ z: Structure) {
-        var random = RandomSource(seed: 7, stream: z.bits)
+        var random = RandomSource(seed: 7, stream: UInt64(z.bits))
         for _ in 0..<50 {
             let p = Point(z, shift: 0, using: &random), g = p.geometry, n = g.sticks
             #expect(zip(p.moved([Double](repeating: 0, count: g.dimension)), p.theta).allSatisfy { abs($0 - $1) <= 1e-14 * max(1, abs($1)) })
@@ -163,7 +163,7 @@ import Testing
     /// Whatever it is given, `clamp` returns something the prior allows, and leaves alone what it allowed already.
     @Test(arguments: structures)
     func clampBringsIntoTheSupport(_ z: Structure) {
-        var random = RandomSource(seed: 9, stream: z.bits)
+        var random = RandomSource(seed: 9, stream: UInt64(z.bits))
         for trial in 0..<300 {
             let p = Point(z, shift: 0, using: &random), g = p.geometry
             var t = p.moved((0..<g.dimension).map { _ in (trial % 3 == 0 ? 0 : 3) * random.normal() })

@@ -7,14 +7,14 @@ import Testing
 
 /// Ball and sticks through what any family goes through, against the sampler that is made for it.
 @Suite struct BallSticksImportanceTests {
-    static let family = BallSticks(), acquisition = CorrectorTests.acquisition
+    static let family = BallSticks(), acquisition = EnsembleMovesTests.acquisition
 
     /// Attenuations of sixteen samples and of a point against the plain formula; derivatives against differences.
     @Test(arguments: BallSticks().structureSpace.structures.filter { !BallSticks.isRician($0) })
     func kernels(_ z: Structure) {
         let layout = BallSticks.signalLayout(z), kernels = Self.family.kernels(Self.acquisition),
             m = Self.acquisition.count, w = layout.componentCount
-        var random = RandomSource(seed: 1, stream: z.bits), theta = [Double](repeating: 0, count: 16),
+        var random = RandomSource(seed: 1, stream: UInt64(z.bits)), theta = [Double](repeating: 0, count: 16),
             rows = [Float](repeating: 0, count: layout.count * 16)
         var points: [[Double]] = []
         for lane in 0..<16 {

@@ -25,9 +25,9 @@ import Testing
     /// log p(y | z, σ) by the trapezoid rule, with the plain likelihood in double precision.
     private static func exact(_ y: [Float], _ z: Structure, _ sigma: Double, draws: [Double]) -> Double {
         let n = BallSticks.stickCount(z), spread = BallSticks.hasSpread(z)
-        let lattice = Quadrature.spread((0..<200).map { coordinates(Array(draws[$0 * 16..<$0 * 16 + 16]), z) })
+        let lattice = Lattice.spread((0..<200).map { coordinates(Array(draws[$0 * 16..<$0 * 16 + 16]), z) })
         var t = [Double](repeating: 0, count: 16)
-        let total = Quadrature.integrate(mean: lattice.mean, factor: lattice.factor, spacing: n > 0 ? 0.8 : spread ? 0.2 : 0.4, radius: 5.6) { x in
+        let total = Lattice.integrate(mean: lattice.mean, factor: lattice.factor, spacing: n > 0 ? 0.8 : spread ? 0.2 : 0.4, radius: 5.6) { x in
             var area = 0.0
             if n > 0 { area = Quadrature.OneStick.move(&t, to: [x[0], 0, x[1], x[2], x[3], x[4]]) } else {
                 (t[0], t[3]) = (exp(x[0]), exp(x[1]))

@@ -14,7 +14,7 @@ import Testing
     /// Λ⁻¹_jj by solving for a column.
     @Test(arguments: ShapeProposalTests.pairs)
     func deviationsAreThoseOfTheInverse(_ z: Structure) {
-        var random = RandomSource(seed: 41, stream: z.bits)
+        var random = RandomSource(seed: 41, stream: UInt64(z.bits))
         for _ in 0..<5 {
             let c = ShapeProposalTests.subject(z, using: &random).mode, d = c.geometry.dimension
             for j in 0..<d {
@@ -37,7 +37,7 @@ import Testing
             #expect(abs(c.centre[Slot.spread] / c.centre[Slot.diffusivity] / ratio - 1) < 1e-9)
             #expect(abs(c.deviation(of: g.sticks) / 0.3 - 1) < 1e-9)
             let value = Self.family.logLikelihood(y, c.centre, z, Sampler.acquisition)
-            var random = RandomSource(seed: 42, stream: z.bits), t = start, tangents = [Double](repeating: 0, count: max(1, 6 * g.sticks))
+            var random = RandomSource(seed: 42, stream: UInt64(z.bits)), t = start, tangents = [Double](repeating: 0, count: max(1, 6 * g.sticks))
             g.tangents(c.centre, into: &tangents)
             for _ in 0..<200 {
                 let u = (0..<g.dimension).map { $0 == g.sticks ? 0 : 0.02 * random.normal() }

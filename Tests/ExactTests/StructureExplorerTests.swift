@@ -52,10 +52,10 @@ import Testing
     }
 
     /// Nothing that matters is missed: every structure of Decays, begun at each one alone by its own starts, has no more evidence than what was found.
-    @Test(arguments: [0b00000, 0b00101, 0b00110, 0b01101] as [UInt64]) func findsWhatMatters(bits: UInt64) throws {
+    @Test(arguments: [0b00000, 0b00101, 0b00110, 0b01101] as [UInt128]) func findsWhatMatters(bits: UInt128) throws {
         let z = Structure(bits: bits)
         guard Decays.rule.allows(z) else { return }
-        var random = RandomSource(seed: bits)
+        var random = RandomSource(seed: UInt64(bits))
         let layout = Decays.layout(z), design = StartFinderTests.design
         var x = [Double](repeating: 0, count: layout.count)
         for (j, s) in layout.scalars.enumerated() { x[layout.firstScalar + j] = random.uniform(s.low, s.high) }
@@ -65,7 +65,7 @@ import Testing
         layout.clamp(&x)
         let y = StartFinderTests.signal(layout, x).map { $0 + 0.02 * Float(random.normal()) }
         let kernels = Decays().kernels(design), explorer = StructureExplorer(Decays(), kernels: kernels)
-        let found = try #require(explorer.explore(y, allows: { $0 == .gaussian }, seed: 1, key: bits))
+        let found = try #require(explorer.explore(y, allows: { $0 == .gaussian }, seed: 1, key: UInt64(bits)))
         let listed = Dictionary(uniqueKeysWithValues: zip(found.structures, found.logEvidence)), best = found.logEvidence.max()!
         let sampler = ImportanceSampler(kernels), finder = StartFinder(kernels)
         for other in Decays.rule.all()! where Decays.rule.signal(other) == other {

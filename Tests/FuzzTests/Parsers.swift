@@ -213,17 +213,18 @@ struct FuzzedParser {
         try FileManager.default.createDirectory(atPath: fit, withIntermediateDirectories: true)
         let geometry = VolumeGeometry(shape: [3, 2, 2], affine: Affine(rows: [-2, 0, 0, 3, 0, 2, 0, -2, 0, 0, 2, -1])), draws = 3
         let metadata = PosteriorMetadata(
-            family: "ball-sticks", structures: .ballSticks, drawLambda: 0.5, referenceLambda: 0, drawCount: draws, grid: geometry.spatialShape, seed: 1,
+            family: BallSticks.family, drawLambda: 0.5, referenceLambda: 0, drawCount: draws, grid: geometry.spatialShape, seed: 1,
             networkName: "n", networkSHA256: "00", shardCount: 1, voxelCount: 4)
-        var batch = PosteriorBatch(voxels: [1, 4, 5, 9], structureCount: StructureTable.ballSticks.count, drawCount: draws)
+        var batch = PosteriorBatch(voxels: [1, 4, 5, 9])
+        let structures = metadata.structures.rows.map(\.structure)
         for v in 1..<4 {
             (batch.quality[v], batch.meanB0[v], batch.misfit[v]) = (0, 500, 1)
-            for d in 0..<draws {
-                batch.drawStructures[v * draws + d] = UInt8(4 * v)
-                let at = (v * draws + d) * DrawColumn.count
-                for (k, x) in ([1, 0, 25, 1] as [Float16]).enumerated() { batch.draws[at + k] = x }
-                for k in 0..<v { batch.draws[at + DrawColumn.fraction + k] = 0.2; batch.draws[at + DrawColumn.direction + 3 * k + k] = 1 }
-            }
+            var row = [Float](repeating: 0, count: DrawColumn.count)
+            for (k, x) in ([1, 0, 25, 1] as [Float]).enumerated() { row[k] = x }
+            for k in 0..<v { (row[DrawColumn.fraction + k], row[DrawColumn.direction + 4 * k]) = (0.2, 1) }
+            batch.records[v] = VoxelRecord(
+                structures: structures, logProbability: structures.map { _ in -log(16) },
+                drawn: Array(repeating: structures[4 * v], count: draws), rows: (0..<draws).flatMap { _ in row }, layout: metadata.layout)
         }
         try PosteriorShard.write(batch, metadata: metadata, index: 0, first: 0, directory: fit)
         var provenance = FitProvenance(

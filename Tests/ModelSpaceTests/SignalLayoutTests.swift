@@ -19,7 +19,7 @@ import Testing
             "noise", .oneOf(["gaussian", "rician"]), [Parameter("snr", "", .logUniform(low: 3, high: 150)), Parameter("s0", "", .scale)]))
     private static let rule = StructureRule(family), theta = ThetaLayout(family)
 
-    private static func layout(_ bits: UInt64) -> SignalLayout { SignalLayout(family, theta, rule, Structure(bits: bits)) }
+    private static func layout(_ bits: UInt128) -> SignalLayout { SignalLayout(family, theta, rule, Structure(bits: bits)) }
 
     private static func point(_ layout: SignalLayout, _ random: inout RandomSource) -> [Double] {
         var x = (0..<layout.count).map { _ in random.normal() }
@@ -31,9 +31,9 @@ import Testing
     }
 
     @Test func aPointHoldsEveryNumberOnce() {
-        for bits in [0, 1, 3, 7, 15] as [UInt64] where Self.rule.allows(Structure(bits: bits)) {
+        for bits in [0, 1, 3, 7, 15] as [UInt128] where Self.rule.allows(Structure(bits: bits)) {
             let layout = Self.layout(bits)
-            var random = RandomSource(seed: bits), theta = [Double](repeating: -1, count: Self.theta.count), back = [Double](repeating: 0, count: layout.count)
+            var random = RandomSource(seed: UInt64(bits)), theta = [Double](repeating: -1, count: Self.theta.count), back = [Double](repeating: 0, count: layout.count)
             let x = Self.point(layout, &random)
             #expect(layout.supports(x))
             layout.unpack(x, into: &theta)

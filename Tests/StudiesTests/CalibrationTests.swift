@@ -83,6 +83,12 @@ import Testing
         #expect(right.logScore < wrong.logScore && right.brier < wrong.brier)
         #expect(right.top1 == wrong.top1 && right.top5 == 1)
         #expect(right.reliability.reduce(0) { $0 + $1.count } == 20_000)
+        // Lists of the likeliest three, in their own order: as good where they can be, and no worse than the rest's mass allows elsewhere.
+        let kept = exact.map { p in p.indices.sorted { p[$0] > p[$1] }.prefix(3).map { $0 } }
+        let lists = zip(exact, kept).map { p, kept in kept.map { p[$0] } }, rest = lists.map { max(0, 1 - $0.reduce(0, +)) }
+        let short = ProbabilityScores(lists: lists, rest: rest, truth: zip(kept, truth).map { $0.firstIndex(of: $1) }, seed: 1)
+        #expect(short.top1 == right.top1 && short.top5 < 1 && short.logScore < right.logScore && short.logScore > 0)
+        #expect(short.calibrationError < 2 * short.calibrationErrorIfPerfect && short.reliability.reduce(0) { $0 + $1.count } == 12_000)
     }
 
     @Test func spreadOfKnownNumbers() {

@@ -72,9 +72,9 @@ public struct BallSticks: ModelFamily {
     @inline(__always)
     public static func stickCount(_ z: Structure) -> Int { (z.bits & 7).nonzeroBitCount }
     @inline(__always)
-    public static func hasSpread(_ z: Structure) -> Bool { z.bits >> UInt64(spreadBit) & 1 == 1 }
+    public static func hasSpread(_ z: Structure) -> Bool { z[spreadBit] }
     @inline(__always)
-    public static func isRician(_ z: Structure) -> Bool { z.bits >> UInt64(ricianBit) & 1 == 1 }
+    public static func isRician(_ z: Structure) -> Bool { z[ricianBit] }
 
     public func measurementCount(_ design: Acquisition) -> Int { design.count }
 

@@ -172,9 +172,9 @@ extension BallSticks {
         _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ hasSpread: Bool, axes: [SIMD3<Double>], _ design: Acquisition
     ) -> [Double] {
         let t = design.tables, m = t.count, s0 = Float(theta[Slot.s0])
-        let spreadBit = hasSpread ? UInt64(1) << UInt64(Self.spreadBit) : 0, n = (0..<3).count { theta[Slot.fraction + $0] > 0 }
+        let n = (0..<3).count { theta[Slot.fraction + $0] > 0 }
         var residual = [Float](repeating: 0, count: m), gains = [Float](repeating: 0, count: axes.count)
-        attenuations(theta, Structure(bits: UInt64((1 << n) - 1) | spreadBit), design, into: &residual)
+        attenuations(theta, Structure(bits: (1 << n) - 1 | (hasSpread ? 1 << Self.spreadBit : 0)), design, into: &residual)
         for i in 0..<m { residual[i] = y[i] - s0 * residual[i] }
         pk_stick_gains(
             m, t.b, t.gx, t.gy, t.gz, Float(theta[Slot.diffusivity]), hasSpread ? Float(theta[Slot.spread]) : 0, residual, axes.count,

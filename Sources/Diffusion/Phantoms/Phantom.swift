@@ -150,6 +150,6 @@ struct PhantomBuilder {
 extension BallSticks {
     /// The structure with the first `sticks` sticks, without spread.
     static func structure(sticks: Int, isRician: Bool) -> Structure {
-        Structure(bits: UInt64((1 << sticks) - 1 | (isRician ? 1 << ricianBit : 0)))
+        Structure(bits: (1 << sticks) - 1 | (isRician ? 1 << ricianBit : 0))
     }
 }

@@ -271,7 +271,7 @@ public final class StructureExplorer {
 
     /// The stream of one observation, structure and generation.
     static func stream(_ seed: UInt64, _ key: UInt64, _ z: Structure, _ generation: Int) -> RandomSource {
-        RandomSource(seed: seed, stream: key, substream: (UInt64(truncatingIfNeeded: z.bits) &* 0x9E37_79B9_7F4A_7C15) ^ (UInt64(generation) << 56) ^ (1 << 33))
+        RandomSource(seed: seed, stream: key, substream: (UInt64(truncatingIfNeeded: z.bits ^ (z.bits >> 64)) &* 0x9E37_79B9_7F4A_7C15) ^ (UInt64(generation) << 56) ^ (1 << 33))
     }
 }
 

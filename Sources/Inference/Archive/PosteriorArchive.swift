@@ -1,9 +1,10 @@
 import Foundation
+import ModelSpace
 
 /// A fit's posteriors: all shards of a directory, mapped into memory and checked to be one complete fit.
 public struct PosteriorArchive: Sendable {
     public let directory: String
-    public let metadata: PosteriorMetadata
+    public private(set) var metadata: PosteriorMetadata
     /// In order; together they hold each voxel of the fit once, ascending.
     public let shards: [PosteriorShard]
 
@@ -34,6 +35,13 @@ public struct PosteriorArchive: Sendable {
             throw PosteriorArchiveError.mixed(path: directory, reason: "\(position) voxels where \(one.metadata.voxelCount) are promised")
         }
         shards = whole
+        if metadata.structures.rows.isEmpty {
+            // Too many structures for a row each: the classes of those that occur.
+            var all: Set<Structure> = []
+            for shard in whole { all.formUnion(shard.structures) }
+            metadata.structures = StructureTable(classesOf: all, metadata.layout.rule)
+            for shard in whole { shard.place(in: metadata.structures) }
+        }
     }
 
     /// The sound shards and pieces of shards of a directory, by shard and first voxel, which may be part of a fit only: what `--resume` and `merge` go on from.
@@ -48,7 +56,7 @@ public struct PosteriorArchive: Sendable {
                 throw PosteriorArchiveError.damaged(path: shard.path, reason: "its name does not fit its contents (shard \(shard.index))")
             }
             if let one = result.first, one.metadata != shard.metadata {
-                throw PosteriorArchiveError.mixed(path: shard.path, reason: one.metadata.difference(shard.metadata))
+                throw PosteriorArchiveError.mixed(path: shard.path, reason: one.metadata.difference(shard.metadata) ?? "nothing")
             }
             result.append(shard)
         }
@@ -57,10 +65,13 @@ public struct PosteriorArchive: Sendable {
 }
 
 extension PosteriorMetadata {
-    /// Names the first entry in which two fits differ.
-    public func difference(_ other: PosteriorMetadata) -> String {
-        if family != other.family { return "family \(other.family), not \(family)" }
-        if structures != other.structures { return "other structures" }
+    /// Names the first entry in which two fits differ; nil when they do not.
+    public func difference(_ other: PosteriorMetadata) -> String? {
+        if format != other.format { return "format \(other.format), not \(format)" }
+        if family != other.family {
+            return family.name == other.family.name ? "another family '\(family.name)'" : "family \(other.family.name), not \(family.name)"
+        }
+        if format == Self.denseFormat && structures != other.structures { return "other structures" }
         if drawLambda != other.drawLambda || referenceLambda != other.referenceLambda { return "λ \(other.drawLambda), not \(drawLambda)" }
         if sampleCount != other.sampleCount { return "\(other.sampleCount) draws asked for, not \(sampleCount)" }
         if drawCount != other.drawCount { return "\(other.drawCount) draws a voxel, not \(drawCount)" }
@@ -81,6 +92,6 @@ extension PosteriorMetadata {
             func said(_ value: String?) -> String { value.map { "'\($0)'" } ?? "nothing" }
             return "\(key.replacingOccurrences(of: "_", with: " ")) \(said(other.notes[key])), not \(said(notes[key]))"
         }
-        return "nothing"
+        return nil
     }
 }

@@ -1,4 +1,6 @@
-/// Where the parameters of a ball-and-sticks draw stand in the P = 16 columns of a posterior archive.
+import ModelSpace
+
+/// Where the parameters of a ball-and-sticks draw stand in its P = 16 numbers (`DrawLayout`).
 ///
 /// Units: diffusivities in 10⁻³ mm²/s (so that half precision keeps three digits of them), `scale` relative to the voxel's mean b≈0 signal,
 /// directions unit and in the scanner frame (world, RAS+). An absent stick has fraction 0 and direction 0, except that a draw without any stick may
@@ -20,13 +22,16 @@ public enum DrawColumn {
     /// P.
     public static let count = 16
 
-    /// The columns' names, as the archive's metadata lists them.
-    public static let names = [
+    /// The columns' names, as the metadata of format 2 list them.
+    static let denseNames = [
         "1e3*d", "1e3*d_std", "snr", "s0/mean_b0", "f1", "f2", "f3", "mu1x", "mu1y", "mu1z", "mu2x", "mu2y", "mu2z", "mu3x", "mu3y", "mu3z",
     ]
 }
 
 /// The structures z of a fit, in the order of every table of structure probabilities, with what summaries need to know of each.
+///
+/// A family of few structures (`most`) has a row for each, whether it occurs or not. One of many has a row for each class of structures with the same
+/// number of parameters and of fibres and the same flags, as far as they occur: all that maps and λ ask of a structure.
 public struct StructureTable: Codable, Equatable, Sendable {
     public struct Row: Codable, Equatable, Sendable {
         public var name: String
@@ -36,6 +41,10 @@ public struct StructureTable: Codable, Equatable, Sendable {
         public var fibreCount: Int
         /// Whether diffusivities are distributed, and whether the noise is Rician.
         public var hasSpread: Bool, isRician: Bool
+        /// Where the row is that of one structure.
+        public var structure = Structure()
+
+        private enum CodingKeys: String, CodingKey { case name, parameterCount, fibreCount, hasSpread, isRician }
 
         public init(name: String, parameterCount: Int, fibreCount: Int, hasSpread: Bool, isRician: Bool) {
             self.name = name
@@ -44,6 +53,18 @@ public struct StructureTable: Codable, Equatable, Sendable {
             self.hasSpread = hasSpread
             self.isRician = isRician
         }
+
+        /// The words `spread` and `rician` are those of the families' groups and options.
+        init(_ z: Structure, _ rule: StructureRule) {
+            name = rule.name(z)
+            parameterCount = rule.parameterCount(z)
+            fibreCount = min(rule.fibreCount(z), DrawColumn.fibreCount)
+            (hasSpread, isRician) = (rule.has("spread", z), rule.has("rician", z))
+            structure = z
+        }
+
+        /// What structures of one class have in common.
+        fileprivate var key: [Int] { [fibreCount, parameterCount, hasSpread ? 1 : 0, isRician ? 1 : 0] }
     }
 
     public var rows: [Row]
@@ -51,6 +72,36 @@ public struct StructureTable: Codable, Equatable, Sendable {
 
     /// Z.
     public var count: Int { rows.count }
+
+    /// Structures of a family that has a row for each.
+    public static let most = 256
+
+    /// All structures of a family, or no row when there are more than `most`.
+    public init(_ rule: StructureRule) { rows = (rule.all(limit: Self.most) ?? []).map { Row($0, rule) } }
+
+    /// The classes of structures that occur.
+    init(classesOf structures: some Sequence<Structure>, _ rule: StructureRule) {
+        var classes: [[Int]: Row] = [:]
+        for z in structures {
+            var row = Row(z, rule)
+            guard classes[row.key] == nil else { continue }
+            row.name = "\(row.fibreCount)fibres,\(row.parameterCount)parameters" + (row.hasSpread ? ",spread" : "") + (row.isRician ? ",rician" : "")
+            row.structure = Structure()
+            classes[row.key] = row
+        }
+        rows = classes.values.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+    }
+
+    /// The row of each structure, or of its class; 0 while there are no rows.
+    func places(of structures: [Structure], _ rule: StructureRule) -> [Int] {
+        guard !rows.isEmpty else { return structures.map { _ in 0 } }
+        if rule.count <= Double(Self.most) {
+            let places = Dictionary(uniqueKeysWithValues: zip(rows.map(\.structure), 0...))
+            return structures.map { places[$0]! }
+        }
+        let places = Dictionary(uniqueKeysWithValues: zip(rows.map(\.key), 0...))
+        return structures.map { places[Row($0, rule).key]! }
+    }
 }
 
 /// What is to be said of a voxel's fit: bit flags, 0 when all is well. These are the values of `quality.nii.gz`.

@@ -1,10 +1,16 @@
+import Diffusion
 import Foundation
+import ModelSpace
 
 /// What every shard of a posterior archive says of the fit it belongs to.
 public struct PosteriorMetadata: Equatable, Sendable {
-    /// The family's name and its structures, in the order of the columns of `logprob`.
-    public var family: String
-    public var structures: StructureTable
+    /// The family, from which names and places of the draws' numbers follow.
+    public let family: FamilyDescription
+    public let layout: DrawLayout
+    /// 3, or of fits of earlier versions 2.
+    public private(set) var format = listFormat
+    /// The rows of tables of structure probabilities. Of a family of many structures they are known when the whole archive is (`PosteriorArchive`).
+    public internal(set) var structures: StructureTable
     /// λ that the fit was asked for, and λ of the stored structure log-probabilities.
     public var drawLambda: Double, referenceLambda: Double
     /// D, draws a voxel holds, and S, equally weighted draws that outputs get of them.
@@ -19,15 +25,17 @@ public struct PosteriorMetadata: Equatable, Sendable {
     /// Further texts that travel with the fit.
     public var notes: [String: String]
 
+    /// - Precondition: the family makes sense (`DrawLayout`).
     public init(
-        family: String, structures: StructureTable, drawLambda: Double, referenceLambda: Double, drawCount: Int, sampleCount: Int? = nil, grid: [Int], seed: UInt64,
+        family: FamilyDescription, drawLambda: Double, referenceLambda: Double, drawCount: Int, sampleCount: Int? = nil, grid: [Int], seed: UInt64,
         networkName: String = "", networkSHA256: String = "", shardCount: Int, voxelCount: Int, notes: [String: String] = [:]
     ) {
         precondition(grid.count == 3 && grid.allSatisfy { $0 > 0 }, "the grid needs X, Y and Z")
-        precondition((1...256).contains(structures.count) && structures.rows.allSatisfy { (0...DrawColumn.fibreCount).contains($0.fibreCount) })
         precondition(drawLambda.isFinite && referenceLambda.isFinite && drawCount > 0 && shardCount > 0)
+        guard let layout = try? DrawLayout(family) else { preconditionFailure("a family that makes no sense") }
         self.family = family
-        self.structures = structures
+        self.layout = layout
+        structures = layout.table
         self.drawLambda = drawLambda
         self.referenceLambda = referenceLambda
         self.drawCount = drawCount
@@ -41,8 +49,22 @@ public struct PosteriorMetadata: Equatable, Sendable {
         self.notes = notes
     }
 
-    /// The layout's name and version; readers refuse others.
-    static let format = "prism-dmri posterior 2"
+    /// The layout's name, which ends with its version; readers refuse others than these.
+    private static let formatName = "prism-dmri posterior "
+    static let listFormat = 3, denseFormat = 2
+
+    /// Of the same fit, in the format that is written.
+    public var inCurrentFormat: PosteriorMetadata {
+        var other = self
+        other.format = Self.listFormat
+        other.structures = layout.table
+        return other
+    }
+
+    /// Whether draws have the numbers of `DrawColumn` in its places: what fibres and maps of parameters are made from.
+    public var hasFibreColumns: Bool { layout.hasFibreColumns }
+
+    public static func == (a: Self, b: Self) -> Bool { a.difference(b) == nil }
 
     /// The entries of the metadata, beside those that begin with `note.`.
     private static let keys: Set = [
@@ -56,12 +78,12 @@ public struct PosteriorMetadata: Equatable, Sendable {
     func encode(shard: Int, first: Int) -> [String: String] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let table = (try? encoder.encode(structures.rows)).flatMap { String(data: $0, encoding: .utf8) }
+        let description = (try? encoder.encode(family)).flatMap { String(data: $0, encoding: .utf8) }
         var texts = [
-            "format": Self.format, "family": family, "structures": table ?? "[]", "lambda_draws": "\(drawLambda)",
+            "format": Self.formatName + "\(Self.listFormat)", "family": description ?? "", "lambda_draws": "\(drawLambda)",
             "lambda_reference": "\(referenceLambda)", "draws": "\(drawCount)", "samples": "\(sampleCount)", "grid": grid.map(String.init).joined(separator: ","),
             "seed": "\(seed)", "network": networkName, "network_sha256": networkSHA256, "shards": "\(shardCount)", "voxels": "\(voxelCount)",
-            "shard": "\(shard)", "first_voxel": "\(first)", "columns": DrawColumn.names.joined(separator: ","),
+            "shard": "\(shard)", "first_voxel": "\(first)", "columns": layout.names.joined(separator: ","),
         ]
         for (key, value) in notes { texts["note." + key] = value }
         return texts
@@ -83,29 +105,57 @@ public struct PosteriorMetadata: Equatable, Sendable {
             guard let value = Double(try text(key)), (0...1000).contains(value) else { throw bad(key) }
             return value
         }
-        guard texts["format"] == format else {
-            throw PosteriorArchiveError.damaged(path: path, reason: "it is no posterior archive that this version reads ('\(format)')")
+        guard let format = [listFormat, denseFormat].first(where: { texts["format"] == formatName + "\($0)" }) else {
+            throw PosteriorArchiveError.damaged(path: path, reason: "it is no posterior archive that this version reads ('\(texts["format"] ?? "")')")
         }
         // A name that this version does not know is a damaged one: were it that of the checksum, nothing would be checked.
         if let stranger = texts.keys.filter({ !$0.hasPrefix("note.") && !keys.contains($0) }).min() {
             throw PosteriorArchiveError.damaged(path: path, reason: "its metadata hold an unknown entry '\(stranger)'")
         }
-        guard try text("columns") == DrawColumn.names.joined(separator: ",") else { throw bad("columns") }
+        let family = try text("family"), description: FamilyDescription, layout: DrawLayout
+        if format == denseFormat {
+            // There was one family, of which the name was enough.
+            guard family == BallSticks.family.name else { throw bad("family") }
+            description = BallSticks.family
+        } else {
+            guard let decoded = try? JSONDecoder().decode(FamilyDescription.self, from: Data(family.utf8)) else { throw bad("family") }
+            description = decoded
+        }
+        do { layout = try DrawLayout(description) } catch {
+            throw PosteriorArchiveError.damaged(path: path, reason: "'family' of its metadata makes no sense (\(error))")
+        }
+        guard try text("columns") == (format == denseFormat ? DrawColumn.denseNames : layout.names).joined(separator: ",") else { throw bad("columns") }
         let grid = try text("grid").split(separator: ",").compactMap { Int($0) }
         var extent = 1, overflow = false
         for n in grid where !overflow { (extent, overflow) = extent.multipliedReportingOverflow(by: n) }
         guard grid.count == 3, grid.allSatisfy({ $0 > 0 }), !overflow, extent <= Int(Int32.max) else { throw bad("grid") }
         guard let seed = UInt64(try text("seed")) else { throw bad("seed") }
-        guard let rows = try? JSONDecoder().decode([StructureTable.Row].self, from: Data(try text("structures").utf8)),
-            (1...256).contains(rows.count), rows.allSatisfy({ (0...DrawColumn.fibreCount).contains($0.fibreCount) && (0...1000).contains($0.parameterCount) })
-        else { throw bad("structures") }
+        var structures = layout.table
+        if format == denseFormat {
+            // The rows are the file's own, in its order: which structure each is shows by its fibres and flags.
+            guard var rows = try? JSONDecoder().decode([StructureTable.Row].self, from: Data(try text("structures").utf8)), !rows.isEmpty,
+                Set(rows.map { [$0.fibreCount, $0.hasSpread ? 1 : 0, $0.isRician ? 1 : 0] }).count == rows.count
+            else { throw bad("structures") }
+            for i in rows.indices {
+                let row = rows[i]
+                guard (0...1000).contains(row.parameterCount), let known = structures.rows.first(where: {
+                    $0.fibreCount == row.fibreCount && $0.hasSpread == row.hasSpread && $0.isRician == row.isRician
+                }) else { throw bad("structures") }
+                rows[i].structure = known.structure
+            }
+            structures = StructureTable(rows: rows)
+        }
         var notes: [String: String] = [:]
         for (key, value) in texts where key.hasPrefix("note.") { notes[String(key.dropFirst(5))] = value }
         let draws = try whole("draws", in: 1...mostDraws), voxels = try whole("voxels", in: 0...extent), shards = try whole("shards", in: 1...max(1, voxels))
-        let metadata = PosteriorMetadata(
-            family: try text("family"), structures: StructureTable(rows: rows), drawLambda: try lambda("lambda_draws"),
+        // A reader has all numbers of a voxel's draws in memory.
+        guard draws * layout.count <= 1 << 24 else { throw bad("draws") }
+        var metadata = PosteriorMetadata(
+            family: description, drawLambda: try lambda("lambda_draws"),
             referenceLambda: try lambda("lambda_reference"), drawCount: draws, sampleCount: try whole("samples", in: 1...mostDraws), grid: grid, seed: seed,
             networkName: try text("network"), networkSHA256: try text("network_sha256"), shardCount: shards, voxelCount: voxels, notes: notes)
+        metadata.format = format
+        metadata.structures = structures
         return (metadata, try whole("shard", in: 0...shards - 1), try whole("first_voxel", in: 0...voxels))
     }
 }

@@ -37,9 +37,7 @@ final class ShardInProgress: Sendable {
         (self.index, self.range, self.isWhole) = (index, range, isWhole)
         (self.metadata, self.directory, self.interval) = (metadata, directory, interval)
         let none = [Bool](repeating: false, count: voxels.count)
-        // Room for the draws is made when the first of them comes: few shards are under way at a time.
-        let empty = PosteriorBatch(voxels: voxels, structureCount: 0, drawCount: 0)
-        state = Mutex(State(batch: empty, isDone: none, isKept: none, left: voxels.count))
+        state = Mutex(State(batch: PosteriorBatch(voxels: voxels), isDone: none, isKept: none, left: voxels.count))
     }
 
     /// Takes what a piece of this shard holds of the range.
@@ -48,10 +46,9 @@ final class ShardInProgress: Sendable {
         let held = PosteriorBatch(piece), ranks = held.voxels.map(rank)
         guard ranks.allSatisfy({ $0 != nil }) else { return false }
         state.withLock { s in
-            Self.makeRoom(&s, metadata)
             for (i, r) in ranks.enumerated() where range.contains(r!) && !s.isDone[r! - range.lowerBound] {
                 let at = r! - range.lowerBound
-                s.batch.put(held, i..<i + 1, at: at)
+                s.batch.put(held, i, at: at)
                 (s.isDone[at], s.isKept[at]) = (true, true)
                 s.left -= 1
             }
@@ -88,9 +85,8 @@ final class ShardInProgress: Sendable {
     /// Takes the posteriors of voxels from rank `first` on, as far as they are finished; the last of them, or a while since the last piece, brings a file.
     func add(_ part: PosteriorBatch, where isDone: [Bool], first: Int) throws {
         let isTime = state.withLock { s -> Bool in
-            Self.makeRoom(&s, metadata)
             for (i, at) in zip(isDone.indices, (first - range.lowerBound)...) where isDone[i] {
-                s.batch.put(part, i..<i + 1, at: at)
+                s.batch.put(part, i, at: at)
                 s.isDone[at] = true
                 s.left -= 1
             }
@@ -115,14 +111,10 @@ final class ShardInProgress: Sendable {
                 f.isWritten = true
                 return
             }
-            if let all = state.withLock({ s -> PosteriorBatch? in
-                guard s.left == 0 else { return nil }
-                Self.makeRoom(&s, metadata)
-                return s.batch
-            }) {
+            if let all = state.withLock({ $0.left == 0 ? $0.batch : nil }) {
                 try PosteriorShard.write(all, metadata: metadata, index: index, first: range.lowerBound, directory: directory, isPiece: !isWhole)
                 f.isWritten = true
-                state.withLock { $0.batch = PosteriorBatch(voxels: [], structureCount: 1, drawCount: metadata.drawCount) }
+                state.withLock { $0.batch = PosteriorBatch(voxels: []) }
                 for path in f.pieces where path != directory + "/" + name { unlink(path) }
                 return
             }
@@ -147,9 +139,4 @@ final class ShardInProgress: Sendable {
     }
 
     private var name: String { isWhole ? PosteriorShard.name(index) : PosteriorShard.name(index, pieceFrom: range.lowerBound) }
-
-    private static func makeRoom(_ s: inout State, _ metadata: PosteriorMetadata) {
-        guard s.batch.drawCount != metadata.drawCount else { return }
-        s.batch = PosteriorBatch(voxels: s.batch.voxels, structureCount: metadata.structures.count, drawCount: metadata.drawCount)
-    }
 }

@@ -114,7 +114,7 @@ final class FamilyEngine<F: LinearFamily & ModelFamily>: PosteriorEngine where F
             logProbability[place] = l
             index[place] = i
         }
-        let counts = DrawAllocation.counts(logProbability, lambda: options.lambda, total: recipe.drawCount, space: space)
+        let counts = DrawAllocation.counts(logProbability, parameterCounts: space.parameterCounts, lambda: options.lambda, total: recipe.drawCount)
         var drawn: [Int] = [], parameters = [Double](repeating: 0, count: recipe.drawCount * p)
         for (z, n) in counts.enumerated() where n > 0 {
             let layout = found.layout(index[z])
@@ -134,7 +134,7 @@ final class FamilyEngine<F: LinearFamily & ModelFamily>: PosteriorEngine where F
     private func fallback(_ y: UnsafePointer<Float>, _ guess: VoxelPosterior?, _ random: inout RandomSource) -> VoxelPosterior {
         let p = recipe.family.parameterNames.count
         let logProbability = guess?.logProbability ?? space.logPrior(lambda: 0)
-        let counts = DrawAllocation.counts(logProbability, lambda: recipe.options.lambda, total: recipe.drawCount, space: space)
+        let counts = DrawAllocation.counts(logProbability, parameterCounts: space.parameterCounts, lambda: recipe.options.lambda, total: recipe.drawCount)
         let drawn = counts.enumerated().flatMap { Array(repeating: $0, count: $1) }
         var parameters = [Double](repeating: 0, count: drawn.count * p)
         parameters.withUnsafeMutableBufferPointer {

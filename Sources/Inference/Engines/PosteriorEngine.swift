@@ -92,9 +92,13 @@ public enum DrawAllocation {
     /// n_z with Σ n_z = `total`: in proportion to p(z|λ) + ½ max over λ′ in [0, 3] of p(z|λ′), by largest remainder; at least one draw where that maximum
     /// exceeds 1 %, as far as there is room.
     ///
-    /// - Parameter logProbability: of the structures of `space` at λ = 0.
-    public static func counts(_ logProbability: [Double], lambda: Double, total: Int, space: StructureSpace) -> [Int] {
-        func reweight(_ other: Double) -> [Double] { space.reweight(logProbability, from: 0, to: other) }
+    /// - Parameters:
+    ///   - logProbability: of a family's structures, or of those that a voxel lists, at λ = 0.
+    ///   - parameterCounts: k(z) of each.
+    public static func counts(_ logProbability: [Double], parameterCounts: [Int], lambda: Double, total: Int) -> [Int] {
+        func reweight(_ other: Double) -> [Double] {
+            StructureSpace.normalise(zip(logProbability, parameterCounts).map { $0 - other * Double($1) })
+        }
         let here = reweight(lambda).map { exp($0) }
         var most = here
         for other in grid { for (z, l) in reweight(other).enumerated() { most[z] = max(most[z], exp(l)) } }

@@ -116,7 +116,7 @@ package final class PrismEngine: PosteriorEngine {
     /// The structures of the draws that are kept, ascending.
     private func draws(of logProbability: [Double]) -> [Int] {
         let counts = DrawAllocation.counts(
-            logProbability, lambda: recipe.options.lambda, total: recipe.drawCount, space: family.structureSpace)
+            logProbability, parameterCounts: family.structureSpace.parameterCounts, lambda: recipe.options.lambda, total: recipe.drawCount)
         return counts.enumerated().flatMap { Array(repeating: $0, count: $1) }
     }
 

@@ -59,7 +59,7 @@ final class SmcEngine: PosteriorEngine {
             let log0 = exact.logProbabilities(lambda: 0)
             // Structures without draws of their own cannot be given any.
             let drawable = zip(log0, exact.evidences).map { $1.draws.isEmpty ? -.infinity : $0 }
-            let counts = DrawAllocation.counts(drawable, lambda: options.lambda, total: drawCount, space: space)
+            let counts = DrawAllocation.counts(drawable, parameterCounts: space.parameterCounts, lambda: options.lambda, total: drawCount)
             var answer = VoxelPosterior(logProbability: log0, logEvidenceError: exact.evidences.map(\.standardError))
             for (z, n) in counts.enumerated() where n > 0 {
                 // Evenly spaced through the structure's own draws.

@@ -53,7 +53,7 @@ public struct FitEngine: Sendable {
     /// The archive metadata of a fit of `voxelCount` voxels on a grid.
     public func metadata(grid: [Int], voxelCount: Int, notes: [String: String] = [:]) -> PosteriorMetadata {
         return PosteriorMetadata(
-            family: family.name, structures: .ballSticks, drawLambda: options.lambda, referenceLambda: 0,
+            family: BallSticks.family, drawLambda: options.lambda, referenceLambda: 0,
             drawCount: recipe.drawCount, sampleCount: options.samples, grid: grid, seed: options.seed, networkName: recipe.networkName,
             networkSHA256: recipe.networkSHA256, shardCount: max(1, (voxelCount + shardSize - 1) / shardSize), voxelCount: voxelCount,
             notes: notes.merging(recipe.notes) { $1 }.merging(["engine": recipe.name]) { $1 })
@@ -115,6 +115,7 @@ public struct FitEngine: Sendable {
     private final class Worker: @unchecked Sendable {
         let family: BallSticks, acquisition: Acquisition, rules: SignalRules, drawCount: Int
         let engines: GroupEngines
+        private let structures = BallSticks().structureSpace.structures
 
         init(
             _ family: BallSticks, _ recipe: any EngineRecipe, _ acquisition: Acquisition, _ rules: SignalRules,
@@ -132,7 +133,7 @@ public struct FitEngine: Sendable {
             _ voxels: [Int], _ signals: [Float], _ noise: KnownNoise?, _ range: Range<Int>, _ metadata: PosteriorMetadata
         ) -> (batch: PosteriorBatch, isDone: [Bool]) {
             let m = acquisition.count
-            var batch = PosteriorBatch(voxels: range.map { Int32(voxels[$0]) }, structureCount: metadata.structures.count, drawCount: drawCount)
+            var batch = PosteriorBatch(voxels: range.map { Int32(voxels[$0]) })
             let groups = signals.withUnsafeBufferPointer { all in
                 VoxelGroup.gather(UnsafeBufferPointer(rebasing: all[range.lowerBound * m..<range.upperBound * m]), acquisition, rules) { i, voxel in
                     batch.quality[i] = voxel.quality.rawValue
@@ -154,7 +155,7 @@ public struct FitEngine: Sendable {
                 for (k, (i, answer)) in zip(group.members, answers).enumerated() {
                     group.y.withUnsafeBufferPointer {
                         let y = $0.baseAddress! + k * part.acquisition.count
-                        store(answer, missingAxis(answer, y, part.acquisition), at: i, in: &batch)
+                        batch.records[i] = record(answer, missingAxis(answer, y, part.acquisition), metadata.layout)
                         batch.misfit[i] = misfit(y, answer, part.acquisition, metadata)
                     }
                 }
@@ -164,21 +165,16 @@ public struct FitEngine: Sendable {
         }
 
         /// - Parameter axis: what the first stick's direction says of a voxel without sticks.
-        private func store(_ answer: VoxelPosterior, _ axis: SIMD3<Double>?, at i: Int, in batch: inout PosteriorBatch) {
-            let s = drawCount, z = answer.logProbability.count
-            var row = [Float](repeating: 0, count: DrawColumn.count)
-            for j in 0..<z { batch.logProbability[i * z + j] = Float(answer.logProbability[j]) }
-            for d in 0..<s {
-                batch.drawStructures[i * s + d] = UInt8(answer.structures[d])
-                for c in 0..<DrawColumn.count {
-                    let x = answer.parameters[d * BallSticks.Slot.count + c]
-                    row[c] = Float(c == BallSticks.Slot.diffusivity || c == BallSticks.Slot.spread ? 1e3 * x : x)
-                }
-                if let axis { for c in 0..<3 { row[DrawColumn.direction + c] = Float(axis[c]) } }
-                batch.draws.withUnsafeMutableBufferPointer {
-                    _ = HalfPrecision.encode(row, $0.baseAddress! + (i * s + d) * DrawColumn.count, count: DrawColumn.count)
-                }
+        private func record(_ answer: VoxelPosterior, _ axis: SIMD3<Double>?, _ layout: DrawLayout) -> VoxelRecord {
+            let p = layout.count
+            var rows = [Float](repeating: 0, count: drawCount * p)
+            for d in 0..<drawCount {
+                for c in 0..<p { rows[d * p + c] = Float(layout.scales[c] * answer.parameters[d * p + c]) }
+                if let axis { for c in 0..<3 { rows[d * p + DrawColumn.direction + c] = Float(axis[c]) } }
             }
+            return VoxelRecord(
+                structures: structures, logProbability: answer.logProbability, drawn: answer.structures.prefix(drawCount).map { structures[$0] },
+                rows: rows, layout: layout)
         }
 
         /// The tensor's axis of a voxel none of whose draws has a direction; else nil.
@@ -193,9 +189,9 @@ public struct FitEngine: Sendable {
             _ y: UnsafePointer<Float>, _ answer: VoxelPosterior, _ acquisition: Acquisition, _ metadata: PosteriorMetadata
         ) -> Float {
             let draws = FitEngine.misfitDraws
-            var weights = [Float](repeating: 0, count: drawCount), probability = [Double](repeating: 0, count: metadata.structures.count)
-            DrawWeights(structures: metadata.structures, reference: metadata.referenceLambda, target: metadata.drawLambda).update(
-                answer.logProbability.map(Float.init), answer.structures.map(UInt8.init), drawCount: drawCount, probability: &probability, weights: &weights)
+            var weights = [Float](repeating: 0, count: drawCount), probability: [Double] = []
+            DrawWeights(structures: metadata.structures, reference: metadata.referenceLambda, target: metadata.drawLambda)
+                .update(ListedPosterior(answer, metadata.structures), probability: &probability, weights: &weights)
             var chosen = [UInt16](repeating: 0, count: draws)
             DrawWeights.resample(weights, drawCount: drawCount, samples: draws, into: &chosen)
             let value = Float(PredictiveMisfit(acquisition: acquisition).value(y, answer, draws: chosen.map(Int.init)))

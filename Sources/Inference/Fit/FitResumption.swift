@@ -8,7 +8,7 @@ extension FitEngine {
     ) throws -> (open: [ShardInProgress], finished: Int) {
         var held: [Int: [PosteriorShard]] = [:]
         for found in try PosteriorArchive.shards(in: directory) {
-            guard found.metadata == metadata else { throw FitEngineError.otherFit(path: found.path, difference: metadata.difference(found.metadata)) }
+            if let difference = metadata.difference(found.metadata) { throw FitEngineError.otherFit(path: found.path, difference: difference) }
             held[found.index, default: []].append(found)
         }
         var open: [ShardInProgress] = [], finished = 0

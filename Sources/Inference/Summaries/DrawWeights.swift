@@ -18,33 +18,36 @@ public struct DrawWeights: Sendable {
     }
 
     /// - Parameters:
-    ///   - logProbability: Z log-probabilities at the reference λ (need not be normalised; −∞ allowed).
-    ///   - drawStructures: D structure indices.
-    ///   - probability: receives Z probabilities at λ.
+    ///   - probability: receives L probabilities at λ; with `rest` they sum to 1.
     ///   - weights: receives D weights of sum 1.
-    /// - Returns: the effective number of draws, 1/Σw².
+    /// - Returns: the effective number of draws, 1/Σw², and the probability of all structures that are not listed, at most.
     @discardableResult
     public func update(
-        _ logProbability: UnsafePointer<Float>, _ drawStructures: UnsafePointer<UInt8>, drawCount d: Int,
-        probability: UnsafeMutablePointer<Double>, weights: UnsafeMutablePointer<Float>
-    ) -> Double {
-        let z = parameterCounts.count
+        _ posterior: ListedPosterior, probability: inout [Double], weights: UnsafeMutablePointer<Float>
+    ) -> (effective: Double, rest: Double) {
+        let z = posterior.rows.count, d = posterior.drawPlaces.count
+        probability.removeAll(keepingCapacity: true)
         var peak = -Double.infinity
-        for i in 0..<z { peak = max(peak, Double(logProbability[i]) - toTarget * parameterCounts[i]) }
+        for i in 0..<z {
+            probability.append(Double(posterior.logProbability[i]) - toTarget * parameterCounts[posterior.rows[i]])
+            peak = max(peak, probability[i])
+        }
         guard peak.isFinite else {
             for i in 0..<z { probability[i] = 1 / Double(z) }
             for i in 0..<d { weights[i] = 1 / Float(d) }
-            return Double(d)
+            return (Double(d), 0)
         }
         var total = 0.0
         for i in 0..<z {
-            probability[i] = exp(Double(logProbability[i]) - toTarget * parameterCounts[i] - peak)
+            probability[i] = exp(probability[i] - peak)
             total += probability[i]
         }
+        let rest = exp(Double(posterior.logRest) - toTarget * Double(posterior.restParameters) - peak)
+        total += rest
         for i in 0..<z { probability[i] /= total }
-        return withUnsafeTemporaryAllocation(of: Double.self, capacity: z) { each in
+        let effective = withUnsafeTemporaryAllocation(of: Double.self, capacity: z) { each in
             each.initialize(repeating: 0)
-            for i in 0..<d { each[Int(drawStructures[i])] += 1 }
+            for place in posterior.drawPlaces { each[Int(place)] += 1 }
             var covered = 0.0
             for i in 0..<z where each[i] > 0 { covered += probability[i] }
             // No draw of any structure that counts: only an engine that broke its promise to allocate; then all draws count alike.
@@ -55,12 +58,13 @@ public struct DrawWeights: Sendable {
             for i in 0..<z where each[i] > 0 { each[i] = probability[i] / (covered * each[i]) }
             var squares = 0.0
             for i in 0..<d {
-                let weight = each[Int(drawStructures[i])]
+                let weight = each[Int(posterior.drawPlaces[i])]
                 weights[i] = Float(weight)
                 squares += weight * weight
             }
             return 1 / squares
         }
+        return (effective, rest / total)
     }
 
     /// Chooses S equally weighted draws of D by systematic resampling with offset ½: the draws themselves, in order, when weights are equal and S = D.

@@ -113,10 +113,10 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
     private struct Worker {
         static let draws = 8
         let metadata: PosteriorMetadata, acquisition: Acquisition, shell: [Int?]
-        let family = BallSticks(), structures = BallSticks().structureSpace.structures
+        let family = BallSticks()
         let rician = RicianMoments.shared, weighting: DrawWeights
-        var probability: [Double], weights: [Float], chosen: [UInt16]
-        var draw: [Float], theta: [Double], attenuations: [Float], residuals: [Double]
+        var posterior = ListedPosterior(), probability: [Double] = [], weights: [Float], chosen: [UInt16]
+        var theta: [Double], attenuations: [Float], residuals: [Double]
 
         init(_ metadata: PosteriorMetadata, _ acquisition: Acquisition, shell: [Int?]) {
             self.metadata = metadata
@@ -124,31 +124,26 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
             self.shell = shell
             weighting = DrawWeights(
                 structures: metadata.structures, reference: metadata.referenceLambda, target: metadata.drawLambda)
-            probability = Array(repeating: 0, count: metadata.structures.count)
             weights = Array(repeating: 0, count: metadata.drawCount)
             chosen = Array(repeating: 0, count: Self.draws)
-            draw = Array(repeating: 0, count: DrawColumn.count)
             theta = Array(repeating: 0, count: BallSticks.Slot.count)
             attenuations = Array(repeating: 0, count: acquisition.count)
             residuals = attenuations.map(Double.init)
         }
 
         mutating func add(_ shard: PosteriorShard, _ i: Int, _ signals: UnsafePointer<Float>, any: Sums, one: Sums) {
-            let d = metadata.drawCount, z = metadata.structures.count, m = acquisition.count
-            weighting.update(
-                shard.logProbability.start + i * z, shard.drawStructures.start + i * d, drawCount: d,
-                probability: &probability, weights: &weights)
+            let d = metadata.drawCount, m = acquisition.count
+            shard.read(i, into: &posterior)
+            weighting.update(posterior, probability: &probability, weights: &weights)
             var byCount = SIMD4<Double>()
-            for (j, row) in metadata.structures.rows.enumerated() { byCount[row.fibreCount] += probability[j] }
+            for (row, p) in zip(posterior.rows, probability) { byCount[metadata.structures.rows[row].fibreCount] += p }
             guard byCount[0] < 0.1, shard.meanB0[i] > 0 else { return }
             DrawWeights.resample(weights, drawCount: d, samples: Self.draws, into: &chosen)
             var dyad = SymmetricEigen.Matrix(), fraction = 0.0
             for j in 0..<m { residuals[j] = 0 }
             for s in chosen {
-                let start = shard.draws.start + (i * d + Int(s)) * DrawColumn.count
-                HalfPrecision.decode(start, &draw, count: DrawColumn.count)
-                let structure = structures[Int(shard.drawStructures[i * d + Int(s)])]
-                for c in 0..<DrawColumn.count { theta[c] = Double(draw[c]) }
+                let structure = posterior.structures[Int(posterior.drawPlaces[Int(s)])]
+                for c in 0..<DrawColumn.count { theta[c] = Double(posterior.draws[Int(s) * DrawColumn.count + c]) }
                 theta[BallSticks.Slot.diffusivity] *= 1e-3
                 theta[BallSticks.Slot.spread] *= 1e-3
                 family.attenuations(theta, structure, acquisition, into: &attenuations)

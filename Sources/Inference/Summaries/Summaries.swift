@@ -15,7 +15,7 @@ public struct PosteriorSummary: Sendable {
     public let assignments: [FibreAssignment]
     /// [V × S] equally weighted draws at this λ.
     public let chosenDraws: [UInt16]
-    private let values: [Float]
+    let values: [Float]
 
     /// V.
     public var count: Int { voxels.count }

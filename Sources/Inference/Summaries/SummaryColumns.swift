@@ -20,7 +20,7 @@ public enum SummaryStatistic: Int, CaseIterable, Sendable {
 
 /// One number that a summary holds for every voxel.
 public enum SummaryColumn: Equatable, Sendable {
-    /// Posterior probability of a structure, and of a number of fibres.
+    /// Posterior probability of a row of the fit's `StructureTable`, and of a number of fibres.
     case structure(Int), fibreCount(Int)
     /// Posterior probability that diffusivities are distributed, and that the noise is Rician.
     case spread, rician
@@ -32,6 +32,8 @@ public enum SummaryColumn: Equatable, Sendable {
     /// Share of draws that have the fibre; the fibre's mean axis (x, y or z in the scanner frame, unit length, 0 if no draw has it); and
     /// 1 − the largest eigenvalue of its mean dyad (0 when all draws agree, 2/3 when directions are uniform).
     case presence(Int), direction(Int, axis: Int), dispersion(Int)
+    /// Posterior probability, at most, of all structures that the fit does not list.
+    case unlisted
 
     /// Position among the columns of a summary with Z structures.
     func index(structureCount z: Int) -> Int {
@@ -50,8 +52,9 @@ public enum SummaryColumn: Equatable, Sendable {
         case .presence(let fibre): return fibres + fibre
         case .direction(let fibre, let axis): return fibres + k + 3 * fibre + axis
         case .dispersion(let fibre): return fibres + 4 * k + fibre
+        case .unlisted: return fibres + 5 * k
         }
     }
 
-    static func count(structureCount z: Int) -> Int { SummaryColumn.dispersion(DrawColumn.fibreCount - 1).index(structureCount: z) + 1 }
+    static func count(structureCount z: Int) -> Int { SummaryColumn.unlisted.index(structureCount: z) + 1 }
 }

@@ -1,23 +1,25 @@
 /// Turns the draws of one voxel into its columns; holds the scratch memory of one worker.
 struct VoxelSummariser {
     private let structures: StructureTable
-    private let drawCount: Int, sampleCount: Int
+    private let drawCount: Int, sampleCount: Int, hasFibreColumns: Bool
     private let weighting: DrawWeights
     private var matcher = FibreMatcher()
     private var statistics = WeightedStatistics()
-    private var draws: [Float], quantity: [Float], weights: [Float]
-    private var probability: [Double]
+    private var posterior = ListedPosterior()
+    private var quantity: [Float], weights: [Float]
+    /// Of each row, and of each structure listed.
+    private var byRow: [Double], probability: [Double] = []
 
     init(metadata: PosteriorMetadata, lambda: Double) {
         structures = metadata.structures
         drawCount = metadata.drawCount
         sampleCount = metadata.sampleCount
+        hasFibreColumns = metadata.hasFibreColumns
         weighting = DrawWeights(
             structures: metadata.structures, reference: metadata.referenceLambda, target: lambda)
-        draws = Array(repeating: 0, count: metadata.drawCount * DrawColumn.count)
         quantity = Array(repeating: 0, count: metadata.drawCount)
         weights = Array(repeating: 0, count: metadata.drawCount)
-        probability = Array(repeating: 0, count: metadata.structures.count)
+        byRow = Array(repeating: 0, count: metadata.structures.count)
     }
 
     /// Summarises voxel `i` of a shard.
@@ -31,19 +33,22 @@ struct VoxelSummariser {
     ) {
         let s = drawCount, z = structures.count
         func set(_ column: SummaryColumn, _ value: Float) { values[column.index(structureCount: z) * stride] = value }
-        HalfPrecision.decode(shard.draws.start + i * s * DrawColumn.count, &draws, count: s * DrawColumn.count)
-        let effective = weighting.update(
-            shard.logProbability.start + i * z, shard.drawStructures.start + i * s, drawCount: s, probability: &probability,
-            weights: &weights)
+        shard.read(i, into: &posterior)
+        let draws = posterior.draws
+        let (effective, rest) = weighting.update(posterior, probability: &probability, weights: &weights)
         set(.effectiveDraws, Float(effective))
+        set(.unlisted, Float(rest))
         DrawWeights.resample(weights, drawCount: s, samples: sampleCount, into: chosen)
 
         var byCount = SIMD4<Double>(), spread = 0.0, rician = 0.0
-        for (j, row) in structures.rows.enumerated() {
-            set(.structure(j), Float(probability[j]))
-            byCount[row.fibreCount] += probability[j]
-            if row.hasSpread { spread += probability[j] }
-            if row.isRician { rician += probability[j] }
+        for row in posterior.rows { byRow[row] = 0 }
+        for (row, p) in zip(posterior.rows, probability) { byRow[row] += p }
+        for row in posterior.rows { set(.structure(row), Float(byRow[row])) }
+        for (j, p) in zip(posterior.rows, probability) {
+            let row = structures.rows[j]
+            byCount[row.fibreCount] += p
+            if row.hasSpread { spread += p }
+            if row.isRician { rician += p }
         }
         var expected = 0.0, likeliest = 0
         for n in 0...DrawColumn.fibreCount {
@@ -51,11 +56,14 @@ struct VoxelSummariser {
             expected += Double(n) * byCount[n]
             if byCount[n] > byCount[likeliest] { likeliest = n }
         }
-        set(.expectedFibreCount, Float(expected))
+        // Of structures that are not listed nothing is known: the number expected is that of the others.
+        set(.expectedFibreCount, Float(rest > 0 ? expected / (1 - min(rest, 0.999)) : expected))
         set(.likeliestFibreCount, Float(likeliest))
         set(.spread, Float(spread))
         set(.rician, Float(rician))
 
+        // Of other families than have the columns, what their structures say is all.
+        guard hasFibreColumns else { return }
         matcher.match(draws, weights: weights, count: s, into: assignments)
         for q in SummaryQuantity.allCases {
             gather(q, meanB0: shard.meanB0[i], assignments)
@@ -89,7 +97,7 @@ struct VoxelSummariser {
     /// Fills `quantity` with a quantity's value in each draw, in natural units.
     private mutating func gather(_ q: SummaryQuantity, meanB0: Float, _ assignments: UnsafePointer<FibreAssignment>) {
         @inline(__always) func fill(_ value: (_ d: Int, _ draw: UnsafePointer<Float>) -> Float) {
-            draws.withUnsafeBufferPointer { draws in
+            posterior.draws.withUnsafeBufferPointer { draws in
                 for d in 0..<drawCount { quantity[d] = value(d, draws.baseAddress! + d * DrawColumn.count) }
             }
         }

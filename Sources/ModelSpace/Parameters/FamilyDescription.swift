@@ -29,6 +29,16 @@ public struct ComponentGroup: Hashable, Codable, Sendable {
         self.takesRest = takesRest
     }
 
+    /// What a file of an earlier version does not say is as if there were no such thing.
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            try values.decode(String.self, forKey: .name), try values.decode(Presence.self, forKey: .presence),
+            try values.decode([Parameter].self, forKey: .parameters), common: try values.decodeIfPresent([Parameter].self, forKey: .common) ?? [],
+            fibreAxis: try values.decodeIfPresent(String.self, forKey: .fibreAxis),
+            takesRest: try values.decodeIfPresent(Bool.self, forKey: .takesRest) ?? false)
+    }
+
     /// Members that a structure can have at most.
     public var most: Int { if case .upTo(let n) = presence { n } else { 1 } }
 
@@ -54,7 +64,7 @@ public struct ComponentGroup: Hashable, Codable, Sendable {
 
     /// What it can be: its bits as a number, how many members these are, and which option.
     public struct Choice: Sendable {
-        public var bits: UInt64, members: Int, option: String?
+        public var bits: UInt128, members: Int, option: String?
     }
 
     /// All that it can be, the plainest first.
@@ -62,9 +72,9 @@ public struct ComponentGroup: Hashable, Codable, Sendable {
         switch presence {
         case .always: [Choice(bits: 0, members: 1, option: nil)]
         case .optional: [Choice(bits: 0, members: 0, option: nil), Choice(bits: 1, members: 1, option: nil)]
-        case .upTo(let n): (0...n).map { Choice(bits: (1 << UInt64($0)) - 1, members: $0, option: nil) }
+        case .upTo(let n): (0...n).map { Choice(bits: (1 << UInt128($0)) - 1, members: $0, option: nil) }
         case .oneOf(let options):
-            options.enumerated().map { Choice(bits: $0 == 0 ? 0 : 1 << UInt64($0 - 1), members: 1, option: $1) }
+            options.enumerated().map { Choice(bits: $0 == 0 ? 0 : 1 << UInt128($0 - 1), members: 1, option: $1) }
         }
     }
 
@@ -143,7 +153,7 @@ public struct FamilyDescription: Hashable, Codable, Sendable {
             }
         }
         guard groups.count(where: \.takesRest) <= 1 else { throw fail("more than one group takes what the others leave") }
-        guard bitCount <= 64 else { throw fail("\(bitCount) bits are more than the 64 of a structure") }
+        guard bitCount <= Structure.mostBits else { throw fail("\(bitCount) bits are more than the \(Structure.mostBits) of a structure") }
         for (owner, list) in [("", shared)] + allGroups.map({ ($0.name, $0.parameters + $0.common) }) {
             guard Set(list.map(\.name)).count == list.count else { throw fail("a parameter of '\(owner)' is listed twice") }
             for parameter in list {

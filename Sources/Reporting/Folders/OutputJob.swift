@@ -149,8 +149,12 @@ struct OutputContext: Sendable {
                 let v = shard.first + i
                 // Chosen draws rise with s.
                 let first = summary.draw(v, samples.lowerBound), last = summary.draw(v, samples.upperBound - 1)
-                let start = shard.draws.start + (i * drawCount + first) * DrawColumn.count
-                HalfPrecision.decode(start, values.baseAddress!, count: (last - first + 1) * DrawColumn.count)
+                guard summary.isFitted(v) else {
+                    values.update(repeating: 0)
+                    for s in samples { body(v, s, MatchedDraw(values: values.baseAddress!, assignment: .none)) }
+                    continue
+                }
+                shard.readDraws(i, first...last, into: values.baseAddress!)
                 for s in samples {
                     let d = summary.draw(v, s)
                     let draw = values.baseAddress! + (d - first) * DrawColumn.count

@@ -144,8 +144,14 @@ public enum FitOutputs {
         let poor = zip(summary.column(.effectiveDraws).indices, 0..<summary.count).count { index, v in
             summary.isFitted(v) && summary.column(.effectiveDraws)[index] < 0.2 * Float(summary.metadata.drawCount)
         }
-        guard poor * 20 > summary.count else { return [] }
-        return [
+        // Lists go as far as can matter at any λ that a fit is read at; where one ends before, its probabilities are too large by what is missing.
+        let unlisted = summary.column(.unlisted), far = unlisted.count { $0 > 0.01 }, most = unlisted.max() ?? 0
+        let short = far == 0 ? [] : [
+            "at lambda \(summary.lambda) structures that are not listed may have more than 1 % of the probability in \(far) of \(summary.count) voxels "
+                + "(at most \(String(format: "%.2f", most))): their sums fall short by as much; a smaller lambda or a refit nearer to it has less"
+        ]
+        guard poor * 20 > summary.count else { return short }
+        return short + [
             "at lambda \(summary.lambda) fewer than a fifth of the draws count in \(poor) of \(summary.count) voxels: structure probabilities do "
                 + "not depend on them, but refit with --lambda \(summary.lambda) for smoother maps"
         ]

@@ -16,11 +16,14 @@ struct SampleDirections {
     /// [S] scanner frame, length 1 to half precision.
     private var axes: [SIMD3<Float>]
     private var holders: [Int] = [], lacking: [Int] = []
+    /// [D × P] of the voxel at hand.
+    private var draws: [Float]
 
     init(_ context: OutputContext) {
         summary = context.summary
         drawCount = context.drawCount
         axes = Array(repeating: .zero, count: context.sampleCount)
+        draws = Array(repeating: 0, count: context.drawCount * DrawColumn.count)
     }
 
     /// The direction in draw s, after `find`.
@@ -28,14 +31,15 @@ struct SampleDirections {
 
     /// Finds the directions of a fibre of voxel `i` of a shard.
     mutating func find(_ shard: PosteriorShard, _ i: Int, fibre: Int) {
-        let v = shard.first + i, first = i * drawCount
+        let v = shard.first + i
+        guard summary.isFitted(v) else {
+            for s in axes.indices { axes[s] = .zero }
+            return
+        }
+        draws.withUnsafeMutableBufferPointer { shard.readDraws(i, 0...drawCount - 1, into: $0.baseAddress!) }
         func axis(_ d: Int, stick j: Int) -> SIMD3<Float> {
-            var mu: (Float, Float, Float) = (0, 0, 0)
-            withUnsafeMutableBytes(of: &mu) {
-                let start = shard.draws.start + (first + d) * DrawColumn.count + DrawColumn.direction + 3 * j
-                HalfPrecision.decode(start, $0.assumingMemoryBound(to: Float.self).baseAddress!, count: 3)
-            }
-            return SIMD3(mu.0, mu.1, mu.2)
+            let mu = d * DrawColumn.count + DrawColumn.direction + 3 * j
+            return SIMD3(draws[mu], draws[mu + 1], draws[mu + 2])
         }
         func stick(_ d: Int) -> Int? { summary.assignments[v * drawCount + d].stick(fibre) }
         holders.removeAll(keepingCapacity: true)

@@ -53,7 +53,7 @@ struct Merge: ParsableCommand {
         var count: Int { files.first { $0.isWhole }?.count ?? Set(files.flatMap(\.voxels)).count }
 
         func write(to folder: String, metadata: PosteriorMetadata) throws {
-            if let whole = files.first(where: \.isWhole) {
+            if let whole = files.first(where: \.isWhole), whole.metadata.format == metadata.format {
                 try FileManager.default.copyItem(atPath: whole.path, toPath: folder + "/" + PosteriorShard.name(index))
             } else {
                 try PosteriorShard.write(PosteriorBatch(joining: files), metadata: metadata, index: index, first: first, directory: folder)
@@ -69,8 +69,8 @@ struct Merge: ParsableCommand {
             // With more parts than voxels some parts are empty, but they say so.
             if shards.isEmpty && !FileManager.default.fileExists(atPath: part + "/fit.json") { throw PosteriorArchiveError.empty(directory: part) }
             for shard in shards {
-                if let reference, reference.metadata != shard.metadata {
-                    throw MergeError.otherFit(path: shard.path, reference: reference.path, difference: reference.metadata.difference(shard.metadata))
+                if let reference, let difference = reference.metadata.difference(shard.metadata) {
+                    throw MergeError.otherFit(path: shard.path, reference: reference.path, difference: difference)
                 }
                 if let twin = byIndex[shard.index]?.first(where: { $0.first == shard.first && $0.isWhole == shard.isWhole && $0.count == shard.count }) {
                     throw MergeError.twice(index: shard.index, paths: [twin.path, shard.path])
@@ -79,7 +79,8 @@ struct Merge: ParsableCommand {
                 reference = reference ?? shard
             }
         }
-        guard let metadata = reference?.metadata else { throw PosteriorArchiveError.empty(directory: parts[0]) }
+        // Parts of an earlier version become files of this one.
+        guard let metadata = reference?.metadata.inCurrentFormat else { throw PosteriorArchiveError.empty(directory: parts[0]) }
         var joined: [Joined] = [], position = 0
         for (index, files) in byIndex.sorted(by: { $0.key < $1.key }) {
             joined.append(Joined(index: index, first: position, files: files))
