@@ -131,8 +131,13 @@ final class CompartmentKernels: SignalKernels {
                             rotation: { r, to in for c in 0..<4 { to[c] = Dual(x[layout.firstRotation + 4 * r + c]) } }, into: q)
                         for i in 0..<component.compartment.width { p[i] = q[i].value }
                         let rho = component.spread?.value(UnsafePointer(seeds))
-                        component.compartment.derivatives(
-                            p, design, spread: rho?.value ?? 0, attenuation: attenuations + k * m, rows: own.baseAddress!)
+                        if let zonal = component.zonal {
+                            if !component.isLikeLast { zonal.coefficientSlopes(p, design, into: scratch) }
+                            zonal.derivatives(p, design, coefficients: scratch, attenuation: attenuations + k * m, rows: own.baseAddress!)
+                        } else {
+                            component.compartment.derivatives(
+                                p, design, spread: rho?.value ?? 0, attenuation: attenuations + k * m, rows: own.baseAddress!)
+                        }
                         add(plan, k, q, rho, own.baseAddress!, weight: x[SignalLayout.firstWeight + k], to: rows)
                     }
                 }
