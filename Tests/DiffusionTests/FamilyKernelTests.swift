@@ -9,10 +9,13 @@ import Testing
     /// Few measurements: definitions of dispersed compartments integrate over directions.
     static let design: Acquisition = {
         let g = DirectionSets.fibonacci(24)
-        return try! Acquisition(bValues: [0, 40, 1000, 1000, 2500, 2500, 4000], directions: [.zero, g[3], g[5], g[9], g[14], g[17], g[20]])
+        return try! Acquisition(
+            bValues: [0, 40, 1000, 1000, 2500, 2500, 4000], directions: [.zero, g[3], g[5], g[9], g[14], g[17], g[20]])
     }()
     static let names = ["tissue", "gaussian", "composed"]
-    static func family(_ name: String) -> CompartmentFamily { name == "composed" ? TestFamily.ballSticks : BuiltInFamilies.family(name)! }
+    static func family(_ name: String) -> CompartmentFamily {
+        name == "composed" ? TestFamily.ballSticks : BuiltInFamilies.family(name)!
+    }
 
     /// Rows of sixteen points.
     static func rows(_ points: [[Double]]) -> [Float] {
@@ -26,8 +29,10 @@ import Testing
         #expect(kernels.measurementCount == m)
         for z in TestFamily.signals(family) {
             let layout = family.signalLayout(z), w = layout.componentCount
-            let thetas = (0..<16).map { _ in family.draw(z, design, using: &random) }, points = thetas.map { family.point(z, $0) }
-            var e = [Float](repeating: .nan, count: 16 * m * w), single = [Float](repeating: .nan, count: m * w), series = [Float](repeating: .nan, count: m)
+            let thetas = (0..<16).map { _ in family.draw(z, design, using: &random) },
+                points = thetas.map { family.point(z, $0) }
+            var e = [Float](repeating: .nan, count: 16 * m * w), single = [Float](repeating: .nan, count: m * w),
+                series = [Float](repeating: .nan, count: m)
             kernels.attenuations(layout, rows: Self.rows(points), stride: 16, into: &e)
             let lane = Int(z.bits % 16)
             kernels.attenuations(layout, at: points[lane], into: &single)
@@ -75,7 +80,8 @@ import Testing
             let layout = family.signalLayout(z), w = layout.componentCount, n = layout.shapeDimension
             let isDispersed = layout.components.contains { $0.group == "bundle" } && family.rule.has("dispersed", in: z)
             let x = family.point(z, family.draw(z, design, using: &random))
-            var e = [Float](repeating: .nan, count: m * w), rows = [Float](repeating: .nan, count: max(1, n * m)), alone = e
+            var e = [Float](repeating: .nan, count: m * w), rows = [Float](repeating: .nan, count: max(1, n * m)),
+                alone = e
             kernels.derivatives(layout, x, attenuations: &e, rows: &rows)
             kernels.attenuations(layout, at: x, into: &alone)
             for i in e.indices { #expect(abs(e[i] - alone[i]) < 2e-6) }
@@ -87,7 +93,9 @@ import Testing
                     layout.unpack(moved, into: &theta)
                     return family.attenuation(theta, z, b: design.bValues[i], g: design.directions[i])
                 }
-                for (j, slope) in CompartmentDerivativeTests.differences(value, n, step: isDispersed ? 1e-3 : 1e-4).enumerated() {
+                for (j, slope) in CompartmentDerivativeTests.differences(value, n, step: isDispersed ? 1e-3 : 1e-4)
+                    .enumerated()
+                {
                     worst = max(worst, abs(Double(rows[j * m + i]) - slope) / max(1, abs(slope)))
                 }
             }

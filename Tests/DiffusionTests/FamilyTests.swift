@@ -9,7 +9,9 @@ import Testing
     @Test("Ball and sticks, composed, has the same structures, parameters, signals, likelihood and prior")
     func ballSticks() {
         let composed = TestFamily.ballSticks, own = BallSticks(), space = composed.structureSpace
-        #expect(space.structures == own.structureSpace.structures && space.parameterCounts == own.structureSpace.parameterCounts)
+        #expect(
+            space.structures == own.structureSpace.structures
+                && space.parameterCounts == own.structureSpace.parameterCounts)
         #expect(composed.parameterNames == own.parameterNames && composed.componentNames == own.componentNames)
         #expect(composed.tokenCount == own.tokenCount && composed.coordinateCount == own.coordinateCount)
         var random = RandomSource(seed: 61)
@@ -42,7 +44,11 @@ import Testing
                 own.encode(theta, z, design, frame, into: &c)
                 composed.encode(theta, z, design, frame, into: &d)
                 // Weights are standardised by a fixed set of draws there, by constants here.
-                for i in 0..<44 { #expect(abs(c[i] - d[i]) < (i % 11 == 10 ? 0.06 * max(1, abs(c[i])) : 2e-4 * max(1, abs(c[i]))), "coordinate \(i) of \(z.bits)") }
+                for i in 0..<44 {
+                    #expect(
+                        abs(c[i] - d[i]) < (i % 11 == 10 ? 0.06 * max(1, abs(c[i])) : 2e-4 * max(1, abs(c[i]))),
+                        "coordinate \(i) of \(z.bits)")
+                }
             }
         }
     }
@@ -70,11 +76,14 @@ import Testing
         var random = RandomSource(seed: 62)
         for z in [TestFamily.signals(family).last!, TestFamily.signals(family)[3]] {
             let layout = family.signalLayout(z), n = 4000
-            var scalars = [[Double]](repeating: [], count: layout.scalars.count), snr: [Double] = [], free = [Double](repeating: 0, count: layout.componentCount)
+            var scalars = [[Double]](repeating: [], count: layout.scalars.count), snr: [Double] = [],
+                free = [Double](repeating: 0, count: layout.componentCount)
             for _ in 0..<n {
                 let theta = family.draw(z, design, using: &random), x = family.point(z, theta)
                 #expect(family.logPrior(theta, z) == layout.logPriorDensity)
-                for (j, s) in layout.scalars.enumerated() { scalars[j].append((x[layout.firstScalar + j] - s.low) / (s.high - s.low)) }
+                for (j, s) in layout.scalars.enumerated() {
+                    scalars[j].append((x[layout.firstScalar + j] - s.low) / (s.high - s.low))
+                }
                 snr.append((-x[SignalLayout.sigma] - layout.noise.low) / (layout.noise.high - layout.noise.low))
                 var sum = 0.0
                 for (k, c) in layout.components.enumerated() {
@@ -87,7 +96,9 @@ import Testing
             // Kolmogorov's distance of uniform numbers; members, sorted by weight, have scalars that the order says nothing of.
             for list in scalars + [snr] {
                 let sorted = list.sorted()
-                let distance = sorted.enumerated().map { max(abs($1 - Double($0) / Double(n)), abs($1 - Double($0 + 1) / Double(n))) }.max()!
+                let distance = sorted.enumerated().map {
+                    max(abs($1 - Double($0) / Double(n)), abs($1 - Double($0 + 1) / Double(n)))
+                }.max()!
                 #expect(distance < 2.0 / Double(n).squareRoot())
             }
             // Expected shares of sorted parts of the simplex: of a group of m among W, Σ_{i ≥ j} 1/i of 1/W.
@@ -116,7 +127,9 @@ import Testing
             if family.noise(z) == .gaussian {
                 let s0 = theta[family.noiseSlots.s0], sigma = s0 / theta[family.noiseSlots.snr]
                 for i in 0..<design.count {
-                    let r = (Double(y[i]) - s0 * family.attenuation(theta, z, b: design.bValues[i], g: design.directions[i])) / sigma
+                    let r =
+                        (Double(y[i]) - s0 * family.attenuation(theta, z, b: design.bValues[i], g: design.directions[i]))
+                        / sigma
                     chi += r * r
                     count += 1
                 }

@@ -51,12 +51,15 @@ struct MeasurementSeries {
 protocol SeriesCompartment: Compartment {
     /// M attenuations go to `out`, which has room for M + 15.
     /// - Accuracy: as of `Compartment.attenuations`.
-    func attenuations(_ p: UnsafePointer<Double>, _ series: MeasurementSeries, spread: Double, into out: UnsafeMutablePointer<Float>)
+    func attenuations(
+        _ p: UnsafePointer<Double>, _ series: MeasurementSeries, spread: Double, into out: UnsafeMutablePointer<Float>)
 }
 
 extension Compartment {
     /// Attenuations of one θ, whatever the form; `out` has room for M + 15.
-    func seriesAttenuations(_ p: UnsafePointer<Double>, _ series: MeasurementSeries, spread: Double, into out: UnsafeMutablePointer<Float>) {
+    func seriesAttenuations(
+        _ p: UnsafePointer<Double>, _ series: MeasurementSeries, spread: Double, into out: UnsafeMutablePointer<Float>
+    ) {
         if !needsTiming, let own = self as? any SeriesCompartment {
             own.attenuations(p, series, spread: spread, into: out)
             return
@@ -69,7 +72,8 @@ extension Compartment {
             withUnsafeTemporaryAllocation(of: Float.self, capacity: design.scratchCount + 16 * design.count) { buffer in
                 let copies = buffer.baseAddress! + design.scratchCount
                 attenuations(
-                    numbers.baseAddress!, design, spread: spread > 0 ? rho : nil, scratch: buffer.baseAddress!, into: copies, stride: 16)
+                    numbers.baseAddress!, design, spread: spread > 0 ? rho : nil, scratch: buffer.baseAddress!,
+                    into: copies, stride: 16)
                 for i in 0..<design.count { out[i] = copies[16 * i] }
             }
         }
@@ -80,9 +84,13 @@ extension Ball: SeriesCompartment {}
 extension Dot: SeriesCompartment {}
 extension Sphere: SeriesCompartment {}
 extension IsotropicCompartment {
-    func attenuations(_ p: UnsafePointer<Double>, _ series: MeasurementSeries, spread: Double, into out: UnsafeMutablePointer<Float>) {
+    func attenuations(
+        _ p: UnsafePointer<Double>, _ series: MeasurementSeries, spread: Double, into out: UnsafeMutablePointer<Float>
+    ) {
         let rate = Float(exponent(p, MeasurementSeries.unit))
-        for i in stride(from: 0, to: series.count, by: 16) { MeasurementSeries.decay(series.weighting(i) * rate, spread: Float(spread), into: out + i) }
+        for i in stride(from: 0, to: series.count, by: 16) {
+            MeasurementSeries.decay(series.weighting(i) * rate, spread: Float(spread), into: out + i)
+        }
     }
 }
 
@@ -90,37 +98,47 @@ extension Stick: SeriesCompartment {}
 extension Zeppelin: SeriesCompartment {}
 extension Cylinder: SeriesCompartment {}
 extension AxialCompartment {
-    func attenuations(_ p: UnsafePointer<Double>, _ series: MeasurementSeries, spread: Double, into out: UnsafeMutablePointer<Float>) {
+    func attenuations(
+        _ p: UnsafePointer<Double>, _ series: MeasurementSeries, spread: Double, into out: UnsafeMutablePointer<Float>
+    ) {
         let rate = exponents(p, MeasurementSeries.unit), across = Float(rate.across), along = Float(rate.along)
         for i in stride(from: 0, to: series.count, by: 16) {
             let c = series.cosine(i, p + (width - 3))
-            MeasurementSeries.decay(series.weighting(i) * (across + along * (c * c)), spread: Float(spread), into: out + i)
+            MeasurementSeries.decay(
+                series.weighting(i) * (across + along * (c * c)), spread: Float(spread), into: out + i)
         }
     }
 }
 
 extension DiffusionTensor: SeriesCompartment {
-    func attenuations(_ p: UnsafePointer<Double>, _ series: MeasurementSeries, spread: Double, into out: UnsafeMutablePointer<Float>) {
+    func attenuations(
+        _ p: UnsafePointer<Double>, _ series: MeasurementSeries, spread: Double, into out: UnsafeMutablePointer<Float>
+    ) {
         withUnsafeTemporaryAllocation(of: Double.self, capacity: 6) { t in
             tensor(p, into: t.baseAddress!)
             let d = (0..<6).map { Float(t[$0]) }
             for i in stride(from: 0, to: series.count, by: 16) {
                 let x = load(series.gx + i), y = load(series.gy + i), z = load(series.gz + i)
-                let diagonal = d[0] * x * x + d[1] * y * y + d[2] * z * z, mixed = d[3] * x * y + d[4] * x * z + d[5] * y * z
-                MeasurementSeries.decay(series.weighting(i) * (diagonal + 2 * mixed), spread: Float(spread), into: out + i)
+                let diagonal = d[0] * x * x + d[1] * y * y + d[2] * z * z,
+                    mixed = d[3] * x * y + d[4] * x * z + d[5] * y * z
+                MeasurementSeries.decay(
+                    series.weighting(i) * (diagonal + 2 * mixed), spread: Float(spread), into: out + i)
             }
         }
     }
 }
 
 extension StraightBundle: SeriesCompartment {
-    func attenuations(_ p: UnsafePointer<Double>, _ series: MeasurementSeries, spread: Double, into out: UnsafeMutablePointer<Float>) {
+    func attenuations(
+        _ p: UnsafePointer<Double>, _ series: MeasurementSeries, spread: Double, into out: UnsafeMutablePointer<Float>
+    ) {
         let inside = term(0, p, MeasurementSeries.unit), outside = term(1, p, MeasurementSeries.unit)
         withUnsafeTemporaryAllocation(of: Float.self, capacity: 16) { other in
             for i in stride(from: 0, to: series.count, by: 16) {
                 let c = series.cosine(i, p + 3), b = series.weighting(i)
                 MeasurementSeries.decay(b * (Float(inside.along) * (c * c)), spread: 0, into: out + i)
-                MeasurementSeries.decay(b * (Float(outside.across) + Float(outside.along) * (c * c)), spread: 0, into: other.baseAddress!)
+                MeasurementSeries.decay(
+                    b * (Float(outside.across) + Float(outside.along) * (c * c)), spread: 0, into: other.baseAddress!)
                 store(Float(inside.weight) * load(out + i) + Float(outside.weight) * load(other.baseAddress!), out + i)
             }
         }
@@ -132,11 +150,14 @@ extension WatsonZeppelin: SeriesCompartment {}
 extension NODDIBundle: SeriesCompartment {}
 extension WatsonCompartment {
     /// The lanes are measurements, each with the coefficients of its own b; the concentration is the same in all.
-    func attenuations(_ p: UnsafePointer<Double>, _ series: MeasurementSeries, spread: Double, into out: UnsafeMutablePointer<Float>) {
+    func attenuations(
+        _ p: UnsafePointer<Double>, _ series: MeasurementSeries, spread: Double, into out: UnsafeMutablePointer<Float>
+    ) {
         let terms = termCount, n = PK_ZONAL_TERMS * 16
         withUnsafeTemporaryAllocation(of: Double.self, capacity: n) { moments in
             withUnsafeTemporaryAllocation(of: Float.self, capacity: 16 + 3 * 16 * terms + n + 48) { floats in
-                let kappa = floats.baseAddress!, weight = kappa + 16, across = weight + 16 * terms, along = across + 16 * terms
+                let kappa = floats.baseAddress!, weight = kappa + 16, across = weight + 16 * terms,
+                    along = across + 16 * terms
                 let coefficients = along + 16 * terms, axis = coefficients + n
                 store(Lanes(repeating: Float(p[width - 4].concentration)), kappa)
                 pk_watson_moments(kappa, moments.baseAddress!)
@@ -151,9 +172,12 @@ extension WatsonCompartment {
                             store(b * Float(rate.across), across + 16 * t)
                             store(b * Float(rate.along), along + 16 * t)
                         }
-                        var used = pk_zonal_coefficients(moments.baseAddress!, Int32(terms), kinds, weight, across, along, coefficients)
+                        var used = pk_zonal_coefficients(
+                            moments.baseAddress!, Int32(terms), kinds, weight, across, along, coefficients)
                         store(series.cosine(i, p + (width - 3)), axis)
-                        withUnsafePointer(to: MeasurementSeries.single.table) { pk_zonal($0, coefficients, &used, axis, out + i, 16) }
+                        withUnsafePointer(to: MeasurementSeries.single.table) {
+                            pk_zonal($0, coefficients, &used, axis, out + i, 16)
+                        }
                     }
                 }
             }

@@ -18,10 +18,13 @@ public struct StraightBundle: Compartment {
     }
 
     @inline(__always)
-    func term<N: FormNumber>(_ index: Int, _ p: UnsafePointer<N>, _ s: Shell) -> DispersedTerm<N> { NODDIBundle.term(index, p, s, .free) }
+    func term<N: FormNumber>(_ index: Int, _ p: UnsafePointer<N>, _ s: Shell) -> DispersedTerm<N> {
+        NODDIBundle.term(index, p, s, .free)
+    }
 
     public func attenuations(
-        _ p: UnsafePointer<Lanes>, _ design: FormDesign, spread: UnsafePointer<Float>?, scratch: UnsafeMutablePointer<Float>,
+        _ p: UnsafePointer<Lanes>, _ design: FormDesign, spread: UnsafePointer<Float>?,
+        scratch: UnsafeMutablePointer<Float>,
         into out: UnsafeMutablePointer<Float>, stride: Int
     ) {
         let along = scratch + 16 * design.shells.count
@@ -45,14 +48,16 @@ public struct StraightBundle: Compartment {
     }
 
     public func derivatives(
-        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>
+        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>,
+        rows: UnsafeMutablePointer<Float>
     ) {
         // Three scalars, then two tangents.
         let count = 3, size = 2 * (count + 1), m = design.count
         withUnsafeTemporaryAllocation(of: Dual.self, capacity: width) { numbers in
             LocalCoordinates.duals(p, parameters, into: numbers.baseAddress!)
             let q = UnsafePointer(numbers.baseAddress!)
-            withUnsafeTemporaryAllocation(of: Float.self, capacity: design.shells.count * size + 9 + m * (count + 3)) { buffer in
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: design.shells.count * size + 9 + m * (count + 3)) {
+                buffer in
                 let e = buffer.baseAddress!, axis = e + design.shells.count * size, own = axis + 9, slopes = own + m
                 axisAndTangents(p, into: axis)
                 for index in 0..<2 {
@@ -65,7 +70,9 @@ public struct StraightBundle: Compartment {
                             row[2 * k + 3] = Float(term.along.slope[k])
                         }
                     }
-                    withUnsafePointer(to: design.table) { pk_axial_gradient($0, count, e, axis, axis + 3, 0, own, slopes) }
+                    withUnsafePointer(to: design.table) {
+                        pk_axial_gradient($0, count, e, axis, axis + 3, 0, own, slopes)
+                    }
                     let weight = term(index, q, design.shells[0]).weight, w = Float(weight.value)
                     if index == 0 {
                         for i in 0..<m { attenuation[i] = w * own[i] }

@@ -8,7 +8,8 @@ public enum CompartmentCatalogue {
     static func compartment(_ name: String) -> (any Compartment)? { list.first { $0.name == name }?.compartment }
 
     private static let list: [(name: String, compartment: any Compartment)] = [
-        ("ball", Ball()), ("dot", Dot()), ("stick", Stick()), ("zeppelin", Zeppelin()), ("tensor", DiffusionTensor()), ("bundle", StraightBundle()),
+        ("ball", Ball()), ("dot", Dot()), ("stick", Stick()), ("zeppelin", Zeppelin()), ("tensor", DiffusionTensor()),
+        ("bundle", StraightBundle()),
         ("watson_stick", WatsonStick()), ("watson_zeppelin", WatsonZeppelin()),
         ("noddi", NODDIBundle(extracellular: .averagedTensor, diffusivities: .free)),
         ("noddi_dispersed", NODDIBundle(extracellular: .dispersed, diffusivities: .free)),

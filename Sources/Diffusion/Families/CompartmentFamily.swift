@@ -34,9 +34,13 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
     public static let mostListed = 4096
     /// Whether a network can be trained for it; nil when it can, else the end of a sentence.
     public var networkFault: String? {
-        if space == nil { return "has \(Int(min(rule.count, 1e18))) structures, more than the \(Self.mostListed) that a network can list; take components away or add rules" }
+        if space == nil {
+            return
+                "has \(Int(min(rule.count, 1e18))) structures, more than the \(Self.mostListed) that a network can list; take components away or add rules"
+        }
         if description.bitCount > 32 || tokenCount > 64 || coordinateCount > 256 {
-            return "has \(description.bitCount) bits, \(tokenCount) tokens and \(coordinateCount) coordinates a token, of which a network can have 32, 64 and 256"
+            return
+                "has \(description.bitCount) bits, \(tokenCount) tokens and \(coordinateCount) coordinates a token, of which a network can have 32, 64 and 256"
         }
         return nil
     }
@@ -85,7 +89,8 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
 
     /// Draws θ from the prior of structure z, with s0 = 1 (see `simulate`).
     public func drawParameters(
-        _ z: Structure, _ design: Acquisition, using random: inout RandomSource, into theta: UnsafeMutablePointer<Double>
+        _ z: Structure, _ design: Acquisition, using random: inout RandomSource,
+        into theta: UnsafeMutablePointer<Double>
     ) {
         let signal = known(z).plan.layout
         withUnsafeTemporaryAllocation(of: Double.self, capacity: signal.count) { buffer in
@@ -94,7 +99,8 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
             x[SignalLayout.sigma] = -random.uniform(signal.noise.low, signal.noise.high)
             for (j, s) in signal.scalars.enumerated() { x[signal.firstScalar + j] = random.uniform(s.low, s.high) }
             for a in signal.axes.indices {
-                let u = random.uniform(-1, 1), phi = random.uniform(0, 2 * Double.pi), r = (1 - u * u).squareRoot(), at = signal.firstAxis + 3 * a
+                let u = random.uniform(-1, 1), phi = random.uniform(0, 2 * Double.pi), r = (1 - u * u).squareRoot(),
+                    at = signal.firstAxis + 3 * a
                 (x[at], x[at + 1], x[at + 2]) = (r * cos(phi), r * sin(phi), u)
             }
             for r in signal.rotations.indices {
@@ -120,7 +126,8 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
             signal.pack(theta, into: x)
             guard signal.supports(x), x[SignalLayout.scale].isFinite else { return -.infinity }
             for members in signal.exchangeable {
-                for (a, b) in zip(members, members.dropFirst()) where x[SignalLayout.firstWeight + a.component] < x[SignalLayout.firstWeight + b.component] {
+                for (a, b) in zip(members, members.dropFirst())
+                where x[SignalLayout.firstWeight + a.component] < x[SignalLayout.firstWeight + b.component] {
                     return -.infinity
                 }
             }
@@ -131,7 +138,9 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
     /// Predicted attenuations, signal over S0, of all M volumes.
     /// - Parameter out: room for M floats.
     /// - Accuracy: as of the compartments' kernels, ≤ 2e-6 (Bingham's 1e-5).
-    public func attenuations(_ theta: UnsafePointer<Double>, _ z: Structure, _ design: Acquisition, into out: UnsafeMutablePointer<Float>) {
+    public func attenuations(
+        _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Acquisition, into out: UnsafeMutablePointer<Float>
+    ) {
         let plan = known(z).plan, layout = plan.layout, m = design.count, series = MeasurementSeries(design.tables)
         withUnsafeTemporaryAllocation(of: Double.self, capacity: layout.scalars.count + plan.width) { numbers in
             withUnsafeTemporaryAllocation(of: Float.self, capacity: m + 16) { one in
@@ -162,7 +171,9 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
             for (k, component) in layout.components.enumerated() {
                 numbersOfTheta(plan, k, theta, values, into: p)
                 var a = plan.components[k].compartment.attenuation(p, DiffusionMeasurement(b: b, g: g))
-                if let rho = plan.components[k].spread?.value(UnsafePointer(values)) { a = exp(-log1p(-rho * rho * log(a)) / (rho * rho)) }
+                if let rho = plan.components[k].spread?.value(UnsafePointer(values)) {
+                    a = exp(-log1p(-rho * rho * log(a)) / (rho * rho))
+                }
                 total += (component.weight.map { theta[$0] } ?? rest) * a
             }
             return total
@@ -170,7 +181,8 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
     }
 
     private func numbersOfTheta(
-        _ plan: SignalPlan, _ k: Int, _ theta: UnsafePointer<Double>, _ values: UnsafePointer<Double>, into p: UnsafeMutablePointer<Double>
+        _ plan: SignalPlan, _ k: Int, _ theta: UnsafePointer<Double>, _ values: UnsafePointer<Double>,
+        into p: UnsafeMutablePointer<Double>
     ) {
         plan.numbers(
             k, values, axis: { a, to in to.update(from: theta + plan.layout.axes[a].place, count: 3) },
@@ -189,18 +201,22 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
         }
     }
 
-    /// Draws y as the loader delivers it (`Acquisition.observe(snr:)`), and writes the matching s0 into θ, whatever was there.
+    /// Draws y as the loader delivers it (`Acquisition.addNoise`), and writes the matching s0 into θ, whatever was there.
     public func simulate(
         _ theta: UnsafeMutablePointer<Double>, _ z: Structure, _ design: Acquisition, using random: inout RandomSource,
         into y: UnsafeMutablePointer<Float>
     ) {
         let slot = noiseSlots
-        theta[slot.s0] = design.addNoise(snr: theta[slot.snr], noise(z), using: &random, to: y) { attenuations(theta, z, design, into: $0) }
+        theta[slot.s0] = design.addNoise(snr: theta[slot.snr], noise(z), using: &random, to: y) {
+            attenuations(theta, z, design, into: $0)
+        }
     }
 
     /// log p(y | θ, z), exact, over all M volumes (`Acquisition.logLikelihood`). Dispersed compartments are integrated over directions: some 0.1 ms each and
     /// measurement.
-    public func logLikelihood(_ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Acquisition) -> Double {
+    public func logLikelihood(
+        _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Acquisition
+    ) -> Double {
         let slot = noiseSlots
         return design.logLikelihood(y, s0: theta[slot.s0], snr: theta[slot.snr], noise(z)) {
             attenuation(theta, z, b: design.bValues[$0], g: design.directions[$0])
@@ -209,7 +225,8 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
 
     /// Features and summaries of a voxel, the same for every family (`Acquisition.observe`).
     public func observe(
-        _ y: UnsafePointer<Float>, _ design: Acquisition, features: UnsafeMutablePointer<Float>, summary: UnsafeMutablePointer<Float>
+        _ y: UnsafePointer<Float>, _ design: Acquisition, features: UnsafeMutablePointer<Float>,
+        summary: UnsafeMutablePointer<Float>
     ) -> CanonicalFrame {
         design.observe(y, features: features, summary: summary)
     }

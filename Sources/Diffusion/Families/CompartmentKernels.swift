@@ -35,28 +35,34 @@ final class CompartmentKernels: SignalKernels {
         return found
     }
 
-    func attenuations(_ layout: SignalLayout, rows: UnsafePointer<Float>, stride: Int, into e: UnsafeMutablePointer<Float>) {
+    func attenuations(
+        _ layout: SignalLayout, rows: UnsafePointer<Float>, stride: Int, into e: UnsafeMutablePointer<Float>
+    ) {
         let plan = plan(layout)
         withValues(plan, rows, stride) { values in
             for k in plan.components.indices { attenuations(plan, k, values, rows, stride, isAlone: false, e) }
         }
     }
 
-    func attenuations(_ layout: SignalLayout, of k: Int, rows: UnsafePointer<Float>, stride: Int, into e: UnsafeMutablePointer<Float>) {
+    func attenuations(
+        _ layout: SignalLayout, of k: Int, rows: UnsafePointer<Float>, stride: Int, into e: UnsafeMutablePointer<Float>
+    ) {
         let plan = plan(layout)
         withValues(plan, rows, stride, only: k) { attenuations(plan, k, $0, rows, stride, isAlone: true, e) }
     }
 
     /// Natural values of the scalars of sixteen samples.
     private func withValues(
-        _ plan: SignalPlan, _ rows: UnsafePointer<Float>, _ stride: Int, only k: Int? = nil, _ body: (UnsafePointer<Lanes>) -> Void
+        _ plan: SignalPlan, _ rows: UnsafePointer<Float>, _ stride: Int, only k: Int? = nil,
+        _ body: (UnsafePointer<Lanes>) -> Void
     ) {
         let layout = plan.layout
         withUnsafeTemporaryAllocation(of: Lanes.self, capacity: layout.scalars.count + 1) { values in
             func evaluate(_ j: Int) {
                 let own = rows + (layout.firstScalar + j) * stride
                 if layout.scalars[j].isLogarithm {
-                    pk_exp_f32(own, UnsafeMutableRawPointer(values.baseAddress! + j).assumingMemoryBound(to: Float.self), 16)
+                    pk_exp_f32(
+                        own, UnsafeMutableRawPointer(values.baseAddress! + j).assumingMemoryBound(to: Float.self), 16)
                 } else {
                     values[j] = load(own)
                 }
@@ -68,7 +74,8 @@ final class CompartmentKernels: SignalKernels {
     }
 
     private func attenuations(
-        _ plan: SignalPlan, _ k: Int, _ values: UnsafePointer<Lanes>, _ rows: UnsafePointer<Float>, _ stride: Int, isAlone: Bool,
+        _ plan: SignalPlan, _ k: Int, _ values: UnsafePointer<Lanes>, _ rows: UnsafePointer<Float>, _ stride: Int,
+        isAlone: Bool,
         _ e: UnsafeMutablePointer<Float>
     ) {
         let layout = plan.layout, component = plan.components[k], width = plan.width
@@ -78,7 +85,8 @@ final class CompartmentKernels: SignalKernels {
                 for c in 0..<count { to[c] = load(rows + (first + c) * stride) }
             }
             plan.numbers(
-                k, values, axis: { gather(layout.firstAxis + 3 * $0, 3, $1) }, rotation: { gather(layout.firstRotation + 4 * $0, 4, $1) }, into: p)
+                k, values, axis: { gather(layout.firstAxis + 3 * $0, 3, $1) },
+                rotation: { gather(layout.firstRotation + 4 * $0, 4, $1) }, into: p)
             var spread: UnsafePointer<Float>?
             if let expression = component.spread {
                 p[width] = expression.value(values)
@@ -114,25 +122,37 @@ final class CompartmentKernels: SignalKernels {
     }
 
     func derivatives(
-        _ layout: SignalLayout, _ x: UnsafePointer<Double>, attenuations: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>
+        _ layout: SignalLayout, _ x: UnsafePointer<Double>, attenuations: UnsafeMutablePointer<Float>,
+        rows: UnsafeMutablePointer<Float>
     ) {
         let plan = plan(layout), m = design.count, scalars = layout.scalars.count
         rows.update(repeating: 0, count: layout.shapeDimension * m)
         withUnsafeTemporaryAllocation(of: Double.self, capacity: scalars + plan.width) { doubles in
             withUnsafeTemporaryAllocation(of: Dual.self, capacity: scalars + plan.width) { duals in
                 withUnsafeTemporaryAllocation(of: Float.self, capacity: (plan.dimension + 1) * m) { own in
-                    let values = doubles.baseAddress!, p = values + scalars, seeds = duals.baseAddress!, q = seeds + scalars
+                    let values = doubles.baseAddress!, p = values + scalars, seeds = duals.baseAddress!,
+                        q = seeds + scalars
                     plan.values(x, into: values)
                     for k in plan.components.indices {
                         let component = plan.components[k]
                         seed(plan, component.inputs, values, seeds)
                         plan.numbers(
-                            k, UnsafePointer(seeds), axis: { a, to in for c in 0..<3 { to[c] = Dual(x[layout.firstAxis + 3 * a + c]) } },
-                            rotation: { r, to in for c in 0..<4 { to[c] = Dual(x[layout.firstRotation + 4 * r + c]) } }, into: q)
+                            k, UnsafePointer(seeds),
+                            axis: { a, to in for c in 0..<3 { to[c] = Dual(x[layout.firstAxis + 3 * a + c]) } },
+                            rotation: { r, to in for c in 0..<4 { to[c] = Dual(x[layout.firstRotation + 4 * r + c]) } },
+                            into: q)
                         for i in 0..<component.compartment.width { p[i] = q[i].value }
                         let rho = component.spread?.value(UnsafePointer(seeds))
-                        component.compartment.derivatives(
-                            p, design, spread: rho?.value ?? 0, attenuation: attenuations + k * m, rows: own.baseAddress!)
+                        if let zonal = component.zonal {
+                            if !component.isLikeLast { zonal.coefficientSlopes(p, design, into: scratch) }
+                            zonal.derivatives(
+                                p, design, coefficients: scratch, attenuation: attenuations + k * m,
+                                rows: own.baseAddress!)
+                        } else {
+                            component.compartment.derivatives(
+                                p, design, spread: rho?.value ?? 0, attenuation: attenuations + k * m,
+                                rows: own.baseAddress!)
+                        }
                         add(plan, k, q, rho, own.baseAddress!, weight: x[SignalLayout.firstWeight + k], to: rows)
                     }
                 }
@@ -141,7 +161,9 @@ final class CompartmentKernels: SignalKernels {
     }
 
     /// Scalars as numbers that know their derivatives by the coordinates of a component's inputs.
-    private func seed(_ plan: SignalPlan, _ inputs: [Int], _ values: UnsafePointer<Double>, _ out: UnsafeMutablePointer<Dual>) {
+    private func seed(
+        _ plan: SignalPlan, _ inputs: [Int], _ values: UnsafePointer<Double>, _ out: UnsafeMutablePointer<Dual>
+    ) {
         for (i, j) in inputs.enumerated() {
             var slope = SIMD8<Double>.zero
             if let base = plan.bases[j] {
@@ -157,7 +179,8 @@ final class CompartmentKernels: SignalKernels {
 
     /// Adds weight · ∂E_k/∂u to the rows of the coordinates that component k depends on.
     private func add(
-        _ plan: SignalPlan, _ k: Int, _ q: UnsafePointer<Dual>, _ rho: Dual?, _ own: UnsafePointer<Float>, weight: Double, to rows: UnsafeMutablePointer<Float>
+        _ plan: SignalPlan, _ k: Int, _ q: UnsafePointer<Dual>, _ rho: Dual?, _ own: UnsafePointer<Float>,
+        weight: Double, to rows: UnsafeMutablePointer<Float>
     ) {
         let component = plan.components[k], layout = plan.layout, m = design.count
         func add(_ row: Int, _ factor: Double, to coordinate: Int) {
@@ -166,15 +189,20 @@ final class CompartmentKernels: SignalKernels {
             for i in 0..<m { to[i] += factor * from[i] }
         }
         func chain(_ row: Int, _ scale: Double, _ slope: SIMD8<Double>) {
-            for (i, j) in component.inputs.enumerated() where slope[i] != 0 { add(row, weight * scale * slope[i], to: j) }
+            for (i, j) in component.inputs.enumerated() where slope[i] != 0 {
+                add(row, weight * scale * slope[i], to: j)
+            }
         }
         var row = 0, number = 0
         for (parameter, source) in zip(component.compartment.parameters, component.sources) {
             switch source {
             case .number:
                 // Rows of logarithmic parameters are derivatives by the logarithm.
-                if case .logUniform = parameter.chart { chain(row, 1 / q[number].value, q[number].slope) }
-                else if parameter.dimension > 0 { chain(row, 1, q[number].slope) }
+                if case .logUniform = parameter.chart {
+                    chain(row, 1 / q[number].value, q[number].slope)
+                } else if parameter.dimension > 0 {
+                    chain(row, 1, q[number].slope)
+                }
             case .axis(let a):
                 for c in 0..<2 { add(row + c, weight, to: layout.scalars.count + 2 * a + c) }
             case .rotation(let r):

@@ -7,7 +7,9 @@ extension FamilyComposition {
     public func check() throws {
         try description.check()
         try checkNoise()
-        for (owner, list) in [("", description.shared)] + description.allGroups.map({ ($0.name, $0.parameters + $0.common) }) {
+        for (owner, list) in [("", description.shared)]
+            + description.allGroups.map({ ($0.name, $0.parameters + $0.common) })
+        {
             for parameter in list where parameter.chart == .scale && owner != description.noise.name {
                 throw fail("'\(parameter.name)' is a scale, of which the noise has the only one")
             }
@@ -19,8 +21,12 @@ extension FamilyComposition {
         for group in description.groups {
             let weights = group.parameters.count(where: \.isLinear)
             if let part = parts.first(where: { $0.group == group.name }) {
-                guard weights + (group.takesRest ? 1 : 0) == 1 else { throw fail("'\(group.name)' is a part of the signal, so it has one weight (or takes the rest)") }
-                if case .oneOf = group.presence { throw fail("'\(group.name)' is one of several options, so it has no signal of its own") }
+                guard weights + (group.takesRest ? 1 : 0) == 1 else {
+                    throw fail("'\(group.name)' is a part of the signal, so it has one weight (or takes the rest)")
+                }
+                if case .oneOf = group.presence {
+                    throw fail("'\(group.name)' is one of several options, so it has no signal of its own")
+                }
                 try check(part, group)
             } else if weights > 0 || group.takesRest {
                 throw fail("'\(group.name)' has a weight but no signal")
@@ -35,11 +41,15 @@ extension FamilyComposition {
 
     private func checkNoise() throws {
         let noise = description.noise
-        guard case .oneOf(let kinds) = noise.presence, kinds.allSatisfy({ ["gaussian", "rician"].contains($0) }), noise.common.isEmpty,
-            noise.parameters.map(\.name) == ["snr", "s0"], noise.parameters[1].chart == .scale, noise.parameters.allSatisfy({ $0.options.isEmpty && $0.relativeTo == nil }),
+        guard case .oneOf(let kinds) = noise.presence, kinds.allSatisfy({ ["gaussian", "rician"].contains($0) }),
+            noise.common.isEmpty,
+            noise.parameters.map(\.name) == ["snr", "s0"], noise.parameters[1].chart == .scale,
+            noise.parameters.allSatisfy({ $0.options.isEmpty && $0.relativeTo == nil }),
             case let .logUniform(low, high) = noise.parameters[0].chart
         else { throw fail("the noise must be of the kinds gaussian, rician or both, with a log-uniform snr") }
-        guard low >= 0.5, high <= 10_000 else { throw fail("snr must lie between 0.5 and 10000, not \(low) to \(high)") }
+        guard low >= 0.5, high <= 10_000 else {
+            throw fail("snr must lie between 0.5 and 10000, not \(low) to \(high)")
+        }
     }
 
     private func check(_ part: SignalPart, _ group: ComponentGroup) throws {
@@ -48,89 +58,75 @@ extension FamilyComposition {
         }
         for variant in part.variants {
             guard let compartment = CompartmentCatalogue.compartment(variant.compartment) else {
-                throw fail("'\(group.name)' is a '\(variant.compartment)', which is no compartment; known: \(CompartmentCatalogue.names.joined(separator: ", "))")
+                throw fail(
+                    "'\(group.name)' is a '\(variant.compartment)', which is no compartment; known: \(CompartmentCatalogue.names.joined(separator: ", "))"
+                )
             }
             if compartment.needsTiming {
                 throw fail(
-                    "'\(group.name)' is a \(variant.compartment), whose signal depends on the gradients' timing (δ, Δ), which acquisitions do not state yet; leave it out")
+                    "'\(group.name)' is a \(variant.compartment), whose signal depends on the gradients' timing (δ, Δ), which acquisitions do not state yet; leave it out"
+                )
             }
-            for name in variant.when where !names.contains(name) { throw fail("'when' of '\(group.name)' names '\(name)', which is no component or option") }
-            for name in variant.parameters.keys.sorted() where !compartment.parameters.contains(where: { $0.name == name }) {
+            for name in variant.when where !names.contains(name) {
+                throw fail("'when' of '\(group.name)' names '\(name)', which is no component or option")
+            }
+            for name in variant.parameters.keys.sorted()
+            where !compartment.parameters.contains(where: { $0.name == name }) {
                 throw fail(
-                    "a \(variant.compartment) has no parameter '\(name)'; it has \(compartment.parameters.map(\.name).joined(separator: ", "))")
+                    "a \(variant.compartment) has no parameter '\(name)'; it has \(compartment.parameters.map(\.name).joined(separator: ", "))"
+                )
             }
             for parameter in compartment.parameters { try check(parameter, of: variant, group) }
             if let spread = variant.spread {
-                guard compartment.takesSpread else { throw fail("a \(variant.compartment) cannot have a spread of diffusivities") }
+                guard compartment.takesSpread else {
+                    throw fail("a \(variant.compartment) cannot have a spread of diffusivities")
+                }
                 try check(spread, "the spread of '\(group.name)'", variant, group, within: CompartmentCatalogue.spreads)
             }
             let scalars = try inputs(of: variant, group)
-            guard scalars.count <= 8 else { throw fail("'\(group.name)' depends on \(scalars.count) numbers; 8 are the most") }
+            guard scalars.count <= 8 else {
+                throw fail("'\(group.name)' depends on \(scalars.count) numbers; 8 are the most")
+            }
         }
     }
 
     private func check(_ parameter: Parameter, of variant: Variant, _ group: ComponentGroup) throws {
-        guard let expression = variant.parameters[parameter.name] else { throw fail("'\(parameter.name)' of '\(group.name)' is bound to nothing") }
+        guard let expression = variant.parameters[parameter.name] else {
+            throw fail("'\(parameter.name)' of '\(group.name)' is bound to nothing")
+        }
         let what = "'\(parameter.name)' of '\(group.name)'"
         guard parameter.chart == .axis || parameter.chart == .rotation else {
             return try check(expression, what, variant, group, within: CompartmentCatalogue.validRange(parameter))
         }
-        guard case .parameter(let name) = expression, try reference(name, group: group, when: variant.when).parameter.chart == parameter.chart else {
-            throw fail("\(what) must be \(parameter.chart == .axis ? "an axis" : "a rotation") of the component or of another, not '\(expression.text)'")
+        guard case .parameter(let name) = expression,
+            try reference(name, group: group, when: variant.when).parameter.chart == parameter.chart
+        else {
+            throw fail(
+                "\(what) must be \(parameter.chart == .axis ? "an axis" : "a rotation") of the component or of another, not '\(expression.text)'"
+            )
         }
     }
 
-    private func check(_ expression: Expression, _ what: String, _ variant: Variant, _ group: ComponentGroup, within valid: ClosedRange<Double>) throws {
+    private func check(
+        _ expression: Expression, _ what: String, _ variant: Variant, _ group: ComponentGroup,
+        within valid: ClosedRange<Double>
+    ) throws {
         for name in expression.leaves {
-            guard range(of: try reference(name, group: group, when: variant.when).parameter) != nil else { throw fail("\(what) is made of '\(name)', which is no single number") }
+            guard range(of: try reference(name, group: group, when: variant.when).parameter) != nil else {
+                throw fail("\(what) is made of '\(name)', which is no single number")
+            }
         }
-        guard let bounds = try bounds(of: expression, variant, group) else { throw fail("\(what) is '\(expression.text)', which may divide by zero") }
+        guard let bounds = try bounds(of: expression, variant, group) else {
+            throw fail("\(what) is '\(expression.text)', which may divide by zero")
+        }
         // Rounding of the bounds is no fault.
         let slack = 1e-12 * (valid.upperBound - valid.lowerBound)
         guard bounds.lowerBound >= valid.lowerBound - slack, bounds.upperBound <= valid.upperBound + slack else {
             throw fail(
-                "\(what) is '\(expression.text)', from \(short(bounds.lowerBound)) to \(short(bounds.upperBound)); its signal holds from \(short(valid.lowerBound)) to \(short(valid.upperBound))")
+                "\(what) is '\(expression.text)', from \(short(bounds.lowerBound)) to \(short(bounds.upperBound)); its signal holds from \(short(valid.lowerBound)) to \(short(valid.upperBound))"
+            )
         }
     }
-
-    /// The least and the largest value of an expression over its parameters' priors, on a grid of these; nil where it may divide by zero.
-    private func bounds(of expression: Expression, _ variant: Variant, _ group: ComponentGroup) throws -> ClosedRange<Double>? {
-        guard expression.range({ name in (try? reference(name, group: group, when: variant.when)).flatMap { range(of: $0.parameter) } ?? 0...0 }) != nil else {
-            return nil
-        }
-        var references = try expression.leaves.map { try reference($0, group: group, when: variant.when) }
-        for name in references.compactMap(\.parameter.relativeTo) {
-            guard let base = description.shared.first(where: { $0.name == name }), !references.contains(where: { $0.parameter == base && $0.group.isEmpty }) else { continue }
-            references.append(Reference(group: "", parameter: base, isMembers: false))
-        }
-        guard references.count <= 8 else { throw fail("'\(expression.text)' depends on \(references.count) numbers; 8 are the most") }
-        let steps = references.count <= 4 ? 5 : 2, compiled = try expression.mapped { name in
-            FamilyExpression<Int>.parameter(references.firstIndex(of: try reference(name, group: group, when: variant.when))!)
-        }
-        var low = Double.infinity, high = -Double.infinity, total = 1
-        for _ in references { total *= steps }
-        for index in 0..<total {
-            var rest = index
-            let own = references.map { reference -> Double in
-                let u = Double(rest % steps) / Double(steps - 1)
-                rest /= steps
-                switch reference.parameter.chart {
-                case let .logUniform(low, high): return low * pow(high / low, u)
-                case let .uniform(low, high): return low + u * (high - low)
-                case .fixed(let value): return value
-                default: return .nan
-                }
-            }
-            let values = references.indices.map { i in
-                references[i].parameter.relativeTo.map { name in own[i] * own[references.firstIndex { $0.parameter.name == name && $0.group.isEmpty }!] } ?? own[i]
-            }
-            let value = values.withUnsafeBufferPointer { buffer in references.isEmpty ? compiled.value([0.0]) : compiled.value(buffer.baseAddress!) }
-            (low, high) = (min(low, value), max(high, value))
-        }
-        return low.isFinite && high.isFinite ? low...high : nil
-    }
-
-    private func short(_ x: Double) -> String { let y = Double(Float(x)); return y == y.rounded() && abs(y) < 1e6 ? "\(Int(y))" : "\(Float(x))" }
 
     /// Parameters that a variant's numbers depend on, shared ones that others are relative to among them.
     func inputs(of variant: Variant, _ group: ComponentGroup) throws -> Set<Reference> {
@@ -139,7 +135,9 @@ extension FamilyComposition {
             let reference = try reference(name, group: group, when: variant.when)
             guard range(of: reference.parameter) != nil else { continue }
             found.insert(reference)
-            if let base = reference.parameter.relativeTo.flatMap({ name in description.shared.first { $0.name == name } }) {
+            if let base = reference.parameter.relativeTo.flatMap({ name in description.shared.first { $0.name == name }
+                })
+            {
                 found.insert(Reference(group: "", parameter: base, isMembers: false))
             }
         }
@@ -148,10 +146,11 @@ extension FamilyComposition {
 
     /// What a condition or rule may name.
     private var names: Set<String> {
-        Set(description.allGroups.flatMap { group -> [String] in
-            guard case .oneOf(let options) = group.presence else { return [group.name] }
-            return [group.name] + options.map { "\(group.name)=\($0)" }
-        })
+        Set(
+            description.allGroups.flatMap { group -> [String] in
+                guard case .oneOf(let options) = group.presence else { return [group.name] }
+                return [group.name] + options.map { "\(group.name)=\($0)" }
+            })
     }
 
     /// What only the structures can tell.
@@ -163,21 +162,31 @@ extension FamilyComposition {
         for z in structures {
             var floors = 0.0, components = 0
             for (p, part) in parts.enumerated() {
-                let choice = rule.choice(of: part.group, in: z), group = description.groups.first { $0.name == part.group }!
+                let choice = rule.choice(of: part.group, in: z),
+                    group = description.groups.first { $0.name == part.group }!
                 guard choice.members > 0 else { continue }
                 components += choice.members
-                for parameter in group.parameters { if case .weight(let floor) = parameter.chart { floors += Double(choice.members) * floor } }
+                for parameter in group.parameters {
+                    if case .weight(let floor) = parameter.chart { floors += Double(choice.members) * floor }
+                }
                 used.insert([p, variant(of: part, in: z, rule)])
             }
             guard components > 0 else {
-                throw fail("a structure without any component is allowed; add a rule like 'at least 1 of \(parts.map(\.group).joined(separator: ", "))'")
+                throw fail(
+                    "a structure without any component is allowed; add a rule like 'at least 1 of \(parts.map(\.group).joined(separator: ", "))'"
+                )
             }
-            guard floors < 0.95 else { throw fail("the least weights of a structure's \(components) components add up to \(floors); they must leave something of 1") }
+            guard floors < 0.95 else {
+                throw fail(
+                    "the least weights of a structure's \(components) components add up to \(floors); they must leave something of 1"
+                )
+            }
         }
         for (p, part) in parts.enumerated() {
             for (v, variant) in part.variants.enumerated() where !used.contains([p, v]) {
                 throw fail(
-                    "no structure has the signal '\(variant.compartment)' of '\(part.group)'\(variant.when.isEmpty ? "" : " with \(variant.when.joined(separator: " and "))"): an earlier one applies, or a rule forbids it")
+                    "no structure has the signal '\(variant.compartment)' of '\(part.group)'\(variant.when.isEmpty ? "" : " with \(variant.when.joined(separator: " and "))"): an earlier one applies, or a rule forbids it"
+                )
             }
         }
     }
@@ -185,22 +194,5 @@ extension FamilyComposition {
     /// Which variant a structure's members of a part are.
     func variant(of part: SignalPart, in z: Structure, _ rule: StructureRule) -> Int {
         part.variants.firstIndex { $0.when.allSatisfy { rule.has($0, in: z) } }!
-    }
-
-    /// Why a family cannot be trained on series with b up to this: the end of a sentence; nil when it can.
-    public func fault(largestB: Double) -> String? {
-        for part in parts {
-            let group = description.groups.first { $0.name == part.group }!
-            for variant in part.variants {
-                guard let compartment = CompartmentCatalogue.compartment(variant.compartment), compartment is any DispersedCompartment,
-                    let d = compartment.parameters.first(where: { $0.unit == "mm^2/s" }), let expression = variant.parameters[d.name],
-                    let top = expression.range({ name in (try? reference(name, group: group, when: variant.when)).flatMap { range(of: $0.parameter) } ?? 0...0 })?.upperBound
-                else { continue }
-                if top * largestB > CompartmentCatalogue.largestExponent {
-                    return "'\(d.name)' of '\(part.group)' up to \(Float(top)) mm²/s with b up to \(Int(largestB)) s/mm² is beyond b·d = \(Int(CompartmentCatalogue.largestExponent)), for which dispersed signals hold"
-                }
-            }
-        }
-        return nil
     }
 }

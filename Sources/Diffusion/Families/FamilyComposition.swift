@@ -31,7 +31,10 @@ public struct FamilyComposition: Hashable, Codable, Sendable {
         /// ρ of gamma-distributed diffusivities; nil without.
         public var spread: Expression?
 
-        public init(_ compartment: String, when: [String] = [], _ parameters: [String: Expression] = [:], spread: Expression? = nil) {
+        public init(
+            _ compartment: String, when: [String] = [], _ parameters: [String: Expression] = [:],
+            spread: Expression? = nil
+        ) {
             (self.compartment, self.when, self.parameters, self.spread) = (compartment, when, parameters, spread)
         }
     }
@@ -48,8 +51,11 @@ public struct FamilyComposition: Hashable, Codable, Sendable {
         // What is not said is the parameter of the same name.
         for p in self.parts.indices {
             for v in self.parts[p].variants.indices {
-                guard let compartment = CompartmentCatalogue.compartment(self.parts[p].variants[v].compartment) else { continue }
-                for parameter in compartment.parameters where self.parts[p].variants[v].parameters[parameter.name] == nil {
+                guard let compartment = CompartmentCatalogue.compartment(self.parts[p].variants[v].compartment) else {
+                    continue
+                }
+                for parameter in compartment.parameters
+                where self.parts[p].variants[v].parameters[parameter.name] == nil {
                     self.parts[p].variants[v].parameters[parameter.name] = .parameter(parameter.name)
                 }
             }
@@ -60,36 +66,51 @@ public struct FamilyComposition: Hashable, Codable, Sendable {
     /// What a name means in a variant of a group.
     func reference(_ name: String, group: ComponentGroup, when: [String]) throws -> Reference {
         func find(_ owner: String, _ list: [Parameter], _ isMembers: Bool, _ wanted: String) -> Reference? {
-            list.first { $0.name == wanted && !$0.isLinear }.map { Reference(group: owner, parameter: $0, isMembers: isMembers) }
+            list.first { $0.name == wanted && !$0.isLinear }.map {
+                Reference(group: owner, parameter: $0, isMembers: isMembers)
+            }
         }
         let words = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         if words.count == 1 {
-            let found = find(group.name, group.parameters, true, name) ?? find(group.name, group.common, false, name)
+            let found =
+                find(group.name, group.parameters, true, name) ?? find(group.name, group.common, false, name)
                 ?? find("", description.shared, false, name)
-            guard let found else { throw fail("'\(name)' of '\(group.name)' is bound to nothing: no parameter of it or of all components has that name") }
+            guard let found else {
+                throw fail(
+                    "'\(name)' of '\(group.name)' is bound to nothing: no parameter of it or of all components has that name"
+                )
+            }
             return found
         }
         guard words.count == 2, let other = description.groups.first(where: { $0.name == words[0] }) else {
             throw fail("'\(name)' names no parameter; write 'parameter', or 'component.parameter'")
         }
-        guard let found = find(other.name, other.most == 1 ? other.parameters : [], false, words[1]) ?? find(other.name, other.common, false, words[1]) else {
+        guard
+            let found = find(other.name, other.most == 1 ? other.parameters : [], false, words[1])
+                ?? find(other.name, other.common, false, words[1])
+        else {
             throw fail("'\(name)' names no parameter that '\(group.name)' could share")
         }
         var isThere = other.presence == .always
         if case .oneOf(let options) = other.presence {
             let needed = found.parameter.options
-            isThere = needed.isEmpty || when.contains { word in needed.contains { word == "\(other.name)=\($0)" } }
+            isThere =
+                needed.isEmpty || when.contains { word in needed.contains { word == "\(other.name)=\($0)" } }
                 || (when.contains(other.name) && options.dropFirst().allSatisfy(needed.contains))
         } else if when.contains(other.name) {
             isThere = true
         }
         guard isThere || other.name == group.name else {
-            throw fail("'\(name)' is used by '\(group.name)' where it may be absent; add '\(other.name)' or one of its options to 'when'")
+            throw fail(
+                "'\(name)' is used by '\(group.name)' where it may be absent; add '\(other.name)' or one of its options to 'when'"
+            )
         }
         return found
     }
 
-    func fail(_ reason: String) -> FamilyDescriptionError { FamilyDescriptionError(family: description.name, reason: reason) }
+    func fail(_ reason: String) -> FamilyDescriptionError {
+        FamilyDescriptionError(family: description.name, reason: reason)
+    }
 
     /// Natural values that a parameter may have.
     func range(of parameter: Parameter) -> ClosedRange<Double>? {
@@ -101,7 +122,10 @@ public struct FamilyComposition: Hashable, Codable, Sendable {
         }
         guard let name = parameter.relativeTo else { return own }
         guard let base = description.shared.first(where: { $0.name == name }).flatMap(range) else { return nil }
-        let corners = [own.lowerBound * base.lowerBound, own.lowerBound * base.upperBound, own.upperBound * base.lowerBound, own.upperBound * base.upperBound]
+        let corners = [
+            own.lowerBound * base.lowerBound, own.lowerBound * base.upperBound, own.upperBound * base.lowerBound,
+            own.upperBound * base.upperBound,
+        ]
         return corners.min()!...corners.max()!
     }
 }

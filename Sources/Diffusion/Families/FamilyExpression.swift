@@ -31,10 +31,17 @@ public indirect enum FamilyExpression<Leaf: Hashable & Sendable>: Hashable, Send
 
     /// Bounds of its value where each parameter lies between its own; wider than needed where one is mentioned twice. Nil where it divides by what may be 0.
     public func range(_ bounds: (Leaf) -> ClosedRange<Double>) -> ClosedRange<Double>? {
-        func hull(_ values: [Double]) -> ClosedRange<Double>? { values.allSatisfy(\.isFinite) ? values.min()!...values.max()! : nil }
-        func corners(_ a: FamilyExpression, _ b: FamilyExpression, _ apply: (Double, Double) -> Double) -> ClosedRange<Double>? {
+        func hull(_ values: [Double]) -> ClosedRange<Double>? {
+            values.allSatisfy(\.isFinite) ? values.min()!...values.max()! : nil
+        }
+        func corners(
+            _ a: FamilyExpression, _ b: FamilyExpression, _ apply: (Double, Double) -> Double
+        ) -> ClosedRange<Double>? {
             guard let x = a.range(bounds), let y = b.range(bounds) else { return nil }
-            return hull([apply(x.lowerBound, y.lowerBound), apply(x.lowerBound, y.upperBound), apply(x.upperBound, y.lowerBound), apply(x.upperBound, y.upperBound)])
+            return hull([
+                apply(x.lowerBound, y.lowerBound), apply(x.lowerBound, y.upperBound), apply(x.upperBound, y.lowerBound),
+                apply(x.upperBound, y.upperBound),
+            ])
         }
         switch self {
         case .number(let x): return hull([x])
@@ -67,7 +74,9 @@ extension FamilyExpression where Leaf == String {
     /// Reads one: numbers, names (`d`, `extra.f_in`), + − * / and brackets.
     /// - Errors: `SettingsError`.
     public init(_ text: String) throws {
-        guard text.utf8.count <= 200 else { throw SettingsError(reason: "'\(text.prefix(40))…' is longer than any expression needs to be") }
+        guard text.utf8.count <= 200 else {
+            throw SettingsError(reason: "'\(text.prefix(40))…' is longer than any expression needs to be")
+        }
         var reader = ExpressionReader(text)
         self = try reader.sum()
         guard reader.next == nil else { throw reader.fault }
@@ -120,11 +129,16 @@ private struct ExpressionReader {
             var end = rest.index(after: rest.startIndex)
             if c.isNumber || c == "." {
                 // Digits, and the exponent with its sign.
-                while end < rest.endIndex, rest[end].isNumber || ".eE".contains(rest[end]) || ("+-".contains(rest[end]) && "eE".contains(rest[rest.index(before: end)])) {
+                while end < rest.endIndex,
+                    rest[end].isNumber || ".eE".contains(rest[end])
+                        || ("+-".contains(rest[end]) && "eE".contains(rest[rest.index(before: end)]))
+                {
                     end = rest.index(after: end)
                 }
             } else if c.isLetter {
-                while end < rest.endIndex, rest[end].isLetter || rest[end].isNumber || "._".contains(rest[end]) { end = rest.index(after: end) }
+                while end < rest.endIndex, rest[end].isLetter || rest[end].isNumber || "._".contains(rest[end]) {
+                    end = rest.index(after: end)
+                }
             }
             words.append(rest[..<end])
             rest = rest[end...]
@@ -133,7 +147,10 @@ private struct ExpressionReader {
 
     var next: Substring? { place < words.count ? words[place] : nil }
     var fault: SettingsError {
-        SettingsError(reason: "'\(text)' is no expression (\(next.map { "at '\($0)'" } ?? "it ends too early")); write it like '1 - f_in' or 'd * ratio'")
+        SettingsError(
+            reason:
+                "'\(text)' is no expression (\(next.map { "at '\($0)'" } ?? "it ends too early")); write it like '1 - f_in' or 'd * ratio'"
+        )
     }
 
     mutating func sum() throws -> FamilyExpression<String> {

@@ -13,31 +13,45 @@ public struct FamilyTable {
         let k = counts.indices.filter { counts[$0] > 0 }
         var lines = [
             "family       \(family.name)",
-            "structures   \(Int(min(rule.count, 1e18))); the richest has \((k.last ?? 0) - (k.first ?? 0)) free parameters more than the plainest", "",
+            "structures   \(Int(min(rule.count, 1e18))); the richest has \((k.last ?? 0) - (k.first ?? 0)) free parameters more than the plainest",
+            "",
         ]
         var rows = [["component", "presence", "parameter", "prior", "unit"]]
         func add(_ name: String, _ presence: String, _ parameters: [(Parameter, note: String)]) {
             if parameters.isEmpty { rows.append([name, presence, "–", "", ""]) }
             for (i, (parameter, note)) in parameters.enumerated() {
-                rows.append([i == 0 ? name : "", i == 0 ? presence : "", parameter.name, prior(parameter) + note, parameter.unit])
+                rows.append([
+                    i == 0 ? name : "", i == 0 ? presence : "", parameter.name, prior(parameter) + note, parameter.unit,
+                ])
             }
         }
         if !family.shared.isEmpty { add("all", "", family.shared.map { ($0, "") }) }
         for group in family.allGroups {
-            let own = group.parameters.map { ($0, note: $0.options.isEmpty ? "" : ", for \($0.options.joined(separator: ", "))") }
+            let own = group.parameters.map {
+                ($0, note: $0.options.isEmpty ? "" : ", for \($0.options.joined(separator: ", "))")
+            }
             let rest = group.takesRest ? [(Parameter("f", "", .fixed(0)), note: "")] : []
-            add(group.name, presence(group.presence), rest.isEmpty ? own + group.common.map { ($0, note: ", one for all") } : own)
-            if group.takesRest, own.isEmpty { rows[rows.count - 1] = [group.name, presence(group.presence), "f", "what the others leave", ""] }
+            add(
+                group.name, presence(group.presence),
+                rest.isEmpty ? own + group.common.map { ($0, note: ", one for all") } : own)
+            if group.takesRest, own.isEmpty {
+                rows[rows.count - 1] = [group.name, presence(group.presence), "f", "what the others leave", ""]
+            }
         }
         lines += Self.aligned(rows)
         if !parts.isEmpty {
             var rows = [["signal of", "compartment", "where there is", "with"]]
             for part in parts {
                 for (i, variant) in part.variants.enumerated() {
-                    let bound = variant.parameters.sorted { $0.key < $1.key }.filter { $0.key != $0.value.text }.map { "\($0.key) = \($0.value.text)" }
+                    let bound = variant.parameters.sorted { $0.key < $1.key }.filter { $0.key != $0.value.text }.map {
+                        "\($0.key) = \($0.value.text)"
+                    }
                     rows.append([
-                        i == 0 ? part.group : "", variant.compartment, variant.when.isEmpty ? (part.variants.count > 1 ? "otherwise" : "") : variant.when.joined(separator: ", "),
-                        (bound + [variant.spread].compactMap { $0 }.map { "spread \($0.text)" }).joined(separator: ", "),
+                        i == 0 ? part.group : "", variant.compartment,
+                        variant.when.isEmpty
+                            ? (part.variants.count > 1 ? "otherwise" : "") : variant.when.joined(separator: ", "),
+                        (bound + [variant.spread].compactMap { $0 }.map { "spread \($0.text)" }).joined(
+                            separator: ", "),
                     ])
                 }
             }
@@ -50,7 +64,8 @@ public struct FamilyTable {
     private static func aligned(_ rows: [[String]]) -> [String] {
         let widths = rows[0].indices.map { c in rows.map { $0[c].count }.max()! }
         return rows.map { row in
-            let line = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined(separator: "  ")
+            let line = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined(
+                separator: "  ")
             return String(line.reversed().drop { $0 == " " }.reversed())
         }
     }

@@ -30,17 +30,23 @@ struct SignalPlan: Sendable {
 
     init(_ composition: FamilyComposition, _ rule: StructureRule, _ theta: ThetaLayout, _ z: Structure) {
         let description = composition.description, layout = SignalLayout(description, theta, rule, z)
-        let bases = layout.scalars.map { s in s.relativeTo.map { place in layout.scalars.firstIndex { $0.place == place }! } }
+        let bases = layout.scalars.map { s in
+            s.relativeTo.map { place in layout.scalars.firstIndex { $0.place == place }! }
+        }
         self.layout = layout
         self.bases = bases
         var components = layout.components.map { component in
-            let group = description.groups.first { $0.name == component.group }!, part = composition.parts.first { $0.group == component.group }!
+            let group = description.groups.first { $0.name == component.group }!,
+                part = composition.parts.first { $0.group == component.group }!
             let variant = part.variants[composition.variant(of: part, in: z, rule)]
             let compartment = CompartmentCatalogue.compartment(variant.compartment)!
             func place(_ name: String) -> (parameter: Parameter, place: Int) {
                 let reference = try! composition.reference(name, group: group, when: variant.when)
                 let member = reference.isMembers ? component.member : 0
-                return (reference.parameter, theta.offset(of: reference.parameter.name, in: reference.group, member: member)!)
+                return (
+                    reference.parameter,
+                    theta.offset(of: reference.parameter.name, in: reference.group, member: member)!
+                )
             }
             func compiled(_ expression: FamilyComposition.Expression) -> FamilyExpression<Int> {
                 expression.mapped { name in
@@ -51,10 +57,12 @@ struct SignalPlan: Sendable {
             }
             let sources = compartment.parameters.map { parameter -> Source in
                 let expression = variant.parameters[parameter.name]!
-                guard parameter.chart == .axis || parameter.chart == .rotation, case .parameter(let name) = expression else { return .number(compiled(expression)) }
+                guard parameter.chart == .axis || parameter.chart == .rotation, case .parameter(let name) = expression
+                else { return .number(compiled(expression)) }
                 let at = place(name).place
                 return parameter.chart == .axis
-                    ? .axis(layout.axes.firstIndex { $0.place == at }!) : .rotation(layout.rotations.firstIndex { $0.place == at }!)
+                    ? .axis(layout.axes.firstIndex { $0.place == at }!)
+                    : .rotation(layout.rotations.firstIndex { $0.place == at }!)
             }
             let spread = variant.spread.map(compiled)
             var inputs = Set<Int>()
@@ -62,13 +70,18 @@ struct SignalPlan: Sendable {
             inputs.formUnion(spread?.leaves ?? [])
             inputs.formUnion(inputs.compactMap { bases[$0] })
             return Component(
-                compartment: compartment, sources: sources, spread: spread, zonal: compartment as? any WatsonCompartment, inputs: inputs.sorted())
+                compartment: compartment, sources: sources, spread: spread,
+                zonal: compartment as? any WatsonCompartment, inputs: inputs.sorted())
         }
-        func numbers(_ component: Component) -> [Source] { component.sources.filter { if case .number = $0 { true } else { false } } }
+        func numbers(_ component: Component) -> [Source] {
+            component.sources.filter { if case .number = $0 { true } else { false } }
+        }
         for k in components.indices.dropFirst() where components[k].zonal != nil {
             let last = components[k - 1]
-            components[k].isLikeLast = last.zonal != nil && last.compartment.name == components[k].compartment.name
-                && layout.components[k - 1].group == layout.components[k].group && numbers(last) == numbers(components[k])
+            components[k].isLikeLast =
+                last.zonal != nil && last.compartment.name == components[k].compartment.name
+                && layout.components[k - 1].group == layout.components[k].group
+                && numbers(last) == numbers(components[k])
         }
         self.components = components
         width = components.map(\.compartment.width).max()!
@@ -91,7 +104,8 @@ struct SignalPlan: Sendable {
     /// A component's numbers from natural values of the scalars and from the orientations that `orientation` finds (kind and index).
     @inline(__always)
     func numbers<N: FormNumber>(
-        _ k: Int, _ values: UnsafePointer<N>, axis: (Int, UnsafeMutablePointer<N>) -> Void, rotation: (Int, UnsafeMutablePointer<N>) -> Void,
+        _ k: Int, _ values: UnsafePointer<N>, axis: (Int, UnsafeMutablePointer<N>) -> Void,
+        rotation: (Int, UnsafeMutablePointer<N>) -> Void,
         into p: UnsafeMutablePointer<N>
     ) {
         var i = 0

@@ -15,7 +15,10 @@ struct TokenColumns: Sendable {
     init(_ family: FamilyDescription, _ layout: ThetaLayout) {
         let several = Set(family.groups.filter { $0.most > 1 }.map(\.name))
         func isMembers(_ entry: ThetaLayout.Entry) -> Bool {
-            several.contains(entry.group) && family.groups.first { $0.name == entry.group }!.parameters.contains { $0.name == entry.parameter.name }
+            several.contains(entry.group)
+                && family.groups.first { $0.name == entry.group }!.parameters.contains {
+                    $0.name == entry.parameter.name
+                }
         }
         func width(_ parameter: Parameter) -> Int {
             switch parameter.chart {
@@ -97,7 +100,9 @@ struct StructureCoordinates: Sendable {
             (k, columns.coordinate(signal.components[k].weight!), moments[i])
         }
         var mask = [Float](repeating: 0, count: columns.count)
-        for (list, width) in [(scalars, 1), (axes, 6), (rotations, 12), (weights.map(\.coordinate), 1), ([snr, s0], 1)] {
+        for (list, width) in [
+            (scalars, 1), (axes, 6), (rotations, 12), (weights.map(\.coordinate), 1), ([snr, s0], 1),
+        ] {
             for first in list { for c in 0..<width { mask[first + c] = 1 } }
         }
         self.mask = mask

@@ -6,12 +6,17 @@ import Tensors
 import Volumes
 
 struct Info: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Say what a network or a model family is, and how it was made.")
+    static let configuration = CommandConfiguration(
+        abstract: "Say what a network or a model family is, and how it was made.")
 
     @Option(help: "Trained network (default: the one built in).") var network: String?
-    @Option(help: "Print a family instead: its components, parameters, ranges and structures. One of \(Recipe.familyNames.joined(separator: ", ")), or a training recipe.")
+    @Option(
+        help:
+            "Print a family instead: its components, parameters, ranges and structures. One of \(Recipe.familyNames.joined(separator: ", ")), or a training recipe."
+    )
     var family: String?
-    @Flag(help: "Print the training recipe only.") var recipe = false
+    @Flag(help: "Print the training recipe only: the network's, or with --family the built-in family's.")
+    var recipe = false
 
     private static func losses(_ origin: NetworkOrigin) -> String {
         guard let structure = origin.structureLoss, let parameters = origin.parameterLoss else { return "not measured" }
@@ -19,7 +24,7 @@ struct Info: ParsableCommand {
     }
 
     func validate() throws {
-        if family != nil && (network != nil || recipe) { throw ValidationError("--family goes without --network and --recipe.") }
+        if family != nil && network != nil { throw ValidationError("--family goes without --network.") }
     }
 
     /// The family of that name, or of the recipe in that file.
@@ -27,23 +32,28 @@ struct Info: ParsableCommand {
         if family == BallSticks().name { return FamilyTable(BallSticks.family).text }
         if let known = BuiltInFamilies.family(family) { return FamilyTable(known.composition).text }
         guard family.contains("/") || family.contains(".") || FileManager.default.fileExists(atPath: family) else {
-            throw RecipeError(path: family, problem: "cannot be read: \(Recipe.unknownFamily(family)), or give a recipe's path", exitStatus: .missingInput)
+            throw RecipeError(
+                path: family, problem: "cannot be read: \(Recipe.unknownFamily(family)), or give a recipe's path",
+                exitStatus: .missingInput)
         }
         let recipe = try Recipe(yaml: try Recipe.text(path: family), path: family)
         return recipe.composed.map { FamilyTable($0.composition).text } ?? FamilyTable(BallSticks.family).text
     }
 
     func run() throws {
-        if let family {
+        if let family, !recipe || family == BallSticks().name {
+            if recipe { return print(try NetworkFile.standard().origin.recipe.printableLines()) }
             print(try Self.table(family).printableLines())
             return
         }
+        if let family { return print(try Recipe.text(path: family).printableLines(), terminator: "") }
         let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard(), o = file.origin
         if recipe {
             print(o.recipe.printableLines())
             return
         }
-        print("""
+        print(
+            """
             network      \(o.name.printable()) (\((network ?? "built in").printable()))
             SHA-256      \(file.sha256)
             family       \(o.family.printable())

@@ -15,7 +15,7 @@ struct Train: ParsableCommand {
             after the current step and keeps the checkpoint.
             """)
 
-    @Option(help: "Training recipe (YAML).") var recipe: String
+    @Option(help: "Training recipe (YAML), or the name of a built-in one: \(BuiltInFamilies.names.joined(separator: ", ")).") var recipe: String
     @Option(help: "Where to write the network (safetensors).") var out: String
     @Option(help: "Start from the weights of this network instead of fresh ones.") var start: String?
     @Option(help: "Stop after this much time, e.g. 90s, 45m, 2h.") var time: String?
