@@ -21,6 +21,8 @@ public struct DrawLayout: Sendable {
 
     /// Whether its numbers are those of `DrawColumn`.
     let hasFibreColumns: Bool
+    /// Its draws as those of any family that has fibres to draw.
+    let fibres: FibreColumns
 
     /// Rows of tables of structure probabilities, none when there are too many structures.
     let table: StructureTable
@@ -42,6 +44,7 @@ public struct DrawLayout: Sendable {
         }
         self.scales = scales
         hasFibreColumns = theta.names == ThetaLayout(BallSticks.family).names
+        fibres = FibreColumns(family, isIdentity: hasFibreColumns)
         names = zip(theta.names, scales).map { $1 == 1 ? $0 : "1e3*" + $0 }
         passingAxis = family.groups.first { $0.fibreAxis != nil }.map { group in
             let first = theta.offset(of: group.fibreAxis!, in: group.name)!

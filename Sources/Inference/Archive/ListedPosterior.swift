@@ -116,8 +116,14 @@ public struct ListedPosterior: Sendable {
 
     /// What an engine says of one observation, whose structures are all in `table`; without its draws' numbers.
     package init(_ posterior: VoxelPosterior, _ table: StructureTable) {
-        rows = Array(0..<table.count)
-        structures = table.rows.map(\.structure)
+        self.init(posterior, table.rows.map(\.structure), rows: Array(0..<table.count))
+    }
+
+    /// The same of a family whose table has one row for several structures.
+    /// - Parameter rows: the row of each structure.
+    init(_ posterior: VoxelPosterior, _ structures: [Structure], rows: [Int]) {
+        self.rows = rows
+        self.structures = structures
         logProbability = posterior.logProbability.map(Float.init)
         drawPlaces = posterior.structures.map(UInt16.init)
     }

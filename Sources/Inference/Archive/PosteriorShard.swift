@@ -102,6 +102,16 @@ public final class PosteriorShard: @unchecked Sendable {
         body.readDraws(i, range, into: values)
     }
 
+    /// The same as fibres (`DrawColumn`), whatever the family.
+    public func readFibres(_ i: Int, _ range: ClosedRange<Int>, into values: UnsafeMutablePointer<Float>) {
+        let layout = metadata.layout, p = layout.count
+        if layout.fibres.isIdentity { return readDraws(i, range, into: values) }
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: range.count * p) { rows in
+            readDraws(i, range, into: rows.baseAddress!)
+            for d in 0..<range.count { layout.fibres.convert(rows.baseAddress! + d * p, into: values + d * DrawColumn.count) }
+        }
+    }
+
     /// Voxel i as it would be stored; nil when it is not fitted.
     func record(_ i: Int) -> VoxelRecord? {
         VoxelQuality(rawValue: quality[i]).contains(.notFitted) ? nil : body.record(i)

@@ -7,7 +7,7 @@ import Tensors
 
 /// The engine for any family whose signal is linear in its weights: structures found by exploration (`StructureExplorer`), their evidence by importance
 /// sampling, draws ended by exact-likelihood moves. A trained network, where there is one, says where to look and what to expect.
-public struct FamilyEngineRecipe<F: LinearFamily & ModelFamily>: EngineRecipe where F.Design == Acquisition {
+public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     public var exploration = StructureExplorer.Options()
     /// Sweeps of moves that end each voxel's draws.
     public var sweeps = 8
@@ -27,6 +27,7 @@ public struct FamilyEngineRecipe<F: LinearFamily & ModelFamily>: EngineRecipe wh
         (self.family, self.file, self.acquisition, self.options) = (family, file, acquisition, options)
     }
 
+    public var diffusionFamily: any DiffusionFamily { family }
     public var name: String { file == nil ? "search" : "prism" }
     public var drawCount: Int { DrawAllocation.total(samples: options.samples) }
     public var networkName: String { file?.origin.name ?? "" }
@@ -55,7 +56,7 @@ public struct FamilyEngineRecipe<F: LinearFamily & ModelFamily>: EngineRecipe wh
     }
 }
 
-final class FamilyEngine<F: LinearFamily & ModelFamily>: PosteriorEngine where F.Design == Acquisition {
+final class FamilyEngine<F: DiffusionFamily>: PosteriorEngine {
     private let recipe: FamilyEngineRecipe<F>, sampler: AmortisedSampler<F>?
     private let explorer: StructureExplorer, moves: ChartWalk, space: StructureSpace, places: [Structure: Int]
     private var shouldStop: @Sendable () -> Bool = { false }

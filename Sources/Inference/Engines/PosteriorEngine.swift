@@ -59,6 +59,8 @@ package struct Stopped: Error {
 
 /// An engine before it has a thread: what the archive must know of it, and how to make one.
 public protocol EngineRecipe: Sendable {
+    /// What is fitted.
+    var diffusionFamily: any DiffusionFamily { get }
     /// As on the command line: prism, smc, mcmc.
     var name: String { get }
     /// D, draws a voxel.
@@ -75,6 +77,7 @@ public protocol EngineRecipe: Sendable {
 }
 
 extension EngineRecipe {
+    public var diffusionFamily: any DiffusionFamily { BallSticks() }
     public var networkName: String { "" }
     public var networkSHA256: String { "" }
     public var voxelsAtOnce: Int { 32 }

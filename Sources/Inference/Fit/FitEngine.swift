@@ -29,7 +29,7 @@ public struct FitEngine: Sendable {
     /// Draws used for the posterior-predictive misfit.
     private static let misfitDraws = 8
 
-    private let family = BallSticks()
+    private let family: any DiffusionFamily
     private let recipe: any EngineRecipe
     private let acquisition: Acquisition
     private let options: FitOptions
@@ -43,6 +43,7 @@ public struct FitEngine: Sendable {
         pieceInterval: Duration = .seconds(10)
     ) {
         self.recipe = recipe
+        family = recipe.diffusionFamily
         self.acquisition = acquisition
         self.options = options
         self.blockSize = blockSize ?? recipe.voxelsAtOnce
@@ -53,7 +54,7 @@ public struct FitEngine: Sendable {
     /// The archive metadata of a fit of `voxelCount` voxels on a grid.
     public func metadata(grid: [Int], voxelCount: Int, notes: [String: String] = [:]) -> PosteriorMetadata {
         return PosteriorMetadata(
-            family: BallSticks.family, drawLambda: options.lambda, referenceLambda: 0,
+            family: family.description, drawLambda: options.lambda, referenceLambda: 0,
             drawCount: recipe.drawCount, sampleCount: options.samples, grid: grid, seed: options.seed, networkName: recipe.networkName,
             networkSHA256: recipe.networkSHA256, shardCount: max(1, (voxelCount + shardSize - 1) / shardSize), voxelCount: voxelCount,
             notes: notes.merging(recipe.notes) { $1 }.merging(["engine": recipe.name]) { $1 })
@@ -113,15 +114,21 @@ public struct FitEngine: Sendable {
 
     /// One thread's share: its engines, which hold scratch memory.
     private final class Worker: @unchecked Sendable {
-        let family: BallSticks, acquisition: Acquisition, rules: SignalRules, drawCount: Int
+        let family: any DiffusionFamily, acquisition: Acquisition, rules: SignalRules, drawCount: Int
         let engines: GroupEngines
-        private let structures = BallSticks().structureSpace.structures
+        private let structures: [Structure]
+        /// The rows of tables of structures, as the archive will have them when all of it is there, and that of each structure.
+        private let table: StructureTable, rows: [Int]
 
         init(
-            _ family: BallSticks, _ recipe: any EngineRecipe, _ acquisition: Acquisition, _ rules: SignalRules,
+            _ family: any DiffusionFamily, _ recipe: any EngineRecipe, _ acquisition: Acquisition, _ rules: SignalRules,
             _ shouldStop: @escaping @Sendable () -> Bool
         ) {
             self.family = family
+            structures = family.structureSpace.structures
+            let rule = StructureRule(family.description), all = StructureTable(rule)
+            table = all.rows.isEmpty ? StructureTable(classesOf: structures, rule) : all
+            rows = table.places(of: structures, rule)
             self.acquisition = acquisition
             self.rules = rules
             drawCount = recipe.drawCount
@@ -155,7 +162,7 @@ public struct FitEngine: Sendable {
                 for (k, (i, answer)) in zip(group.members, answers).enumerated() {
                     group.y.withUnsafeBufferPointer {
                         let y = $0.baseAddress! + k * part.acquisition.count
-                        batch.records[i] = record(answer, missingAxis(answer, y, part.acquisition), metadata.layout)
+                        batch.records[i] = record(answer, missingAxis(answer, y, part.acquisition, metadata.layout), metadata.layout)
                         batch.misfit[i] = misfit(y, answer, part.acquisition, metadata)
                     }
                 }
@@ -170,7 +177,7 @@ public struct FitEngine: Sendable {
             var rows = [Float](repeating: 0, count: drawCount * p)
             for d in 0..<drawCount {
                 for c in 0..<p { rows[d * p + c] = Float(layout.scales[c] * answer.parameters[d * p + c]) }
-                if let axis { for c in 0..<3 { rows[d * p + DrawColumn.direction + c] = Float(axis[c]) } }
+                if let axis, let first = layout.fibres.axes.first { for c in 0..<3 { rows[d * p + first + c] = Float(axis[c]) } }
             }
             return VoxelRecord(
                 structures: structures, logProbability: answer.logProbability, drawn: answer.structures.prefix(drawCount).map { structures[$0] },
@@ -178,9 +185,11 @@ public struct FitEngine: Sendable {
         }
 
         /// The tensor's axis of a voxel none of whose draws has a direction; else nil.
-        private func missingAxis(_ answer: VoxelPosterior, _ y: UnsafePointer<Float>, _ acquisition: Acquisition) -> SIMD3<Double>? {
-            let slots = BallSticks.Slot.count, first = BallSticks.Slot.axis
-            for d in 0..<drawCount where (0..<3).contains(where: { answer.parameters[d * slots + first + $0] != 0 }) { return nil }
+        private func missingAxis(
+            _ answer: VoxelPosterior, _ y: UnsafePointer<Float>, _ acquisition: Acquisition, _ layout: DrawLayout
+        ) -> SIMD3<Double>? {
+            let p = layout.count, axes = layout.fibres.axes
+            for d in 0..<drawCount where axes.contains(where: { a in (0..<3).contains { answer.parameters[d * p + a + $0] != 0 } }) { return nil }
             return acquisition.tensorAxis(y)
         }
 
@@ -190,11 +199,11 @@ public struct FitEngine: Sendable {
         ) -> Float {
             let draws = FitEngine.misfitDraws
             var weights = [Float](repeating: 0, count: drawCount), probability: [Double] = []
-            DrawWeights(structures: metadata.structures, reference: metadata.referenceLambda, target: metadata.drawLambda)
-                .update(ListedPosterior(answer, metadata.structures), probability: &probability, weights: &weights)
+            DrawWeights(structures: table, reference: metadata.referenceLambda, target: metadata.drawLambda)
+                .update(ListedPosterior(answer, structures, rows: rows), probability: &probability, weights: &weights)
             var chosen = [UInt16](repeating: 0, count: draws)
             DrawWeights.resample(weights, drawCount: drawCount, samples: draws, into: &chosen)
-            let value = Float(PredictiveMisfit(acquisition: acquisition).value(y, answer, draws: chosen.map(Int.init)))
+            let value = Float(PredictiveMisfit(family, acquisition: acquisition).value(y, answer, draws: chosen.map(Int.init)))
             return value.isFinite ? value : Float(1e6)
         }
     }

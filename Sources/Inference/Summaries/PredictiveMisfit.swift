@@ -6,10 +6,13 @@ import ModelSpace
 ///
 /// The sd is σ under Gaussian noise; a magnitude's falls to 0.655 σ where nothing is left of the signal.
 package struct PredictiveMisfit {
-    private let family = BallSticks(), rician = RicianMoments.shared
+    private let family: any DiffusionFamily, rician = RicianMoments.shared, places: (s0: Int, snr: Int), count: Int
     package let acquisition: Acquisition
 
-    package init(acquisition: Acquisition) { self.acquisition = acquisition }
+    package init(_ family: any DiffusionFamily = BallSticks(), acquisition: Acquisition) {
+        (self.family, self.acquisition) = (family, acquisition)
+        (places, count) = (family.noisePlaces, family.parameterNames.count)
+    }
 
     /// - Parameter draws: indices of equally weighted draws of the posterior.
     package func value(_ y: UnsafePointer<Float>, _ posterior: VoxelPosterior, draws: [Int]) -> Double {
@@ -18,9 +21,9 @@ package struct PredictiveMisfit {
         var attenuations = [Float](repeating: 0, count: m)
         posterior.parameters.withUnsafeBufferPointer { all in
             for d in draws {
-                let theta = all.baseAddress! + d * BallSticks.Slot.count, z = structures[posterior.structures[d]]
+                let theta = all.baseAddress! + d * count, z = structures[posterior.structures[d]]
                 family.attenuations(theta, z, acquisition, into: &attenuations)
-                let s0 = theta[BallSticks.Slot.s0], snr = theta[BallSticks.Slot.snr], isRician = BallSticks.isRician(z)
+                let s0 = theta[places.s0], snr = theta[places.snr], isRician = family.noise(z) == .rician
                 for i in 0..<m {
                     let a = snr * Double(attenuations[i]), (mean, sd) = isRician ? rician(a) : (a, 1)
                     let e = (Double(y[i]) * snr / s0 - mean) / sd

@@ -40,7 +40,9 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
     ///   - lambda: that of the fit.
     ///   - signals: V × M raw values of all voxels of the fit.
     ///   - threads: how many share the work; it does not change the result.
-    public init(_ shards: [PosteriorShard], lambda: Double, signals: [Float], acquisition: Acquisition, threads: Int) {
+    public init(
+        _ shards: [PosteriorShard], family: any DiffusionFamily = BallSticks(), lambda: Double, signals: [Float], acquisition: Acquisition, threads: Int
+    ) {
         let (bValues, shell) = Self.shells(acquisition)
         let empty = Group(shells: bValues.map { Shell(bValue: $0) })
         let blocks = shards.flatMap { shard in
@@ -53,7 +55,7 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
                 try! forEachInParallel(blocks.count, threads: threads) { number in
                     let (shard, range) = blocks[number]
                     let width = Sums.width(bValues.count), own = sums! + number * 2 * width
-                    var worker = Worker(shard.metadata, acquisition, shell: shell)
+                    var worker = Worker(shard.metadata, family, acquisition, shell: shell)
                     for i in range where !VoxelQuality(rawValue: shard.quality[i]).contains(.notFitted) {
                         worker.add(
                             shard, i, signals! + (shard.first + i) * acquisition.count, any: Sums(at: own),
@@ -113,12 +115,13 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
     private struct Worker {
         static let draws = 8
         let metadata: PosteriorMetadata, acquisition: Acquisition, shell: [Int?]
-        let family = BallSticks()
+        let family: any DiffusionFamily, places: (s0: Int, snr: Int)
         let rician = RicianMoments.shared, weighting: DrawWeights
         var posterior = ListedPosterior(), probability: [Double] = [], weights: [Float], chosen: [UInt16]
-        var theta: [Double], attenuations: [Float], residuals: [Double]
+        var theta: [Double], fibres: [Float], attenuations: [Float], residuals: [Double]
 
-        init(_ metadata: PosteriorMetadata, _ acquisition: Acquisition, shell: [Int?]) {
+        init(_ metadata: PosteriorMetadata, _ family: any DiffusionFamily, _ acquisition: Acquisition, shell: [Int?]) {
+            (self.family, places) = (family, family.noisePlaces)
             self.metadata = metadata
             self.acquisition = acquisition
             self.shell = shell
@@ -126,7 +129,8 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
                 structures: metadata.structures, reference: metadata.referenceLambda, target: metadata.drawLambda)
             weights = Array(repeating: 0, count: metadata.drawCount)
             chosen = Array(repeating: 0, count: Self.draws)
-            theta = Array(repeating: 0, count: BallSticks.Slot.count)
+            theta = Array(repeating: 0, count: metadata.layout.count)
+            fibres = Array(repeating: 0, count: DrawColumn.count)
             attenuations = Array(repeating: 0, count: acquisition.count)
             residuals = attenuations.map(Double.init)
         }
@@ -143,19 +147,21 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
             for j in 0..<m { residuals[j] = 0 }
             for s in chosen {
                 let structure = posterior.structures[Int(posterior.drawPlaces[Int(s)])]
-                for c in 0..<DrawColumn.count { theta[c] = Double(posterior.draws[Int(s) * DrawColumn.count + c]) }
-                theta[BallSticks.Slot.diffusivity] *= 1e-3
-                theta[BallSticks.Slot.spread] *= 1e-3
+                let layout = metadata.layout, p = layout.count, row = Int(s) * p
+                for c in 0..<p { theta[c] = Double(posterior.draws[row + c]) * (1 / layout.scales[c]) }
+                posterior.draws.withUnsafeBufferPointer { draws in
+                    fibres.withUnsafeMutableBufferPointer { layout.fibres.convert(draws.baseAddress! + row, into: $0.baseAddress!) }
+                }
                 family.attenuations(theta, structure, acquisition, into: &attenuations)
-                let snr = theta[BallSticks.Slot.snr], isRician = BallSticks.isRician(structure)
-                let scale = snr / (theta[BallSticks.Slot.s0] * Double(shard.meanB0[i]))
+                let snr = theta[places.snr], isRician = family.noise(structure) == .rician
+                let scale = snr / (theta[places.s0] * Double(shard.meanB0[i]))
                 for j in 0..<m {
                     let a = snr * Double(attenuations[j])
                     residuals[j] += (Double(signals[j]) * scale - (isRician ? rician(a).mean : a)) / Double(Self.draws)
                 }
-                let a = BallSticks.Slot.axis
-                dyad.add(SIMD3(theta[a], theta[a + 1], theta[a + 2]), weight: 1)
-                fraction += theta[BallSticks.Slot.fraction] / Double(Self.draws)
+                let a = DrawColumn.direction
+                dyad.add(SIMD3(Double(fibres[a]), Double(fibres[a + 1]), Double(fibres[a + 2])), weight: 1)
+                fraction += Double(fibres[DrawColumn.fraction]) / Double(Self.draws)
             }
             guard fraction > 0.2 else { return }
             let main = SymmetricEigen.largest(dyad).vector, isSingle = byCount[1] > 0.9

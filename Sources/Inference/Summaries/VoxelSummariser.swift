@@ -1,11 +1,13 @@
 /// Turns the draws of one voxel into its columns; holds the scratch memory of one worker.
 struct VoxelSummariser {
     private let structures: StructureTable
-    private let drawCount: Int, sampleCount: Int, hasFibreColumns: Bool
+    private let drawCount: Int, sampleCount: Int, layout: DrawLayout
     private let weighting: DrawWeights
     private var matcher = FibreMatcher()
     private var statistics = WeightedStatistics()
     private var posterior = ListedPosterior()
+    /// D draws as fibres (`DrawColumn`).
+    private var draws: [Float] = []
     private var quantity: [Float], weights: [Float]
     /// Of each row, and of each structure listed.
     private var byRow: [Double], probability: [Double] = []
@@ -14,7 +16,7 @@ struct VoxelSummariser {
         structures = metadata.structures
         drawCount = metadata.drawCount
         sampleCount = metadata.sampleCount
-        hasFibreColumns = metadata.hasFibreColumns
+        layout = metadata.layout
         weighting = DrawWeights(
             structures: metadata.structures, reference: metadata.referenceLambda, target: lambda)
         quantity = Array(repeating: 0, count: metadata.drawCount)
@@ -34,7 +36,8 @@ struct VoxelSummariser {
         let s = drawCount, z = structures.count
         func set(_ column: SummaryColumn, _ value: Float) { values[column.index(structureCount: z) * stride] = value }
         shard.read(i, into: &posterior)
-        let draws = posterior.draws
+        if layout.fibres.isIdentity { swap(&draws, &posterior.draws) } else { fillFibres() }
+        defer { if layout.fibres.isIdentity { swap(&draws, &posterior.draws) } }
         let (effective, rest) = weighting.update(posterior, probability: &probability, weights: &weights)
         set(.effectiveDraws, Float(effective))
         set(.unlisted, Float(rest))
@@ -62,8 +65,6 @@ struct VoxelSummariser {
         set(.spread, Float(spread))
         set(.rician, Float(rician))
 
-        // Of other families than have the columns, what their structures say is all.
-        guard hasFibreColumns else { return }
         matcher.match(draws, weights: weights, count: s, into: assignments)
         for q in SummaryQuantity.allCases {
             gather(q, meanB0: shard.meanB0[i], assignments)
@@ -94,10 +95,21 @@ struct VoxelSummariser {
         }
     }
 
+    /// Fills `draws` with the voxel's draws as fibres.
+    private mutating func fillFibres() {
+        let p = layout.count
+        if draws.count != drawCount * DrawColumn.count { draws = Array(repeating: 0, count: drawCount * DrawColumn.count) }
+        posterior.draws.withUnsafeBufferPointer { rows in
+            draws.withUnsafeMutableBufferPointer {
+                for d in 0..<drawCount { layout.fibres.convert(rows.baseAddress! + d * p, into: $0.baseAddress! + d * DrawColumn.count) }
+            }
+        }
+    }
+
     /// Fills `quantity` with a quantity's value in each draw, in natural units.
     private mutating func gather(_ q: SummaryQuantity, meanB0: Float, _ assignments: UnsafePointer<FibreAssignment>) {
         @inline(__always) func fill(_ value: (_ d: Int, _ draw: UnsafePointer<Float>) -> Float) {
-            posterior.draws.withUnsafeBufferPointer { draws in
+            draws.withUnsafeBufferPointer { draws in
                 for d in 0..<drawCount { quantity[d] = value(d, draws.baseAddress! + d * DrawColumn.count) }
             }
         }

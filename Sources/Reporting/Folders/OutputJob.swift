@@ -154,7 +154,7 @@ struct OutputContext: Sendable {
                     for s in samples { body(v, s, MatchedDraw(values: values.baseAddress!, assignment: .none)) }
                     continue
                 }
-                shard.readDraws(i, first...last, into: values.baseAddress!)
+                shard.readFibres(i, first...last, into: values.baseAddress!)
                 for s in samples {
                     let d = summary.draw(v, s)
                     let draw = values.baseAddress! + (d - first) * DrawColumn.count

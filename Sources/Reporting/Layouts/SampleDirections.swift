@@ -36,7 +36,7 @@ struct SampleDirections {
             for s in axes.indices { axes[s] = .zero }
             return
         }
-        draws.withUnsafeMutableBufferPointer { shard.readDraws(i, 0...drawCount - 1, into: $0.baseAddress!) }
+        draws.withUnsafeMutableBufferPointer { shard.readFibres(i, 0...drawCount - 1, into: $0.baseAddress!) }
         func axis(_ d: Int, stick j: Int) -> SIMD3<Float> {
             let mu = d * DrawColumn.count + DrawColumn.direction + 3 * j
             return SIMD3(draws[mu], draws[mu + 1], draws[mu + 2])

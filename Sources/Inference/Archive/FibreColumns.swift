@@ -1,0 +1,58 @@
+import ModelSpace
+
+/// The view of a family's draws that everything works on that draws fibres, whatever the compartments: `DrawColumn`'s numbers from the P of its own.
+///
+/// Fibres are the members of groups that have an axis to draw (`ComponentGroup.fibreAxis`), the three of most weight in order of falling weight; an
+/// absent one has fraction 0 and direction 0, but for the direction that a draw without any keeps in the first place. Diffusivity and its spread are
+/// there where all compartments share one (`DrawColumn`'s own family); else they are 0.
+struct FibreColumns: Sendable {
+    private struct Fibre: Sendable { var weight: Int, axis: Int }
+    private let fibres: [Fibre], snr: Int, scale: Int
+    /// Whether the family's numbers are the view itself.
+    let isIdentity: Bool
+
+    init(_ family: FamilyDescription, isIdentity: Bool) {
+        let layout = ThetaLayout(family)
+        self.isIdentity = isIdentity
+        fibres = family.groups.flatMap { group -> [Fibre] in
+            guard let axis = group.fibreAxis, let weight = group.parameters.first(where: \.isLinear) else { return [] }
+            return (0..<group.most).compactMap { member in
+                guard let w = layout.offset(of: weight.name, in: group.name, member: member),
+                    let a = layout.offset(of: axis, in: group.name, member: member)
+                else { return nil }
+                return Fibre(weight: w, axis: a)
+            }
+        }
+        func place(_ isScale: Bool) -> Int {
+            let parameter = family.noise.parameters.first { ($0.chart == .scale) == isScale }
+            return parameter.flatMap { layout.offset(of: $0.name, in: family.noise.name) } ?? 0
+        }
+        (scale, snr) = (place(true), place(false))
+    }
+
+    /// Places among the P of each axis that can be drawn.
+    var axes: [Int] { fibres.map(\.axis) }
+
+    /// One draw: P numbers to `DrawColumn.count`.
+    func convert(_ row: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>) {
+        out.update(repeating: 0, count: DrawColumn.count)
+        (out[DrawColumn.snr], out[DrawColumn.scale]) = (row[snr], row[scale])
+        var used = 0
+        // Falling weight; of equal ones the first comes first.
+        func heavier(_ a: Fibre, _ b: Int) -> Bool { row[a.weight] > out[DrawColumn.fraction + b] }
+        for fibre in fibres where row[fibre.weight] > 0 {
+            var k = used
+            while k > 0, heavier(fibre, k - 1) { k -= 1 }
+            guard k < DrawColumn.fibreCount else { continue }
+            for j in stride(from: min(used, DrawColumn.fibreCount - 1), to: k, by: -1) {
+                out[DrawColumn.fraction + j] = out[DrawColumn.fraction + j - 1]
+                for c in 0..<3 { out[DrawColumn.direction + 3 * j + c] = out[DrawColumn.direction + 3 * (j - 1) + c] }
+            }
+            out[DrawColumn.fraction + k] = row[fibre.weight]
+            for c in 0..<3 { out[DrawColumn.direction + 3 * k + c] = row[fibre.axis + c] }
+            used = min(used + 1, DrawColumn.fibreCount)
+        }
+        guard used == 0, let first = fibres.first else { return }
+        for c in 0..<3 { out[DrawColumn.direction + c] = row[first.axis + c] }
+    }
+}
