@@ -84,6 +84,15 @@ BLOCK_INLINE void block_decay(block_f32 *x, const decay_law *law, int has_spread
     block_exp2(x);
 }
 
+/* As block_decay, each lane with a law of its own. */
+BLOCK_INLINE void decay_lanes(block_f32 *x, const block_f32 *shape, int has_spread) {
+    if (has_spread) {
+        block_log2_1p(x);
+        *x *= *shape;
+    }
+    block_exp2(x);
+}
+
 /* Attenuations of a ball and n sticks at 16 measurements. */
 BLOCK_INLINE void block_signal(const float *b, const float *gx, const float *gy, const float *gz, const decay_law *law, int has_spread, long n,
                                const float *fractions, const float *axes, block_f32 *out) {

@@ -61,13 +61,6 @@ INLINE void solve(const pk_linear_weights *w, long first, long W, const float *g
         for (long k = first; k <= j; k++) EACH(i) factor[AT(j, k) * LANES + i] = (float)l[AT(j, k)][i];
 }
 
-/* Conditional mean of u_j given u_{j+1} … */
-INLINE void conditional(long W, long j, const float *factor, const float *mean, float (*u)[LANES], float *out) {
-    EACH(i) out[i] = 0;
-    for (long k = j + 1; k < W; k++) EACH(i) out[i] -= factor[AT(k, j) * LANES + i] * (u[k][i] - mean[k * LANES + i]);
-    EACH(i) out[i] = mean[j * LANES + i] + out[i] / factor[AT(j, j) * LANES + i];
-}
-
 /* A view's normal of log σ: its centre, the bounds in standard deviations, and whether any of them cuts. */
 typedef struct { float centre[LANES], low[LANES], high[LANES]; int is_cut; } noise_law;
 
@@ -296,7 +289,7 @@ INLINE void sixteen(const pk_linear_weights *w, long W, float *e, const float *u
     float inverse[LANES], s0[LANES], bessel[LANES];
     EACH(i) inverse[i] = fast_exp(-log_sigma[i]);
     EACH(i) s0[i] = fast_exp(log_s0[i]);
-    if (w->rician) bessel_logs(w, e, inverse, bessel);
+    if (w->rician) bessel_logs(w->measurements, w->y, e, inverse, bessel);
     for (long i = 0; i < count; i++) {
         float *r = rows + i;
         const double squares = (double)rss[i] * inverse[i] * inverse[i], size_of = (double)w->measurements;

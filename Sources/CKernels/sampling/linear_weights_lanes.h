@@ -1,17 +1,14 @@
 /* What the weights of a linear signal (linear_weights.h) take from the measurements: loops over them, of which each lane is a sample's. */
 #pragma once
 #include "../include/linear_weights.h"
-#include "../math/rician_block.h"
 #include "../math/truncated_normal.h"
+#include "weight_lanes.h"
 
 #pragma clang diagnostic ignored "-Wpass-failed"
 
-enum { LANES = LANES_IN_BLOCK, PRODUCTS_MOST = PK_WEIGHTS_MOST * (PK_WEIGHTS_MOST + 1) / 2, WIDTHS = 3 };
-/* Place of (j, k), k ≤ j, in a packed lower triangle. */
-#define AT(j, k) ((j) * ((j) + 1) / 2 + (k))
+enum { PRODUCTS_MOST = PK_WEIGHTS_MOST * (PK_WEIGHTS_MOST + 1) / 2 };
 
 /* Row j of EᵀPE (packed) against up to four rows from `from` on, and of EᵀPŷ; in parts of so many measurements, lest rounding adds up. */
-enum { PART = 32 };
 INLINE void products_of(long j, long from, long many, int with_data, long W, const pk_linear_weights *w, const pk_linear_view *v, const float *e, float *gram,
                         float *product) {
     block_f32 total[4] = {0, 0, 0, 0}, data = 0;
@@ -62,17 +59,4 @@ INLINE void residuals(long W, const pk_linear_weights *w, float (*v)[LANES], flo
         total += r * r;
     }
     STORE_BLOCK(rss, total);
-}
-
-/* Σ log₂ of (e^−x I₀(x))², x = yS/σ². */
-INLINE void bessel_logs(const pk_linear_weights *w, const float *s, const float *inverse, float *out) {
-    log_products bessel = {1, 0, 0};
-    const block_f32 root = LOAD_BLOCK(inverse);
-    for (long i = 0; i < w->measurements; i++) {
-        block_f32 x = (root * w->y[i]) * (LOAD_BLOCK(s + i * LANES) * root);
-        block_squared_bessel(&x);
-        multiply(&bessel, &x);
-    }
-    gather_logs(&bessel);
-    STORE_BLOCK(out, bessel.logs);
 }

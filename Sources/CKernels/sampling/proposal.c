@@ -1,7 +1,6 @@
 #include "../include/proposal.h"
 #include <math.h>
-#include "../math/truncated_normal.h"
-#include "../math/vector_block.h"
+#include "density_lanes.h"
 
 /* Bounds relative to the centre of log d (j = 2n) or log(s/d). */
 INLINE void range_of(const float *c, long n, const pk_support *s, long j, float *low, float *high) {
@@ -115,20 +114,6 @@ PER_CPU void pk_label_share(const float *rows, long n, long stride, long count, 
     else label_shares(rows, 3, stride, count, axes, sharpness, out);
 }
 
-/* (½ + ½w)^(−½) on [0, 1], relative error ≤ 3e-7, for less than a root and a quotient take. */
-INLINE void inverse_root(block_f32 *w) {
-    block_f32 p = 1.146678999e-02f;
-    p = p * *w - 6.371226907e-02f;
-    p = p * *w + 1.649916470e-01f;
-    p = p * *w - 2.774452567e-01f;
-    p = p * *w + 3.658913374e-01f;
-    p = p * *w - 4.383135736e-01f;
-    p = p * *w + 5.300030708e-01f;
-    p = p * *w - 7.070952058e-01f;
-    p = p * *w + 1.414213538e+00f;
-    *w = p;
-}
-
 /* What a component's log-density has that no sample changes: its normaliser, and what the truncation of the last coordinate leaves. */
 INLINE float constant_of(const float *c, long n, int spread, const pk_support *support) {
     const long d = 1 + 2 * n + spread;
@@ -139,9 +124,6 @@ INLINE float constant_of(const float *c, long n, int spread, const pk_support *s
     return sum - log_interval(low * root, high * root);
 }
 
-/* Bounds so many standard deviations away take 1e-4 from a normal, which a log-density may err by. */
-#define NEAR 3.7f
-
 /* Log-density of a component at sixteen samples, from its constant on. `n` and `spread` are constants where it is called. */
 INLINE void log_density(const float *c, long n, int spread, const pk_support *support, float constant, const float *rows, long stride, block_f32 *out) {
     const float *L = c + PK_SHAPE_FACTOR, *e = c + PK_SHAPE_TANGENTS;
@@ -151,12 +133,7 @@ INLINE void log_density(const float *c, long n, int spread, const pk_support *su
     if (spread) u[2 * n + 1] = LOAD_BLOCK(rows + stride) - c[1];
     UNROLLED for (long k = 0; k < n; k++) {
         const float *t = e + 6 * k, *m = c + PK_SHAPE_AXES + 3 * k, *a = rows + (PK_ROW_AXIS + 3 * k) * stride;
-        const block_f32 x = LOAD_BLOCK(a), y = LOAD_BLOCK(a + stride), z = LOAD_BLOCK(a + 2 * stride), w = x * m[0] + y * m[1] + z * m[2];
-        block_f32 root = __builtin_elementwise_abs(w);
-        inverse_root(&root);
-        const block_f32 scale = w < 0.0f ? -root : root;
-        u[2 * k] = (x * t[0] + y * t[1] + z * t[2]) * scale;
-        u[2 * k + 1] = (x * t[3] + y * t[4] + z * t[5]) * scale;
+        axis_about(m, t, a, stride, u + 2 * k);
     }
     UNROLLED for (long j = d - 1; j >= 0; j--) {
         const float root = L[j * d + j];
@@ -167,39 +144,16 @@ INLINE void log_density(const float *c, long n, int spread, const pk_support *su
         if (j < 2 * n || j == d - 1) continue;
         float low, high;
         range_of(c, n, support, j, &low, &high);
-        float a[LANES_IN_BLOCK], b[LANES_IN_BLOCK], inside[LANES_IN_BLOCK];
-        STORE_BLOCK(a, mean + low * root);
-        STORE_BLOCK(b, mean + high * root);
-        int32_t is_near = 0;
-        EACH(i) is_near |= (-a[i] < NEAR) | (b[i] < NEAR);
-        if (!is_near) continue;
-        EACH(i) inside[i] = log_interval(a[i], b[i]);
-        sum -= LOAD_BLOCK(inside);
+        take_inside(&mean, low, high, root, &sum);
     }
     *out = sum;
 }
 
-/* Components that are summed together: the largest term first, so that each costs one exponential. */
-enum { TOGETHER = 24 };
-
 INLINE void add_densities(const float *components, const float *constants, long many, long n, int spread, const pk_support *support, const float *rows,
                           long stride, float *total) {
-    block_f32 term[TOGETHER], before = LOAD_BLOCK(total), peak = before;
-    for (long k = 0; k < many; k++) {
-        log_density(components + k * PK_SHAPE_SIZE, n, spread, support, constants[k], rows, stride, &term[k]);
-        peak = term[k] > peak ? term[k] : peak;
-    }
-    /* NaN, which no comparison chooses, marks a sample that is not there. */
-    block_f32 sum = (before - peak) * 1.44269504f;
-    block_exp2(&sum);
-    for (long k = 0; k < many; k++) {
-        block_f32 t = (term[k] - peak) * 1.44269504f;
-        block_exp2(&t);
-        sum += t;
-    }
-    const block_i32 is_there = sum == sum;
-    block_log2(&sum);
-    STORE_BLOCK(total, is_there ? peak + sum * 0.693147181f : before);
+    block_f32 term[TOGETHER];
+    for (long k = 0; k < many; k++) log_density(components + k * PK_SHAPE_SIZE, n, spread, support, constants[k], rows, stride, &term[k]);
+    add_terms(term, many, total);
 }
 
 INLINE void add_all(const float *components, const float *counts, long many, long n, int spread, const pk_support *support, const float *rows, long stride,

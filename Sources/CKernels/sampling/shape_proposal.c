@@ -1,7 +1,6 @@
 #include "../include/shape_proposal.h"
 #include <math.h>
-#include "../math/truncated_normal.h"
-#include "../math/vector_block.h"
+#include "density_lanes.h"
 
 /* Loops whose bounds are constants in some of the copies below are unrolled there. */
 #pragma clang diagnostic ignored "-Wpass-failed"
@@ -114,20 +113,6 @@ long pk_keep_shapes(const pk_shape_space *s, long count, long stride, float *row
     return kept;
 }
 
-/* (½ + ½w)^(−½) on [0, 1], relative error ≤ 3e-7, for less than a root and a quotient take. */
-INLINE void chord_root(block_f32 *w) {
-    block_f32 p = 1.146678999e-02f;
-    p = p * *w - 6.371226907e-02f;
-    p = p * *w + 1.649916470e-01f;
-    p = p * *w - 2.774452567e-01f;
-    p = p * *w + 3.658913374e-01f;
-    p = p * *w - 4.383135736e-01f;
-    p = p * *w + 5.300030708e-01f;
-    p = p * *w - 7.070952058e-01f;
-    p = p * *w + 1.414213538e+00f;
-    *w = p;
-}
-
 /* What a component's log-density has that no sample changes: its normaliser, and what the truncation of the last coordinate leaves. */
 INLINE float constant_of(const float *c, long A, long R, long K, const pk_shape_space *space) {
     const parts p = parts_of(c, A, R, K);
@@ -138,9 +123,6 @@ INLINE float constant_of(const float *c, long A, long R, long K, const pk_shape_
     const float root = p.factor[d * d - 1];
     return sum - log_interval((space->low[K - 1] - p.scalars[K - 1]) * root, (space->high[K - 1] - p.scalars[K - 1]) * root);
 }
-
-/* Bounds so many standard deviations away take 1e-4 from a normal, which a log-density may err by. */
-#define NEAR 3.7f
 
 /* ω of the nearest of the four rotations alike to a sample's about q; log of its density's change of measure. */
 INLINE void angles_about(const float *q, const float *r, long stride, block_f32 *w, block_f32 *measure) {
@@ -183,12 +165,7 @@ INLINE void log_density(const float *c, long A, long R, long K, const pk_shape_s
     r += K * stride;
     UNROLLED for (long k = 0; k < A; k++) {
         const float *t = p.tangents + 6 * k, *m = p.axes + 3 * k, *a = r + 3 * k * stride;
-        const block_f32 x = LOAD_BLOCK(a), y = LOAD_BLOCK(a + stride), z = LOAD_BLOCK(a + 2 * stride), w = x * m[0] + y * m[1] + z * m[2];
-        block_f32 root = __builtin_elementwise_abs(w);
-        chord_root(&root);
-        const block_f32 scale = w < 0.0f ? -root : root;
-        u[2 * k] = (x * t[0] + y * t[1] + z * t[2]) * scale;
-        u[2 * k + 1] = (x * t[3] + y * t[4] + z * t[5]) * scale;
+        axis_about(m, t, a, stride, u + 2 * k);
     }
     r += 3 * A * stride;
     for (long k = 0; k < R; k++) {
@@ -204,38 +181,16 @@ INLINE void log_density(const float *c, long A, long R, long K, const pk_shape_s
         sum -= 0.5f * w * w;
         if (j < first || j == d - 1) continue;
         const float low = space->low[j - first] - p.scalars[j - first], high = space->high[j - first] - p.scalars[j - first];
-        float a[LANES_IN_BLOCK], b[LANES_IN_BLOCK], inside[LANES_IN_BLOCK];
-        STORE_BLOCK(a, mean + low * root);
-        STORE_BLOCK(b, mean + high * root);
-        int32_t is_near = 0;
-        EACH(i) is_near |= (-a[i] < NEAR) | (b[i] < NEAR);
-        if (!is_near) continue;
-        EACH(i) inside[i] = log_interval(a[i], b[i]);
-        sum -= LOAD_BLOCK(inside);
+        take_inside(&mean, low, high, root, &sum);
     }
     *out = sum;
 }
 
-/* Components that are summed together: the largest term first, so that each costs one exponential. */
-enum { TOGETHER = 24 };
-
 INLINE void add_block(const float *components, const float *constants, long many, long A, long R, long K, const pk_shape_space *space, long size,
                       const float *rows, long stride, float *total) {
-    block_f32 term[TOGETHER], before = LOAD_BLOCK(total), peak = before;
-    for (long k = 0; k < many; k++) {
-        log_density(components + k * size, A, R, K, space, constants[k], rows, stride, &term[k]);
-        peak = term[k] > peak ? term[k] : peak;
-    }
-    block_f32 sum = (before - peak) * 1.44269504f;
-    block_exp2(&sum);
-    for (long k = 0; k < many; k++) {
-        block_f32 t = (term[k] - peak) * 1.44269504f;
-        block_exp2(&t);
-        sum += t;
-    }
-    const block_i32 is_there = sum == sum;
-    block_log2(&sum);
-    STORE_BLOCK(total, is_there ? peak + sum * 0.693147181f : before);
+    block_f32 term[TOGETHER];
+    for (long k = 0; k < many; k++) log_density(components + k * size, A, R, K, space, constants[k], rows, stride, &term[k]);
+    add_terms(term, many, total);
 }
 
 enum { ROWS_MOST = PK_SHAPE_MOST * 3 / 2 };

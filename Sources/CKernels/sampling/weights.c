@@ -25,13 +25,6 @@ INLINE void solve(long n, float ridge, float pull, const float *gram, const floa
     for (long p = 0; p < AT(n, n) + 1; p++) EACH(i) factor[p * LANES + i] = (float)l[p][i];
 }
 
-/* Conditional mean of u_j given u_{j+1} … u_n. */
-INLINE void conditional(long n, long j, const float *factor, const float *mean, float (*u)[LANES], float *out) {
-    EACH(i) out[i] = 0;
-    for (long k = j + 1; k <= n; k++) EACH(i) out[i] -= factor[AT(k, j) * LANES + i] * (u[k][i] - mean[k * LANES + i]);
-    EACH(i) out[i] = mean[j * LANES + i] + out[i] / factor[AT(j, j) * LANES + i];
-}
-
 /* A view's normal of log σ: its centre, the bounds in standard deviations, and whether any of them cuts. */
 typedef struct { float centre[LANES], low[LANES], high[LANES]; int is_cut; } noise_law;
 
@@ -99,7 +92,7 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
     }
     EACH(i) log_q[0][i] = 0;
     for (long j = n; j >= 0; j--) {
-        conditional(n, j, own_factor, own_mean, u, centre);
+        conditional(n + 1, j, own_factor, own_mean, u, centre);
         float v[LANES], root[LANES], own[LANES];
         int is_cut = 0;
         pick(uniforms + j * total, which, count, v);
@@ -123,7 +116,7 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
     for (int v = 0; v < views && ways > 1; v++) {
         for (int h = 0; h < widths; h++) EACH(i) log_q[v * widths + h][i] = 0;
         for (long j = n; j >= 0; j--) {
-            conditional(n, j, factor[v], mean[v], u, centre);
+            conditional(n + 1, j, factor[v], mean[v], u, centre);
             for (int h = 0; h < widths; h++) {
                 float root[LANES], z[LANES], *q = log_q[v * widths + h];
                 int is_cut = 0;
@@ -175,7 +168,7 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
     float inverse[LANES], s0[LANES], bessel[LANES];
     EACH(i) inverse[i] = fast_exp(-log_sigma[i]);
     EACH(i) s0[i] = fast_exp(log_s0[i]);
-    if (w->rician) bessel_logs(w, work, inverse, bessel);
+    if (w->rician) bessel_logs(w->measurements, w->y, work, inverse, bessel);
     for (long i = 0; i < count; i++) {
         float *r = rows + which[i];
         const double squares = (double)rss[i] * inverse[i] * inverse[i], size_of = (double)w->measurements;

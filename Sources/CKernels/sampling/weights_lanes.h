@@ -1,24 +1,13 @@
 /* What the conditional weights (weights.h) take from the measurements: a loop over them, of which each lane is a sample's. */
 #pragma once
 #include "../include/weights.h"
-#include "../math/rician_block.h"
+#include "weight_lanes.h"
 
-enum { LANES = LANES_IN_BLOCK, MOST = 4, PRODUCTS = 10, WIDTHS = 3 };
-/* Place of (j, k), k ≤ j, in a packed lower triangle. */
-#define AT(j, k) ((j) * ((j) + 1) / 2 + (k))
+enum { MOST = 4, PRODUCTS = 10 };
 
 /* The values of some samples, the last of them repeated. */
 INLINE void pick(const float *row, const long *which, long count, float *out) {
     EACH(i) out[i] = row[which[i < count ? i : count - 1]];
-}
-
-/* As block_decay, each lane with a law of its own. */
-INLINE void decay_lanes(block_f32 *x, const block_f32 *shape, int has_spread) {
-    if (has_spread) {
-        block_log2_1p(x);
-        *x *= *shape;
-    }
-    block_exp2(x);
 }
 
 /* Lanes are samples. Ẽ: for each measurement its n + 1 blocks, one after the other. */
@@ -45,7 +34,6 @@ INLINE void signals(const pk_weights *w, long n, int has_spread, const block_f32
 }
 
 /* ẼᵀPẼ (packed) and ẼᵀPŷ: row j against rows up to j and the data; in parts of so many measurements, lest rounding adds up. */
-enum { PART = 32 };
 INLINE void products_of(long j, long n, const pk_weights *w, const pk_weights_view *v, const float *e, float *gram, float *product) {
     block_f32 total[MOST] = {0, 0, 0, 0}, data = 0;
     for (long from = 0; from < w->measurements; from += PART) {
@@ -82,17 +70,4 @@ INLINE void residuals(const pk_weights *w, long n, float (*u)[LANES], float *e, 
         total += r * r;
     }
     STORE_BLOCK(rss, total);
-}
-
-/* Σ log₂ of (e^−x I₀(x))², x = yS/σ². */
-INLINE void bessel_logs(const pk_weights *w, const float *s, const float *inverse, float *out) {
-    log_products bessel = {1, 0, 0};
-    const block_f32 root = LOAD_BLOCK(inverse);
-    for (long i = 0; i < w->measurements; i++) {
-        block_f32 x = (root * w->y[i]) * (LOAD_BLOCK(s + i * LANES) * root);
-        block_squared_bessel(&x);
-        multiply(&bessel, &x);
-    }
-    gather_logs(&bessel);
-    STORE_BLOCK(out, bessel.logs);
 }

@@ -1,14 +1,5 @@
 #include "../include/ball_sticks_components.h"
-#include "../math/vector_block.h"
-
-/* As block_decay, each lane with a law of its own. */
-BLOCK_INLINE void decay_lanes(block_f32 *x, const block_f32 *shape, int has_spread) {
-    if (has_spread) {
-        block_log2_1p(x);
-        *x *= *shape;
-    }
-    block_exp2(x);
-}
+#include "decay_slopes.h"
 
 BLOCK_INLINE void lanes(long m, const float *b, const float *gx, const float *gy, const float *gz, long n, int has_spread, const float *rows, long stride,
                         float *e) {
@@ -52,7 +43,7 @@ BLOCK_INLINE void components_block(long i, long m, const float *b, const float *
                                    const float *fractions, const float *axes, const float *tangents, int has_spread, int derives, float *attenuations,
                                    float *rows) {
     const decay_law law = make_decay(d, spread);
-    const float rate = has_spread ? law.rate : d, shape = has_spread ? -law.shape : 1.0f;
+    const float rate = has_spread ? law.rate : d;
     const block_f32 vb = LOAD_BLOCK(b + i) * rate, x = LOAD_BLOCK(gx + i), y = LOAD_BLOCK(gy + i), z = LOAD_BLOCK(gz + i);
     block_f32 by_d = 0, by_ratio = 0;
     float *rt = rows + (1 + has_spread) * m + i;
@@ -63,22 +54,8 @@ BLOCK_INLINE void components_block(long i, long m, const float *b, const float *
             c = x * mu[0] + y * mu[1] + z * mu[2];
             q = vb * c * c;
         }
-        /* −∂ log E/∂ log q, and its quotient by q. */
         block_f32 a, slope, h;
-        if (has_spread) {
-            block_f32 l = q;
-            block_log2_1p(&l);
-            a = l * law.shape;
-            block_exp2(&a);
-            slope = shape / (1.0f + q);
-            h = slope * q;
-            by_ratio += 2.0f * f * a * (l * (shape * 0.69314718f) - h);
-        } else {
-            a = q * -1.44269504f;
-            block_exp2(&a);
-            slope = 1.0f;
-            h = q;
-        }
+        decay_slopes(&q, &law, has_spread, f, &a, &slope, &h, &by_ratio);
         STORE_BLOCK(attenuations + (k + 1) * m + i, a);
         if (!derives) continue;
         by_d -= f * a * h;

@@ -1,13 +1,15 @@
 #include "../include/signal_gradient.h"
 #include <math.h>
 #include "../math/bessel_ratio.h"
+#include "../math/row_products.h"
+#include "decay_slopes.h"
 
 /* Everything at 16 measurements from `i` on, in registers until it is stored: q = b c² gives A = exp(−d q), or with u = 1 + βq, A = u^−α. */
 BLOCK_INLINE void gradient_block(long i, long m, const float *b, const float *gx, const float *gy, const float *gz, float d, float spread, float s0,
                                  long n, const float *fractions, const float *axes, const float *tangents, int has_spread, float *attenuation,
                                  float *rows) {
     const decay_law law = make_decay(d, spread);
-    const float rate = has_spread ? law.rate : d, shape = has_spread ? -law.shape : 1.0f;
+    const float rate = has_spread ? law.rate : d;
     float *rf = rows + i, *rd = rf + (n + has_spread) * m, *rt = rd + 2 * m;
     const block_f32 vb = LOAD_BLOCK(b + i) * rate, x = LOAD_BLOCK(gx + i), y = LOAD_BLOCK(gy + i), z = LOAD_BLOCK(gz + i);
     block_f32 total = 0, by_d = 0, by_ratio = 0, ball = 0;
@@ -18,22 +20,8 @@ BLOCK_INLINE void gradient_block(long i, long m, const float *b, const float *gx
             c = x * mu[0] + y * mu[1] + z * mu[2];
             q = vb * c * c;
         }
-        /* −∂ log A/∂ log q, and its quotient by q. */
         block_f32 a, slope, h;
-        if (has_spread) {
-            block_f32 l = q;
-            block_log2_1p(&l);
-            a = l * law.shape;
-            block_exp2(&a);
-            slope = shape / (1.0f + q);
-            h = slope * q;
-            by_ratio += 2.0f * f * a * (l * (shape * 0.69314718f) - h);
-        } else {
-            a = q * -1.44269504f;
-            block_exp2(&a);
-            slope = 1.0f;
-            h = q;
-        }
+        decay_slopes(&q, &law, has_spread, f, &a, &slope, &h, &by_ratio);
         const block_f32 fa = f * a;
         total += fa;
         by_d -= fa * h;
@@ -129,57 +117,19 @@ PER_CPU double pk_rician_scores(long m, const float *restrict a, const float *re
     return block_sum(&total) - 2.0 * (double)m;
 }
 
-/* Measurements that the normal equations take at a time: rows of that many, scaled and aligned, stay in the nearest cache. */
-enum { CHUNK = 128 };
-
-/* `count` values times weights (or as they are) at the beginning of a row of whole blocks, the others zeros. The last block looks back, with zeros for what its
-   neighbour holds: in which order measurements stand makes no difference to scalar products. */
-BLOCK_INLINE void lay(const float *x, const float *weight, long count, float *out) {
-    const long whole = count & ~15L, tail = count & 15L;
-    for (long i = 0; i < whole; i += 16) STORE_BLOCK(out + i, weight ? LOAD_BLOCK(x + i) * LOAD_BLOCK(weight + i) : LOAD_BLOCK(x + i));
-    if (tail && whole) {
-        const long i = count - 16;
-        const block_f32 v = weight ? LOAD_BLOCK(x + i) * LOAD_BLOCK(weight + i) : LOAD_BLOCK(x + i);
-        STORE_BLOCK(out + whole, LOAD_BLOCK(tail_lanes + tail) != 0.0f ? v : 0.0f);
-    } else if (tail) {
-        for (long i = 0; i < 16; i++) out[i] = i < tail ? (weight ? x[i] * weight[i] : x[i]) : 0;
-    }
-}
-
 PER_CPU void pk_normal_equations(long m, long d, long gap, const float *restrict weight, const float *restrict score, const float *restrict rows, long stride,
                                  double *restrict information, double *restrict gradient) {
-    /* Row d is the score. */
-    _Alignas(64) float scaled[16][CHUNK];
-    float products[16][16] = {0};
-    for (long start = 0; start < m; start += CHUNK) {
-        const long count = m - start < CHUNK ? m - start : CHUNK, end = (count + 15) & ~15L;
-        for (long j = 0; j <= d; j++) {
-            if (j < d) lay(rows + j * m + start, weight + start, count, scaled[j]);
-            else lay(score + start, 0, count, scaled[d]);
-            for (long k = 0; k <= j; k += 4) {
-                const float *row = scaled[j], *a = scaled[k], *b = scaled[k + 1 < j ? k + 1 : j], *c = scaled[k + 2 < j ? k + 2 : j], *e = scaled[k + 3 < j ? k + 3 : j];
-                block_f32 s[4] = {0, 0, 0, 0};
-                for (long i = 0; i < end; i += 16) {
-                    const block_f32 v = LOAD_BLOCK(row + i);
-                    s[0] += v * LOAD_BLOCK(a + i);
-                    s[1] += v * LOAD_BLOCK(b + i);
-                    s[2] += v * LOAD_BLOCK(c + i);
-                    s[3] += v * LOAD_BLOCK(e + i);
-                }
-                float sums[4];
-                block_sums(s, sums);
-                for (int c = 0; c < 4; c++) products[j][k + c] += sums[c];
-            }
-        }
-    }
+    _Alignas(64) float scaled[16 * 128];
+    float products[16 * 16];
+    row_products(m, d, 128, weight, score, rows, scaled, 16, products);
     for (long j = 0; j < d; j++) {
         const long at = j + (j >= gap);
-        gradient[at] = products[d][j];
+        gradient[at] = products[16 * d + j];
 #pragma clang loop vectorize(disable)
         for (long k = 0; k <= j; k++) {
             const long to = k + (k >= gap);
-            information[at * stride + to] = products[j][k];
-            information[to * stride + at] = products[j][k];
+            information[at * stride + to] = products[16 * j + k];
+            information[to * stride + at] = products[16 * j + k];
         }
     }
 }
