@@ -184,7 +184,7 @@ import Testing
         }
         let shares = [0, 0.05, 0.1, 0.2, 0.5, 1, 5].map(share)
         #expect(zip(shares, shares.dropFirst()).allSatisfy { $0 > $1 } && shares[0] > 1 - 1e-9 && shares[6] < 0.01)
-        #expect(abs(share(StructureSearch.amortisedError / StructureSearch.errorScale) - 0.5) < 1e-9)
+        #expect(abs(share(EvidenceCombination.amortisedError / EvidenceCombination.errorScale) - 0.5) < 1e-9)
     }
 
     /// One structure is known badly, the others well: the network's word about it counts by how right it is about them.

@@ -2,7 +2,7 @@ import Foundation
 import ModelSpace
 
 /// Local coordinates of a compartment's parameters about a centre, in which the prior is flat but for its bounds: differences of logarithms or of
-/// values by chart; Lambert's (`LocalGeometry`) for an axis; for a rotation R three angles ω about its own axes, R exp[ω].
+/// values by chart; Lambert's for an axis (`AxisChart`); for a rotation R three angles ω about its own axes, R exp[ω] (`RotationChart`).
 public enum LocalCoordinates {
     /// p as numbers that know their derivatives by the coordinates, at most eight of them.
     static func duals(_ p: UnsafePointer<Double>, _ parameters: [Parameter], into out: UnsafeMutablePointer<Dual>) {
@@ -32,8 +32,7 @@ public enum LocalCoordinates {
 
     /// Two unit vectors at right angles to a unit vector and to each other.
     static func tangents(_ axis: UnsafePointer<Double>) -> (SIMD3<Double>, SIMD3<Double>) {
-        let v = SIMD3(axis[0], axis[1], axis[2]), e = LocalGeometry.tangent(v)
-        return (e, SymmetricMatrix3.cross(v, e))
+        AxisChart.tangents(SIMD3(axis[0], axis[1], axis[2]))
     }
 
     /// The numbers at coordinates u about the centre p. They may lie outside the prior's bounds.
@@ -45,15 +44,16 @@ public enum LocalCoordinates {
             case .logUniform, .scale: out[i] = p[i] * exp(u[k])
             case .uniform, .weight, .coefficient: out[i] = p[i] + u[k]
             case .axis:
-                let (e, f) = p.withUnsafeBufferPointer { tangents($0.baseAddress! + i) }, square = min(2, u[k] * u[k] + u[k + 1] * u[k + 1])
-                for c in 0..<3 { out[i + c] = (1 - square / 2) * p[i + c] + (1 - square / 4).squareRoot() * (u[k] * e[c] + u[k + 1] * f[c]) }
+                let moved = AxisChart.move(SIMD3(p[i], p[i + 1], p[i + 2]), by: (u[k], u[k + 1]))
+                for c in 0..<3 { out[i + c] = moved[c] }
             case .rotation:
-                let w = SIMD3(u[k], u[k + 1], u[k + 2]), angle = (w * w).sum().squareRoot()
-                let v = w * (angle > 1e-8 ? sin(angle / 2) / angle : 0.5), s = cos(angle / 2), q = p[i..<i + 4].map { $0 }
-                out[i] = q[0] * s - q[1] * v.x - q[2] * v.y - q[3] * v.z
-                out[i + 1] = q[0] * v.x + q[1] * s + q[2] * v.z - q[3] * v.y
-                out[i + 2] = q[0] * v.y - q[1] * v.z + q[2] * s + q[3] * v.x
-                out[i + 3] = q[0] * v.z + q[1] * v.y - q[2] * v.x + q[3] * s
+                p.withUnsafeBufferPointer { p in
+                    u.withUnsafeBufferPointer { u in
+                        out.withUnsafeMutableBufferPointer {
+                            RotationChart.move(p.baseAddress! + i, by: u.baseAddress! + k, into: $0.baseAddress! + i)
+                        }
+                    }
+                }
             }
             i += parameter.width
             k += parameter.dimension

@@ -8,15 +8,3 @@ public protocol DiffusionFamily: ModelFamily, LinearFamily where Design == Acqui
 
 extension BallSticks: DiffusionFamily {}
 extension CompartmentFamily: DiffusionFamily {}
-
-extension DiffusionFamily {
-    /// Places in θ of s0 and of the signal-to-noise ratio.
-    public var noisePlaces: (s0: Int, snr: Int) {
-        let layout = ThetaLayout(description), noise = description.noise
-        func place(_ isScale: Bool) -> Int {
-            let parameter = noise.parameters.first { ($0.chart == .scale) == isScale }
-            return parameter.flatMap { layout.offset(of: $0.name, in: noise.name) } ?? 0
-        }
-        return (place(true), place(false))
-    }
-}

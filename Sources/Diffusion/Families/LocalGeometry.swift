@@ -43,16 +43,9 @@ public struct LocalGeometry {
     public func tangents(_ theta: UnsafePointer<Double>, into out: UnsafeMutablePointer<Double>) {
         for k in 0..<sticks {
             let a = theta + Slot.axis + 3 * k, v = SIMD3(a[0], a[1], a[2])
-            let e = Self.tangent(v), f = SymmetricMatrix3.cross(v, e)
+            let (e, f) = AxisChart.tangents(v)
             for c in 0..<3 { out[6 * k + c] = e[c]; out[6 * k + 3 + c] = f[c] }
         }
-    }
-
-    /// A unit vector at right angles to a unit vector.
-    @inline(__always)
-    public static func tangent(_ v: SIMD3<Double>) -> SIMD3<Double> {
-        let helper = abs(v.x) < 0.6 ? SIMD3(1.0, 0, 0) : SIMD3(0, 1.0, 0), e = helper - (helper * v).sum() * v
-        return e / (e * e).sum().squareRoot()
     }
 
     /// Writes the θ at u. The result may lie outside the prior's support; t beyond the half-sphere stays at its edge.

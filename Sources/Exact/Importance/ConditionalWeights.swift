@@ -5,55 +5,11 @@ import ModelSpace
 
 /// Draws the compartments' weights and the noise of samples whose shapes are given, from nearly their conditional posterior (`weights.h`). One a thread.
 package final class ConditionalWeights {
-    /// A normal approximation of the likelihood about a reference θ, in the signals: working data ŷ_i = S_i + score_i / p_i and precisions p_i.
-    package struct View {
-        var data: [Float], precision: [Float], logSigma: Double
-        /// log Σ (y − S)² at the reference; where that is far from M σ² (by a factor of e), as when a fit is perfect, what makes it so.
-        var logSquares: Double
-
-        package init(_ y: UnsafePointer<Float>, _ theta: [Double], _ z: Structure, _ acquisition: Acquisition) {
-            let m = acquisition.count, s0 = theta[BallSticks.Slot.s0], sigma = s0 / theta[BallSticks.Slot.snr]
-            var a = [Float](repeating: 0, count: m), root = a, score = a
-            BallSticks().attenuations(theta, z, acquisition, into: &a)
-            if BallSticks.isRician(z) { _ = pk_rician_scores(m, a, y, s0, sigma, &root, &score) }
-            else { _ = pk_gaussian_scores(m, a, y, s0, sigma, &root, &score) }
-            precision = root.map { $0 * $0 }
-            data = (0..<m).map { Float(s0) * a[$0] + score[$0] / root[$0] }
-            logSigma = log(sigma)
-            let expected = log(Double(m)) + 2 * logSigma, squares = (0..<m).reduce(0) { $0 + pow(Double(y[$1]) - s0 * Double(a[$1]), 2) }
-            logSquares = max(expected - 1, min(expected + 1, log(squares)))
-        }
-
-        /// Whether another sees nearly the same: signals within a joint standard deviation, σ within one.
-        func isNear(_ other: View) -> Bool {
-            var gap = 0.0
-            for i in data.indices {
-                let d = Double(data[i] - other.data[i])
-                gap += d * d * Double(other.precision[i])
-            }
-            return gap < 1 && abs(logSigma - other.logSigma) * (2 * Double(data.count)).squareRoot() < 1
-        }
-
-        /// One view for the two: half-way, and as wide as the wider at each measurement.
-        func between(_ other: View) -> View {
-            var view = self
-            for i in data.indices {
-                view.data[i] = (data[i] + other.data[i]) / 2
-                view.precision[i] = min(precision[i], other.precision[i])
-            }
-            (view.logSigma, view.logSquares) = ((logSigma + other.logSigma) / 2, (logSquares + other.logSquares) / 2)
-            return view
-        }
-    }
-
-    /// The views' standard deviations are widened by √1.2, so that tails are met; a weight the data leave open keeps a standard deviation of s0 / 2.
-    private static let widening: Float = 1.2, ridge = 4.0
+    package typealias View = LikelihoodView
 
     /// How many widths the views get. With few measurements to spare σ remains open, and weights have the tails of a t rather than a normal.
     static func widths(_ count: Int, _ g: LocalGeometry) -> Int {
-        if g.sigma != nil { return 1 }
-        let spare = count - g.dimension
-        return spare >= 24 ? 1 : spare >= 8 ? 2 : 3
+        g.sigma != nil ? 1 : WeightsJob.widths(count, dimension: g.dimension)
     }
 
     private let count: Int
@@ -93,7 +49,7 @@ package final class ConditionalWeights {
         var each: [pk_weights_view] = []
         for (k, view) in views.enumerated() {
             row(1 + k).update(from: view.data, count: count)
-            for i in 0..<count { row(3 + k)[i] = view.precision[i] / Self.widening }
+            for i in 0..<count { row(3 + k)[i] = view.precision[i] / WeightsJob.widening }
             each.append(pk_weights_view(data: row(1 + k), precision: row(3 + k), log_sigma: Float(view.logSigma), log_rss: Float(view.logSquares)))
         }
         job.view = (each[0], each.last!)
@@ -102,8 +58,8 @@ package final class ConditionalWeights {
         (job.spread, job.rician) = (g.hasSpread ? 1 : 0, canBeRician ? 1 : 0)
         job.support = LocalMode.support
         let free = 1 - Double(g.sticks) * BallSticks.fractionFloor
-        job.ridge = Float(Self.ridge / (scale * scale))
-        job.pull = Float(Self.ridge / scale * free / Double(g.sticks + 1))
+        job.ridge = Float(WeightsJob.ridge / (scale * scale))
+        job.pull = Float(WeightsJob.ridge / scale * free / Double(g.sticks + 1))
         // The conditional of log σ has a tail toward large σ that a normal lacks, the more the fewer the measurements.
         job.noise_root = Float((2 * Double(count)).squareRoot() / (1 + 3 / Double(count)))
         if let sigma = g.sigma { (job.is_known, job.known_log_sigma) = (1, Float(log(sigma))) }
@@ -125,5 +81,15 @@ package final class ConditionalWeights {
     ) {
         var job = job
         pk_weights_draw(&job, uniforms, first, count, stride, rows, gaussian, rician, work)
+    }
+}
+
+extension LikelihoodView {
+    /// About θ of ball and sticks.
+    package init(_ y: UnsafePointer<Float>, _ theta: [Double], _ z: Structure, _ acquisition: Acquisition) {
+        let m = acquisition.count, s0 = theta[BallSticks.Slot.s0], sigma = s0 / theta[BallSticks.Slot.snr]
+        var a = [Float](repeating: 0, count: m)
+        BallSticks().attenuations(theta, z, acquisition, into: &a)
+        self.init(y, signal: a, scale: s0, sigma: sigma, BallSticks.isRician(z) ? .rician : .gaussian)
     }
 }

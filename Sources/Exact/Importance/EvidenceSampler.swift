@@ -152,8 +152,8 @@ public final class EvidenceSampler {
         var support = LocalMode.support, done = start
         for i in shares.indices where counts[i] > 0 {
             let many = Int(counts[i]), vectors = (many + Self.lanes - 1) / Self.lanes * Self.lanes
-            kronecker(0..<width, vectors, shapes, stride: vectors, &random)
-            kronecker(width..<width + n + 2, many, rest + done - start, stride: count, &random)
+            KroneckerPoints.fill(0..<width, vectors, shapes, stride: vectors, &random)
+            KroneckerPoints.fill(width..<width + n + 2, many, rest + done - start, stride: count, &random)
             pk_shape_draw(fresh + i * size, n, spread, &support, shapes, done, vectors, stride, memory.rows)
             done += many
         }
@@ -204,15 +204,4 @@ public final class EvidenceSampler {
 
     /// Samples in the widest vector.
     private static let lanes = 16
-    /// Fractional parts of the roots of the first primes, in units of 2⁻³².
-    private static let kroneckerSteps = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41].map {
-        UInt32(Double($0).squareRoot().truncatingRemainder(dividingBy: 1) * 0x1p32)
-    }
-
-    /// Fills a row of `count` uniforms for each of some dimensions: a Kronecker sequence with a random shift.
-    private func kronecker(_ dimensions: Range<Int>, _ count: Int, _ out: UnsafeMutablePointer<Float>, stride: Int, _ random: inout RandomSource) {
-        for j in dimensions {
-            pk_kronecker(UInt32(truncatingIfNeeded: random.next() >> 32), Self.kroneckerSteps[j], count, out + (j - dimensions.lowerBound) * stride)
-        }
-    }
 }

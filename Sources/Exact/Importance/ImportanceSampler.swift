@@ -188,10 +188,10 @@ package final class ImportanceSampler {
         var done = start
         for i in shares.indices where counts[i] > 0 {
             let many = Int(counts[i]), vectors = (many + lanes - 1) / lanes * lanes
-            kronecker(0..<width, vectors, uniforms, stride: vectors, &random)
+            KroneckerPoints.fill(0..<width, vectors, uniforms, stride: vectors, &random)
             let kept = proposal.draw(
                 fresh + i * size, uniforms, count: vectors, asked: many, stride: stride, rows: memory.rows, first: done)
-            kronecker(width..<width + w + 1, kept, rest + done - start, stride: whole, &random)
+            KroneckerPoints.fill(width..<width + w + 1, kept, rest + done - start, stride: whole, &random)
             done += kept
         }
         run.sample.drawn += count
@@ -260,28 +260,5 @@ package final class ImportanceSampler {
             end += 1
         }
         return end
-    }
-
-    /// Fractional parts of the roots of the first primes, in units of 2⁻³².
-    private static let kroneckerSteps: [UInt32] = {
-        var primes: [Int] = []
-        var n = 2
-        while primes.count < SignalLimits.coordinates {
-            if primes.allSatisfy({ n % $0 != 0 }) { primes.append(n) }
-            n += 1
-        }
-        return primes.map { UInt32(Double($0).squareRoot().truncatingRemainder(dividingBy: 1) * 0x1p32) }
-    }()
-
-    /// Fills a row of `count` uniforms for each of some dimensions: a Kronecker sequence with a random shift.
-    private func kronecker(
-        _ dimensions: Range<Int>, _ count: Int, _ out: UnsafeMutablePointer<Float>, stride: Int,
-        _ random: inout RandomSource
-    ) {
-        for j in dimensions {
-            pk_kronecker(
-                UInt32(truncatingIfNeeded: random.next() >> 32), Self.kroneckerSteps[j], count,
-                out + (j - dimensions.lowerBound) * stride)
-        }
     }
 }

@@ -3,26 +3,26 @@ import Foundation
 import ModelSpace
 
 /// A normal approximation of the likelihood about a reference, in the signals: working data ŷ_i = S_i + score_i / p_i and precisions p_i.
-struct LikelihoodView {
+package struct LikelihoodView {
     var data: [Float], precision: [Float], logSigma: Double
     /// log Σ (y − S)² at the reference; where that is far from M σ² (by a factor of e), as when a fit is perfect, what makes it so.
     var logSquares: Double
 
     /// - Parameters:
-    ///   - signal: S at the reference.
-    init(_ y: UnsafePointer<Float>, signal: [Float], sigma: Double, _ noise: NoiseLikelihood) {
-        let m = signal.count
+    ///   - signal, scale: S at the reference is their product.
+    init(_ y: UnsafePointer<Float>, signal a: [Float], scale: Double = 1, sigma: Double, _ noise: NoiseLikelihood) {
+        let m = a.count
         var root = [Float](repeating: 0, count: m), score = root
         if noise == .rician {
-            _ = pk_rician_scores(m, signal, y, 1, sigma, &root, &score)
+            _ = pk_rician_scores(m, a, y, scale, sigma, &root, &score)
         } else {
-            _ = pk_gaussian_scores(m, signal, y, 1, sigma, &root, &score)
+            _ = pk_gaussian_scores(m, a, y, scale, sigma, &root, &score)
         }
         precision = root.map { $0 * $0 }
-        data = (0..<m).map { signal[$0] + score[$0] / root[$0] }
+        data = (0..<m).map { Float(scale) * a[$0] + score[$0] / root[$0] }
         logSigma = log(sigma)
         let expected = log(Double(m)) + 2 * logSigma,
-            squares = (0..<m).reduce(0) { $0 + pow(Double(y[$1]) - Double(signal[$1]), 2) }
+            squares = (0..<m).reduce(0) { $0 + pow(Double(y[$1]) - scale * Double(a[$1]), 2) }
         logSquares = max(expected - 1, min(expected + 1, log(squares)))
     }
 
@@ -51,7 +51,7 @@ struct LikelihoodView {
 /// What the samples of one voxel and structure need to draw weights and noise given their shapes (`linear_weights.h`).
 struct WeightsJob {
     /// The views' standard deviations are widened by √1.2, so that tails are met; a fraction the data leave open keeps a standard deviation of s0 / 2.
-    private static let widening: Float = 1.2, ridge = 4.0
+    static let widening: Float = 1.2, ridge = 4.0
 
     /// How many widths the views get. With few measurements to spare σ remains open, and weights have the tails of a t rather than a normal.
     static func widths(_ count: Int, dimension: Int) -> Int {

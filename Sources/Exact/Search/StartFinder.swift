@@ -62,8 +62,8 @@ final class StartFinder {
         var point = base, next = 0
         func number() -> Double {
             defer { next += 1 }
-            // Fractional parts of the roots of primes are as far from being rational as matters here.
-            return (shift[next] + Double(i) * Self.steps[next % Self.steps.count]).truncatingRemainder(dividingBy: 1)
+            let step = 0x1p-32 * Double(KroneckerPoints.steps[next % KroneckerPoints.steps.count])
+            return (shift[next] + Double(i) * step).truncatingRemainder(dividingBy: 1)
         }
         for a in transfer.axes {
             let z = number(), phi = 2 * .pi * number(), r = (1 - z * z).squareRoot(), at = layout.firstAxis + 3 * a
@@ -80,7 +80,6 @@ final class StartFinder {
         }
         return point
     }
-    private static let steps = [2.0, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37].map { $0.squareRoot().truncatingRemainder(dividingBy: 1) }
 
     private func write(_ points: [[Double]], _ layout: SignalLayout) {
         let size = 16 * layout.count

@@ -32,7 +32,7 @@ struct StickBirths {
         }
         for k in 0..<min(n - 1, splits) {
             var start = theta
-            let a = Slot.axis + 3 * k, v = SIMD3(theta[a], theta[a + 1], theta[a + 2]), e = LocalGeometry.tangent(v)
+            let a = Slot.axis + 3 * k, v = SIMD3(theta[a], theta[a + 1], theta[a + 2]), e = AxisChart.tangents(v).0
             let half = theta[Slot.fraction + k] / 2, c = cos(Self.splitAngle / 2), s = sin(Self.splitAngle / 2)
             start[Slot.fraction + k] = half
             for i in 0..<3 { start[a + i] = c * v[i] + s * e[i] }
