@@ -7,7 +7,7 @@ import Testing
 @Suite struct FibreColumnsTests {
     /// Ball and sticks seen as any family is what it is anyway.
     @Test func ballAndSticksAreTheirOwnView() throws {
-        let family = BallSticks(), columns = FibreColumns(BallSticks.family, isIdentity: false), layout = try DrawLayout(BallSticks.family)
+        let family = BallSticks(), columns = FibreColumns(BallSticks.family, ThetaLayout(BallSticks.family), isIdentity: false), layout = try DrawLayout(BallSticks.family)
         var random = RandomSource(seed: 3), theta = [Double](repeating: 0, count: 16), out = [Float](repeating: -1, count: 16)
         for z in family.structureSpace.structures {
             family.drawParameters(z, TestScanDesign.acquisition, using: &random, into: &theta)
@@ -20,8 +20,8 @@ import Testing
     /// Bundles of tissue, and of gaussian's nine fibres the three of most weight.
     @Test func theHeaviestComeFirst() throws {
         for name in ["tissue", "gaussian"] {
-            let family = try #require(BuiltInFamilies.family(name)), columns = FibreColumns(family.description, isIdentity: false)
-            let layout = ThetaLayout(family.description)
+            let family = try #require(BuiltInFamilies.family(name)), layout = ThetaLayout(family.description)
+            let columns = FibreColumns(family.description, layout, isIdentity: false)
             var random = RandomSource(seed: 4), theta = [Double](repeating: 0, count: layout.count), out = [Float](repeating: -1, count: 16)
             for z in family.structureSpace.structures {
                 family.drawParameters(z, TestScanDesign.acquisition, using: &random, into: &theta)

@@ -12,15 +12,12 @@ public struct DrawLayout: Sendable {
     /// By what a number is multiplied when it is stored.
     public let scales: [Double]
     private let theta: ThetaLayout
-    private let passingAxis: [Int]
     /// Of a family of few structures, all of them.
     private var known: [Structure: (columns: [Int], parameterCount: Int)] = [:]
 
     /// P.
     public var count: Int { names.count }
 
-    /// Whether its numbers are those of `DrawColumn`.
-    let hasFibreColumns: Bool
     /// Its draws as those of any family that has fibres to draw.
     let fibres: FibreColumns
 
@@ -43,13 +40,8 @@ public struct DrawLayout: Sendable {
             Array(repeating: entry.parameter.unit == "mm^2/s" ? 1e3 : 1, count: entry.parameter.width)
         }
         self.scales = scales
-        hasFibreColumns = theta.names == ThetaLayout(BallSticks.family).names
-        fibres = FibreColumns(family, isIdentity: hasFibreColumns)
+        fibres = FibreColumns(family, theta, isIdentity: theta.names == ThetaLayout(BallSticks.family).names)
         names = zip(theta.names, scales).map { $1 == 1 ? $0 : "1e3*" + $0 }
-        passingAxis = family.groups.first { $0.fibreAxis != nil }.map { group in
-            let first = theta.offset(of: group.fibreAxis!, in: group.name)!
-            return Array(first..<first + 3)
-        } ?? []
         table = StructureTable(rule)
         for row in table.rows { known[row.structure] = (find(row.structure), row.parameterCount) }
     }
@@ -62,6 +54,7 @@ public struct DrawLayout: Sendable {
 
     private func find(_ z: Structure) -> [Int] {
         let own = rule.places(of: z, in: theta)
-        return rule.fibreCount(z) == 0 ? Set(own).union(passingAxis).sorted() : own
+        guard rule.fibreCount(z) == 0, let first = fibres.axes.first else { return own }
+        return Set(own).union(first..<first + 3).sorted()
     }
 }

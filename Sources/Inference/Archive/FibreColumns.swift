@@ -11,8 +11,7 @@ struct FibreColumns: Sendable {
     /// Whether the family's numbers are the view itself.
     let isIdentity: Bool
 
-    init(_ family: FamilyDescription, isIdentity: Bool) {
-        let layout = ThetaLayout(family)
+    init(_ family: FamilyDescription, _ layout: ThetaLayout, isIdentity: Bool) {
         self.isIdentity = isIdentity
         fibres = family.groups.flatMap { group -> [Fibre] in
             guard let axis = group.fibreAxis, let weight = group.parameters.first(where: \.isLinear) else { return [] }
@@ -23,11 +22,8 @@ struct FibreColumns: Sendable {
                 return Fibre(weight: w, axis: a)
             }
         }
-        func place(_ isScale: Bool) -> Int {
-            let parameter = family.noise.parameters.first { ($0.chart == .scale) == isScale }
-            return parameter.flatMap { layout.offset(of: $0.name, in: family.noise.name) } ?? 0
-        }
-        (scale, snr) = (place(true), place(false))
+        let noise = layout.noise(family)
+        (scale, snr) = (noise.scale ?? 0, noise.level ?? 0)
     }
 
     /// Places among the P of each axis that can be drawn.

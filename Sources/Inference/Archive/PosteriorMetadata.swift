@@ -62,7 +62,7 @@ public struct PosteriorMetadata: Equatable, Sendable {
     }
 
     /// Whether draws have the numbers of `DrawColumn` in its places: what fibres and maps of parameters are made from.
-    public var hasFibreColumns: Bool { layout.hasFibreColumns }
+    public var hasFibreColumns: Bool { layout.fibres.isIdentity }
 
     public static func == (a: Self, b: Self) -> Bool { a.difference(b) == nil }
 

@@ -114,7 +114,7 @@ public struct FitEngine: Sendable {
 
     /// One thread's share: its engines, which hold scratch memory.
     private final class Worker: @unchecked Sendable {
-        let family: any DiffusionFamily, acquisition: Acquisition, rules: SignalRules, drawCount: Int
+        let predictive: PredictiveMisfit, acquisition: Acquisition, rules: SignalRules, drawCount: Int
         let engines: GroupEngines
         private let structures: [Structure]
         /// The rows of tables of structures, as the archive will have them when all of it is there, and that of each structure.
@@ -124,7 +124,7 @@ public struct FitEngine: Sendable {
             _ family: any DiffusionFamily, _ recipe: any EngineRecipe, _ acquisition: Acquisition, _ rules: SignalRules,
             _ shouldStop: @escaping @Sendable () -> Bool
         ) {
-            self.family = family
+            predictive = PredictiveMisfit(family, acquisition: acquisition)
             structures = family.structureSpace.structures
             let rule = StructureRule(family.description), all = StructureTable(rule)
             table = all.rows.isEmpty ? StructureTable(classesOf: structures, rule) : all
@@ -203,7 +203,7 @@ public struct FitEngine: Sendable {
                 .update(ListedPosterior(answer, structures, rows: rows), probability: &probability, weights: &weights)
             var chosen = [UInt16](repeating: 0, count: draws)
             DrawWeights.resample(weights, drawCount: drawCount, samples: draws, into: &chosen)
-            let value = Float(PredictiveMisfit(family, acquisition: acquisition).value(y, answer, draws: chosen.map(Int.init)))
+            let value = Float(predictive.restricted(to: acquisition).value(y, answer, draws: chosen.map(Int.init)))
             return value.isFinite ? value : Float(1e6)
         }
     }

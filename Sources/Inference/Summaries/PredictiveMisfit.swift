@@ -6,12 +6,20 @@ import ModelSpace
 ///
 /// The sd is σ under Gaussian noise; a magnitude's falls to 0.655 σ where nothing is left of the signal.
 package struct PredictiveMisfit {
-    private let family: any DiffusionFamily, rician = RicianMoments.shared, places: (s0: Int, snr: Int), count: Int
-    package let acquisition: Acquisition
+    private let family: any DiffusionFamily, rician = RicianMoments.shared, s0Place: Int, snrPlace: Int, count: Int
+    package private(set) var acquisition: Acquisition
 
     package init(_ family: any DiffusionFamily = BallSticks(), acquisition: Acquisition) {
-        (self.family, self.acquisition) = (family, acquisition)
-        (places, count) = (family.noisePlaces, family.parameterNames.count)
+        let layout = ThetaLayout(family.description), noise = layout.noise(family.description)
+        (self.family, self.acquisition, count) = (family, acquisition, layout.count)
+        (s0Place, snrPlace) = (noise.scale!, noise.level!)
+    }
+
+    /// The same for voxels that lack some of the measurements.
+    func restricted(to acquisition: Acquisition) -> PredictiveMisfit {
+        var other = self
+        other.acquisition = acquisition
+        return other
     }
 
     /// - Parameter draws: indices of equally weighted draws of the posterior.
@@ -23,7 +31,7 @@ package struct PredictiveMisfit {
             for d in draws {
                 let theta = all.baseAddress! + d * count, z = structures[posterior.structures[d]]
                 family.attenuations(theta, z, acquisition, into: &attenuations)
-                let s0 = theta[places.s0], snr = theta[places.snr], isRician = family.noise(z) == .rician
+                let s0 = theta[s0Place], snr = theta[snrPlace], isRician = family.noise(z) == .rician
                 for i in 0..<m {
                     let a = snr * Double(attenuations[i]), (mean, sd) = isRician ? rician(a) : (a, 1)
                     let e = (Double(y[i]) * snr / s0 - mean) / sd

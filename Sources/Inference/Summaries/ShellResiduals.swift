@@ -115,13 +115,14 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
     private struct Worker {
         static let draws = 8
         let metadata: PosteriorMetadata, acquisition: Acquisition, shell: [Int?]
-        let family: any DiffusionFamily, places: (s0: Int, snr: Int)
+        let family: any DiffusionFamily, s0Place: Int, snrPlace: Int
         let rician = RicianMoments.shared, weighting: DrawWeights
         var posterior = ListedPosterior(), probability: [Double] = [], weights: [Float], chosen: [UInt16]
         var theta: [Double], fibres: [Float], attenuations: [Float], residuals: [Double]
 
         init(_ metadata: PosteriorMetadata, _ family: any DiffusionFamily, _ acquisition: Acquisition, shell: [Int?]) {
-            (self.family, places) = (family, family.noisePlaces)
+            let noise = ThetaLayout(family.description).noise(family.description)
+            (self.family, s0Place, snrPlace) = (family, noise.scale!, noise.level!)
             self.metadata = metadata
             self.acquisition = acquisition
             self.shell = shell
@@ -153,8 +154,8 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
                     fibres.withUnsafeMutableBufferPointer { layout.fibres.convert(draws.baseAddress! + row, into: $0.baseAddress!) }
                 }
                 family.attenuations(theta, structure, acquisition, into: &attenuations)
-                let snr = theta[places.snr], isRician = family.noise(structure) == .rician
-                let scale = snr / (theta[places.s0] * Double(shard.meanB0[i]))
+                let snr = theta[snrPlace], isRician = family.noise(structure) == .rician
+                let scale = snr / (theta[s0Place] * Double(shard.meanB0[i]))
                 for j in 0..<m {
                     let a = snr * Double(attenuations[j])
                     residuals[j] += (Double(signals[j]) * scale - (isRician ? rician(a).mean : a)) / Double(Self.draws)

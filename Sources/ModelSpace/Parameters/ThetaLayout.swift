@@ -46,6 +46,13 @@ public struct ThetaLayout: Hashable, Sendable {
         count = offset
     }
 
+    /// Places of the noise's scale s0 and of its level (the signal-to-noise ratio s0/σ, or without a scale σ); nil where it has none.
+    public func noise(_ family: FamilyDescription) -> (scale: Int?, level: Int?) {
+        func place(_ parameter: Parameter?) -> Int? { parameter.flatMap { offset(of: $0.name, in: family.noise.name) } }
+        let parameters = family.noise.parameters
+        return (place(parameters.first { $0.chart == .scale }), place(parameters.last { $0.chart != .scale }))
+    }
+
     /// The first number in θ of a parameter; `group` is empty for shared ones. Nil when there is no such parameter.
     public func offset(of parameter: String, in group: String = "", member: Int = 0) -> Int? {
         entries.first { $0.parameter.name == parameter && $0.group == group && $0.member == member }?.offset

@@ -115,18 +115,15 @@ public struct SignalLayout: Sendable, Hashable {
             if members.count > 1 { exchangeable.append(members) }
         }
         precondition(!components.isEmpty, "a structure without a component has no signal")
-        var noise = (low: 0.0, high: 0.0), noisePlace = 0, scalePlace: Int?
+        var noise = (low: 0.0, high: 0.0)
         for parameter in family.noise.parameters {
-            let place = theta.offset(of: parameter.name, in: family.noise.name)!
-            switch parameter.chart {
-            case .scale: scalePlace = place
-            case let .logUniform(low, high): (noise, noisePlace) = ((log(low), log(high)), place)
-            default: break
-            }
+            if case let .logUniform(low, high) = parameter.chart { noise = (log(low), log(high)) }
         }
+        let places = theta.noise(family)
+        (scalePlace, noisePlace) = (places.scale, places.level ?? 0)
         (self.components, self.scalars, self.axes, self.rotations) = (components, scalars, axes, rotations)
         (self.exchangeable, self.noise, self.fixed) = (exchangeable, noise, fixed)
-        (self.scalePlace, self.noisePlace, parameterCount) = (scalePlace, noisePlace, theta.count)
+        parameterCount = theta.count
         weights = isNormal ? .normal : .simplex
         firstScalar = Self.firstWeight + components.count
         firstAxis = firstScalar + scalars.count
