@@ -97,7 +97,7 @@ public struct FitEngine: Sendable {
                 if shouldStop() { return }
                 let (shard, range) = work[number]
                 shard.begin()
-                let worker = workers.withLock { $0.popLast() } ?? Worker(family, recipe, acquisition, options.rules, shouldStop)
+                let worker = workers.withLock { $0.popLast() } ?? Worker(family, metadata.layout, recipe, acquisition, options.rules, shouldStop)
                 let (part, isDone) = worker.fit(voxels, signals, noise, range, metadata)
                 workers.withLock { $0.append(worker) }
                 done.withLock { $0 += isDone.count { $0 }; progress($0) }
@@ -121,14 +121,13 @@ public struct FitEngine: Sendable {
         private let table: StructureTable, rows: [Int]
 
         init(
-            _ family: any DiffusionFamily, _ recipe: any EngineRecipe, _ acquisition: Acquisition, _ rules: SignalRules,
+            _ family: any DiffusionFamily, _ layout: DrawLayout, _ recipe: any EngineRecipe, _ acquisition: Acquisition, _ rules: SignalRules,
             _ shouldStop: @escaping @Sendable () -> Bool
         ) {
             predictive = PredictiveMisfit(family, acquisition: acquisition)
             structures = family.structureSpace.structures
-            let rule = StructureRule(family.description), all = StructureTable(rule)
-            table = all.rows.isEmpty ? StructureTable(classesOf: structures, rule) : all
-            rows = table.places(of: structures, rule)
+            table = layout.table.rows.isEmpty ? StructureTable(classesOf: structures, layout.rule) : layout.table
+            rows = table.places(of: structures, layout.rule)
             self.acquisition = acquisition
             self.rules = rules
             drawCount = recipe.drawCount
