@@ -21,6 +21,9 @@ public struct DrawLayout: Sendable {
     /// Its draws as those of any family that has fibres to draw.
     let fibres: FibreColumns
 
+    /// What maps show of the family beside fibres.
+    let quantities: FamilyQuantities
+
     /// Rows of tables of structure probabilities, none when there are too many structures.
     let table: StructureTable
 
@@ -43,6 +46,7 @@ public struct DrawLayout: Sendable {
         fibres = FibreColumns(family, theta, isIdentity: theta.names == ThetaLayout(BallSticks.family).names)
         names = zip(theta.names, scales).map { $1 == 1 ? $0 : "1e3*" + $0 }
         table = StructureTable(rule)
+        quantities = FamilyQuantities(family, theta, scales, isFibresAlone: fibres.isIdentity)
         for row in table.rows { known[row.structure] = (find(row.structure), row.parameterCount) }
     }
 

@@ -21,7 +21,7 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     /// - Parameter file: nil to search without a network.
     /// - Throws: `NetworkFileError.otherFamily` when the network was trained for something else.
     public init(family: F, file: NetworkFile?, path: String, acquisition: Acquisition, options: FitOptions) throws {
-        if let file, file.origin.family != family.name || file.network.shape != FamilyShape(family) {
+        if let file, file.origin.family != family.name || file.origin.familyDefinition != family.definition || file.network.shape != FamilyShape(family) {
             throw NetworkFileError.otherFamily(path: path, found: file.origin.family, wanted: family.name)
         }
         (self.family, self.file, self.acquisition, self.options) = (family, file, acquisition, options)
@@ -35,6 +35,8 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     public var voxelsAtOnce: Int { file == nil ? 4 : 32 }
     public var notes: [String: String] {
         var notes = ["exploration": exploration.summary, "correction_sweeps": "\(sweeps)"]
+        // A name and its parameters do not say which compartments make the signal.
+        if let definition = family.definition { notes["family_digest"] = NetworkFile.digest(Data(definition.utf8)) }
         if file != nil { (notes["solver_steps"], notes["precision"]) = ("\(solverSteps)", NetworkPrecision.preferred.rawValue) }
         return notes.merging(noise.notes) { $1 }
     }

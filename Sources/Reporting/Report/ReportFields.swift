@@ -14,9 +14,11 @@ enum ReportFields {
             tile(ReportText.count(data.fitted.count), "voxels fitted", "of \(ReportText.count(summary.count)) in the mask"),
             tile(String(format: "%.2f", misfit), "median misfit", "residual in units of σ"),
             tile(String(format: "%.0f", snr), "median SNR", "S₀/σ"),
-            tile(String(format: "%.2f", diffusivity), "median diffusivity", "µm²/ms"),
             tile(ReportText.number(summary.lambda), "λ of the maps", "nats a parameter"),
         ]
+        if summary.metadata.hasFibreColumns {
+            tiles.insert(tile(String(format: "%.2f", diffusivity), "median diffusivity", "µm²/ms"), at: 3)
+        }
         if let a = p.acquisition { tiles.insert(tile("\(a.volumeCount)", "volumes", "\(a.baselineCount) at b ≈ 0"), at: 1) }
         let fitting = p.timings["fitting"].map { " in \(ReportText.duration($0))" } ?? ""
         let checks = checks(data, p, misfit: misfit)
@@ -51,6 +53,16 @@ enum ReportFields {
             "parameters": String(format: "%.2f", now.parameters),
         ]
         if let residuals = p.residuals, residuals.anyFibre.voxels > 0 { fields["residuals"] = ReportResiduals.table(residuals) }
+        let components = summary.metadata.components
+        if !components.isEmpty {
+            fields["components"] = ["rows": components.indices.map { i in
+                let p = data.fittedValues(.component(i)), n = Double(max(1, p.count))
+                return [
+                    "name": components[i], "mean": ReportText.percent(p.reduce(0, +) / n),
+                    "called": ReportText.percent(Double(p.count { $0 > 0.5 }) / n),
+                ]
+            }]
+        }
         if let a = p.acquisition {
             let shells = a.shells.map { ["b": ReportText.number($0.bValue), "count": "\($0.volumeCount)"] }
             fields["acquisition"] = ["rows": [["b": "≈ 0", "count": "\(a.baselineCount)"]] + shells]
