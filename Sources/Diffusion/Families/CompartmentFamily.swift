@@ -38,6 +38,9 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
             return
                 "has \(Int(min(rule.count, 1e18))) structures, more than the \(Self.mostListed) that a network can list; take components away or add rules"
         }
+        if description.bitCount == 0 {
+            return "has one structure only, so that there is nothing for a network to choose; fit it without one"
+        }
         if description.bitCount > 32 || tokenCount > 64 || coordinateCount > 256 {
             return
                 "has \(description.bitCount) bits, \(tokenCount) tokens and \(coordinateCount) coordinates a token, of which a network can have 32, 64 and 256"

@@ -15,6 +15,10 @@ public struct FamilyQuantity: Sendable, Equatable {
     public var group: String, unit: String
     /// Of a number with bounds, where they are: what a colour scale spans.
     public var range: ClosedRange<Double>?
+
+    package init(name: String, kind: Kind, group: String, unit: String, range: ClosedRange<Double>? = nil) {
+        (self.name, self.kind, self.group, self.unit, self.range) = (name, kind, group, unit, range)
+    }
 }
 
 /// Reads them, and a structure's components, from draws of an archive. Ball and sticks has none: its numbers are those of `DrawColumn`.

@@ -15,7 +15,7 @@ struct ReportData: Sendable {
         self.summary = summary
         self.geometry = geometry
         slices = ReportSlices(summary, geometry: geometry)
-        structures = ReportStructures(summary.metadata.structures)
+        structures = ReportStructures(summary.metadata.structures, isWhole: summary.metadata.listsEveryStructure)
         fitted = (0..<summary.count).filter(summary.isFitted)
         probabilities = structures.probabilities(summary)
     }
