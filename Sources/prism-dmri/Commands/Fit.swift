@@ -60,7 +60,7 @@ struct Fit: ParsableCommand {
     }
 
     func run() throws {
-        let read = [input.dwi] + input.tableFiles.values + [input.mask, network].compactMap { $0 }
+        let read = input.allFiles + [network].compactMap { $0 }
         let target = try OutputFolder(out, kind: .fit, mode: resume ? .resume : force ? .force : .fresh, canResume: true, inputs: read)
         func stopped() -> Interrupted { Interrupted(out: out, keepsWork: target.keepsWork, wasForced: force) }
         Interrupt.whenStopped(say: { stopped().description }, cleanUp: { target.abandon() })
@@ -137,6 +137,8 @@ struct Fit: ParsableCommand {
             warn("\(survey.withoutNoise) of \(survey.voxels) voxels have no usable value of the noise (none above 0, or an SNR "
                 + "that no image has): they are fitted as without --known-noise.")
         }
+        let directions = try input.testDirections(series, acquisition, threads: nthreads)
+        if let warning = directions.warning { warn(warning) } else if let doubt = directions.doubt, !quiet { Progress.note("note: " + doubt) }
         if kinds != .either { recipe = recipe.adapted(to: acquisition, noise: kinds) }
         let fitter = FitEngine(recipe: recipe, acquisition: acquisition, options: options)
         try target.begin()
@@ -170,6 +172,7 @@ struct Fit: ParsableCommand {
         provenance.warnings = warnings
         provenance.noiseOrigin = independent?.origin
         provenance.knownNoise = known.map { .init(source: $0.source, voxels: knownCount, without: survey.withoutNoise) }
+        provenance.directions = DirectionCheck(directions)
         provenance.residuals = try ShellResiduals(
             PosteriorArchive.shards(in: target.work), lambda: options.lambda, signals: series.values, acquisition: acquisition, threads: nthreads)
         if shard != nil {
