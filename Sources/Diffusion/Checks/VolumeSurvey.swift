@@ -49,19 +49,24 @@ public struct VolumeSurvey: Sendable, Equatable {
     /// - Parameters:
     ///   - signals: V × M raw values of the mask's voxels; voxels with values that are not finite, or not above 0 on average at b≈0, are left out.
     public init(signals: [Float], mask: Mask, acquisition a: Acquisition) {
-        let groups = Self.groups(a), sample = Sample(signals, mask, a), m = a.count
+        let groups = Self.groups(a), m = a.count
+        var sample = Sample(signals, mask, a)
         let rows = sample.voxels.map { signals[$0 * m..<$0 * m + m] }
         func mean(_ v: Int, _ list: [Int]) -> Double { list.reduce(0) { $0 + Double(rows[v][rows[v].startIndex + $1]) } / Double(list.count) }
-        let baseline = rows.indices.map { mean($0, a.unweightedIndices) }
+        // What is no diffusion image at all must spoil neither means nor tensors.
+        let foreign = Set(groups.flatMap { Self.foreign($0, rows) })
+        let sound = groups.map { group in group.filter { !foreign.contains($0) } }
+        sample.fit(signals, sound.flatMap { $0 }.sorted())
+        let baseline = rows.indices.map { mean($0, sound[0]) }
         var shells: [Shell] = [], volumes: [Volume] = [], unlike: [Int] = []
-        for group in groups {
+        for (group, sound) in zip(groups, sound) {
             let isUnweighted = a.isUnweighted(group[0]), b = group.reduce(0) { $0 + a.bValues[$1] } / Double(group.count)
-            let means = rows.indices.map { mean($0, group) }
+            let means = rows.indices.map { mean($0, sound) }
             let diffusivities = isUnweighted ? [] : rows.indices.compactMap { means[$0] > 0 ? -log(means[$0] / baseline[$0]) / b : nil }
             shells.append(Shell(
                 b: b, isUnweighted: isUnweighted, volumes: group, diffusivity: Self.median(diffusivities), signal: Self.median(means) ?? 0))
             guard !rows.isEmpty, group.count >= (isUnweighted ? 2 : Self.leastOfShell) else { continue }
-            let found = Self.compare(group, isUnweighted: isUnweighted, rows: rows, means: means, sample: sample)
+            let found = Self.compare(group, sound: sound, isUnweighted: isUnweighted, rows: rows, means: means, sample: sample)
             volumes += found
             // Of two that differ one cannot say which is the other.
             let likeness = found.map(\.likeness), usual = Self.median(likeness)!
@@ -74,9 +79,9 @@ public struct VolumeSurvey: Sendable, Equatable {
 
     /// Brightness, likeness and lost slices of the volumes of a shell.
     private static func compare(
-        _ group: [Int], isUnweighted: Bool, rows: [ArraySlice<Float>], means: [Double], sample: Sample
+        _ group: [Int], sound: [Int], isUnweighted: Bool, rows: [ArraySlice<Float>], means: [Double], sample: Sample
     ) -> [Volume] {
-        let n = Double(group.count)
+        let n = Double(sound.count)
         // [volume][slice]: log of the median ratio; relative to the shell's median in the slice.
         var levels = [[Double]](repeating: [], count: group.count), kept: [Int] = []
         // Where slices are too small to be judged, the volume as a whole still is.
@@ -99,13 +104,24 @@ public struct VolumeSurvey: Sendable, Equatable {
             let lost = large.isEmpty ? [] : kept.indices.filter { levels[k][$0] - level < min(log(Self.lost), -spreads * spread) }.map { kept[$0] }
             var sums = (x: 0.0, y: 0.0, xx: 0.0, yy: 0.0, xy: 0.0)
             for v in rows.indices {
-                let x = Double(rows[v][rows[v].startIndex + i]), y = (n * means[v] - x) / (n - 1)
+                let x = Double(rows[v][rows[v].startIndex + i]), y = sound.contains(i) && n > 1 ? (n * means[v] - x) / (n - 1) : means[v]
                 sums.x += x; sums.y += y; sums.xx += x * x; sums.yy += y * y; sums.xy += x * y
             }
             let count = Double(rows.count), varX = sums.xx - sums.x * sums.x / count, varY = sums.yy - sums.y * sums.y / count
             let likeness = varX > 0 && varY > 0 ? (sums.xy - sums.x * sums.y / count) / (varX * varY).squareRoot() : 0
             return Volume(index: i, brightness: exp(level), likeness: likeness, lostSlices: lost, slices: large.count)
         }
+    }
+
+    /// Volumes of a shell whose signal, over the voxel's median of the shell, is for half of the voxels far from 1; never most of the shell.
+    private static func foreign(_ group: [Int], _ rows: [ArraySlice<Float>]) -> [Int] {
+        guard group.count > 2, !rows.isEmpty else { return [] }
+        let middles = rows.map { row in median(group.map { Double(row[row.startIndex + $0]) })! }
+        let found = group.filter { i in
+            let ratios = rows.indices.compactMap { v in middles[v] > 0 ? Double(rows[v][rows[v].startIndex + i]) / middles[v] : nil }
+            return !(0.6...1.67).contains(median(ratios) ?? 1)
+        }
+        return 2 * found.count < group.count ? found : []
     }
 
     /// The b≈0 volumes, then the weighted ones by rising b, parted where b rises by more than 80 s/mm².
@@ -138,7 +154,6 @@ private struct Sample {
         acquisition = a
         let m = a.count, size = mask.geometry.shape[0] * mask.geometry.shape[1], n0 = Float(a.unweightedCount)
         let members = Dictionary(grouping: 0..<mask.count) { mask.indices[$0] / size }.sorted { $0.key < $1.key }
-        var y = [Float](repeating: 0, count: m)
         for (slice, list) in members {
             let count = min(list.count, VolumeSurvey.voxelsPerSlice)
             var own: [Int] = []
@@ -146,14 +161,23 @@ private struct Sample {
                 let v = list[k * list.count / count]
                 let mean = a.unweightedIndices.reduce(0) { $0 + signals[v * m + $1] } / n0
                 guard mean > 0, mean.isFinite else { continue }
-                for i in 0..<m { y[i] = signals[v * m + i] / mean }
-                guard y.allSatisfy(\.isFinite) else { continue }
+                guard signals[v * m..<v * m + m].allSatisfy(\.isFinite) else { continue }
                 own.append(voxels.count)
                 voxels.append(v)
-                tensors.append(QuickTensor.fit(y, a.tables))
-                baselines.append(Double(mean))
             }
             slices.append((slice, own))
+        }
+    }
+
+    /// Fits a tensor to some of the volumes, or to all where these are too few.
+    mutating func fit(_ signals: [Float], _ volumes: [Int]) {
+        let m = acquisition.count, part = volumes.count < m ? acquisition.keeping(volumes) : nil
+        let chosen = part == nil ? Array(0..<m) : volumes, tables = (part ?? acquisition).tables
+        let unweighted = (part ?? acquisition).unweightedIndices.map { chosen[$0] }
+        for v in voxels {
+            let mean = unweighted.reduce(0) { $0 + signals[v * m + $1] } / Float(unweighted.count)
+            tensors.append(QuickTensor.fit(chosen.map { signals[v * m + $0] / mean }, tables))
+            baselines.append(Double(mean))
         }
     }
 

@@ -62,7 +62,7 @@ public struct ScanCheck: Sendable {
         let estimate = IndependentNoise.estimate(
             voxels: mask.indices, grid: geometry.spatialShape, signals: series.values, acquisition: acquisition, threads: threads,
             shouldStop: shouldStop)
-        let sigmas = (estimate?.values ?? []).filter { $0 > 0 }.map(Double.init)
+        let sigmas = (estimate?.values ?? []).filter { $0 > 0 }.map { Double($0) }
         noise = sigmas.isEmpty ? nil : (ReportHistogram.quantile(sigmas, 0.5), estimate!.origin.source)
         findings = remarks.map { Finding(level: .note, topic: "input", text: $0) } + judged()
         findings = findings.filter { $0.level == .problem } + findings.filter { $0.level == .note }

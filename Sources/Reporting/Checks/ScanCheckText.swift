@@ -26,18 +26,22 @@ extension ScanCheck {
             + String(format: "%.2f to %.2f", judged.map(\.brightness).min()!, judged.map(\.brightness).max()!) + ", signal lost in \(lost.lost) of \(lost.of) slices"))
         rows.append(("protocol", violations.map { $0.isEmpty ? "within what the network was trained on" : "outside what the network was trained on" }
             ?? "the network does not say what it was trained on"))
-        let margin = OrientationTest.figure(orientation.margin)
-        rows.append(("directions", switch orientation.verdict {
-        case .right: "right: every change of axes is worse by \(margin) standard errors or more (\(orientation.voxels) voxels with fibres)"
-        case .wrong: "wrong by \(margin) standard errors: best with \(orientation.best.change.words) (\(orientation.voxels) voxels with fibres)"
-        case .undecided: "not enough voxels to tell (\(orientation.voxels) with fibres)"
-        }))
+        rows.append(("directions", directionsText))
         let problems = findings.count { $0.level == .problem }, notes = findings.count - problems
         func count(_ n: Int, _ word: String) -> String { n == 1 ? "1 \(word)" : "\(n) \(word)s" }
         let table = rows.map { $0.0.padding(toLength: 12, withPad: " ", startingAt: 0) + $0.1 }
         let list = findings.map { "\($0.level.rawValue) (\($0.topic)): \($0.text)" }
         return (table + ["", problems == 0 && notes == 0 ? "nothing found" : count(problems, "problem") + ", " + count(notes, "note")] + list)
             .joined(separator: "\n")
+    }
+
+    private var directionsText: String {
+        let margin = OrientationTest.figure(orientation.margin), voxels = orientation.voxels
+        return switch orientation.verdict {
+        case .right: "right: every change of axes is worse by \(margin) standard errors or more (\(voxels) voxels with fibres)"
+        case .wrong: "wrong by \(margin) standard errors: best with \(orientation.best.change.words) (\(voxels) voxels with fibres)"
+        case .undecided: "not enough voxels to tell (\(voxels) with fibres)"
+        }
     }
 
     /// The same for programs.
