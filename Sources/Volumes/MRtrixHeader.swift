@@ -1,14 +1,14 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// The header of an MRtrix3 image: `.mif`, `.mif.gz`, or `.mih` with its data beside it.
 ///
-/// The grid's axes are taken in the order and sense in which voxels lie in the file, with the affine that belongs to them: so does `mrconvert` when it
-/// writes NIfTI, and so an image and its NIfTI copy have the same voxels at the same places.
-/// Source: MRtrix3's documentation, "Image file formats".
+/// The grid's axes are taken in the order and sense in which voxels lie in the file, with the affine that belongs to
+/// them: so does `mrconvert` when it writes NIfTI, and so an image and its NIfTI copy have the same voxels at the same
+/// places. Source: MRtrix3's documentation, "Image file formats".
 struct MRtrixHeader {
     let geometry: VolumeGeometry
     let decoder: SampleDecoder
@@ -32,38 +32,64 @@ struct MRtrixHeader {
         var values: [String: [String]] = [:]
         for line in lines {
             guard let colon = line.firstIndex(of: ":") else { continue }
-            values[Self.trimmed(line[..<colon]).lowercased(), default: []].append(Self.trimmed(line[line.index(after: colon)...]))
+            values[Self.trimmed(line[..<colon]).lowercased(), default: []].append(
+                Self.trimmed(line[line.index(after: colon)...]))
         }
-        func list(_ text: String) -> [String] { text.split(separator: ",", omittingEmptySubsequences: false).map { Self.trimmed($0) } }
+        func list(_ text: String) -> [String] {
+            text.split(separator: ",", omittingEmptySubsequences: false).map { Self.trimmed($0) }
+        }
         func numbers(_ key: String) throws -> [Double]? {
-            try values[key]?.first.map { try list($0).map { word in
-                guard let x = Double(word) else { throw bad("'\(key)' holds '\(word.printable(longest: 40))', which is no number") }
-                return x
-            } }
+            try values[key]?.first.map {
+                try list($0).map { word in
+                    guard let x = Double(word) else {
+                        throw bad("'\(key)' holds '\(word.printable(longest: 40))', which is no number")
+                    }
+                    return x
+                }
+            }
         }
 
-        guard let dims = try numbers("dim"), (3...7).contains(dims.count) else { throw bad("it needs 'dim' with 3 to 7 numbers") }
+        guard let dims = try numbers("dim"), (3...7).contains(dims.count) else {
+            throw bad("it needs 'dim' with 3 to 7 numbers")
+        }
         var samples = 1
         for d in dims {
-            guard d >= 1, d == d.rounded(), d < 1e9 else { throw bad("dimensions \(values["dim"]![0].printable(longest: 80)) are not all above 0") }
+            guard d >= 1, d == d.rounded(), d < 1e9 else {
+                throw bad("dimensions \(values["dim"]![0].printable(longest: 80)) are not all above 0")
+            }
             let (product, overflows) = samples.multipliedReportingOverflow(by: Int(d))
             guard !overflows, product < 1 << 56 else { throw bad("its dimensions are beyond any file") }
             samples = product
         }
         let sizes = dims.map { Int($0) }, n = sizes.count
-        guard let words = values["layout"]?.first.map(list), words.count == n else { throw bad("'layout' does not match 'dim'") }
-        let axes = words.compactMap { word in Int(word.drop { $0 == "+" || $0 == "-" }).map { (rank: $0, isReversed: word.hasPrefix("-")) } }
-        guard axes.count == n, axes.map(\.rank).sorted() == Array(0..<n) else { throw bad("'layout' names no order of the axes") }
+        guard let words = values["layout"]?.first.map(list), words.count == n else {
+            throw bad("'layout' does not match 'dim'")
+        }
+        let axes = words.compactMap { word in
+            Int(word.drop { $0 == "+" || $0 == "-" }).map { (rank: $0, isReversed: word.hasPrefix("-")) }
+        }
+        guard axes.count == n, axes.map(\.rank).sorted() == Array(0..<n) else {
+            throw bad("'layout' names no order of the axes")
+        }
 
         let type = values["datatype"]?.first ?? ""
-        guard let (datatype, isReversed, isBit) = Self.datatype(type) else { throw VolumeError.unsupportedType(path: path, type: type.printable(longest: 40)) }
+        guard let (datatype, isReversed, isBit) = Self.datatype(type) else {
+            throw VolumeError.unsupportedType(path: path, type: type.printable(longest: 40))
+        }
         let scaling = try numbers("scaling") ?? [0, 1]
-        guard scaling.count == 2, scaling.allSatisfy(\.isFinite) else { throw bad("'scaling' is not an offset and a factor") }
-        decoder = SampleDecoder(datatype: datatype, isReversed: isReversed, slope: scaling[1] == 0 ? 1 : scaling[1], intercept: scaling[0])
+        guard scaling.count == 2, scaling.allSatisfy(\.isFinite) else {
+            throw bad("'scaling' is not an offset and a factor")
+        }
+        decoder = SampleDecoder(
+            datatype: datatype, isReversed: isReversed, slope: scaling[1] == 0 ? 1 : scaling[1], intercept: scaling[0])
         storedBytes = isBit ? (samples + 7) / 8 : samples * datatype.bytes
 
-        guard let files = values["file"], let file = files.first else { throw bad("it does not say where its voxels are ('file')") }
-        guard files.count == 1 else { throw bad("its voxels lie in several files, which is not read; join them with mrconvert") }
+        guard let files = values["file"], let file = files.first else {
+            throw bad("it does not say where its voxels are ('file')")
+        }
+        guard files.count == 1 else {
+            throw bad("its voxels lie in several files, which is not read; join them with mrconvert")
+        }
         let place = file.split(separator: " "), offset = place.count > 1 ? Int(place[place.count - 1]) : 0
         guard let offset, offset >= 0, !place.isEmpty else { throw bad("'file' is \(file.printable(longest: 80))") }
         dataOffset = offset
@@ -73,17 +99,29 @@ struct MRtrixHeader {
 
         // Grid axes: the spatial axes as they lie in the file, fastest first; then the others in their own order.
         let spatial = (0..<3).sorted { axes[$0].rank < axes[$1].rank }, order = spatial + Array(3..<n)
-        guard let vox = try numbers("vox"), vox.count >= 3, vox[0..<3].allSatisfy({ $0.isFinite && $0 > 0 }) else { throw bad("'vox' holds no voxel sizes") }
+        guard let vox = try numbers("vox"), vox.count >= 3, vox[0..<3].allSatisfy({ $0.isFinite && $0 > 0 }) else {
+            throw bad("'vox' holds no voxel sizes")
+        }
         geometry = try Self.geometry(
-            path: path, sizes: sizes, order: order, spatial: spatial, voxelSizes: vox, reversed: axes.map(\.isReversed), transform: values["transform"])
+            path: path, sizes: sizes, order: order, spatial: spatial, voxelSizes: vox, reversed: axes.map(\.isReversed),
+            transform: values["transform"])
 
-        let isPlain = zip(order, order.dropFirst()).allSatisfy { axes[$0].rank < axes[$1].rank } && !axes[3...].contains { $0.isReversed }
-        layout = isPlain && !isBit ? nil : StoredLayout(sizes: sizes, ranks: axes.map(\.rank), reversed: axes.map(\.isReversed), order: order, isBit: isBit, bytes: datatype.bytes)
+        let isPlain =
+            zip(order, order.dropFirst()).allSatisfy { axes[$0].rank < axes[$1].rank }
+            && !axes[3...].contains { $0.isReversed }
+        layout =
+            isPlain && !isBit
+            ? nil
+            : StoredLayout(
+                sizes: sizes, ranks: axes.map(\.rank), reversed: axes.map(\.isReversed), order: order, isBit: isBit,
+                bytes: datatype.bytes)
 
         gradients = try values["dw_scheme"].map { rows in
             try rows.map { row in
                 let numbers = list(row).compactMap { Double($0) }
-                guard numbers.count >= 4 else { throw bad("a row of 'dw_scheme' is '\(row.printable(longest: 60))', not x, y, z, b") }
+                guard numbers.count >= 4 else {
+                    throw bad("a row of 'dw_scheme' is '\(row.printable(longest: 60))', not x, y, z, b")
+                }
                 return Array(numbers[0..<4])
             }
         }
@@ -99,19 +137,28 @@ struct MRtrixHeader {
             let from = max(0, bytes.count - end.count)
             bytes += chunk[0..<got]
             if from == 0 {
-                if let what = StandIn.recognise(bytes.prefix(200), path: path) { throw VolumeError.standIn(path: path, what: what) }
-                guard bytes.starts(with: magic.utf8) else { throw VolumeError.badMRtrixHeader(path: path, reason: "it does not begin with '\(magic)'") }
+                if let what = StandIn.recognise(bytes.prefix(200), path: path) {
+                    throw VolumeError.standIn(path: path, what: what)
+                }
+                guard bytes.starts(with: magic.utf8) else {
+                    throw VolumeError.badMRtrixHeader(path: path, reason: "it does not begin with '\(magic)'")
+                }
             }
             if let found = firstRange(of: end, in: bytes, from: from) {
-                return String(decoding: bytes[0..<found], as: UTF8.self).split(whereSeparator: \.isNewline).dropFirst().map(String.init)
+                return String(decoding: bytes[0..<found], as: UTF8.self).split(whereSeparator: \.isNewline).dropFirst()
+                    .map(String.init)
             }
-            guard got > 0, bytes.count < longest else { throw VolumeError.badMRtrixHeader(path: path, reason: "its header has no END") }
+            guard got > 0, bytes.count < longest else {
+                throw VolumeError.badMRtrixHeader(path: path, reason: "its header has no END")
+            }
         }
     }
 
     private static func firstRange(of pattern: [UInt8], in bytes: [UInt8], from: Int) -> Int? {
         guard bytes.count >= pattern.count else { return nil }
-        return (from...bytes.count - pattern.count).first { k in pattern.indices.allSatisfy { bytes[k + $0] == pattern[$0] } }
+        return (from...bytes.count - pattern.count).first { k in
+            pattern.indices.allSatisfy { bytes[k + $0] == pattern[$0] }
+        }
     }
 
     private static func trimmed(_ text: Substring) -> String {
@@ -124,7 +171,8 @@ struct MRtrixHeader {
         if lower == "bit" { return (.uint8, false, true) }
         let isBig = lower.hasSuffix("be"), base = isBig || lower.hasSuffix("le") ? String(lower.dropLast(2)) : lower
         let types: [String: Datatype] = [
-            "int8": .int8, "uint8": .uint8, "int16": .int16, "uint16": .uint16, "int32": .int32, "uint32": .uint32, "int64": .int64,
+            "int8": .int8, "uint8": .uint8, "int16": .int16, "uint16": .uint16, "int32": .int32, "uint32": .uint32,
+            "int64": .int64,
             "uint64": .uint64, "float32": .float32, "float64": .float64,
         ]
         // Without an ending: this machine's order, which is little-endian wherever this runs.
@@ -132,7 +180,8 @@ struct MRtrixHeader {
     }
 
     private static func geometry(
-        path: String, sizes: [Int], order: [Int], spatial: [Int], voxelSizes: [Double], reversed: [Bool], transform: [String]?
+        path: String, sizes: [Int], order: [Int], spatial: [Int], voxelSizes: [Double], reversed: [Bool],
+        transform: [String]?
     ) throws -> VolumeGeometry {
         var columns = (0..<3).map { a in SIMD3<Double>(a == 0 ? 1 : 0, a == 1 ? 1 : 0, a == 2 ? 1 : 0) }
         // Without a transform the image is centred on the scanner's origin.
@@ -155,68 +204,5 @@ struct MRtrixHeader {
         let affine = Affine(rows: (0..<3).flatMap { r in spatial.map { columns[$0][r] } + [origin[r]] })
         if let defect = affine.defect { throw VolumeError.badAffine(path: path, reason: defect) }
         return VolumeGeometry(shape: order.map { sizes[$0] }, affine: affine)
-    }
-}
-
-/// An order of elements other than NIfTI's: volumes interleaved, or volumes from last to first, or single bits.
-struct StoredLayout {
-    /// From the fastest axis of the file on: its size, and its step among the elements as NIfTI has them.
-    private let axes: [(size: Int, step: Int)]
-    /// Where the file's first element goes.
-    private let first: Int
-    let isBit: Bool, bytes: Int
-
-    init(sizes: [Int], ranks: [Int], reversed: [Bool], order: [Int], isBit: Bool, bytes: Int) {
-        var steps = [Int](repeating: 0, count: sizes.count), step = 1, first = 0
-        for a in order {
-            steps[a] = step
-            step *= sizes[a]
-            // Spatial axes keep the file's sense; their reversal is in the affine.
-            if a >= 3, reversed[a] {
-                first += steps[a] * (sizes[a] - 1)
-                steps[a] = -steps[a]
-            }
-        }
-        axes = sizes.indices.sorted { ranks[$0] < ranks[$1] }.map { (sizes[$0], steps[$0]) }
-        (self.first, self.isBit, self.bytes) = (first, isBit, bytes)
-    }
-
-    /// Reads all elements into NIfTI's order; bits become bytes.
-    func unpack(_ source: ByteSource, storedBytes: Int) throws -> [UInt8] {
-        let count = axes.reduce(1) { $0 * $1.size }
-        var out = [UInt8](repeating: 0, count: count * bytes)
-        var raw = [UInt8](repeating: 0, count: isBit ? storedBytes : axes[0].size * axes[1].size * bytes)
-        let expected = source.position + storedBytes
-        if isBit { try raw.withUnsafeMutableBytes { try source.read($0.baseAddress!, storedBytes, expected: expected) } }
-        let rest = axes.dropFirst(2), planes = rest.reduce(1) { $0 * $1.size }
-        var position = [Int](repeating: 0, count: rest.count), place = first, element = 0
-        for _ in 0..<planes {
-            if !isBit { try raw.withUnsafeMutableBytes { try source.read($0.baseAddress!, $0.count, expected: expected) } }
-            out.withUnsafeMutableBytes { out in
-                raw.withUnsafeBytes { raw in
-                    for j in 0..<axes[1].size {
-                        var target = place + j * axes[1].step
-                        for i in 0..<axes[0].size {
-                            if isBit {
-                                out[target] = raw[element / 8] >> (7 - UInt8(element % 8)) & 1
-                                element += 1
-                            } else {
-                                let from = (j * axes[0].size + i) * bytes
-                                out.baseAddress!.advanced(by: target * bytes).copyMemory(from: raw.baseAddress! + from, byteCount: bytes)
-                            }
-                            target += axes[0].step
-                        }
-                    }
-                }
-            }
-            for (k, axis) in rest.enumerated() {
-                position[k] += 1
-                place += axis.step
-                if position[k] < axis.size { break }
-                place -= axis.step * axis.size
-                position[k] = 0
-            }
-        }
-        return out
     }
 }

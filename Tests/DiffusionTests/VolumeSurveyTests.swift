@@ -12,7 +12,8 @@ import Volumes
         return try! Acquisition(
             bValues: [0, 0, 0] + (0..<40).map { $0 % 2 == 0 ? 1000 : 2000 }, directions: [.zero, .zero, .zero] + g)
     }()
-    private static let mask = Mask(geometry: VolumeGeometry(shape: [12, 12, 6], affine: .identity), indices: Array(0..<864))
+    private static let mask = Mask(
+        geometry: VolumeGeometry(shape: [12, 12, 6], affine: .identity), indices: Array(0..<864))
 
     /// Voxels of different brightness, diffusivity and direction.
     private static func signals() -> [Float] {
@@ -38,13 +39,17 @@ import Volumes
 
     @Test func ofASoundScanNothingIsSaid() {
         let found = Self.survey { _, _ in }
-        #expect(found.shells.map { $0.b.rounded() } == [0, 1000, 2000] && found.shells.map(\.volumes.count) == [3, 20, 20])
-        #expect(found.volumes.count == 43 && !found.volumes.contains(where: \.isOtherwiseScaled) && found.lostSlices == (0, 43 * 6))
+        #expect(
+            found.shells.map { $0.b.rounded() } == [0, 1000, 2000] && found.shells.map(\.volumes.count) == [3, 20, 20])
+        #expect(
+            found.volumes.count == 43 && !found.volumes.contains(where: \.isOtherwiseScaled)
+                && found.lostSlices == (0, 43 * 6))
         #expect(found.unlike.isEmpty && found.shells[0].diffusivity == nil)
         #expect((0.5e-3...1.4e-3).contains(found.shells[1].diffusivity!))
     }
 
-    /// A b≈0 volume of another scale, a map among the weighted volumes, slices without signal, a volume of something else.
+    /// A b≈0 volume of another scale, a map among the weighted volumes, slices without signal, a volume of something
+    /// else.
     @Test func whatStandsOutIsNamed() {
         let scaled = Self.survey { values, m in for v in 0..<864 { values[v * m + 1] *= 2 } }
         #expect(scaled.volumes.filter(\.isOtherwiseScaled).map(\.index) == [1])

@@ -10,7 +10,9 @@ import Volumes
     private func value(_ p: [Int]) -> Int { p[0] + 10 * p[1] + 100 * p[2] + 1000 * p[3] }
     private let sizes = [3, 4, 2, 5]
 
-    private func header(layout: String, datatype: String = "Int16LE", extra: String = "", offset: Int = 512, file: String = ".") -> [UInt8] {
+    private func header(
+        layout: String, datatype: String = "Int16LE", extra: String = "", offset: Int = 512, file: String = "."
+    ) -> [UInt8] {
         let text = """
             mrtrix image
             dim: 3,4,2,5
@@ -44,10 +46,16 @@ import Volumes
     }
 
     /// Every voxel is found at its own place in the scanner, in whatever order it was stored.
-    @Test(arguments: ["+0,+1,+2,+3", "-0,+1,-2,+3", "+1,-0,+2,+3", "+1,+2,+3,+0", "-3,+1,-2,+0", "+2,+0,+3,-1", "+0,+1,+3,+2"], [false, true])
+    @Test(
+        arguments: [
+            "+0,+1,+2,+3", "-0,+1,-2,+3", "+1,-0,+2,+3", "+1,+2,+3,+0", "-3,+1,-2,+0", "+2,+0,+3,-1", "+0,+1,+3,+2",
+        ], [false, true])
     func anyOrderOfAxes(layout: String, isCompressed: Bool) throws {
-        let words = layout.split(separator: ","), ranks = words.map { Int($0.dropFirst())! }, reversed = words.map { $0.hasPrefix("-") }
-        let bytes = header(layout: layout) + data(ranks: ranks, reversed: reversed).flatMap { withUnsafeBytes(of: $0.littleEndian) { Array($0) } }
+        let words = layout.split(separator: ","), ranks = words.map { Int($0.dropFirst())! },
+            reversed = words.map { $0.hasPrefix("-") }
+        let bytes =
+            header(layout: layout)
+            + data(ranks: ranks, reversed: reversed).flatMap { withUnsafeBytes(of: $0.littleEndian) { Array($0) } }
         let path = isCompressed ? scratch.file("a.mif.gz", gzipStored(bytes)) : scratch.file("a.mif", bytes)
         let reader = try VolumeReader(path: path), g = reader.geometry
         #expect(g.shape[3] == 5 && g.voxelsPerVolume == 24 && g.isPlaced)
@@ -56,14 +64,22 @@ import Volumes
         for t in 0..<5 {
             if t == 2 { try reader.skip(); continue }
             try grid.withUnsafeMutableBufferPointer { try reader.read(into: $0) }
-            for i in 0..<3 { for j in 0..<4 { for k in 0..<2 {
-                let x = scanner(SIMD3(Double(i), Double(j), Double(k)))
-                let found = (0..<24).filter { v in
-                    let d = g.affine(SIMD3(Double(v % g.shape[0]), Double(v / g.shape[0] % g.shape[1]), Double(v / (g.shape[0] * g.shape[1])))) - x
-                    return (d * d).sum() < 1e-9
+            for i in 0..<3 {
+                for j in 0..<4 {
+                    for k in 0..<2 {
+                        let x = scanner(SIMD3(Double(i), Double(j), Double(k)))
+                        let found = (0..<24).filter { v in
+                            let d =
+                                g.affine(
+                                    SIMD3(
+                                        Double(v % g.shape[0]), Double(v / g.shape[0] % g.shape[1]),
+                                        Double(v / (g.shape[0] * g.shape[1])))) - x
+                            return (d * d).sum() < 1e-9
+                        }
+                        #expect(found.count == 1 && grid[found[0]] == Float(value([i, j, k, t])))
+                    }
                 }
-                #expect(found.count == 1 && grid[found[0]] == Float(value([i, j, k, t])))
-            } } }
+            }
         }
         try reader.finish()
         let mask = Mask(geometry: g, indices: [1, 7, 20]), series = try MaskedSeries(path: path, mask: mask)
@@ -71,16 +87,22 @@ import Volumes
     }
 
     @Test func bitsScalesBytesAndTables() throws {
-        let bits = (0..<120).map { $0 % 7 == 0 }, packed = (0..<15).map { b in (0..<8).reduce(UInt8(0)) { $0 | (bits[8 * b + $1] ? 0x80 >> UInt8($1) : 0) } }
-        let mask = try VolumeReader(path: scratch.file("m.mif", header(layout: "+0,+1,+2,+3", datatype: "Bit") + packed))
+        let bits = (0..<120).map { $0 % 7 == 0 },
+            packed = (0..<15).map { b in (0..<8).reduce(UInt8(0)) { $0 | (bits[8 * b + $1] ? 0x80 >> UInt8($1) : 0) } }
+        let mask = try VolumeReader(
+            path: scratch.file("m.mif", header(layout: "+0,+1,+2,+3", datatype: "Bit") + packed))
         var grid = [Float](repeating: 0, count: 24)
         try grid.withUnsafeMutableBufferPointer { try mask.read(into: $0) }
         #expect(grid == bits[0..<24].map { $0 ? 1 : 0 })
 
-        let big = (0..<120).map { Float(bitPattern: Float($0).bitPattern.bigEndian) }.flatMap { withUnsafeBytes(of: $0) { Array($0) } }
+        let big = (0..<120).map { Float(bitPattern: Float($0).bitPattern.bigEndian) }.flatMap {
+            withUnsafeBytes(of: $0) { Array($0) }
+        }
         let extra = "scaling: 5,2\ndw_scheme: 0,0,0,0\ndw_scheme: 0.6,-0.8,0,1000\n"
         _ = scratch.file("b.dat", [1, 2, 3, 4] + big)
-        let reader = try VolumeReader(path: scratch.file("b.mih", header(layout: "+0,+1,+2,+3", datatype: "Float32BE", extra: extra, offset: 4, file: "b.dat")))
+        let reader = try VolumeReader(
+            path: scratch.file(
+                "b.mih", header(layout: "+0,+1,+2,+3", datatype: "Float32BE", extra: extra, offset: 4, file: "b.dat")))
         try grid.withUnsafeMutableBufferPointer { try reader.read(into: $0) }
         #expect(grid[3] == 11 && reader.gradients == [[0, 0, 0, 0], [0.6, -0.8, 0, 1000]])
     }
@@ -91,7 +113,9 @@ import Volumes
             do { _ = try VolumeReader(path: scratch.file(name, bytes)); return "" } catch { return "\(error)" }
         }
         func edited(_ old: String, _ new: String) -> [UInt8] {
-            Array(String(decoding: header(layout: "+0,+1,+2,+3"), as: UTF8.self).replacingOccurrences(of: old, with: new).utf8) + [UInt8](repeating: 0, count: 240)
+            Array(
+                String(decoding: header(layout: "+0,+1,+2,+3"), as: UTF8.self).replacingOccurrences(of: old, with: new)
+                    .utf8) + [UInt8](repeating: 0, count: 240)
         }
         #expect(error("a.mif", Array("nothing".utf8)).contains("does not begin with 'mrtrix image'"))
         #expect(error("b.mif", edited("END", "")).contains("no END"))
@@ -106,12 +130,18 @@ import Volumes
         #expect(error("k.mif.gz", gzipStored(edited("3,4,2,5", "3000,4000,2,5"))).contains("cut short"))
     }
 
-    /// What `mrconvert` makes of a NIfTI image, and the NIfTI image that it makes of that: the same voxels at the same places.
-    @Test(.enabled(if: mrconvert != nil, "needs MRtrix3's mrconvert"), arguments: ["0,0,0,0", "0,0,0,1", "-1,3,-2,4", "3,-1,2,4"])
+    /// What `mrconvert` makes of a NIfTI image, and the NIfTI image that it makes of that: the same voxels at the same
+    /// places.
+    @Test(
+        .enabled(if: mrconvert != nil, "needs MRtrix3's mrconvert"),
+        arguments: ["0,0,0,0", "0,0,0,1", "-1,3,-2,4", "3,-1,2,4"])
     func asMrconvertHasIt(strides: String) throws {
-        let geometry = VolumeGeometry(shape: [5, 4, 3, 6], affine: Affine(rows: [-2, 0.1, 0, 30, 0.1, 2, 0.4, -30, 0, -0.4, 2.5, -10]))
+        let geometry = VolumeGeometry(
+            shape: [5, 4, 3, 6], affine: Affine(rows: [-2, 0.1, 0, 30, 0.1, 2, 0.4, -30, 0, -0.4, 2.5, -10]))
         let nifti = scratch.file("a.nii"), mif = scratch.file("a.mif.gz"), back = scratch.file("b.nii")
-        try VolumeWriter.write(nifti, geometry: geometry, as: Float.self) { t, grid in for v in grid.indices { grid[v] = Float(v * 7 + t * 1001) } }
+        try VolumeWriter.write(nifti, geometry: geometry, as: Float.self) { t, grid in
+            for v in grid.indices { grid[v] = Float(v * 7 + t * 1001) }
+        }
         for arguments in [[nifti, mif, "-strides", strides], [mif, back]] {
             let process = Process()
             process.executableURL = URL(fileURLWithPath: Self.mrconvert!)
@@ -130,5 +160,6 @@ import Volumes
         }
     }
 
-    private static let mrconvert = ["/usr/bin/mrconvert", "/usr/local/bin/mrconvert", "/opt/mrtrix3/bin/mrconvert"].first(where: FileManager.default.isExecutableFile)
+    private static let mrconvert = ["/usr/bin/mrconvert", "/usr/local/bin/mrconvert", "/opt/mrtrix3/bin/mrconvert"]
+        .first(where: FileManager.default.isExecutableFile)
 }

@@ -1,7 +1,8 @@
 /// A change of a gradient table's axes: each new component is one of the old ones, or its negative.
 ///
-/// The ways in which tables go wrong when files are converted: an axis reversed, two exchanged, all three turned round. A table and its negative
-/// measure the same, so that of the 48 such changes 24 differ; of each two the one with fewer minus signs stands for both.
+/// The ways in which tables go wrong when files are converted: an axis reversed, two exchanged, all three turned round.
+/// A table and its negative measure the same, so that of the 48 such changes 24 differ; of each two the one with fewer
+/// minus signs stands for both.
 public struct AxisChange: Sendable, Hashable {
     /// For x, y and z of the new table: which component of the old one (0, 1, 2), and whether its sign changes.
     public let axes: [Int], isReversed: [Bool]

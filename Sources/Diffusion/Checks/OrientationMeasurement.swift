@@ -9,7 +9,8 @@ extension OrientationTest {
     /// - Parameters:
     ///   - signals: V × M raw values of the mask's voxels; they may hold anything.
     ///   - acquisition: with directions in the scanner's frame.
-    ///   - frame: the frame of the table, whose axes are changed: FSL's bvecs follow the image's axes, MRtrix's the scanner's.
+    ///   - frame: the frame of the table, whose axes are changed: FSL's bvecs follow the image's axes, MRtrix's the
+    ///     scanner's.
     ///   - threads: how many share the work; it does not change the result.
     /// - Errors: `GradientTableError.singularAffine`.
     public init(
@@ -18,7 +19,8 @@ extension OrientationTest {
         let affine = mask.geometry.affine
         let conversion = try FrameConversion(affine3x3: (0..<9).map { affine[$0 / 3, $0 % 3] })
         func intoTable(_ v: SIMD3<Double>) -> SIMD3<Double> { frame == .fsl ? conversion.fsl(fromScanner: v) : v }
-        let field = FibreField(signals: signals, mask: mask, acquisition: acquisition, threads: threads, intoTable: intoTable)
+        let field = FibreField(
+            signals: signals, mask: mask, acquisition: acquisition, threads: threads, intoTable: intoTable)
         let steps = FibreSteps(affine: affine, sizes: mask.geometry.voxelSizes, intoTable: intoTable)
         let totals = BlockTotals(field, steps, threads: threads)
         (candidates, voxels, blocks, isSolid) = (totals.ranked(), totals.voxels, totals.blocks.count, totals.isSolid)
@@ -33,18 +35,21 @@ private struct FibreField {
     /// Axes (unit) and anisotropies; 0 where there is no tissue.
     let axes: [SIMD3<Double>], anisotropy: [Double]
 
-    /// Mean diffusivities of tissue, µm²/ms: fixed tissue lies at the lower end, that of newborns at the upper; free water is above.
+    /// Mean diffusivities of tissue, µm²/ms: fixed tissue lies at the lower end, that of newborns at the upper; free
+    /// water is above.
     static let tissue = 0.05...1.8
 
     init(
-        signals: [Float], mask: Mask, acquisition: Acquisition, threads: Int, intoTable: (SIMD3<Double>) -> SIMD3<Double>
+        signals: [Float], mask: Mask, acquisition: Acquisition, threads: Int,
+        intoTable: (SIMD3<Double>) -> SIMD3<Double>
     ) {
         shape = mask.geometry.spatialShape
         let places = mask.indices, m = acquisition.count, tables = acquisition.tables
         let unweighted = acquisition.unweightedIndices
         var position = [Int32](repeating: -1, count: mask.geometry.voxelsPerVolume)
         for (v, place) in places.enumerated() { position[place] = Int32(v) }
-        var axes = [SIMD3<Double>](repeating: .zero, count: places.count), anisotropy = [Double](repeating: 0, count: places.count)
+        var axes = [SIMD3<Double>](repeating: .zero, count: places.count),
+            anisotropy = [Double](repeating: 0, count: places.count)
         let turn = (0..<3).map { r in intoTable(SIMD3(r == 0 ? 1 : 0, r == 1 ? 1 : 0, r == 2 ? 1 : 0)) }
         axes.withUnsafeMutableBufferPointer { axes in
             anisotropy.withUnsafeMutableBufferPointer { anisotropy in
@@ -80,7 +85,9 @@ private struct FibreSteps {
     init(affine: Affine, sizes: [Double], intoTable: (SIMD3<Double>) -> SIMD3<Double>) {
         var offsets: [SIMD3<Int>] = []
         for z in 0...1 {
-            for y in -1...1 { for x in -1...1 where z > 0 || y > 0 || (y == 0 && x > 0) { offsets.append(SIMD3(x, y, z)) } }
+            for y in -1...1 {
+                for x in -1...1 where z > 0 || y > 0 || (y == 0 && x > 0) { offsets.append(SIMD3(x, y, z)) }
+            }
         }
         let smallest = (0..<3).map(affine.columnNorm).min()!
         var units: [SIMD3<Double>] = [], nearness: [Double] = []
@@ -119,11 +126,14 @@ private struct BlockTotals {
         var members: [Int: [Int]] = [:]
         for (v, place) in field.places.enumerated() where field.anisotropy[v] > Self.leastAnisotropy {
             let c = coordinates(place)
-            let key = c.x / Self.side + (nx / Self.side + 1) * (c.y / Self.side + (ny / Self.side + 1) * (c.z / Self.side))
+            let key =
+                c.x / Self.side + (nx / Self.side + 1) * (c.y / Self.side + (ny / Self.side + 1) * (c.z / Self.side))
             members[key, default: []].append(v)
         }
-        let lists = members.sorted { $0.key < $1.key }.map(\.value), changes = AxisChange.all.count, count = steps.offsets.count
-        var blocks = [Block](repeating: Block(), count: lists.count), along = [SIMD3<Int>](repeating: .zero, count: lists.count)
+        let lists = members.sorted { $0.key < $1.key }.map(\.value), changes = AxisChange.all.count,
+            count = steps.offsets.count
+        var blocks = [Block](repeating: Block(), count: lists.count),
+            along = [SIMD3<Int>](repeating: .zero, count: lists.count)
         blocks.withUnsafeMutableBufferPointer { blocks in
             along.withUnsafeMutableBufferPointer { along in
                 nonisolated(unsafe) let blocks = blocks, along = along
@@ -135,7 +145,8 @@ private struct BlockTotals {
                             var total = 0.0, number = 0.0
                             for (k, o) in steps.offsets.enumerated() {
                                 (sums[k], numbers[k]) = (0, 0)
-                                for n in [c &+ o, c &- o] where n.x >= 0 && n.y >= 0 && n.z >= 0 && n.x < nx && n.y < ny && n.z < nz {
+                                for n in [c &+ o, c &- o]
+                                where n.x >= 0 && n.y >= 0 && n.z >= 0 && n.x < nx && n.y < ny && n.z < nz {
                                     let w = Int(field.position[n.x + nx * (n.y + ny * n.z)])
                                     guard w >= 0 else { continue }
                                     let cosine = (e * field.axes[w]).sum()
@@ -151,7 +162,8 @@ private struct BlockTotals {
                             for t in 0..<changes {
                                 var excess = 0.0, kernel = 0.0
                                 for k in 0..<count {
-                                    let cosine = (e * steps.turned[t * count + k]).sum(), square = cosine * cosine, fourth = square * square
+                                    let cosine = (e * steps.turned[t * count + k]).sum(), square = cosine * cosine,
+                                        fourth = square * square
                                     let weight = fourth * fourth * steps.nearness[k]
                                     excess += weight * (sums[k] - numbers[k] * mean)
                                     kernel += weight * numbers[k]
@@ -174,7 +186,9 @@ private struct BlockTotals {
         let changes = AxisChange.all, weight = blocks.reduce(0) { $0 + $1.weight }
         let coherence = changes.indices.map { t in weight > 0 ? blocks.reduce(0) { $0 + $1.sums[t] } / weight : 0 }
         // Stable where all are equal: the table as it is comes first.
-        let best = coherence.indices.max { coherence[$0] < coherence[$1] || (coherence[$0] == coherence[$1] && $0 > $1) }!
+        let best = coherence.indices.max {
+            coherence[$0] < coherence[$1] || (coherence[$0] == coherence[$1] && $0 > $1)
+        }!
         let candidates = changes.indices.map { t in
             var variance = 0.0
             for block in blocks {

@@ -3,7 +3,8 @@ import Foundation
 import Inference
 import Volumes
 
-/// What is to be known of a scan before it is fitted: each of its parts measured, and what is wrong with it in a sentence with a remedy.
+/// What is to be known of a scan before it is fitted: each of its parts measured, and what is wrong with it in a
+/// sentence with a remedy.
 public struct ScanCheck: Sendable {
     public struct Finding: Sendable, Equatable {
         public enum Level: String, Sendable {
@@ -23,8 +24,10 @@ public struct ScanCheck: Sendable {
     public let maskVoxels: Int
     /// Volume of the mask, ml.
     public let maskMillilitres: Double
-    /// Overlap (Dice) of the mask with a simple one made from the b≈0 images; nil where it is that one, or none could be made.
-    public let maskOverlap: Double?
+    /// The mask held against a simple one made from the b≈0 images: the share of it that lies outside and is dark at
+    /// b≈0, as air is, and the share of the simple one that it leaves out; nil where it is that one, or none could be
+    /// made.
+    public let maskPlace: (air: Double, missed: Double)?
     public let signals: SignalSurvey
     public let volumes: VolumeSurvey
     public let orientation: OrientationTest
@@ -45,7 +48,8 @@ public struct ScanCheck: Sendable {
     ///   - simple: a mask made from the b≈0 images, to hold the mask against.
     ///   - remarks: what was to be said when the files were opened.
     public init(
-        series: MaskedSeries, geometry: VolumeGeometry, acquisition: Acquisition, frame: GradientTable.Frame, simple: Mask?, violations: [String]?,
+        series: MaskedSeries, geometry: VolumeGeometry, acquisition: Acquisition, frame: GradientTable.Frame,
+        simple: Mask?, violations: [String]?,
         remarks: [String] = [], threads: Int, shouldStop: @escaping @Sendable () -> Bool = { false }
     ) throws {
         let mask = series.mask
@@ -54,13 +58,14 @@ public struct ScanCheck: Sendable {
         self.violations = violations
         maskVoxels = mask.count
         maskMillilitres = Double(mask.count) * abs(geometry.affine.determinant) / 1000
-        maskOverlap = simple.map { Self.dice(mask.indices, $0.indices) }
+        maskPlace = simple.map { Self.place(series, acquisition, simple: $0) }
         signals = SignalSurvey(series.values, measurements: series.measurements, areIntegers: series.areIntegers)
         volumes = VolumeSurvey(signals: series.values, mask: mask, acquisition: acquisition)
         orientation = try OrientationTest(
             signals: series.values, mask: mask, acquisition: acquisition, frame: frame, threads: threads)
         let estimate = IndependentNoise.estimate(
-            voxels: mask.indices, grid: geometry.spatialShape, signals: series.values, acquisition: acquisition, threads: threads,
+            voxels: mask.indices, grid: geometry.spatialShape, signals: series.values, acquisition: acquisition,
+            threads: threads,
             shouldStop: shouldStop)
         let sigmas = (estimate?.values ?? []).filter { $0 > 0 }.map { Double($0) }
         noise = sigmas.isEmpty ? nil : (ReportHistogram.quantile(sigmas, 0.5), estimate!.origin.source)
@@ -68,14 +73,14 @@ public struct ScanCheck: Sendable {
         findings = findings.filter { $0.level == .problem } + findings.filter { $0.level == .note }
     }
 
-    private static func dice(_ a: [Int], _ b: [Int]) -> Double {
-        var (i, j, both) = (0, 0, 0)
-        while i < a.count, j < b.count {
-            if a[i] == b[j] { both += 1 }
-            let (x, y) = (a[i], b[j])
-            if x <= y { i += 1 }
-            if y <= x { j += 1 }
+    private static func place(_ series: MaskedSeries, _ a: Acquisition, simple: Mask) -> (air: Double, missed: Double) {
+        let m = series.measurements, inside = Set(simple.indices)
+        let bright = (0..<series.count).map { v in
+            a.unweightedIndices.reduce(0) { $0 + Double(series.values[v * m + $1]) } / Double(a.unweightedCount)
         }
-        return 2 * Double(both) / Double(a.count + b.count)
+        let shared = (0..<series.count).filter { inside.contains(series.mask.indices[$0]) }
+        let usual = ReportHistogram.quantile(shared.map { bright[$0] }, 0.5)
+        let air = (0..<series.count).count { !inside.contains(series.mask.indices[$0]) && !(bright[$0] > 0.2 * usual) }
+        return (Double(air) / Double(series.count), 1 - Double(shared.count) / Double(simple.count))
     }
 }

@@ -17,9 +17,12 @@ struct Check: ParsableCommand {
             """)
 
     @OptionGroup var input: DiffusionInput
-    @Option(help: "Trained network whose range of protocols is asked about (default: the one built in).") var network: String?
-    @Option(help: "File to write with the gradient table whose axes fit best, where the one given is wrong.") var correctedBvecs: String?
-    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
+    @Option(help: "Trained network whose range of protocols is asked about (default: the one built in).") var network:
+        String?
+    @Option(help: "File to write with the gradient table whose axes fit best, where the one given is wrong.")
+    var correctedBvecs: String?
+    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
+        .activeProcessorCount
     @Flag(help: "Print JSON.") var json = false
     @Flag(help: "No progress on stderr.") var quiet = false
 
@@ -39,13 +42,18 @@ struct Check: ParsableCommand {
         let bar = Progress("reading", unit: "volumes", total: acquisition.count, quiet: quiet)
         let series = try MaskedSeries(path: input.dwi, mask: mask) { read, _ in bar.update(read) }
         // Of a mask made here there is nothing to ask.
-        let simple = input.maskFile == nil ? nil : try? Mask.simple(b0: Volume(meanOf: acquisition.unweightedIndices, in: input.dwi))
+        let simple =
+            input.maskFile == nil
+            ? nil : try? Mask.simple(b0: Volume(meanOf: acquisition.unweightedIndices, in: input.dwi))
         let check = try ScanCheck(
             series: series, geometry: geometry, acquisition: acquisition, frame: input.frame, simple: simple,
             violations: file.mixture?.rangeViolations(of: acquisition), remarks: remarks, threads: nthreads,
             shouldStop: { Interrupt.requested })
         let name = input.dwi, maskName = input.maskFile
-        print(json ? check.json(image: name, mask: maskName).text : check.text(image: name, mask: maskName).printableLines(), terminator: json ? "" : "\n")
+        print(
+            json
+                ? check.json(image: name, mask: maskName).text
+                : check.text(image: name, mask: maskName).printableLines(), terminator: json ? "" : "\n")
         if let target { try correct(check.orientation, target) }
         if let reason = Terminal.outputFailure { throw OutputLost(reason: reason) }
         if check.hasProblem { throw ExitCode(ExitStatus.other.rawValue) }
@@ -54,8 +62,10 @@ struct Check: ParsableCommand {
     /// Writes the table that is right instead of the one given, if that is known.
     private func correct(_ test: OrientationTest, _ target: OutputFile) throws {
         guard test.verdict == .wrong, test.remaining == [test.best.change] else {
-            return Progress.note("\(target.path) is not written: "
-                + (test.verdict == .right ? "the table is right as it is" : "which table is right cannot be told for sure"))
+            return Progress.note(
+                "\(target.path) is not written: "
+                    + (test.verdict == .right
+                        ? "the table is right as it is" : "which table is right cannot be told for sure"))
         }
         var table = try input.readTable()
         table.vectors = table.vectors.map { test.best.change($0) }

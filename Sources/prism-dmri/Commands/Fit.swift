@@ -138,10 +138,11 @@ struct Fit: ParsableCommand {
                 + "that no image has): they are fitted as without --known-noise.")
         }
         let directions = try input.testDirections(series, acquisition, threads: nthreads)
-        if let warning = directions.warning { warn(warning) } else if let doubt = directions.doubt, !quiet { Progress.note("note: " + doubt) }
+        if let warning = directions.warning { warn(warning) }
         if kinds != .either { recipe = recipe.adapted(to: acquisition, noise: kinds) }
         let fitter = FitEngine(recipe: recipe, acquisition: acquisition, options: options)
         try target.begin()
+        if let doubt = directions.doubt, !quiet { Progress.note("note: " + doubt) }
 
         if independent == nil, (shard?.index ?? 0) == 0 { estimateNoise() }
         let fitting = clock.now

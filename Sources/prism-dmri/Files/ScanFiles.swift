@@ -1,10 +1,13 @@
 import Foundation
 import Volumes
 
-/// The files of a scan: the image named, or a folder that holds it, and what lies beside it under the names that other programs give.
+/// The files of a scan: the image named, or a folder that holds it, and what lies beside it under the names that other
+/// programs give.
 ///
-/// - FSL, HCP, UK Biobank: `data` (`data_ud`) with `bvals`, `bvecs`, `nodif_brain_mask` (`…_ud`), `grad_dev`; `X.eddy_rotated_bvecs` beside eddy's X.
-/// - dcm2niix, BIDS: `X.bval`, `X.bvec`, or by BIDS' principle of inheritance those of a folder above whose entities are all the image's.
+/// - FSL, HCP, UK Biobank: `data` (`data_ud`) with `bvals`, `bvecs`, `nodif_brain_mask` (`…_ud`), `grad_dev`;
+///   `X.eddy_rotated_bvecs` beside eddy's X.
+/// - dcm2niix, BIDS: `X.bval`, `X.bvec`, or by BIDS' principle of inheritance those of a folder above whose entities
+///   are all the image's.
 /// - QSIPrep: `…_desc-preproc_dwi` with `…_desc-brain_mask`.
 /// - MRtrix3: the table in the header of a .mif; `X.b`; `X_mask`, `mask`.
 struct ScanFiles {
@@ -37,9 +40,12 @@ struct ScanFiles {
         for place in places {
             let inside = place.isEmpty ? root : root + "/" + place
             let names = ((try? FileManager.default.contentsOfDirectory(atPath: inside)) ?? []).sorted()
-            if let data = ["data.nii.gz", "data.nii", "data_ud.nii.gz"].first(where: names.contains) { return inside + "/" + data }
+            if let data = ["data.nii.gz", "data.nii", "data_ud.nii.gz"].first(where: names.contains) {
+                return inside + "/" + data
+            }
             let images = names.filter { name in
-                !name.hasPrefix(".") && extensions.contains(where: name.hasSuffix) && (stem(name) == "dwi" || stem(name).hasSuffix("_dwi"))
+                !name.hasPrefix(".") && extensions.contains(where: name.hasSuffix)
+                    && (stem(name) == "dwi" || stem(name).hasSuffix("_dwi"))
             }
             if images.count > 1 { throw ScanFilesError.several(folder: inside, names: images) }
             if let image = images.first { return inside + "/" + image }
@@ -48,7 +54,9 @@ struct ScanFiles {
     }
 
     private var folder: String { FilePath.folder(of: dwi) }
-    private func beside(_ name: String) -> String { folder.isEmpty ? name : folder == "/" ? "/" + name : folder + "/" + name }
+    private func beside(_ name: String) -> String {
+        folder.isEmpty ? name : folder == "/" ? "/" + name : folder + "/" + name
+    }
 
     /// The first of these beside the image. A link that leads nowhere is found too: its own error says what to do.
     private func first(_ names: [String]) -> String? { names.map(beside).first(where: Self.exists) }
@@ -62,11 +70,14 @@ struct ScanFiles {
     /// FSL's folders hold one image and files of fixed names.
     private var isFSL: Bool { stem == "data" || stem == "data_ud" }
 
-    var bvals: String? { first([".bval", ".bvals"].map { stem + $0 } + (isFSL ? ["bvals"] : [])) ?? inherited(["bval", "bvals"]) }
+    var bvals: String? {
+        first([".bval", ".bvals"].map { stem + $0 } + (isFSL ? ["bvals"] : [])) ?? inherited(["bval", "bvals"])
+    }
 
     var bvecs: String? {
         // What eddy turned belongs to the image that eddy wrote.
-        first([".eddy_rotated_bvecs", ".bvec", ".bvecs"].map { stem + $0 } + (isFSL ? ["bvecs"] : [])) ?? inherited(["bvec", "bvecs"])
+        first([".eddy_rotated_bvecs", ".bvec", ".bvecs"].map { stem + $0 } + (isFSL ? ["bvecs"] : []))
+            ?? inherited(["bvec", "bvecs"])
     }
 
     /// An MRtrix table.
@@ -86,19 +97,23 @@ struct ScanFiles {
     /// HCP's gradient deviations.
     var gradientDeviation: String? { isFSL ? first(["grad_dev.nii.gz", "grad_dev.nii"]) : nil }
 
-    /// A file that applies to the image by BIDS' principle of inheritance: the nearest folder's, up to the one with dataset_description.json; of
-    /// several in a folder the one with most entities.
+    /// A file that applies to the image by BIDS' principle of inheritance: the nearest folder's, up to the one with
+    /// dataset_description.json; of several in a folder the one with most entities.
     private func inherited(_ endings: [String]) -> String? {
         guard let own = BIDSFileName(stem) else { return nil }
         var place = folder
         for _ in 0..<5 {
-            let names = ((try? FileManager.default.contentsOfDirectory(atPath: place.isEmpty ? "." : place)) ?? []).sorted()
+            let names = ((try? FileManager.default.contentsOfDirectory(atPath: place.isEmpty ? "." : place)) ?? [])
+                .sorted()
             let applicable = names.compactMap { file -> (file: String, count: Int)? in
                 guard let ending = endings.first(where: { file.hasSuffix("." + $0) }),
-                    let name = BIDSFileName(String(file.dropLast(ending.count + 1))), own.inherits(name) else { return nil }
+                    let name = BIDSFileName(String(file.dropLast(ending.count + 1))), own.inherits(name)
+                else { return nil }
                 return (file, name.entities.count)
             }
-            if let best = applicable.max(by: { $0.count < $1.count }) { return place.isEmpty ? best.file : place + "/" + best.file }
+            if let best = applicable.max(by: { $0.count < $1.count }) {
+                return place.isEmpty ? best.file : place + "/" + best.file
+            }
             if names.contains("dataset_description.json") { return nil }
             place = place.isEmpty ? ".." : FilePath.name(of: place) == ".." ? place + "/.." : FilePath.folder(of: place)
             if place == "/" { return nil }
@@ -130,7 +145,8 @@ struct BIDSFileName {
 
     /// Whether a file of that name in this or a higher folder applies to this one.
     func inherits(_ other: BIDSFileName) -> Bool {
-        suffix == other.suffix && other.entities.allSatisfy { e in entities.contains { $0.key == e.key && $0.value == e.value } }
+        suffix == other.suffix
+            && other.entities.allSatisfy { e in entities.contains { $0.key == e.key && $0.value == e.value } }
     }
 }
 
@@ -144,10 +160,12 @@ enum ScanFilesError: CommandFailure {
     var description: String {
         switch self {
         case .none(let folder):
-            "\(folder) holds no diffusion series under a name that is known (data.nii.gz, or one image whose name ends in dwi, there or in Diffusion, T1w/Diffusion, "
-                + "dMRI or dwi within it); name the image"
+            "\(folder) holds no diffusion series under a name that is known (data.nii.gz, or one image whose name "
+                + "ends in dwi, there or in Diffusion, T1w/Diffusion, dMRI or dwi within it); name the image"
         case .several(let folder, let names):
-            "\(folder) holds several diffusion series (\(names.prefix(5).joined(separator: ", "))\(names.count > 5 ? ", …" : "")); name the one to be read"
+            "\(folder) holds several diffusion series "
+                + "(\(names.prefix(5).joined(separator: ", "))\(names.count > 5 ? ", …" : "")); name the one to be "
+                + "read"
         }
     }
 }
