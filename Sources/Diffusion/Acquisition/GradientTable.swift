@@ -88,8 +88,9 @@ public struct GradientTable: Sendable, Equatable {
 
     /// The table as MRtrix's text: a row of x y z b for each volume.
     public var mrtrixText: String {
-        zip(vectors, bValues).map { v, b in
-            String(format: "%.7f %.7f %.7f ", v.x, v.y, v.z) + (b == b.rounded() && abs(b) < 1e9 ? String(Int(b)) : String(b)) + "\n"
+        zip(vectors, bValues).map { v, b -> String in
+            let whole = b == b.rounded() && abs(b) < 1e9
+            return String(format: "%.7f %.7f %.7f ", v.x, v.y, v.z) + (whole ? String(Int(b)) : String(b)) + "\n"
         }.joined()
     }
 }

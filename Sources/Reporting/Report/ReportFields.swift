@@ -83,8 +83,11 @@ enum ReportFields {
         switch p.directions?.verdict {
         case .right?:
             let margin = String(format: "%.0f", p.directions!.margin)
-            add("Good", "The gradient directions point along the fibres: every other order or sign of their axes is worse by \(margin) standard errors or more.")
-        case .undecided?: add("Note", "Whether the gradient directions are right cannot be told: there are not enough voxels with fibres.")
+            add(
+                "Good", "The gradient directions point along the fibres: every other order or sign of their axes is worse by "
+                    + "\(margin) standard errors or more.")
+        case .undecided?:
+            add("Note", "Whether the gradient directions are right cannot be told: there are not enough voxels with fibres.")
         case .wrong?, nil: break
         }
         let all = max(1, data.summary.count)

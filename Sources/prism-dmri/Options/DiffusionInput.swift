@@ -5,11 +5,14 @@ import Volumes
 
 /// The options that name a diffusion-weighted image with its gradient table and mask, shared by the commands that read one.
 struct DiffusionInput: ParsableArguments {
-    @Argument(help: "Diffusion-weighted image, 4-D NIfTI or MRtrix .mif, or a folder that holds one (FSL, HCP, UK Biobank, BIDS).") var image: String
-    @Option(help: "b-values, FSL text (default: found beside the image by the names of FSL, dcm2niix, BIDS and eddy).") var bvals: String?
+    @Argument(help: "Diffusion-weighted image, 4-D NIfTI or MRtrix .mif, or a folder that holds one (FSL, HCP, UK Biobank, BIDS).")
+    var image: String
+    @Option(help: "b-values, FSL text (default: found beside the image by the names of FSL, dcm2niix, BIDS and eddy).")
+    var bvals: String?
     @Option(help: "Gradient directions, FSL text (default: found beside the image likewise).") var bvecs: String?
     @Option(help: "Gradient table in MRtrix's format (x y z b, scanner frame) instead of --bvals and --bvecs.") var grad: String?
-    @Option(help: "Brain mask (default: one beside the image under a known name, else made from the b=0 images, with a warning).") var mask: String?
+    @Option(help: "Brain mask (default: one beside the image under a known name, else made from the b=0 images, with a warning).")
+    var mask: String?
     @Option(help: "Volumes with b up to this (s/mm²) count as unweighted.") var b0Threshold: Double = Acquisition.defaultThreshold
     @Flag(help: "The b-values are nominal: the real ones are b·length² of the direction vectors, 0 for zero vectors (GE and Siemens multi-shell tables).")
     var scaleByLength = false
@@ -29,7 +32,8 @@ struct DiffusionInput: ParsableArguments {
     /// The mask given, or one beside the image.
     var maskFile: String? { mask ?? files.mask }
 
-    /// The gradient table's files, named or found beside the image; without those that are not there, and none where the image's header has the table.
+    /// The gradient table's files, named or found beside the image; without those that are not there, and none where the
+    /// image's header has the table.
     var tableFiles: [String: String] {
         if let grad { return ["grad": grad] }
         let found = files
@@ -58,7 +62,10 @@ struct DiffusionInput: ParsableArguments {
     /// The table as its files give it.
     /// - Errors: `InputFailure`, `GradientTableError`.
     func readTable() throws -> GradientTable {
-        if let rows = ownTable { return GradientTable(bValues: rows.map { $0[3] }, vectors: rows.map { SIMD3($0[0], $0[1], $0[2]) }, frame: .scanner) }
+        if let rows = ownTable {
+            return GradientTable(
+                bValues: rows.map { $0[3] }, vectors: rows.map { SIMD3($0[0], $0[1], $0[2]) }, frame: .scanner)
+        }
         let files = tableFiles
         if let grad = files["grad"] { return try GradientTable.readMRtrix(grad) }
         for (name, suffix, what) in [("bvals", "bval", "b-values"), ("bvecs", "bvec", "directions")] where files[name] == nil {
@@ -69,7 +76,8 @@ struct DiffusionInput: ParsableArguments {
 
     /// Whether the table's directions point along the fibres of the scan.
     func testDirections(_ series: MaskedSeries, _ acquisition: Acquisition, threads: Int) throws -> OrientationTest {
-        try OrientationTest(signals: series.values, mask: series.mask, acquisition: acquisition, frame: frame, threads: threads)
+        try OrientationTest(
+            signals: series.values, mask: series.mask, acquisition: acquisition, frame: frame, threads: threads)
     }
 
     /// The image's grid and its acquisition with directions in the scanner frame. `warn` is told what the user should know of them.
@@ -85,7 +93,8 @@ struct DiffusionInput: ParsableArguments {
         let files = tableFiles, a = geometry.affine
         // Names that are not the image's own are not to be guessed in silence.
         for (name, given) in [("bvals", bvals), ("bvecs", bvecs), ("grad", grad)] {
-            guard given == nil, let file = files[name], FilePath.name(of: file).hasPrefix(stem + ".") == false, stem != "data" else { continue }
+            guard given == nil, stem != "data", let file = files[name],
+                !FilePath.name(of: file).hasPrefix(stem + ".") else { continue }
             warn("No --\(name) was given: \(file) is used.")
         }
         let conversion = try FrameConversion(affine3x3: (0..<3).flatMap { r in (0..<3).map { c in a[r, c] } })
@@ -94,7 +103,8 @@ struct DiffusionInput: ParsableArguments {
             acquisition = try readTable().acquisition(
                 conversion: conversion, volumes: geometry.volumeCount, threshold: b0Threshold, lengths: scaleByLength ? .scaleByLength : .normalise)
         } catch let error as GradientTableError where !files.values.contains(where: "\(error)".contains) {
-            throw InputFailure.badTable(files: files.isEmpty ? [dwi] : ["grad", "bvals", "bvecs"].compactMap { files[$0] }, error: error)
+            let named = ["grad", "bvals", "bvecs"].compactMap { files[$0] }
+            throw InputFailure.badTable(files: named.isEmpty ? [dwi] : named, error: error)
         }
         if scaleByLength {
             let b = acquisition.bValues.filter { $0 > b0Threshold }
@@ -104,7 +114,8 @@ struct DiffusionInput: ParsableArguments {
         return (geometry, acquisition)
     }
 
-    /// The mask given, one beside the image, or a simple one. `warn` is told of the latter two, and what is to be known of a mask.
+    /// The mask given, one beside the image, or a simple one. `warn` is told of the latter two, and what is to be known of
+    /// a mask.
     func openMask(_ geometry: VolumeGeometry, _ acquisition: Acquisition, warn: (String) -> Void) throws -> Mask {
         if let maskFile {
             if mask == nil { warn("No --mask was given: \(maskFile) is used.") }
