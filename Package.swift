@@ -80,7 +80,7 @@ let package = Package(
         .testTarget(name: "VolumesTests", dependencies: ["Volumes"]),
         .testTarget(name: "ModelSpaceTests", dependencies: ["ModelSpace"]),
         .testTarget(
-            name: "DiffusionTests", dependencies: ["Diffusion", "ModelSpace", "CKernels"], exclude: ["references"]),
+            name: "DiffusionTests", dependencies: ["Diffusion", "ModelSpace", "Volumes", "CKernels"], exclude: ["references"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"]),
         .testTarget(name: "NetworksTests", dependencies: ["Networks", "Tensors", "ModelSpace"]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "Networks", "ModelSpace"]),

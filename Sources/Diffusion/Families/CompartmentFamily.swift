@@ -32,12 +32,16 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
 
     /// Structures that a network can list.
     public static let mostListed = 4096
+    /// Whether its structures can be listed; nil when they can, else the end of a sentence.
+    public var listingFault: String? {
+        if space != nil { return nil }
+        return "has \(Int(min(rule.count, 1e18))) structures, more than the \(Self.mostListed) that can be listed; "
+            + "take components away or add rules"
+    }
+
     /// Whether a network can be trained for it; nil when it can, else the end of a sentence.
     public var networkFault: String? {
-        if space == nil {
-            return
-                "has \(Int(min(rule.count, 1e18))) structures, more than the \(Self.mostListed) that a network can list; take components away or add rules"
-        }
+        if let fault = listingFault { return fault }
         if description.bitCount == 0 {
             return "has one structure only, so that there is nothing for a network to choose; fit it without one"
         }

@@ -91,6 +91,17 @@ enum ReportFields {
         case false?: add("Warning", "The acquisition lies outside the range of protocols that the network was trained on; read the maps with care.")
         case nil: break
         }
+        // A table that is wrong stands among the warnings.
+        switch p.directions?.verdict {
+        case .right?:
+            let margin = String(format: "%.0f", p.directions!.margin)
+            add(
+                "Good", "The gradient directions point along the fibres: every other order or sign of their axes is worse by "
+                    + "\(margin) standard errors or more.")
+        case .undecided?:
+            add("Note", "Whether the gradient directions are right cannot be told: there are not enough voxels with fibres.")
+        case .wrong?, nil: break
+        }
         let all = max(1, data.summary.count)
         for (flag, text) in VoxelQuality.meanings {
             let n = data.summary.quality.count { VoxelQuality(rawValue: $0).contains(flag) }

@@ -59,7 +59,7 @@ struct Fit: ParsableCommand {
     }
 
     func run() throws {
-        let read = [input.dwi] + input.tableFiles.values + [input.mask, network].compactMap { $0 }
+        let read = input.allFiles + [network, family.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }].compactMap { $0 }
         let target = try OutputFolder(out, kind: .fit, mode: resume ? .resume : force ? .force : .fresh, canResume: true, inputs: read)
         func stopped() -> Interrupted { Interrupted(out: out, keepsWork: target.keepsWork, wasForced: force) }
         Interrupt.whenStopped(say: { stopped().description }, cleanUp: { target.abandon() })
@@ -129,9 +129,12 @@ struct Fit: ParsableCommand {
             warn("\(survey.withoutNoise) of \(survey.voxels) voxels have no usable value of the noise (none above 0, or an SNR "
                 + "that no image has): they are fitted as without --known-noise.")
         }
+        let directions = try input.testDirections(series, acquisition, threads: nthreads)
+        if let warning = directions.warning { warn(warning) }
         if kinds != .either { recipe = recipe.adapted(to: acquisition, noise: kinds) }
         let fitter = FitEngine(recipe: recipe, acquisition: acquisition, options: options)
         try target.begin()
+        if let doubt = directions.doubt, !quiet { Progress.note("note: " + doubt) }
 
         if independent == nil, (shard?.index ?? 0) == 0 { estimateNoise() }
         let fitting = clock.now
@@ -162,6 +165,7 @@ struct Fit: ParsableCommand {
         provenance.warnings = warnings
         provenance.noiseOrigin = independent?.origin
         provenance.knownNoise = known.map { .init(source: $0.source, voxels: knownCount, without: survey.withoutNoise) }
+        provenance.directions = DirectionCheck(directions)
         provenance.residuals = try ShellResiduals(
             PosteriorArchive.shards(in: target.work), family: chosen.family, lambda: options.lambda, signals: series.values, acquisition: acquisition, threads: nthreads)
         if shard != nil {
@@ -196,6 +200,9 @@ struct Fit: ParsableCommand {
     ) throws -> any EngineRecipe {
         switch (chosen, engine) {
         case (.composed(let family), _):
+            if let fault = family.composition.fault(largestB: acquisition.bValues.max() ?? 0) {
+                throw FamilyBeyondScan(family: family.name, scan: input.dwi, fault: fault)
+            }
             return try FamilyEngineRecipe(family: family, file: given, path: network ?? "", acquisition: acquisition, options: options)
         case (.ballSticks, .prism):
             return try PrismRecipe(

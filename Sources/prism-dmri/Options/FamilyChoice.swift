@@ -38,7 +38,7 @@ enum FamilyChoice {
             throw RecipeError(
                 path: name, problem: "cannot be read: \(Recipe.unknownFamily(name)), or give a recipe's path", exitStatus: .missingInput)
         }
-        return try Recipe(yaml: try Recipe.text(path: name), path: name).composed.map(Self.composed) ?? .ballSticks
+        return try Recipe(yaml: try Recipe.text(path: name), path: name, isTrained: false).composed.map(Self.composed) ?? .ballSticks
     }
 
     var family: any DiffusionFamily {
@@ -49,4 +49,11 @@ enum FamilyChoice {
     }
 
     var isBallSticks: Bool { if case .ballSticks = self { true } else { false } }
+}
+
+/// A family whose signals are not accurate at the b-values of a scan.
+struct FamilyBeyondScan: CommandFailure {
+    let family: String, scan: String, fault: String
+    var exitStatus: ExitStatus { .badData }
+    var description: String { "the family '\(family)' cannot be fitted to \(scan): \(fault); leave the volumes of highest b out, or choose another family" }
 }
