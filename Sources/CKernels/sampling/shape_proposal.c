@@ -52,8 +52,9 @@ INLINE void shape_draw(const float *c, long A, long R, long K, const pk_shape_sp
             if (is_near)
                 EACH(i) {
                     const float w = mean[i] + truncated_quantile(v[i], (low - mean[i]) * root, (high - mean[i]) * root) * inverse;
-                    /* So far outside that no quantile is a number: the nearer end. */
-                    const float end = mean[i] < low ? low : high, known = w == w ? w : end, least = known < low ? low : known;
+                    /* So far outside that no quantile is a number: no sample. At the bound it would be one whose density, which is nothing,
+                       its weight is divided by. */
+                    const float least = w < low ? low : w;
                     x[i] = least > high ? high : least;
                 }
         }
@@ -104,6 +105,7 @@ long pk_keep_shapes(const pk_shape_space *s, long count, long stride, float *row
     long kept = 0;
     for (long i = 0; i < count; i++) {
         float sum = 0;
+        for (long k = 0; k < s->scalars; k++) sum += rows[k * stride + i];
         for (long k = 0; k < s->axes; k++) sum += axes[3 * k * stride + i];
         for (long k = 0; k < s->rotations; k++) sum += rotations[4 * k * stride + i];
         if (!(sum == sum)) continue;
