@@ -31,7 +31,7 @@ let package = Package(
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CKernels", exclude: ["README.md"]),
         .target(name: "CNetworks", exclude: ["README.md", "default-network.safetensors"]),
-        .target(name: "CFamilies"),
+        .target(name: "CFamilies", exclude: ["README.md"]),
         .target(name: "CMemory"),
         .target(
             name: "CReport",
