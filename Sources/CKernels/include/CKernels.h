@@ -11,6 +11,7 @@
 #include "importance.h"
 #include "weights.h"
 #include "moves.h"
+#include "point_moves.h"
 #include "product.h"
 #include "dense.h"
 #include "forms.h"
