@@ -2,13 +2,21 @@
 import PackageDescription
 
 // Data flows left to right through these targets; nothing imports a target to its right.
-//   Volumes, ModelSpace, Tensors  →  Diffusion, Networks  →  Training, Inference  →  Reporting  →  prism-dmri
+//   Volumes, ModelSpace, Tensors  →  Diffusion, Networks  →  Exact, Training  →  Inference  →  Chain, Studies, Bench
+//     →  Reporting  →  prism-dmri
+// Every `import` of a target stands among its dependencies here (`.ci/imports` checks it). What a library's user needs is
+// public; what only other targets of this package need is `package`.
 
 let package = Package(
     name: "prism-dmri",
     products: [
         .executable(name: "prism-dmri", targets: ["prism-dmri"]),
-        .library(name: "PrismDMRI", targets: ["Volumes", "ModelSpace", "Diffusion", "Networks", "Inference", "Reporting"]),
+        .library(
+            name: "PrismDMRI",
+            targets: [
+                "Volumes", "ModelSpace", "Diffusion", "Tensors", "Networks", "Training", "Exact", "Inference", "Chain", "Studies",
+                "Reporting",
+            ]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -21,39 +29,80 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        .target(name: "CKernels", exclude: ["default-network.safetensors"]),
+        .target(name: "CKernels", exclude: ["README.md"]),
+        .target(name: "CNetworks", exclude: ["README.md", "default-network.safetensors"]),
+        .target(name: "CFamilies"),
         .target(name: "CMemory"),
-        .target(name: "CReport", exclude: ["page.html", "page.css", "numbers.js", "colours.js", "slices.js", "charts.js", "page.js"]),
-
-        .target(name: "Volumes", dependencies: ["CNIfTI", "CZlib", "CISAL"]),
-        .target(name: "ModelSpace"),
         .target(
-            name: "Diffusion", dependencies: ["Volumes", "ModelSpace", "CKernels", "Yams"], exclude: ["Compartments/README.md"]),
-        .target(name: "Tensors", dependencies: ["COpenBLAS", "CISAL", "CKernels"]),
-        .target(name: "Networks", dependencies: ["Tensors", "ModelSpace", "CKernels", "CCrypto"]),
-        .target(name: "Training", dependencies: ["Networks", "ModelSpace", "Tensors", "CKernels"]),
-        .target(name: "Exact", dependencies: ["ModelSpace", "Diffusion", "CKernels"]),
-        .target(name: "Inference", dependencies: ["Exact", "Networks", "ModelSpace", "Diffusion", "Tensors"]),
+            name: "CReport",
+            exclude: [
+                "README.md", "page.html", "page.css", "numbers.js", "colours.js", "slices.js", "charts.js", "page.js",
+            ]),
+
+        .target(name: "Volumes", dependencies: ["CNIfTI", "CZlib", "CISAL"], exclude: ["README.md"]),
+        .target(name: "ModelSpace", exclude: ["README.md"]),
+        .target(
+            name: "Diffusion", dependencies: ["Volumes", "ModelSpace", "CFamilies", "CKernels", "Yams"],
+            exclude: ["README.md", "Compartments/README.md"]),
+        .target(name: "Tensors", dependencies: ["COpenBLAS", "CISAL", "CKernels"], exclude: ["README.md"]),
+        .target(
+            name: "Networks", dependencies: ["Tensors", "ModelSpace", "CNetworks", "CCrypto"], exclude: ["README.md"]),
+        .target(
+            name: "Training", dependencies: ["Networks", "ModelSpace", "Tensors", "CKernels"], exclude: ["README.md"]),
+        .target(name: "Exact", dependencies: ["ModelSpace", "Diffusion", "CKernels"], exclude: ["README.md"]),
+        .target(
+            name: "Inference", dependencies: ["Exact", "Networks", "ModelSpace", "Diffusion", "Tensors", "CKernels"],
+            exclude: ["README.md"]),
+        .target(
+            name: "Chain", dependencies: ["Inference", "Diffusion", "ModelSpace", "CKernels"], exclude: ["README.md"]),
+        .target(
+            name: "Studies", dependencies: ["Inference", "Networks", "Diffusion", "ModelSpace"], exclude: ["README.md"]),
+        .target(
+            name: "Bench",
+            dependencies: ["Inference", "Exact", "Networks", "Diffusion", "ModelSpace", "Tensors", "CKernels"],
+            exclude: ["README.md"]),
         .target(
             name: "Reporting",
-            dependencies: ["Inference", "Volumes", "Diffusion", "CReport", .product(name: "Mustache", package: "swift-mustache")]),
+            dependencies: [
+                "Studies", "Inference", "Volumes", "Diffusion", "CReport", "CZlib",
+                .product(name: "Mustache", package: "swift-mustache"),
+            ], exclude: ["README.md"]),
         .executableTarget(
             name: "prism-dmri",
             dependencies: [
-                "Volumes", "Diffusion", "Exact", "Training", "Inference", "Reporting", "CMemory",
+                "Reporting", "Bench", "Studies", "Chain", "Inference", "Training", "Exact", "Networks", "Diffusion",
+                "Tensors", "ModelSpace", "Volumes", "CMemory",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ]),
+            ], exclude: ["README.md"]),
 
+        // A scan and an untrained network that several of the tests fit, and posteriors as tables.
+        .target(name: "TestFixtures", dependencies: ["Inference", "Diffusion", "ModelSpace", "Networks"], path: "Tests/Fixtures"),
         .testTarget(name: "VolumesTests", dependencies: ["Volumes"]),
         .testTarget(name: "ModelSpaceTests", dependencies: ["ModelSpace"]),
-        .testTarget(name: "DiffusionTests", dependencies: ["Diffusion"], exclude: ["references"]),
-        .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
-        .testTarget(name: "NetworksTests", dependencies: ["Networks"]),
-        .testTarget(name: "TrainingTests", dependencies: ["Training", "Inference"]),
-        .testTarget(name: "ExactTests", dependencies: ["Exact"]),
-        .testTarget(name: "InferenceTests", dependencies: ["Inference"]),
-        .testTarget(name: "ReportingTests", dependencies: ["Reporting"]),
-        .testTarget(name: "FuzzTests", dependencies: ["prism-dmri", "CZlib"]),
+        .testTarget(
+            name: "DiffusionTests", dependencies: ["Diffusion", "ModelSpace", "CKernels"], exclude: ["references"]),
+        .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"]),
+        .testTarget(name: "NetworksTests", dependencies: ["Networks", "Tensors", "ModelSpace"]),
+        .testTarget(name: "TrainingTests", dependencies: ["Training", "Networks", "ModelSpace"]),
+        .testTarget(name: "ExactTests", dependencies: ["Exact", "Diffusion", "ModelSpace", "CKernels"]),
+        .testTarget(
+            name: "InferenceTests",
+            dependencies: [
+                "Inference", "Chain", "Exact", "Networks", "Diffusion", "Tensors", "ModelSpace", "CKernels", "TestFixtures",
+            ], exclude: ["format-2"]),
+        .testTarget(name: "ChainTests", dependencies: ["Chain", "Inference", "Diffusion", "ModelSpace", "TestFixtures"]),
+        .testTarget(
+            name: "StudiesTests",
+            dependencies: ["Studies", "Inference", "Networks", "Diffusion", "Tensors", "ModelSpace", "TestFixtures"]),
+        .testTarget(name: "BenchTests", dependencies: ["Bench"]),
+        .testTarget(
+            name: "ReportingTests", dependencies: ["Reporting", "Inference", "Diffusion", "ModelSpace", "Volumes", "TestFixtures"]),
+        .testTarget(
+            name: "FuzzTests",
+            dependencies: [
+                "prism-dmri", "Reporting", "Inference", "Training", "Networks", "Diffusion", "Tensors", "ModelSpace", "Volumes",
+                "CZlib",
+            ]),
         .testTarget(name: "EndToEndTests", dependencies: ["prism-dmri"], exclude: ["cases.txt"]),
     ],
     swiftLanguageModes: [.v5]

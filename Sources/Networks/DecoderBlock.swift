@@ -65,6 +65,18 @@ struct DecoderBlock: Sendable {
         return selfOutput.forward(tape, w, tape.gather(a, keep), onto: m.residual(tape.gather(x, keep), 2))
     }
 
+    /// x and its attention to keys and values laid out by `keys`, which is given what x makes (rows × 3·width: queries, keys, values).
+    func attend<S>(
+        _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, modulation m: Modulation<S>, segments: UnsafeBufferPointer<AttentionSegment>,
+        keys: (Variable<S>) -> Variable<S>
+    ) -> Variable<S> {
+        let qkv = qkv.forward(tape, w, x, norm: m.norm(0, width)), keyValue = keys(qkv)
+        let a = tape.attention(
+            qkv.slice(0, width), keyValue.slice(0, width), keyValue.slice(width, width), rows: qkv.rows, segments: segments, heads: heads, mask: nil,
+            output: nil)
+        return selfOutput.forward(tape, w, a, onto: m.residual(x, 2))
+    }
+
     /// Queries to the latents.
     func ask<S>(_ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, modulation m: Modulation<S>) -> Variable<S> {
         query.forward(tape, w, x, norm: m.norm(3, width))

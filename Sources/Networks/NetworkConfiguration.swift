@@ -42,7 +42,7 @@ public struct FamilyShape: BoundedSettings, Codable, Sendable, Equatable {
     public var features: Int, summaries: Int, components: Int, tokens: Int, coordinates: Int
 
     public static let settings: [Setting<FamilyShape>] = [
-        .whole("features", \.features, 1...1024), .whole("summaries", \.summaries, 1...1024), .whole("components", \.components, 1...32),
+        .whole("features", \.features, 1...1024), .whole("summaries", \.summaries, 1...1024), .whole("components", \.components, 1...Structure.mostBits),
         .whole("tokens", \.tokens, 1...64), .whole("coordinates", \.coordinates, 1...256),
     ]
 

@@ -1,5 +1,5 @@
 import CCrypto
-import CKernels
+import CNetworks
 import Foundation
 import ModelSpace
 import Tensors
@@ -80,6 +80,8 @@ public struct NetworkFile: @unchecked Sendable {
 public struct NetworkOrigin: BoundedSettings, Codable, Sendable, Equatable {
     public var name: String
     public var family: String
+    /// What a composed family is, in JSON; nil for one that the program knows by its name alone.
+    public var familyDefinition: String?
     /// The training recipe's text.
     public var recipe: String
     public var simulations: Int
@@ -91,9 +93,12 @@ public struct NetworkOrigin: BoundedSettings, Codable, Sendable, Equatable {
         .whole("simulations", \.simulations, 0...1_000_000_000_000_000), .whole("steps", \.steps, 0...1_000_000_000_000_000),
     ]
 
-    public init(name: String, family: String, recipe: String, simulations: Int, steps: Int, structureLoss: Double?, parameterLoss: Double?) {
+    public init(
+        name: String, family: String, familyDefinition: String? = nil, recipe: String, simulations: Int, steps: Int, structureLoss: Double?, parameterLoss: Double?
+    ) {
         self.name = name
         self.family = family
+        self.familyDefinition = familyDefinition
         self.recipe = recipe
         self.simulations = simulations
         self.steps = steps
@@ -106,6 +111,8 @@ public struct NetworkOrigin: BoundedSettings, Codable, Sendable, Equatable {
 public enum NetworkFileError: Error, CustomStringConvertible, LocalizedError {
     case notANetwork(path: String, missing: String)
     case otherFamily(path: String, found: String, wanted: String)
+    /// A family that networks are trained for, but that this command cannot use.
+    case notFitted(path: String, family: String)
     /// Sizes out of bounds, or weights that are not finite.
     case unusable(path: String, reason: String)
 
@@ -115,6 +122,8 @@ public enum NetworkFileError: Error, CustomStringConvertible, LocalizedError {
             "\(path) is not a prism-dmri network (no valid '\(missing)' in its metadata); give a file written by 'prism-dmri train'."
         case .otherFamily(let path, let found, let wanted):
             "\(path) was trained for family '\(found)' but '\(wanted)' was asked for; choose the matching --family or --network."
+        case .notFitted(let path, let family):
+            "\(path) was trained for the family '\(family)', which can be trained but not fitted yet; give a network of ball-sticks, or leave out --network."
         case .unusable(let path, let reason):
             "\(path) is not a usable network: \(reason); copy it again, or give another."
         }

@@ -18,8 +18,9 @@ public final class NetworkRunner {
     /// Keys and values of the latents for the parameter decoder: computed for the first draw of a block, kept on `tape`.
     private var context: [Variable<Float>]?
     /// What depends on the conditioning alone, each on a tape of its own: the last λ's tree and the last schedule's modulations.
-    private var tree: StructureTree<Float>?, schedule: Schedule?
+    private var tree: StructureTree<Float>?, schedule: Schedule?, conditioning: StructureConditioning<Float>?
     private let treeTape = Tape<Float>(arena: Arena(blockSize: 1 << 20), records: false)
+    private let conditioningTape = Tape<Float>(arena: Arena(blockSize: 1 << 16), records: false)
     private let scheduleTape = Tape<Float>(arena: Arena(blockSize: 1 << 20), records: false)
     private let tape = Tape<Float>(arena: Arena(blockSize: 16 << 20), records: false)
     private let stepTape = Tape<Float>(arena: Arena(blockSize: 16 << 20), records: false)
@@ -64,6 +65,18 @@ public final class NetworkRunner {
             tree = StructureTree(network.structureDecoder, treeTape, weights, lambda: lambda, space: space)
         }
         return tree!.logProbabilities(stepTape, weights, latents: voxels.latents, voxels: voxels.count)
+    }
+
+    /// Answers a question about structures by evaluating as many prefixes as it needs.
+    func withPrefixes<R>(of voxels: EncodedVoxels, lambda: Double, _ ask: (inout PrefixCache<Float>) -> R) -> R {
+        stepTape.reset()
+        if conditioning?.lambda != lambda {
+            conditioningTape.reset()
+            conditioning = StructureConditioning(network.structureDecoder, conditioningTape, weights, lambda: lambda)
+        }
+        var cache = PrefixCache(
+            network.structureDecoder, stepTape, weights, conditioning: conditioning!, latents: voxels.latents, voxels: voxels.count)
+        return ask(&cache)
     }
 
     /// Noise levels of a solver, and the parameter decoder's modulation at each, a row a structure.

@@ -5,7 +5,8 @@ import Tensors
 /// log q(z | y, λ) as an autoregressive product of Bernoullis over the C bits, conditioned on the latents and, by adaptive layer norm, on λ.
 ///
 /// The decoder works on *nodes*, prefixes of structures: a node's input is its depth and last bit, it attends to its ancestors, and its output is the
-/// logit of the next bit. A single structure is a path of C nodes; all allowed structures together are the prefix tree (`StructureTree`).
+/// logit of the next bit. A single structure is a path of C nodes: what training looks at. All allowed structures together are the prefix tree, of
+/// which a family of few evaluates all (`StructureTree`) and one of many the likely part (`PrefixCache`).
 struct StructureDecoder: Sendable {
     let components: Int
     let table: ParameterReference
@@ -74,7 +75,7 @@ struct StructureDecoder: Sendable {
     /// Adds −Σ_v log q(z_v | y_v, λ_v) to the backward pass with weight `weight` and returns that sum (unweighted).
     /// Bits that the allowed structures leave no choice about cost nothing.
     func loss<S>(
-        _ tape: Tape<S>, _ w: Weights<S>, latents: Variable<S>, lambdas: [Double], structures: [Structure], space: StructureSpace,
+        _ tape: Tape<S>, _ w: Weights<S>, latents: Variable<S>, lambdas: [Double], structures: [Structure], automaton: StructureAutomaton,
         weight: Double
     ) -> Double {
         let voxels = structures.count, n = components
@@ -88,9 +89,8 @@ struct StructureDecoder: Sendable {
             tape, w, latents: latents, lambdas: lambdas, rows: UnsafeBufferPointer(rows), nodes: n, mask: mask.baseAddress!)
         var total = 0.0
         for v in 0..<voxels {
-            for d in 0..<n {
-                let node = space.prefixes.first { $0.depth == d && $0.bits.sharesPrefix(structures[v], length: d) }!
-                guard node.allowsZero && node.allowsOne else { continue }
+            guard let decisions = automaton.decisions(structures[v]) else { preconditionFailure("a structure that is not allowed") }
+            for d in decisions {
                 let x = Double(logits.value[v * n + d]), bit = structures[v][d]
                 total += softplus(bit ? -x : x)
                 if let g = logits.gradient { g[v * n + d] += S(weight * (1 / (1 + exp(-x)) - (bit ? 1 : 0))) }

@@ -33,9 +33,8 @@ struct StructureTree<S: Scalar> {
             var a = k
             while a >= 0 { mask[i * n + place[a]!] = 1; a = nodes[a].parent }
         }
-        let condition = decoder.embed(tape, w, lambdas: [lambda])
-        modulation = decoder.blocks.map { Modulation(parts: $0.modulate(tape, w, condition: condition), group: nil) }
-        outputModulation = Modulation(parts: decoder.outputModulation.forward(tape, w, condition), group: nil)
+        let conditioning = StructureConditioning(decoder, tape, w, lambda: lambda)
+        (modulation, outputModulation) = (conditioning.blocks, conditioning.output)
         let own = [AttentionSegment(queries: 0..<n, keys: 0..<n)]
         let x = tape.gather(w[decoder.table], UnsafeBufferPointer(rows))
         first = own.withUnsafeBufferPointer { [mask, modulation] in

@@ -80,7 +80,8 @@ extension Tape {
             mask: mask, output: nil)
     }
 
-    private func attention(
+    /// As above, from columns of any matrices; the result has `rows` rows.
+    public func attention(
         _ q: Slice<S>, _ k: Slice<S>, _ v: Slice<S>, rows: Int, segments: UnsafeBufferPointer<AttentionSegment>, heads: Int,
         mask: UnsafePointer<UInt8>?, output: Variable<S>?
     ) -> Variable<S> {

@@ -2,14 +2,14 @@ import Foundation
 
 /// Number formats of the safetensors files that this library reads and writes, named as in the file.
 public enum SafetensorsType: String, Sendable, CaseIterable {
-    case f64 = "F64", f32 = "F32", f16 = "F16", i64 = "I64", i32 = "I32", u32 = "U32", u8 = "U8"
+    case f64 = "F64", f32 = "F32", f16 = "F16", i64 = "I64", u64 = "U64", i32 = "I32", u32 = "U32", u16 = "U16", u8 = "U8"
 
     /// Bytes an element.
     public var size: Int {
         switch self {
-        case .f64, .i64: 8
+        case .f64, .i64, .u64: 8
         case .f32, .i32, .u32: 4
-        case .f16: 2
+        case .f16, .u16: 2
         case .u8: 1
         }
     }
@@ -24,7 +24,9 @@ extension Float: SafetensorsScalar { public static var safetensorsType: Safetens
 extension Float16: SafetensorsScalar { public static var safetensorsType: SafetensorsType { .f16 } }
 extension Int64: SafetensorsScalar { public static var safetensorsType: SafetensorsType { .i64 } }
 extension Int32: SafetensorsScalar { public static var safetensorsType: SafetensorsType { .i32 } }
+extension UInt64: SafetensorsScalar { public static var safetensorsType: SafetensorsType { .u64 } }
 extension UInt32: SafetensorsScalar { public static var safetensorsType: SafetensorsType { .u32 } }
+extension UInt16: SafetensorsScalar { public static var safetensorsType: SafetensorsType { .u16 } }
 extension UInt8: SafetensorsScalar { public static var safetensorsType: SafetensorsType { .u8 } }
 
 /// What a safetensors header says of one tensor: its name, number format, row-major shape and place in the data section (bytes).

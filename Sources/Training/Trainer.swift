@@ -66,7 +66,7 @@ public final class Trainer<F: ModelFamily> {
                         lane.tape.reset()
                         let sums = network.loss(
                             lane.tape, Weights(values: values.pointer, gradients: lane.gradients),
-                            simulator.batch(step: step, chunk: chunk), space: simulator.family.structureSpace,
+                            simulator.batch(step: step, chunk: chunk), automaton: simulator.family.structureSpace.automaton,
                             structureScale: structureScale, parameterScale: parameterScale)
                         lane.structure += sums.structure
                         lane.parameter += sums.parameter

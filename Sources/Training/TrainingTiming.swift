@@ -37,7 +37,7 @@ public struct TrainingTiming: Codable, Sendable {
                 for batch in batches {
                     tape.reset()
                     _ = network.loss(
-                        tape, Weights(values: weights.baseAddress!, gradients: gradients), batch, space: family.structureSpace, structureScale: 1,
+                        tape, Weights(values: weights.baseAddress!, gradients: gradients), batch, automaton: family.structureSpace.automaton, structureScale: 1,
                         parameterScale: 1)
                 }
             }

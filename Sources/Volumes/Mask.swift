@@ -43,9 +43,6 @@ public struct Mask: Sendable {
         self.init(geometry: image, indices: indices)
     }
 
-    /// Voxels `range` of the list, for instance one shard.
-    public func subset(_ range: Range<Int>) -> Mask { Mask(geometry: geometry, indices: Array(indices[range])) }
-
     /// (i, j, k) of the voxel at a place in the list.
     public func coordinates(_ voxel: Int) -> SIMD3<Int> {
         let (x, y) = (geometry.shape[0], geometry.shape[1])
@@ -58,12 +55,5 @@ public struct Mask: Sendable {
         var result = [UInt8](repeating: 0, count: geometry.voxelsPerVolume)
         for i in indices { result[i] = 1 }
         return result
-    }
-
-    /// Dice overlap with another mask on the same grid: 2·|A ∩ B| / (|A| + |B|).
-    public func dice(_ other: Mask) -> Double {
-        precondition(geometry.spatialShape == other.geometry.spatialShape)
-        let inside = bytes
-        return 2 * Double(other.indices.count { inside[$0] == 1 }) / Double(count + other.count)
     }
 }

@@ -43,13 +43,6 @@ public struct MaskedSeries: Sendable {
         self.init(mask: mask, measurements: measurements, values: values, areIntegers: reader.datatype.isInteger)
     }
 
-    /// The M values of one voxel.
-    public func withVoxel<Result>(_ voxel: Int, _ body: (UnsafeBufferPointer<Float>) throws -> Result) rethrows -> Result {
-        try values.withUnsafeBufferPointer {
-            try body(UnsafeBufferPointer(rebasing: $0[voxel * measurements..<(voxel + 1) * measurements]))
-        }
-    }
-
     /// Throws unless the image is a series: more than one volume, along one dimension (X×Y×Z×N, or X×Y×Z×1×N as ITK's writers make it).
     public static func requireSeries(_ geometry: VolumeGeometry, path: String) throws {
         let axes = geometry.shape.indices.dropFirst(3).filter { geometry.shape[$0] > 1 }

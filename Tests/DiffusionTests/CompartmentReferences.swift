@@ -24,7 +24,7 @@ struct CompartmentCase {
 /// Every compartment, with its name in the references.
 let allCompartments: [(name: String, compartment: any Compartment)] = [
     ("ball", Ball()), ("csf", Ball.csf), ("dot", Dot()), ("stick", Stick()), ("zeppelin", Zeppelin()), ("tensor", DiffusionTensor()),
-    ("sphere", Sphere()), ("cylinder", Cylinder()), ("watson_stick", WatsonStick()), ("watson_zeppelin", WatsonZeppelin()),
+    ("bundle", StraightBundle()), ("sphere", Sphere()), ("cylinder", Cylinder()), ("watson_stick", WatsonStick()), ("watson_zeppelin", WatsonZeppelin()),
     ("noddi:averaged-tensor", NODDIBundle()), ("noddi:dispersed", NODDIBundle(extracellular: .dispersed)),
     ("noddi:free", NODDIBundle(extracellular: .averagedTensor, diffusivities: .free)),
     ("bingham_stick", BinghamStick()), ("bingham_zeppelin", BinghamZeppelin()),

@@ -18,8 +18,9 @@ import Testing
         var s0: Double { theta[Slot.s0] }
         var sigma: Double { theta[Slot.s0] / theta[Slot.snr] }
 
-        init(_ z: Structure, shift: Double, using random: inout RandomSource) {
-            let voxel = Voxel(z, design, using: &random), g = LocalGeometry(z)
+        init(_ z: Structure, shift: Double, isNoiseKnown: Bool = false, using random: inout RandomSource) {
+            let voxel = Voxel(z, design, using: &random)
+            let g = LocalGeometry(z, sigma: isNoiseKnown ? 0.8 * voxel.theta[Slot.s0] / voxel.theta[Slot.snr] : nil)
             geometry = g
             y = voxel.y
             theta = voxel.theta
@@ -61,14 +62,14 @@ import Testing
         }
     }
 
-    static func points(_ z: Structure) -> [Point] {
-        var random = RandomSource(seed: 31, stream: z.bits)
-        return (0..<12).map { Point(z, shift: $0 % 2 == 0 ? 0 : 0.15, using: &random) }
+    static func points(_ z: Structure, _ isNoiseKnown: Bool) -> [Point] {
+        var random = RandomSource(seed: 31, stream: UInt64(z.bits))
+        return (0..<12).map { Point(z, shift: $0 % 2 == 0 ? 0 : 0.15, isNoiseKnown: isNoiseKnown, using: &random) }
     }
 
-    @Test(arguments: structures)
-    func gradientEqualsFiniteDifferences(_ z: Structure) {
-        for p in Self.points(z) {
+    @Test(arguments: structures, [false, true])
+    func gradientEqualsFiniteDifferences(_ z: Structure, isNoiseKnown: Bool) {
+        for p in Self.points(z, isNoiseKnown) {
             let g = p.geometry, found = p.likelihood(), j = p.jacobian, s = p.signal(p.theta), sigma = p.sigma
             let plain = family.logLikelihood(p.y, p.theta, z, Self.design)
             #expect(abs(found.value - plain) <= 2e-6 * p.y.reduce(0) { $0 + 1 + pow(Double($1) / sigma, 2) })
@@ -92,10 +93,10 @@ import Testing
         }
     }
 
-    /// Gaussian: Fisher information Jᵀ J/σ², and 2M of log σ = log s0 − log snr. Rician: each volume's weighted by about ρ²/(1 + ρ²).
-    @Test(arguments: structures)
-    func informationEqualsFishers(_ z: Structure) {
-        for p in Self.points(z) {
+    /// Gaussian: Fisher information Jᵀ J/σ², and 2M of log σ = log s0 − log snr unless σ is known. Rician: each volume's weighted by about ρ²/(1 + ρ²).
+    @Test(arguments: structures, [false, true])
+    func informationEqualsFishers(_ z: Structure, isNoiseKnown: Bool) {
+        for p in Self.points(z, isNoiseKnown) {
             let g = p.geometry, d = g.dimension, found = p.likelihood().information, j = p.jacobian, s = p.signal(p.theta), sigma = p.sigma
             for a in 0..<d {
                 for b in 0..<d {
@@ -107,7 +108,7 @@ import Testing
                         let error: Double = 4e-6 * p.s0 * sum + (2e-6 + 4e-6 * rho) * size
                         bound += error / (sigma * sigma)
                     }
-                    let ofSigma = [g.s0Index: 1.0, g.snrIndex: -1.0]
+                    let ofSigma = isNoiseKnown ? [:] : [g.s0Index: 1.0, g.snrIndex: -1.0]
                     exact += 2 * Double(p.m) * (ofSigma[a] ?? 0) * (ofSigma[b] ?? 0)
                     #expect(abs(found[a * d + b] - exact) <= bound, "element \(a), \(b): \(found[a * d + b]), not \(exact) ± \(bound)")
                     #expect(found[a * d + b] == found[b * d + a])
@@ -118,7 +119,7 @@ import Testing
 
     @Test(arguments: structures)
     func moveFollowsTheTangents(_ z: Structure) {
-        var random = RandomSource(seed: 7, stream: z.bits)
+        var random = RandomSource(seed: 7, stream: UInt64(z.bits))
         for _ in 0..<50 {
             let p = Point(z, shift: 0, using: &random), g = p.geometry, n = g.sticks
             #expect(zip(p.moved([Double](repeating: 0, count: g.dimension)), p.theta).allSatisfy { abs($0 - $1) <= 1e-14 * max(1, abs($1)) })
@@ -162,7 +163,7 @@ import Testing
     /// Whatever it is given, `clamp` returns something the prior allows, and leaves alone what it allowed already.
     @Test(arguments: structures)
     func clampBringsIntoTheSupport(_ z: Structure) {
-        var random = RandomSource(seed: 9, stream: z.bits)
+        var random = RandomSource(seed: 9, stream: UInt64(z.bits))
         for trial in 0..<300 {
             let p = Point(z, shift: 0, using: &random), g = p.geometry
             var t = p.moved((0..<g.dimension).map { _ in (trial % 3 == 0 ? 0 : 3) * random.normal() })

@@ -12,7 +12,7 @@ import Testing
     @Test(arguments: structures.filter { !BallSticks.isRician($0) })
     func stickGain(_ z: Structure) {
         let hasSpread = BallSticks.hasSpread(z), m = Self.design.count
-        var random = RandomSource(seed: 13, stream: z.bits)
+        var random = RandomSource(seed: 13, stream: UInt64(z.bits))
         for _ in 0..<20 {
             let voxel = Voxel(structures[12], Self.design, using: &random)
             var theta = [Double](repeating: 0, count: 16)

@@ -14,7 +14,7 @@ import Testing
 
     /// Of the usual 43 volumes the first and so many more, evenly spaced.
     static func acquisition(_ count: Int) -> Acquisition {
-        let all = CorrectorTests.acquisition, kept = (0..<count).map { $0 * all.count / count }
+        let all = EnsembleMovesTests.acquisition, kept = (0..<count).map { $0 * all.count / count }
         return try! Acquisition(bValues: kept.map { all.bValues[$0] }, directions: kept.map { all.directions[$0] })
     }
 

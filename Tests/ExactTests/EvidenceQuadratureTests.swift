@@ -8,7 +8,7 @@ import Testing
 /// Evidences of ball and sticks against dense numerical integration.
 @Suite struct EvidenceQuadratureTests {
     typealias Slot = BallSticks.Slot
-    static let acquisition = CorrectorTests.acquisition
+    static let acquisition = EnsembleMovesTests.acquisition
     static let family = BallSticks()
 
     /// A voxel of known parameters.
@@ -16,43 +16,6 @@ import Testing
         var random = RandomSource(seed: seed), y = [Float](repeating: 0, count: acquisition.count)
         family.simulate(&theta, z, acquisition, using: &random, into: &y)
         return y
-    }
-
-    /// log ∫ over u of f(m + L u) |L|, by the trapezoid rule (which converges exponentially for such integrands) on the lattice points with |u| ≤ `radius`.
-    static func integrate(mean m: [Double], factor: [[Double]], spacing h: Double, radius: Double, _ f: ([Double]) -> Double) -> Double {
-        let d = m.count, reach = Int(radius / h)
-        var u = [Double](repeating: 0, count: d), peak = -Double.infinity, total = 0.0
-        func visit(_ j: Int, _ rest: Double) {
-            if j == d {
-                let value = f((0..<d).map { a in m[a] + (0...a).reduce(0) { $0 + factor[a][$1] * u[$1] } })
-                if value == -.infinity { return }
-                if value > peak { total = total * exp(peak - value) + 1; peak = value } else { total += exp(value - peak) }
-                return
-            }
-            for k in -reach...reach {
-                let v = Double(k) * h
-                if v * v > rest { continue }
-                u[j] = v
-                visit(j + 1, rest - v * v)
-            }
-        }
-        visit(0, radius * radius)
-        return peak + log(total) + Double(d) * log(h) + (0..<d).reduce(0) { $0 + log(factor[$1][$1]) }
-    }
-
-    /// Mean and Cholesky factor of rows: where to put the lattice (the integral does not depend on them).
-    static func spread(_ rows: [[Double]]) -> (mean: [Double], factor: [[Double]]) {
-        let d = rows[0].count, n = Double(rows.count)
-        let mean = (0..<d).map { j in rows.reduce(0) { $0 + $1[j] } / n }
-        var c = (0..<d).map { j in (0..<d).map { l in rows.reduce(0) { $0 + ($1[j] - mean[j]) * ($1[l] - mean[l]) } / n } }
-        for j in 0..<d {
-            for l in 0...j {
-                let sum = c[j][l] - (0..<l).reduce(0) { $0 + c[j][$1] * c[l][$1] }
-                c[j][l] = l == j ? sum.squareRoot() : sum / c[l][l]
-            }
-            for l in j + 1..<max(d, j + 1) { c[j][l] = 0 }
-        }
-        return (mean, c)
     }
 
     static func options(_ error: Double) -> SequentialMonteCarlo.Options {
@@ -75,10 +38,10 @@ import Testing
             let t = Array(t)
             return [log(t[0]), log(t[2]), log(t[3])] + (spread ? [log(t[1] / t[0])] : [])
         }
-        let lattice = Self.spread((0..<200).map { coordinates(found.draws[$0 * 16..<$0 * 16 + 16]) })
+        let lattice = Lattice.spread((0..<200).map { coordinates(found.draws[$0 * 16..<$0 * 16 + 16]) })
         // The spread fills its whole prior range: a wide lattice, on which the prior's bounds cut, needs to be fine.
         var t = theta, scratch = [Float](repeating: 0, count: Self.acquisition.count)
-        let exact = Self.integrate(mean: lattice.mean, factor: lattice.factor, spacing: spread ? 0.2 : 0.4, radius: spread ? 5.5 : 7) { x in
+        let exact = Lattice.integrate(mean: lattice.mean, factor: lattice.factor, spacing: spread ? 0.2 : 0.4, radius: spread ? 5.5 : 7) { x in
             t[0] = exp(x[0]); t[2] = exp(x[1]); t[3] = exp(x[2])
             if spread { t[1] = exp(x[0] + x[3]) }
             let prior = Self.family.logPrior(t, z)
@@ -118,9 +81,9 @@ import Testing
         for c in 0..<3 { theta[7 + c] = OneStick.axis[c] }
         let y = Self.voxel(z, &theta, seed: UInt64(index + 1))
         let found = try SequentialMonteCarlo(acquisition: Self.acquisition, options: Self.options(0.03)).evidence(y, z, seed: 9, voxel: 0)
-        let lattice = Self.spread((0..<200).map { OneStick.coordinates(Array(found.draws[$0 * 16..<$0 * 16 + 16])) })
+        let lattice = Lattice.spread((0..<200).map { OneStick.coordinates(Array(found.draws[$0 * 16..<$0 * 16 + 16])) })
         var t = theta, scratch = [Float](repeating: 0, count: Self.acquisition.count)
-        let exact = log(2) + Self.integrate(mean: lattice.mean, factor: lattice.factor, spacing: 0.8, radius: 5.6) { x in
+        let exact = log(2) + Lattice.integrate(mean: lattice.mean, factor: lattice.factor, spacing: 0.8, radius: 5.6) { x in
             let area = OneStick.move(&t, to: x)
             let prior = Self.family.logPrior(t, z)
             return prior > -.infinity ? prior + area + Self.family.logLikelihood(y, t, z, Self.acquisition, scratch: &scratch) : prior

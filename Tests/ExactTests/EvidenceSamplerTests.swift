@@ -9,7 +9,7 @@ import Testing
 @Suite struct EvidenceSamplerTests {
     typealias Slot = BallSticks.Slot
     typealias Quadrature = EvidenceQuadratureTests
-    static let acquisition = CorrectorTests.acquisition, family = BallSticks()
+    static let acquisition = EnsembleMovesTests.acquisition, family = BallSticks()
     /// Options and number of generations.
     typealias Effort = (options: EvidenceSampler.Options, generations: Int)
     static let quick = effort(128, 2, 4), fine = effort(256, 4, 6), long = effort(2000, 4, 8)
@@ -106,7 +106,7 @@ import Testing
         _ y: [Float], _ z: Structure, _ coordinates: ([Double]) -> [Double]
     ) throws -> (mean: [Double], factor: [[Double]], other: StructureEvidence) {
         let other = try SequentialMonteCarlo(acquisition: acquisition, options: Quadrature.options(0.1)).evidence(y, z, seed: 8, voxel: 0)
-        let found = Quadrature.spread((0..<200).map { coordinates(Array(other.draws[$0 * 16..<$0 * 16 + 16])) })
+        let found = Lattice.spread((0..<200).map { coordinates(Array(other.draws[$0 * 16..<$0 * 16 + 16])) })
         return (found.mean, found.factor, other)
     }
 
@@ -126,7 +126,7 @@ import Testing
         var sums = Sums(reference: Self.family.logLikelihood(y, theta, z, Self.acquisition))
         for k in 0..<nodes {
             let ratio = exp(range.low + (Double(k) + 0.5) * width)
-            logs.append(Quadrature.integrate(mean: lattice.mean, factor: lattice.factor, spacing: 0.45, radius: 7) { x in
+            logs.append(Lattice.integrate(mean: lattice.mean, factor: lattice.factor, spacing: 0.45, radius: 7) { x in
                 t[0] = exp(x[0]); t[2] = exp(x[1]); t[3] = exp(x[2])
                 if hasSpread { t[1] = t[0] * ratio }
                 let prior = Self.family.logPrior(t, z)
@@ -157,7 +157,7 @@ import Testing
         let lattice = try Self.lattice(y, z, Quadrature.OneStick.coordinates)
         var t = theta, scratch = [Float](repeating: 0, count: Self.acquisition.count)
         var sums = Sums(reference: Self.family.logLikelihood(y, theta, z, Self.acquisition))
-        let exact = log(2) + Quadrature.integrate(mean: lattice.mean, factor: lattice.factor, spacing: 0.8, radius: 5.6) { x in
+        let exact = log(2) + Lattice.integrate(mean: lattice.mean, factor: lattice.factor, spacing: 0.8, radius: 5.6) { x in
             let area = Quadrature.OneStick.move(&t, to: x)
             let prior = Self.family.logPrior(t, z)
             guard prior > -.infinity else { return prior }

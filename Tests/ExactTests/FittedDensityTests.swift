@@ -11,7 +11,7 @@ import Testing
     /// ∫ prior = 1 by importance sampling from a density fitted to prior draws: normaliser, charts, signs and labels all enter.
     @Test(arguments: [0, 2, 4, 6, 8, 12, 14])
     func integratesToOne(_ index: Int) {
-        let population = BallSticksPopulation(acquisition: CorrectorTests.acquisition, capacity: 3000)
+        let population = BallSticksPopulation(acquisition: EnsembleMovesTests.acquisition, capacity: 3000)
         for i in 0..<population.m { population.y[i] = 1 }
         var random = RandomSource(seed: 2, stream: UInt64(index))
         let density = FittedDensity()
@@ -34,7 +34,7 @@ import Testing
 
     /// The density knows directions only up to sign, and a draw is told apart from its mirror by nothing.
     @Test func ignoresTheSignOfDirections() {
-        let population = BallSticksPopulation(acquisition: CorrectorTests.acquisition, capacity: 200), density = FittedDensity()
+        let population = BallSticksPopulation(acquisition: EnsembleMovesTests.acquisition, capacity: 200), density = FittedDensity()
         for i in 0..<population.m { population.y[i] = 1 }
         var random = RandomSource(seed: 6)
         population.prepare(Self.space[14], count: 200, fitted: [])
@@ -55,7 +55,7 @@ import Testing
     /// The density about a mode falls as the mode's own precision says, and its draws spread accordingly: uᵀΛu has mean D · inflation · ν / (ν − 2).
     @Test func followsAMode() throws {
         let z = Structure(0, 1), (theta, y) = SequentialMonteCarloTests.drawn(z, seed: 3, snr: 30), g = LocalGeometry(z), density = FittedDensity()
-        let finder = ModeFinder(acquisition: CorrectorTests.acquisition), mode = try #require(finder.climb(y, g, from: theta, steps: 20, constant: 0))
+        let finder = ModeFinder(acquisition: EnsembleMovesTests.acquisition), mode = try #require(finder.climb(y, g, from: theta, steps: 20, constant: 0))
         density.fit(mode, inflation: 1.5)
         let d = Double(g.dimension), centre = density.logDensity(BallSticksPopulation.particle(mode.centre, hasSpread: false))
         var random = RandomSource(seed: 4), x = [Double](repeating: 0, count: 16), total = 0.0, count = 0.0

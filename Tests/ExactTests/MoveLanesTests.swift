@@ -25,7 +25,7 @@ import Testing
         typealias Slot = BallSticks.Slot
         var random = RandomSource(seed: 31, stream: UInt64(m))
         let acquisition = try #require(Self.acquisition(m, using: &random)), all = Self.family.structureSpace.structures
-        let corrector = LikelihoodCorrector(acquisition: acquisition)
+        let moves = EnsembleMoves(acquisition: acquisition)
         for counts in [[Int](repeating: 1, count: 16), (0..<16).map { [5, 0, 2, 9][$0 % 4] }, (0..<16).map { 1 + $0 }, (0..<16).map { $0 == m % 16 ? 1 : 0 }] {
             let structures = all.indices.flatMap { Array(repeating: all[$0], count: counts[$0]) }
             var theta: [Double] = [], truth = [Double](repeating: 0, count: 16), y = [Float](repeating: 0, count: m)
@@ -39,8 +39,8 @@ import Testing
                 theta += one
             }
             for sweeps in [1, 7] {
-                corrector.correct(y, &theta, structures: structures, sweeps: sweeps, using: &random)
-                let kept = corrector.logLikelihoods
+                moves.run(y, &theta, structures: structures, sweeps: sweeps, using: &random)
+                let kept = moves.logLikelihoods
                 for (i, z) in structures.enumerated() {
                     let one = Array(theta[16 * i..<16 * i + 16]), sigma = one[Slot.s0] / one[Slot.snr]
                     let exact = Self.family.logLikelihood(y, one, z, acquisition)

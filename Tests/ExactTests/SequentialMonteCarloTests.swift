@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct SequentialMonteCarloTests {
     typealias Slot = BallSticks.Slot
-    static let acquisition = CorrectorTests.acquisition
+    static let acquisition = EnsembleMovesTests.acquisition
     static let family = BallSticks()
 
     static func drawn(_ z: Structure, seed: UInt64, snr: Double? = nil) -> (theta: [Double], y: [Float]) {

@@ -1,12 +1,13 @@
 import CZlib
-import Diffusion
 import Foundation
 import ModelSpace
 import Networks
 import Reporting
 import Tensors
+import Testing
 import Volumes
 
+@testable import Diffusion
 @testable import Inference
 @testable import prism_dmri
 
@@ -126,19 +127,49 @@ struct FuzzedParser {
         let recipe = "name: r\nfamily: ball-sticks\ntraining:\n  seed: 1\n  batch: 256\n  chunk: 16\n  noiseDraws: 2\n  rate: 1.2e-3\n  warmup: 500\n"
             + "  network: {width: 64, heads: 4, latents: 16, blocksPerReading: 2, parameterWidth: 64, parameterHeads: 4}\n"
             + "mixture: {singleShell: 0.3, known: 0.2, smallestB: 300, largestB: 6000, largestCount: 320, largestUnweightedCount: 18, jitter: 0.5}\n"
+        // Every kind of presence, prior, reference, condition and rule.
+        let composed = "name: c\nfamily:\n  name: f\n  shared: {d: log-uniform 1e-4 4e-3 in mm^2/s}\n  components:\n    ball: {presence: always, weight: rest, signal: "
+            + "[{compartment: ball, when: [spread], spread: spread.s / d}, ball]}\n    bundle:\n      presence: up to 2\n      weight: 0.05\n      parameters: {mu: axis}\n"
+            + "      common: {odi: uniform 0.02 0.9}\n      fibre: mu\n      signal:\n        - {compartment: noddi, when: [extra=free], f_in: extra.f_in, ratio: 1 - extra.f_in * 0.5, d_par: d}\n"
+            + "        - {compartment: watson_stick, d: d}\n    extra: {presence: \"one of none, free\", parameters: {f_in: uniform 0.05 0.95 for free}}\n"
+            + "    tensor: {weight: 0.1, parameters: {d2: 1e-3, d3: uniform 1e-4 1e-3, r: rotation}, signal: {compartment: tensor, d1: d, rotation: r}}\n"
+            + "    spread: {parameters: {s: log-uniform 0.1 1 of d}}\n  rules: [extra needs bundle or tensor, at most 3 of bundle, tensor, tensor excludes spread]\n"
+            + "  noise: {kinds: [gaussian, rician], snr: log-uniform 3 150}\ntraining: {batch: 32}\n"
         return [
             FuzzedParser(name: "acquisition.yaml", weight: 14, seeds: acquisitions.map { Array($0.utf8) }, mutate: { $0.text($1) }) { path in
                 let file = try AcquisitionFile(path: path)
                 // Making thousands of directions takes its time, and is no parser's.
                 if file.shells.reduce(0, { $0 + $1.directions }) <= 200 { _ = ProtocolMixture().rangeViolations(of: try file.acquisition()) }
             },
-            FuzzedParser(name: "recipe.yaml", weight: 10, seeds: [Array(recipe.utf8)], mutate: { $0.text($1) }) { path in
+            FuzzedParser(name: "recipe.yaml", weight: 20, seeds: [Array(recipe.utf8), Array(composed.utf8)], mutate: { $0.text($1) }) { path in
                 let recipe = try Recipe(yaml: Recipe.text(path: path), path: path)
                 var random = RandomSource(seed: 2)
-                _ = recipe.mixture.draw(using: &random)
+                let design = recipe.mixture.draw(using: &random)
                 _ = recipe.training.drawLambda(&random)
+                // What is accepted can be simulated, and its table written.
+                guard let family = recipe.composed else { return }
+                _ = FamilyTable(family.composition).text
+                let z = family.structureSpace.structures.last!, count = family.tokenCount * family.coordinateCount
+                var theta = [Double](repeating: 0, count: family.parameterNames.count), y = [Float](repeating: 0, count: design.count)
+                var features = [Float](repeating: 0, count: design.count * family.featureCount), summary = [Float](repeating: 0, count: family.summaryCount)
+                var coordinates = [Float](repeating: 0, count: count)
+                family.drawParameters(z, design, using: &random, into: &theta)
+                family.simulate(&theta, z, design, using: &random, into: &y)
+                let frame = family.observe(y, design, features: &features, summary: &summary)
+                family.encode(theta, z, design, frame, into: &coordinates)
+                guard (coordinates + y).allSatisfy(\.isFinite), family.logPrior(theta, z).isFinite else { throw Unsound(what: "a simulation of the family") }
             },
         ]
+    }
+
+    /// A family that was accepted and then gave numbers that are none: no refusal, and so told apart from one.
+    struct Unsound: Error, CustomStringConvertible {
+        let what: String
+        init(what: String) {
+            self.what = what
+            Issue.record("\(what) is not sound")
+        }
+        var description: String { what }
     }
 
     // MARK: safetensors and networks
@@ -182,17 +213,18 @@ struct FuzzedParser {
         try FileManager.default.createDirectory(atPath: fit, withIntermediateDirectories: true)
         let geometry = VolumeGeometry(shape: [3, 2, 2], affine: Affine(rows: [-2, 0, 0, 3, 0, 2, 0, -2, 0, 0, 2, -1])), draws = 3
         let metadata = PosteriorMetadata(
-            family: "ball-sticks", structures: .ballSticks, drawLambda: 0.5, referenceLambda: 0, drawCount: draws, grid: geometry.spatialShape, seed: 1,
+            family: BallSticks.family, drawLambda: 0.5, referenceLambda: 0, drawCount: draws, grid: geometry.spatialShape, seed: 1,
             networkName: "n", networkSHA256: "00", shardCount: 1, voxelCount: 4)
-        var batch = PosteriorBatch(voxels: [1, 4, 5, 9], structureCount: StructureTable.ballSticks.count, drawCount: draws)
+        var batch = PosteriorBatch(voxels: [1, 4, 5, 9])
+        let structures = metadata.structures.rows.map(\.structure)
         for v in 1..<4 {
             (batch.quality[v], batch.meanB0[v], batch.misfit[v]) = (0, 500, 1)
-            for d in 0..<draws {
-                batch.drawStructures[v * draws + d] = UInt8(4 * v)
-                let at = (v * draws + d) * DrawColumn.count
-                for (k, x) in ([1, 0, 25, 1] as [Float16]).enumerated() { batch.draws[at + k] = x }
-                for k in 0..<v { batch.draws[at + DrawColumn.fraction + k] = 0.2; batch.draws[at + DrawColumn.direction + 3 * k + k] = 1 }
-            }
+            var row = [Float](repeating: 0, count: DrawColumn.count)
+            for (k, x) in ([1, 0, 25, 1] as [Float]).enumerated() { row[k] = x }
+            for k in 0..<v { (row[DrawColumn.fraction + k], row[DrawColumn.direction + 4 * k]) = (0.2, 1) }
+            batch.records[v] = VoxelRecord(
+                structures: structures, logProbability: structures.map { _ in -log(16) },
+                drawn: Array(repeating: structures[4 * v], count: draws), rows: (0..<draws).flatMap { _ in row }, layout: metadata.layout)
         }
         try PosteriorShard.write(batch, metadata: metadata, index: 0, first: 0, directory: fit)
         var provenance = FitProvenance(

@@ -1,7 +1,9 @@
+import Chain
 import Diffusion
 import Exact
 import Foundation
 import Synchronization
+import TestFixtures
 import Testing
 
 @testable import Inference
@@ -27,7 +29,7 @@ import Testing
             switch self {
             case .fast, .balanced, .exact:
                 // Untrained, which here only makes the likelihood's work harder.
-                var recipe = try PrismRecipe(file: FitEngineTests.file, path: "test", acquisition: acquisition, options: options)
+                var recipe = try PrismRecipe(file: TestScan.file, path: "test", acquisition: acquisition, options: options)
                 recipe.solverSteps = 2
                 recipe.correctionSweeps = 2
                 if self == .fast { recipe.refinement = .fast }
@@ -53,7 +55,7 @@ import Testing
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("prism-same-\(UUID())")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
-        let acquisition = FitEngineTests.acquisition, count = engine.voxels
+        let acquisition = TestScan.acquisition, count = engine.voxels
         var options = FitOptions()
         (options.samples, options.threads) = (6, threads)
         let fitter = FitEngine(
@@ -62,7 +64,7 @@ import Testing
         let metadata = fitter.metadata(grid: [10, 10, 1], voxelCount: count)
         func run(_ part: Int, of parts: Int, stop: @escaping @Sendable () -> Bool = { false }) throws -> Bool {
             try fitter.run(
-                voxels: (0..<count).map { 2 * $0 }, signals: Array(FitEngineTests.signals[..<(count * acquisition.count)]), metadata: metadata,
+                voxels: (0..<count).map { 2 * $0 }, signals: Array(TestScan.signals[..<(count * acquisition.count)]), metadata: metadata,
                 directory: folder.path, part: (part, parts), shouldStop: stop)
         }
         for part in 0..<parts {

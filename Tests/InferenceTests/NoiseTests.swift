@@ -2,6 +2,7 @@ import Diffusion
 import Foundation
 import ModelSpace
 import Tensors
+import TestFixtures
 import Testing
 
 @testable import Inference
@@ -115,7 +116,7 @@ import Testing
 
     /// The unit of the misfit is the scatter that the model predicts, at the noise floor too.
     @Test func misfitIsOneWhereNothingIsLeftOfTheSignal() throws {
-        let acquisition = FitEngineTests.acquisition, m = acquisition.count, structures = BallSticks().structureSpace.structures
+        let acquisition = TestScan.acquisition, m = acquisition.count, structures = BallSticks().structureSpace.structures
         let z = try #require(structures.firstIndex { BallSticks.stickCount($0) == 0 && !BallSticks.hasSpread($0) && BallSticks.isRician($0) })
         var theta = [Double](repeating: 0, count: BallSticks.Slot.count), total = 0.0
         (theta[BallSticks.Slot.diffusivity], theta[BallSticks.Slot.snr], theta[BallSticks.Slot.s0]) = (5e-3, 20, 1)
@@ -155,9 +156,9 @@ import Testing
         }
         for (index, range) in [0..<200, 200..<300].enumerated() {
             let metadata = PosteriorMetadata(
-                family: "ball-sticks", structures: .ballSticks, drawLambda: 0.5, referenceLambda: 0, drawCount: 4, grid: [300, 1, 1], seed: 1,
+                family: BallSticks.family, drawLambda: 0.5, referenceLambda: 0, drawCount: 4, grid: [300, 1, 1], seed: 1,
                 shardCount: 2, voxelCount: 300)
-            var batch = PosteriorBatch(voxels: range.map(Int32.init), structureCount: structures.count, drawCount: 4)
+            var batch = DenseBatch(voxels: range.map(Int32.init), drawCount: 4)
             for i in 0..<range.count where range.lowerBound + i != 5 {
                 batch.quality[i] = 0
                 batch.meanB0[i] = Float(s0)
@@ -167,7 +168,7 @@ import Testing
                     for c in 0..<DrawColumn.count { batch.draws[(i * 4 + d) * DrawColumn.count + c] = Float16(c == 0 ? 1 : theta[c]) }
                 }
             }
-            try PosteriorShard.write(batch, metadata: metadata, index: index, first: range.lowerBound, directory: directory)
+            try PosteriorShard.write(batch.lists(metadata), metadata: metadata, index: index, first: range.lowerBound, directory: directory)
         }
         return (try PosteriorArchive.shards(in: directory), signals)
     }

@@ -41,7 +41,7 @@ struct PenaltyTests {
 
     private func counts(_ probability: [Double], lambda: Double = 0, total: Int) -> [Int] {
         let log0 = probability.map { log($0) }
-        return DrawAllocation.counts(log0, lambda: lambda, total: total, space: space)
+        return DrawAllocation.counts(log0, parameterCounts: space.parameterCounts, lambda: lambda, total: total)
     }
 
     @Test func totals() {
@@ -54,7 +54,7 @@ struct PenaltyTests {
         let flat = StructureSpace(componentCount: 2, structures: space.structures, parameterCounts: [2, 2, 2, 2])
         func counts(_ p: [Double], _ total: Int) -> [Int] {
             let log0 = p.map { log($0) }
-            return DrawAllocation.counts(log0, lambda: 0.5, total: total, space: flat)
+            return DrawAllocation.counts(log0, parameterCounts: flat.parameterCounts, lambda: 0.5, total: total)
         }
         #expect(counts([0.5, 0.25, 0.125, 0.125], 64) == [32, 16, 8, 8])
         #expect(counts([0.25, 0.25, 0.25, 0.25], 6) == [2, 2, 1, 1])  // ties go to the first

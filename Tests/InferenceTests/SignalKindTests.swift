@@ -1,8 +1,10 @@
+import Chain
 import Diffusion
 import Exact
 import Foundation
 import ModelSpace
 import Networks
+import TestFixtures
 import Testing
 
 @testable import Inference
@@ -61,13 +63,14 @@ import Testing
 
     /// Posterior over the fit's λ of voxel v: P(no fibre), P(Rician), and quantiles of d (10⁻³ mm²/s).
     static func summary(_ shard: PosteriorShard, _ v: Int, lambda: Double) -> (none: Double, rician: Double, low: Float, median: Float, high: Float) {
-        let z = shard.metadata.structures.count, d = shard.metadata.drawCount
-        var probability = [Double](repeating: 0, count: z), weights = [Float](repeating: 0, count: d), chosen = [UInt16](repeating: 0, count: 200)
-        DrawWeights(structures: shard.metadata.structures, reference: 0, target: lambda).update(
-            shard.logProbability.start + v * z, shard.drawStructures.start + v * d, drawCount: d, probability: &probability, weights: &weights)
+        let d = shard.metadata.drawCount
+        var posterior = ListedPosterior(), probability: [Double] = []
+        var weights = [Float](repeating: 0, count: d), chosen = [UInt16](repeating: 0, count: 200)
+        shard.read(v, into: &posterior)
+        DrawWeights(structures: shard.metadata.structures, reference: 0, target: lambda).update(posterior, probability: &probability, weights: &weights)
         DrawWeights.resample(weights, drawCount: d, samples: 200, into: &chosen)
-        let all = chosen.map { Float(shard.draws[(v * d + Int($0)) * DrawColumn.count]) }.sorted()
-        let rows = shard.metadata.structures.rows
+        let all = chosen.map { posterior.draws[Int($0) * DrawColumn.count] }.sorted()
+        let rows = posterior.rows.map { shard.metadata.structures.rows[$0] }
         return (
             probability.indices.reduce(0) { $0 + (rows[$1].fibreCount == 0 ? probability[$1] : 0) },
             probability.indices.reduce(0) { $0 + (rows[$1].isRician ? probability[$1] : 0) }, all[10], all[100], all[190]
@@ -122,19 +125,19 @@ import Testing
         let patterns = [[1, 7, 30], [1, 7, 30, 31, 32], Array(40..<m)]
         var signals = whole
         for (v, gaps) in [3: 0, 4: 0, 5: 1, 9: 2] { for i in patterns[gaps] { signals[v * m + i] = 0 } }
-        let a = try Self.fit(signals, engine), b = try Self.fit(signals, engine, block: 5)
+        let shard = try Self.fit(signals, engine), a = shard.dense, b = try Self.fit(signals, engine, block: 5).dense
         #expect(a.draws.elementsEqual(b.draws) && a.logProbability.elementsEqual(b.logProbability) && a.misfit.elementsEqual(b.misfit))
-        let d = a.metadata.drawCount * DrawColumn.count, z = a.metadata.structures.count
+        let d = a.drawCount * DrawColumn.count, z = shard.metadata.structures.count
         for (v, gaps) in [3: 0, 4: 0, 5: 1, 9: 2] {
             let kept = (0..<m).filter { !patterns[gaps].contains($0) }, part = Self.acquisition.keeping(kept)!
-            let alone = try Self.fit(kept.map { whole[v * m + $0] }, engine, acquisition: part, voxels: [v])
+            let alone = try Self.fit(kept.map { whole[v * m + $0] }, engine, acquisition: part, voxels: [v]).dense
             #expect(alone.draws.elementsEqual(a.draws[v * d..<(v + 1) * d]))
             #expect(alone.logProbability.elementsEqual(a.logProbability[v * z..<(v + 1) * z]))
             #expect(alone.misfit[0] == a.misfit[v] && alone.meanB0[0] == a.meanB0[v])
             #expect(VoxelQuality(rawValue: a.quality[v]) == .missingSignal)
         }
         // The others have the answers of a scan in which nothing is missing.
-        let clean = try Self.fit(whole, engine)
+        let clean = try Self.fit(whole, engine).dense
         for v in [0, 1, 2, 6, 7, 8, 10, 11] { #expect(clean.draws[v * d..<(v + 1) * d].elementsEqual(a.draws[v * d..<(v + 1) * d])) }
     }
 

@@ -1,7 +1,9 @@
 import CKernels
+import Diffusion
 import Foundation
 import Inference
 import ModelSpace
+import TestFixtures
 import Testing
 
 /// A folder that goes when the test does.
@@ -16,11 +18,11 @@ func writeArchive(
     _ directory: String, sizes: [Int], s: Int = 50, seed: UInt64 = 3, drawLambda: Double = 0.5, referenceLambda: Double = 0.5
 ) throws -> PosteriorMetadata {
     let metadata = PosteriorMetadata(
-        family: "ball-sticks", structures: table, drawLambda: drawLambda, referenceLambda: referenceLambda, drawCount: s, grid: [10, 10, 10],
+        family: BallSticks.family, drawLambda: drawLambda, referenceLambda: referenceLambda, drawCount: s, grid: [10, 10, 10],
         seed: seed, networkName: "n", networkSHA256: "abc", shardCount: sizes.count, voxelCount: sizes.reduce(0, +), notes: ["mask": "m.nii.gz"])
     var first = 0
     for (index, size) in sizes.enumerated() {
-        var batch = PosteriorBatch(voxels: (first..<(first + size)).map { Int32(3 * $0) }, structureCount: table.count, drawCount: s)
+        var batch = DenseBatch(voxels: (first..<(first + size)).map { Int32(3 * $0) }, drawCount: s)
         for i in 0..<max(0, size - 1) {
             var random = RandomSource(seed: seed, stream: UInt64(first + i))
             // Structure log-probabilities at λ_ref, and draws of z at λ_draws.
@@ -43,7 +45,7 @@ func writeArchive(
                 for p in 0..<DrawColumn.count { batch.draws[(i * s + d) * DrawColumn.count + p] = Float16(values[p]) }
             }
         }
-        try PosteriorShard.write(batch, metadata: metadata, index: index, first: first, directory: directory)
+        try PosteriorShard.write(batch.lists(metadata), metadata: metadata, index: index, first: first, directory: directory)
         first += size
     }
     return metadata
@@ -59,7 +61,7 @@ struct PosteriorArchiveTests {
         #expect(archive.shards.flatMap { Array($0.voxels) } == (0..<12).map { Int32(3 * $0) })
         #expect(archive.shards[0].quality[6] == VoxelQuality.notFitted.rawValue && archive.shards[0].quality[4] == 4)
         #expect(archive.shards[2].meanB0[1] == 101)
-        let table = archive.shards[0].logProbability
+        let table = archive.shards[0].dense.logProbability
         #expect(abs((0..<16).reduce(0) { $0 + exp(Double(table[$1])) } - 1) < 1e-6)
     }
 
@@ -118,7 +120,7 @@ struct SummariesTests {
         _ = try writeArchive(scratch.path, sizes: [40, 30])
         let archive = try PosteriorArchive(directory: scratch.path)
         let summary = PosteriorSummary(archive, lambda: 0.5, threads: 2)
-        let shard = archive.shards[0], s = 50
+        let shard = archive.shards[0].dense, s = 50
         for v in 0..<39 {
             let draws = HalfPrecision.decode(Array(shard.draws[(v * s * 16)..<((v + 1) * s * 16)]))
             // A draw of structure z counts p(z)/n_z.
@@ -155,7 +157,7 @@ struct SummariesTests {
     func otherLambdas(draws: Double, reference: Double, target: Double) throws {
         let scratch = try Scratch()
         _ = try writeArchive(scratch.path, sizes: [20], s: 4000, drawLambda: draws, referenceLambda: reference)
-        let archive = try PosteriorArchive(directory: scratch.path), shard = archive.shards[0]
+        let archive = try PosteriorArchive(directory: scratch.path), shard = archive.shards[0].dense
         let summary = PosteriorSummary(archive, lambda: target, threads: 1)
         for v in 0..<19 {
             let log0 = (0..<16).map { Double(shard.logProbability[v * 16 + $0]) }

@@ -1,3 +1,4 @@
+import Diffusion
 import Foundation
 import Inference
 import ModelSpace
@@ -39,17 +40,8 @@ struct SyntheticVoxel {
     }
 }
 
-/// Sixteen structures: number of sticks, then spread, then noise, as in ball-and-sticks.
-let table = StructureTable(
-    rows: (0...3).flatMap { n in
-        [false, true].flatMap { spread in
-            [false, true].map { rician in
-                StructureTable.Row(
-                    name: "\(n)\(spread ? "+spread" : "")\(rician ? "+rician" : "")", parameterCount: 3 * n + (spread ? 1 : 0), fibreCount: n,
-                    hasSpread: spread, isRician: rician)
-            }
-        }
-    })
+/// Sixteen structures: number of sticks, then spread, then noise.
+let table = StructureTable(StructureRule(BallSticks.family))
 
 func unit(_ x: Double, _ y: Double, _ z: Double) -> SIMD3<Double> { SIMD3(x, y, z) / (x * x + y * y + z * z).squareRoot() }
 

@@ -43,7 +43,7 @@ import Testing
         refused({ try with(Parameter("f", "", .weight(floor: 1))) }, "floor")
         refused({ try with(Parameter("s", "", .uniform(low: 0, high: 1), relativeTo: "d")) }, "relative")
         refused({ try with(Parameter("f", "", .axis), .upTo(0)) }, "1 to 64")
-        refused({ try with(Parameter("f", "", .axis), .upTo(64)) }, "65 bits")
+        refused({ try with(Parameter("f", "", .axis), .oneOf((0..<129).map { "o\($0)" })) }, "129 bits")
         refused({ try with(Parameter("f", "", .axis), .oneOf(["x", "x"])) }, "different")
     }
 

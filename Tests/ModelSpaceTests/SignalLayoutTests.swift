@@ -19,7 +19,7 @@ import Testing
             "noise", .oneOf(["gaussian", "rician"]), [Parameter("snr", "", .logUniform(low: 3, high: 150)), Parameter("s0", "", .scale)]))
     private static let rule = StructureRule(family), theta = ThetaLayout(family)
 
-    private static func layout(_ bits: UInt64) -> SignalLayout { SignalLayout(family, theta, rule, Structure(bits: bits)) }
+    private static func layout(_ bits: UInt128) -> SignalLayout { SignalLayout(family, theta, rule, Structure(bits: bits)) }
 
     private static func point(_ layout: SignalLayout, _ random: inout RandomSource) -> [Double] {
         var x = (0..<layout.count).map { _ in random.normal() }
@@ -31,9 +31,9 @@ import Testing
     }
 
     @Test func aPointHoldsEveryNumberOnce() {
-        for bits in [0, 1, 3, 7, 15] as [UInt64] where Self.rule.allows(Structure(bits: bits)) {
+        for bits in [0, 1, 3, 7, 15] as [UInt128] where Self.rule.allows(Structure(bits: bits)) {
             let layout = Self.layout(bits)
-            var random = RandomSource(seed: bits), theta = [Double](repeating: -1, count: Self.theta.count), back = [Double](repeating: 0, count: layout.count)
+            var random = RandomSource(seed: UInt64(bits)), theta = [Double](repeating: -1, count: Self.theta.count), back = [Double](repeating: 0, count: layout.count)
             let x = Self.point(layout, &random)
             #expect(layout.supports(x))
             layout.unpack(x, into: &theta)
@@ -59,6 +59,33 @@ import Testing
         layout.unpack(x, into: &theta)
         let f = Self.theta.offset(of: "f", in: "stick")!
         #expect(theta[f] >= theta[f + 1])
+    }
+
+    /// Bundles share d, which no structure without a bundle has; two groups' weights are told apart by name.
+    @Test func whatMembersHaveInCommonIsThereOnce() throws {
+        let weight = Parameter("f", "", .weight(floor: 0.05)), d = Parameter("d", "", .logUniform(low: 1e-4, high: 5e-3))
+        func family(common: [Parameter]) throws -> FamilyDescription {
+            try FamilyDescription(
+                "shares", shared: [],
+                groups: [
+                    ComponentGroup("bundle", .upTo(2), [weight, Parameter("mu", "", .axis)], common: common), ComponentGroup("water", .optional, [weight]),
+                ],
+                noise: ComponentGroup("noise", .oneOf(["gaussian"]), [Parameter("snr", "", .logUniform(low: 3, high: 150)), Parameter("s0", "", .scale)]),
+                constraints: [.atLeast(1, of: ["bundle", "water"])])
+        }
+        let shares = try family(common: [d]), rule = StructureRule(shares), theta = ThetaLayout(shares)
+        #expect(theta.names == ["d", "water_f", "snr", "s0", "bundle_f1", "bundle_f2", "mu1x", "mu1y", "mu1z", "mu2x", "mu2y", "mu2z"])
+        for (z, dimension) in [(Structure(2), 0), (Structure(0), 3), (Structure(0, 1), 5), (Structure(0, 1, 2), 5)] {
+            let layout = SignalLayout(shares, theta, rule, z)
+            #expect(layout.shapeDimension == dimension)
+            // Weights count one each.
+            #expect(rule.parameterCount(z) == dimension + layout.componentCount)
+            // It goes with no member when these change places.
+            for members in layout.exchangeable { for member in members { #expect(member.scalars.isEmpty && member.axes.count == 1) } }
+        }
+        #expect(rule.has("bundle", in: Structure(0)) && !rule.has("water", in: Structure(0)))
+        #expect(throws: FamilyDescriptionError.self) { try family(common: [Parameter("f2", "", .weight(floor: 0))]) }
+        #expect(throws: FamilyDescriptionError.self) { try family(common: [weight]) }
     }
 
     @Test func localCoordinatesComeBack() {

@@ -47,6 +47,23 @@ import Testing
                 #expect(choices.zero == fits.contains { !$0.z[depth] } && choices.one == fits.contains { $0.z[depth] })
             }
         }
+        // The same bit by bit, with k; of the rule, and of the list.
+        for automaton in [rule.automaton(), try #require(rule.space()).automaton] {
+            for bits in 0..<(1 << rule.family.bitCount) {
+                let z = Structure(bits: bits), k = expected.first { $0.z == z }?.k
+                var state: Int? = automaton.start, parameters = 0
+                for depth in 0..<automaton.bitCount {
+                    guard let at = state else { break }
+                    let fits = expected.filter { $0.z.sharesPrefix(z, length: depth) }
+                    #expect(automaton.decides(at) == (Set(fits.map { $0.z[depth] }).count == 2))
+                    #expect(parameters + automaton.leastParameters(at) == fits.map(\.k).min())
+                    parameters += automaton.parameters(at, z[depth])
+                    state = automaton.next(at, z[depth])
+                }
+                #expect((state != nil) == (k != nil))
+                if let k { #expect(parameters == k) }
+            }
+        }
     }
 
     @Test("Draws follow the prior", arguments: [0, 0.8])
@@ -97,6 +114,32 @@ import Testing
         #expect(abs(rule.logPrior(z, lambda: 1) - (-2 - 57 * log1p(exp(-1.0)) - log(8))) < 1e-9)
     }
 
+    @Test("A hundred and twenty-eight bits: few states, and a structure's text")
+    func more() throws {
+        let terms = (0..<121).map { ComponentGroup("term\($0)", .optional, [Parameter("a\($0)", "", .coefficient(sd: 1))]) }
+        let noise = ComponentGroup("noise", .oneOf((0..<8).map { "kind\($0)" }))
+        let rule = StructureRule(try FamilyDescription("terms", shared: [], groups: terms, noise: noise, constraints: [.atMost(3, of: terms.map(\.name))]))
+        let automaton = rule.automaton()
+        #expect(rule.family.bitCount == 128 && rule.count == Double((1 + 121 + 121 * 60 + 121 * 20 * 119) * 8))
+        var random = RandomSource(seed: 5)
+        for _ in 0..<50 {
+            let z = rule.draw(lambda: 0, using: &random)
+            var state = automaton.start, k = 0
+            for depth in 0..<128 {
+                k += automaton.parameters(state, z[depth])
+                state = try #require(automaton.next(state, z[depth]))
+            }
+            #expect(k == rule.parameterCount(z) && rule.allows(z))
+            #expect(try JSONDecoder().decode(Structure.self, from: JSONEncoder().encode(z)) == z)
+        }
+        #expect(String(decoding: try JSONEncoder().encode(Structure(0, 5, 127)), as: UTF8.self) == "\"80000000000000000000000000000021\"")
+        for text in ["\"\"", "\"-1\"", "\"+1\"", "\"g\"", "\"100000000000000000000000000000000\"", "17"] {
+            #expect(throws: DecodingError.self) { try JSONDecoder().decode(Structure.self, from: Data(text.utf8)) }
+        }
+        #expect(Structure(0, 64, 127).count == 3 && Structure(0, 64, 127).prefix(127) == Structure(0, 64))
+        #expect(Structure(0, 64, 127).sharesPrefix(Structure(0, 64), length: 127) && !Structure(0, 64, 127).sharesPrefix(Structure(0, 64), length: 128))
+    }
+
     @Test("A posterior over a list keeps the rest's mass, and is read again at another λ as the whole is")
     func posterior() throws {
         let rule = StructureRule(try FamilyDescriptionTests.small()), all = try #require(rule.all())
@@ -110,7 +153,7 @@ import Testing
         let part = StructurePosterior(
             structures: kept.map { all[$0] }, logProbability: kept.map { whole.logProbability[$0] },
             logRest: log(rest.reduce(0) { $0 + exp(whole.logProbability[$1]) }),
-            leastParametersOfRest: rest.map { rule.parameterCount(all[$0]) }.min()!)
+            restParameters: Double(rest.map { rule.parameterCount(all[$0]) }.min()!))
         let later = part.reweighted(by: 0.6, rule)
         #expect(exp(later.logRest) >= rest.reduce(0) { $0 + exp(at.logProbability[$1]) })
         #expect(abs(later.logProbability.reduce(exp(later.logRest)) { $0 + exp($1) } - 1) < 1e-12)

@@ -46,7 +46,7 @@ struct TinyProblem {
         let tape = Tape<Double>(arena: Arena(blockSize: 1 << 20), records: gradients != nil)
         return values.withUnsafeMutableBufferPointer { v in
             let sums = network.loss(
-                tape, Weights(values: v.baseAddress!, gradients: gradients), batch, space: space, structureScale: 0.7, parameterScale: 0.3)
+                tape, Weights(values: v.baseAddress!, gradients: gradients), batch, automaton: space.automaton, structureScale: 0.7, parameterScale: 0.3)
             return 0.7 * sums.structure + 0.3 * sums.parameter
         }
     }
@@ -89,7 +89,7 @@ struct TinyProblem {
         var narrow = values.map { Float($0) }, narrowGradients = [Float](repeating: 0, count: values.count)
         let tape = Tape<Float>(arena: Arena(blockSize: 1 << 20), records: true)
         let sums = problem.network.loss(
-            tape, Weights(values: &narrow, gradients: &narrowGradients), problem.batch, space: problem.space, structureScale: 0.7,
+            tape, Weights(values: &narrow, gradients: &narrowGradients), problem.batch, automaton: problem.space.automaton, structureScale: 0.7,
             parameterScale: 0.3)
         #expect(abs(0.7 * sums.structure + 0.3 * sums.parameter - reference) < 1e-4 * reference)
         let scale = gradients.map { abs($0) }.max()!

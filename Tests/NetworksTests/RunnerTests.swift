@@ -44,7 +44,7 @@ import Testing
                     for voxel in 0..<n {
                         let l = p.network.configuration.latents
                         let cost = p.network.structureDecoder.loss(
-                            tape, w, latents: latents.rows(voxel * l..<(voxel + 1) * l), lambdas: [lambda], structures: [structure], space: p.space, weight: 1)
+                            tape, w, latents: latents.rows(voxel * l..<(voxel + 1) * l), lambdas: [lambda], structures: [structure], automaton: p.space.automaton, weight: 1)
                         #expect(abs(found[voxel][z] + cost) < 2e-4, "voxel \(voxel), structure \(z), λ \(lambda)")
                     }
                 }

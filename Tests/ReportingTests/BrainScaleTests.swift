@@ -1,7 +1,9 @@
+import Diffusion
 import Foundation
 import Inference
 import ModelSpace
 import Reporting
+import TestFixtures
 import Testing
 import Volumes
 
@@ -16,12 +18,12 @@ struct BrainScaleTests {
         }
         let per = 4096, count = (voxels.count + per - 1) / per
         let metadata = PosteriorMetadata(
-            family: "ball-sticks", structures: structureTable, drawLambda: 0.5, referenceLambda: 0.5, drawCount: s, grid: shape, seed: 1,
+            family: BallSticks.family, drawLambda: 0.5, referenceLambda: 0.5, drawCount: s, grid: shape, seed: 1,
             shardCount: count, voxelCount: voxels.count)
         if !FileManager.default.fileExists(atPath: folder.path + "/" + PosteriorShard.name(count - 1)) {
             try forEachInParallel(count, threads: 2) { index in
                 let range = (index * per)..<min(voxels.count, (index + 1) * per)
-                var batch = PosteriorBatch(voxels: voxels[range].map(Int32.init), structureCount: 16, drawCount: s)
+                var batch = DenseBatch(voxels: voxels[range].map(Int32.init), drawCount: s)
                 var row = [Float](repeating: 0, count: 16)
                 for (i, v) in voxels[range].enumerated() {
                     var random = RandomSource(seed: 2, stream: UInt64(v))
@@ -45,7 +47,7 @@ struct BrainScaleTests {
                         _ = batch.draws.withUnsafeMutableBufferPointer { HalfPrecision.encode(row, $0.baseAddress! + (i * s + d) * 16, count: 16) }
                     }
                 }
-                try PosteriorShard.write(batch, metadata: metadata, index: index, first: range.lowerBound, directory: folder.path)
+                try PosteriorShard.write(batch.lists(metadata), metadata: metadata, index: index, first: range.lowerBound, directory: folder.path)
             }
         }
         let clock = ContinuousClock()

@@ -1,6 +1,7 @@
 import Foundation
 import Inference
 import Reporting
+import TestFixtures
 import Testing
 import Volumes
 
@@ -78,6 +79,7 @@ struct FitOutputsTests {
         }
         var present = 0, absent = 0, repeated = 0
         for shard in archive.shards {
+            let dense = shard.dense
             for i in 0..<shard.count {
                 let v = shard.first + i
                 for t in 0..<20 {
@@ -91,10 +93,10 @@ struct FitOutputsTests {
                             continue
                         }
                         present += 1
-                        let mu = (0..<3).map { Double(shard.draws[draw + DrawColumn.direction + 3 * j + $0]) }
+                        let mu = (0..<3).map { Double(dense.draws[draw + DrawColumn.direction + 3 * j + $0]) }
                         let a = [s * sin(th) * cos(ph), sin(th) * sin(ph), cos(th)]
                         let cosine = (0..<3).reduce(0.0) { sum, c in sum + mu[c] * (r[3 * c] * a[0] + r[3 * c + 1] * a[1] + r[3 * c + 2] * a[2]) }
-                        #expect(f == Float(shard.draws[draw + DrawColumn.fraction + j]) && abs(cosine) > 0.999)
+                        #expect(f == Float(dense.draws[draw + DrawColumn.fraction + j]) && abs(cosine) > 0.999)
                     }
                 }
             }

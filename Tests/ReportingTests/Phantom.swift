@@ -1,6 +1,8 @@
+import Diffusion
 import Foundation
 import Inference
 import ModelSpace
+import TestFixtures
 import Reporting
 import Volumes
 
@@ -24,16 +26,8 @@ final class OutputFolder {
     deinit { if !isKept { try? FileManager.default.removeItem(atPath: path) } }
 }
 
-let structureTable = StructureTable(
-    rows: (0...3).flatMap { n in
-        [false, true].flatMap { spread in
-            [false, true].map { rician in
-                StructureTable.Row(
-                    name: "\(n)-fibres\(spread ? "+spread" : "")\(rician ? "+rician" : "")", parameterCount: 3 * n + (spread ? 1 : 0),
-                    fibreCount: n, hasSpread: spread, isRician: rician)
-            }
-        }
-    })
+/// Sixteen structures: number of sticks, then spread, then noise.
+let structureTable = StructureTable(StructureRule(BallSticks.family))
 
 /// Two bundles in scanner space (mm): an arc of radius 28 about (−6, −10, −4) in a tilted plane, tube radius 5; and a straight bundle through
 /// (10, 4, 2) along (1, −0.6, 0.5), tube radius 4. Neither is symmetric, so that a wrong flip or rotation leads out of them.
@@ -94,10 +88,10 @@ struct BundlePhantom {
     func write(to directory: String) throws -> PosteriorArchive {
         let voxels = voxels, half = voxels.count / 2 + 7
         let metadata = PosteriorMetadata(
-            family: "ball-sticks", structures: structureTable, drawLambda: 0.5, referenceLambda: 0.5, drawCount: drawCount,
+            family: BallSticks.family, drawLambda: 0.5, referenceLambda: 0.5, drawCount: drawCount,
             grid: geometry.spatialShape, seed: 1, networkName: "phantom", networkSHA256: "00", shardCount: 2, voxelCount: voxels.count)
         for (index, range) in [0..<half, half..<voxels.count].enumerated() {
-            var batch = PosteriorBatch(voxels: voxels[range].map(Int32.init), structureCount: structureTable.count, drawCount: drawCount)
+            var batch = DenseBatch(voxels: voxels[range].map(Int32.init), drawCount: drawCount)
             for (i, v) in voxels[range].enumerated() where v != voxels[0] {
                 var random = RandomSource(seed: 1, stream: UInt64(v))
                 let truth = Self.directions(position(v))
@@ -127,7 +121,7 @@ struct BundlePhantom {
                     }
                 }
             }
-            try PosteriorShard.write(batch, metadata: metadata, index: index, first: range.lowerBound, directory: directory)
+            try PosteriorShard.write(batch.lists(metadata), metadata: metadata, index: index, first: range.lowerBound, directory: directory)
         }
         return try PosteriorArchive(directory: directory)
     }

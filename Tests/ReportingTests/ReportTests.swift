@@ -1,6 +1,8 @@
+import Diffusion
 import Foundation
 import Inference
 import Reporting
+import TestFixtures
 import Testing
 import Volumes
 
@@ -122,16 +124,16 @@ struct ReportTests {
         let folder = try OutputFolder("report-thin"), shape = [20, 24, 2]
         let geometry = VolumeGeometry(shape: shape, affine: Affine(rows: [-2, 0, 0, 20, 0, 2, 0, -20, 0, 0, 3, 0]))
         let metadata = PosteriorMetadata(
-            family: "ball-sticks", structures: structureTable, drawLambda: 0.5, referenceLambda: 0.5, drawCount: 2, grid: shape, seed: 1, shardCount: 1, voxelCount: 960)
-        var batch = PosteriorBatch(voxels: (0..<960).map(Int32.init), structureCount: 16, drawCount: 2)
+            family: BallSticks.family, drawLambda: 0.5, referenceLambda: 0.5, drawCount: 2, grid: shape, seed: 1, shardCount: 1, voxelCount: 960)
+        var batch = DenseBatch(voxels: (0..<960).map(Int32.init), drawCount: 2)
         batch.quality = batch.quality.map { _ in 0 }
-        try PosteriorShard.write(batch, metadata: metadata, index: 0, first: 0, directory: folder.path)
+        try PosteriorShard.write(batch.lists(metadata), metadata: metadata, index: 0, first: 0, directory: folder.path)
         let summary = PosteriorSummary(try PosteriorArchive(directory: folder.path), lambda: 0.5, threads: 1)
         let html = try Report.html(summary, geometry: geometry, provenance: BundlePhantom(geometry.affine).provenance())
         #expect(try ReportPage(html).slices.map { $0.fields["plane"] as? String } == ["Axial", "Axial"])
         // Nor is a fit in which every voxel was skipped any trouble.
         batch.quality = batch.quality.map { _ in VoxelQuality.notFitted.rawValue }
-        try PosteriorShard.write(batch, metadata: metadata, index: 0, first: 0, directory: folder.path)
+        try PosteriorShard.write(batch.lists(metadata), metadata: metadata, index: 0, first: 0, directory: folder.path)
         let nothing = PosteriorSummary(try PosteriorArchive(directory: folder.path), lambda: 0.5, threads: 1)
         #expect(try !hasBadNumber(Report.html(nothing, geometry: geometry, provenance: BundlePhantom(geometry.affine).provenance())))
     }
@@ -144,13 +146,13 @@ struct ReportTests {
             return x * x / (38 * 38) + y * y / (47 * 47) + z * z / (31.5 * 31.5) < 1
         }
         let metadata = PosteriorMetadata(
-            family: "ball-sticks", structures: structureTable, drawLambda: 0.5, referenceLambda: 0.5, drawCount: 1, grid: shape, seed: 1, shardCount: 1,
+            family: BallSticks.family, drawLambda: 0.5, referenceLambda: 0.5, drawCount: 1, grid: shape, seed: 1, shardCount: 1,
             voxelCount: voxels.count)
-        var batch = PosteriorBatch(voxels: voxels.map(Int32.init), structureCount: 16, drawCount: 1)
+        var batch = DenseBatch(voxels: voxels.map(Int32.init), drawCount: 1)
         batch.quality = batch.quality.map { _ in 0 }
         // Numbers without pattern, which is the worst case; but nothing here is compressed anyway.
         for i in batch.logProbability.indices { batch.logProbability[i] = -Float((i &* 2_654_435_761) >> 8 & 1023) / 64 }
-        try PosteriorShard.write(batch, metadata: metadata, index: 0, first: 0, directory: folder.path)
+        try PosteriorShard.write(batch.lists(metadata), metadata: metadata, index: 0, first: 0, directory: folder.path)
         let summary = PosteriorSummary(try PosteriorArchive(directory: folder.path), lambda: 0.5, threads: 2), clock = ContinuousClock()
         var html = ""
         let time = try clock.measure { html = try Report.html(summary, geometry: geometry, provenance: BundlePhantom(geometry.affine).provenance(), threads: 2) }

@@ -1,5 +1,7 @@
+import Diffusion
 import Foundation
 import Inference
+import TestFixtures
 import Testing
 import Volumes
 
@@ -61,9 +63,9 @@ struct SampleDirectionTests {
     private func archive(_ folder: String) throws -> PosteriorArchive {
         let n = Self.voxels.count, d = 10
         let metadata = PosteriorMetadata(
-            family: "ball-sticks", structures: structureTable, drawLambda: 0, referenceLambda: 0, drawCount: d,
+            family: BallSticks.family, drawLambda: 0, referenceLambda: 0, drawCount: d,
             grid: [n, 1, 1], seed: 1, shardCount: 1, voxelCount: n)
-        var batch = PosteriorBatch(voxels: (0..<n).map(Int32.init), structureCount: 16, drawCount: d)
+        var batch = DenseBatch(voxels: (0..<n).map(Int32.init), drawCount: d)
         for (v, voxel) in Self.voxels.enumerated() {
             batch.quality[v] = 0
             batch.meanB0[v] = 100
@@ -81,7 +83,7 @@ struct SampleDirectionTests {
                 for a in 0..<3 { batch.draws[row + DrawColumn.direction + a] = Float16(bare[a]) }
             }
         }
-        try PosteriorShard.write(batch, metadata: metadata, index: 0, first: 0, directory: folder)
+        try PosteriorShard.write(batch.lists(metadata), metadata: metadata, index: 0, first: 0, directory: folder)
         return try PosteriorArchive(directory: folder)
     }
 

@@ -1,7 +1,7 @@
 /* The integrals of Bingham's distribution (bingham.c says which) and its second moments. */
 #pragma once
-#include "../bessel_ratio.h"
-#include "../rician_block.h"
+#include "../math/bessel_ratio.h"
+#include "../math/rician_block.h"
 #include "form_lanes.h"
 
 enum { NODES = 16 };

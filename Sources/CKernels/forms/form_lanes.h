@@ -1,7 +1,7 @@
 /* What the signal forms share: doubles in sixteen lanes, and the exponential of either width. */
 #pragma once
 #include "../include/forms.h"
-#include "../vector_block.h"
+#include "../math/vector_block.h"
 
 enum { LANES = LANES_IN_BLOCK };
 typedef double block_f64 __attribute__((ext_vector_type(16)));

@@ -58,6 +58,3 @@ void pk_exp_f32(const float *x, float *y, long n);
 
 /* Which of the kernels' versions this processor runs. */
 const char *pk_instruction_set(void);
-
-/* The weights compiled into the program: a safetensors image and its length in bytes. */
-const void *pk_default_network(long *count);

@@ -1,7 +1,7 @@
 #pragma once
 #include "proposal.h"
 #include <stdint.h>
-/* Markov moves of posterior draws of ball and sticks that leave prior × exact likelihood invariant (LikelihoodCorrector says which moves).  Draws of n
+/* Markov moves of posterior draws of ball and sticks that leave prior × exact likelihood invariant (EnsembleMoves says which moves).  Draws of n
    sticks stand in blocks of 16 lanes; a block's likelihoods are computed together, from attenuations that it keeps:
        signal S_i = s0 (f_0 E_i0 + Σ f_k E_ik)
    so that turning a stick computes one exponential a measurement, a move of scale and noise none.  A ball's attenuation is computed once a b-value.
@@ -23,13 +23,15 @@ typedef struct {
     double within;
 } pk_moves_table;
 
-/* What a voxel's groups share: tables for p = 1, 2, 4, 8, 16 as far as there are such blocks, M, the prior's bounds, Σ log y, whether all y > 0. */
+/* What a voxel's groups share: tables for p = 1, 2, 4, 8, 16 as far as there are such blocks, M, the prior's bounds, Σ log y, whether all y > 0; whether σ is
+   known, and its logarithm.  Then log snr follows log s0, whatever the prior's bounds of it. */
 typedef struct {
     pk_moves_table table[5];
     long measurements;
     pk_support support;
     double log_signals;
-    int positive;
+    int positive, is_known;
+    float known_log_sigma;
 } pk_moves;
 
 enum { PK_MOVE_SPREAD = 1, PK_MOVE_RICIAN = 2, PK_MOVE_PADDING = 4 };

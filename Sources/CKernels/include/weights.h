@@ -8,7 +8,7 @@
    A view of the data is a normal approximation of the likelihood about a reference, working data ŷ_i with precisions p_i: Gaussian noise has ŷ = y,
    p = 1/σ²; Rician noise the score's.  Given a shape, u is drawn from the view's normal N((ẼᵀPẼ + ρ)⁻¹(ẼᵀPŷ + ρ ū), …) restricted to u ≥ 0, one coordinate
    after the other from the last, then log σ from a normal about log σ_v + ½ log(rss/rss_v), rss = Σ (y − S)².  Where few measurements leave σ open, views are
-   repeated with wider normals of u.  Samples take views and widths in turn and are weighted by the mean density. */
+   repeated with wider normals of u.  Samples take views and widths in turn and are weighted by the mean density.  A known σ is not drawn and has no density. */
 typedef struct {
     const float *data, *precision;
     float log_sigma, log_rss;
@@ -24,6 +24,8 @@ typedef struct {
     pk_weights_view view[2];
     float ridge, pull; /* ρ, ρ ū: keeps weights that the data do not tell apart within the prior */
     float noise_root;  /* one over the standard deviation of log σ */
+    int is_known;      /* whether σ is, */
+    float known_log_sigma; /* and its logarithm */
     int widths;
     float narrowing[3]; /* factors on the Cholesky factor of u's precision, from 1 down */
     double log_signals; /* Σ log y */

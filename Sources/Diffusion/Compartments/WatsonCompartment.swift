@@ -17,46 +17,79 @@ extension WatsonCompartment {
         _ p: UnsafePointer<Lanes>, _ design: FormDesign, spread: UnsafePointer<Float>?, scratch: UnsafeMutablePointer<Float>,
         into out: UnsafeMutablePointer<Float>, stride: Int
     ) {
+        withUnsafeTemporaryAllocation(of: Int32.self, capacity: design.shells.count) { used in
+            coefficients(p, design, used: used.baseAddress!, into: scratch)
+            attenuations(p, design, coefficients: scratch, used: used.baseAddress!, into: out, stride: stride)
+        }
+    }
+
+    /// The polynomials of sixteen samples, shells × PK_ZONAL_TERMS × 16, and how many coefficients of each shell are used: all that does not depend on the
+    /// axis, and so is the same for compartments that differ in their axis alone.
+    func coefficients(_ p: UnsafePointer<Lanes>, _ design: FormDesign, used: UnsafeMutablePointer<Int32>, into out: UnsafeMutablePointer<Float>) {
         let n = PK_ZONAL_TERMS * 16, terms = termCount, part = 16 * terms
         withUnsafeTemporaryAllocation(of: Double.self, capacity: n) { moments in
             withUnsafeTemporaryAllocation(of: Float.self, capacity: 16 + 3 * part) { floats in
-                withUnsafeTemporaryAllocation(of: Int32.self, capacity: design.shells.count) { used in
-                    let kappa = floats.baseAddress!, weight = kappa + 16, across = weight + part, along = across + part
-                    store(p[width - 4].concentration, kappa)
-                    pk_watson_moments(kappa, moments.baseAddress!)
-                    withKinds { kinds in
-                        for (s, shell) in design.shells.enumerated() {
-                            storeTerms(p, shell, weight, across, along)
-                            used[s] = pk_zonal_coefficients(moments.baseAddress!, Int32(terms), kinds, weight, across, along, scratch + s * n)
-                        }
+                let kappa = floats.baseAddress!, weight = kappa + 16, across = weight + part, along = across + part
+                store(p[width - 4].concentration, kappa)
+                pk_watson_moments(kappa, moments.baseAddress!)
+                withKinds { kinds in
+                    for (s, shell) in design.shells.enumerated() {
+                        storeTerms(p, shell, weight, across, along)
+                        used[s] = pk_zonal_coefficients(moments.baseAddress!, Int32(terms), kinds, weight, across, along, out + s * n)
                     }
-                    withUnsafePointer(to: design.table) { pk_zonal($0, scratch, used.baseAddress!, axisRows(p), out, stride) }
                 }
             }
         }
     }
 
+    /// Attenuations by polynomials already known.
+    func attenuations(
+        _ p: UnsafePointer<Lanes>, _ design: FormDesign, coefficients: UnsafePointer<Float>, used: UnsafePointer<Int32>,
+        into out: UnsafeMutablePointer<Float>, stride: Int
+    ) {
+        withUnsafePointer(to: design.table) { pk_zonal($0, coefficients, used, axisRows(p), out, stride) }
+    }
+
     public func derivatives(
         _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>
     ) {
-        let count = dimension - 2, size = count + 1, terms = termCount, n = PK_ZONAL_TERMS * size, shells = design.shells
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: slopeCount(design)) { coefficients in
+            coefficientSlopes(p, design, into: coefficients.baseAddress!)
+            derivatives(p, design, coefficients: coefficients.baseAddress!, attenuation: attenuation, rows: rows)
+        }
+    }
+
+    /// Floats that `coefficientSlopes` writes: no more than a design's scratch memory.
+    func slopeCount(_ design: FormDesign) -> Int { max(1, design.shells.count * PK_ZONAL_TERMS * (dimension - 1)) }
+
+    /// The polynomials of one θ and their derivatives, shells × (1 + coordinates) × PK_ZONAL_TERMS: all that does not depend on the axis.
+    func coefficientSlopes(_ p: UnsafePointer<Double>, _ design: FormDesign, into out: UnsafeMutablePointer<Float>) {
+        let count = dimension - 2, size = count + 1, terms = termCount, n = PK_ZONAL_TERMS * size
         withUnsafeTemporaryAllocation(of: Dual.self, capacity: width) { numbers in
             LocalCoordinates.duals(p, parameters, into: numbers.baseAddress!)
             let q = UnsafePointer(numbers.baseAddress!)
             withUnsafeTemporaryAllocation(of: Double.self, capacity: size * (1 + 3 * terms)) { doubles in
                 let kappa = doubles.baseAddress!, weight = kappa + size, across = weight + terms * size, along = across + terms * size
                 q[width - 4].concentration.store(kappa, count)
-                withUnsafeTemporaryAllocation(of: Float.self, capacity: shells.count * n + 9) { floats in
-                    let coefficients = floats.baseAddress!, axis = coefficients + shells.count * n
-                    axisAndTangents(p, into: axis)
-                    withKinds { kinds in
-                        for (s, shell) in shells.enumerated() {
-                            storeTerms(q, shell, count: count, weight, across, along)
-                            pk_zonal_coefficient_gradient(count, kappa, Int32(terms), kinds, weight, across, along, coefficients + s * n)
-                        }
+                withKinds { kinds in
+                    for (s, shell) in design.shells.enumerated() {
+                        storeTerms(q, shell, count: count, weight, across, along)
+                        pk_zonal_coefficient_gradient(count, kappa, Int32(terms), kinds, weight, across, along, out + s * n)
                     }
-                    withUnsafePointer(to: design.table) { pk_zonal_gradient($0, count, coefficients, axis, axis + 3, attenuation, rows) }
                 }
+            }
+        }
+    }
+
+    /// Attenuations and derivatives by polynomials already known.
+    func derivatives(
+        _ p: UnsafePointer<Double>, _ design: FormDesign, coefficients: UnsafePointer<Float>, attenuation: UnsafeMutablePointer<Float>,
+        rows: UnsafeMutablePointer<Float>
+    ) {
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: 9) { axis in
+            axisAndTangents(p, into: axis.baseAddress!)
+            withUnsafePointer(to: design.table) {
+                pk_zonal_gradient($0, dimension - 2, coefficients, axis.baseAddress!, axis.baseAddress! + 3, attenuation, rows)
             }
         }
     }

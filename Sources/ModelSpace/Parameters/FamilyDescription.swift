@@ -10,19 +10,33 @@ public struct ComponentGroup: Hashable, Codable, Sendable {
     }
 
     public var name: String, presence: Presence, parameters: [Parameter]
+    /// What its members have in common: one of each for all of them, and none where there is no member.
+    public var common: [Parameter]
     /// Which of the parameters is the axis that outputs draw as a fibre; nil when there is nothing to draw.
     public var fibreAxis: String?
     /// Whether it is a part of the signal without a weight of its own: it has what the others leave of 1, and is always there.
     public var takesRest: Bool
 
     public init(
-        _ name: String, _ presence: Presence, _ parameters: [Parameter] = [], fibreAxis: String? = nil, takesRest: Bool = false
+        _ name: String, _ presence: Presence, _ parameters: [Parameter] = [], common: [Parameter] = [], fibreAxis: String? = nil,
+        takesRest: Bool = false
     ) {
         self.name = name
         self.presence = presence
         self.parameters = parameters
+        self.common = common
         self.fibreAxis = fibreAxis
         self.takesRest = takesRest
+    }
+
+    /// What a file of an earlier version does not say is as if there were no such thing.
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            try values.decode(String.self, forKey: .name), try values.decode(Presence.self, forKey: .presence),
+            try values.decode([Parameter].self, forKey: .parameters), common: try values.decodeIfPresent([Parameter].self, forKey: .common) ?? [],
+            fibreAxis: try values.decodeIfPresent(String.self, forKey: .fibreAxis),
+            takesRest: try values.decodeIfPresent(Bool.self, forKey: .takesRest) ?? false)
     }
 
     /// Members that a structure can have at most.
@@ -49,23 +63,23 @@ public struct ComponentGroup: Hashable, Codable, Sendable {
     }
 
     /// What it can be: its bits as a number, how many members these are, and which option.
-    struct Choice: Sendable {
-        var bits: UInt64, members: Int, option: String?
+    public struct Choice: Sendable {
+        public var bits: UInt128, members: Int, option: String?
     }
 
     /// All that it can be, the plainest first.
-    var choices: [Choice] {
+    public var choices: [Choice] {
         switch presence {
         case .always: [Choice(bits: 0, members: 1, option: nil)]
         case .optional: [Choice(bits: 0, members: 0, option: nil), Choice(bits: 1, members: 1, option: nil)]
-        case .upTo(let n): (0...n).map { Choice(bits: (1 << UInt64($0)) - 1, members: $0, option: nil) }
+        case .upTo(let n): (0...n).map { Choice(bits: (1 << UInt128($0)) - 1, members: $0, option: nil) }
         case .oneOf(let options):
-            options.enumerated().map { Choice(bits: $0 == 0 ? 0 : 1 << UInt64($0 - 1), members: 1, option: $1) }
+            options.enumerated().map { Choice(bits: $0 == 0 ? 0 : 1 << UInt128($0 - 1), members: 1, option: $1) }
         }
     }
 
     /// Parameters that one member has.
-    func parameters(of option: String?) -> [Parameter] {
+    public func parameters(of option: String?) -> [Parameter] {
         parameters.filter { $0.options.isEmpty || option.map($0.options.contains) ?? false }
     }
 }
@@ -129,6 +143,9 @@ public struct FamilyDescription: Hashable, Codable, Sendable {
             if group.takesRest && (group.presence != .always || group.parameters.contains(where: \.isLinear)) {
                 throw fail("'\(group.name)' takes what the others leave, so it is always there and has no weight of its own")
             }
+            if let linear = group.common.first(where: { $0.isLinear || $0.chart == .scale || !$0.options.isEmpty }) {
+                throw fail("'\(linear.name)' cannot be common to the members of '\(group.name)': each has a weight, and all options, of its own")
+            }
             if let axis = group.fibreAxis {
                 guard group.parameters.contains(where: { $0.name == axis && $0.chart == .axis }) else {
                     throw fail("'\(group.name)' draws '\(axis)' as a fibre, which is no axis of it")
@@ -136,8 +153,8 @@ public struct FamilyDescription: Hashable, Codable, Sendable {
             }
         }
         guard groups.count(where: \.takesRest) <= 1 else { throw fail("more than one group takes what the others leave") }
-        guard bitCount <= 64 else { throw fail("\(bitCount) bits are more than the 64 of a structure") }
-        for (owner, list) in [("", shared)] + allGroups.map({ ($0.name, $0.parameters) }) {
+        guard bitCount <= Structure.mostBits else { throw fail("\(bitCount) bits are more than the \(Structure.mostBits) of a structure") }
+        for (owner, list) in [("", shared)] + allGroups.map({ ($0.name, $0.parameters + $0.common) }) {
             guard Set(list.map(\.name)).count == list.count else { throw fail("a parameter of '\(owner)' is listed twice") }
             for parameter in list {
                 if let fault = parameter.fault { throw fail("the parameter '\(parameter.name)' \(fault)") }
@@ -146,8 +163,15 @@ public struct FamilyDescription: Hashable, Codable, Sendable {
                 }
             }
         }
+        // What rules have to remember of the groups decided grows with every rule, up to one case a combination.
+        let combinations = allGroups.reduce(1.0) { $0 * Double($1.choices.count) }
+        guard min(combinations, constraints.reduce(1.0) { $0 * Double($1.caseCount) }) <= Double(Self.mostRuleCases) else {
+            throw fail("its \(constraints.count) rules together tell more than \(Self.mostRuleCases) cases apart; use fewer or simpler ones")
+        }
         for name in constraints.flatMap(\.names) where !isKnown(name) { throw fail("a rule names '\(name)', which is no group or option") }
     }
+
+    private static let mostRuleCases = 1 << 16
 
     private func isKnown(_ name: String) -> Bool {
         let words = name.split(separator: "=", maxSplits: 1).map(String.init)
@@ -159,6 +183,15 @@ public struct FamilyDescription: Hashable, Codable, Sendable {
 }
 
 extension StructureConstraint {
+    /// How many cases it may have to tell apart while groups are decided.
+    var caseCount: Int {
+        switch self {
+        case .needs: 4
+        case .excludes: 3
+        case let .atLeast(n, _), let .atMost(n, _): max(0, min(n, 255)) + 1
+        }
+    }
+
     var names: [String] {
         switch self {
         case let .needs(name, others): [name] + others
@@ -171,5 +204,6 @@ extension StructureConstraint {
 /// Why a family makes no sense.
 public struct FamilyDescriptionError: Error, Equatable, CustomStringConvertible {
     public var family: String, reason: String
+    public init(family: String, reason: String) { (self.family, self.reason) = (family, reason) }
     public var description: String { "The family '\(family)': \(reason)." }
 }

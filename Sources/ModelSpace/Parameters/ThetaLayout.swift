@@ -1,7 +1,8 @@
 /// Where a family's parameters stand in θ when every structure uses the same places.
 ///
-/// Order: the shared parameters; those of groups with one member at most; the noise's; then, parameter by parameter, those of all members of
-/// each group of several (f1 f2 f3, then mu1 mu2 mu3), so that what is worked on together lies together.
+/// Order: the shared parameters; those of groups with one member at most, and what members have in common; the noise's; then, parameter by parameter, those of all members of
+/// each group of several (f1 f2 f3, then mu1 mu2 mu3), so that what is worked on together lies together. A name that two groups have is told
+/// apart by the group's: ball_f, stick_f1.
 public struct ThetaLayout: Hashable, Sendable {
     /// One parameter of one member.
     public struct Entry: Hashable, Sendable {
@@ -21,15 +22,15 @@ public struct ThetaLayout: Hashable, Sendable {
     public let names: [String]
 
     public init(_ family: FamilyDescription) {
-        var entries: [Entry] = [], names: [String] = [], offset = 0
+        var entries: [Entry] = [], labels: [String] = [], offset = 0
         func add(_ parameter: Parameter, _ group: String, _ member: Int, label: String) {
             entries.append(Entry(group: group, member: member, parameter: parameter, offset: offset))
-            names += parameter.columns(of: label)
+            labels.append(label)
             offset += parameter.width
         }
         for parameter in family.shared { add(parameter, "", 0, label: parameter.name) }
-        for group in family.allGroups where group.most == 1 {
-            for parameter in group.parameters { add(parameter, group.name, 0, label: parameter.name) }
+        for group in family.allGroups {
+            for parameter in (group.most == 1 ? group.parameters : []) + group.common { add(parameter, group.name, 0, label: parameter.name) }
         }
         for group in family.groups where group.most > 1 {
             for parameter in group.parameters {
@@ -37,7 +38,11 @@ public struct ThetaLayout: Hashable, Sendable {
             }
         }
         self.entries = entries
-        self.names = names
+        let owners = Dictionary(entries.map { ($0.parameter.name, Set([$0.group])) }, uniquingKeysWith: { $0.union($1) })
+        names = zip(entries, labels).flatMap { entry, label in
+            let isAlone = owners[entry.parameter.name]!.count == 1 || entry.group.isEmpty
+            return entry.parameter.columns(of: isAlone ? label : "\(entry.group)_\(label)")
+        }
         count = offset
     }
 

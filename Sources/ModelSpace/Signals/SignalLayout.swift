@@ -105,6 +105,7 @@ public struct SignalLayout: Sendable, Hashable {
         for group in family.groups {
             let choice = rule.choice(of: group.name, in: z), parameters = group.parameters(of: choice.option)
             var members: [Member] = []
+            if choice.members > 0 { for parameter in group.common { add(parameter, group.name, 0, &none) } }
             for member in 0..<choice.members {
                 var own: Member? = Member(component: components.count, scalars: [], axes: [], rotations: [])
                 if group.takesRest { components.append(Component(group: group.name, member: 0, weight: nil, bound: 0)) }

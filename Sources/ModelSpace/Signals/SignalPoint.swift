@@ -85,8 +85,8 @@ extension SignalLayout {
     }
 
     /// Brings a point into the support: scalars and noise to their bounds, fractions to their floors and to a sum of 1, axes and rotations to unit
-    /// length; sorts it.
-    public func clamp(_ x: UnsafeMutablePointer<Double>) {
+    /// length; sorts it, if asked to.
+    public func clamp(_ x: UnsafeMutablePointer<Double>, sorts: Bool = true) {
         let inside = 1e-9
         for (j, s) in scalars.enumerated() {
             let margin = inside * (s.high - s.low)
@@ -116,7 +116,7 @@ extension SignalLayout {
         }
         for a in axes.indices { normalise(firstAxis + 3 * a, 3) }
         for r in rotations.indices { normalise(firstRotation + 4 * r, 4) }
-        sort(x)
+        if sorts { sort(x) }
     }
 
     /// The point whose shape lies at local coordinates u about that of `centre`; weights, scale and noise are the centre's. It may lie outside the support.

@@ -10,7 +10,7 @@ struct ConstraintMemory: Sendable {
     /// One number a constraint.
     var start: [UInt8] { Array(repeating: 0, count: constraints.count) }
 
-    private func members(_ name: String, _ group: Int, _ choice: ComponentGroup.Choice) -> Int {
+    func members(_ name: String, _ group: Int, _ choice: ComponentGroup.Choice) -> Int {
         let words = name.split(separator: "=", maxSplits: 1).map(String.init)
         guard groups[group].name == words[0] else { return 0 }
         if words.count == 2 { return choice.option == words[1] ? 1 : 0 }

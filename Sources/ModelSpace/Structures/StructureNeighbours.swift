@@ -44,3 +44,39 @@ extension StructureRule {
 
     private func isOption(_ g: Int) -> Bool { if case .oneOf = groups[g].group.presence { true } else { false } }
 }
+
+extension StructureRule {
+    /// The noises there are, each as a structure of its bits alone.
+    public var noiseOptions: [Structure] {
+        groups.filter(\.isNoise).flatMap { place in
+            place.choices.indices.map { i in
+                var z = Structure()
+                place.place(i, in: &z)
+                return z
+            }
+        }
+    }
+
+    /// Allowed structures, noise aside, that have as few parameters as any: where a search begins that knows nothing.
+    ///
+    /// Groups are added in turn to nothing until something is allowed; of what one step leads to, the fewest parameters.
+    public var plainest: [Structure] {
+        let counts = countsByParameters
+        guard let least = counts.firstIndex(where: { $0 > 0 }) else { return [] }
+        var found: [Structure] = []
+        func go(_ g: Int, _ z: Structure, _ cost: Int) {
+            guard found.count < 64, cost <= least else { return }
+            if g == groups.count {
+                if cost == least, allows(z) { found.append(z) }
+                return
+            }
+            for (i, choice) in groups[g].choices.enumerated() where !groups[g].isNoise || i == 0 {
+                var next = z
+                groups[g].place(i, in: &next)
+                go(g + 1, next, cost + choice.cost)
+            }
+        }
+        go(0, Structure(), 0)
+        return found
+    }
+}

@@ -7,25 +7,31 @@ public struct StructurePosterior: Sendable, Equatable {
     public var logProbability: [Double]
     /// log of the mass of all other structures; −∞ when there are none or they are known to have none.
     public var logRest: Double
-    /// The least k(z) that a structure of the rest can have.
-    public var leastParametersOfRest: Int
+    /// How many parameters the rest is charged for when λ grows: at λ + s its mass, on the scale of those listed, is at most
+    /// exp(logRest − s · this). The least k(z) that a structure of it can have is such a number for any s ≥ 0; one that bounds the mass at the
+    /// far end of a range of λ bounds it everywhere between, because the logarithm of a sum of exponentials is convex.
+    public var restParameters: Double
 
-    public init(structures: [Structure], logProbability: [Double], logRest: Double = -.infinity, leastParametersOfRest: Int = 0) {
+    public init(structures: [Structure], logProbability: [Double], logRest: Double = -.infinity, restParameters: Double = 0) {
         precondition(structures.count == logProbability.count)
         let all = StructureSpace.normalise(logProbability + [logRest])
         self.structures = structures
         self.logProbability = Array(all.dropLast())
         self.logRest = all[all.count - 1]
-        self.leastParametersOfRest = leastParametersOfRest
+        self.restParameters = restParameters
     }
 
     /// The same at another λ, by log p(z|y,λ′) = log p(z|y,λ) − (λ′ − λ) k(z) + const.
     ///
-    /// Exact for the structures listed, relative to each other. Towards larger λ the rest is charged for the fewest parameters it can have, so that
-    /// its mass is an upper bound; towards smaller λ nothing bounds it, and the mass stated is what it has if all of it has the fewest.
-    public func reweighted(by step: Double, _ rule: StructureRule) -> StructurePosterior {
+    /// Exact for the structures listed, relative to each other. Towards larger λ the mass of the rest is an upper bound (`restParameters`); towards
+    /// smaller λ nothing bounds it, and the mass stated is what it has if all of it has so many parameters.
+    public func reweighted(by step: Double, parameterCount: (Structure) -> Int) -> StructurePosterior {
         StructurePosterior(
-            structures: structures, logProbability: zip(structures, logProbability).map { $1 - step * Double(rule.parameterCount($0)) },
-            logRest: logRest - step * Double(leastParametersOfRest), leastParametersOfRest: leastParametersOfRest)
+            structures: structures, logProbability: zip(structures, logProbability).map { $1 - step * Double(parameterCount($0)) },
+            logRest: logRest - step * restParameters, restParameters: restParameters)
+    }
+
+    public func reweighted(by step: Double, _ rule: StructureRule) -> StructurePosterior {
+        reweighted(by: step, parameterCount: rule.parameterCount)
     }
 }

@@ -13,7 +13,7 @@ public struct StructureRule: Sendable {
     public let family: FamilyDescription
     let groups: [GroupPlace]
     /// `table[g]`: N_k of all ways to go on from group g, by what the constraints remember. The last has what may end.
-    private let table: [[[UInt8]: [Double]]]
+    let table: [[[UInt8]: [Double]]]
 
     /// A group, its first bit, and what it can be.
     struct GroupPlace: Sendable {
@@ -22,17 +22,23 @@ public struct StructureRule: Sendable {
 
         /// The choice that the group's bits of a structure mean, nil when they mean none.
         func choice(_ z: Structure) -> Int? {
-            var bits: UInt64 = 0
-            for i in 0..<group.bitCount where z[firstBit + i] { bits |= 1 << UInt64(i) }
+            var bits: UInt128 = 0
+            for i in 0..<group.bitCount where z[firstBit + i] { bits |= 1 << UInt128(i) }
             return choices.firstIndex { $0.choice.bits == bits }
         }
 
         func place(_ choice: Int, in z: inout Structure) {
-            for i in 0..<group.bitCount { z[firstBit + i] = choices[choice].choice.bits >> UInt64(i) & 1 == 1 }
+            for i in 0..<group.bitCount { z[firstBit + i] = choices[choice].choice.bits >> UInt128(i) & 1 == 1 }
         }
     }
 
     public init(_ family: FamilyDescription) {
+        do { try self.init(family, mostStates: .max) } catch { preconditionFailure("\(error)") }
+    }
+
+    /// A rule of a family from a file.
+    /// - Errors: `FamilyDescriptionError` when its constraints have too much to remember, or leave no structure.
+    public init(_ family: FamilyDescription, mostStates: Int) throws {
         self.family = family
         var places: [GroupPlace] = [], bit = 0
         for (g, group) in family.allGroups.enumerated() {
@@ -46,28 +52,36 @@ public struct StructureRule: Sendable {
         groups = places
         let memory = ConstraintMemory(family)
         var table: [[[UInt8]: [Double]]] = Array(repeating: [:], count: places.count + 1)
-        _ = Self.completions(0, memory.start, places, memory, &table)
+        var left = mostStates
+        guard let counts = Self.completions(0, memory.start, places, memory, &table, &left) else {
+            throw FamilyDescriptionError(family: family.name, reason: "its rules have more than \(mostStates) states")
+        }
+        if mostStates < .max, counts.isEmpty { throw FamilyDescriptionError(family: family.name, reason: "its rules allow no structure") }
         self.table = table
         self.memory = memory
     }
 
-    private let memory: ConstraintMemory
+    let memory: ConstraintMemory
 
     private static func dimension(_ group: ComponentGroup, _ choice: ComponentGroup.Choice) -> Int {
-        choice.members * group.parameters(of: choice.option).reduce(0) { $0 + ($1.chart == .scale ? 0 : $1.dimension) }
+        func total(_ list: [Parameter]) -> Int { list.reduce(0) { $0 + ($1.chart == .scale ? 0 : $1.dimension) } }
+        return choice.members * total(group.parameters(of: choice.option)) + (choice.members > 0 ? total(group.common) : 0)
     }
 
     private static func completions(
-        _ g: Int, _ state: [UInt8], _ places: [GroupPlace], _ memory: ConstraintMemory, _ table: inout [[[UInt8]: [Double]]]
-    ) -> [Double] {
+        _ g: Int, _ state: [UInt8], _ places: [GroupPlace], _ memory: ConstraintMemory, _ table: inout [[[UInt8]: [Double]]],
+        _ left: inout Int
+    ) -> [Double]? {
         if let known = table[g][state] { return known }
+        left -= 1
+        if left < 0 { return nil }
         var counts: [Double] = []
         if g == places.count {
             counts = memory.mayEnd(state) ? [1] : []
         } else {
             for (choice, cost) in places[g].choices {
                 guard let next = memory.after(state, group: g, choice) else { continue }
-                let rest = completions(g + 1, next, places, memory, &table)
+                guard let rest = completions(g + 1, next, places, memory, &table, &left) else { return nil }
                 if counts.count < rest.count + cost, !rest.isEmpty { counts += Array(repeating: 0, count: rest.count + cost - counts.count) }
                 for (k, n) in rest.enumerated() { counts[k + cost] += n }
             }
@@ -83,7 +97,7 @@ public struct StructureRule: Sendable {
 
     /// Whether z is allowed.
     public func allows(_ z: Structure) -> Bool {
-        guard family.bitCount == 64 || z.bits >> UInt64(family.bitCount) == 0 else { return false }
+        guard z.prefix(family.bitCount) == z else { return false }
         return state(z, through: groups.count).map(memory.mayEnd) ?? false
     }
 
@@ -93,9 +107,14 @@ public struct StructureRule: Sendable {
     }
 
     /// What an allowed structure has of a group.
-    func choice(of group: String, in z: Structure) -> ComponentGroup.Choice {
+    public func choice(of group: String, in z: Structure) -> ComponentGroup.Choice {
         let place = groups.first { $0.group.name == group }!
         return place.choices[place.choice(z)!].choice
+    }
+
+    /// Whether an allowed structure has what a rule calls by this name: a member of a group, another than the plain option, or the option "group=option".
+    public func has(_ name: String, in z: Structure) -> Bool {
+        groups.indices.contains { g in groups[g].choice(z).map { memory.members(name, g, groups[g].choices[$0].choice) > 0 } ?? false }
     }
 
     /// log Σ N_k exp(−λ k) over the ways to go on.
@@ -140,9 +159,9 @@ public struct StructureRule: Sendable {
         let place = groups[g], inside = depth - place.firstBit
         var result = (zero: false, one: false)
         for (choice, _) in place.choices {
-            let agrees = (0..<inside).allSatisfy { choice.bits >> UInt64($0) & 1 == (prefix[place.firstBit + $0] ? 1 : 0) }
+            let agrees = (0..<inside).allSatisfy { choice.bits >> UInt128($0) & 1 == (prefix[place.firstBit + $0] ? 1 : 0) }
             guard agrees, let next = memory.after(state, group: g, choice), table[g + 1][next]?.isEmpty == false else { continue }
-            if choice.bits >> UInt64(inside) & 1 == 1 { result.one = true } else { result.zero = true }
+            if choice.bits >> UInt128(inside) & 1 == 1 { result.one = true } else { result.zero = true }
         }
         return result
     }

@@ -13,6 +13,8 @@ public struct StructureSpace: Sendable {
     public let parameterCounts: [Int]
     /// The distinct prefixes of allowed structures, breadth first: where an autoregressive decoder has to decide.
     public let prefixes: [Prefix]
+    /// What may follow a prefix, to be walked bit by bit.
+    public let automaton: StructureAutomaton
 
     /// A node of the prefix tree: the first `depth` bits are fixed, bit `depth` is next.
     public struct Prefix: Sendable {
@@ -31,20 +33,19 @@ public struct StructureSpace: Sendable {
         self.structures = structures
         self.parameterCounts = parameterCounts
         var nodes: [Prefix] = []
-        var index: [[UInt64: Int]] = Array(repeating: [:], count: componentCount)
+        var index: [[Structure: Int]] = Array(repeating: [:], count: componentCount)
         for depth in 0..<componentCount {
-            let mask: UInt64 = depth == 0 ? 0 : (~0 >> UInt64(64 - depth))
-            for z in structures where index[depth][z.bits & mask] == nil {
-                let prefix = Structure(bits: z.bits & mask)
+            for z in structures where index[depth][z.prefix(depth)] == nil {
+                let prefix = z.prefix(depth)
                 let fits = structures.filter { $0.sharesPrefix(prefix, length: depth) }
-                let parentMask: UInt64 = depth <= 1 ? 0 : (~0 >> UInt64(64 - (depth - 1)))
-                index[depth][prefix.bits] = nodes.count
+                index[depth][prefix] = nodes.count
                 nodes.append(Prefix(
-                    depth: depth, bits: prefix, parent: depth == 0 ? -1 : index[depth - 1][prefix.bits & parentMask]!,
+                    depth: depth, bits: prefix, parent: depth == 0 ? -1 : index[depth - 1][prefix.prefix(depth - 1)]!,
                     allowsZero: fits.contains { !$0[depth] }, allowsOne: fits.contains { $0[depth] }))
             }
         }
         prefixes = nodes
+        automaton = StructureAutomaton(nodes, index, componentCount, Dictionary(uniqueKeysWithValues: zip(structures, parameterCounts)))
     }
 
     /// Position of `z` in `structures`, or nil when it is not allowed.

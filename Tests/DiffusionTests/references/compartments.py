@@ -148,6 +148,9 @@ for case in range(40):
     for kind in ("averaged-tensor", "dispersed"):
         terms = [(inside, 0, tied, False), (1 - inside, across, tied - across, kind == "averaged-tensor")]
         add("noddi:" + kind, [inside, 1.7e-3, odi] + mu, b, g, (0, 0), average(kappa, 0, terms, local))
+    c, across = dot(mu, g), x * ratio
+    straight = inside * mp.exp(-x * c * c) + (1 - inside) * mp.exp(-across - (x - across) * c * c)
+    add("bundle", [inside, d, ratio] + mu, b, g, (0, 0), straight)
     q, skew = quaternion(), [0, 1, 0.5][case] if case < 3 else draw.uniform(0, 1)
     local = [dot(g, column) for column in columns(q)]
     across = x * ratio

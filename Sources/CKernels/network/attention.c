@@ -1,0 +1,67 @@
+#include "../include/kernels.h"
+#include <stdlib.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#pragma clang fp contract(fast)
+
+/* HEAD: columns of a head.  KEYS: keys whose logits are summed side by side.  FEW: up to so many keys, queries of several problems share a vector. */
+enum { HEAD = 16, KEYS = 8, FEW = 4 };
+#define LOGIT_SCALE 0.36067376f /* log₂ e / √HEAD: logits to base 2 */
+#define UNROLL _Pragma("clang loop unroll(full)")
+
+typedef struct { long query, keys, key[FEW]; } few_query;
+
+#define TARGET
+#define LANES 4
+#define LOG_LANES 2
+#define ZIP_LOW 0, 4, 1, 5
+#define ZIP_HIGH 2, 6, 3, 7
+#define EVENS 0, 2, 4, 6
+#define ODDS 1, 3, 5, 7
+#define NEIGHBOUR 1, 0, 3, 2
+#define OTHER_PAIR 2, 3, 0, 1
+#include "attention_template.h"
+
+#if defined(__x86_64__)
+#define TARGET __attribute__((target("arch=x86-64-v3")))
+#define LANES 8
+#define LOG_LANES 3
+#define ZIP_LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define ZIP_HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#define EVENS 0, 2, 4, 6, 8, 10, 12, 14
+#define ODDS 1, 3, 5, 7, 9, 11, 13, 15
+#define NEIGHBOUR 1, 0, 3, 2, 5, 4, 7, 6
+#define OTHER_PAIR 2, 3, 0, 1, 6, 7, 4, 5
+#include "attention_template.h"
+
+#define TARGET __attribute__((target("arch=x86-64-v4"), min_vector_width(512)))
+#define LANES 16
+#define LOG_LANES 4
+#define ZIP_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define ZIP_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#define EVENS 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#define NEIGHBOUR 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14
+#define OTHER_PAIR 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13
+#include "attention_template.h"
+#endif
+
+long pk_lanes(void) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("x86-64-v4")) return 16;
+    if (__builtin_cpu_supports("x86-64-v3")) return 8;
+#endif
+    return 4;
+}
+
+void pk_attention16(long lanes, const float *q, const float *k, const float *v, long qstride, long kstride, const pk_segment *segments, long count,
+                    long heads, const uint8_t *mask, float *out, long ostride) {
+    if (!lanes) lanes = pk_lanes();
+#if defined(__x86_64__)
+    if (lanes == 16) { attention_w16(q, k, v, qstride, kstride, segments, count, heads, mask, out, ostride); return; }
+    if (lanes == 8) { attention_w8(q, k, v, qstride, kstride, segments, count, heads, mask, out, ostride); return; }
+#endif
+    attention_w4(q, k, v, qstride, kstride, segments, count, heads, mask, out, ostride);
+}

@@ -1,0 +1,134 @@
+#include "../include/linear_modes.h"
+#include <float.h>
+#include "../include/small_matrix.h"
+#include "../math/vector_block.h"
+
+PER_CPU void pk_linear_signal(long m, long w, const double *v, const float *restrict e, float *restrict out) {
+    for (long i = 0; i < m; i++) out[i] = (float)v[0] * e[i];
+    for (long k = 1; k < w; k++) {
+        const float f = (float)v[k], *row = e + k * m;
+        for (long i = 0; i < m; i++) out[i] += f * row[i];
+    }
+}
+
+/* `count` values times weights (or as they are) at the beginning of a row of whole blocks, the others zeros. The last block looks back, with zeros for what its
+   neighbour holds: in which order measurements stand makes no difference to scalar products. */
+BLOCK_INLINE void lay(const float *x, const float *weight, long count, float *out) {
+    const long whole = count & ~15L, tail = count & 15L;
+    for (long i = 0; i < whole; i += 16) STORE_BLOCK(out + i, weight ? LOAD_BLOCK(x + i) * LOAD_BLOCK(weight + i) : LOAD_BLOCK(x + i));
+    if (tail && whole) {
+        const long i = count - 16;
+        const block_f32 v = weight ? LOAD_BLOCK(x + i) * LOAD_BLOCK(weight + i) : LOAD_BLOCK(x + i);
+        STORE_BLOCK(out + whole, LOAD_BLOCK(tail_lanes + tail) != 0.0f ? v : 0.0f);
+    } else if (tail) {
+        for (long i = 0; i < 16; i++) out[i] = i < tail ? (weight ? x[i] * weight[i] : x[i]) : 0;
+    }
+}
+
+/* Scalar products of d scaled rows with each other and, as row d, of the score with them; rows of `chunk` measurements stay in the nearest cache. */
+BLOCK_INLINE void row_products(long m, long d, long chunk, const float *weight, const float *score, const float *rows, float *scaled, long width,
+                               float *products) {
+    for (long i = 0; i < (d + 1) * width; i++) products[i] = 0;
+    for (long start = 0; start < m; start += chunk) {
+        const long count = m - start < chunk ? m - start : chunk, end = (count + 15) & ~15L;
+        for (long j = 0; j <= d; j++) {
+            float *row = scaled + j * chunk;
+            if (j < d) lay(rows + j * m + start, weight + start, count, row);
+            else lay(score + start, 0, count, row);
+            for (long k = 0; k <= j; k += 4) {
+                const float *a = scaled + k * chunk, *b = k + 1 < j ? a + chunk : row, *c = k + 2 < j ? a + 2 * chunk : row, *e = k + 3 < j ? a + 3 * chunk : row;
+                block_f32 s[4] = {0, 0, 0, 0};
+                for (long i = 0; i < end; i += 16) {
+                    const block_f32 v = LOAD_BLOCK(row + i);
+                    s[0] += v * LOAD_BLOCK(a + i);
+                    s[1] += v * LOAD_BLOCK(b + i);
+                    s[2] += v * LOAD_BLOCK(c + i);
+                    s[3] += v * LOAD_BLOCK(e + i);
+                }
+                float sums[4];
+                block_sums(s, sums);
+                for (int c = 0; c < 4; c++) products[j * width + k + c] += sums[c];
+            }
+        }
+    }
+}
+
+/* Columns of Ẽ and of the shape instead of the rows': J A Jᵀ and J g. */
+BLOCK_INLINE void place(long w, long shape, const double *share, double scale, const float *products, long width, long stride, double *information,
+                        double *gradient) {
+    const long d = w + shape;
+    double with[64], own = 0;
+    /* Σ_j share_j (row j) against each row, and against itself. */
+    for (long k = 0; k <= d; k++) {
+        with[k] = 0;
+        for (long j = 0; j < w; j++) with[k] += share[j] * (double)products[k < j ? j * width + k : k * width + j];
+    }
+    for (long k = 0; k < w; k++) own += share[k] * with[k];
+    for (long j = 0; j < d; j++) {
+        const int is_weight = j < w;
+        const long at = is_weight ? j : j + 1;
+        gradient[at] = is_weight ? (double)products[d * width + j] + with[d] : scale * (double)products[d * width + j];
+        for (long k = 0; k <= j; k++) {
+            const long to = k < w ? k : k + 1;
+            double x = (double)products[j * width + k];
+            if (is_weight) x += with[j] + with[k] + own;
+            else x = k < w ? scale * (x + with[j]) : scale * scale * x;
+            information[at * stride + to] = x;
+            information[to * stride + at] = x;
+        }
+    }
+    gradient[w] = 0;
+    for (long j = 0; j <= d; j++) information[w * stride + j] = information[j * stride + w] = 0;
+}
+
+PER_CPU void pk_linear_information(long m, long w, long shape, const double *share, double scale, const float *restrict weight, const float *restrict score,
+                                   const float *restrict e, long stride, double *restrict information, double *restrict gradient) {
+    const long d = w + shape;
+    if (d < 16) {
+        _Alignas(64) float scaled[16 * 128];
+        float products[16 * 20];
+        row_products(m, d, 128, weight, score, e, scaled, 20, products);
+        place(w, shape, share, scale, products, 20, stride, information, gradient);
+    } else {
+        _Alignas(64) float scaled[64 * 32];
+        float products[64 * 68];
+        row_products(m, d, 32, weight, score, e, scaled, 68, products);
+        place(w, shape, share, scale, products, 68, stride, information, gradient);
+    }
+}
+
+/* As in small_matrix.c, A = Ũᵀ D Ũ with ones on the diagonal of Ũ; row j becomes D_j ũ_j, and `inverse` 1/D. */
+static inline __attribute__((always_inline)) int eliminate(long d, long stride, double *restrict a, double *restrict inverse) {
+    for (long j = 0; j < d; j++) {
+        double *row = a + j * stride;
+        for (long k = 0; k < j; k++) {
+            const double *above = a + k * stride, factor = above[j] * inverse[k];
+            for (long c = 0; c < stride; c++) row[c] -= factor * above[c];
+        }
+        if (!(row[j] > 0 && row[j] <= DBL_MAX)) return 0;
+        inverse[j] = 1 / row[j];
+    }
+    return 1;
+}
+
+PER_CPU int pk_system_factorise(long d, long stride, double *a) {
+    if (stride == PK_SMALL_STRIDE) return pk_factorise(d, a);
+    double inverse[64];
+    if (!(stride == 32 ? eliminate(d, 32, a, inverse) : eliminate(d, 64, a, inverse))) return 0;
+    for (long j = 0; j < d; j++)
+        for (long c = 0; c < stride; c++) a[j * stride + c] *= ROOT(inverse[j]);
+    return 1;
+}
+
+PER_CPU int pk_system_solve(long d, long stride, double *a, double *x) {
+    if (stride == PK_SMALL_STRIDE) return pk_solve(d, a, x);
+    double inverse[64], rest[64];
+    /* Elimination takes column d along: D times the solution of Ũᵀ D (·) = b. */
+    if (!(stride == 32 ? eliminate(d, 32, a, inverse) : eliminate(d, 64, a, inverse))) return 0;
+    for (long j = 0; j < d; j++) rest[j] = a[j * stride + d];
+    for (long k = d - 1; k >= 0; k--) {
+        x[k] = rest[k] * inverse[k];
+        for (long j = 0; j < k; j++) rest[j] -= a[j * stride + k] * x[k];
+    }
+    return 1;
+}

@@ -1,0 +1,236 @@
+import Foundation
+import ModelSpace
+
+/// A family put together from compartments by a recipe: nothing else is to be written for it.
+///
+///     signal    y/S0 = Σ_k f_k A_k(b, g; shape)      Σ f = 1
+///
+/// θ holds what `layout` says, for every structure in the same places. `s0` is the true S0 in units of the mean of the noisy b≈0 volumes, by which
+/// the loader divides; the noise's standard deviation is s0 / snr.
+///
+/// Priors: fractions uniform on the simplex above their floors, members of a group then sorted by falling weight; everything else uniform in its chart.
+public struct CompartmentFamily: ModelFamily, LinearFamily {
+    public typealias Design = Acquisition
+    public typealias Frame = CanonicalFrame
+
+    public let composition: FamilyComposition
+    public let layout: ThetaLayout
+    public let rule: StructureRule
+    let columns: TokenColumns
+    /// What has been worked out of structures so far.
+    private let known: KnownStructures
+    private let space: StructureSpace?
+
+    public init(_ composition: FamilyComposition) {
+        self.composition = composition
+        layout = ThetaLayout(composition.description)
+        rule = StructureRule(composition.description)
+        columns = TokenColumns(composition.description, layout)
+        known = KnownStructures()
+        space = rule.space(limit: Self.mostListed)
+    }
+
+    /// Structures that a network can list.
+    public static let mostListed = 4096
+    /// Whether a network can be trained for it; nil when it can, else the end of a sentence.
+    public var networkFault: String? {
+        if space == nil {
+            return
+                "has \(Int(min(rule.count, 1e18))) structures, more than the \(Self.mostListed) that a network can list; take components away or add rules"
+        }
+        if description.bitCount > 32 || tokenCount > 64 || coordinateCount > 256 {
+            return
+                "has \(description.bitCount) bits, \(tokenCount) tokens and \(coordinateCount) coordinates a token, of which a network can have 32, 64 and 256"
+        }
+        return nil
+    }
+
+    public var description: FamilyDescription { composition.description }
+    public var name: String { description.name }
+    public var componentNames: [String] { description.bitNames }
+    /// - Precondition: it can be listed (`networkFault`).
+    public var structureSpace: StructureSpace { space! }
+    public var parameterNames: [String] { layout.names }
+    public var tokenCount: Int { columns.tokens }
+    public var coordinateCount: Int { columns.columns }
+    public var featureCount: Int { Acquisition.featureCount }
+    public var summaryCount: Int { Acquisition.summaryCount }
+    public func measurementCount(_ design: Acquisition) -> Int { design.count }
+
+    /// What a structure needs to have worked out once.
+    struct Known: Sendable { var plan: SignalPlan, isRician: Bool, coordinates: StructureCoordinates }
+
+    private final class KnownStructures: @unchecked Sendable {
+        private let lock = NSLock()
+        private var list: [Structure: Known] = [:], moments: [[Int]: [(mean: Double, sd: Double)]] = [:]
+
+        func find(_ z: Structure, _ make: (inout [[Int]: [(mean: Double, sd: Double)]]) -> Known) -> Known {
+            lock.lock()
+            defer { lock.unlock() }
+            if let found = list[z] { return found }
+            let new = make(&moments)
+            list[z] = new
+            return new
+        }
+    }
+
+    func known(_ z: Structure) -> Known {
+        known.find(z) { moments in
+            let plan = SignalPlan(composition, rule, layout, z)
+            return Known(
+                plan: plan, isRician: rule.choice(of: description.noise.name, in: z).option == "rician",
+                coordinates: StructureCoordinates(columns, plan.layout, description, layout, &moments))
+        }
+    }
+
+    public func noise(_ z: Structure) -> NoiseLikelihood { known(z).isRician ? .rician : .gaussian }
+    public func signalLayout(_ z: Structure) -> SignalLayout { known(z).plan.layout }
+    public func kernels(_ design: Acquisition) -> any SignalKernels { CompartmentKernels(self, design) }
+
+    /// Draws θ from the prior of structure z, with s0 = 1 (see `simulate`).
+    public func drawParameters(
+        _ z: Structure, _ design: Acquisition, using random: inout RandomSource,
+        into theta: UnsafeMutablePointer<Double>
+    ) {
+        let signal = known(z).plan.layout
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: signal.count) { buffer in
+            let x = buffer.baseAddress!
+            x[SignalLayout.scale] = 0
+            x[SignalLayout.sigma] = -random.uniform(signal.noise.low, signal.noise.high)
+            for (j, s) in signal.scalars.enumerated() { x[signal.firstScalar + j] = random.uniform(s.low, s.high) }
+            for a in signal.axes.indices {
+                let u = random.uniform(-1, 1), phi = random.uniform(0, 2 * Double.pi), r = (1 - u * u).squareRoot(),
+                    at = signal.firstAxis + 3 * a
+                (x[at], x[at + 1], x[at + 2]) = (r * cos(phi), r * sin(phi), u)
+            }
+            for r in signal.rotations.indices {
+                let at = signal.firstRotation + 4 * r
+                var square = 0.0
+                for c in 0..<4 { x[at + c] = random.normal(); square += x[at + c] * x[at + c] }
+                for c in 0..<4 { x[at + c] /= square.squareRoot() }
+            }
+            var total = 0.0
+            let f = x + SignalLayout.firstWeight, free = 1 - signal.floors
+            for k in signal.components.indices { f[k] = random.exponential(); total += f[k] }
+            for (k, component) in signal.components.enumerated() { f[k] = component.bound + free * f[k] / total }
+            signal.unpack(x, into: theta)
+        }
+    }
+
+    /// log p(θ | z) by free fractions, scalars' coordinates, area of axes on the half-sphere, angles of rotations and log snr; −∞ outside the support. s0 is
+    /// left out: its prior is flat in log s0.
+    public func logPrior(_ theta: UnsafePointer<Double>, _ z: Structure) -> Double {
+        let signal = known(z).plan.layout
+        return withUnsafeTemporaryAllocation(of: Double.self, capacity: signal.count) { buffer in
+            let x = buffer.baseAddress!
+            signal.pack(theta, into: x)
+            guard signal.supports(x), x[SignalLayout.scale].isFinite else { return -.infinity }
+            for members in signal.exchangeable {
+                for (a, b) in zip(members, members.dropFirst())
+                where x[SignalLayout.firstWeight + a.component] < x[SignalLayout.firstWeight + b.component] {
+                    return -.infinity
+                }
+            }
+            return signal.logPriorDensity
+        }
+    }
+
+    /// Predicted attenuations, signal over S0, of all M volumes.
+    /// - Parameter out: room for M floats.
+    /// - Accuracy: as of the compartments' kernels, ≤ 2e-6 (Bingham's 1e-5).
+    public func attenuations(
+        _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Acquisition, into out: UnsafeMutablePointer<Float>
+    ) {
+        let plan = known(z).plan, layout = plan.layout, m = design.count, series = MeasurementSeries(design.tables)
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: layout.scalars.count + plan.width) { numbers in
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: m + 16) { one in
+                let values = numbers.baseAddress!, p = values + layout.scalars.count, e = one.baseAddress!
+                plan.values(theta: theta, into: values)
+                out.update(repeating: 0, count: m)
+                var rest = 1.0
+                for component in layout.components { rest -= component.weight.map { theta[$0] } ?? 0 }
+                for k in layout.components.indices {
+                    numbersOfTheta(plan, k, theta, values, into: p)
+                    let spread = plan.components[k].spread?.value(UnsafePointer(values)) ?? 0
+                    plan.components[k].compartment.seriesAttenuations(p, series, spread: spread, into: e)
+                    let f = Float(layout.components[k].weight.map { theta[$0] } ?? rest)
+                    for i in 0..<m { out[i] += f * e[i] }
+                }
+            }
+        }
+    }
+
+    /// The definition: one predicted attenuation, by the compartments' own.
+    public func attenuation(_ theta: UnsafePointer<Double>, _ z: Structure, b: Double, g: SIMD3<Double>) -> Double {
+        let plan = known(z).plan, layout = plan.layout
+        return withUnsafeTemporaryAllocation(of: Double.self, capacity: layout.scalars.count + plan.width) { numbers in
+            let values = numbers.baseAddress!, p = values + layout.scalars.count
+            plan.values(theta: theta, into: values)
+            var total = 0.0, rest = 1.0
+            for component in layout.components { rest -= component.weight.map { theta[$0] } ?? 0 }
+            for (k, component) in layout.components.enumerated() {
+                numbersOfTheta(plan, k, theta, values, into: p)
+                var a = plan.components[k].compartment.attenuation(p, DiffusionMeasurement(b: b, g: g))
+                if let rho = plan.components[k].spread?.value(UnsafePointer(values)) {
+                    a = exp(-log1p(-rho * rho * log(a)) / (rho * rho))
+                }
+                total += (component.weight.map { theta[$0] } ?? rest) * a
+            }
+            return total
+        }
+    }
+
+    private func numbersOfTheta(
+        _ plan: SignalPlan, _ k: Int, _ theta: UnsafePointer<Double>, _ values: UnsafePointer<Double>,
+        into p: UnsafeMutablePointer<Double>
+    ) {
+        plan.numbers(
+            k, values, axis: { a, to in to.update(from: theta + plan.layout.axes[a].place, count: 3) },
+            rotation: { r, to in to.update(from: theta + plan.layout.rotations[r].place, count: 4) }, into: p)
+    }
+
+    /// Mean predicted attenuation over the b≈0 volumes: 1 when all of them have b = 0.
+    func unweightedAttenuation(_ theta: UnsafePointer<Double>, _ z: Structure, _ design: Acquisition) -> Double {
+        let t = design.tables
+        guard t.unweightedHaveB else { return 1 }
+        return withUnsafeTemporaryAllocation(of: Float.self, capacity: t.count) { e in
+            attenuations(theta, z, design, into: e.baseAddress!)
+            var total = 0.0
+            for k in 0..<t.unweightedCount { total += Double(e[Int(t.unweighted[k])]) }
+            return total / Double(t.unweightedCount)
+        }
+    }
+
+    /// Draws y as the loader delivers it (`Acquisition.addNoise`), and writes the matching s0 into θ, whatever was there.
+    public func simulate(
+        _ theta: UnsafeMutablePointer<Double>, _ z: Structure, _ design: Acquisition, using random: inout RandomSource,
+        into y: UnsafeMutablePointer<Float>
+    ) {
+        let slot = noiseSlots
+        theta[slot.s0] = design.addNoise(snr: theta[slot.snr], noise(z), using: &random, to: y) {
+            attenuations(theta, z, design, into: $0)
+        }
+    }
+
+    /// log p(y | θ, z), exact, over all M volumes (`Acquisition.logLikelihood`). Dispersed compartments are integrated over directions: some 0.1 ms each and
+    /// measurement.
+    public func logLikelihood(
+        _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Acquisition
+    ) -> Double {
+        let slot = noiseSlots
+        return design.logLikelihood(y, s0: theta[slot.s0], snr: theta[slot.snr], noise(z)) {
+            attenuation(theta, z, b: design.bValues[$0], g: design.directions[$0])
+        }
+    }
+
+    /// Features and summaries of a voxel, the same for every family (`Acquisition.observe`).
+    public func observe(
+        _ y: UnsafePointer<Float>, _ design: Acquisition, features: UnsafeMutablePointer<Float>,
+        summary: UnsafeMutablePointer<Float>
+    ) -> CanonicalFrame {
+        design.observe(y, features: features, summary: summary)
+    }
+
+    /// Places in θ of the signal-to-noise ratio and s0.
+    var noiseSlots: (snr: Int, s0: Int) { (columns.snr, columns.s0) }
+}

@@ -1,0 +1,126 @@
+import Foundation
+import ModelSpace
+
+/// What one structure's signal comes to: for each component its compartment, and where the compartment's numbers come from. Worked out once a structure.
+struct SignalPlan: Sendable {
+    /// Where a number of a compartment comes from, among the layout's.
+    enum Source: Sendable, Hashable {
+        case number(FamilyExpression<Int>)
+        case axis(Int), rotation(Int)
+    }
+
+    struct Component: Sendable {
+        var compartment: any Compartment
+        /// One a parameter of the compartment, in its order.
+        var sources: [Source]
+        var spread: FamilyExpression<Int>?
+        /// Where it is one whose polynomials do not depend on the axis: the compartment, and whether they are those of the component before.
+        var zonal: (any WatsonCompartment)?, isLikeLast = false
+        /// The layout's scalars that its numbers depend on, at most eight.
+        var inputs: [Int]
+    }
+
+    let layout: SignalLayout
+    /// In the layout's order.
+    let components: [Component]
+    /// For each scalar of the layout, the scalar to which it is relative.
+    let bases: [Int?]
+    /// The most numbers that a compartment has, and the most local coordinates.
+    let width: Int, dimension: Int
+
+    init(_ composition: FamilyComposition, _ rule: StructureRule, _ theta: ThetaLayout, _ z: Structure) {
+        let description = composition.description, layout = SignalLayout(description, theta, rule, z)
+        let bases = layout.scalars.map { s in
+            s.relativeTo.map { place in layout.scalars.firstIndex { $0.place == place }! }
+        }
+        self.layout = layout
+        self.bases = bases
+        var components = layout.components.map { component in
+            let group = description.groups.first { $0.name == component.group }!,
+                part = composition.parts.first { $0.group == component.group }!
+            let variant = part.variants[composition.variant(of: part, in: z, rule)]
+            let compartment = CompartmentCatalogue.compartment(variant.compartment)!
+            func place(_ name: String) -> (parameter: Parameter, place: Int) {
+                let reference = try! composition.reference(name, group: group, when: variant.when)
+                let member = reference.isMembers ? component.member : 0
+                return (
+                    reference.parameter,
+                    theta.offset(of: reference.parameter.name, in: reference.group, member: member)!
+                )
+            }
+            func compiled(_ expression: FamilyComposition.Expression) -> FamilyExpression<Int> {
+                expression.mapped { name in
+                    let (parameter, place) = place(name)
+                    if case .fixed(let value) = parameter.chart { return .number(value) }
+                    return .parameter(layout.scalars.firstIndex { $0.place == place }!)
+                }
+            }
+            let sources = compartment.parameters.map { parameter -> Source in
+                let expression = variant.parameters[parameter.name]!
+                guard parameter.chart == .axis || parameter.chart == .rotation, case .parameter(let name) = expression
+                else { return .number(compiled(expression)) }
+                let at = place(name).place
+                return parameter.chart == .axis
+                    ? .axis(layout.axes.firstIndex { $0.place == at }!)
+                    : .rotation(layout.rotations.firstIndex { $0.place == at }!)
+            }
+            let spread = variant.spread.map(compiled)
+            var inputs = Set<Int>()
+            for case .number(let expression) in sources { inputs.formUnion(expression.leaves) }
+            inputs.formUnion(spread?.leaves ?? [])
+            inputs.formUnion(inputs.compactMap { bases[$0] })
+            return Component(
+                compartment: compartment, sources: sources, spread: spread,
+                zonal: compartment as? any WatsonCompartment, inputs: inputs.sorted())
+        }
+        func numbers(_ component: Component) -> [Source] {
+            component.sources.filter { if case .number = $0 { true } else { false } }
+        }
+        for k in components.indices.dropFirst() where components[k].zonal != nil {
+            let last = components[k - 1]
+            components[k].isLikeLast =
+                last.zonal != nil && last.compartment.name == components[k].compartment.name
+                && layout.components[k - 1].group == layout.components[k].group
+                && numbers(last) == numbers(components[k])
+        }
+        self.components = components
+        width = components.map(\.compartment.width).max()!
+        dimension = components.map(\.compartment.dimension).max()!
+    }
+
+    /// Natural values of the scalars of a packed point.
+    func values(_ x: UnsafePointer<Double>, into out: UnsafeMutablePointer<Double>) {
+        for (j, s) in layout.scalars.enumerated() {
+            let own = x[layout.firstScalar + j]
+            out[j] = (s.isLogarithm ? exp(own) : own) * (bases[j].map { out[$0] } ?? 1)
+        }
+    }
+
+    /// Natural values of the scalars of a θ.
+    func values(theta: UnsafePointer<Double>, into out: UnsafeMutablePointer<Double>) {
+        for (j, s) in layout.scalars.enumerated() { out[j] = theta[s.place] }
+    }
+
+    /// A component's numbers from natural values of the scalars and from the orientations that `orientation` finds (kind and index).
+    @inline(__always)
+    func numbers<N: FormNumber>(
+        _ k: Int, _ values: UnsafePointer<N>, axis: (Int, UnsafeMutablePointer<N>) -> Void,
+        rotation: (Int, UnsafeMutablePointer<N>) -> Void,
+        into p: UnsafeMutablePointer<N>
+    ) {
+        var i = 0
+        for source in components[k].sources {
+            switch source {
+            case .number(let expression):
+                p[i] = expression.value(values)
+                i += 1
+            case .axis(let a):
+                axis(a, p + i)
+                i += 3
+            case .rotation(let r):
+                rotation(r, p + i)
+                i += 4
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+import CKernels
+import Diffusion
+import Foundation
+
+extension ModeFinder {
+    /// Brings the precision along wide directions to what the likelihood does at that distance, where the second derivative misleads (two sticks that nearly
+    /// coincide have no first-order information on their difference).
+    ///
+    /// With Λ = Uᵀ U the directions v_i = U⁻¹ e_i are conjugate, v_iᵀ Λ v_j = δ_ij; where the log-likelihood falls by ½ at s v_i rather than at v_i, row i of U
+    /// is divided by s.
+    ///
+    /// - Parameter value: log-likelihood at θ.
+    func calibrate(_ y: UnsafePointer<Float>, _ g: LocalGeometry, _ value: Double) {
+        let d = g.dimension, row = SmallMatrix.stride, u = other, v = vector
+        u.update(from: precision, count: d * row)
+        guard pk_factorise(d, u) != 0 else { return }
+        for i in 0..<d {
+            var square = 0.0
+            for j in (0...i).reversed() {
+                var x = j == i ? 1.0 : 0
+                for k in j + 1..<max(i + 1, j + 1) { x -= u[j * row + k] * v[k] }
+                v[j] = x / u[j * row + j]
+                square += v[j] * v[j] * prior[j]
+            }
+            // Narrow beside the prior: the second derivative will do.
+            if square < 1.0 / 300 || (i == g.snrIndex && g.sigma != nil) { continue }
+            for j in i + 1..<max(d, i + 1) { v[j] = 0 }
+            let s = scale(y, g, v, value, square)
+            if s == 1 { continue }
+            let change = 1 / (s * s) - 1
+            for a in i..<d { for b in i..<d { precision[a * row + b] += change * u[i * row + a] * u[i * row + b] } }
+        }
+    }
+
+    /// The distance along ±v at which the log-likelihood falls by ½ on average, about.
+    private func scale(_ y: UnsafePointer<Float>, _ g: LocalGeometry, _ v: UnsafePointer<Double>, _ value: Double, _ square: Double) -> Double {
+        var s = 1.0
+        for _ in 0..<3 {
+            var sum = 0.0, sides = 0.0
+            for sign in [s, -s] {
+                guard let fall = drop(y, g, v, sign, value) else { continue }
+                sum += fall
+                sides += 1
+            }
+            if sides == 0 { break }
+            let mean = sum / sides
+            if mean > 1 { s *= max(0.2, pow(0.5 / mean, 0.33)) } else if mean < 0.2 && s * s * square < 1 { s *= 1.4 } else { break }
+        }
+        return s
+    }
+
+    /// By how much the log-likelihood falls from θ to s v; nil where fractions leave the prior's support.
+    private func drop(_ y: UnsafePointer<Float>, _ g: LocalGeometry, _ v: UnsafePointer<Double>, _ s: Double, _ value: Double) -> Double? {
+        for j in 0..<g.dimension { step[j] = s * v[j] }
+        g.move(theta, tangents, by: step, into: trial)
+        let f = trial + Slot.fraction, before = (f[0], f[1], f[2])
+        g.clamp(trial)
+        if before != (f[0], f[1], f[2]) { return nil }
+        return max(-1, value - family.logLikelihood(y, trial, g.structure, acquisition, scratch: scratch))
+    }
+}

@@ -1,0 +1,54 @@
+import Foundation
+import ModelSpace
+
+/// Structure log-probabilities from evidences and an amortised estimate, weighted by their variances.
+///
+///     log p(z) = (l_z/e_z² + a_z/τ²) / (1/e_z² + 1/τ²) + const,    τ² = τ₀² + Σ_z √p_z max(0, r_z² − e_z²),    r_z = l_z − a_z − c
+///
+/// l: log-evidence with error e = `errorScale` · standard error (what importance sampling says of itself errs on the small side); a: the amortised
+/// log-probability, brought to l's level, by c, where the posterior is. Its error is τ₀ = `amortisedError` and what the evidences that are known better
+/// than that say: an estimate that is wrong about some structures is not to be trusted about others. As samples are added e → 0 and the amortised
+/// estimate loses its say.
+enum EvidenceCombination {
+    static let errorScale = 3.5, amortisedError = 0.5, greatestAmortisedError = 3.0
+
+    /// - Parameters:
+    ///   - evidence, standardError: log p(y | z) and its error, nats; of those not sampled Laplace's approximation.
+    ///   - amortised: log p(z | y, λ = 0) by the estimate; −∞ where it says nothing.
+    /// - Returns: log p(z | y, λ = 0), normalised over these structures.
+    static func combine(evidence: [Double], standardError: [Double], isSampled: [Bool], amortised: [Double]) -> [Double] {
+        let l = StructureSpace.normalise(evidence)
+        let matter = l.indices.filter { l[$0] > -20 && amortised[$0].isFinite }, sampled = matter.filter { isSampled[$0] }
+        // Without samples that count Laplace's approximations will have to do.
+        guard !matter.isEmpty, !sampled.isEmpty else { return l }
+        var shift = 0.0, total = 0.0
+        for z in sampled {
+            shift += exp(l[z]) * (l[z] - amortised[z])
+            total += exp(l[z])
+        }
+        shift /= total
+        var variance = amortisedError * amortisedError
+        for _ in 0..<2 {
+            var residual = 0.0, weight = 0.0, excess = 0.0
+            for z in sampled {
+                let e = errorScale * standardError[z], w = exp(l[z]) * variance / (variance + e * e)
+                residual += w * (l[z] - amortised[z])
+                weight += w
+            }
+            guard weight > 0, residual.isFinite else { break }
+            shift = residual / weight
+            for z in sampled {
+                let e = errorScale * standardError[z], r = l[z] - amortised[z] - shift
+                excess += (exp(l[z]) / total).squareRoot() * max(0, r * r - e * e)
+            }
+            variance = min(greatestAmortisedError * greatestAmortisedError, amortisedError * amortisedError + excess)
+        }
+        return StructureSpace.normalise(l.indices.map { z in
+            guard amortised[z].isFinite else { return l[z] }
+            // Not sampled: Laplace's approximation may lack nats, the amortised estimate has a floor.
+            guard isSampled[z], l[z].isFinite, standardError[z].isFinite else { return min(l[z], amortised[z] + shift) }
+            let e = errorScale * standardError[z], weight = variance / (variance + e * e)
+            return weight * l[z] + (1 - weight) * (amortised[z] + shift)
+        })
+    }
+}

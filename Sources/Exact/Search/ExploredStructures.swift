@@ -1,0 +1,79 @@
+import Foundation
+import ModelSpace
+
+extension StructureExplorer.Entry {
+    /// log-evidence over all kinds of noise, and its error: the best known.
+    var evidence: Double { logSum(variants.indices.map(logEvidence)) }
+    var standardError: Double {
+        guard let run else { return .infinity }
+        let all = variants.map { run.sample.evidence[$0.noise] ?? .init() }, total = logSum(all.map(\.logEvidence))
+        return all.reduce(0) { $1.logEvidence.isFinite ? $0 + exp($1.logEvidence - total) * $1.standardError : $0 }
+    }
+
+    /// log p(y | z) of a variant: from samples, else Laplace's approximation.
+    func logEvidence(_ variant: Int) -> Double {
+        run.map { ($0.sample.evidence[variants[variant].noise] ?? .init()).logEvidence } ?? laplace
+    }
+}
+
+/// What was found of one observation's structures.
+public struct ExploredStructures {
+    let entries: [StructureExplorer.Entry]
+    public let hasNetwork: Bool
+    /// Structures with their noise.
+    public let structures: [Structure]
+    /// log p(y | z) and its standard error, nats; Laplace's approximation and ∞ where `isSampled` is false.
+    public let logEvidence: [Double], standardError: [Double]
+    public let isSampled: [Bool]
+    private let origin: [(entry: Int, variant: Int)]
+
+    init(entries: [StructureExplorer.Entry], hasNetwork: Bool) {
+        self.entries = entries
+        self.hasNetwork = hasNetwork
+        var origin: [(Int, Int)] = []
+        for (i, entry) in entries.enumerated() where entry.modes != nil { for v in entry.variants.indices { origin.append((i, v)) } }
+        self.origin = origin.map { ($0.0, $0.1) }
+        structures = origin.map { entries[$0.0].variants[$0.1].structure }
+        logEvidence = origin.map { entries[$0.0].logEvidence($0.1) }
+        isSampled = origin.map { entries[$0.0].run != nil }
+        standardError = origin.map { i, v in entries[i].run?.sample.evidence[entries[i].variants[v].noise]?.standardError ?? .infinity }
+    }
+
+    /// The network's word on each structure, log p(z | y, λ = 0); −∞ where it has none.
+    public var network: [Double] { origin.map { entries[$0.entry].network[$0.variant] } }
+
+    /// log p(z | y, λ = 0) of the structures found: by evidence, and where there is a network by both (`EvidenceCombination`).
+    public var logProbability: [Double] {
+        guard hasNetwork else { return StructureSpace.normalise(logEvidence) }
+        return EvidenceCombination.combine(evidence: logEvidence, standardError: standardError, isSampled: isSampled, amortised: network)
+    }
+
+    public func layout(_ index: Int) -> SignalLayout { entries[origin[index].entry].layout }
+    public func noise(_ index: Int) -> NoiseLikelihood { entries[origin[index].entry].variants[origin[index].variant].noise }
+
+    /// Points drawn from the posterior of one structure's parameters: samples by weight, or where it was not sampled its best mode.
+    public func draw(_ index: Int, count: Int, using random: inout RandomSource) -> [[Double]] {
+        let entry = entries[origin[index].entry], noise = noise(index)
+        guard let sample = entry.run?.sample, case let weights = sample.weights(noise), !weights.isEmpty else {
+            return Array(repeating: entry.modes!.best.centre, count: count)
+        }
+        return systematicResample(weights, count: count, offset: random.uniform()).map { i in
+            var x = [Double](repeating: 0, count: entry.layout.count)
+            sample.point(i, into: &x)
+            return x
+        }
+    }
+
+    /// The chart for walks about one structure's posterior: about its best mode, with the covariance of its samples; nil where it was not sampled.
+    package func chart(_ index: Int, knowsNoise: Bool = false) -> ChartWalk.Chart? {
+        let entry = entries[origin[index].entry]
+        guard let sample = entry.run?.sample, let best = entry.modes?.best else { return nil }
+        let weights = sample.weights(noise(index)), least = 1e-4 / Double(max(1, weights.count))
+        let samples = weights.indices.filter { weights[$0] > least }.map { i in
+            var x = [Double](repeating: 0, count: entry.layout.count)
+            sample.point(i, into: &x)
+            return (point: x, weight: weights[i])
+        }
+        return samples.isEmpty ? nil : ChartWalk.Chart(entry.layout, centre: best.centre, samples: samples, knowsNoise: knowsNoise)
+    }
+}

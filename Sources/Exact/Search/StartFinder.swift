@@ -1,0 +1,95 @@
+import Foundation
+import ModelSpace
+
+/// Finds points from which to climb to a structure's modes: what another structure's mode leaves open is tried out all over its prior's support, weights
+/// fitted to the data, and the best are kept. One a thread.
+final class StartFinder {
+    private let kernels: any SignalKernels, m: Int
+    private var rows: [Float] = [], e: [Float] = []
+
+    init(_ kernels: any SignalKernels) {
+        self.kernels = kernels
+        m = kernels.measurementCount
+    }
+
+    /// Points of the transfer's layout, the best first.
+    ///
+    /// Where an axis is open, points along nearly the same axes count as one (|cos| > 0.8): peaks, not their flanks.
+    ///
+    /// - Parameters:
+    ///   - x: the point that is carried over.
+    ///   - most: how many are wanted.
+    ///   - tries: how many are tried; a multiple of sixteen.
+    func starts(_ y: UnsafePointer<Float>, _ transfer: LayoutTransfer, from x: [Double], most: Int, tries: Int, _ random: inout RandomSource) -> [[Double]] {
+        let layout = transfer.to, base = transfer.carry(x), blocks = transfer.isOpen ? max(1, tries / 16) : 1
+        let shift = (0..<transfer.dimension).map { _ in random.uniform() }
+        var found: [(squares: Float, point: [Double])] = []
+        withWeights(layout.componentCount) { weights in
+            for block in 0..<blocks {
+                var points = (0..<16).map { lane in transfer.isOpen ? trial(transfer, base, 16 * block + lane, shift) : base }
+                write(points, layout)
+                kernels.attenuations(layout, rows: rows, stride: 16, into: &e)
+                let (squares, scale) = WeightFit.fit(y, count: m, layout, e: e, weights: weights)
+                for lane in 0..<(transfer.isOpen ? 16 : 1) where squares[lane].isFinite {
+                    for k in 0..<layout.componentCount { points[lane][SignalLayout.firstWeight + k] = Double(weights[k][lane]) }
+                    if layout.weights == .simplex { points[lane][SignalLayout.scale] = log(Double(scale[lane])) }
+                    points[lane][SignalLayout.sigma] = 0.5 * log(max(1e-12, Double(squares[lane]) / Double(m)))
+                    found.append((squares[lane], points[lane]))
+                }
+            }
+        }
+        found.sort { $0.squares < $1.squares }
+        var chosen: [[Double]] = []
+        for (_, point) in found where chosen.count < most {
+            let isFlank = !transfer.axes.isEmpty && chosen.contains { other in
+                transfer.axes.allSatisfy { a in
+                    let at = layout.firstAxis + 3 * a
+                    return abs((0..<3).reduce(0) { $0 + point[at + $1] * other[at + $1] }) > 0.8
+                }
+            }
+            if !isFlank { chosen.append(point) }
+        }
+        return chosen.map { point in
+            var point = point
+            layout.clamp(&point)
+            return point
+        }
+    }
+
+    /// What is open at number i of a Kronecker sequence.
+    private func trial(_ transfer: LayoutTransfer, _ base: [Double], _ i: Int, _ shift: [Double]) -> [Double] {
+        let layout = transfer.to
+        var point = base, next = 0
+        func number() -> Double {
+            defer { next += 1 }
+            // Fractional parts of the roots of primes are as far from being rational as matters here.
+            return (shift[next] + Double(i) * Self.steps[next % Self.steps.count]).truncatingRemainder(dividingBy: 1)
+        }
+        for a in transfer.axes {
+            let z = number(), phi = 2 * .pi * number(), r = (1 - z * z).squareRoot(), at = layout.firstAxis + 3 * a
+            (point[at], point[at + 1], point[at + 2]) = (r * cos(phi), r * sin(phi), z)
+        }
+        for j in transfer.scalars {
+            let s = layout.scalars[j]
+            point[layout.firstScalar + j] = s.low + (s.high - s.low) * number()
+        }
+        for r in transfer.rotations {
+            // Shoemake's uniform quaternions.
+            let u = number(), v = 2 * .pi * number(), w = 2 * .pi * number(), a = (1 - u).squareRoot(), b = u.squareRoot(), at = layout.firstRotation + 4 * r
+            (point[at], point[at + 1], point[at + 2], point[at + 3]) = (a * sin(v), a * cos(v), b * sin(w), b * cos(w))
+        }
+        return point
+    }
+    private static let steps = [2.0, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37].map { $0.squareRoot().truncatingRemainder(dividingBy: 1) }
+
+    private func write(_ points: [[Double]], _ layout: SignalLayout) {
+        let size = 16 * layout.count
+        if rows.count < size { rows = Array(repeating: 0, count: size) }
+        if e.count < 16 * m * layout.componentCount { e = Array(repeating: 0, count: 16 * m * layout.componentCount) }
+        for (lane, point) in points.enumerated() { for i in 0..<layout.count { rows[16 * i + lane] = Float(point[i]) } }
+    }
+
+    private func withWeights<R>(_ count: Int, _ body: (UnsafeMutablePointer<SampleLanes>) -> R) -> R {
+        withUnsafeTemporaryAllocation(of: SampleLanes.self, capacity: count) { body($0.baseAddress!) }
+    }
+}

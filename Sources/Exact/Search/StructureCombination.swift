@@ -1,0 +1,50 @@
+import Foundation
+import ModelSpace
+
+extension StructureSearch {
+    /// Structure log-probabilities from evidences and an amortised estimate, weighted by their variances.
+    ///
+    ///     log p(z) = (l_z/e_z² + a_z/τ²) / (1/e_z² + 1/τ²) + const,    τ² = τ₀² + Σ_z √p_z max(0, r_z² − e_z²),    r_z = l_z − a_z − c
+    ///
+    /// l: log-evidence with error e = `errorScale` · standard error (what importance sampling says of itself errs on the small side); a: the amortised
+    /// log-probability, brought to l's level, by c, where the posterior is. Its error is τ₀ = `amortisedError` and, if `learnsError`, what the evidences that are
+    /// known better than that say: an estimate that is wrong about some structures is not to be trusted about others. As samples are added e → 0 and the
+    /// amortised estimate loses its say. `errorScale` and `amortisedError` were chosen by the log score of held-out simulations on four acquisitions, the
+    /// exponent of p by the total variation from long runs over 18 b-tables. Without an amortised estimate the evidences stand alone.
+    public static func combine(_ refined: Result, amortised: [Double]?, learnsError: Bool = true) -> [Double] {
+        let l = StructureSpace.normalise(refined.logEvidence)
+        guard let amortised else { return l }
+        // Without samples that count Laplace's approximations will have to do.
+        let matter = l.indices.filter { l[$0] > -20 }, sampled = matter.filter { refined.samples[$0 / 2] != nil }, isRough = sampled.isEmpty
+        var shift = 0.0, total = 0.0
+        for z in isRough ? matter : sampled {
+            shift += exp(l[z]) * (l[z] - amortised[z])
+            total += exp(l[z])
+        }
+        shift /= total
+        var variance = amortisedError * amortisedError
+        for _ in 0..<(learnsError && !isRough ? 2 : 0) {
+            var residual = 0.0, weight = 0.0, excess = 0.0
+            for z in sampled {
+                let e = errorScale * refined.standardError[z], w = exp(l[z]) * variance / (variance + e * e)
+                residual += w * (l[z] - amortised[z])
+                weight += w
+            }
+            guard weight > 0, residual.isFinite else { break }
+            shift = residual / weight
+            for z in sampled {
+                let e = errorScale * refined.standardError[z], r = l[z] - amortised[z] - shift
+                excess += (exp(l[z]) / total).squareRoot() * max(0, r * r - e * e)
+            }
+            variance = min(greatestAmortisedError * greatestAmortisedError, amortisedError * amortisedError + excess)
+        }
+        return StructureSpace.normalise(l.indices.map { z in
+            if refined.isSkipped[z] { return amortised[z] + shift }
+            // Not sampled: Laplace's approximation may lack nats, the amortised estimate has a floor.
+            guard refined.samples[z / 2] != nil, l[z].isFinite, refined.standardError[z].isFinite else { return isRough ? l[z] : min(l[z], amortised[z] + shift) }
+            let e = errorScale * refined.standardError[z], weight = variance / (variance + e * e)
+            return weight * l[z] + (1 - weight) * (amortised[z] + shift)
+        })
+    }
+    static let errorScale = 3.5, amortisedError = 0.5, greatestAmortisedError = 3.0
+}

@@ -1,0 +1,147 @@
+import Diffusion
+import Exact
+import Foundation
+import ModelSpace
+import Networks
+import Tensors
+
+/// The engine for any family whose signal is linear in its weights: structures found by exploration (`StructureExplorer`), their evidence by importance
+/// sampling, draws ended by exact-likelihood moves. A trained network, where there is one, says where to look and what to expect.
+public struct FamilyEngineRecipe<F: LinearFamily & ModelFamily>: EngineRecipe where F.Design == Acquisition {
+    public var exploration = StructureExplorer.Options()
+    /// Sweeps of moves that end each voxel's draws.
+    public var sweeps = 8
+    /// Steps of the network's diffusion solver, and its draws that each structure starts from.
+    public var solverSteps = 3, starts = 1
+
+    public let family: F
+    let file: NetworkFile?, options: FitOptions
+    private(set) var acquisition: Acquisition, noise = NoiseKinds.either
+
+    /// - Parameter file: nil to search without a network.
+    /// - Throws: `NetworkFileError.otherFamily` when the network was trained for something else.
+    public init(family: F, file: NetworkFile?, path: String, acquisition: Acquisition, options: FitOptions) throws {
+        if let file, file.origin.family != family.name || file.network.shape != FamilyShape(family) {
+            throw NetworkFileError.otherFamily(path: path, found: file.origin.family, wanted: family.name)
+        }
+        (self.family, self.file, self.acquisition, self.options) = (family, file, acquisition, options)
+    }
+
+    public var name: String { file == nil ? "search" : "prism" }
+    public var drawCount: Int { DrawAllocation.total(samples: options.samples) }
+    public var networkName: String { file?.origin.name ?? "" }
+    public var networkSHA256: String { file?.sha256 ?? "" }
+    public var voxelsAtOnce: Int { file == nil ? 4 : 32 }
+    public var notes: [String: String] {
+        var notes = ["exploration": exploration.summary, "correction_sweeps": "\(sweeps)"]
+        if file != nil { (notes["solver_steps"], notes["precision"]) = ("\(solverSteps)", NetworkPrecision.preferred.rawValue) }
+        return notes.merging(noise.notes) { $1 }
+    }
+
+    public func makeEngine() -> any PosteriorEngine {
+        FamilyEngine(self, file.map { AmortisedSampler(family: family, file: $0) })
+    }
+
+    public func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe {
+        var recipe = self
+        (recipe.acquisition, recipe.noise) = (acquisition, noise)
+        return recipe
+    }
+
+    fileprivate func restricted(to acquisition: Acquisition) -> Self {
+        var recipe = self
+        recipe.acquisition = acquisition
+        return recipe
+    }
+}
+
+final class FamilyEngine<F: LinearFamily & ModelFamily>: PosteriorEngine where F.Design == Acquisition {
+    private let recipe: FamilyEngineRecipe<F>, sampler: AmortisedSampler<F>?
+    private let explorer: StructureExplorer, moves: ChartWalk, space: StructureSpace, places: [Structure: Int]
+    private var shouldStop: @Sendable () -> Bool = { false }
+
+    init(_ recipe: FamilyEngineRecipe<F>, _ sampler: AmortisedSampler<F>?) {
+        (self.recipe, self.sampler) = (recipe, sampler)
+        let kernels = recipe.family.kernels(recipe.acquisition)
+        explorer = StructureExplorer(recipe.family, kernels: kernels, options: recipe.exploration)
+        moves = ChartWalk(kernels)
+        space = recipe.family.structureSpace
+        places = Dictionary(uniqueKeysWithValues: zip(space.structures, 0...))
+    }
+
+    func stop(when isAsked: @escaping @Sendable () -> Bool) {
+        shouldStop = isAsked
+        explorer.stop(when: isAsked)
+    }
+
+    func restricted(to acquisition: Acquisition) -> any PosteriorEngine { FamilyEngine(recipe.restricted(to: acquisition), sampler) }
+
+    func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
+        let sigma = sigma.isEmpty ? Array(repeating: nil, count: count) : sigma
+        let m = recipe.acquisition.count, seed = recipe.options.seed, starts = recipe.starts
+        let guesses = sampler?.answer(y, count: count, design: recipe.acquisition, keys: keys, seed: seed, steps: recipe.solverSteps) { _, l in
+            // Draws of the structures that are near the best at some λ.
+            let gap = StructureExplorer.gaps(l, self.space.parameterCounts)
+            return l.indices.filter { gap[$0] <= self.recipe.exploration.networkCutoff }.flatMap { Array(repeating: $0, count: starts) }
+        }
+        var answers: [VoxelPosterior] = []
+        for v in 0..<count {
+            guard let answer = posterior(y + v * m, guesses?[v], sigma[v], key: keys[v]) else { break }
+            answers.append(answer)
+        }
+        return answers
+    }
+
+    /// Nil when told to stop.
+    private func posterior(_ y: UnsafePointer<Float>, _ guess: VoxelPosterior?, _ sigma: Double?, key: UInt64) -> VoxelPosterior? {
+        let p = recipe.family.parameterNames.count, options = recipe.options
+        let canBeRician = recipe.noise.allowRician(y, count: recipe.acquisition.count)
+        var starts: [StructureExplorer.Start] = []
+        if let guess {
+            for (d, z) in guess.structures.enumerated() {
+                starts.append(.init(space.structures[z], Array(guess.parameters[d * p..<(d + 1) * p])))
+            }
+        }
+        let network = guess.map { StructurePosterior(structures: space.structures, logProbability: $0.logProbability) }
+        let found = explorer.explore(
+            y, network: network, starts: starts, allows: { $0 == .gaussian || canBeRician }, sigma: sigma, seed: options.seed, key: key)
+        if found == nil && shouldStop() { return nil }
+        var random = RandomSource(seed: options.seed, stream: key, substream: 1 << 32)
+        guard let found else { return fallback(y, guess, &random) }
+        var logProbability = [Double](repeating: -.infinity, count: space.structures.count), index = [Int](repeating: -1, count: logProbability.count)
+        for (i, l) in found.logProbability.enumerated() {
+            guard let place = places[found.structures[i]] else { continue }
+            logProbability[place] = l
+            index[place] = i
+        }
+        let counts = DrawAllocation.counts(logProbability, parameterCounts: space.parameterCounts, lambda: options.lambda, total: recipe.drawCount)
+        var drawn: [Int] = [], parameters = [Double](repeating: 0, count: recipe.drawCount * p)
+        for (z, n) in counts.enumerated() where n > 0 {
+            let layout = found.layout(index[z])
+            var points = found.draw(index[z], count: n, using: &random)
+            if let chart = found.chart(index[z], knowsNoise: sigma != nil) {
+                moves.run(y, points: &points, chart: chart, found.noise(index[z]), sigma: sigma, sweeps: recipe.sweeps, using: &random)
+            }
+            for (d, point) in points.enumerated() {
+                parameters.withUnsafeMutableBufferPointer { layout.unpack(point, into: $0.baseAddress! + (drawn.count + d) * p) }
+            }
+            drawn += Array(repeating: z, count: n)
+        }
+        return VoxelPosterior(logProbability: logProbability, structures: drawn, parameters: parameters)
+    }
+
+    /// For signals that no structure explains: the network's word, or the prior's.
+    private func fallback(_ y: UnsafePointer<Float>, _ guess: VoxelPosterior?, _ random: inout RandomSource) -> VoxelPosterior {
+        let p = recipe.family.parameterNames.count
+        let logProbability = guess?.logProbability ?? space.logPrior(lambda: 0)
+        let counts = DrawAllocation.counts(logProbability, parameterCounts: space.parameterCounts, lambda: recipe.options.lambda, total: recipe.drawCount)
+        let drawn = counts.enumerated().flatMap { Array(repeating: $0, count: $1) }
+        var parameters = [Double](repeating: 0, count: drawn.count * p)
+        parameters.withUnsafeMutableBufferPointer {
+            for (d, z) in drawn.enumerated() {
+                recipe.family.drawParameters(space.structures[z], recipe.acquisition, using: &random, into: $0.baseAddress! + d * p)
+            }
+        }
+        return VoxelPosterior(logProbability: logProbability, structures: drawn, parameters: parameters)
+    }
+}

@@ -1,0 +1,116 @@
+import Diffusion
+import Foundation
+import ModelSpace
+
+/// The posterior of one observation, as an engine gives it.
+///
+/// Shapes: Z structures, D draws, P parameters in the family's own layout.
+public struct VoxelPosterior: Sendable {
+    /// log p(z | y, λ = 0) for each allowed structure, normalised.
+    public var logProbability: [Double]
+    /// The structure of each draw; within a structure draws are exchangeable. How many draws each structure has is a choice, not a probability: a draw of z
+    /// counts p(z | y, λ) / n_z (`DrawWeights`).
+    public var structures: [Int]
+    /// D × P.
+    public var parameters: [Double]
+    /// Standard error of each structure's log-evidence, where the engine states it; else empty.
+    public var logEvidenceError: [Double]
+
+    public init(logProbability: [Double], structures: [Int] = [], parameters: [Double] = [], logEvidenceError: [Double] = []) {
+        self.logProbability = logProbability
+        self.structures = structures
+        self.parameters = parameters
+        self.logEvidenceError = logEvidenceError
+    }
+}
+
+/// Turns normalised signals into posteriors. One a worker thread; it may hold scratch memory.
+///
+/// Everything random about an observation comes from streams named by its own key, so answers do not depend on batches or threads.
+public protocol PosteriorEngine: AnyObject {
+    /// - Parameters:
+    ///   - y: V × M signals over mean b≈0.
+    ///   - keys: names the random streams of each observation.
+    ///   - sigma: V standard deviations of the noise, in units of y, which then enter the likelihood as known; nil where one is not. Empty: none is.
+    /// - Returns: V posteriors of `drawCount` draws each; when the engine is told to stop, those of the first observations that are finished.
+    func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior]
+
+    /// Gives the engine a question to ask as it works, at least once a second; when the answer is yes it gives up the observation that it has in hand. Engines
+    /// whose observations are quick need not listen.
+    func stop(when isAsked: @escaping @Sendable () -> Bool)
+
+    /// An engine for voxels that lack some of the measurements. It may use this one's memory: the two serve one thread.
+    func restricted(to acquisition: Acquisition) -> any PosteriorEngine
+}
+
+extension PosteriorEngine {
+    public func stop(when isAsked: @escaping @Sendable () -> Bool) {}
+
+    /// The same where no σ is known.
+    public func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64]) -> [VoxelPosterior] {
+        posteriors(y, count: count, keys: keys, sigma: [])
+    }
+}
+
+/// Thrown by work that was told to stop, so that nothing half-finished can be taken for a result.
+package struct Stopped: Error {
+    package init() {}
+}
+
+/// An engine before it has a thread: what the archive must know of it, and how to make one.
+public protocol EngineRecipe: Sendable {
+    /// As on the command line: prism, smc, mcmc.
+    var name: String { get }
+    /// D, draws a voxel.
+    var drawCount: Int { get }
+    var networkName: String { get }
+    var networkSHA256: String { get }
+    /// Settings on which the answers depend; a fit resumes only with the same.
+    var notes: [String: String] { get }
+    /// Observations that an engine does well to get together; 1 where each takes long.
+    var voxelsAtOnce: Int { get }
+    func makeEngine() -> any PosteriorEngine
+    /// The same recipe for other measurements, and for the kinds of noise that a scan has.
+    func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe
+}
+
+extension EngineRecipe {
+    public var networkName: String { "" }
+    public var networkSHA256: String { "" }
+    public var voxelsAtOnce: Int { 32 }
+}
+
+/// How many draws a voxel keeps, and of which structures.
+public enum DrawAllocation {
+    /// λ at which a finished fit may be read again.
+    public static let range = 0.0...3.0
+    private static let grid = stride(from: 0.0, through: 3.0, by: 0.25)
+
+    /// D for S requested draws: room for structures that matter at other λ only.
+    public static func total(samples: Int) -> Int { samples + (samples * 28 + 99) / 100 }
+
+    /// n_z with Σ n_z = `total`: in proportion to p(z|λ) + ½ max over λ′ in [0, 3] of p(z|λ′), by largest remainder; at least one draw where that maximum
+    /// exceeds 1 %, as far as there is room.
+    ///
+    /// - Parameters:
+    ///   - logProbability: of a family's structures, or of those that a voxel lists, at λ = 0.
+    ///   - parameterCounts: k(z) of each.
+    public static func counts(_ logProbability: [Double], parameterCounts: [Int], lambda: Double, total: Int) -> [Int] {
+        func reweight(_ other: Double) -> [Double] {
+            StructureSpace.normalise(zip(logProbability, parameterCounts).map { $0 - other * Double($1) })
+        }
+        let here = reweight(lambda).map { exp($0) }
+        var most = here
+        for other in grid { for (z, l) in reweight(other).enumerated() { most[z] = max(most[z], exp(l)) } }
+        let share = zip(here, most).map { $0 + 0.5 * $1 }, sum = share.reduce(0, +)
+        let ideal = share.map { $0 / sum * Double(total) }
+        var counts = zip(ideal, most).map { x, m in max(Int(x), m > 0.01 ? 1 : 0) }
+        // Largest remainder upwards, smallest downwards; ties go to the first.
+        while counts.reduce(0, +) < total { counts[ideal.indices.max { ideal[$0] - Double(counts[$0]) < ideal[$1] - Double(counts[$1]) }!] += 1 }
+        while counts.reduce(0, +) > total {
+            let z = ideal.indices.filter { counts[$0] > 0 }.min { ideal[$0] - Double(counts[$0]) < ideal[$1] - Double(counts[$1]) }!
+            counts[z] -= 1
+        }
+        return counts
+    }
+}

@@ -1,0 +1,196 @@
+import Diffusion
+import Foundation
+import ModelSpace
+
+/// What a fit leaves over, by shell, along and across the main fibre: the signature of tissue that the model does not hold for.
+///
+/// Residuals are (y − E y)/σ, averaged over posterior draws at the fit's λ: noise averages out, misfit does not. Along: |cos| of the gradient direction and the
+/// main fibre's axis above 0.8; across: below 0.3. An extra-axonal space that hinders water across the fibre less than along it, which sticks and a ball do not
+/// have, shows as negative values along and positive ones across.
+public struct ShellResiduals: Codable, Equatable, Sendable {
+    /// A mean residual in units of σ, and how many measurements it is of.
+    public struct Mean: Codable, Equatable, Sendable {
+        public var residual = 0.0, measurements = 0
+
+        mutating func add(_ other: Mean) {
+            let total = measurements + other.measurements
+            guard total > 0 else { return }
+            residual = (residual * Double(measurements) + other.residual * Double(other.measurements)) / Double(total)
+            measurements = total
+        }
+    }
+    /// b in s/mm².
+    public struct Shell: Codable, Equatable, Sendable {
+        public var bValue: Double
+        public var along = Mean(), across = Mean()
+    }
+    /// Some voxels: how many, and their shells by rising b.
+    public struct Group: Codable, Equatable, Sendable {
+        public var voxels = 0
+        public var shells: [Shell]
+    }
+
+    /// λ of the draws.
+    public var lambda: Double
+    /// Voxels with at least one fibre, with one fibre and no more (each with probability above 0.9, and mean fraction of the main fibre above 0.2).
+    public var anyFibre: Group, oneFibre: Group
+
+    /// - Parameters:
+    ///   - shards: of a fit or a part of one.
+    ///   - lambda: that of the fit.
+    ///   - signals: V × M raw values of all voxels of the fit.
+    ///   - threads: how many share the work; it does not change the result.
+    public init(_ shards: [PosteriorShard], lambda: Double, signals: [Float], acquisition: Acquisition, threads: Int) {
+        let (bValues, shell) = Self.shells(acquisition)
+        let empty = Group(shells: bValues.map { Shell(bValue: $0) })
+        let blocks = shards.flatMap { shard in
+            stride(from: 0, to: shard.count, by: 512).map { (shard: shard, range: $0..<min($0 + 512, shard.count)) }
+        }
+        var sums = [Double](repeating: 0, count: blocks.count * 2 * Sums.width(bValues.count))
+        sums.withUnsafeMutableBufferPointer { sums in
+            signals.withUnsafeBufferPointer { signals in
+                nonisolated(unsafe) let sums = sums.baseAddress, signals = signals.baseAddress
+                try! forEachInParallel(blocks.count, threads: threads) { number in
+                    let (shard, range) = blocks[number]
+                    let width = Sums.width(bValues.count), own = sums! + number * 2 * width
+                    var worker = Worker(shard.metadata, acquisition, shell: shell)
+                    for i in range where !VoxelQuality(rawValue: shard.quality[i]).contains(.notFitted) {
+                        worker.add(
+                            shard, i, signals! + (shard.first + i) * acquisition.count, any: Sums(at: own),
+                            one: Sums(at: own + width))
+                    }
+                }
+            }
+        }
+        self.lambda = lambda
+        anyFibre = empty
+        oneFibre = empty
+        let width = Sums.width(bValues.count)
+        for block in blocks.indices {
+            anyFibre.add(sums[(block * 2 * width)..<((block * 2 + 1) * width)])
+            oneFibre.add(sums[((block * 2 + 1) * width)..<((block * 2 + 2) * width)])
+        }
+    }
+
+    /// The parts of one fit together; nil when one is missing.
+    public static func joining(_ parts: [ShellResiduals?]) -> ShellResiduals? {
+        guard var whole = parts.first ?? nil else { return nil }
+        for part in parts.dropFirst() {
+            guard let part, part.lambda == whole.lambda,
+                part.anyFibre.shells.map(\.bValue) == whole.anyFibre.shells.map(\.bValue)
+            else { return nil }
+            whole.anyFibre.add(part.anyFibre)
+            whole.oneFibre.add(part.oneFibre)
+        }
+        return whole
+    }
+
+    /// The weighted volumes by b, rounded to 100 s/mm² or so far that at most eight values are left; the number of each volume's shell, nil for b≈0.
+    static func shells(_ acquisition: Acquisition) -> (bValues: [Double], shell: [Int?]) {
+        var step = 100.0
+        while true {
+            let rounded = (0..<acquisition.count).map { i in
+                acquisition.isUnweighted(i) ? nil : max(step, (acquisition.bValues[i] / step).rounded() * step)
+            }
+            let bValues = Set(rounded.compactMap { $0 }).sorted()
+            if bValues.count <= 8 { return (bValues, rounded.map { b in b.map { bValues.firstIndex(of: $0)! } }) }
+            step *= 2
+        }
+    }
+
+    /// Where a group's sums lie: the number of voxels, then for each shell sum and number along, sum and number across.
+    private struct Sums {
+        let at: UnsafeMutablePointer<Double>
+        static func width(_ shells: Int) -> Int { 1 + 4 * shells }
+
+        func add(_ residual: Double, shell: Int, isAcross: Bool) {
+            at[1 + 4 * shell + (isAcross ? 2 : 0)] += residual
+            at[2 + 4 * shell + (isAcross ? 2 : 0)] += 1
+        }
+    }
+
+    /// The scratch memory of some voxels.
+    private struct Worker {
+        static let draws = 8
+        let metadata: PosteriorMetadata, acquisition: Acquisition, shell: [Int?]
+        let family = BallSticks()
+        let rician = RicianMoments.shared, weighting: DrawWeights
+        var posterior = ListedPosterior(), probability: [Double] = [], weights: [Float], chosen: [UInt16]
+        var theta: [Double], attenuations: [Float], residuals: [Double]
+
+        init(_ metadata: PosteriorMetadata, _ acquisition: Acquisition, shell: [Int?]) {
+            self.metadata = metadata
+            self.acquisition = acquisition
+            self.shell = shell
+            weighting = DrawWeights(
+                structures: metadata.structures, reference: metadata.referenceLambda, target: metadata.drawLambda)
+            weights = Array(repeating: 0, count: metadata.drawCount)
+            chosen = Array(repeating: 0, count: Self.draws)
+            theta = Array(repeating: 0, count: BallSticks.Slot.count)
+            attenuations = Array(repeating: 0, count: acquisition.count)
+            residuals = attenuations.map(Double.init)
+        }
+
+        mutating func add(_ shard: PosteriorShard, _ i: Int, _ signals: UnsafePointer<Float>, any: Sums, one: Sums) {
+            let d = metadata.drawCount, m = acquisition.count
+            shard.read(i, into: &posterior)
+            weighting.update(posterior, probability: &probability, weights: &weights)
+            var byCount = SIMD4<Double>()
+            for (row, p) in zip(posterior.rows, probability) { byCount[metadata.structures.rows[row].fibreCount] += p }
+            guard byCount[0] < 0.1, shard.meanB0[i] > 0 else { return }
+            DrawWeights.resample(weights, drawCount: d, samples: Self.draws, into: &chosen)
+            var dyad = SymmetricEigen.Matrix(), fraction = 0.0
+            for j in 0..<m { residuals[j] = 0 }
+            for s in chosen {
+                let structure = posterior.structures[Int(posterior.drawPlaces[Int(s)])]
+                for c in 0..<DrawColumn.count { theta[c] = Double(posterior.draws[Int(s) * DrawColumn.count + c]) }
+                theta[BallSticks.Slot.diffusivity] *= 1e-3
+                theta[BallSticks.Slot.spread] *= 1e-3
+                family.attenuations(theta, structure, acquisition, into: &attenuations)
+                let snr = theta[BallSticks.Slot.snr], isRician = BallSticks.isRician(structure)
+                let scale = snr / (theta[BallSticks.Slot.s0] * Double(shard.meanB0[i]))
+                for j in 0..<m {
+                    let a = snr * Double(attenuations[j])
+                    residuals[j] += (Double(signals[j]) * scale - (isRician ? rician(a).mean : a)) / Double(Self.draws)
+                }
+                let a = BallSticks.Slot.axis
+                dyad.add(SIMD3(theta[a], theta[a + 1], theta[a + 2]), weight: 1)
+                fraction += theta[BallSticks.Slot.fraction] / Double(Self.draws)
+            }
+            guard fraction > 0.2 else { return }
+            let main = SymmetricEigen.largest(dyad).vector, isSingle = byCount[1] > 0.9
+            any.at[0] += 1
+            if isSingle { one.at[0] += 1 }
+            for j in 0..<m {
+                // Exact zeros are measurements that are missing.
+                guard let shell = shell[j], residuals[j].isFinite, signals[j] != 0 else { continue }
+                let cosine = abs((acquisition.directions[j] * main).sum())
+                guard cosine > 0.8 || cosine < 0.3 else { continue }
+                any.add(residuals[j], shell: shell, isAcross: cosine < 0.3)
+                if isSingle { one.add(residuals[j], shell: shell, isAcross: cosine < 0.3) }
+            }
+        }
+    }
+}
+
+extension ShellResiduals.Group {
+    fileprivate mutating func add(_ other: Self) {
+        voxels += other.voxels
+        for s in shells.indices {
+            shells[s].along.add(other.shells[s].along)
+            shells[s].across.add(other.shells[s].across)
+        }
+    }
+
+    fileprivate mutating func add(_ sums: ArraySlice<Double>) {
+        let sums = Array(sums)
+        voxels += Int(sums[0])
+        func mean(_ at: Int) -> ShellResiduals.Mean {
+            .init(residual: sums[at + 1] > 0 ? sums[at] / sums[at + 1] : 0, measurements: Int(sums[at + 1]))
+        }
+        for s in shells.indices {
+            shells[s].along.add(mean(1 + 4 * s))
+            shells[s].across.add(mean(3 + 4 * s))
+        }
+    }
+}

@@ -1,0 +1,60 @@
+/// The quantities of which a summary gives posterior mean, standard deviation and quantiles.
+public enum SummaryQuantity: Int, CaseIterable, Sendable {
+    /// Mean diffusivity and the standard deviation of diffusivities (0 in draws without spread), mm²/s.
+    case diffusivity, spread
+    /// Signal-to-noise ratio S0/σ, and S0 in scanner units.
+    case snr, s0
+    /// The noise's standard deviation σ = S0/SNR in scanner units.
+    case noise
+    /// Sum of the fibres' fractions, and each fibre's fraction (0 in draws that lack it).
+    case fractionSum, fraction1, fraction2, fraction3
+
+    /// The fraction of fibre 0, 1 or 2.
+    public static func fraction(_ fibre: Int) -> SummaryQuantity { SummaryQuantity(rawValue: fraction1.rawValue + fibre)! }
+}
+
+/// Posterior mean, standard deviation, and 5, 50, 95 % quantiles.
+public enum SummaryStatistic: Int, CaseIterable, Sendable {
+    case mean, sd, q05, q50, q95
+}
+
+/// One number that a summary holds for every voxel.
+public enum SummaryColumn: Equatable, Sendable {
+    /// Posterior probability of a row of the fit's `StructureTable`, and of a number of fibres.
+    case structure(Int), fibreCount(Int)
+    /// Posterior probability that diffusivities are distributed, and that the noise is Rician.
+    case spread, rician
+    /// Posterior mean number of fibres, and the most probable number (the smaller on a tie).
+    case expectedFibreCount, likeliestFibreCount
+    /// 1/Σw² of the draws' weights at this λ; S at the λ of the fit.
+    case effectiveDraws
+    case statistic(SummaryQuantity, SummaryStatistic)
+    /// Share of draws that have the fibre; the fibre's mean axis (x, y or z in the scanner frame, unit length, 0 if no draw has it); and
+    /// 1 − the largest eigenvalue of its mean dyad (0 when all draws agree, 2/3 when directions are uniform).
+    case presence(Int), direction(Int, axis: Int), dispersion(Int)
+    /// Posterior probability, at most, of all structures that the fit does not list.
+    case unlisted
+
+    /// Position among the columns of a summary with Z structures.
+    func index(structureCount z: Int) -> Int {
+        let k = DrawColumn.fibreCount
+        let statistics = z + k + 1 + 5
+        let fibres = statistics + SummaryQuantity.allCases.count * SummaryStatistic.allCases.count
+        switch self {
+        case .structure(let i): return i
+        case .fibreCount(let n): return z + n
+        case .spread: return z + k + 1
+        case .rician: return z + k + 2
+        case .expectedFibreCount: return z + k + 3
+        case .likeliestFibreCount: return z + k + 4
+        case .effectiveDraws: return z + k + 5
+        case .statistic(let quantity, let statistic): return statistics + quantity.rawValue * SummaryStatistic.allCases.count + statistic.rawValue
+        case .presence(let fibre): return fibres + fibre
+        case .direction(let fibre, let axis): return fibres + k + 3 * fibre + axis
+        case .dispersion(let fibre): return fibres + 4 * k + fibre
+        case .unlisted: return fibres + 5 * k
+        }
+    }
+
+    static func count(structureCount z: Int) -> Int { SummaryColumn.unlisted.index(structureCount: z) + 1 }
+}

@@ -1,0 +1,117 @@
+/// Turns the draws of one voxel into its columns; holds the scratch memory of one worker.
+struct VoxelSummariser {
+    private let structures: StructureTable
+    private let drawCount: Int, sampleCount: Int, hasFibreColumns: Bool
+    private let weighting: DrawWeights
+    private var matcher = FibreMatcher()
+    private var statistics = WeightedStatistics()
+    private var posterior = ListedPosterior()
+    private var quantity: [Float], weights: [Float]
+    /// Of each row, and of each structure listed.
+    private var byRow: [Double], probability: [Double] = []
+
+    init(metadata: PosteriorMetadata, lambda: Double) {
+        structures = metadata.structures
+        drawCount = metadata.drawCount
+        sampleCount = metadata.sampleCount
+        hasFibreColumns = metadata.hasFibreColumns
+        weighting = DrawWeights(
+            structures: metadata.structures, reference: metadata.referenceLambda, target: lambda)
+        quantity = Array(repeating: 0, count: metadata.drawCount)
+        weights = Array(repeating: 0, count: metadata.drawCount)
+        byRow = Array(repeating: 0, count: metadata.structures.count)
+    }
+
+    /// Summarises voxel `i` of a shard.
+    /// - Parameters:
+    ///   - assignments: receives D fibre assignments.
+    ///   - chosen: receives S equally weighted draws.
+    ///   - values: column c of this voxel lies at `values[c * stride]`.
+    mutating func summarise(
+        _ shard: PosteriorShard, _ i: Int, assignments: UnsafeMutablePointer<FibreAssignment>, chosen: UnsafeMutablePointer<UInt16>,
+        into values: UnsafeMutablePointer<Float>, stride: Int
+    ) {
+        let s = drawCount, z = structures.count
+        func set(_ column: SummaryColumn, _ value: Float) { values[column.index(structureCount: z) * stride] = value }
+        shard.read(i, into: &posterior)
+        let draws = posterior.draws
+        let (effective, rest) = weighting.update(posterior, probability: &probability, weights: &weights)
+        set(.effectiveDraws, Float(effective))
+        set(.unlisted, Float(rest))
+        DrawWeights.resample(weights, drawCount: s, samples: sampleCount, into: chosen)
+
+        var byCount = SIMD4<Double>(), spread = 0.0, rician = 0.0
+        for row in posterior.rows { byRow[row] = 0 }
+        for (row, p) in zip(posterior.rows, probability) { byRow[row] += p }
+        for row in posterior.rows { set(.structure(row), Float(byRow[row])) }
+        for (j, p) in zip(posterior.rows, probability) {
+            let row = structures.rows[j]
+            byCount[row.fibreCount] += p
+            if row.hasSpread { spread += p }
+            if row.isRician { rician += p }
+        }
+        var expected = 0.0, likeliest = 0
+        for n in 0...DrawColumn.fibreCount {
+            set(.fibreCount(n), Float(byCount[n]))
+            expected += Double(n) * byCount[n]
+            if byCount[n] > byCount[likeliest] { likeliest = n }
+        }
+        // Of structures that are not listed nothing is known: the number expected is that of the others.
+        set(.expectedFibreCount, Float(rest > 0 ? expected / (1 - min(rest, 0.999)) : expected))
+        set(.likeliestFibreCount, Float(likeliest))
+        set(.spread, Float(spread))
+        set(.rician, Float(rician))
+
+        // Of other families than have the columns, what their structures say is all.
+        guard hasFibreColumns else { return }
+        matcher.match(draws, weights: weights, count: s, into: assignments)
+        for q in SummaryQuantity.allCases {
+            gather(q, meanB0: shard.meanB0[i], assignments)
+            let result = statistics.summarise(quantity, weights, count: s)
+            set(.statistic(q, .mean), result.mean)
+            set(.statistic(q, .sd), result.sd)
+            set(.statistic(q, .q05), result.q05)
+            set(.statistic(q, .q50), result.q50)
+            set(.statistic(q, .q95), result.q95)
+        }
+        for k in 0..<DrawColumn.fibreCount {
+            var dyad = SymmetricEigen.Matrix()
+            var presence = 0.0
+            for d in 0..<s {
+                guard let j = assignments[d].stick(k) else { continue }
+                let mu = d * DrawColumn.count + DrawColumn.direction + 3 * j
+                let v = SIMD3(Double(draws[mu]), Double(draws[mu + 1]), Double(draws[mu + 2]))
+                let norm = (v * v).sum()
+                guard norm > 0 else { continue }
+                dyad.add(v, weight: Double(weights[d]) / norm)
+                presence += Double(weights[d])
+            }
+            guard presence > 0 else { continue }
+            let (value, axis) = SymmetricEigen.largest(dyad)
+            set(.presence(k), Float(min(1, presence)))
+            set(.dispersion(k), Float(max(0, 1 - value / presence)))
+            for a in 0..<3 { set(.direction(k, axis: a), Float(axis[a])) }
+        }
+    }
+
+    /// Fills `quantity` with a quantity's value in each draw, in natural units.
+    private mutating func gather(_ q: SummaryQuantity, meanB0: Float, _ assignments: UnsafePointer<FibreAssignment>) {
+        @inline(__always) func fill(_ value: (_ d: Int, _ draw: UnsafePointer<Float>) -> Float) {
+            posterior.draws.withUnsafeBufferPointer { draws in
+                for d in 0..<drawCount { quantity[d] = value(d, draws.baseAddress! + d * DrawColumn.count) }
+            }
+        }
+        let f = DrawColumn.fraction
+        switch q {
+        case .diffusivity: fill { $1[DrawColumn.diffusivity] * 1e-3 }
+        case .spread: fill { $1[DrawColumn.spread] * 1e-3 }
+        case .snr: fill { $1[DrawColumn.snr] }
+        case .s0: fill { $1[DrawColumn.scale] * meanB0 }
+        case .noise: fill { $1[DrawColumn.snr] > 0 ? $1[DrawColumn.scale] * meanB0 / $1[DrawColumn.snr] : 0 }
+        case .fractionSum: fill { $1[f] + $1[f + 1] + $1[f + 2] }
+        case .fraction1, .fraction2, .fraction3:
+            let fibre = q.rawValue - SummaryQuantity.fraction1.rawValue
+            fill { d, draw in assignments[d].stick(fibre).map { draw[f + $0] } ?? 0 }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+import Foundation
+import Inference
+
+/// How one engine's posterior of a voxel differs from another's.
+public struct VoxelAgreement: Codable, Sendable {
+    /// Total variation between structure probabilities at λ = 0 and at the study's λ, and between probabilities of the number of fibres at that λ.
+    public var structuresAtZero: Double, structures: Double, fibres: Double
+    /// Mean total variation that the reference's stated standard errors alone would cause, at λ; nil when it states none.
+    public var referenceError: Double?
+    /// Sliced Wasserstein distance of the draws (`SlicedWasserstein`), and between two halves of the reference's own.
+    public var slicedWasserstein: Double, slicedWassersteinFloor: Double
+    /// Intersection over union of 90 % intervals, in the order of `EngineAgreement.intervalNames`.
+    public var overlaps: [Double]
+    public var sameFibreCount: Bool
+    /// Degrees between mean axes of fibres that both have with probability ≥ ½, paired to the least sum of angles.
+    public var firstAngle: Double?, secondAngle: Double?
+    /// Posterior-predictive misfit of both (`PredictiveMisfit`).
+    public var misfit: Double, referenceMisfit: Double
+    /// Structure probabilities at λ.
+    public var probabilities: [Double], referenceProbabilities: [Double]
+    /// Index of the true structure, where it is known.
+    public var truth: Int?
+    /// Linear image index, where there is an image.
+    public var voxel: Int?
+}
+
+/// How well an engine agrees with a reference over many voxels.
+public struct EngineAgreement: Codable, Sendable {
+    public static let intervalNames = ["d", "snr", "s0", "f1", "f2", "f3", "fsum"]
+
+    public var engine: String, reference: String, lambda: Double
+    public var voxels: Int
+    public var structuresAtZero: Spread, structures: Spread, fibres: Spread
+    /// Total variation that the reference's stated errors alone would cause, and the share of the squared total variation that they make up.
+    public var referenceError: Spread?, explainedShare: Double?
+    public var slicedWasserstein: Spread, slicedWassersteinFloor: Spread
+    /// Mean overlap of 90 % intervals, by name.
+    public var overlaps: [String: Double]
+    /// Share of voxels with the same most probable number of fibres.
+    public var sameFibreCount: Double
+    public var firstAngle: Spread, secondAngle: Spread
+    public var misfit: Spread, referenceMisfit: Spread
+    /// Scores of both on the same voxels, where the truth is known.
+    public var scores: ProbabilityScores?, referenceScores: ProbabilityScores?
+    public var fibreScores: ProbabilityScores?, referenceFibreScores: ProbabilityScores?
+    public var perVoxel: [VoxelAgreement]
+
+    /// Precondition: at least one voxel.
+    init(_ rows: [VoxelAgreement], engine: String, reference: String, lambda: Double, table: StructureTable, seed: UInt64) {
+        precondition(!rows.isEmpty)
+        self.engine = engine
+        self.reference = reference
+        self.lambda = lambda
+        voxels = rows.count
+        perVoxel = rows
+        structuresAtZero = Spread(rows.map(\.structuresAtZero))
+        structures = Spread(rows.map(\.structures))
+        fibres = Spread(rows.map(\.fibres))
+        let errors = rows.compactMap(\.referenceError)
+        if errors.count == rows.count {
+            referenceError = Spread(errors)
+            // Independent errors add as squares.
+            let all = rows.reduce(0) { $0 + $1.structures * $1.structures }
+            explainedShare = all > 0 ? min(1, errors.reduce(0) { $0 + $1 * $1 } / all) : 1
+        }
+        slicedWasserstein = Spread(rows.map(\.slicedWasserstein))
+        slicedWassersteinFloor = Spread(rows.map(\.slicedWassersteinFloor))
+        let n = Double(rows.count)
+        overlaps = [:]
+        for (i, name) in Self.intervalNames.enumerated() { overlaps[name] = rows.reduce(0) { $0 + $1.overlaps[i] } / n }
+        sameFibreCount = Double(rows.count(where: \.sameFibreCount)) / n
+        firstAngle = Spread(rows.compactMap(\.firstAngle))
+        secondAngle = Spread(rows.compactMap(\.secondAngle))
+        misfit = Spread(rows.map(\.misfit))
+        referenceMisfit = Spread(rows.map(\.referenceMisfit))
+        let truth = rows.compactMap(\.truth)
+        guard truth.count == rows.count else { return }
+        let p = rows.map(\.probabilities), q = rows.map(\.referenceProbabilities), fibreTruth = truth.map { table.rows[$0].fibreCount }
+        scores = ProbabilityScores(p, truth: truth, seed: seed)
+        referenceScores = ProbabilityScores(q, truth: truth, seed: seed)
+        fibreScores = ProbabilityScores(p.map(table.fibreProbabilities), truth: fibreTruth, seed: seed)
+        referenceFibreScores = ProbabilityScores(q.map(table.fibreProbabilities), truth: fibreTruth, seed: seed)
+    }
+}

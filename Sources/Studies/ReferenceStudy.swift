@@ -1,0 +1,46 @@
+import Diffusion
+import Inference
+import Synchronization
+
+/// A voxel that one engine has fitted and another is to fit.
+struct ReferenceCase: Sendable {
+    var acquisition: Acquisition
+    /// M signals over mean b≈0.
+    var y: [Float]
+    var posterior: VoxelPosterior
+    /// Of the noise, in units of y, where it is known.
+    var sigma: Double?
+    /// Names the voxel's random streams.
+    var key: UInt64
+    var truth: Int?, voxel: Int?
+}
+
+/// Fits voxels with a reference engine and compares.
+struct ReferenceStudy: Sendable {
+    let table: StructureTable, options: FitOptions
+    let reference: EngineMaker
+
+    /// - Returns: nil when stopped. The same for any number of threads.
+    func run(
+        _ cases: [ReferenceCase], engine: String, progress: @escaping @Sendable (StudyPhase, Int) -> Void, shouldStop: @escaping @Sendable () -> Bool
+    ) throws -> EngineAgreement? {
+        let comparer = EngineComparer(table: table, options: options)
+        let rows = Mutex<[VoxelAgreement?]>(Array(repeating: nil, count: cases.count)), done = Mutex(0)
+        try forEachInParallel(cases.count, threads: options.threads) { i in
+            if shouldStop() { return }
+            let item = cases[i]
+            let engine = try reference(item.acquisition, options).makeEngine()
+            engine.stop(when: shouldStop)
+            guard let exact = engine.posteriors(item.y, count: 1, keys: [item.key], sigma: [item.sigma]).first else { return }
+            let row = comparer.compare(
+                item.posterior, exact, item.y, acquisition: item.acquisition, key: item.key, truth: item.truth, voxel: item.voxel)
+            rows.withLock { $0[i] = row }
+            done.withLock { $0 += 1; progress(.reference, $0) }
+        }
+        let finished = rows.withLock { $0.compactMap { $0 } }
+        guard finished.count == cases.count, let first = cases.first else { return nil }
+        return EngineAgreement(
+            finished, engine: engine, reference: try reference(first.acquisition, options).name, lambda: options.lambda, table: table,
+            seed: options.seed)
+    }
+}

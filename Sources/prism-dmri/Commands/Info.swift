@@ -1,0 +1,66 @@
+import ArgumentParser
+import Diffusion
+import Foundation
+import Networks
+import Tensors
+import Volumes
+
+struct Info: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Say what a network or a model family is, and how it was made.")
+
+    @Option(help: "Trained network (default: the one built in).") var network: String?
+    @Option(
+        help:
+            "Print a family instead: its components, parameters, ranges and structures. One of \(Recipe.familyNames.joined(separator: ", ")), or a training recipe."
+    )
+    var family: String?
+    @Flag(help: "Print the training recipe only: the network's, or with --family the built-in family's.")
+    var recipe = false
+
+    private static func losses(_ origin: NetworkOrigin) -> String {
+        guard let structure = origin.structureLoss, let parameters = origin.parameterLoss else { return "not measured" }
+        return String(format: "structure %.4f nats, parameters %.4f", structure, parameters)
+    }
+
+    func validate() throws {
+        if family != nil && network != nil { throw ValidationError("--family goes without --network.") }
+    }
+
+    /// The family of that name, or of the recipe in that file.
+    private static func table(_ family: String) throws -> String {
+        if family == BallSticks().name { return FamilyTable(BallSticks.family).text }
+        if let known = BuiltInFamilies.family(family) { return FamilyTable(known.composition).text }
+        guard family.contains("/") || family.contains(".") || FileManager.default.fileExists(atPath: family) else {
+            throw RecipeError(
+                path: family, problem: "cannot be read: \(Recipe.unknownFamily(family)), or give a recipe's path",
+                exitStatus: .missingInput)
+        }
+        let recipe = try Recipe(yaml: try Recipe.text(path: family), path: family)
+        return recipe.composed.map { FamilyTable($0.composition).text } ?? FamilyTable(BallSticks.family).text
+    }
+
+    func run() throws {
+        if let family, !recipe || family == BallSticks().name {
+            if recipe { return print(try NetworkFile.standard().origin.recipe.printableLines()) }
+            print(try Self.table(family).printableLines())
+            return
+        }
+        if let family { return print(try Recipe.text(path: family).printableLines(), terminator: "") }
+        let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard(), o = file.origin
+        if recipe {
+            print(o.recipe.printableLines())
+            return
+        }
+        print(
+            """
+            network      \(o.name.printable()) (\((network ?? "built in").printable()))
+            SHA-256      \(file.sha256)
+            family       \(o.family.printable())
+            weights      \(file.network.layout.references.reduce(0) { $0 + $1.count })
+            simulations  \(o.simulations) in \(o.steps) steps
+            last losses  \(Self.losses(o))
+            BLAS core    \(Blas.prepare())
+            """)
+    }
+}

@@ -1,0 +1,128 @@
+import ArgumentParser
+import Foundation
+import Inference
+import Reporting
+import Volumes
+
+struct Merge: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Join the parts of a fit made with 'fit --shard I/N', and write all maps.",
+        discussion: """
+            Every part holds some of one fit's posterior-*.safetensors, or pieces of them, and a fit.json. They are checked to belong together and to be complete, \
+            then joined in --out, whose files are those of a fit made in one go, byte for byte.
+            """)
+
+    @Argument(help: "Folders of the parts.") var parts: [String]
+    @Option(help: "Folder to write.") var out: String
+    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
+    @Flag(help: "Replace a fit already in --out.") var force = false
+    @Flag(help: "No progress on stderr; warnings remain.") var quiet = false
+
+    func validate() throws {
+        guard !parts.isEmpty else { throw ValidationError("Name the folders of the parts.") }
+        guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
+    }
+
+    func run() throws {
+        let gathered = try gather(), metadata = gathered.metadata
+        let provenances = try parts.map { try FitProvenance(path: $0 + "/fit.json") }
+        let provenance = Self.join(provenances, parts: parts)
+        let geometry = try FinishedFit.geometry(of: provenance, folders: parts)
+        try FinishedFit.require(metadata.grid, in: geometry, folder: parts[0])
+        let inputs = parts + gathered.shards.flatMap { $0.files.map(\.path) }
+        let target = try OutputFolder(out, kind: .fit, mode: force ? .force : .fresh, inputs: inputs)
+        let known = Set(provenance.warnings)
+        try target.fill { place in
+            for shard in gathered.shards { try shard.write(to: place, metadata: metadata)
+            }
+            let archive = try PosteriorArchive(directory: place)
+            let noise = try FinishedFit.noise(of: archive, geometry: geometry, folders: parts, origin: provenance.noiseOrigin)
+            let written = try FitOutputs.write(
+                archive: archive, lambda: provenance.lambda, geometry: geometry, directory: place, provenance: provenance,
+                formats: .standard.union(.dipy), noise: noise, threads: nthreads)
+            for warning in written.provenance.warnings where !known.contains(warning) { Progress.note("warning: " + warning) }
+        }
+        Fit.warnOfEarlierReadings(target)
+        if !quiet { Progress.note("\(metadata.shardCount) shards of \(parts.count) parts joined: \(out)") }
+    }
+
+    /// One shard of the fit to be: a file as it is, or voxels from several.
+    private struct Joined {
+        var index: Int, first: Int, files: [PosteriorShard]
+
+        var count: Int { files.first { $0.isWhole }?.count ?? Set(files.flatMap(\.voxels)).count }
+
+        func write(to folder: String, metadata: PosteriorMetadata) throws {
+            if let whole = files.first(where: \.isWhole), whole.metadata.format == metadata.format {
+                try FileManager.default.copyItem(atPath: whole.path, toPath: folder + "/" + PosteriorShard.name(index))
+            } else {
+                try PosteriorShard.write(PosteriorBatch(joining: files), metadata: metadata, index: index, first: first, directory: folder)
+            }
+        }
+    }
+
+    /// The shards of all parts in order: of one fit, complete, no file named twice.
+    private func gather() throws -> (metadata: PosteriorMetadata, shards: [Joined]) {
+        var byIndex: [Int: [PosteriorShard]] = [:], reference: PosteriorShard?
+        for part in parts {
+            let shards = try PosteriorArchive.shards(in: part)
+            // With more parts than voxels some parts are empty, but they say so.
+            if shards.isEmpty && !FileManager.default.fileExists(atPath: part + "/fit.json") { throw PosteriorArchiveError.empty(directory: part) }
+            for shard in shards {
+                if let reference, let difference = reference.metadata.difference(shard.metadata) {
+                    throw MergeError.otherFit(path: shard.path, reference: reference.path, difference: difference)
+                }
+                if let twin = byIndex[shard.index]?.first(where: { $0.first == shard.first && $0.isWhole == shard.isWhole && $0.count == shard.count }) {
+                    throw MergeError.twice(index: shard.index, paths: [twin.path, shard.path])
+                }
+                byIndex[shard.index, default: []].append(shard)
+                reference = reference ?? shard
+            }
+        }
+        // Parts of an earlier version become files of this one.
+        guard let metadata = reference?.metadata.inCurrentFormat else { throw PosteriorArchiveError.empty(directory: parts[0]) }
+        var joined: [Joined] = [], position = 0
+        for (index, files) in byIndex.sorted(by: { $0.key < $1.key }) {
+            joined.append(Joined(index: index, first: position, files: files))
+            position += joined.last!.count
+        }
+        guard position >= metadata.voxelCount else { throw MergeError.missing(metadata.voxelCount - position, of: metadata.voxelCount) }
+        return (metadata, joined)
+    }
+
+    /// What the parts say of themselves, as one: work is added up, warnings are told once.
+    private static func join(_ all: [FitProvenance], parts: [String]) -> FitProvenance {
+        var joined = all.first { $0.grid.count == 3 && $0.affine.count == 16 } ?? all[0]
+        joined.commandLine = CommandLine.arguments
+        joined.startedAt = all.map(\.startedAt).filter { !$0.isEmpty }.min() ?? ""
+        joined.peakMemoryBytes = all.map(\.peakMemoryBytes).max()!
+        joined.noiseOrigin = all.lazy.compactMap(\.noiseOrigin).first
+        joined.residuals = ShellResiduals.joining(all.map(\.residuals))
+        joined.timings = [:]
+        joined.warnings = []
+        for (part, one) in zip(parts, all) {
+            for stage in ["reading", "noise", "fitting"] { if let seconds = one.timings[stage] { joined.timings[stage, default: 0] += seconds } }
+            for warning in one.warnings where !joined.warnings.contains(warning) { joined.warnings.append(warning) }
+            joined.inputs["part " + part] = one.commandLine.joined(separator: " ")
+        }
+        return joined
+    }
+}
+
+/// Why parts do not make a fit.
+enum MergeError: CommandFailure {
+    case otherFit(path: String, reference: String, difference: String)
+    case twice(index: Int, paths: [String])
+    case missing(Int, of: Int)
+
+    var exitStatus: ExitStatus { .badData }
+
+    var description: String {
+        switch self {
+        case let .otherFit(path, reference, difference): "\(path) belongs to another fit than \(reference) (\(difference)); merge parts of one fit only"
+        case let .twice(index, paths): "shard \(index) is there twice, as \(paths[0]) and \(paths[1]); name each part once"
+        case let .missing(missing, count):
+            "\(missing) of \(count) voxels are in none of the parts; name all parts, or finish them with --resume"
+        }
+    }
+}

@@ -1,0 +1,150 @@
+import ArgumentParser
+import Diffusion
+import Foundation
+import ModelSpace
+import Networks
+import Tensors
+import Training
+
+struct Train: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Train a network on simulations made as it learns.",
+        discussion: """
+            Writes FILE (the averaged weights, for 'fit --network'), FILE.checkpoint (everything needed to go on) and FILE.log.jsonl (one JSON \
+            line every few seconds). With --time or --simulations the learning rate falls to zero over the last part of the run; Ctrl-C stops \
+            after the current step and keeps the checkpoint.
+            """)
+
+    @Option(help: "Training recipe (YAML), or the name of a built-in one: \(BuiltInFamilies.names.joined(separator: ", ")).") var recipe: String
+    @Option(help: "Where to write the network (safetensors).") var out: String
+    @Option(help: "Start from the weights of this network instead of fresh ones.") var start: String?
+    @Option(help: "Stop after this much time, e.g. 90s, 45m, 2h.") var time: String?
+    @Option(help: "Stop after this many simulations, counted from the run's start.") var simulations: Int?
+    @Flag(help: "Go on from OUT.checkpoint.") var resume = false
+    @Flag(help: "With --resume: start a new round, forgetting an earlier decay of the learning rate.") var reopen = false
+    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
+    @Option(help: "Seconds between checkpoints.") var checkpointEvery: Double = 180
+    @Flag(help: "Overwrite an existing network.") var force = false
+    @Flag(help: "No progress on stderr.") var quiet = false
+
+    func validate() throws {
+        if let time { _ = try Self.seconds(time) }
+        if start != nil && resume { throw ValidationError("--start and --resume exclude each other.") }
+        guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
+        guard checkpointEvery > 0 else { throw ValidationError("--checkpoint-every must be above 0 seconds.") }
+        if let simulations, simulations < 1 { throw ValidationError("--simulations must be at least 1.") }
+    }
+
+    static func seconds(_ text: String) throws -> Double {
+        let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
+        guard let unit = text.last, let factor = units[unit], let value = Double(text.dropLast()), value > 0, value < 1e9 else {
+            throw ValidationError("'\(text)' is not a time; write it like 90s, 45m or 2h.")
+        }
+        return value * factor
+    }
+
+    func run() throws {
+        Blas.prepare()
+        let text = try Recipe.text(path: recipe)
+        let parsed = try Recipe(yaml: text, path: recipe)
+        let files = try TrainingFiles(out, force: force, resume: resume, inputs: [recipe] + [start].compactMap { $0 })
+        Interrupt.whenStopped(say: { "stopping after this step; the checkpoint is kept" })
+        try Interrupt.polled(waits: true) {
+            // The files stay taken until the end.
+            try withExtendedLifetime(files) {
+                let mixture = parsed.mixture
+                if let family = parsed.composed {
+                    try descend(family, parsed, text: text, definition: try family.composition.json()) { mixture.draw(using: &$0) }
+                } else {
+                    try descend(BallSticks(), parsed, text: text, definition: nil) { mixture.draw(using: &$0) }
+                }
+            }
+        }
+    }
+
+    private func descend<F: ModelFamily>(
+        _ family: F, _ parsed: Recipe, text: String, definition: String?, design: @escaping @Sendable (inout RandomSource) -> F.Design
+    ) throws {
+        let plan = parsed.training, checkpoint = out + ".checkpoint"
+        var state: TrainerState?
+        if let start {
+            let file = try NetworkFile(path: start)
+            guard file.origin.family == family.name, file.origin.familyDefinition == definition, file.network.shape == FamilyShape(family), file.network.configuration == plan.network else {
+                throw RecipeError(path: recipe, problem: "describes another network than \(start)")
+            }
+            state = TrainerState(weights: file.weights)
+            state!.simulations = file.origin.simulations
+        }
+        if resume {
+            let network = Network(FamilyShape(family), plan.network)
+            let read = try TrainerState.read(network, from: checkpoint)
+            state = read.state
+            if reopen { state!.schedule = Schedule() }
+            if read.recipe != text && !quiet { note("The recipe differs from the one this run started with; going on with the new one.") }
+        }
+        let trainer = Trainer(family: family, plan: plan, threads: nthreads, state: state, design: design)
+        let log = try TrainingLog(path: out + ".log.jsonl", append: resume)
+        // A clock that nobody sets: a correction of the system's time neither ends a run nor keeps it going.
+        let began = ContinuousClock.now
+        func elapsedSeconds() -> Double { Progress.seconds(from: began, to: .now) }
+        let limit = try time.map(Self.seconds), startStep = trainer.state.step, startSimulations = trainer.state.simulations
+        if let simulations, trainer.state.schedule.decayStart == nil {
+            let steps = (simulations - startSimulations) / plan.batch, decay = max(1, Int(Double(steps) * plan.decay))
+            trainer.state.schedule = Schedule(decayStart: startStep + steps - decay, decaySteps: decay)
+        }
+        var recent = (structure: 0.0, parameter: 0.0, steps: 0), lastReport = 0.0, lastCheckpoint = 0.0
+        // Of the last report; a run shorter than that has those of all its steps, one without a step none.
+        var shown: (structure: Double, parameter: Double)?
+        func losses() -> (structure: Double, parameter: Double)? {
+            shown ?? (recent.steps > 0 ? (recent.structure / Double(recent.steps), recent.parameter / Double(recent.steps)) : nil)
+        }
+
+        func save() throws {
+            try trainer.state.write(trainer.network, recipe: text, to: checkpoint)
+            let origin = NetworkOrigin(
+                name: parsed.name, family: family.name, familyDefinition: definition, recipe: text, simulations: trainer.state.simulations, steps: trainer.state.step,
+                structureLoss: losses()?.structure, parameterLoss: losses()?.parameter)
+            try NetworkFile(network: trainer.network, weights: trainer.state.average, origin: origin).write(to: out)
+        }
+
+        if !quiet { note("\(trainer.network.layout.count) weights, \(nthreads) threads, BLAS core \(Blas.core)") }
+        while !trainer.state.schedule.isFinished(step: trainer.state.step), !Interrupt.requested {
+            let elapsed = elapsedSeconds()
+            if let limit, trainer.state.schedule.decayStart == nil, elapsed > limit * (1 - plan.decay) {
+                let done = trainer.state.step - startStep
+                trainer.state.schedule = Schedule(
+                    decayStart: trainer.state.step, decaySteps: max(1, Int(Double(done) * (limit - elapsed) / elapsed)))
+            }
+            if let limit, elapsed > limit * 1.25 { break }  // the machine slowed down during the decay
+            let losses = trainer.step()
+            recent = (recent.structure + losses.structure, recent.parameter + losses.parameter, recent.steps + 1)
+            let total = elapsedSeconds()
+            if total - lastReport > 10 {
+                lastReport = total
+                let means = (structure: recent.structure / Double(recent.steps), parameter: recent.parameter / Double(recent.steps))
+                shown = means
+                recent = (0, 0, 0)
+                let rate = Double(trainer.state.simulations - startSimulations) / total
+                try log.append(
+                    step: trainer.state.step, simulations: trainer.state.simulations, structure: means.structure, parameter: means.parameter,
+                    rate: trainer.state.schedule.rate(plan, step: trainer.state.step), simulationsPerSecond: rate)
+                if !quiet {
+                    var line = String(
+                        format: "%.2f M simulations, %.0f/s, structure loss %.4f, parameter loss %.4f", Double(trainer.state.simulations) / 1e6,
+                        rate, means.structure, means.parameter)
+                    let left = limit.map { $0 - total } ?? simulations.map { Double($0 - trainer.state.simulations) / rate }
+                    if let left { line += String(format: ", %.0f min left", max(0, left) / 60) }
+                    note(line)
+                }
+            }
+            if total - lastCheckpoint > checkpointEvery {
+                lastCheckpoint = total
+                try save()
+            }
+        }
+        try save()
+        if trainer.state.skipped > 0 { note("\(trainer.state.skipped) steps had a non-finite gradient and were skipped.") }
+    }
+
+    private func note(_ text: String) { Terminal.say(text) }
+}

@@ -1,0 +1,86 @@
+import ArgumentParser
+import Diffusion
+import Foundation
+import Inference
+import Reporting
+import Studies
+import Tensors
+import Volumes
+
+extension Validate {
+    struct Scan: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Agreement with exact Bayes on random voxels of a scan.",
+            discussion: """
+                A random subset of voxels is fitted with the engine under test and with sequential Monte Carlo (smc), which knows no network. Reported: total variation of structure \
+                probabilities, distance of the draws, overlap of intervals, angles between fibres, and the posterior-predictive misfit of both. smc takes seconds a voxel.
+                """)
+
+        @OptionGroup var input: DiffusionInput
+        @Option(help: "Voxels to compare.") var voxels: Int = 100
+        @Option(help: "Parsimony: each free parameter costs λ nats; 0 to 1.") var lambda: Double = 0.5
+        @Option(help: NoiseChoice.help) var noise: NoiseChoice = .auto
+        @OptionGroup var shared: ValidationOptions
+
+        func validate() throws {
+            guard (1...1_000_000).contains(voxels) else { throw ValidationError("--voxels must lie between 1 and 1000000.") }
+            guard (0...3).contains(lambda) else { throw ValidationError("--lambda must lie between 0 and 3.") }
+        }
+
+        func run() throws {
+            Blas.prepare()
+            let outputs = try shared.openOutputs(), file = try shared.tested.openNetwork()
+            func warn(_ text: String) { Progress.note("warning: " + text) }
+            let (geometry, acquisition) = try input.open(warn: warn)
+            if shared.tested.engine == .prism { _ = file.covers(acquisition, warn: warn) }
+            let mask = try input.openMask(geometry, acquisition, warn: warn)
+            let chosen = Mask(geometry: geometry, indices: ScanStudy.choose(voxels, of: mask.count, seed: shared.tested.seed).map { mask.indices[$0] })
+            let reading = Progress("reading", unit: "volumes", total: acquisition.count, quiet: shared.quiet)
+            let series = try MaskedSeries(path: input.dwi, mask: chosen) { read, _ in reading.update(read) }
+            var options = shared.tested.fitOptions
+            options.lambda = lambda
+            let survey = SignalSurvey(series.values, measurements: series.measurements, areIntegers: series.areIntegers), kinds = noise.kinds(survey)
+            for text in survey.warnings(noise: kinds) { warn(text) }
+            options.rules = survey.rules()
+            func adapted(_ maker: @escaping EngineMaker) -> EngineMaker {
+                { acquisition, options in
+                    let recipe = try maker(acquisition, options)
+                    return kinds == .either ? recipe : recipe.adapted(to: acquisition, noise: kinds)
+                }
+            }
+            Interrupt.catchSignals()
+            let bar = StudyProgress(voxels: chosen.count, referenceVoxels: chosen.count, quiet: shared.quiet)
+            guard let report = try ScanStudy().run(
+                voxels: chosen.indices, signals: series.values, acquisition: acquisition, options: options, engine: adapted(shared.tested.engineMaker(file)),
+                reference: adapted(shared.tested.referenceMaker), progress: bar.update, shouldStop: { Interrupt.requested })
+            else { throw Interrupt.requested ? StudyInterrupted() as any Error : NothingToFit(path: input.dwi) }
+            print(ValidationText.text(report), terminator: "")
+            try outputs.json?.write(ValidationOptions.encode(report))
+            try outputs.html?.write(ValidationPage.page(report, commandLine: CommandLine.arguments))
+        }
+    }
+}
+
+/// A scan none of whose chosen voxels can be fitted.
+struct NothingToFit: CommandFailure {
+    let path: String
+    var exitStatus: ExitStatus { .badData }
+    var description: String { "None of the chosen voxels of \(path) can be fitted: their b=0 signal is zero, negative or not finite; check the mask" }
+}
+
+/// Progress of a study: fits of the engine under test, then of the reference.
+struct StudyProgress: Sendable {
+    private let fitting: Progress, reference: Progress
+
+    init(voxels: Int, referenceVoxels: Int, quiet: Bool) {
+        fitting = Progress("fitting", unit: "voxels", total: voxels, quiet: quiet)
+        reference = Progress("exact", unit: "voxels", total: referenceVoxels, quiet: quiet)
+    }
+
+    @Sendable func update(_ phase: StudyPhase, _ done: Int) {
+        switch phase {
+        case .fitting: fitting.update(done)
+        case .reference: reference.update(done)
+        }
+    }
+}
