@@ -2,24 +2,28 @@ import CKernels
 import Foundation
 import ModelSpace
 
-/// Moves posterior draws of one structure toward, and then about, the exact posterior, for any signal linear in its weights.
+/// Moves posterior draws of one structure toward, and then about, the exact posterior, for any signal linear in its
+/// weights.
 ///
-/// An ensemble Markov chain whose invariant density is prior × exact likelihood by the point's coordinates (`SignalLayout`), in which the prior is flat on its
-/// support but for normal coefficients. Sixteen draws move together. Moves, symmetric but for the stretch:
+/// An ensemble Markov chain whose invariant density is prior × exact likelihood by the point's coordinates
+/// (`SignalLayout`), in which the prior is flat on its support but for normal coefficients. Sixteen draws move
+/// together. Moves, symmetric but for the stretch:
 ///
-/// - differential evolution of log σ, log s0, weights and scalars together: x + γ (x_j − x_k) + ε with two draws that do not move at the same time, γ from
-///   {1, 0.5, 0.15} × 2.38/√(2 D); one time in eight the stretch, toward or away from another draw; with too few draws a random walk;
+/// - differential evolution of log σ, log s0, weights and scalars together: x + γ (x_j − x_k) + ε with two draws that
+///   do not move at the same time, γ from {1, 0.5, 0.15} × 2.38/√(2 D); one time in eight the stretch, toward or away
+///   from another draw; with too few draws a random walk; every other time axes evolve along, in Lambert's charts about
+///   their principal directions at the start;
 /// - scale and noise by a random walk, or with the weights by evolution: no attenuation changes;
-/// - each component's shape: its axes and rotations turned by random angles whose scale was measured on the draws at the start, its scalars along a difference
-///   of two draws; now and then drawn anew;
+/// - each component's shape: its axes and rotations turned by random angles whose scale was measured on the draws at
+///   the start, its scalars along a difference of two draws; now and then drawn anew;
 /// - members that may change places exchange their shapes.
 ///
-/// Only attenuations that a move changes are computed. Coefficients under Gaussian noise are integrated out and drawn in the end. One engine serves one
-/// thread; the result depends on the arguments alone.
+/// Only attenuations that a move changes are computed. Coefficients under Gaussian noise are integrated out and drawn
+/// in the end. One engine serves one thread; the result depends on the arguments alone.
 ///
 /// - Accuracy: coordinates that move are kept in single precision; log-likelihoods are within 2e-6 · Σ(1 + (y/σ)²).
-/// - Source: ter Braak, "A Markov chain Monte Carlo version of the genetic algorithm differential evolution", Statistics and Computing 16 (2006);
-///   Goodman & Weare, "Ensemble samplers with affine invariance", CAMCoS 5 (2010).
+/// - Source: ter Braak, "A Markov chain Monte Carlo version of the genetic algorithm differential evolution",
+///   Statistics and Computing 16 (2006); Goodman & Weare, "Ensemble samplers with affine invariance", CAMCoS 5 (2010).
 public final class PosteriorMoves {
     private let kernels: any SignalKernels
     private var lanes: SignalLanes?
@@ -30,13 +34,15 @@ public final class PosteriorMoves {
     ///
     /// - Parameters:
     ///   - y: M signals.
-    ///   - points: S × `layout.count` coordinates in the support of the prior, members that may change places by falling weight.
+    ///   - points: S × `layout.count` coordinates in the support of the prior, members that may change places by
+    ///     falling weight.
     ///   - sigma: the noise's standard deviation, where it is known; the draws' own is set to it.
     ///   - turn: scale of the angles (radians) instead of those measured on the draws.
     /// - Returns: the share of proposals accepted.
     @discardableResult
     public func run(
-        _ y: UnsafePointer<Float>, points: inout [Double], _ layout: SignalLayout, _ noise: NoiseLikelihood, sigma: Double? = nil, sweeps: Int,
+        _ y: UnsafePointer<Float>, points: inout [Double], _ layout: SignalLayout, _ noise: NoiseLikelihood,
+        sigma: Double? = nil, sweeps: Int,
         turn: Double? = nil, using random: inout RandomSource
     ) -> Double {
         let count = points.count / layout.count
@@ -53,6 +59,7 @@ public final class PosteriorMoves {
                 lanes.load(x, at: i)
             }
             setTurns(lanes, all, count, fixed: turn)
+            lanes.placeCharts()
             lanes.evaluate()
             for sweep in 0..<sweeps { lanes.sweep(sweep, using: &random) }
             lanes.drawCoefficients()
@@ -64,10 +71,13 @@ public final class PosteriorMoves {
     /// The log-likelihoods kept of the draws last moved (integrated over coefficients where they are), for tests.
     package var logLikelihoods: [Double] { lanes.map { l in (0..<l.count).map { l.logLikelihood[$0] } } ?? [] }
 
-    /// Scales of the angles: standard deviation of an axis or rotation about the one of twelve draws that agrees best with all; between 0.005 and 0.6.
+    /// Scales of the angles: standard deviation of an axis or rotation about the one of twelve draws that agrees best
+    /// with all; between 0.005 and 0.6.
     private func setTurns(_ lanes: SignalLanes, _ points: UnsafePointer<Double>, _ count: Int, fixed: Double?) {
         let layout = lanes.layout
-        func each(_ dimension: Double, _ square: (_ a: UnsafePointer<Double>, _ b: UnsafePointer<Double>) -> Double) -> Double {
+        func each(_ dimension: Double, _ square: (_ a: UnsafePointer<Double>, _ b: UnsafePointer<Double>) -> Double)
+            -> Double
+        {
             guard count >= 4 else { return 0.1 }
             let every = (count + 11) / 12
             var best = Double.infinity
@@ -82,20 +92,24 @@ public final class PosteriorMoves {
             var n = part.firstTurn
             for c in 0..<part.part.axes {
                 let at = Int(part.part.axis[c])
-                lanes.plan.turn[n] = Float(fixed ?? each(2) { a, b in
-                    let cosine = a[at] * b[at] + a[at + 1] * b[at + 1] + a[at + 2] * b[at + 2]
-                    return max(0, 1 - cosine * cosine)
-                })
+                lanes.plan.turn[n] = Float(
+                    fixed
+                        ?? each(2) { a, b in
+                            let cosine = a[at] * b[at] + a[at + 1] * b[at + 1] + a[at + 2] * b[at + 2]
+                            return max(0, 1 - cosine * cosine)
+                        })
                 n += 1
             }
             for c in 0..<part.part.rotations {
                 let at = Int(part.part.rotation[c])
-                lanes.plan.turn[n] = Float(fixed ?? each(3) { a, b in
-                    withUnsafeTemporaryAllocation(of: Double.self, capacity: 3) { w in
-                        RotationChart.coordinates(of: b + at, about: a + at, into: w.baseAddress!)
-                        return w[0] * w[0] + w[1] * w[1] + w[2] * w[2]
-                    }
-                })
+                lanes.plan.turn[n] = Float(
+                    fixed
+                        ?? each(3) { a, b in
+                            withUnsafeTemporaryAllocation(of: Double.self, capacity: 3) { w in
+                                RotationChart.coordinates(of: b + at, about: a + at, into: w.baseAddress!)
+                                return w[0] * w[0] + w[1] * w[1] + w[2] * w[2]
+                            }
+                        })
                 n += 1
             }
         }

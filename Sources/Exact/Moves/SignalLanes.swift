@@ -2,10 +2,11 @@ import CKernels
 import Foundation
 import ModelSpace
 
-/// Points of one structure in blocks of sixteen lanes, which keep their attenuations and log-likelihoods, and sweeps of moves over them (`point_moves.h`).
+/// Points of one structure in blocks of sixteen lanes, which keep their attenuations and log-likelihoods, and sweeps of
+/// moves over them (`point_moves.h`).
 ///
-/// Points that move together take no partners from one another: where the other blocks hold enough points a block has those; otherwise its even and its
-/// odd points evolve in turn, and each half may also choose from the other.
+/// Points that move together take no partners from one another: where the other blocks hold enough points a block has
+/// those; otherwise its even and its odd points evolve in turn, and each half may also choose from the other.
 final class SignalLanes {
     static let size = 16
     /// With fewer partners to choose from a point walks; with fewer in other blocks a block moves in halves.
@@ -13,9 +14,9 @@ final class SignalLanes {
 
     let kernels: any SignalKernels, m: Int
     private(set) var plan: MovePlan
-    private(set) var job = pk_points()
+    var job = pk_points()
     private(set) var count = 0, blockCount = 0
-    private var blocks: [pk_point_block] = []
+    var blocks: [pk_point_block] = []
     private(set) var partners: [Int32] = []
     private var plans: [SignalLayout: MovePlan] = [:]
     private let y: UnsafeMutablePointer<Float>
@@ -23,11 +24,14 @@ final class SignalLanes {
     private var logs = UnsafeMutablePointer<Double>.allocate(capacity: 0), logCapacity = 0
     /// Rows of all blocks; those of a proposal, its bonus, its attenuations.
     private(set) var rows: UnsafeMutablePointer<Float>
-    private var proposal, bonus, fresh: UnsafeMutablePointer<Float>
+    private(set) var proposal, bonus, fresh: UnsafeMutablePointer<Float>
     private(set) var logLikelihood, logWindow: UnsafeMutablePointer<Double>
     var generator = pk_lane_random()
+    /// Mean and factor of the density of `redraw`.
+    var fitted: [Float] = []
     private(set) var proposed = 0, accepted = 0
-    private var evolution: (rows: UnsafePointer<Int32>, count: Int), weights: (rows: UnsafePointer<Int32>, count: Int)
+    private(set) var evolution: (rows: UnsafePointer<Int32>, count: Int),
+        weights: (rows: UnsafePointer<Int32>, count: Int)
 
     init(_ kernels: any SignalKernels, _ layout: SignalLayout) {
         self.kernels = kernels
@@ -61,7 +65,8 @@ final class SignalLanes {
     ///   - y: M signals.
     ///   - collapses: false to keep coefficients as coordinates that could be integrated out.
     func prepare(
-        _ y: UnsafePointer<Float>, _ layout: SignalLayout, _ noise: NoiseLikelihood, sigma: Double?, count: Int, windowed: Bool, collapses: Bool = true,
+        _ y: UnsafePointer<Float>, _ layout: SignalLayout, _ noise: NoiseLikelihood, sigma: Double?, count: Int,
+        windowed: Bool, collapses: Bool = true,
         using random: inout RandomSource
     ) {
         precondition(layout.componentCount <= PK_POINT_COMPONENTS, "at most 64 components")
@@ -103,8 +108,13 @@ final class SignalLanes {
         job.knows_noise = sigma == nil ? 0 : 1
         (job.bound, job.rest, job.after) = (UnsafePointer(plan.bound), plan.rest, UnsafePointer(plan.after))
         (job.noise_low, job.noise_high) = (Float(layout.noise.low) + 1e-6, Float(layout.noise.high) - 1e-6)
-        (job.first_scalar, job.scalars, job.low, job.high) = (layout.firstScalar, layout.scalars.count, UnsafePointer(plan.low), UnsafePointer(plan.high))
-        (job.walk, job.all, job.power, job.windowed) = (UnsafePointer(plan.walk), UnsafePointer(rows), 1, windowed ? 1 : 0)
+        (job.first_scalar, job.scalars, job.low, job.high) = (
+            layout.firstScalar, layout.scalars.count, UnsafePointer(plan.low), UnsafePointer(plan.high)
+        )
+        (job.first_axis, job.axes, job.frames) = (layout.firstAxis, layout.axes.count, UnsafePointer(plan.frames))
+        (job.walk, job.all, job.power, job.windowed) = (
+            UnsafePointer(plan.walk), UnsafePointer(rows), 1, windowed ? 1 : 0
+        )
         evolution = plan.evolution(knowsNoise: sigma != nil, collapsed: isCollapsed, scalars: true)
         weights = plan.evolution(knowsNoise: sigma != nil, collapsed: isCollapsed, scalars: false)
         // One free direction is a walk's affair.
@@ -122,7 +132,9 @@ final class SignalLanes {
         }
         choosePartners()
         withUnsafeMutableBytes(of: &generator) { bytes in
-            for i in stride(from: 0, to: bytes.count, by: 8) { bytes.storeBytes(of: random.next(), toByteOffset: i, as: UInt64.self) }
+            for i in stride(from: 0, to: bytes.count, by: 8) {
+                bytes.storeBytes(of: random.next(), toByteOffset: i, as: UInt64.self)
+            }
         }
         (proposed, accepted) = (0, 0)
     }
@@ -132,12 +144,15 @@ final class SignalLanes {
     private func choosePartners() {
         choices.removeAll(keepingCapacity: true)
         for b in 0..<blockCount {
-            let draws = Int(blocks[b].draws), outside = count - draws, halves = outside < Self.enough && count > Self.fewest
+            let draws = Int(blocks[b].draws), outside = count - draws,
+                halves = outside < Self.enough && count > Self.fewest
             blocks[b].halves = halves ? 1 : 0
             var own: [Range<Int>] = []
             for half in 0..<(halves ? 2 : 1) {
                 let from = partners.count
-                for lane in 0..<count where lane / Self.size != b || (halves && lane & 1 != half) { partners.append(Int32(lane)) }
+                for lane in 0..<count where lane / Self.size != b || (halves && lane & 1 != half) {
+                    partners.append(Int32(lane))
+                }
                 if partners.count - from < Self.fewest { partners.removeSubrange(from...) }
                 own.append(from..<partners.count)
             }
@@ -156,11 +171,15 @@ final class SignalLanes {
     }
 
     func value(_ i: Int, _ row: Int) -> Float { rows[(i / Self.size * layout.count + row) * Self.size + i % Self.size] }
-    func set(_ i: Int, _ row: Int, _ value: Float) { rows[(i / Self.size * layout.count + row) * Self.size + i % Self.size] = value }
+    func set(_ i: Int, _ row: Int, _ value: Float) {
+        rows[(i / Self.size * layout.count + row) * Self.size + i % Self.size] = value
+    }
 
     /// Attenuations of the points as they are.
     func computeAttenuations() {
-        for block in blocks { kernels.attenuations(layout, rows: block.rows, stride: Self.size, into: block.attenuations) }
+        for block in blocks {
+            kernels.attenuations(layout, rows: block.rows, stride: Self.size, into: block.attenuations)
+        }
     }
 
     /// Attenuations and log-likelihoods of the points as they are.
@@ -186,9 +205,11 @@ final class SignalLanes {
         set { job.power = Float(newValue) }
     }
 
-    /// Moves of a sweep over all blocks: of scale, noise and weights with the shape's scalars and without, of each part, and what else is asked for.
+    /// Moves of a sweep over all blocks: of scale, noise and weights with the shape's scalars and without, of each
+    /// part, and what else is asked for.
     /// - Parameters:
-    ///   - number: the sweep's number, which says which half of a block may evolve and when members exchange their shapes.
+    ///   - number: the sweep's number, which says which half of a block may evolve and when members exchange their
+    ///     shapes.
     ///   - byPartners: angles are scaled by those between two partners.
     ///   - hops: moves between components, a block each (see `pk_points_hop`).
     func sweep(_ number: Int, byPartners: Bool = false, hops: Int = 0, using random: inout RandomSource) {
@@ -196,8 +217,11 @@ final class SignalLanes {
             for b in 0..<blockCount {
                 for (half, range) in choices[b].enumerated() {
                     let from = list.baseAddress.map { $0 + range.lowerBound }
-                    if half == 0 { (blocks[b].partners.0, blocks[b].partner_count.0) = (from, Int32(range.count)) }
-                    else { (blocks[b].partners.1, blocks[b].partner_count.1) = (from, Int32(range.count)) }
+                    if half == 0 {
+                        (blocks[b].partners.0, blocks[b].partner_count.0) = (from, Int32(range.count))
+                    } else {
+                        (blocks[b].partners.1, blocks[b].partner_count.1) = (from, Int32(range.count))
+                    }
                 }
                 sweep(b, number, byPartners)
                 for _ in 0..<hops { hop(b, using: &random) }
@@ -206,25 +230,30 @@ final class SignalLanes {
     }
 
     private func sweep(_ b: Int, _ number: Int, _ byPartners: Bool) {
-        let halved = isHalved(b), all = Int32(PK_LANES_ALL), even = Int32(PK_LANES_EVEN), odd = Int32(PK_LANES_ODD)
+        let joint = number & 1 == 1, halved = isHalved(b), all = Int32(PK_LANES_ALL), even = Int32(PK_LANES_EVEN),
+            odd = Int32(PK_LANES_ODD)
         let what = layout.scalars.isEmpty ? PK_POINT_NONE : PK_POINT_ALL
         if evolution.count > 0 {
+            // Axes evolve along every other time.
+            let axes = joint && !layout.axes.isEmpty && evolution.count + layout.axes.count > 1
             for lanes in halved ? [even, odd] : [all] {
                 start(b)
-                pk_points_evolve(&job, &blocks[b], &generator, lanes, evolution.rows, evolution.count, Float(evolution.count), proposal, bonus)
-                decide(b, what)
+                pk_points_evolve(
+                    &job, &blocks[b], &generator, lanes, evolution.rows, evolution.count, axes ? 1 : 0, proposal, bonus)
+                decide(b, axes ? Int(PK_POINT_ALL) : what)
             }
         }
         if !halved && (job.has_scale != 0 || job.knows_noise == 0 || weights.count > 0) {
             start(b)
-            pk_points_rescale(&job, &blocks[b], &generator, all, weights.rows, weights.count, Float(max(1, weights.count)), proposal, bonus)
+            pk_points_rescale(&job, &blocks[b], &generator, all, weights.rows, weights.count, proposal, bonus)
             decide(b, PK_POINT_NONE)
         }
         for part in plan.parts {
             start(b)
             var own = part.part
             own.by_partners = byPartners ? 1 : 0
-            pk_points_reshape(&job, &blocks[b], &generator, halved ? (number & 1 == 0 ? even : odd) : all, &own, proposal)
+            pk_points_reshape(
+                &job, &blocks[b], &generator, halved ? (number & 1 == 0 ? even : odd) : all, &own, proposal)
             decide(b, part.component ?? PK_POINT_ALL)
         }
         guard !isCollapsed, (number + b) & 3 == 0 else { return }
@@ -236,15 +265,17 @@ final class SignalLanes {
         }
     }
 
-    private func start(_ b: Int) { pk_points_start(&job, &blocks[b], proposal, bonus) }
+    func start(_ b: Int) { pk_points_start(&job, &blocks[b], proposal, bonus) }
 
-    private func decide(_ b: Int, _ what: Int, exchanging: (Int, Int) = (-1, -1)) {
+    func decide(_ b: Int, _ what: Int, exchanging: (Int, Int) = (-1, -1)) {
         if what == PK_POINT_ALL {
             kernels.attenuations(layout, rows: proposal, stride: Self.size, into: fresh)
         } else if what >= 0 {
             kernels.attenuations(layout, of: what, rows: proposal, stride: Self.size, into: fresh)
         }
-        pk_points_decide(&job, &blocks[b], &generator, proposal, bonus, fresh, what, exchanging.0, exchanging.1, &proposed, &accepted)
+        pk_points_decide(
+            &job, &blocks[b], &generator, proposal, bonus, fresh, what, exchanging.0, exchanging.1, &proposed, &accepted
+        )
     }
 
     /// One component shares its weight with another anew and takes another shape, anywhere or near a like one's.

@@ -2,17 +2,21 @@ import CKernels
 import Foundation
 import ModelSpace
 
-/// N particles of one structure, of any family whose signal is linear in its weights, tempered from the prior to the posterior.
+/// N particles of one structure, of any family whose signal is linear in its weights, tempered from the prior to the
+/// posterior.
 ///
-/// The path's density is prior · L^β · q(log s0)^(1−β): where there is a scale, a t about the scale that fits best given all else stands for its prior,
-/// which has no bounds (`pk_points_window`); coefficients under Gaussian noise are integrated out. Storage is kept from one problem to the next.
+/// The path's density is prior · L^β · q(log s0)^(1−β): where there is a scale, a t about the scale that fits best
+/// given all else stands for its prior, which has no bounds (`pk_points_window`); coefficients under Gaussian noise are
+/// integrated out. Storage is kept from one problem to the next.
 final class SignalPopulation: TemperedPopulation {
     private let lanes: SignalLanes
     private(set) var count = 0
     private(set) var logRatio = UnsafeMutablePointer<Double>.allocate(capacity: 0)
     private var capacity = 0, sigma: Double?
+    /// Share of the coordinates drawn anew that were accepted last.
+    private(set) var redrawRate = 1.0
     /// Sweeps, and moves between components in each, at every temperature.
-    var sweeps = 4, hops = 1
+    var sweeps = 6, hops = 1
 
     init(_ kernels: any SignalKernels, _ layout: SignalLayout) { lanes = SignalLanes(kernels, layout) }
 
@@ -24,7 +28,8 @@ final class SignalPopulation: TemperedPopulation {
 
     /// Sets the problem: N ≥ 32 particles of a structure.
     func prepare(
-        _ y: UnsafePointer<Float>, _ layout: SignalLayout, _ noise: NoiseLikelihood, sigma: Double?, count: Int, using random: inout RandomSource
+        _ y: UnsafePointer<Float>, _ layout: SignalLayout, _ noise: NoiseLikelihood, sigma: Double?, count: Int,
+        using random: inout RandomSource
     ) {
         precondition(count >= 2 * SignalLanes.size)
         if count > capacity {
@@ -59,7 +64,11 @@ final class SignalPopulation: TemperedPopulation {
                 // A t of four degrees of freedom; lanes without a particle of their own need numbers, too.
                 let chi = 2 * (random.exponential() + random.exponential())
                 let scale = centre[lane] + width[lane] * Float(random.normal() * (4 / chi).squareRoot())
-                if sigma == nil { lanes.set(i, SignalLayout.sigma, lanes.value(i, SignalLayout.sigma) - lanes.value(i, SignalLayout.scale) + scale) }
+                if sigma == nil {
+                    lanes.set(
+                        i, SignalLayout.sigma,
+                        lanes.value(i, SignalLayout.sigma) - lanes.value(i, SignalLayout.scale) + scale)
+                }
                 lanes.set(i, SignalLayout.scale, scale)
             }
         }
@@ -74,7 +83,16 @@ final class SignalPopulation: TemperedPopulation {
 
     func move(at beta: Double, using random: inout RandomSource) {
         lanes.power = beta
-        for sweep in 0..<sweeps { lanes.sweep(sweep, byPartners: true, hops: hops, using: &random) }
+        lanes.placeCharts()
+        // Proposals adapt to the population, as is usual in sequential Monte Carlo: the bias that this makes falls as
+        // 1/N.
+        let canRedraw = lanes.fit()
+        for sweep in 0..<sweeps {
+            lanes.sweep(sweep, byPartners: true, hops: hops, using: &random)
+            // As often as it helps: where the population has several modes hardly any draw of one density is accepted.
+            guard canRedraw, sweep == 0 || redrawRate > 0.02 else { continue }
+            redrawRate = lanes.redraw()
+        }
         updateRatios()
     }
 
@@ -105,7 +123,9 @@ extension SignalLanes {
         let likelihoods = (0..<count).map { logLikelihood[$0] }, windows = (0..<count).map { logWindow[$0] }
         for lane in 0..<blockCount * size {
             let from = ancestors[min(lane, count - 1)]
-            for c in 0..<n { rows[(lane / size * n + c) * size + lane % size] = old[(from / size * n + c) * size + from % size] }
+            for c in 0..<n {
+                rows[(lane / size * n + c) * size + lane % size] = old[(from / size * n + c) * size + from % size]
+            }
             (logLikelihood[lane], logWindow[lane]) = (likelihoods[from], windows[from])
         }
         computeAttenuations()
@@ -124,7 +144,9 @@ extension SignalLayout {
             total += x[Self.firstWeight + k]
         }
         if weights == .simplex {
-            for (k, c) in components.enumerated() { x[Self.firstWeight + k] = c.bound + (1 - floors) * x[Self.firstWeight + k] / total }
+            for (k, c) in components.enumerated() {
+                x[Self.firstWeight + k] = c.bound + (1 - floors) * x[Self.firstWeight + k] / total
+            }
         }
         for (j, s) in scalars.enumerated() { x[firstScalar + j] = random.uniform(s.low, s.high) }
         func orientation(_ at: Int, _ width: Int) {

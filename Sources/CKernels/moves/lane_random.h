@@ -1,11 +1,11 @@
 /* Random numbers in 16 lanes. */
 #pragma once
-#include "include/point_moves.h"
-#include "truncated_normal.h"
-#include "vector_block.h"
+#include "../include/point_moves.h"
+#include "../math/truncated_normal.h"
+#include "../math/vector_block.h"
 
 INLINE void next_bits(pk_lane_random *r, uint32_t *out) {
-    uint32_t(*s)[LANES_IN_BLOCK] = r->state;
+    uint32_t (*s)[LANES_IN_BLOCK] = r->state;
     EACH(i) {
         const uint32_t sum = s[0][i] + s[3][i], t = s[1][i] << 9;
         out[i] = ((sum << 7) | (sum >> 25)) + s[0][i];
@@ -33,4 +33,6 @@ INLINE void step_sizes(pk_lane_random *r, float low, float log_ratio, float *out
     uniforms(r, out);
     EACH(i) out[i] = low * fast_exp(out[i] * log_ratio);
 }
-INLINE float one_of_three(float u, float a, float b, float c) { return u < 0.333333343f ? a : u < 0.666666687f ? b : c; }
+INLINE float one_of_three(float u, float a, float b, float c) {
+    return u < 0.333333343f ? a : u < 0.666666687f ? b : c;
+}

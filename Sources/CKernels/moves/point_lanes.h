@@ -1,22 +1,32 @@
 /* Likelihoods of 16 points at once for their moves (point_moves.h). */
 #pragma once
-#include "include/point_moves.h"
-#include "truncated_normal.h"
-#include "rician_block.h"
+#include "../include/point_moves.h"
+#include "../math/truncated_normal.h"
+#include "../math/rician_block.h"
 
 enum { LANES = LANES_IN_BLOCK, PART = 32 };
 typedef float lanes_f32[LANES];
 typedef double lanes_f64[LANES];
 typedef int32_t lanes_i32[LANES];
 
-/* Attenuations of a proposal: all of one array, but for the component `own` (W: none), which is at its place in another. */
-typedef struct { const float *e, *other; long own; } point_attenuations;
+/* Attenuations of a proposal: all of one array, but for the component `own` (W: none), which is at its place in
+   another. */
+typedef struct {
+    const float *e, *other;
+    long own;
+} point_attenuations;
 
 /* What the data say of 16 points: Σ (y − S)², Σ log₂ (e^−x I₀(x))² with x = yS/σ², Σ yS, Σ S². */
-typedef struct { lanes_f64 squares, logs, product, signal; } point_sums;
+typedef struct {
+    lanes_f64 squares, logs, product, signal;
+} point_sums;
 
-/* A product of positive numbers that may leave the range of floats: its exponent is kept apart, taken off every fourth factor. */
-typedef struct { block_f32 last, mantissa; block_i32 exponent; } long_product;
+/* A product of positive numbers that may leave the range of floats: its exponent is kept apart, taken off every fourth
+   factor. */
+typedef struct {
+    block_f32 last, mantissa;
+    block_i32 exponent;
+} long_product;
 INLINE void fold(long_product *p) {
     const block_i32 e = (BITS_OF(p->last) - 0x3F3504F3) >> 23;
     p->mantissa *= FLOATS_OF(BITS_OF(p->last) - (e << 23));
@@ -25,8 +35,10 @@ INLINE void fold(long_product *p) {
 }
 
 /* The measurements from … end. u: weights, that of the component kept apart 0; its own is `weight`. */
-INLINE void sums_part(const pk_points *p, long w, int rician, int windowed, long from, long end, const point_attenuations *a, const block_f32 *u,
-                      const block_f32 *weight, const block_f32 *inverse, block_f32 *squares, long_product *bessel, block_f32 *product, block_f32 *signal) {
+INLINE void sums_part(const pk_points *p, long w, int rician, int windowed, long from, long end,
+                      const point_attenuations *a, const block_f32 *u, const block_f32 *weight,
+                      const block_f32 *inverse, block_f32 *squares, long_product *bessel, block_f32 *product,
+                      block_f32 *signal) {
     block_f32 rss = 0, ys = 0, ss = 0;
     long_product b = {1, 1, 0};
     const long own = a->own < w ? a->own : 0;
@@ -56,17 +68,23 @@ INLINE void sums_part(const pk_points *p, long w, int rician, int windowed, long
     *bessel = b;
 }
 
-#define SUMS_AS(n, rician, windowed) sums_part(p, n, rician, windowed, from, end, a, u, &weight, &root, &part[0], &bessel, &part[1], &part[2])
-#define SUMS_OF(n)                                                                                                                                    \
-    do {                                                                                                                                              \
-        if (p->rician && p->windowed) SUMS_AS(n, 1, 1);                                                                                               \
-        else if (p->rician) SUMS_AS(n, 1, 0);                                                                                                         \
-        else if (p->windowed) SUMS_AS(n, 0, 1);                                                                                                       \
-        else SUMS_AS(n, 0, 0);                                                                                                                        \
+#define SUMS_AS(n, rician, windowed)                                                                                   \
+    sums_part(p, n, rician, windowed, from, end, a, u, &weight, &root, &part[0], &bessel, &part[1], &part[2])
+#define SUMS_OF(n)                                                                                                     \
+    do {                                                                                                               \
+        if (p->rician && p->windowed)                                                                                  \
+            SUMS_AS(n, 1, 1);                                                                                          \
+        else if (p->rician)                                                                                            \
+            SUMS_AS(n, 1, 0);                                                                                          \
+        else if (p->windowed)                                                                                          \
+            SUMS_AS(n, 0, 1);                                                                                          \
+        else                                                                                                           \
+            SUMS_AS(n, 0, 0);                                                                                          \
     } while (0)
 
 /* v: rows of the W weights v_k; inverse: 1/σ. */
-INLINE void sums_of(const pk_points *p, const point_attenuations *a, const lanes_f32 *v, const float *inverse, point_sums *out) {
+INLINE void sums_of(const pk_points *p, const point_attenuations *a, const lanes_f32 *v, const float *inverse,
+                    point_sums *out) {
     block_f32 u[PK_POINT_COMPONENTS], weight = 0;
     const block_f32 root = LOAD_BLOCK(inverse);
     for (long k = 0; k < p->components; k++) u[k] = LOAD_BLOCK(v[k]);
@@ -115,16 +133,19 @@ INLINE void signal_weights(const pk_points *p, const lanes_f32 *x, long a, long 
     }
 }
 
-/* Centre less log s0, and width, of the window (pk_points_window) from Σ yS, Σ S²: ŝ = s0 Σ yS / Σ S², its variance from the noise by least squares, and
-   something for a likelihood that is not Gaussian.  Both depend on all but s0, with σ known, or else s0/σ, given. */
+/* Centre less log s0, and width, of the window (pk_points_window) from Σ yS, Σ S²: ŝ = s0 Σ yS / Σ S², its variance
+   from the noise by least squares, and something for a likelihood that is not Gaussian.  Both depend on all but s0,
+   with σ known, or else s0/σ, given. */
 INLINE void window_of(const pk_points *p, const lanes_f32 *x, const point_sums *s, double *shift, double *width) {
     EACH(i) {
         const double signal = s->signal[i] > 1e-300 ? s->signal[i] : 1e-300, least = 0.1 * ROOT(signal * p->squares);
-        const double product = s->product[i] > least ? s->product[i] : least, ratio = product / signal > 1e-30 ? product / signal : 1e-30;
+        const double product = s->product[i] > least ? s->product[i] : least,
+                     ratio = product / signal > 1e-30 ? product / signal : 1e-30;
         shift[i] = (double)fast_log((float)ratio);
         /* σ relative to the signal's scale: s0, or where σ is known ŝ. */
         const double r = (double)fast_exp(x[PK_POINT_SIGMA][i]) / (p->knows_noise ? ratio : 1.0);
-        const double relative = (double)fast_exp(x[PK_POINT_SIGMA][i] - x[PK_POINT_SCALE][i]) / (p->knows_noise ? ratio : 1.0);
+        const double relative = (double)fast_exp(x[PK_POINT_SIGMA][i] - x[PK_POINT_SCALE][i]) /
+                                (p->knows_noise ? ratio : 1.0);
         width[i] = ROOT(4.0 * r * r / signal + 0.25 * relative * relative + 4e-4);
     }
 }
@@ -132,10 +153,12 @@ INLINE void window_of(const pk_points *p, const lanes_f32 *x, const point_sums *
 /* Columns of component k, of which one may be kept apart. */
 INLINE const float *column(const point_attenuations *a, long k) { return (a->own == k ? a->other : a->e) + k * LANES; }
 
-/* With A = EᵀE/σ² + diag(1/sd²) = L Lᵀ and b = Eᵀy/σ²: L (packed rows) and L⁻¹b of 16 points, and log N(y; 0, σ²I + Σ sd² E Eᵀ). */
+/* With A = EᵀE/σ² + diag(1/sd²) = L Lᵀ and b = Eᵀy/σ²: L (packed rows) and L⁻¹b of 16 points, and log N(y; 0, σ²I + Σ
+   sd² E Eᵀ). */
 #define PACKED(j, k) ((j) * ((j) + 1) / 2 + (k))
 typedef double block_f64 __attribute__((ext_vector_type(16)));
-INLINE void collapse(const pk_points *p, const point_attenuations *a, const lanes_f32 *x, lanes_f64 *factor, lanes_f64 *solved, double *logs) {
+INLINE void collapse(const pk_points *p, const point_attenuations *a, const lanes_f32 *x, lanes_f64 *factor,
+                     lanes_f64 *solved, double *logs) {
     const long w = p->components;
     lanes_f64 precision;
     EACH(i) precision[i] = (double)fast_exp(-2.0f * x[PK_POINT_SIGMA][i]);
@@ -159,10 +182,12 @@ INLINE void collapse(const pk_points *p, const point_attenuations *a, const lane
     }
     double constant = -0.91893853320467274178 * (double)p->measurements;
     for (long j = 0; j < w; j++) constant -= log((double)p->bound[j]);
-    EACH(i) logs[i] = constant - (double)p->measurements * (double)x[PK_POINT_SIGMA][i] - 0.5 * p->squares * precision[i];
+    EACH(i)
+    logs[i] = constant - (double)p->measurements * (double)x[PK_POINT_SIGMA][i] - 0.5 * p->squares * precision[i];
     for (long j = 0; j < w; j++) {
         for (long k = 0; k < j; k++) {
-            for (long q = 0; q < k; q++) EACH(i) factor[PACKED(j, k)][i] -= factor[PACKED(j, q)][i] * factor[PACKED(k, q)][i];
+            for (long q = 0; q < k; q++)
+                EACH(i) factor[PACKED(j, k)][i] -= factor[PACKED(j, q)][i] * factor[PACKED(k, q)][i];
             EACH(i) factor[PACKED(j, k)][i] /= factor[PACKED(k, k)][i];
             EACH(i) factor[PACKED(j, j)][i] -= factor[PACKED(j, k)][i] * factor[PACKED(j, k)][i];
             EACH(i) solved[j][i] -= factor[PACKED(j, k)][i] * solved[k][i];
@@ -177,7 +202,8 @@ INLINE void collapse(const pk_points *p, const point_attenuations *a, const lane
 }
 
 /* log L and, windowed, log q of the rows x; weights of a and b (≥ 0) exchanged. */
-INLINE void densities(const pk_points *p, const point_attenuations *attenuations, const lanes_f32 *x, long a, long b, double *likelihood, double *window) {
+INLINE void densities(const pk_points *p, const point_attenuations *attenuations, const lanes_f32 *x, long a, long b,
+                      double *likelihood, double *window) {
     EACH(i) window[i] = 0;
     if (p->collapsed) {
         lanes_f64 factor[PACKED(PK_POINT_COLLAPSED, 0)], solved[PK_POINT_COLLAPSED];
@@ -191,7 +217,8 @@ INLINE void densities(const pk_points *p, const point_attenuations *attenuations
     sums_of(p, attenuations, v, inverse, &s);
     const double m = (double)p->measurements;
     EACH(i) {
-        const double log_sigma = (double)x[PK_POINT_SIGMA][i], half = 0.5 * s.squares[i] * (double)inverse[i] * (double)inverse[i];
+        const double log_sigma = (double)x[PK_POINT_SIGMA][i],
+                     half = 0.5 * s.squares[i] * (double)inverse[i] * (double)inverse[i];
         const double gaussian = -half - m * (log_sigma + 0.91893853320467274178);
         const double rician = p->log_signals - 2 * m * log_sigma + 0.5 * LN2 * s.logs[i] - half;
         likelihood[i] = p->rician ? (p->positive ? rician : -INFINITY) : gaussian;
@@ -202,6 +229,7 @@ INLINE void densities(const pk_points *p, const point_attenuations *attenuations
     EACH(i) {
         const double t = shift[i] / width[i];
         /* t of four degrees of freedom: ⅜ (1 + t²/4)^(−5/2). */
-        window[i] = -0.98082925301172623 - (double)fast_log((float)width[i]) - 2.5 * (double)fast_log1p((float)(0.25 * t * t));
+        window[i] = -0.98082925301172623 - (double)fast_log((float)width[i]) -
+                    2.5 * (double)fast_log1p((float)(0.25 * t * t));
     }
 }
