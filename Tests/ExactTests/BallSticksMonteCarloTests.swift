@@ -24,7 +24,7 @@ import Testing
         return (theta, y)
     }
 
-    /// Evidences of structures near the truth, and posterior means, agree within their stated errors.
+    /// Evidences of structures near the truth agree within their stated errors.
     @Test(arguments: [(0, 9), (3, 20), (11, 15)])
     func evidencesAgree(_ truth: Int, _ snr: Int) throws {
         let (_, y) = Self.voxel(Structure(bits: truth), snr: Double(snr), seed: UInt64(truth + 3))
@@ -34,11 +34,15 @@ import Testing
         let found = try general.posterior(y, structures, seed: 1, voxel: 1)
         for e in found.evidences {
             let other = try special.evidence(y, e.structure, seed: 2, voxel: 2)
+            // Rician noise cannot have made what is not above 0.
+            if other.logEvidence == -.infinity {
+                #expect(e.logEvidence == -.infinity)
+                continue
+            }
             let error = (e.standardError * e.standardError + other.standardError * other.standardError).squareRoot()
             #expect(
                 abs(e.logEvidence - other.logEvidence) < 4 * error && e.standardError < 0.35,
-                "\(e.structure.bits): \(e.logEvidence) ± \(e.standardError), \(other.logEvidence) ± \(other.standardError)"
-            )
+                "\(e.logEvidence) ± \(e.standardError), \(other.logEvidence) ± \(other.standardError)")
         }
     }
 

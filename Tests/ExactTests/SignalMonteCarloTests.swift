@@ -154,6 +154,11 @@ import Testing
                 #expect(layout.supports(x))
             }
         }
+        let draws = first.draw(400, lambda: 0.5, using: &random)
+        #expect(draws.theta.count == 400 * first.parameterCount)
+        for i in q.indices {
+            #expect(abs(Double(draws.structures.count { $0 == i }) - 400 * exp(q[i])) <= 1 + 1e-6)
+        }
         struct Stop: Error {}
         engine.check = { throw Stop() }
         #expect(throws: Stop.self) { try engine.posterior(y, structures, seed: 3, voxel: 8) }

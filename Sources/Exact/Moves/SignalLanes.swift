@@ -11,6 +11,8 @@ final class SignalLanes {
     static let size = 16
     /// With fewer partners to choose from a point walks; with fewer in other blocks a block moves in halves.
     static let fewest = 3, enough = 6
+    /// Plans remembered: a family may have more structures than there is memory.
+    private static let mostPlans = 512
 
     let kernels: any SignalKernels, m: Int
     private(set) var plan: MovePlan
@@ -70,6 +72,7 @@ final class SignalLanes {
         using random: inout RandomSource
     ) {
         precondition(layout.componentCount <= PK_POINT_COMPONENTS, "at most 64 components")
+        if plans.count >= Self.mostPlans { plans.removeAll() }
         plan = plans[layout] ?? MovePlan(layout, kernels)
         plans[layout] = plan
         self.count = count

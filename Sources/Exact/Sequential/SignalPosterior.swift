@@ -27,4 +27,12 @@ public struct SignalPosterior: Sendable {
             return (own * own + max(0, total - shares[i])).squareRoot()
         }
     }
+
+    /// S joint draws (z, θ) at λ: structures by systematic resampling, each with parameters from its own draws.
+    /// - Returns: positions in `evidences`, S, and θ, S × P.
+    public func draw(
+        _ count: Int, lambda: Double, using random: inout RandomSource
+    ) -> (structures: [Int], theta: [Double]) {
+        evidences.draw(count, probabilities: logProbabilities(lambda: lambda).map(exp), parameterCount, using: &random)
+    }
 }
