@@ -1,0 +1,197 @@
+/* Proposals of all numbers of points, or all but their shapes. */
+#include "../include/point_moves.h"
+#include "point_proposals.h"
+
+/* Lambert's coordinates of ±v about the centre of a frame: t = √(2/(1 + |c|)) (v·e_1, v·e_2), c = v·m, v turned so that
+   c ≥ 0. */
+INLINE void to_chart(const float *frame, float x, float y, float z, float *t) {
+    const float c = x * frame[0] + y * frame[1] + z * frame[2],
+                scale = ROOT(2.0f / (1.0f + fabsf(c))) * (c < 0.0f ? -1.0f : 1.0f);
+    t[0] = scale * (x * frame[3] + y * frame[4] + z * frame[5]);
+    t[1] = scale * (x * frame[6] + y * frame[7] + z * frame[8]);
+}
+
+/* The axis at t; 0 where that lies beyond the chart. */
+INLINE int from_chart(const float *frame, float u, float v, float *x, float *y, float *z) {
+    const float square = u * u + v * v, c = 1.0f - 0.5f * square,
+                s = ROOT(1.0f - 0.25f * (square < 2.0f ? square : 2.0f));
+    *x = c * frame[0] + s * (u * frame[3] + v * frame[6]);
+    *y = c * frame[1] + s * (u * frame[4] + v * frame[7]);
+    *z = c * frame[2] + s * (u * frame[5] + v * frame[8]);
+    return square < 2.0f;
+}
+
+/* Axes of the lanes with partners along the differences of these in the charts; beyond a chart a proposal is refused.
+   */
+INLINE void evolve_axes(const pk_points *p, pk_lane_random *r, const int32_t *pairs, const int32_t *stretches,
+                        const int32_t *j, const int32_t *k, const float *gamma, lanes_f32 *x, float *bonus) {
+    for (long a = 0; a < p->axes; a++) {
+        const float *frame = p->frames + 9 * a;
+        const long row = p->first_axis + 3 * a;
+        lanes_f32 z[2], t[2], apart[2] = {{0}, {0}};
+        uniforms(r, z[0]);
+        uniforms(r, z[1]);
+        for (int i = 0; i < LANES; i++) {
+            float own[2], from[2], to[2];
+            to_chart(frame, x[row][i], x[row + 1][i], x[row + 2][i], own);
+            t[0][i] = own[0];
+            t[1][i] = own[1];
+            if (!pairs[i]) continue;
+            to_chart(frame, partner(p, j[i], row), partner(p, j[i], row + 1), partner(p, j[i], row + 2), to);
+            if (stretches[i])
+                memcpy(from, own, sizeof from);
+            else
+                to_chart(frame, partner(p, k[i], row), partner(p, k[i], row + 1), partner(p, k[i], row + 2), from);
+            apart[0][i] = to[0] - from[0];
+            apart[1][i] = to[1] - from[1];
+        }
+        EACH(i) {
+            const float noise = stretches[i] ? 0.0f : 3e-5f,
+                        u = t[0][i] + gamma[i] * apart[0][i] + noise * (z[0][i] - 0.5f);
+            const float v = t[1][i] + gamma[i] * apart[1][i] + noise * (z[1][i] - 0.5f);
+            float to[3];
+            const int inside = from_chart(frame, u, v, to, to + 1, to + 2);
+            bonus[i] = pairs[i] && !inside ? -INFINITY : bonus[i];
+            for (int n = 0; n < 3; n++) x[row + n][i] = pairs[i] ? to[n] : x[row + n][i];
+        }
+    }
+}
+
+/* Evolution of the lanes of the mask; walks where they have no partners. */
+INLINE void evolve(const pk_points *p, const pk_point_block *block, pk_lane_random *r, const int32_t *mask,
+                   const int32_t *rows, long n, int axes, lanes_f32 *x, float *bonus) {
+    const float dimension = (float)(n + (axes ? 2 * p->axes : 0));
+    lanes_i32 pairs, j, k, stretches;
+    lanes_f32 u, gamma, noise, step, z;
+    uint32_t bits[LANES];
+    EACH(i) pairs[i] = mask[i];
+    choose_partners(block, r, pairs, j, k);
+    next_bits(r, bits);
+    uniforms(r, u);
+    uniforms(r, z);
+    int any_walk = 0;
+    EACH(i) any_walk |= mask[i] & !pairs[i];
+    EACH(i) stretches[i] = pairs[i] & ((bits[i] & 7) == 0);
+    EACH(i) {
+        const float factor = 0.5f * (z[i] + 1.0f) * (z[i] + 1.0f);
+        gamma[i] = stretches[i] ? 1.0f - factor : one_of_three(u[i], 2.38f, 1.19f, 0.357f) * ROOT(0.5f / dimension);
+        noise[i] = stretches[i] ? 0.0f : 3e-4f;
+        bonus[i] += stretches[i] ? (dimension - 1.0f) * fast_log(factor) : 0.0f;
+    }
+    step_sizes(r, 0.03f, 4.60517019f, step);
+    for (long c = 0; c < n; c++) {
+        const long row = rows[c];
+        const float walk = p->walk[row];
+        lanes_f32 apart = {0}, normal;
+        uniforms(r, z);
+        if (any_walk) normals(r, normal);
+        for (int i = 0; i < LANES; i++)
+            if (pairs[i]) apart[i] = partner(p, j[i], row) - (stretches[i] ? x[row][i] : partner(p, k[i], row));
+        EACH(i) apart[i] = gamma[i] * apart[i] + noise[i] * walk * (z[i] - 0.5f);
+        if (any_walk) EACH(i) apart[i] = pairs[i] ? apart[i] : step[i] * walk * normal[i];
+        EACH(i) x[row][i] += mask[i] ? apart[i] : 0.0f;
+    }
+    complete(p, x);
+    if (axes) evolve_axes(p, r, pairs, stretches, j, k, gamma, x, bonus);
+}
+
+/* A walk of log s0, and of log σ with it and apart. */
+INLINE void rescale(const pk_points *p, pk_lane_random *r, const int32_t *mask, lanes_f32 *x) {
+    lanes_f32 z, step;
+    normals(r, z);
+    step_sizes(r, 0.003f, 4.19970508f, step);
+    EACH(i) z[i] = mask[i] ? z[i] * step[i] : 0.0f;
+    if (p->has_scale) EACH(i) x[PK_POINT_SCALE][i] += z[i];
+    if (p->knows_noise) return;
+    if (p->has_scale) EACH(i) x[PK_POINT_SIGMA][i] += z[i];
+    normals(r, z);
+    step_sizes(r, 0.03f, 2.30258509f, step);
+    EACH(i) x[PK_POINT_SIGMA][i] += mask[i] ? z[i] * step[i] : 0.0f;
+}
+
+PER_CPU void pk_points_evolve(const pk_points *p, const pk_point_block *block, pk_lane_random *random, int lanes,
+                              const int32_t *rows, long n, int axes, float *values, float *bonus) {
+    lanes_f32 *x = (lanes_f32 *)values;
+    lanes_i32 mask, others;
+    EACH(i) mask[i] = evolves(lanes, i);
+    EACH(i) others[i] = !mask[i];
+    evolve(p, block, random, mask, rows, n, axes, x, bonus);
+    if (lanes != PK_LANES_ALL) rescale(p, random, others, x);
+}
+
+PER_CPU void pk_points_rescale(const pk_points *p, const pk_point_block *block, pk_lane_random *random, int lanes,
+                               const int32_t *rows, long n, float *values, float *bonus) {
+    lanes_f32 *x = (lanes_f32 *)values;
+    lanes_i32 mask, others;
+    uint32_t bits[LANES];
+    next_bits(random, bits);
+    EACH(i) mask[i] = lanes >= 0 && n > 0 && evolves(lanes, i) && (bits[i] & 1);
+    EACH(i) others[i] = !mask[i];
+    if (lanes >= 0 && n > 0) evolve(p, block, random, mask, rows, n, 0, x, bonus);
+    rescale(p, random, others, x);
+}
+
+INLINE void fit_coordinates(const pk_points *p, const pk_point_fit *fit, const lanes_f32 *x, lanes_f32 *u) {
+    for (long c = 0; c < fit->n; c++) memcpy(u[c], x[fit->rows[c]], sizeof(lanes_f32));
+    if (!fit->axes) return;
+    for (long a = 0; a < p->axes; a++) {
+        const long row = p->first_axis + 3 * a, at = fit->n + 2 * a;
+        for (int i = 0; i < LANES; i++) {
+            float t[2];
+            to_chart(p->frames + 9 * a, x[row][i], x[row + 1][i], x[row + 2][i], t);
+            u[at][i] = t[0];
+            u[at + 1][i] = t[1];
+        }
+    }
+}
+
+PER_CPU void pk_points_coordinates(const pk_points *p, const pk_point_block *block, const pk_point_fit *fit,
+                                   float *out) {
+    fit_coordinates(p, fit, (const lanes_f32 *)block->rows, (lanes_f32 *)out);
+}
+
+PER_CPU void pk_points_redraw(const pk_points *p, pk_lane_random *random, const pk_point_fit *fit, float *values,
+                              float *bonus) {
+    enum { FREEDOM = 8 };
+    lanes_f32 *x = (lanes_f32 *)values;
+    const long d = fit->n + (fit->axes ? 2 * p->axes : 0);
+    lanes_f32 u[PK_POINT_FIT], z[PK_POINT_FIT], here, there, chi, e;
+    fit_coordinates(p, fit, x, u);
+    EACH(i) here[i] = there[i] = chi[i] = 0.0f;
+    for (long j = 0; j < d; j++) {
+        const float *row = fit->factor + j * d, inverse = 1.0f / row[j];
+        EACH(i) u[j][i] -= fit->mean[j];
+        for (long k = 0; k < j; k++) EACH(i) u[j][i] -= row[k] * u[k][i];
+        EACH(i) {
+            u[j][i] *= inverse;
+            here[i] += u[j][i] * u[j][i];
+        }
+        normals(random, z[j]);
+        EACH(i) there[i] += z[j][i] * z[j][i];
+    }
+    for (int n = 0; n < FREEDOM / 2; n++) {
+        uniforms(random, e);
+        EACH(i) chi[i] -= 2.0f * fast_log(e[i]);
+    }
+    EACH(i) chi[i] = (float)FREEDOM / chi[i];
+    const float half = 0.5f * (float)(FREEDOM + d);
+    EACH(i)
+    bonus[i] += half * (fast_log1p(chi[i] * there[i] * (1.0f / FREEDOM)) - fast_log1p(here[i] * (1.0f / FREEDOM)));
+    EACH(i) chi[i] = ROOT(chi[i]);
+    for (long j = 0; j < d; j++) {
+        const float *row = fit->factor + j * d;
+        EACH(i) u[j][i] = 0.0f;
+        for (long k = 0; k <= j; k++) EACH(i) u[j][i] += row[k] * z[k][i];
+        EACH(i) u[j][i] = fit->mean[j] + chi[i] * u[j][i];
+    }
+    for (long c = 0; c < fit->n; c++) memcpy(x[fit->rows[c]], u[c], sizeof(lanes_f32));
+    complete(p, x);
+    if (!fit->axes) return;
+    for (long a = 0; a < p->axes; a++) {
+        const long row = p->first_axis + 3 * a, at = fit->n + 2 * a;
+        EACH(i)
+        bonus[i] = from_chart(p->frames + 9 * a, u[at][i], u[at + 1][i], &x[row][i], &x[row + 1][i], &x[row + 2][i])
+                       ? bonus[i]
+                       : -INFINITY;
+    }
+}

@@ -1,0 +1,164 @@
+import CKernels
+import Foundation
+import ModelSpace
+
+/// N particles of one structure, of any family whose signal is linear in its weights, tempered from the prior to the
+/// posterior.
+///
+/// The path's density is prior · L^β · q(log s0)^(1−β): where there is a scale, a t about the scale that fits best
+/// given all else stands for its prior, which has no bounds (`pk_points_window`); coefficients under Gaussian noise are
+/// integrated out. Storage is kept from one problem to the next.
+final class SignalPopulation: TemperedPopulation {
+    private let lanes: SignalLanes
+    private(set) var count = 0
+    private(set) var logRatio = UnsafeMutablePointer<Double>.allocate(capacity: 0)
+    private var capacity = 0, sigma: Double?
+    /// Share of the coordinates drawn anew that were accepted last.
+    private(set) var redrawRate = 1.0
+    /// Sweeps, and moves between components in each, at every temperature.
+    var sweeps = 6, hops = 1
+
+    init(_ kernels: any SignalKernels, _ layout: SignalLayout) { lanes = SignalLanes(kernels, layout) }
+
+    deinit { logRatio.deallocate() }
+
+    private var layout: SignalLayout { lanes.layout }
+    /// Share of the moves accepted since `prepare`.
+    var acceptance: Double { lanes.proposed > 0 ? Double(lanes.accepted) / Double(lanes.proposed) : 0 }
+
+    /// Sets the problem: N ≥ 32 particles of a structure.
+    func prepare(
+        _ y: UnsafePointer<Float>, _ layout: SignalLayout, _ noise: NoiseLikelihood, sigma: Double?, count: Int,
+        using random: inout RandomSource
+    ) {
+        precondition(count >= 2 * SignalLanes.size)
+        if count > capacity {
+            logRatio.deallocate()
+            logRatio = .allocate(capacity: count)
+            capacity = count
+        }
+        (self.count, self.sigma) = (count, sigma)
+        lanes.prepare(y, layout, noise, sigma: sigma, count: count, windowed: layout.scalePlace != nil, using: &random)
+    }
+
+    func begin(using random: inout RandomSource) -> Double {
+        var x = [Double](repeating: 0, count: layout.count)
+        for i in 0..<count {
+            layout.drawPrior(into: &x, sigma: sigma, using: &random)
+            lanes.load(x, at: i)
+        }
+        if layout.scalePlace != nil { placeScales(using: &random) }
+        lanes.evaluate()
+        updateRatios()
+        return 0
+    }
+
+    /// log s0 from its window, log σ with it.
+    private func placeScales(using random: inout RandomSource) {
+        let size = SignalLanes.size
+        var centre = [Float](repeating: 0, count: size), width = centre
+        for b in 0..<lanes.blockCount {
+            lanes.window(b, centre: &centre, width: &width)
+            for lane in 0..<size {
+                let i = b * size + lane
+                // A t of four degrees of freedom; lanes without a particle of their own need numbers, too.
+                let chi = 2 * (random.exponential() + random.exponential())
+                let scale = centre[lane] + width[lane] * Float(random.normal() * (4 / chi).squareRoot())
+                if sigma == nil {
+                    lanes.set(
+                        i, SignalLayout.sigma,
+                        lanes.value(i, SignalLayout.sigma) - lanes.value(i, SignalLayout.scale) + scale)
+                }
+                lanes.set(i, SignalLayout.scale, scale)
+            }
+        }
+    }
+
+    private func updateRatios() { for i in 0..<count { logRatio[i] = lanes.logLikelihood[i] - lanes.logWindow[i] } }
+
+    func resample(_ ancestors: UnsafePointer<Int>) {
+        lanes.resample(ancestors)
+        updateRatios()
+    }
+
+    func move(at beta: Double, using random: inout RandomSource) {
+        lanes.power = beta
+        lanes.placeCharts()
+        // Proposals adapt to the population, as is usual in sequential Monte Carlo: the bias that this makes falls as
+        // 1/N.
+        let canRedraw = lanes.fit()
+        for sweep in 0..<sweeps {
+            lanes.sweep(sweep, byPartners: true, hops: hops, using: &random)
+            // As often as it helps: where the population has several modes hardly any draw of one density is accepted.
+            guard canRedraw, sweep == 0 || redrawRate > 0.02 else { continue }
+            redrawRate = lanes.redraw()
+        }
+        updateRatios()
+    }
+
+    /// Points of the particles, coefficients drawn where they were integrated out.
+    func points() -> [Double] {
+        lanes.drawCoefficients()
+        var all = [Double](repeating: .nan, count: count * layout.count)
+        all.withUnsafeMutableBufferPointer { all in
+            for i in 0..<count {
+                let x = all.baseAddress! + i * layout.count
+                if let sigma { x[SignalLayout.sigma] = log(sigma) }
+                if layout.scalePlace == nil { x[SignalLayout.scale] = 0 }
+                lanes.store(i, into: x)
+            }
+        }
+        return all
+    }
+}
+
+extension SignalLanes {
+    /// Replaces point i by point `ancestors[i]`, for all i.
+    func resample(_ ancestors: UnsafePointer<Int>) {
+        let n = layout.count, size = Self.size
+        let old = [Float](unsafeUninitializedCapacity: blockCount * n * size) { buffer, used in
+            buffer.baseAddress!.initialize(from: rows, count: blockCount * n * size)
+            used = blockCount * n * size
+        }
+        let likelihoods = (0..<count).map { logLikelihood[$0] }, windows = (0..<count).map { logWindow[$0] }
+        for lane in 0..<blockCount * size {
+            let from = ancestors[min(lane, count - 1)]
+            for c in 0..<n {
+                rows[(lane / size * n + c) * size + lane % size] = old[(from / size * n + c) * size + from % size]
+            }
+            (logLikelihood[lane], logWindow[lane]) = (likelihoods[from], windows[from])
+        }
+        computeAttenuations()
+    }
+}
+
+extension SignalLayout {
+    /// A point of the prior with log s0 = 0 (its prior has no bounds); members that may change places in their order.
+    func drawPrior(into x: UnsafeMutablePointer<Double>, sigma: Double? = nil, using random: inout RandomSource) {
+        let level = random.uniform(noise.low, noise.high)
+        x[Self.scale] = 0
+        x[Self.sigma] = sigma.map { log($0) } ?? (scalePlace == nil ? level : -level)
+        var total = 0.0
+        for k in 0..<componentCount {
+            x[Self.firstWeight + k] = weights == .simplex ? random.exponential() : components[k].bound * random.normal()
+            total += x[Self.firstWeight + k]
+        }
+        if weights == .simplex {
+            for (k, c) in components.enumerated() {
+                x[Self.firstWeight + k] = c.bound + (1 - floors) * x[Self.firstWeight + k] / total
+            }
+        }
+        for (j, s) in scalars.enumerated() { x[firstScalar + j] = random.uniform(s.low, s.high) }
+        func orientation(_ at: Int, _ width: Int) {
+            var square = 0.0
+            for c in 0..<width {
+                x[at + c] = random.normal()
+                square += x[at + c] * x[at + c]
+            }
+            for c in 0..<width { x[at + c] /= square.squareRoot() }
+        }
+        for a in axes.indices { orientation(firstAxis + 3 * a, 3) }
+        for r in rotations.indices { orientation(firstRotation + 4 * r, 4) }
+        sort(x)
+    }
+}
