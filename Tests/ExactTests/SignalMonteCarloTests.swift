@@ -84,7 +84,7 @@ import Testing
         let square = y.reduce(0) { $0 + Double($1) * Double($1) }, v = y.map(Double.init)
         logs.reserveCapacity(samples)
         for _ in 0..<samples {
-            layout.drawPrior(into: &x, using: &random)
+            layout.drawPrior(using: &random, into: &x)
             let level = -x[0], s = TestPoints.signals(kernels, layout, x), aa = s.reduce(0) { $0 + $1 * $1 }
             let centre = log(max(zip(s, v).reduce(0) { $0 + $1.0 * $1.1 }, 0.1 * (aa * square).squareRoot()) / aa),
                 width = 0.05 + exp(-level)

@@ -1,5 +1,5 @@
 #pragma once
-#include <stdint.h>
+#include "lane_random.h"
 /* Markov moves of points of a signal linear in its weights (SignalLayout in the ModelSpace library), sixteen at a time,
    whatever the family:
 
@@ -18,11 +18,6 @@
 
 /* Rows of a point: log σ, log s0, W weights, scalars, axes (3 each), rotations (4 each). */
 enum { PK_POINT_SIGMA, PK_POINT_SCALE, PK_POINT_WEIGHT, PK_POINT_COMPONENTS = 64, PK_POINT_COLLAPSED = 24 };
-
-/* xoshiro128++ in 16 lanes, seeded with anything but zeros. */
-typedef struct {
-    uint32_t state[4][16];
-} pk_lane_random;
 
 typedef struct {
     long measurements, components,

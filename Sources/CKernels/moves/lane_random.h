@@ -1,6 +1,6 @@
 /* Random numbers in 16 lanes. */
 #pragma once
-#include "../include/point_moves.h"
+#include "../include/lane_random.h"
 #include "../math/truncated_normal.h"
 #include "../math/vector_block.h"
 

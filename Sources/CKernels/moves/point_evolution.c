@@ -1,59 +1,39 @@
 /* Proposals of all numbers of points, or all but their shapes. */
 #include "../include/point_moves.h"
+#include "../math/axis_lanes.h"
 #include "point_proposals.h"
 
-/* Lambert's coordinates of ±v about the centre of a frame: t = √(2/(1 + |c|)) (v·e_1, v·e_2), c = v·m, v turned so that
-   c ≥ 0. */
-INLINE void to_chart(const float *frame, float x, float y, float z, float *t) {
-    const float c = x * frame[0] + y * frame[1] + z * frame[2],
-                scale = ROOT(2.0f / (1.0f + fabsf(c))) * (c < 0.0f ? -1.0f : 1.0f);
-    t[0] = scale * (x * frame[3] + y * frame[4] + z * frame[5]);
-    t[1] = scale * (x * frame[6] + y * frame[7] + z * frame[8]);
+INLINE void to_chart(const float *frame, const lanes_f32 *axis, block_f32 *t) {
+    axis_about(frame, frame + 3, axis[0], LANES, t);
 }
 
-/* The axis at t; 0 where that lies beyond the chart. */
-INLINE int from_chart(const float *frame, float u, float v, float *x, float *y, float *z) {
-    const float square = u * u + v * v, c = 1.0f - 0.5f * square,
-                s = ROOT(1.0f - 0.25f * (square < 2.0f ? square : 2.0f));
-    *x = c * frame[0] + s * (u * frame[3] + v * frame[6]);
-    *y = c * frame[1] + s * (u * frame[4] + v * frame[7]);
-    *z = c * frame[2] + s * (u * frame[5] + v * frame[8]);
-    return square < 2.0f;
-}
-
-/* Axes of the lanes with partners along the differences of these in the charts; beyond a chart a proposal is refused.
+/* Axes of the lanes with partners along the differences of these in the charts; NaN, which is refused, beyond a chart.
    */
 INLINE void evolve_axes(const pk_points *p, pk_lane_random *r, const int32_t *pairs, const int32_t *stretches,
-                        const int32_t *j, const int32_t *k, const float *gamma, lanes_f32 *x, float *bonus) {
+                        const int32_t *j, const int32_t *k, const float *gamma, lanes_f32 *x) {
     for (long a = 0; a < p->axes; a++) {
         const float *frame = p->frames + 9 * a;
         const long row = p->first_axis + 3 * a;
-        lanes_f32 z[2], t[2], apart[2] = {{0}, {0}};
+        lanes_f32 z[2], one[3], other[3], moved[3];
+        block_f32 t[2], to[2], from[2];
         uniforms(r, z[0]);
         uniforms(r, z[1]);
-        for (int i = 0; i < LANES; i++) {
-            float own[2], from[2], to[2];
-            to_chart(frame, x[row][i], x[row + 1][i], x[row + 2][i], own);
-            t[0][i] = own[0];
-            t[1][i] = own[1];
-            if (!pairs[i]) continue;
-            to_chart(frame, partner(p, j[i], row), partner(p, j[i], row + 1), partner(p, j[i], row + 2), to);
-            if (stretches[i])
-                memcpy(from, own, sizeof from);
-            else
-                to_chart(frame, partner(p, k[i], row), partner(p, k[i], row + 1), partner(p, k[i], row + 2), from);
-            apart[0][i] = to[0] - from[0];
-            apart[1][i] = to[1] - from[1];
+        memcpy(one, x + row, sizeof one);
+        memcpy(other, x + row, sizeof other);
+        for (int i = 0; i < LANES; i++)
+            for (int c = 0; pairs[i] && c < 3; c++) {
+                one[c][i] = partner(p, j[i], row + c);
+                if (!stretches[i]) other[c][i] = partner(p, k[i], row + c);
+            }
+        to_chart(frame, x + row, t);
+        to_chart(frame, one, to);
+        to_chart(frame, other, from);
+        for (int c = 0; c < 2; c++) {
+            EACH(i) z[c][i] = stretches[i] ? 0.0f : 3e-5f * (z[c][i] - 0.5f);
+            t[c] += LOAD_BLOCK(gamma) * (to[c] - from[c]) + LOAD_BLOCK(z[c]);
         }
-        EACH(i) {
-            const float noise = stretches[i] ? 0.0f : 3e-5f,
-                        u = t[0][i] + gamma[i] * apart[0][i] + noise * (z[0][i] - 0.5f);
-            const float v = t[1][i] + gamma[i] * apart[1][i] + noise * (z[1][i] - 0.5f);
-            float to[3];
-            const int inside = from_chart(frame, u, v, to, to + 1, to + 2);
-            bonus[i] = pairs[i] && !inside ? -INFINITY : bonus[i];
-            for (int n = 0; n < 3; n++) x[row + n][i] = pairs[i] ? to[n] : x[row + n][i];
-        }
+        axis_at(frame, frame + 3, t, moved[0], LANES);
+        for (int c = 0; c < 3; c++) EACH(i) x[row + c][i] = pairs[i] ? moved[c][i] : x[row + c][i];
     }
 }
 
@@ -92,7 +72,7 @@ INLINE void evolve(const pk_points *p, const pk_point_block *block, pk_lane_rand
         EACH(i) x[row][i] += mask[i] ? apart[i] : 0.0f;
     }
     complete(p, x);
-    if (axes) evolve_axes(p, r, pairs, stretches, j, k, gamma, x, bonus);
+    if (axes) evolve_axes(p, r, pairs, stretches, j, k, gamma, x);
 }
 
 /* A walk of log s0, and of log σ with it and apart. */
@@ -135,13 +115,9 @@ INLINE void fit_coordinates(const pk_points *p, const pk_point_fit *fit, const l
     for (long c = 0; c < fit->n; c++) memcpy(u[c], x[fit->rows[c]], sizeof(lanes_f32));
     if (!fit->axes) return;
     for (long a = 0; a < p->axes; a++) {
-        const long row = p->first_axis + 3 * a, at = fit->n + 2 * a;
-        for (int i = 0; i < LANES; i++) {
-            float t[2];
-            to_chart(p->frames + 9 * a, x[row][i], x[row + 1][i], x[row + 2][i], t);
-            u[at][i] = t[0];
-            u[at + 1][i] = t[1];
-        }
+        block_f32 t[2];
+        to_chart(p->frames + 9 * a, x + p->first_axis + 3 * a, t);
+        for (int c = 0; c < 2; c++) STORE_BLOCK(u[fit->n + 2 * a + c], t[c]);
     }
 }
 
@@ -188,10 +164,8 @@ PER_CPU void pk_points_redraw(const pk_points *p, pk_lane_random *random, const 
     complete(p, x);
     if (!fit->axes) return;
     for (long a = 0; a < p->axes; a++) {
-        const long row = p->first_axis + 3 * a, at = fit->n + 2 * a;
-        EACH(i)
-        bonus[i] = from_chart(p->frames + 9 * a, u[at][i], u[at + 1][i], &x[row][i], &x[row + 1][i], &x[row + 2][i])
-                       ? bonus[i]
-                       : -INFINITY;
+        const float *frame = p->frames + 9 * a;
+        const block_f32 t[2] = {LOAD_BLOCK(u[fit->n + 2 * a]), LOAD_BLOCK(u[fit->n + 2 * a + 1])};
+        axis_at(frame, frame + 3, t, x[p->first_axis + 3 * a], LANES);
     }
 }

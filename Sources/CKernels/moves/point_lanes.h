@@ -21,19 +21,6 @@ typedef struct {
     lanes_f64 squares, logs, product, signal;
 } point_sums;
 
-/* A product of positive numbers that may leave the range of floats: its exponent is kept apart, taken off every fourth
-   factor. */
-typedef struct {
-    block_f32 last, mantissa;
-    block_i32 exponent;
-} long_product;
-INLINE void fold(long_product *p) {
-    const block_i32 e = (BITS_OF(p->last) - 0x3F3504F3) >> 23;
-    p->mantissa *= FLOATS_OF(BITS_OF(p->last) - (e << 23));
-    p->exponent += e;
-    p->last = 1;
-}
-
 /* The measurements from … end. u: weights, that of the component kept apart 0; its own is `weight`. */
 INLINE void sums_part(const pk_points *p, long w, int rician, int windowed, long from, long end,
                       const point_attenuations *a, const block_f32 *u, const block_f32 *weight,

@@ -29,17 +29,57 @@ extension SignalLanes {
         }
     }
 
-    /// Fits the density of `redraw` to the points as they are: all coordinates but rotations.
-    /// - Returns: false when it cannot be: too many coordinates.
-    func fit() -> Bool {
-        let axes = layout.axes.count, d = evolution.count + 2 * axes, size = Self.size
-        guard d > 0, d <= Int(PK_POINT_FIT), count > 2 * d else { return false }
-        var fit = pk_point_fit(rows: evolution.rows, n: evolution.count, axes: axes > 0 ? 1 : 0, mean: nil, factor: nil)
-        var u = [Float](repeating: 0, count: blockCount * d * size), mean = [Double](repeating: 0, count: d)
+    /// Numbers that say where the points are: the rows that evolve, two of each axis in its chart, three of each
+    /// rotation about the first point's.
+    var dimension: Int { evolution.count + 2 * layout.axes.count + 3 * layout.rotations.count }
+
+    /// The points in all these, number j of point i at `(i / 16 · dimension + j) · 16 + i mod 16`.
+    func coordinates() -> [Float] {
+        let d = dimension, size = Self.size, others = evolution.count + 2 * layout.axes.count
+        var fit = pk_point_fit(rows: evolution.rows, n: evolution.count, axes: 1, mean: nil, factor: nil)
+        var u = [Float](repeating: 0, count: blockCount * d * size), q = [0.0, 0, 0, 0], centre = q, w = [0.0, 0, 0]
         u.withUnsafeMutableBufferPointer { u in
             for b in 0..<blockCount { pk_points_coordinates(&job, &blocks[b], &fit, u.baseAddress! + b * d * size) }
         }
-        func coordinate(_ i: Int, _ j: Int) -> Double { Double(u[(i / size * d + j) * size + i % size]) }
+        for r in layout.rotations.indices {
+            let row = layout.firstRotation + 4 * r
+            for c in 0..<4 { centre[c] = Double(value(0, row + c)) }
+            for i in 0..<count {
+                for c in 0..<4 { q[c] = Double(value(i, row + c)) }
+                RotationChart.coordinates(of: q, about: centre, into: &w)
+                for c in 0..<3 { u[(i / size * d + others + 3 * r + c) * size + i % size] = Float(w[c]) }
+            }
+        }
+        return u
+    }
+
+    /// The greatest correlation, over all of them, of where the points are with where they were.
+    func correlation(with before: [Float]) -> Double {
+        let d = dimension, size = Self.size, now = coordinates(), n = Double(count)
+        var most = 0.0
+        for j in 0..<d {
+            var (a, b, aa, bb, ab) = (0.0, 0.0, 0.0, 0.0, 0.0)
+            for i in 0..<count {
+                let at = (i / size * d + j) * size + i % size, x = Double(before[at]), y = Double(now[at])
+                a += x
+                b += y
+                aa += x * x
+                bb += y * y
+                ab += x * y
+            }
+            let spread = (aa - a * a / n) * (bb - b * b / n)
+            if spread > 0 { most = max(most, (ab - a * b / n) / spread.squareRoot()) }
+        }
+        return most
+    }
+
+    /// Fits the density of `redraw` to the points as they are: all coordinates but rotations.
+    /// - Returns: false when it cannot be: too many coordinates.
+    func fit(_ u: [Float]) -> Bool {
+        let d = evolution.count + 2 * layout.axes.count, size = Self.size, height = dimension
+        guard d > 0, d <= Int(PK_POINT_FIT), count > 2 * d else { return false }
+        var mean = [Double](repeating: 0, count: d)
+        func coordinate(_ i: Int, _ j: Int) -> Double { Double(u[(i / size * height + j) * size + i % size]) }
         for i in 0..<count { for j in 0..<d { mean[j] += coordinate(i, j) / Double(count) } }
         var covariance = [Double](repeating: 0, count: d * d), off = [Double](repeating: 0, count: d)
         for i in 0..<count {

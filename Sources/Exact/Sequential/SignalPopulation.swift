@@ -15,8 +15,13 @@ final class SignalPopulation: TemperedPopulation {
     private var capacity = 0, sigma: Double?
     /// Share of the coordinates drawn anew that were accepted last.
     private(set) var redrawRate = 1.0
-    /// Sweeps, and moves between components in each, at every temperature.
-    var sweeps = 6, hops = 1
+    /// Sweeps at every temperature: so many at a time until no coordinate is correlated more than this with what it was.
+    var sweeps = 4, mostSweeps = 120, correlation = 0.3
+    /// Moves between components in each sweep.
+    var hops = 1
+    /// Sweeps since `prepare`.
+    private(set) var sweepCount = 0
+    var trace: [(Double, Int, Double)] = []
 
     init(_ kernels: any SignalKernels, _ layout: SignalLayout) { lanes = SignalLanes(kernels, layout) }
 
@@ -37,14 +42,16 @@ final class SignalPopulation: TemperedPopulation {
             logRatio = .allocate(capacity: count)
             capacity = count
         }
-        (self.count, self.sigma) = (count, sigma)
+        (self.count, self.sigma, sweepCount, redrawRate) = (count, sigma, 0, 1)
+        trace = []
         lanes.prepare(y, layout, noise, sigma: sigma, count: count, windowed: layout.scalePlace != nil, using: &random)
     }
 
     func begin(using random: inout RandomSource) -> Double {
         var x = [Double](repeating: 0, count: layout.count)
         for i in 0..<count {
-            layout.drawPrior(into: &x, sigma: sigma, using: &random)
+            layout.drawPrior(using: &random, into: &x)
+            if let sigma { x[SignalLayout.sigma] = log(sigma) }
             lanes.load(x, at: i)
         }
         if layout.scalePlace != nil { placeScales(using: &random) }
@@ -86,13 +93,20 @@ final class SignalPopulation: TemperedPopulation {
         lanes.placeCharts()
         // Proposals adapt to the population, as is usual in sequential Monte Carlo: the bias that this makes falls as
         // 1/N.
-        let canRedraw = lanes.fit()
-        for sweep in 0..<sweeps {
-            lanes.sweep(sweep, byPartners: true, hops: hops, using: &random)
-            // As often as it helps: where the population has several modes hardly any draw of one density is accepted.
-            guard canRedraw, sweep == 0 || redrawRate > 0.02 else { continue }
-            redrawRate = lanes.redraw()
-        }
+        let before = lanes.coordinates(), canRedraw = lanes.fit(before)
+        var done = 0
+        repeat {
+            for sweep in done..<done + sweeps {
+                lanes.sweep(sweep, byPartners: true, hops: hops, using: &random)
+                // As often as it helps: where the population has several modes hardly any draw of one density is
+                // accepted.
+                guard canRedraw, sweep == 0 || redrawRate > 0.02 else { continue }
+                redrawRate = lanes.redraw()
+            }
+            done += sweeps
+        } while done < mostSweeps && lanes.correlation(with: before) > correlation
+        sweepCount += done
+        trace.append((beta, done, lanes.correlation(with: before)))
         updateRatios()
     }
 
@@ -129,36 +143,5 @@ extension SignalLanes {
             (logLikelihood[lane], logWindow[lane]) = (likelihoods[from], windows[from])
         }
         computeAttenuations()
-    }
-}
-
-extension SignalLayout {
-    /// A point of the prior with log s0 = 0 (its prior has no bounds); members that may change places in their order.
-    func drawPrior(into x: UnsafeMutablePointer<Double>, sigma: Double? = nil, using random: inout RandomSource) {
-        let level = random.uniform(noise.low, noise.high)
-        x[Self.scale] = 0
-        x[Self.sigma] = sigma.map { log($0) } ?? (scalePlace == nil ? level : -level)
-        var total = 0.0
-        for k in 0..<componentCount {
-            x[Self.firstWeight + k] = weights == .simplex ? random.exponential() : components[k].bound * random.normal()
-            total += x[Self.firstWeight + k]
-        }
-        if weights == .simplex {
-            for (k, c) in components.enumerated() {
-                x[Self.firstWeight + k] = c.bound + (1 - floors) * x[Self.firstWeight + k] / total
-            }
-        }
-        for (j, s) in scalars.enumerated() { x[firstScalar + j] = random.uniform(s.low, s.high) }
-        func orientation(_ at: Int, _ width: Int) {
-            var square = 0.0
-            for c in 0..<width {
-                x[at + c] = random.normal()
-                square += x[at + c] * x[at + c]
-            }
-            for c in 0..<width { x[at + c] /= square.squareRoot() }
-        }
-        for a in axes.indices { orientation(firstAxis + 3 * a, 3) }
-        for r in rotations.indices { orientation(firstRotation + 4 * r, 4) }
-        sort(x)
     }
 }
