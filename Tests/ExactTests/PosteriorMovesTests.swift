@@ -195,6 +195,31 @@ import Testing
         #expect(abs(c - 0.9) < 0.4)
     }
 
+    /// From a wrong start to the normal posterior of a linear-Gaussian signal, mean and covariance: a + b t, σ known.
+    @Test func exactCovarianceOfALine() {
+        let layout = Waves.layout(Structure(bits: 1)), t = TestPoints.times, sigma = 0.3, count = 4096
+        var random = RandomSource(seed: 18)
+        let truth = [log(sigma), 0, 0.6, -0.4]
+        let y: [Float] = TestPoints.observe(Self.waves, layout, truth, .gaussian, using: &random)
+        var points: [Double] = (0..<count).flatMap { _ -> [Double] in [log(sigma), 0, 5, -3] }
+        PosteriorMoves(Self.waves).run(y, points: &points, layout, .gaussian, sigma: sigma, sweeps: 3, using: &random)
+        // A = ΦᵀΦ/σ² + diag(1, 1/0.25), mean A⁻¹Φᵀy/σ².
+        let s2 = sigma * sigma, a = Double(t.count) / s2 + 1, b = t.reduce(0, +) / s2,
+            c = t.reduce(0) { $0 + $1 * $1 } / s2 + 4, determinant = a * c - b * b
+        let p = y.reduce(0) { $0 + Double($1) } / s2, q = zip(t, y).reduce(0) { $0 + $1.0 * Double($1.1) } / s2
+        let mean = [(c * p - b * q) / determinant, (a * q - b * p) / determinant]
+        let covariance = [c, -b, a].map { $0 / determinant }
+        let u = (0..<count).map { points[4 * $0 + 2] - mean[0] }, v = (0..<count).map { points[4 * $0 + 3] - mean[1] }
+        let n = Double(count)
+        for (x, variance) in [(u, covariance[0]), (v, covariance[2])] {
+            #expect(abs(x.reduce(0, +) / n) < 4.5 * (variance / n).squareRoot())
+            #expect(abs(x.reduce(0) { $0 + $1 * $1 } / n / variance - 1) < 4.5 * (2 / n).squareRoot())
+        }
+        let cross = zip(u, v).reduce(0) { $0 + $1.0 * $1.1 } / n
+        let spread = (covariance[0] * covariance[2] + covariance[1] * covariance[1]).squareRoot()
+        #expect(abs(cross - covariance[1]) < 4.5 * spread / n.squareRoot())
+    }
+
     /// Draws do not depend on what an engine did before.
     @Test func answersDependOnArgumentsAlone() {
         let c = Self.cases[6], layout = c.layout, kernels = c.kernels, moves = PosteriorMoves(kernels)

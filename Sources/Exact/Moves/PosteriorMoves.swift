@@ -34,8 +34,8 @@ public final class PosteriorMoves {
     ///
     /// - Parameters:
     ///   - y: M signals.
-    ///   - points: S × `layout.count` coordinates in the support of the prior, members that may change places by
-    ///     falling weight.
+    ///   - points: S × `layout.count` coordinates in the support of the prior; members that may change places come out
+    ///     by falling weight.
     ///   - sigma: the noise's standard deviation, where it is known; the draws' own is set to it.
     ///   - turn: scale of the angles (radians) instead of those measured on the draws.
     /// - Returns: the share of proposals accepted.
@@ -56,6 +56,7 @@ public final class PosteriorMoves {
             for i in 0..<count {
                 let x = all + i * layout.count
                 if let sigma { x[SignalLayout.sigma] = log(sigma) }
+                layout.sort(x)
                 lanes.load(x, at: i)
             }
             setTurns(lanes, all, count, fixed: turn)

@@ -5,29 +5,30 @@ import ModelSpace
 /// of one observation, by tempered sequential Monte Carlo.
 ///
 /// Each of a structure's independent runs leads particles from the prior to the posterior, with the moves of
-/// `PosteriorMoves`, hops between components besides (`pk_points_hop`), at every temperature; its evidence is unbiased.
-/// Runs are averaged until the standard error falls to `Options.targetError`. A short pilot of each structure tells
-/// which lie too far below the best to matter: they keep its answer.
+/// `PosteriorMoves`, hops between components besides (`pk_points_hop`), at every temperature, until the particles have
+/// forgotten where they were. Runs are averaged until the standard error falls to `Options.targetError`. A short pilot
+/// of each structure tells which lie too far below the best to matter: they keep its answer.
 ///
 /// The answer depends on (y, design, options, σ, seed, voxel) and, of each structure, on nothing about the others but
 /// whether it stays rough and how precise it is to be. One engine serves one thread.
-public final class SignalMonteCarlo<Family: LinearFamily> {
+public final class SignalMonteCarlo {
     public struct Options: Sendable {
-        /// Particles of a pilot and of a run: how well they mix at each temperature matters more than how many they
-        /// are.
-        public var pilotParticles = 384, particles = 512
+        /// Particles of a pilot and of a run.
+        public var pilotParticles = 256, particles = 512
         /// Conditional effective sample kept at each temperature.
-        public var pilotRetention = 0.8, retention = 0.93
-        /// Sweeps of moves at each temperature.
-        public var pilotSweeps = 6, sweeps = 10
+        public var pilotRetention = 0.8, retention = 0.9
+        /// At each temperature particles move until no coordinate is correlated more than this with what it was, or
+        /// for so many sweeps.
+        public var pilotCorrelation = 0.4, correlation = 0.15
+        public var pilotSweeps = 24, mostSweeps = 100
         /// Standard error of log-evidence at which runs stop, nats; three times that for structures more than 4 nats
         /// below the best.
-        public var targetError = 0.1
+        public var targetError = 0.05
         /// Few runs understate what they missed.
-        public var minimumRuns = 3, maximumRuns = 16
+        public var minimumRuns = 4, maximumRuns = 24
         /// Structures whose evidence is this far (nats) below the best at each λ of `lambdas` keep the pilot's answer;
         /// pilots may come out so much too low.
-        public var roughMargin = 12.0, pilotDoubt = 18.0
+        public var roughMargin = 12.0, pilotDoubt = 6.0
         public var lambdas: ClosedRange<Double> = 0...1
         /// S, posterior draws returned of each structure.
         public var draws = 200
@@ -35,17 +36,23 @@ public final class SignalMonteCarlo<Family: LinearFamily> {
         public init() {}
     }
 
-    public let family: Family, options: Options, rule: StructureRule
+    public let options: Options, rule: StructureRule
     /// Called at every temperature of every run; what it throws ends the observation.
     public var check: () throws -> Void = {}
     let theta: ThetaLayout, kernels: any SignalKernels
+    private let noise: (Structure) -> NoiseLikelihood
     private var population: SignalPopulation?
 
-    public init(_ family: Family, design: Family.Design, options: Options = Options()) {
-        (self.family, self.options) = (family, options)
+    public convenience init<F: LinearFamily>(_ family: F, design: F.Design, options: Options = Options()) {
+        self.init(family, kernels: family.kernels(design), options: options)
+    }
+
+    init<F: LinearFamily>(_ family: F, kernels: any SignalKernels, options: Options) {
+        self.options = options
+        self.kernels = kernels
         rule = StructureRule(family.description)
         theta = ThetaLayout(family.description)
-        kernels = family.kernels(design)
+        noise = family.noise
     }
 
     /// What is known of a structure so far.
@@ -65,29 +72,29 @@ public final class SignalMonteCarlo<Family: LinearFamily> {
     /// - Parameters:
     ///   - y: M signals.
     ///   - structures: allowed ones, each with a component.
+    ///   - allows: whether a kind of noise is possible for these data.
     ///   - sigma: the noise's standard deviation, where it is known.
     ///   - voxel: key of the observation, which names its random streams.
     /// - Errors: `ExactError` for data of the wrong length or not finite; what `check` throws.
-    public func posterior(_ y: [Float], _ structures: [Structure], sigma: Double? = nil, seed: UInt64, voxel: UInt64)
-        throws -> SignalPosterior
-    {
+    public func posterior(
+        _ y: [Float], _ structures: [Structure], allows: (NoiseLikelihood) -> Bool = { _ in true }, sigma: Double? = nil,
+        seed: UInt64, voxel: UInt64
+    ) throws -> ExactPosterior {
         guard y.count == kernels.measurementCount else {
             throw ExactError.measurementCount(expected: kernels.measurementCount, found: y.count)
         }
         if let bad = y.firstIndex(where: { !$0.isFinite }) { throw ExactError.notFinite(index: bad) }
         var states = structures.map {
-            State(structure: $0, layout: SignalLayout(family.description, theta, rule, $0), noise: family.noise($0))
+            State(structure: $0, layout: SignalLayout(rule.family, theta, rule, $0), noise: noise($0))
         }
         let isPositive = y.allSatisfy { $0 > 0 }
         for i in states.indices {
-            if states[i].noise == .rician && !isPositive {
+            if !allows(states[i].noise) || states[i].noise == .rician && !isPositive {
                 states[i].isImpossible = true
                 continue
             }
             let (estimate, draws) = try run(
-                y, states[i], sigma, particles: options.pilotParticles, retention: options.pilotRetention,
-                sweeps: options.pilotSweeps,
-                random: source(states[i].structure, 0, seed, voxel))
+                y, states[i], sigma, isPilot: true, random: source(states[i].structure, 0, seed, voxel))
             (states[i].pilot, states[i].pilotDraws) = (estimate, draws)
         }
         for round in 0..<options.maximumRuns {
@@ -101,20 +108,17 @@ public final class SignalMonteCarlo<Family: LinearFamily> {
                 }
                 // Structures that come into reach late start late; each counts its own runs.
                 let (estimate, draws) = try run(
-                    y, states[i], sigma, particles: options.particles, retention: options.retention,
-                    sweeps: options.sweeps,
-                    random: source(states[i].structure, done + 1, seed, voxel))
+                    y, states[i], sigma, isPilot: false, random: source(states[i].structure, done + 1, seed, voxel))
                 states[i].runs.append(estimate)
                 states[i].draws.append(draws)
             }
         }
         let final = gaps(states)
-        return SignalPosterior(
-            rule: rule,
+        return ExactPosterior(
             evidences: states.indices.map {
                 evidence(states[$0], isRough: final[$0] > options.roughMargin, seed, voxel)
             },
-            parameterCount: theta.count)
+            parameterCounts: structures.map(rule.parameterCount), parameterCount: theta.count)
     }
 
     /// A stream of its own for each (voxel, structure, run).
@@ -124,16 +128,17 @@ public final class SignalMonteCarlo<Family: LinearFamily> {
     }
 
     private func run(
-        _ y: [Float], _ state: State, _ sigma: Double?, particles: Int, retention: Double, sweeps: Int,
-        random: RandomSource
+        _ y: [Float], _ state: State, _ sigma: Double?, isPilot: Bool, random: RandomSource
     ) throws -> (TemperedEstimate, draws: [Double]) {
         var random = random
         let population = population ?? SignalPopulation(kernels, state.layout), layout = state.layout
         self.population = population
+        let particles = isPilot ? options.pilotParticles : options.particles
         population.prepare(y, layout, state.noise, sigma: sigma, count: particles, using: &random)
-        population.sweeps = sweeps
-        let estimate = try TemperedSampler(retention: retention, finalMoves: 1).run(
-            population, using: &random, check: check)
+        population.correlation = isPilot ? options.pilotCorrelation : options.correlation
+        population.mostSweeps = isPilot ? options.pilotSweeps : options.mostSweeps
+        let sampler = TemperedSampler(retention: isPilot ? options.pilotRetention : options.retention, finalMoves: 1)
+        let estimate = try sampler.run(population, using: &random, check: check)
         guard estimate.logEvidence > -.infinity else { return (estimate, []) }
         // Evenly through the particles from a random place on.
         let points = population.points(), start = random.uniform()
@@ -179,15 +184,7 @@ public final class SignalMonteCarlo<Family: LinearFamily> {
 
     /// How far each structure stays below the best, at the λ most favourable to it.
     private func gaps(_ states: [State]) -> [Double] {
-        let best = states.map(\.best), k = states.map { Double(rule.parameterCount($0.structure)) }, steps = 8
-        var gaps = [Double](repeating: .infinity, count: states.count)
-        for s in 0...steps {
-            let lambda =
-                options.lambdas.lowerBound + (options.lambdas.upperBound - options.lambdas.lowerBound) * Double(s)
-                / Double(steps)
-            let values = zip(best, k).map { $0 - lambda * $1 }, top = values.max() ?? 0
-            for i in values.indices where values[i] > -.infinity { gaps[i] = min(gaps[i], top - values[i]) }
-        }
-        return gaps
+        StructureExplorer.gaps(
+            states.map(\.best), states.map { rule.parameterCount($0.structure) }, lambdas: options.lambdas)
     }
 }

@@ -16,12 +16,11 @@ final class SignalPopulation: TemperedPopulation {
     /// Share of the coordinates drawn anew that were accepted last.
     private(set) var redrawRate = 1.0
     /// Sweeps at every temperature: so many at a time until no coordinate is correlated more than this with what it was.
-    var sweeps = 4, mostSweeps = 120, correlation = 0.3
+    var sweeps = 2, mostSweeps = 100, correlation = 0.15
     /// Moves between components in each sweep.
     var hops = 1
     /// Sweeps since `prepare`.
     private(set) var sweepCount = 0
-    var trace: [(Double, Int, Double)] = []
 
     init(_ kernels: any SignalKernels, _ layout: SignalLayout) { lanes = SignalLanes(kernels, layout) }
 
@@ -43,7 +42,6 @@ final class SignalPopulation: TemperedPopulation {
             capacity = count
         }
         (self.count, self.sigma, sweepCount, redrawRate) = (count, sigma, 0, 1)
-        trace = []
         lanes.prepare(y, layout, noise, sigma: sigma, count: count, windowed: layout.scalePlace != nil, using: &random)
     }
 
@@ -106,7 +104,6 @@ final class SignalPopulation: TemperedPopulation {
             done += sweeps
         } while done < mostSweeps && lanes.correlation(with: before) > correlation
         sweepCount += done
-        trace.append((beta, done, lanes.correlation(with: before)))
         updateRatios()
     }
 

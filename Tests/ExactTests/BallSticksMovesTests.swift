@@ -5,8 +5,8 @@ import Testing
 
 @testable import Exact
 
-/// Ball and sticks through the engines of any family, against the engines made for them.
-@Suite struct BallSticksMonteCarloTests {
+/// Ball and sticks through the moves of any family, against those made for it.
+@Suite struct BallSticksMovesTests {
     static let family = BallSticks()
     static let acquisition: Acquisition = {
         let zero = SIMD3<Double>(0, 0, 0), g = DirectionSets.fibonacci(20)
@@ -22,28 +22,6 @@ import Testing
         theta[BallSticks.Slot.snr] = snr
         family.simulate(&theta, z, acquisition, using: &random, into: &y)
         return (theta, y)
-    }
-
-    /// Evidences of structures near the truth agree within their stated errors.
-    @Test(arguments: [(0, 9), (3, 20), (11, 15)])
-    func evidencesAgree(_ truth: Int, _ snr: Int) throws {
-        let (_, y) = Self.voxel(Structure(bits: truth), snr: Double(snr), seed: UInt64(truth + 3))
-        let structures = [truth, truth | 16, truth | 1, truth ^ 8].map { Structure(bits: $0) }
-        let special = SequentialMonteCarlo(acquisition: Self.acquisition)
-        let general = SignalMonteCarlo(Self.family, design: Self.acquisition)
-        let found = try general.posterior(y, structures, seed: 1, voxel: 1)
-        for e in found.evidences {
-            let other = try special.evidence(y, e.structure, seed: 2, voxel: 2)
-            // Rician noise cannot have made what is not above 0.
-            if other.logEvidence == -.infinity {
-                #expect(e.logEvidence == -.infinity)
-                continue
-            }
-            let error = (e.standardError * e.standardError + other.standardError * other.standardError).squareRoot()
-            #expect(
-                abs(e.logEvidence - other.logEvidence) < 4 * error && e.standardError < 0.35,
-                "\(e.logEvidence) ± \(e.standardError), \(other.logEvidence) ± \(other.standardError)")
-        }
     }
 
     /// From the same draws, moves reach the same distribution: means of what the sticks are, of independent ensembles.
