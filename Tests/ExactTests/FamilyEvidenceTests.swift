@@ -81,7 +81,7 @@ import Testing
         let list = structures.map { Structure(bits: UInt128($0)) }
         #expect(list.allSatisfy(family.rule.allows))
         var options = SignalMonteCarlo.Options()
-        (options.roughMargin, options.draws, options.targetError, options.minimumRuns) = (1e3, 64, 0.1, 3)
+        (options.roughMargin, options.draws) = (1e3, 64)
         let found = try SignalMonteCarlo(family, design: Self.acquisition, options: options).posterior(
             y, list, seed: 1, voxel: truth)
         let sampler = ImportanceSampler(kernels)

@@ -85,17 +85,19 @@ void pk_points_rescale(const pk_points *job, const pk_point_block *block, pk_lan
 /* Turns the axes and rotations of a part, moves its scalars along partners' differences, or draws all of it anew. */
 void pk_points_reshape(const pk_points *job, const pk_point_block *block, pk_lane_random *random, int lanes,
                        const pk_point_part *part, float *x);
-/* A multivariate t of 8 degrees of freedom in d = n (+ 2 an axis) coordinates, those of the rows listed and, with
-   `axes`, of the axes in their charts: mean, and the lower Cholesky factor of its scale, d × d, row-major. */
+/* A mixture of multivariate t of 8 degrees of freedom in d = n (+ 2 an axis) coordinates, those of the rows listed and,
+   with `axes`, of the axes in their charts: of each part its share, log(share / |factor|), mean, and the lower Cholesky
+   factor of its scale, d × d, row-major. */
 enum { PK_POINT_FIT = 63 };
 typedef struct {
     const int32_t *rows;
     long n;
     int axes;
-    const float *mean, *factor;
+    long parts;
+    const float *share, *log_share, *mean, *factor;
 } pk_point_fit;
 
-/* Draws these coordinates from the fit, d ≤ PK_POINT_FIT, whatever they were; log of its densities, back over there,
+/* Draws these coordinates from the fit, d ≤ PK_POINT_FIT, whatever they were; log of its densities, here over there,
    goes to bonus. */
 void pk_points_redraw(const pk_points *job, pk_lane_random *random, const pk_point_fit *fit, float *x, float *bonus);
 /* The block's points in these coordinates: d rows of 16. */

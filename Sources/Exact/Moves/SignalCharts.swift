@@ -2,7 +2,7 @@ import CKernels
 import Foundation
 import ModelSpace
 
-/// Charts of the points' axes, and draws of their coordinates from a density fitted to them.
+/// Charts of the points' axes, and how far points have come in them.
 extension SignalLanes {
     /// Puts the charts of the axes about their principal directions among the points.
     func placeCharts() {
@@ -36,7 +36,8 @@ extension SignalLanes {
     /// The points in all these, number j of point i at `(i / 16 · dimension + j) · 16 + i mod 16`.
     func coordinates() -> [Float] {
         let d = dimension, size = Self.size, others = evolution.count + 2 * layout.axes.count
-        var fit = pk_point_fit(rows: evolution.rows, n: evolution.count, axes: 1, mean: nil, factor: nil)
+        var fit = pk_point_fit()
+        (fit.rows, fit.n, fit.axes) = (evolution.rows, evolution.count, 1)
         var u = [Float](repeating: 0, count: blockCount * d * size), q = [0.0, 0, 0, 0], centre = q, w = [0.0, 0, 0]
         u.withUnsafeMutableBufferPointer { u in
             for b in 0..<blockCount { pk_points_coordinates(&job, &blocks[b], &fit, u.baseAddress! + b * d * size) }
@@ -53,10 +54,21 @@ extension SignalLanes {
         return u
     }
 
-    /// The greatest correlation, over all of them, of where the points are with where they were.
-    func correlation(with before: [Float]) -> Double {
-        let d = dimension, size = Self.size, now = coordinates(), n = Double(count)
+    /// Where each point stands among all by its likelihood.
+    func likelihoodRanks() -> [Int] {
+        var ranks = [Int](repeating: 0, count: count)
+        for (rank, i) in (0..<count).sorted(by: { logLikelihood[$0] < logLikelihood[$1] }).enumerated() { ranks[i] = rank }
+        return ranks
+    }
+
+    /// The greatest correlation, over all coordinates and the ranks of likelihoods, of what the points are with what they
+    /// were. Ranks, for where the points are of two phases, one wide and one narrow, coordinates say little of how many
+    /// have changed from one to the other.
+    func correlation(with before: [Float], _ ranks: [Int]) -> Double {
+        let d = dimension, size = Self.size, now = coordinates(), n = Double(count), middle = 0.5 * (n - 1)
         var most = 0.0
+        for (a, b) in zip(ranks, likelihoodRanks()) { most += (Double(a) - middle) * (Double(b) - middle) }
+        most = max(0, most * 12 / (n * (n * n - 1)))
         for j in 0..<d {
             var (a, b, aa, bb, ab) = (0.0, 0.0, 0.0, 0.0, 0.0)
             for i in 0..<count {
@@ -71,50 +83,5 @@ extension SignalLanes {
             if spread > 0 { most = max(most, (ab - a * b / n) / spread.squareRoot()) }
         }
         return most
-    }
-
-    /// Fits the density of `redraw` to the points as they are: all coordinates but rotations.
-    /// - Returns: false when it cannot be: too many coordinates.
-    func fit(_ u: [Float]) -> Bool {
-        let d = evolution.count + 2 * layout.axes.count, size = Self.size, height = dimension
-        guard d > 0, d <= Int(PK_POINT_FIT), count > 2 * d else { return false }
-        var mean = [Double](repeating: 0, count: d)
-        func coordinate(_ i: Int, _ j: Int) -> Double { Double(u[(i / size * height + j) * size + i % size]) }
-        for i in 0..<count { for j in 0..<d { mean[j] += coordinate(i, j) / Double(count) } }
-        var covariance = [Double](repeating: 0, count: d * d), off = [Double](repeating: 0, count: d)
-        for i in 0..<count {
-            for j in 0..<d {
-                off[j] = coordinate(i, j) - mean[j]
-                for k in 0...j { covariance[j * d + k] += off[j] * off[k] / Double(count - 1) }
-            }
-        }
-        // Few points in many dimensions make correlations look stronger than they are; collapsed ones have none.
-        let shrink = 1 - 0.5 * Double(d) / Double(count + d)
-        for j in 0..<d { for k in 0..<j { covariance[j * d + k] *= shrink } }
-        for j in 0..<d { covariance[j * d + j] = covariance[j * d + j] * (1 + 1e-4) + 1e-10 }
-        let stride = d < 16 ? 16 : d < 32 ? 32 : 64
-        var factor = [Double](repeating: 0, count: stride * stride)
-        for j in 0..<d { for k in 0...j { factor[k * stride + j] = covariance[j * d + k] } }
-        guard pk_system_factorise(d, stride, &factor) != 0 else { return false }
-        fitted =
-            mean.map { Float($0) } + (0..<d * d).map { $0 % d <= $0 / d ? Float(factor[$0 % d * stride + $0 / d]) : 0 }
-        return true
-    }
-
-    /// Lets every point take other coordinates from the density fitted last.
-    /// - Returns: the share of the proposals accepted.
-    func redraw() -> Double {
-        let d = evolution.count + 2 * layout.axes.count, before = (proposed, accepted)
-        fitted.withUnsafeBufferPointer { fitted in
-            var fit = pk_point_fit(
-                rows: evolution.rows, n: evolution.count, axes: layout.axes.isEmpty ? 0 : 1, mean: fitted.baseAddress!,
-                factor: fitted.baseAddress! + d)
-            for b in 0..<blockCount {
-                start(b)
-                pk_points_redraw(&job, &generator, &fit, proposal, bonus)
-                decide(b, layout.scalars.isEmpty && layout.axes.isEmpty ? Int(PK_POINT_NONE) : Int(PK_POINT_ALL))
-            }
-        }
-        return Double(accepted - before.1) / Double(max(1, proposed - before.0))
     }
 }

@@ -15,7 +15,8 @@ final class SignalPopulation: TemperedPopulation {
     private var capacity = 0, sigma: Double?
     /// Share of the coordinates drawn anew that were accepted last.
     private(set) var redrawRate = 1.0
-    /// Sweeps at every temperature: so many at a time until no coordinate is correlated more than this with what it was.
+    /// Sweeps at every temperature: so many at a time until neither a coordinate nor the likelihood's rank is correlated
+    /// more than this with what it was.
     var sweeps = 2, mostSweeps = 100, correlation = 0.15
     /// Moves between components in each sweep.
     var hops = 1
@@ -91,18 +92,17 @@ final class SignalPopulation: TemperedPopulation {
         lanes.placeCharts()
         // Proposals adapt to the population, as is usual in sequential Monte Carlo: the bias that this makes falls as
         // 1/N.
-        let before = lanes.coordinates(), canRedraw = lanes.fit(before)
+        let before = lanes.coordinates(), ranks = lanes.likelihoodRanks(), canRedraw = lanes.fit(before)
         var done = 0
         repeat {
             for sweep in done..<done + sweeps {
                 lanes.sweep(sweep, byPartners: true, hops: hops, using: &random)
-                // As often as it helps: where the population has several modes hardly any draw of one density is
-                // accepted.
+                // As often as it helps.
                 guard canRedraw, sweep == 0 || redrawRate > 0.02 else { continue }
                 redrawRate = lanes.redraw()
             }
             done += sweeps
-        } while done < mostSweeps && lanes.correlation(with: before) > correlation
+        } while done < mostSweeps && lanes.correlation(with: before, ranks) > correlation
         sweepCount += done
         updateRatios()
     }
