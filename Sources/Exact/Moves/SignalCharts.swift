@@ -67,8 +67,14 @@ extension SignalLanes {
     func correlation(with before: [Float], _ ranks: [Int]) -> Double {
         let d = dimension, size = Self.size, now = coordinates(), n = Double(count), middle = 0.5 * (n - 1)
         var most = 0.0
-        for (a, b) in zip(ranks, likelihoodRanks()) { most += (Double(a) - middle) * (Double(b) - middle) }
+        let news = likelihoodRanks()
+        for (a, b) in zip(ranks, news) { most += (Double(a) - middle) * (Double(b) - middle) }
         most = max(0, most * 12 / (n * (n * n - 1)))
+        // The few of greatest likelihood are many at the next temperatures: whether they are the same few.
+        for few in [count / 32, count / 8] {
+            let share = Double(few) / n, both = zip(ranks, news).reduce(0) { $0 + (min($1.0, $1.1) >= count - few ? 1 : 0) }
+            most = max(most, (Double(both) / n - share * share) / (share * (1 - share)))
+        }
         for j in 0..<d {
             var (a, b, aa, bb, ab) = (0.0, 0.0, 0.0, 0.0, 0.0)
             for i in 0..<count {
