@@ -50,17 +50,19 @@ import Testing
         #expect(rms > 0.4 && rms < 1.5 && scores.allSatisfy { abs($0) < 4 }, "rms \(rms), \(scores)")
     }
 
-    /// Every structure by the engine as it is, σ known: within what it states, and all but a few hundredths of a nat.
+    /// All structures of a linear-Gaussian family by the engine as it is, σ known, against closed forms: evidences
+    /// within what it states and all but a few hundredths of a nat, and probabilities.
     @Test(arguments: [0, 1, 2, 3, 6, 7]) func everyStructureOfWaves(_ truth: UInt64) throws {
-        let sigma = 0.25, t = Self.times, structures = Waves.rule.all()!
+        let sigma = 0.25, t = Self.times
         var random = RandomSource(seed: 15, stream: truth)
         let kernels = PosteriorMovesTests.waves, layout = Waves.layout(Structure(bits: UInt128(truth)))
         let y = TestPoints.observe(
             kernels, layout, TestPoints.prior(layout, sigma: sigma, using: &random), .gaussian, using: &random)
-        var options = SignalMonteCarlo.Options()
-        (options.targetError, options.roughMargin, options.draws) = (0.02, 1e3, 10)
-        let sampler = SignalMonteCarlo(QuickWaves(), design: t, options: options)
-        let found = try sampler.posterior(y, structures, sigma: sigma, seed: 1, voxel: truth), v = y.map(Double.init)
+        var options = StructureSampler.Options(), exacts: [Double] = []
+        (options.sampling.targetError, options.sampling.roughMargin, options.sampling.draws) = (0.02, 1e3, 10)
+        let sampler = StructureSampler(QuickWaves(), design: t, options: options)
+        let found = try sampler.posterior(y, sigma: sigma, seed: 1, voxel: truth), v = y.map(Double.init)
+        #expect(found.evidences.map(\.structure) == Waves.rule.all()!)
         for e in found.evidences {
             let waves = Waves.layout(e.structure).scalars.count
             let exact =
@@ -71,18 +73,24 @@ import Testing
             #expect(
                 off < 3.5 * e.standardError + 1e-3 && off < 0.05,
                 "structure \(e.structure.bits): \(e.logEvidence) ± \(e.standardError), exact \(exact)")
+            exacts.append(exact)
+        }
+        for (p, q) in zip(found.logProbabilities(lambda: 0), StructureSpace.normalise(exacts)) {
+            #expect(abs(exp(p) - exp(q)) < 0.02, "\(exp(p)), exact \(exp(q))")
         }
     }
 
     /// Evidence of two waves with known σ by frequencies on a grid: a pair that may change places counts once.
     static func twoWaves(_ v: [Double], isSloping: Bool, sigma: Double) -> Double {
-        let n = 160, t = times, columns = (0..<n).map { i in t.map { cos((1 + 5 * (Double(i) + 0.5) / Double(n)) * $0) } }
+        let n = 160, t = times
+        let columns = (0..<n).map { i in t.map { cos((1 + 5 * (Double(i) + 0.5) / Double(n)) * $0) } }
         let always = [t.map { _ in 1.0 }] + (isSloping ? [t] : []), sds = isSloping ? [1, 0.5, 1, 1] : [1, 1, 1]
         var terms: [Double] = []
         for a in 0..<n {
             for b in 0...a {
                 terms.append(
-                    Waves.logMarginal(v, always + [columns[a], columns[b]], sds: sds, sigma: sigma) + (a == b ? 0 : log(2)))
+                    Waves.logMarginal(v, always + [columns[a], columns[b]], sds: sds, sigma: sigma)
+                        + (a == b ? 0 : log(2)))
             }
         }
         let peak = terms.max()!

@@ -85,23 +85,8 @@ void pk_points_rescale(const pk_points *job, const pk_point_block *block, pk_lan
 /* Turns the axes and rotations of a part, moves its scalars along partners' differences, or draws all of it anew. */
 void pk_points_reshape(const pk_points *job, const pk_point_block *block, pk_lane_random *random, int lanes,
                        const pk_point_part *part, float *x);
-/* A mixture of multivariate t of 8 degrees of freedom in d = n (+ 2 an axis) coordinates, those of the rows listed and,
-   with `axes`, of the axes in their charts: of each part its share, log(share / |factor|), mean, and the lower Cholesky
-   factor of its scale, d × d, row-major. */
-enum { PK_POINT_FIT = 63 };
-typedef struct {
-    const int32_t *rows;
-    long n;
-    int axes;
-    long parts;
-    const float *share, *log_share, *mean, *factor;
-} pk_point_fit;
-
-/* Draws these coordinates from the fit, d ≤ PK_POINT_FIT, whatever they were; log of its densities, here over there,
-   goes to bonus. */
-void pk_points_redraw(const pk_points *job, pk_lane_random *random, const pk_point_fit *fit, float *x, float *bonus);
-/* The block's points in these coordinates: d rows of 16. */
-void pk_points_coordinates(const pk_points *job, const pk_point_block *block, const pk_point_fit *fit, float *out);
+/* The block's points in the n rows listed and two coordinates of each axis in its chart: n + 2 · axes rows of 16. */
+void pk_points_coordinates(const pk_points *job, const pk_point_block *block, const int32_t *rows, long n, float *out);
 /* The numbers of two parts alike change places. */
 void pk_points_exchange(const pk_point_part *a, const pk_point_part *b, float *x);
 /* Members of the components k and l change places where l has more weight. */

@@ -19,7 +19,8 @@ BLOCK_INLINE void chord_root(block_f32 *w) {
 
 /* Lambert's coordinates u_0, u_1 of axes (three rows of `stride`) about m, tangents t. */
 BLOCK_INLINE void axis_about(const float *m, const float *t, const float *a, long stride, block_f32 *u) {
-    const block_f32 x = LOAD_BLOCK(a), y = LOAD_BLOCK(a + stride), z = LOAD_BLOCK(a + 2 * stride), w = x * m[0] + y * m[1] + z * m[2];
+    const block_f32 x = LOAD_BLOCK(a), y = LOAD_BLOCK(a + stride), z = LOAD_BLOCK(a + 2 * stride);
+    const block_f32 w = x * m[0] + y * m[1] + z * m[2];
     block_f32 root = __builtin_elementwise_abs(w);
     chord_root(&root);
     const block_f32 scale = w < 0.0f ? -root : root;
@@ -29,7 +30,8 @@ BLOCK_INLINE void axis_about(const float *m, const float *t, const float *a, lon
 
 /* The axes there, to three rows of `stride`; NaN beyond the half-sphere. */
 BLOCK_INLINE void axis_at(const float *m, const float *t, const block_f32 *u, float *a, long stride) {
-    const block_f32 p = u[0], q = u[1], square = p * p + q * q, across = ROOT(1.0f - 0.25f * square), x = across * p, y = across * q;
+    const block_f32 p = u[0], q = u[1], square = p * p + q * q, across = ROOT(1.0f - 0.25f * square);
+    const block_f32 x = across * p, y = across * q;
     const block_f32 along = square > 2.0f ? NAN : 1.0f - 0.5f * square;
     STORE_BLOCK(a, along * m[0] + x * t[0] + y * t[3]);
     STORE_BLOCK(a + stride, along * m[1] + x * t[1] + y * t[4]);

@@ -111,83 +111,14 @@ PER_CPU void pk_points_rescale(const pk_points *p, const pk_point_block *block, 
     rescale(p, random, others, x);
 }
 
-INLINE void fit_coordinates(const pk_points *p, const pk_point_fit *fit, const lanes_f32 *x, lanes_f32 *u) {
-    for (long c = 0; c < fit->n; c++) memcpy(u[c], x[fit->rows[c]], sizeof(lanes_f32));
-    if (!fit->axes) return;
+PER_CPU void pk_points_coordinates(const pk_points *p, const pk_point_block *block, const int32_t *rows, long n,
+                                   float *out) {
+    const lanes_f32 *x = (const lanes_f32 *)block->rows;
+    lanes_f32 *u = (lanes_f32 *)out;
+    for (long c = 0; c < n; c++) memcpy(u[c], x[rows[c]], sizeof(lanes_f32));
     for (long a = 0; a < p->axes; a++) {
         block_f32 t[2];
         to_chart(p->frames + 9 * a, x + p->first_axis + 3 * a, t);
-        for (int c = 0; c < 2; c++) STORE_BLOCK(u[fit->n + 2 * a + c], t[c]);
-    }
-}
-
-PER_CPU void pk_points_coordinates(const pk_points *p, const pk_point_block *block, const pk_point_fit *fit,
-                                   float *out) {
-    fit_coordinates(p, fit, (const lanes_f32 *)block->rows, (lanes_f32 *)out);
-}
-
-/* log density of the mixture, but for a constant. */
-enum { FREEDOM = 8 };
-INLINE void fit_density(const pk_point_fit *fit, long d, const lanes_f32 *u, float *out) {
-    lanes_f32 v[PK_POINT_FIT], squares;
-    EACH(i) out[i] = -1e30f;
-    for (long g = 0; g < fit->parts; g++) {
-        const float *mean = fit->mean + g * d, *factor = fit->factor + g * d * d;
-        EACH(i) squares[i] = 0.0f;
-        for (long j = 0; j < d; j++) {
-            const float *row = factor + j * d, inverse = 1.0f / row[j];
-            EACH(i) v[j][i] = u[j][i] - mean[j];
-            for (long k = 0; k < j; k++) EACH(i) v[j][i] -= row[k] * v[k][i];
-            EACH(i) {
-                v[j][i] *= inverse;
-                squares[i] += v[j][i] * v[j][i];
-            }
-        }
-        const float half = 0.5f * (float)(FREEDOM + d);
-        EACH(i) out[i] = fast_log_add(out[i], fit->log_share[g] - half * fast_log1p(squares[i] * (1.0f / FREEDOM)));
-    }
-}
-
-PER_CPU void pk_points_redraw(const pk_points *p, pk_lane_random *random, const pk_point_fit *fit, float *values,
-                              float *bonus) {
-    lanes_f32 *x = (lanes_f32 *)values;
-    const long d = fit->n + (fit->axes ? 2 * p->axes : 0);
-    lanes_f32 u[PK_POINT_FIT], z[PK_POINT_FIT], here, there, chi, e, at;
-    lanes_i32 part;
-    fit_coordinates(p, fit, x, u);
-    fit_density(fit, d, u, here);
-    uniforms(random, e);
-    EACH(i) {
-        part[i] = 0;
-        at[i] = fit->share[0];
-        chi[i] = 0.0f;
-    }
-    for (long g = 1; g < fit->parts; g++) EACH(i) {
-            part[i] += e[i] > at[i];
-            at[i] += fit->share[g];
-        }
-    for (long j = 0; j < d; j++) normals(random, z[j]);
-    for (int n = 0; n < FREEDOM / 2; n++) {
-        uniforms(random, e);
-        EACH(i) chi[i] -= 2.0f * fast_log(e[i]);
-    }
-    EACH(i) chi[i] = ROOT((float)FREEDOM / chi[i]);
-    for (long g = 0; g < fit->parts; g++) {
-        for (long j = 0; j < d; j++) {
-            const float *row = fit->factor + (g * d + j) * d, mean = fit->mean[g * d + j];
-            EACH(i) e[i] = 0.0f;
-            for (long k = 0; k <= j; k++) EACH(i) e[i] += row[k] * z[k][i];
-            EACH(i) u[j][i] = part[i] == g ? mean + chi[i] * e[i] : u[j][i];
-        }
-    }
-    fit_density(fit, d, u, there);
-    EACH(i) bonus[i] += here[i] - there[i];
-    for (long c = 0; c < fit->n; c++) memcpy(x[fit->rows[c]], u[c], sizeof(lanes_f32));
-    complete(p, x);
-    if (!fit->axes) return;
-    for (long a = 0; a < p->axes; a++) {
-        const float *frame = p->frames + 9 * a;
-        const block_f32 t[2] = {LOAD_BLOCK(u[fit->n + 2 * a]), LOAD_BLOCK(u[fit->n + 2 * a + 1])};
-        axis_at(frame, frame + 3, t, x[p->first_axis + 3 * a], LANES);
+        for (int c = 0; c < 2; c++) STORE_BLOCK(u[n + 2 * a + c], t[c]);
     }
 }

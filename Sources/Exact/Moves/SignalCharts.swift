@@ -36,11 +36,11 @@ extension SignalLanes {
     /// The points in all these, number j of point i at `(i / 16 · dimension + j) · 16 + i mod 16`.
     func coordinates() -> [Float] {
         let d = dimension, size = Self.size, others = evolution.count + 2 * layout.axes.count
-        var fit = pk_point_fit()
-        (fit.rows, fit.n, fit.axes) = (evolution.rows, evolution.count, 1)
         var u = [Float](repeating: 0, count: blockCount * d * size), q = [0.0, 0, 0, 0], centre = q, w = [0.0, 0, 0]
         u.withUnsafeMutableBufferPointer { u in
-            for b in 0..<blockCount { pk_points_coordinates(&job, &blocks[b], &fit, u.baseAddress! + b * d * size) }
+            for b in 0..<blockCount {
+                pk_points_coordinates(&job, &blocks[b], evolution.rows, evolution.count, u.baseAddress! + b * d * size)
+            }
         }
         for r in layout.rotations.indices {
             let row = layout.firstRotation + 4 * r
@@ -57,13 +57,14 @@ extension SignalLanes {
     /// Where each point stands among all by its likelihood.
     func likelihoodRanks() -> [Int] {
         var ranks = [Int](repeating: 0, count: count)
-        for (rank, i) in (0..<count).sorted(by: { logLikelihood[$0] < logLikelihood[$1] }).enumerated() { ranks[i] = rank }
+        let order = (0..<count).sorted { logLikelihood[$0] < logLikelihood[$1] }
+        for (rank, i) in order.enumerated() { ranks[i] = rank }
         return ranks
     }
 
-    /// The greatest correlation, over all coordinates and the ranks of likelihoods, of what the points are with what they
-    /// were. Ranks, for where the points are of two phases, one wide and one narrow, coordinates say little of how many
-    /// have changed from one to the other.
+    /// The greatest correlation, over all coordinates and the ranks of likelihoods, of what the points are with what
+    /// they were. Ranks, for where the points are of two phases, one wide and one narrow, coordinates say little of how
+    /// many have changed from one to the other.
     func correlation(with before: [Float], _ ranks: [Int]) -> Double {
         let d = dimension, size = Self.size, now = coordinates(), n = Double(count), middle = 0.5 * (n - 1)
         var most = 0.0
@@ -72,7 +73,8 @@ extension SignalLanes {
         most = max(0, most * 12 / (n * (n * n - 1)))
         // The few of greatest likelihood are many at the next temperatures: whether they are the same few.
         for few in [count / 32, count / 8] {
-            let share = Double(few) / n, both = zip(ranks, news).reduce(0) { $0 + (min($1.0, $1.1) >= count - few ? 1 : 0) }
+            let share = Double(few) / n
+            let both = zip(ranks, news).reduce(0) { $0 + (min($1.0, $1.1) >= count - few ? 1 : 0) }
             most = max(most, (Double(both) / n - share * share) / (share * (1 - share)))
         }
         for j in 0..<d {

@@ -29,8 +29,6 @@ final class SignalLanes {
     private(set) var proposal, bonus, fresh: UnsafeMutablePointer<Float>
     private(set) var logLikelihood, logWindow: UnsafeMutablePointer<Double>
     var generator = pk_lane_random()
-    /// The density of `redraw`.
-    var fitted = SignalFit()
     var proposed = 0, accepted = 0
     private(set) var evolution: (rows: UnsafePointer<Int32>, count: Int),
         weights: (rows: UnsafePointer<Int32>, count: Int)

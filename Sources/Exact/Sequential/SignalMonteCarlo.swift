@@ -19,8 +19,8 @@ public final class SignalMonteCarlo {
         public var pilotRetention = 0.8, retention = 0.9
         /// At each temperature particles move until no coordinate is correlated more than this with what it was, or
         /// for so many sweeps.
-        public var pilotCorrelation = 0.4, correlation = 0.15
-        public var pilotSweeps = 24, mostSweeps = 100
+        public var pilotCorrelation = 0.4, correlation = 0.1
+        public var pilotSweeps = 24, mostSweeps = 200
         /// Standard error of log-evidence at which runs stop, nats; three times that for structures more than 4 nats
         /// below the best.
         public var targetError = 0.05
@@ -77,8 +77,8 @@ public final class SignalMonteCarlo {
     ///   - voxel: key of the observation, which names its random streams.
     /// - Errors: `ExactError` for data of the wrong length or not finite; what `check` throws.
     public func posterior(
-        _ y: [Float], _ structures: [Structure], allows: (NoiseLikelihood) -> Bool = { _ in true }, sigma: Double? = nil,
-        seed: UInt64, voxel: UInt64
+        _ y: [Float], _ structures: [Structure], allows: (NoiseLikelihood) -> Bool = { _ in true },
+        sigma: Double? = nil, seed: UInt64, voxel: UInt64
     ) throws -> ExactPosterior {
         guard y.count == kernels.measurementCount else {
             throw ExactError.measurementCount(expected: kernels.measurementCount, found: y.count)

@@ -6,18 +6,16 @@ import ModelSpace
 /// posterior.
 ///
 /// The path's density is prior · L^β · q(log s0)^(1−β): where there is a scale, a t about the scale that fits best
-/// given all else stands for its prior, which has no bounds (`pk_points_window`); coefficients under Gaussian noise are
-/// integrated out. Storage is kept from one problem to the next.
+/// given all else stands for its prior, which has no bounds (`pk_points_window`); coefficients under Gaussian noise
+/// are integrated out. Storage is kept from one problem to the next.
 final class SignalPopulation: TemperedPopulation {
     private let lanes: SignalLanes
     private(set) var count = 0
     private(set) var logRatio = UnsafeMutablePointer<Double>.allocate(capacity: 0)
     private var capacity = 0, sigma: Double?
-    /// Share of the coordinates drawn anew that were accepted last.
-    private(set) var redrawRate = 1.0
-    /// Sweeps at every temperature: so many at a time until neither a coordinate nor the likelihood's rank is correlated
-    /// more than this with what it was.
-    var sweeps = 2, mostSweeps = 100, correlation = 0.15
+    /// Sweeps at every temperature: so many at a time until neither a coordinate nor the likelihood's rank is
+    /// correlated more than this with what it was.
+    var sweeps = 2, mostSweeps = 200, correlation = 0.1
     /// Moves between components in each sweep.
     var hops = 1
     /// Sweeps since `prepare`.
@@ -42,7 +40,7 @@ final class SignalPopulation: TemperedPopulation {
             logRatio = .allocate(capacity: count)
             capacity = count
         }
-        (self.count, self.sigma, sweepCount, redrawRate) = (count, sigma, 0, 1)
+        (self.count, self.sigma, sweepCount) = (count, sigma, 0)
         lanes.prepare(y, layout, noise, sigma: sigma, count: count, windowed: layout.scalePlace != nil, using: &random)
     }
 
@@ -90,16 +88,13 @@ final class SignalPopulation: TemperedPopulation {
     func move(at beta: Double, using random: inout RandomSource) {
         lanes.power = beta
         lanes.placeCharts()
-        // Proposals adapt to the population, as is usual in sequential Monte Carlo: the bias that this makes falls as
-        // 1/N.
-        let before = lanes.coordinates(), ranks = lanes.likelihoodRanks(), canRedraw = lanes.fit(before)
+        // No draws from a density fitted to the particles: they lower correlations quickly and so end the moves, but
+        // never find what no particle has, and evidences of two phases came out low and scattered.
+        let before = lanes.coordinates(), ranks = lanes.likelihoodRanks()
         var done = 0
         repeat {
             for sweep in done..<done + sweeps {
                 lanes.sweep(sweep, byPartners: true, hops: hops, using: &random)
-                // As often as it helps.
-                guard canRedraw, sweep == 0 || redrawRate > 0.02 else { continue }
-                redrawRate = lanes.redraw()
             }
             done += sweeps
         } while done < mostSweeps && lanes.correlation(with: before, ranks) > correlation

@@ -50,8 +50,9 @@ enum EvidenceAverage {
     ///
     ///     Z̄ = Σ Z_r / R,    se² = max(v̄, s²) / R
     ///
-    /// with s² the relative variance between runs and v̄ the mean of their own estimates: the scatter of two or three runs alone would often be far
-    /// too small by luck, and their own estimates know nothing of a mode that a run missed.
+    /// with s² the relative variance between runs and v̄ the mean of their own estimates: the scatter of two or three
+    /// runs alone would often be far too small by luck, and their own estimates know nothing of a mode that a run
+    /// missed.
     static func combine(_ runs: [TemperedEstimate]) -> (logEvidence: Double, standardError: Double) {
         let peak = runs.map(\.logEvidence).max() ?? -.infinity, count = Double(runs.count)
         guard peak > -.infinity else { return (-.infinity, runs.isEmpty ? .infinity : 0) }

@@ -1,7 +1,8 @@
 import Foundation
 import ModelSpace
 
-/// The posterior over a family's structures by the tempered sampler, without a network: the yardstick for engines that are quicker.
+/// The posterior over a family's structures by the tempered sampler, without a network: the yardstick for engines that
+/// are quicker.
 ///
 /// Where the family has at most `Options.mostListed` structures all of them are sampled. Of more, those that
 /// `StructureExplorer` finds within its cutoff; others that it looked at keep its approximation, with a standard error
@@ -19,9 +20,10 @@ public final class StructureSampler {
         /// What the answers depend on, in a line.
         public var summary: String {
             let s = sampling
-            return "\(s.pilotParticles)/\(s.particles) particles, retention \(s.pilotRetention)/\(s.retention), correlation "
-                + "\(s.pilotCorrelation)/\(s.correlation) in \(s.pilotSweeps)/\(s.mostSweeps) sweeps, to \(s.targetError) nats in "
-                + "\(s.minimumRuns)-\(s.maximumRuns) runs, rough beyond \(s.roughMargin)+\(s.pilotDoubt)"
+            return "\(s.pilotParticles)/\(s.particles) particles, retention \(s.pilotRetention)/\(s.retention), "
+                + "correlation \(s.pilotCorrelation)/\(s.correlation) in \(s.pilotSweeps)/\(s.mostSweeps) sweeps, "
+                + "to \(s.targetError) nats in \(s.minimumRuns)-\(s.maximumRuns) runs, "
+                + "rough beyond \(s.roughMargin)+\(s.pilotDoubt)"
         }
     }
 
@@ -50,7 +52,8 @@ public final class StructureSampler {
     ///   - voxel: key of the observation, which names its random streams.
     /// - Errors: those of `SignalMonteCarlo.posterior`.
     public func posterior(
-        _ y: [Float], allows: (NoiseLikelihood) -> Bool = { _ in true }, sigma: Double? = nil, seed: UInt64, voxel: UInt64
+        _ y: [Float], allows: (NoiseLikelihood) -> Bool = { _ in true }, sigma: Double? = nil, seed: UInt64,
+        voxel: UInt64
     ) throws -> ExactPosterior {
         guard let explorer else {
             return try sampler.posterior(y, all, allows: allows, sigma: sigma, seed: seed, voxel: voxel)

@@ -2,8 +2,8 @@ import Diffusion
 import Exact
 import ModelSpace
 
-/// The exact engine for any family whose signal is linear in its weights: evidences and draws of structures by tempered sequential Monte Carlo
-/// (`StructureSampler`), without a network. A yardstick: seconds to minutes a voxel.
+/// The exact engine for any family whose signal is linear in its weights: evidences and draws of structures by tempered
+/// sequential Monte Carlo (`StructureSampler`), without a network. A yardstick: seconds to minutes a voxel.
 public struct SequentialFamilyRecipe<F: DiffusionFamily>: EngineRecipe {
     public let name = "smc"
     public var settings: StructureSampler.Options
@@ -12,7 +12,9 @@ public struct SequentialFamilyRecipe<F: DiffusionFamily>: EngineRecipe {
     let options: FitOptions
     private(set) var acquisition: Acquisition, noise = NoiseKinds.either
 
-    public init(family: F, acquisition: Acquisition, options: FitOptions, settings: StructureSampler.Options = .init()) {
+    public init(
+        family: F, acquisition: Acquisition, options: FitOptions, settings: StructureSampler.Options = .init()
+    ) {
         (self.family, self.acquisition, self.options, self.settings) = (family, acquisition, options, settings)
         self.settings.sampling.draws = max(settings.sampling.draws, drawCount)
     }
@@ -23,7 +25,9 @@ public struct SequentialFamilyRecipe<F: DiffusionFamily>: EngineRecipe {
     public var notes: [String: String] {
         var notes = ["smc": settings.summary]
         // Only where not all structures are sampled does it matter how they are looked for.
-        if family.structureSpace.structures.count > settings.mostListed { notes["exploration"] = settings.exploration.summary }
+        if family.structureSpace.structures.count > settings.mostListed {
+            notes["exploration"] = settings.exploration.summary
+        }
         return notes.merging(noise.notes) { $1 }
     }
 
@@ -47,7 +51,9 @@ final class SequentialFamilyEngine<F: DiffusionFamily>: PosteriorEngine {
 
     func stop(when isAsked: @escaping @Sendable () -> Bool) { sampler.check { if isAsked() { throw Stopped() } } }
 
-    func restricted(to acquisition: Acquisition) -> any PosteriorEngine { recipe.adapted(to: acquisition, noise: recipe.noise).makeEngine() }
+    func restricted(to acquisition: Acquisition) -> any PosteriorEngine {
+        recipe.adapted(to: acquisition, noise: recipe.noise).makeEngine()
+    }
 
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
         let m = recipe.acquisition.count
@@ -71,21 +77,25 @@ final class SequentialFamilyEngine<F: DiffusionFamily>: PosteriorEngine {
     private func answer(_ found: ExactPosterior, key: UInt64) -> VoxelPosterior {
         guard found.evidences.contains(where: { $0.logEvidence > -.infinity }) else {
             var random = RandomSource(seed: recipe.options.seed, stream: key, substream: 1 << 32)
-            return .prior(recipe.family, recipe.acquisition, lambda: recipe.options.lambda, total: recipe.drawCount, using: &random)
+            return .prior(
+                recipe.family, recipe.acquisition, lambda: recipe.options.lambda, total: recipe.drawCount,
+                using: &random)
         }
         return VoxelPosterior(found.listed(space), lambda: recipe.options.lambda, total: recipe.drawCount)
     }
 }
 
 extension VoxelPosterior {
-    /// The answer of an exact engine whose evidences are those of all structures: draws of each structure evenly spaced through its own.
+    /// The answer of an exact engine whose evidences are those of all structures: draws of each structure evenly
+    /// spaced through its own.
     /// - Parameter total: D.
     init(_ exact: ExactPosterior, lambda: Double, total: Int) {
         let log0 = exact.logProbabilities(lambda: 0), p = exact.parameterCount
         self.init(logProbability: log0, logEvidenceError: exact.evidences.map(\.standardError))
         // Structures without draws of their own cannot be given any.
         let drawable = zip(log0, exact.evidences).map { $1.draws.isEmpty ? -.infinity : $0 }
-        let counts = DrawAllocation.counts(drawable, parameterCounts: exact.parameterCounts, lambda: lambda, total: total)
+        let counts = DrawAllocation.counts(
+            drawable, parameterCounts: exact.parameterCounts, lambda: lambda, total: total)
         for (z, n) in counts.enumerated() where n > 0 {
             let held = exact.evidences[z].draws.count / p
             for k in 0..<n {
@@ -99,11 +109,13 @@ extension VoxelPosterior {
     /// The prior's, for signals that no structure explains.
     /// - Parameter logProbability: of the structures, where something better than the prior's is known.
     static func prior<F: DiffusionFamily>(
-        _ family: F, _ acquisition: Acquisition, logProbability: [Double]? = nil, lambda: Double, total: Int, using random: inout RandomSource
+        _ family: F, _ acquisition: Acquisition, logProbability: [Double]? = nil, lambda: Double, total: Int,
+        using random: inout RandomSource
     ) -> VoxelPosterior {
         let p = family.parameterNames.count, space = family.structureSpace
         let logProbability = logProbability ?? space.logPrior(lambda: 0)
-        let counts = DrawAllocation.counts(logProbability, parameterCounts: space.parameterCounts, lambda: lambda, total: total)
+        let counts = DrawAllocation.counts(
+            logProbability, parameterCounts: space.parameterCounts, lambda: lambda, total: total)
         let drawn = counts.enumerated().flatMap { Array(repeating: $0, count: $1) }
         var parameters = [Double](repeating: 0, count: drawn.count * p)
         parameters.withUnsafeMutableBufferPointer {
