@@ -68,8 +68,7 @@ import Testing
             let error = (e.standardError * e.standardError + other.standardError * other.standardError).squareRoot()
             #expect(
                 abs(e.logEvidence - other.logEvidence) < 3.5 * error && e.standardError < 0.31,
-                "\(e.structure.bits): \(e.logEvidence) ± \(e.standardError), "
-                    + "\(other.logEvidence) ± \(other.standardError)")
+                "\(e.structure.bits): \(e.logEvidence) ± \(e.standardError), \(other)")
         }
     }
 
@@ -105,8 +104,7 @@ import Testing
             let error = (e.standardError * e.standardError + other.standardError * other.standardError).squareRoot()
             #expect(
                 abs(e.logEvidence - other.logEvidence) < 3.5 * error && error < 0.3,
-                "\(e.structure.bits): \(e.logEvidence) ± \(e.standardError) of \(e.runs), "
-                    + "\(other.logEvidence) ± \(other.standardError)")
+                "\(e.structure.bits): \(e.logEvidence) ± \(e.standardError) of \(e.runs), \(other)")
         }
     }
 }
