@@ -251,15 +251,20 @@ public final class StructureExplorer {
 
     private func gaps(_ values: [Double], _ entries: [Entry]) -> [Double] { Self.gaps(values, entries.map(\.k)) }
 
-    /// How far each stays below the best, at the λ in [0, 3] that favours it most.
-    package static func gaps(_ values: [Double], _ counts: [Int]) -> [Double] {
+    /// How far each stays below the best, at the λ that favours it most.
+    package static func gaps(_ values: [Double], _ counts: [Int], lambdas: [Double] = [0, 0.5, 1, 2, 3]) -> [Double] {
         var gap = [Double](repeating: .infinity, count: values.count)
-        for lambda in [0.0, 0.5, 1, 2, 3] {
+        for lambda in lambdas {
             let here = zip(values, counts).map { $0 - lambda * Double($1) }, best = here.max() ?? 0
             guard best.isFinite else { continue }
             for i in gap.indices { gap[i] = min(gap[i], best - here[i]) }
         }
         return gap
+    }
+
+    /// The same at nine λ of a range.
+    static func gaps(_ values: [Double], _ counts: [Int], lambdas: ClosedRange<Double>) -> [Double] {
+        gaps(values, counts, lambdas: (0...8).map { lambdas.lowerBound + (lambdas.upperBound - lambdas.lowerBound) * Double($0) / 8 })
     }
 
     /// The stream of one observation, structure and generation.

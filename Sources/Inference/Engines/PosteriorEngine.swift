@@ -13,8 +13,12 @@ public struct VoxelPosterior: Sendable {
     public var structures: [Int]
     /// D × P.
     public var parameters: [Double]
-    /// Standard error of each structure's log-evidence, where the engine states it; else empty.
+    /// Standard error of each structure's log-evidence, where the engine states it; else empty. ∞ of an approximation that was not sampled.
     public var logEvidenceError: [Double]
+    /// The probability at λ = 0 of structures that stand in with approximations where the engine states errors.
+    public var approximateMass: Double {
+        zip(logProbability, logEvidenceError).reduce(0) { $1.1 == .infinity ? $0 + exp($1.0) : $0 }
+    }
 
     public init(logProbability: [Double], structures: [Int] = [], parameters: [Double] = [], logEvidenceError: [Double] = []) {
         self.logProbability = logProbability
