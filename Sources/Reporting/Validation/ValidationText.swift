@@ -71,7 +71,7 @@ public enum ValidationText {
     }
 
     private static func ranks(_ tests: [RankTest]) -> [String] {
-        let width = max(26, (tests.map(\.label.count).max() ?? 0) + 4)
+        let width = max(26, (tests.map(\.label.count).max() ?? 0) + 3)
         let head = "".padded(width) + "voxels".padded(9) + "p".padded(10) + "inside 50 / 80 / 90 / 95 % intervals"
         return [head] + tests.map { t in
             let shares = t.coverage.map { String(format: "%.1f", 100 * $0.observed) }.joined(separator: " / ")
