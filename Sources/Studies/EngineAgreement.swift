@@ -54,8 +54,9 @@ public struct EngineAgreement: Codable, Sendable {
     public var fibreScores: ProbabilityScores?, referenceFibreScores: ProbabilityScores?
     public var perVoxel: [VoxelAgreement]
 
-    /// Precondition: at least one voxel.
-    init(_ rows: [VoxelAgreement], engine: String, reference: String, lambda: Double, family: StudyFamily, seed: UInt64) {
+    /// - Parameter least: of `ProbabilityScores`, for both engines alike.
+    /// - Precondition: at least one voxel.
+    init(_ rows: [VoxelAgreement], engine: String, reference: String, lambda: Double, family: StudyFamily, seed: UInt64, least: Double) {
         precondition(!rows.isEmpty)
         let table = family.table
         self.engine = engine
@@ -90,9 +91,10 @@ public struct EngineAgreement: Codable, Sendable {
         let truth = rows.compactMap(\.truth)
         guard truth.count == rows.count else { return }
         let p = rows.map(\.probabilities), q = rows.map(\.referenceProbabilities), fibreTruth = truth.map { table.rows[$0].fibreCount }
-        scores = ProbabilityScores(p, truth: truth, seed: seed)
-        referenceScores = ProbabilityScores(q, truth: truth, seed: seed)
-        fibreScores = ProbabilityScores(p.map(table.fibreProbabilities), truth: fibreTruth, seed: seed)
-        referenceFibreScores = ProbabilityScores(q.map(table.fibreProbabilities), truth: fibreTruth, seed: seed)
+        func score(_ probabilities: [[Double]], _ truth: [Int]) -> ProbabilityScores {
+            ProbabilityScores(probabilities, truth: truth, seed: seed, least: least)
+        }
+        (scores, referenceScores) = (score(p, truth), score(q, truth))
+        (fibreScores, referenceFibreScores) = (score(p.map(table.fibreProbabilities), fibreTruth), score(q.map(table.fibreProbabilities), fibreTruth))
     }
 }

@@ -1,4 +1,5 @@
 import Diffusion
+import Foundation
 import Inference
 import Synchronization
 
@@ -21,6 +22,8 @@ struct ReferenceStudy: Sendable {
     let reference: EngineMaker
     /// What it is, where it is less than an exact engine.
     var statement: String?
+    /// What a structure may have that the engine under test gives no probability (`EngineRecipe.leastLogProbability`).
+    var leastLogProbability: Double?
 
     /// - Returns: nil when stopped. The same for any number of threads.
     func run(
@@ -43,7 +46,7 @@ struct ReferenceStudy: Sendable {
         guard finished.count == cases.count, let first = cases.first else { return nil }
         var agreement = EngineAgreement(
             finished, engine: engine, reference: try reference(first.acquisition, options).name, lambda: options.lambda, family: family,
-            seed: options.seed)
+            seed: options.seed, least: leastLogProbability.map { exp($0) } ?? 1e-300)
         agreement.referenceStatement = statement
         return agreement
     }

@@ -99,7 +99,8 @@ public struct SimulationStudy: Sendable {
         guard blocks.count == count else { return nil }
         let sample = try engine(blocks[0].0.acquisition, fixed)
         var report = SimulationReport(
-            blocks.flatMap(\.1), family: family, quantities: quantities, recipe: sample, lambda: lambda, seed: fixed.seed, consistencyLambdas: network == nil ? [] : consistencyLambdas)
+            blocks.flatMap(\.1), family: family, quantities: quantities, recipe: sample, lambda: lambda, seed: fixed.seed,
+            consistencyLambdas: network == nil ? [] : consistencyLambdas)
         if isNoiseKnown { report.notes["known_noise"] = "true sigma" }
         report.acquisitions = Self.describe(acquisitions, blocks.map(\.0.acquisition))
         guard let reference, referenceVoxels > 0 else { return report }
@@ -107,7 +108,8 @@ public struct SimulationStudy: Sendable {
             let (block, fitted) = blocks[v / blockSize], voxel = fitted[v % blockSize]
             return ReferenceCase(acquisition: block.acquisition, y: voxel.y, posterior: voxel.posterior!, sigma: voxel.sigma, key: UInt64(v), truth: voxel.truth, voxel: nil)
         }
-        report.agreement = try ReferenceStudy(family: family, options: fixed, reference: reference, statement: referenceStatement)
+        report.agreement = try ReferenceStudy(
+            family: family, options: fixed, reference: reference, statement: referenceStatement, leastLogProbability: sample.leastLogProbability)
             .run(compared, engine: sample.name, progress: progress, shouldStop: shouldStop)
         return report.agreement == nil ? nil : report
     }

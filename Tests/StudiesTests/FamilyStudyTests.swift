@@ -189,5 +189,8 @@ private final class Distorted: PosteriorEngine {
         #expect(abs(agreement.slicedWasserstein.mean - agreement.slicedWassersteinFloor.mean) < 0.1 && agreement.slicedWassersteinFloor.mean > 0)
         #expect(agreement.intervalNames == ["snr", "s0", "f1", "f2", "f3", "fsum", "d_par", "f_in", "fraction_bundle", "fraction_dot", "fraction_water", "ratio"])
         #expect(agreement.referenceStatement == WideSearch.statement)
+        // What a truth without probability scores is the same there; probabilities have passed through single precision.
+        #expect(abs(agreement.scores!.logScore - one.structures.logScore) < 1e-5)
+        #expect(abs(agreement.referenceFibreScores!.logScore - one.fibres.logScore) < 1e-5)
     }
 }
