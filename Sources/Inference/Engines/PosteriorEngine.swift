@@ -73,6 +73,9 @@ public protocol EngineRecipe: Sendable {
     var networkSHA256: String { get }
     /// Settings on which the answers depend; a fit resumes only with the same.
     var notes: [String: String] { get }
+    /// What a structure that an answer gives no probability may have all the same, as a log-probability, where the engine does not look at every one; nil where
+    /// it does.
+    var leastLogProbability: Double? { get }
     /// Observations that an engine does well to get together; 1 where each takes long.
     var voxelsAtOnce: Int { get }
     func makeEngine() -> any PosteriorEngine
@@ -84,6 +87,7 @@ extension EngineRecipe {
     public var diffusionFamily: any DiffusionFamily { BallSticks() }
     public var networkName: String { "" }
     public var networkSHA256: String { "" }
+    public var leastLogProbability: Double? { nil }
     public var voxelsAtOnce: Int { 32 }
 }
 

@@ -22,10 +22,10 @@ public struct FamilyQuantity: Sendable, Equatable {
 }
 
 /// Reads them, and a structure's components, from draws of an archive. Ball and sticks has none: its numbers are those of `DrawColumn`.
-struct FamilyQuantities: Sendable {
-    let list: [FamilyQuantity]
+package struct FamilyQuantities: Sendable {
+    package let list: [FamilyQuantity]
     /// Names of the bits of a structure that are components: bundle1, water, tied.
-    let components: [String]
+    package let components: [String]
 
     private enum Source: Sendable {
         /// The sum of these numbers, or what these leave of 1.
@@ -102,7 +102,7 @@ struct FamilyQuantities: Sendable {
     }
 
     /// A quantity of one draw that has it.
-    func value(_ i: Int, _ row: UnsafePointer<Float>) -> Float {
+    package func value(_ i: Int, _ row: UnsafePointer<Float>) -> Float {
         switch sources[i] {
         case .sum(let places): return places.reduce(0) { $0 + row[$1] }
         case .rest(let places): return max(0, 1 - places.reduce(0) { $0 + row[$1] })
