@@ -16,7 +16,7 @@ public final class StructureExplorer {
         /// Nats below the best within which a structure's neighbours are looked at too.
         public var window = 6.0
         /// Structures looked at, noise aside, at most, and how many of them because a network names them.
-        public var mostStructures = 64, mostNamed = 20
+        public var mostStructures = 192, mostNamed = 20
         /// From how many neighbours' modes a structure's own are looked for, with how many starts each, of how many that are tried.
         public var parents = 2, births = 2, tries = 64
         /// The same where there is nothing to start from.
