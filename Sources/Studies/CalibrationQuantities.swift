@@ -88,9 +88,7 @@ struct CalibrationQuantities: Sendable {
     private static func text(_ entry: ThetaLayout.Entry, _ family: StudyFamily) -> String {
         let parameter = entry.parameter, group = family.description.allGroups.first { $0.name == entry.group }
         let word = parameter.isLinear ? "fraction" : parameter.chart == .axis ? "direction" : words[parameter.name] ?? parameter.name
-        // A name that two groups have is told apart by the group's.
-        let isShared = family.theta.entries.contains { $0.parameter.name == parameter.name && $0.group != entry.group }
-        if isShared && !entry.group.isEmpty { return "\(word) of \(owner(entry, group))" }
+        if family.theta.isToldByGroup(entry) { return "\(word) of \(owner(entry, group))" }
         let isOwn = (group?.most ?? 1) > 1 && group?.parameters.contains(parameter) == true
         return isOwn ? "\(word) \(entry.member + 1)" : word
     }

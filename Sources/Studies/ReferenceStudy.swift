@@ -1,6 +1,7 @@
 import Diffusion
 import Foundation
 import Inference
+import Parallel
 import Synchronization
 
 /// A voxel that one engine has fitted and another is to fit.

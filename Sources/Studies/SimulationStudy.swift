@@ -3,6 +3,7 @@ import Foundation
 import Inference
 import ModelSpace
 import Networks
+import Parallel
 import Synchronization
 
 /// Makes an engine for an acquisition.

@@ -13,7 +13,7 @@ public struct WideSearch: EngineRecipe {
         var recipe = try FamilyEngineRecipe(family: family, file: nil, path: "", acquisition: acquisition, options: options)
         recipe.exploration.cutoff = 14
         recipe.exploration.window = 10
-        recipe.exploration.mostStructures = 192
+        recipe.exploration.mostStructures = 1024
         (recipe.exploration.parents, recipe.exploration.births, recipe.exploration.tries) = (4, 3, 128)
         (recipe.exploration.firstStarts, recipe.exploration.firstTries) = (8, 512)
         (recipe.exploration.likely, recipe.exploration.unlikely, recipe.exploration.fewest, recipe.exploration.perDimension) = (4, 2, 6, 1.1)

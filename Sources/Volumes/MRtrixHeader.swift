@@ -24,7 +24,6 @@ struct MRtrixHeader {
 
     private static let magic = "mrtrix image", longest = 64 << 20
 
-    static func isName(_ path: String) -> Bool { [".mif", ".mif.gz", ".mih"].contains(where: path.hasSuffix) }
 
     init(path: String) throws {
         func bad(_ reason: String) -> VolumeError { .badMRtrixHeader(path: path, reason: reason) }

@@ -28,9 +28,12 @@ public final class VolumeReader {
     /// All elements in the order of volumes, where the file has them in another.
     private var unpacked: [UInt8] = []
 
+    /// Whether a file is an MRtrix image by its name.
+    public static func isMRtrix(_ path: String) -> Bool { [".mif", ".mif.gz", ".mih"].contains(where: path.hasSuffix) }
+
     /// Opens the image and checks its header; throws when the file cannot hold what the header promises.
     public init(path: String) throws {
-        if MRtrixHeader.isName(path) {
+        if Self.isMRtrix(path) {
             let own = try MRtrixHeader(path: path)
             let (expected, overflows) = own.dataOffset.addingReportingOverflow(own.storedBytes)
             let voxels = try ByteSource(path: own.dataPath)

@@ -1,5 +1,6 @@
 import Foundation
 import ModelSpace
+import TestFixtures
 import Testing
 
 @testable import Diffusion
@@ -7,35 +8,7 @@ import Testing
 
 /// The tempered sampler on families composed of compartments, against engines that work otherwise.
 @Suite struct FamilyEvidenceTests {
-    static let acquisition: Acquisition = {
-        let zero = SIMD3<Double>(0, 0, 0), g = DirectionSets.fibonacci(20)
-        return try! Acquisition(
-            bValues: [0, 0, 0] + Array(repeating: 1000, count: 20) + Array(repeating: 2500, count: 20),
-            directions: [zero, zero, zero] + g + g)
-    }()
-
-    /// What `BallSticks` is, as a recipe.
-    static let ballSticks = try! read(
-        """
-        name: composed
-        shared: {d: log-uniform 1e-4 5e-3 in mm^2/s}
-        components:
-          ball:
-            presence: always
-            weight: rest
-            signal: [{compartment: ball, when: [spread], spread: spread.s / d}, ball]
-          stick:
-            presence: up to 3
-            weight: 0.05
-            parameters: {mu: axis}
-            fibre: mu
-            signal: [{compartment: stick, when: [spread], spread: spread.s / d}, stick]
-          spread: {parameters: {s: log-uniform 0.1 1 of d in mm^2/s}}
-        """)
-
-    static func read(_ text: String) throws -> CompartmentFamily {
-        CompartmentFamily(try FamilyReader.read(try SettingsTree(yaml: text), place: "family"))
-    }
+    static let acquisition = TestAcquisition.shells([1000, 2500], unweighted: 3, directions: 20)
 
     static func voxel(
         _ family: any DiffusionFamily, _ z: Structure, snr: Double, seed: UInt64
@@ -57,7 +30,7 @@ import Testing
         let special = SequentialMonteCarlo(acquisition: Self.acquisition)
         var options = SignalMonteCarlo.Options()
         (options.targetError, options.minimumRuns) = (0.1, 3)
-        let general = SignalMonteCarlo(Self.ballSticks, design: Self.acquisition, options: options)
+        let general = SignalMonteCarlo(ComposedFamily.ballSticks, design: Self.acquisition, options: options)
         for e in try general.posterior(y, structures, seed: 1, voxel: 1).evidences where !e.isRough {
             let other = try special.evidence(y, e.structure, seed: 2, voxel: 2)
             // Rician noise cannot have made what is not above 0.

@@ -1,5 +1,6 @@
 import Diffusion
 import ModelSpace
+import TestFixtures
 import Testing
 
 @testable import Inference
@@ -26,7 +27,7 @@ import Testing
         let layout = try DrawLayout(description), theta = ThetaLayout(description), quantities = layout.quantities
         var random = RandomSource(seed: 9), x = [Double](repeating: 0, count: theta.count), checked = Set<Int>()
         for z in family.structureSpace.structures {
-            family.drawParameters(z, try Self.acquisition(), using: &random, into: &x)
+            family.drawParameters(z, Self.acquisition, using: &random, into: &x)
             let row = zip(x, layout.scales).map { Float($0 * $1) }, presence = quantities.presence(layout.columns(of: z))
             for (i, quantity) in quantities.list.enumerated() {
                 let group = description.groups.first { $0.name == quantity.group }
@@ -54,7 +55,5 @@ import Testing
         #expect(checked.count == quantities.list.count { $0.kind == .parameter })
     }
 
-    private static func acquisition() throws -> Acquisition {
-        try Acquisition(bValues: [0] + Array(repeating: 1000, count: 12), directions: [SIMD3(0, 0, 0)] + DirectionSets.fibonacci(12))
-    }
+    private static let acquisition = TestAcquisition.shells([1000], unweighted: 1, directions: 12)
 }

@@ -1,5 +1,6 @@
 import Foundation
 import ModelSpace
+import TestFixtures
 import Testing
 
 @testable import Diffusion
@@ -8,22 +9,15 @@ import Testing
 
 /// The exact engine of any family: a small composed one, whose structures are all sampled, or those that were found.
 @Suite struct SequentialFamilyTests {
-    static let acquisition: Acquisition = {
-        let zero = SIMD3<Double>(0, 0, 0), g = DirectionSets.fibonacci(12)
-        return try! Acquisition(
-            bValues: [0, 0] + Array(repeating: 1000, count: 12) + Array(repeating: 2500, count: 12),
-            directions: [zero, zero] + g + g)
-    }()
-    static let family = CompartmentFamily(
-        try! FamilyReader.read(
-            try! SettingsTree(
-                yaml: """
-                    name: small
-                    shared: {d: log-uniform 2e-4 3e-3 in mm^2/s}
-                    components:
-                      ball: {presence: always, weight: rest, signal: ball}
-                      stick: {presence: up to 1, weight: 0.05, parameters: {mu: axis}, fibre: mu, signal: stick}
-                    """), place: "family"))
+    static let acquisition = TestAcquisition.shells([1000, 2500], unweighted: 2, directions: 12)
+    static let family = try! ComposedFamily.read(
+        """
+        name: small
+        shared: {d: log-uniform 2e-4 3e-3 in mm^2/s}
+        components:
+          ball: {presence: always, weight: rest, signal: ball}
+          stick: {presence: up to 1, weight: 0.05, parameters: {mu: axis}, fibre: mu, signal: stick}
+        """)
 
     static func recipe(
         _ change: (inout StructureSampler.Options) -> Void = { _ in }

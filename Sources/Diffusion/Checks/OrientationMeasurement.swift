@@ -1,5 +1,5 @@
-import Dispatch
 import Foundation
+import Parallel
 import Volumes
 
 extension OrientationTest {
@@ -204,9 +204,8 @@ private struct BlockTotals {
     }
 }
 
-/// Runs a body over ranges that together make 0..<count, on several threads.
+/// Runs a body over ranges that together make 0..<count, on up to `threads` threads.
 private func forEachRange(of count: Int, threads: Int, _ body: @Sendable (Range<Int>) -> Void) {
     let pieces = max(1, min(count, 8 * threads))
-    guard threads > 1, pieces > 1 else { return body(0..<count) }
-    DispatchQueue.concurrentPerform(iterations: pieces) { p in body(p * count / pieces..<(p + 1) * count / pieces) }
+    try! forEachInParallel(pieces, threads: threads) { p in body(p * count / pieces..<(p + 1) * count / pieces) }
 }

@@ -36,8 +36,6 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     public var voxelsAtOnce: Int { file == nil ? 4 : 32 }
     public var notes: [String: String] {
         var notes = ["exploration": exploration.summary, "correction_sweeps": "\(sweeps)"]
-        // A name and its parameters do not say which compartments make the signal.
-        if let definition = family.definition { notes["family_digest"] = NetworkFile.digest(Data(definition.utf8)) }
         if file != nil { (notes["solver_steps"], notes["precision"]) = ("\(solverSteps)", NetworkPrecision.preferred.rawValue) }
         return notes.merging(noise.notes) { $1 }
     }

@@ -70,7 +70,7 @@ package struct FamilyQuantities: Sendable {
             default: nil
             }
             let quantity = FamilyQuantity(
-                name: Self.label(entry, theta), kind: .parameter, group: entry.group, unit: p.unit, range: range)
+                name: theta.isToldByGroup(entry) ? "\(entry.group)_\(p.name)" : p.name, kind: .parameter, group: entry.group, unit: p.unit, range: range)
             let scale = scales[entry.offset]
             guard let group = family.groups.first(where: { $0.name == entry.group }), group.most > 1, !group.common.contains(p) else {
                 add(quantity, .number(entry.offset), scale: scale)
@@ -81,12 +81,6 @@ package struct FamilyQuantities: Sendable {
         }
         (self.list, self.sources, self.factors) = (list, sources, factors)
         components = family.groups.flatMap(\.bitNames)
-    }
-
-    /// The name of a parameter without the number of its member; with its group's where two groups have one of that name.
-    private static func label(_ entry: ThetaLayout.Entry, _ theta: ThetaLayout) -> String {
-        let others = theta.entries.contains { $0.parameter.name == entry.parameter.name && $0.group != entry.group }
-        return others && !entry.group.isEmpty ? "\(entry.group)_\(entry.parameter.name)" : entry.parameter.name
     }
 
     /// Which of them the draws of a structure have.

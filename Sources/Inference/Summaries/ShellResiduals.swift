@@ -1,6 +1,7 @@
 import Diffusion
 import Foundation
 import ModelSpace
+import Parallel
 
 /// What a fit leaves over, by shell, along and across the main fibre: the signature of tissue that the model does not hold for.
 ///

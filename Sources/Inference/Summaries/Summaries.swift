@@ -1,4 +1,5 @@
 import Foundation
+import Parallel
 
 /// What a fit says of every voxel at one λ: probabilities, posterior moments and quantiles, and the fibres matched across draws.
 ///

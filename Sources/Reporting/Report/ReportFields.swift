@@ -46,7 +46,7 @@ enum ReportFields {
             "lambda": ReportText.number(summary.lambda), "largestLambda": ReportText.number(data.largestLambda),
             "methods": data.methods(p, now).map { ["text": $0] }, "software": "\(p.software) \(p.version)",
             "finished": p.finishedAt.isEmpty ? p.startedAt : p.finishedAt,
-            "citations": ReportCitation.works(p).map { ["text": $0.text, "link": $0.link] },
+            "citations": ReportCitation.works(p, summary.metadata).map { ["text": $0.text, "link": $0.link] },
             "structures": zip(data.structures.groups, zip(now.mean, now.called)).map { group, shares in
                 ["name": group.name, "k": "\(group.parameterCount)", "mean": ReportText.percent(shares.0), "called": ReportText.percent(shares.1)]
             },

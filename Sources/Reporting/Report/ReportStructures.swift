@@ -1,5 +1,6 @@
 import Foundation
 import Inference
+import Parallel
 
 /// The structures of a fit as the report shows them: variants that differ in their noise alone are one, and of families with too many structures for a
 /// row each all with the same number of fibres and of parameters.

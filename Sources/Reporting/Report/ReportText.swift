@@ -91,8 +91,9 @@ struct ReportCitation {
             + "parameter spaces. Statistics and Computing 16, 239–249 (2006).",
         link: "https://doi.org/10.1007/s11222-006-8769-1")
 
-    static func works(_ provenance: FitProvenance) -> [ReportCitation] {
-        provenance.family != "ball-sticks" ? [gloeckler, cornuet] : provenance.engine == "prism" ? [gloeckler, behrens, jbabdi, karras, lu, cornuet, terBraak] : [gloeckler, behrens, jbabdi]
+    static func works(_ provenance: FitProvenance, _ metadata: PosteriorMetadata) -> [ReportCitation] {
+        if metadata.notes["exploration"] != nil { return metadata.hasFibreColumns ? [gloeckler, behrens, jbabdi, cornuet] : [gloeckler, cornuet] }
+        return provenance.engine == "prism" ? [gloeckler, behrens, jbabdi, karras, lu, cornuet, terBraak] : [gloeckler, behrens, jbabdi]
     }
 }
 
@@ -115,7 +116,7 @@ extension ReportData {
             + "λ = \(ReportText.number(summary.lambda)) nats a parameter (Gloeckler et al., arXiv:2603.15292)."
         let posterior: String
         switch p.engine {
-        case "prism" where !m.hasFibreColumns:
+        case "prism" where m.notes["exploration"] != nil:
             posterior = "Structures were searched from one to its neighbours"
                 + (p.networkName.isEmpty ? "" : ", beginning with those that a neural posterior trained on simulations names (Gloeckler et al., arXiv:2603.15292)")
                 + ". Modes of each were found with the exact likelihood, its evidence by importance sampling about them (Cornuet et al., 2012), and "

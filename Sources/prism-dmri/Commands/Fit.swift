@@ -82,7 +82,7 @@ struct Fit: ParsableCommand {
         func seconds(since moment: ContinuousClock.Instant) -> Double { Double((clock.now - moment) / .milliseconds(1)) / 1000 }
 
         let given = try network.map(NetworkFile.init(path:)), chosen = try FamilyChoice(family, network: given.map { ($0, network!) })
-        try check(chosen)
+        try chosen.refuse(engine: engine == .prism ? nil : engine.rawValue, preset: preset)
         let (geometry, acquisition) = try input.open(warn: warn)
         var options = FitOptions()
         options.lambda = engine == .mcmc ? 0 : lambda ?? options.lambda
@@ -187,22 +187,12 @@ struct Fit: ParsableCommand {
         if !quiet { Self.report(result.provenance, out: out, total: seconds(since: begin), fitting: timings["fitting"]!) }
     }
 
-    /// What goes with ball and sticks alone is refused for other families.
-    private func check(_ chosen: FamilyChoice) throws {
-        guard !chosen.isBallSticks else { return }
-        let name = chosen.family.name
-        if engine != .prism { throw ValidationError("--engine \(engine.rawValue) fits ball-sticks only; for '\(name)' leave it out.") }
-        if preset != nil { throw ValidationError("--preset belongs to ball-sticks; for '\(name)' leave it out.") }
-    }
-
     private func makeRecipe(
         _ chosen: FamilyChoice, _ given: NetworkFile?, _ acquisition: Acquisition, _ options: FitOptions
     ) throws -> any EngineRecipe {
         switch (chosen, engine) {
         case (.composed(let family), _):
-            if let fault = family.composition.fault(largestB: acquisition.bValues.max() ?? 0) {
-                throw FamilyBeyondScan(family: family.name, scan: input.dwi, fault: fault)
-            }
+            try chosen.check(largestB: acquisition.bValues.max() ?? 0, of: input.dwi)
             return try FamilyEngineRecipe(family: family, file: given, path: network ?? "", acquisition: acquisition, options: options)
         case (.ballSticks, .prism):
             return try PrismRecipe(

@@ -90,7 +90,7 @@ struct ScanFiles {
             let others = name.entities.filter { $0.key != "desc" }
             stems.append((others.map { $0.key + "-" + $0.value } + ["desc-brain", "mask"]).joined(separator: "_"))
         }
-        if wasFolder || MRtrixNames.isImage(dwi) { stems += ["nodif_brain_mask", "brain_mask", "mask"] }
+        if wasFolder || VolumeReader.isMRtrix(dwi) { stems += ["nodif_brain_mask", "brain_mask", "mask"] }
         return first(stems.flatMap(Self.images))
     }
 
@@ -120,10 +120,6 @@ struct ScanFiles {
         }
         return nil
     }
-}
-
-enum MRtrixNames {
-    static func isImage(_ path: String) -> Bool { [".mif", ".mif.gz", ".mih"].contains(where: path.hasSuffix) }
 }
 
 /// A BIDS name taken apart: entities and suffix.

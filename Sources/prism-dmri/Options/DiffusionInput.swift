@@ -51,7 +51,7 @@ struct DiffusionInput: ParsableArguments {
     var allFiles: [String] { [dwi] + tableFiles.values + [maskFile, files.gradientDeviation].compactMap { $0 } }
 
     private var ownTable: [[Double]]? {
-        guard grad == nil, bvals == nil, bvecs == nil, MRtrixNames.isImage(dwi) else { return nil }
+        guard grad == nil, bvals == nil, bvecs == nil, VolumeReader.isMRtrix(dwi) else { return nil }
         return try? VolumeReader(path: dwi).gradients
     }
     private var hasOwnTable: Bool { ownTable != nil }

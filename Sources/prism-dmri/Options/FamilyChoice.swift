@@ -49,6 +49,21 @@ enum FamilyChoice {
     }
 
     var isBallSticks: Bool { if case .ballSticks = self { true } else { false } }
+
+    /// Refuses options that go with ball and sticks alone.
+    /// - Parameter engine: as on the command line, where it is another than `prism`.
+    func refuse(engine: String?, preset: PrismPreset?) throws {
+        guard !isBallSticks else { return }
+        if let engine { throw ValidationError("--engine \(engine) fits ball-sticks only; for '\(family.name)' leave it out.") }
+        if preset != nil { throw ValidationError("--preset belongs to ball-sticks; for '\(family.name)' leave it out.") }
+    }
+
+    /// Refuses b-values (s/mm²) at which the family's signals are not accurate.
+    /// - Parameter scan: what they are those of.
+    func check(largestB: Double, of scan: String) throws {
+        guard case .composed(let family) = self, let fault = family.composition.fault(largestB: largestB) else { return }
+        throw FamilyBeyondScan(family: family.name, scan: scan, fault: fault)
+    }
 }
 
 /// A family whose signals are not accurate at the b-values of a scan.

@@ -26,10 +26,7 @@ struct StudiedFamily {
             let network = try given ?? NetworkFile.standard()
             (file, engine, reference, statement) = (network, tested.engineMaker(network), tested.referenceMaker, nil)
         case .composed(let family):
-            if tested.engine != .prism {
-                throw ValidationError("--engine \(tested.engine.rawValue) fits ball-sticks only; for '\(family.name)' leave it out.")
-            }
-            if tested.preset != nil { throw ValidationError("--preset belongs to ball-sticks; for '\(family.name)' leave it out.") }
+            try choice.refuse(engine: tested.engine == .prism ? nil : tested.engine.rawValue, preset: tested.preset)
             if tested.smcError != nil {
                 throw ValidationError("--smc-error belongs to ball-sticks; '\(family.name)' is held against a wider search, which has no such setting.")
             }
@@ -56,7 +53,6 @@ struct StudiedFamily {
         case .mixture(let mixture): max(mixture.largestB, mixture.largestGridB)
         case .listed(let list): list.flatMap(\.bValues).max() ?? 0
         }
-        guard case .composed(let family) = choice, let fault = family.composition.fault(largestB: largest) else { return }
-        throw FamilyBeyondScan(family: family.name, scan: scan, fault: fault)
+        try choice.check(largestB: largest, of: scan)
     }
 }
