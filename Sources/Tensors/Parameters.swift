@@ -37,7 +37,8 @@ public struct ParameterLayout: Sendable {
 
     public mutating func addLayer(_ layer: LayerReference) { layers.append(layer) }
 
-    public mutating func add(_ name: String, _ rows: Int, _ columns: Int, _ start: Initialisation) -> ParameterReference {
+    public mutating func add(_ name: String, _ rows: Int, _ columns: Int, _ start: Initialisation) -> ParameterReference
+    {
         precondition(!references.contains { $0.name == name }, "weight \(name) is listed twice")
         let reference = ParameterReference(name: name, offset: count, rows: rows, columns: columns)
         references.append(reference)
@@ -47,13 +48,15 @@ public struct ParameterLayout: Sendable {
     }
 }
 
-/// Weights (flat, shared by all workers) with, where training, one worker's gradients; where not, dense layers laid out for their kernel.
+/// Weights (flat, shared by all workers) with, where training, one worker's gradients; where not, dense layers laid out
+/// for their kernel.
 public struct Weights<S: Scalar>: @unchecked Sendable {
     public let values: UnsafeMutablePointer<S>
     public let gradients: UnsafeMutablePointer<S>?
     public let packed: PackedLayers?
 
-    public init(values: UnsafeMutablePointer<S>, gradients: UnsafeMutablePointer<S>? = nil, packed: PackedLayers? = nil) {
+    public init(values: UnsafeMutablePointer<S>, gradients: UnsafeMutablePointer<S>? = nil, packed: PackedLayers? = nil)
+    {
         self.values = values
         self.gradients = gradients
         self.packed = packed

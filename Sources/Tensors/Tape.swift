@@ -16,8 +16,8 @@ public struct Variable<S: Scalar> {
 
 /// Records the layers as they run forward and runs their `backward` in reverse order.
 ///
-/// Every layer is a `forward`/`backward` pair; the tape only remembers what to call. With `records == false` no gradient memory is taken and
-/// nothing is remembered, which is how inference runs the same code.
+/// Every layer is a `forward`/`backward` pair; the tape only remembers what to call. With `records == false` no
+/// gradient memory is taken and nothing is remembered, which is how inference runs the same code.
 public final class Tape<S: Scalar> {
     public let arena: Arena
     public let records: Bool

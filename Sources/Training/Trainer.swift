@@ -5,10 +5,11 @@ import Networks
 import Synchronization
 import Tensors
 
-/// Simulates and descends: AdamW on the joint loss of structure and parameters, with simulations made as they are needed.
+/// Simulates and descends: AdamW on the joint loss of structure and parameters, with simulations made as they are
+/// needed.
 ///
-/// A step's gradient is the sum over a fixed number of lanes, each of which works through its chunks in order; threads only choose which lane to
-/// take next. So the weights depend on the recipe and the seed, not on the number of threads.
+/// A step's gradient is the sum over a fixed number of lanes, each of which works through its chunks in order; threads
+/// only choose which lane to take next. So the weights depend on the recipe and the seed, not on the number of threads.
 public final class Trainer<F: ModelFamily> {
     public let plan: TrainingPlan
     public let network: Network
@@ -46,7 +47,8 @@ public final class Trainer<F: ModelFamily> {
         lanes = (0..<min(8, plan.batch / plan.chunk)).map { _ in Lane(count: count) }
     }
 
-    /// One step of descent. Returns the mean losses of its simulations: −log q(z|y,λ), and ‖F − F*‖² per active coordinate.
+    /// One step of descent. Returns the mean losses of its simulations: −log q(z|y,λ), and ‖F − F*‖² per active
+    /// coordinate.
     public func step() -> (structure: Double, parameter: Double) {
         let chunks = plan.batch / plan.chunk, step = state.step, simulator = simulator, network = network, lanes = lanes
         let structureScale = 1 / Double(plan.batch)
@@ -66,7 +68,8 @@ public final class Trainer<F: ModelFamily> {
                         lane.tape.reset()
                         let sums = network.loss(
                             lane.tape, Weights(values: values.pointer, gradients: lane.gradients),
-                            simulator.batch(step: step, chunk: chunk), automaton: simulator.family.structureSpace.automaton,
+                            simulator.batch(step: step, chunk: chunk),
+                            automaton: simulator.family.structureSpace.automaton,
                             structureScale: structureScale, parameterScale: parameterScale)
                         lane.structure += sums.structure
                         lane.parameter += sums.parameter

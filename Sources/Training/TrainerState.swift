@@ -27,7 +27,8 @@ public struct TrainerState {
         }
         let t = Double(step), n = weights.count
         pk_adamw_f32(
-            &weights, gradient, &firstMoment, &secondMoment, n, Float(min(1, plan.clip / max(norm, 1e-12))), Float(rate), Float(beta1),
+            &weights, gradient, &firstMoment, &secondMoment, n, Float(min(1, plan.clip / max(norm, 1e-12))),
+            Float(rate), Float(beta1),
             Float(beta2), 1e-8, Float(1 - pow(beta1, t)), Float(1 - pow(beta2, t)), Float(plan.weightDecay))
         let horizon = min(Double(plan.averageSteps), t / 5 + 1)
         pk_average_f32(&average, weights, n, Float(1 - 1 / horizon))

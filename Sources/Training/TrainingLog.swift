@@ -14,8 +14,10 @@ public struct TrainingLog {
         step: Int, simulations: Int, structure: Double, parameter: Double, rate: Double, simulationsPerSecond: Double
     ) throws {
         func number(_ x: Double) -> String { x.isFinite ? String(format: "%.6g", x) : "null" }
-        let line = "{\"step\":\(step),\"simulations\":\(simulations),\"structure_loss\":\(number(structure)),"
-            + "\"parameter_loss\":\(number(parameter)),\"rate\":\(number(rate)),\"simulations_per_s\":\(number(simulationsPerSecond))}\n"
+        let line =
+            "{\"step\":\(step),\"simulations\":\(simulations),\"structure_loss\":\(number(structure)),"
+            + "\"parameter_loss\":\(number(parameter)),\"rate\":\(number(rate)),"
+            + "\"simulations_per_s\":\(number(simulationsPerSecond))}\n"
         try handle.write(contentsOf: Data(line.utf8))
     }
 }

@@ -17,7 +17,8 @@ public struct TrainingTiming: Codable, Sendable {
 
     /// Steps for about `seconds`, then each stage of a chunk by itself.
     public static func measure<F: ModelFamily>(
-        family: F, plan: TrainingPlan, threads: Int, seconds: Double, repeats: Int, design: @escaping @Sendable (inout RandomSource) -> F.Design
+        family: F, plan: TrainingPlan, threads: Int, seconds: Double, repeats: Int,
+        design: @escaping @Sendable (inout RandomSource) -> F.Design
     ) -> TrainingTiming {
         let trainer = Trainer(family: family, plan: plan, threads: threads, design: design), clock = ContinuousClock()
         _ = trainer.step()
@@ -28,7 +29,8 @@ public struct TrainingTiming: Codable, Sendable {
             steps += 1
             elapsed = Double((clock.now - start) / .nanoseconds(1)) * 1e-9
         }
-        let network = trainer.network, simulator = Simulator(family: family, plan: plan, design: design), count = network.layout.count
+        let network = trainer.network, simulator = Simulator(family: family, plan: plan, design: design),
+            count = network.layout.count
         var weights = trainer.state.weights, gradients = [Float](repeating: 0, count: count), state = trainer.state
         // Acquisitions differ in size: the same few chunks for every stage.
         let chunks = 8, batches = (0..<chunks).map { simulator.batch(step: 0, chunk: $0) }
@@ -37,15 +39,20 @@ public struct TrainingTiming: Codable, Sendable {
                 for batch in batches {
                     tape.reset()
                     _ = network.loss(
-                        tape, Weights(values: weights.baseAddress!, gradients: gradients), batch, automaton: family.structureSpace.automaton, structureScale: 1,
+                        tape, Weights(values: weights.baseAddress!, gradients: gradients), batch,
+                        automaton: family.structureSpace.automaton, structureScale: 1,
                         parameterScale: 1)
                 }
             }
         }
         let inference = Tape<Float>(records: false), training = Tape<Float>(records: true)
-        let simulate = Stopwatch.time(repeats: repeats) { for c in 0..<chunks { _ = simulator.batch(step: 0, chunk: c) } }.minimum
+        let simulate = Stopwatch.time(repeats: repeats) {
+            for c in 0..<chunks { _ = simulator.batch(step: 0, chunk: c) }
+        }.minimum
         let forward = Stopwatch.time(repeats: repeats) { loss(inference, nil) }.minimum
-        let both = gradients.withUnsafeMutableBufferPointer { g in Stopwatch.time(repeats: repeats) { loss(training, g.baseAddress!) }.minimum }
+        let both = gradients.withUnsafeMutableBufferPointer { g in
+            Stopwatch.time(repeats: repeats) { loss(training, g.baseAddress!) }.minimum
+        }
         // As a step does it: the lanes' gradients are summed, then AdamW.
         let lanes = min(8, plan.batch / plan.chunk)
         var total = gradients
@@ -55,11 +62,15 @@ public struct TrainingTiming: Codable, Sendable {
             state.descend(total, norm: 1, plan: plan)
         }.minimum
         let size = Double(chunks * plan.chunk)
-        func stage(_ name: String, _ seconds: Double, _ simulations: Double) -> Stage { Stage(name: name, microsecondsPerSimulation: 1e6 * seconds / simulations) }
+        func stage(_ name: String, _ seconds: Double, _ simulations: Double) -> Stage {
+            Stage(name: name, microsecondsPerSimulation: 1e6 * seconds / simulations)
+        }
         return TrainingTiming(
-            threads: threads, weights: count, batch: plan.batch, steps: steps, simulationsPerSecond: Double(steps * plan.batch) / elapsed,
+            threads: threads, weights: count, batch: plan.batch, steps: steps,
+            simulationsPerSecond: Double(steps * plan.batch) / elapsed,
             stages: [
-                stage("simulate", simulate, size), stage("forward", forward, size), stage("backward", max(0, both - forward), size),
+                stage("simulate", simulate, size), stage("forward", forward, size),
+                stage("backward", max(0, both - forward), size),
                 stage("update", update, Double(plan.batch)),
             ])
     }

@@ -46,7 +46,8 @@ struct TinyProblem {
         let tape = Tape<Double>(arena: Arena(blockSize: 1 << 20), records: gradients != nil)
         return values.withUnsafeMutableBufferPointer { v in
             let sums = network.loss(
-                tape, Weights(values: v.baseAddress!, gradients: gradients), batch, automaton: space.automaton, structureScale: 0.7, parameterScale: 0.3)
+                tape, Weights(values: v.baseAddress!, gradients: gradients), batch, automaton: space.automaton,
+                structureScale: 0.7, parameterScale: 0.3)
             return 0.7 * sums.structure + 0.3 * sums.parameter
         }
     }
@@ -71,12 +72,17 @@ struct TinyProblem {
                 let below = problem.loss(&values, gradients: nil)
                 values[i] = kept
                 let difference = (above - below) / (2 * step)
-                #expect(abs(difference - gradients[i]) <= 1e-7 + 1e-6 * abs(difference), "\(reference.name)[\(i - reference.offset)]")
+                #expect(
+                    abs(difference - gradients[i]) <= 1e-7 + 1e-6 * abs(difference),
+                    "\(reference.name)[\(i - reference.offset)]")
                 sizes.append(abs(difference))
             }
             // A weight that nothing depends on would pass the comparison without testing anything.
-            // (Query biases shift all logits of a key-independent term by nothing only for keys; key biases cancel in the softmax.)
-            if !reference.name.hasSuffix("table") { #expect(sizes.max()! > 1e-9, "no gradient reaches \(reference.name)") }
+            // (Query biases shift all logits of a key-independent term by nothing only for keys; key biases cancel in
+            // the softmax.)
+            if !reference.name.hasSuffix("table") {
+                #expect(sizes.max()! > 1e-9, "no gradient reaches \(reference.name)")
+            }
         }
     }
 
@@ -89,7 +95,8 @@ struct TinyProblem {
         var narrow = values.map { Float($0) }, narrowGradients = [Float](repeating: 0, count: values.count)
         let tape = Tape<Float>(arena: Arena(blockSize: 1 << 20), records: true)
         let sums = problem.network.loss(
-            tape, Weights(values: &narrow, gradients: &narrowGradients), problem.batch, automaton: problem.space.automaton, structureScale: 0.7,
+            tape, Weights(values: &narrow, gradients: &narrowGradients), problem.batch,
+            automaton: problem.space.automaton, structureScale: 0.7,
             parameterScale: 0.3)
         #expect(abs(0.7 * sums.structure + 0.3 * sums.parameter - reference) < 1e-4 * reference)
         let scale = gradients.map { abs($0) }.max()!

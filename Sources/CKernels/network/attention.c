@@ -6,7 +6,8 @@
 
 #pragma clang fp contract(fast)
 
-/* HEAD: columns of a head.  KEYS: keys whose logits are summed side by side.  FEW: up to so many keys, queries of several problems share a vector. */
+/* HEAD: columns of a head.  KEYS: keys whose logits are summed side by side.  FEW: up to so many keys, queries of
+   several problems share a vector. */
 enum { HEAD = 16, KEYS = 8, FEW = 4 };
 #define LOGIT_SCALE 0.36067376f /* log₂ e / √HEAD: logits to base 2 */
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -56,8 +57,8 @@ long pk_lanes(void) {
     return 4;
 }
 
-void pk_attention16(long lanes, const float *q, const float *k, const float *v, long qstride, long kstride, const pk_segment *segments, long count,
-                    long heads, const uint8_t *mask, float *out, long ostride) {
+void pk_attention16(long lanes, const float *q, const float *k, const float *v, long qstride, long kstride,
+                    const pk_segment *segments, long count, long heads, const uint8_t *mask, float *out, long ostride) {
     if (!lanes) lanes = pk_lanes();
 #if defined(__x86_64__)
     if (lanes == 16) { attention_w16(q, k, v, qstride, kstride, segments, count, heads, mask, out, ostride); return; }
