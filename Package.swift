@@ -2,9 +2,8 @@
 import PackageDescription
 
 // Data flows left to right through these targets; nothing imports a target to its right.
-//   Volumes, ModelSpace, Parallel, Tensors  →  Diffusion, Networks  →  Exact, Training  →  Inference  →  Chain,
-//   Studies, Bench
-//     →  Reporting  →  prism-dmri
+//   Volumes, ModelSpace, Parallel, Tensors  →  Diffusion, Networks  →  Exact, Training  →  BallSticksEngines
+//     →  Inference  →  Chain, Studies, Bench  →  Reporting  →  prism-dmri
 // Every `import` of a target stands among its dependencies here (`.ci/imports` checks it). What a library's user needs
 // is public; what only other targets of this package need is `package`.
 
@@ -53,10 +52,15 @@ let package = Package(
             name: "Networks", dependencies: ["Tensors", "ModelSpace", "CNetworks", "CCrypto"], exclude: ["README.md"]),
         .target(
             name: "Training", dependencies: ["Networks", "ModelSpace", "Tensors", "CKernels"], exclude: ["README.md"]),
-        .target(name: "Exact", dependencies: ["ModelSpace", "Diffusion", "CKernels"], exclude: ["README.md"]),
+        .target(name: "Exact", dependencies: ["ModelSpace", "CKernels"], exclude: ["README.md"]),
+        .target(
+            name: "BallSticksEngines", dependencies: ["Exact", "ModelSpace", "Diffusion", "CKernels"],
+            exclude: ["README.md"]),
         .target(
             name: "Inference",
-            dependencies: ["Exact", "Networks", "ModelSpace", "Parallel", "Diffusion", "Tensors", "CKernels"],
+            dependencies: [
+                "Exact", "BallSticksEngines", "Networks", "ModelSpace", "Parallel", "Diffusion", "Tensors", "CKernels",
+            ],
             exclude: ["README.md"]),
         .target(
             name: "Chain", dependencies: ["Inference", "Diffusion", "ModelSpace", "CKernels"], exclude: ["README.md"]),
@@ -65,7 +69,9 @@ let package = Package(
             exclude: ["README.md"]),
         .target(
             name: "Bench",
-            dependencies: ["Inference", "Exact", "Networks", "Diffusion", "ModelSpace", "Tensors", "CKernels"],
+            dependencies: [
+                "Inference", "BallSticksEngines", "Networks", "Diffusion", "ModelSpace", "Tensors", "CKernels",
+            ],
             exclude: ["README.md"]),
         .target(
             name: "Reporting",
@@ -76,7 +82,8 @@ let package = Package(
         .executableTarget(
             name: "prism-dmri",
             dependencies: [
-                "Reporting", "Bench", "Studies", "Chain", "Inference", "Training", "Exact", "Networks", "Diffusion",
+                "Reporting", "Bench", "Studies", "Chain", "Inference", "Training", "BallSticksEngines", "Networks",
+                "Diffusion",
                 "Tensors", "ModelSpace", "Volumes", "CMemory",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["README.md"]),
@@ -94,7 +101,8 @@ let package = Package(
         .testTarget(name: "NetworksTests", dependencies: ["Networks", "Tensors", "ModelSpace"]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "Networks", "ModelSpace"]),
         .testTarget(
-            name: "ExactTests", dependencies: ["Exact", "Diffusion", "ModelSpace", "CKernels", "TestFixtures"]),
+            name: "ExactTests",
+            dependencies: ["Exact", "BallSticksEngines", "Diffusion", "ModelSpace", "CKernels", "TestFixtures"]),
         .testTarget(
             name: "InferenceTests",
             dependencies: [

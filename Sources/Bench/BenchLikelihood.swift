@@ -1,6 +1,6 @@
+import BallSticksEngines
 import CKernels
 import Diffusion
-import Exact
 import Foundation
 import ModelSpace
 

@@ -1,5 +1,4 @@
 import Diffusion
-import Exact
 import Foundation
 import Inference
 import ModelSpace

@@ -1,3 +1,4 @@
+@testable import BallSticksEngines
 import Diffusion
 import Foundation
 import ModelSpace

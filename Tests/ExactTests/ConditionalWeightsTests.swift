@@ -1,3 +1,4 @@
+@testable import BallSticksEngines
 import CKernels
 import Diffusion
 import Foundation

@@ -1,9 +1,9 @@
+@testable import BallSticksEngines
 import Diffusion
 import Foundation
 import ModelSpace
 import Testing
 
-@testable import Exact
 
 @Suite struct EnsembleMovesTests {
     static let acquisition: Acquisition = {

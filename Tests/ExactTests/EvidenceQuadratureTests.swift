@@ -1,9 +1,9 @@
+@testable import BallSticksEngines
 import Diffusion
 import Foundation
 import ModelSpace
 import Testing
 
-@testable import Exact
 
 /// Evidences of ball and sticks against dense numerical integration.
 @Suite struct EvidenceQuadratureTests {

@@ -1,3 +1,4 @@
+@testable import BallSticksEngines
 import Foundation
 import ModelSpace
 import TestFixtures

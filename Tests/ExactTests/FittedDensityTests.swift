@@ -1,9 +1,9 @@
+@testable import BallSticksEngines
 import Diffusion
 import Foundation
 import ModelSpace
 import Testing
 
-@testable import Exact
 
 @Suite struct FittedDensityTests {
     static let space = BallSticks().structureSpace.structures

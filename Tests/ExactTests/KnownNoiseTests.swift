@@ -1,9 +1,9 @@
+@testable import BallSticksEngines
 import Diffusion
 import Foundation
 import ModelSpace
 import Testing
 
-@testable import Exact
 
 /// σ known in the likelihood: evidences against dense numerical integration over what is left, and moves that leave
 /// both the target and σ as they are.

@@ -1,9 +1,9 @@
+@testable import BallSticksEngines
 import Diffusion
 import Foundation
 import ModelSpace
 import Testing
 
-@testable import Exact
 
 /// The lanes of the moves: the log-likelihoods they keep against the plain one, and who is whose partner.
 @Suite struct MoveLanesTests {

@@ -1,10 +1,10 @@
+@testable import BallSticksEngines
 import CKernels
 import Diffusion
 import Foundation
 import ModelSpace
 import Testing
 
-@testable import Exact
 
 /// Proposals of shapes: draws, densities and their normalisation.
 @Suite struct ShapeProposalTests {

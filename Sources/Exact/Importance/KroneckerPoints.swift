@@ -3,9 +3,9 @@ import ModelSpace
 
 /// Points that fill a cube evenly: a Kronecker sequence with a random shift, x_i = frac(shift + i √p) with another
 /// prime p in each dimension.
-enum KroneckerPoints {
+package enum KroneckerPoints {
     /// Fractional parts of the roots of the first primes, in units of 2⁻³².
-    static let steps: [UInt32] = {
+    package static let steps: [UInt32] = {
         var primes: [Int] = [], n = 2
         while primes.count < SignalLimits.coordinates {
             if primes.allSatisfy({ n % $0 != 0 }) { primes.append(n) }
@@ -15,7 +15,7 @@ enum KroneckerPoints {
     }()
 
     /// Fills a row of `count` uniforms for each of some dimensions.
-    static func fill(
+    package static func fill(
         _ dimensions: Range<Int>, _ count: Int, _ out: UnsafeMutablePointer<Float>, stride: Int,
         _ random: inout RandomSource
     ) {

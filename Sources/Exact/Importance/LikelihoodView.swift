@@ -5,14 +5,16 @@ import ModelSpace
 /// A normal approximation of the likelihood about a reference, in the signals: working data ŷ_i = S_i + score_i / p_i
 /// and precisions p_i.
 package struct LikelihoodView {
-    var data: [Float], precision: [Float], logSigma: Double
+    package var data: [Float], precision: [Float], logSigma: Double
     /// log Σ (y − S)² at the reference; where that is far from M σ² (by a factor of e), as when a fit is perfect, what
     /// makes it so.
-    var logSquares: Double
+    package var logSquares: Double
 
     /// - Parameters:
     ///   - signal, scale: S at the reference is their product.
-    init(_ y: UnsafePointer<Float>, signal a: [Float], scale: Double = 1, sigma: Double, _ noise: NoiseLikelihood) {
+    package init(
+        _ y: UnsafePointer<Float>, signal a: [Float], scale: Double = 1, sigma: Double, _ noise: NoiseLikelihood
+    ) {
         let m = a.count
         var root = [Float](repeating: 0, count: m), score = root
         if noise == .rician {
@@ -29,7 +31,7 @@ package struct LikelihoodView {
     }
 
     /// Whether another sees nearly the same: signals within a joint standard deviation, σ within one.
-    func isNear(_ other: LikelihoodView) -> Bool {
+    package func isNear(_ other: LikelihoodView) -> Bool {
         var gap = 0.0
         for i in data.indices {
             let d = Double(data[i] - other.data[i])
@@ -39,7 +41,7 @@ package struct LikelihoodView {
     }
 
     /// One view for the two: half-way, and as wide as the wider at each measurement.
-    func between(_ other: LikelihoodView) -> LikelihoodView {
+    package func between(_ other: LikelihoodView) -> LikelihoodView {
         var view = self
         for i in data.indices {
             view.data[i] = (data[i] + other.data[i]) / 2
@@ -51,14 +53,14 @@ package struct LikelihoodView {
 }
 
 /// What the samples of one voxel and structure need to draw weights and noise given their shapes (`linear_weights.h`).
-struct WeightsJob {
+package struct WeightsJob {
     /// The views' standard deviations are widened by √1.2, so that tails are met; a fraction the data leave open keeps
     /// a standard deviation of s0 / 2.
-    static let widening: Float = 1.2, ridge = 4.0
+    package static let widening: Float = 1.2, ridge = 4.0
 
     /// How many widths the views get. With few measurements to spare σ remains open, and weights have the tails of a t
     /// rather than a normal.
-    static func widths(_ count: Int, dimension: Int) -> Int {
+    package static func widths(_ count: Int, dimension: Int) -> Int {
         let spare = count - dimension
         return spare >= 24 ? 1 : spare >= 8 ? 2 : 3
     }

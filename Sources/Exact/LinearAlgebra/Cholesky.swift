@@ -2,9 +2,9 @@ import CKernels
 
 /// Cholesky's factorisation of small positive definite matrices, row-major in the lower triangle; `SmallMatrix` is the
 /// same for inner loops.
-enum Cholesky {
+package enum Cholesky {
     /// Factor in the lower triangle, in place; false, with the matrix as it was, when it is not positive definite.
-    static func factorise(_ a: inout [Double], _ d: Int) -> Bool {
+    package static func factorise(_ a: inout [Double], _ d: Int) -> Bool {
         a.withUnsafeMutableBufferPointer { a in
             SmallMatrix.withRoom { room in
                 for i in 0..<d { for j in 0...i { room[j * SmallMatrix.stride + i] = a[i * d + j] } }
@@ -16,7 +16,7 @@ enum Cholesky {
     }
 
     /// Solves L x = b in place.
-    static func forward(_ l: [Double], _ d: Int, _ b: inout [Double]) {
+    package static func forward(_ l: [Double], _ d: Int, _ b: inout [Double]) {
         l.withUnsafeBufferPointer { l in
             b.withUnsafeMutableBufferPointer { b in
                 for i in 0..<d {
@@ -29,7 +29,7 @@ enum Cholesky {
     }
 
     /// Solves L Lᵀ x = b in place.
-    static func solve(_ l: [Double], _ d: Int, _ b: inout [Double]) {
+    package static func solve(_ l: [Double], _ d: Int, _ b: inout [Double]) {
         forward(l, d, &b)
         for i in (0..<d).reversed() {
             for k in i + 1..<max(d, i + 1) { b[i] -= l[k * d + i] * b[k] }
@@ -39,14 +39,14 @@ enum Cholesky {
 }
 
 /// Matrices as the kernels of `small_matrix.h` take them: rows lie `stride` numbers apart, the upper triangle counts.
-enum SmallMatrix {
-    static let stride = Int(PK_SMALL_STRIDE)
+package enum SmallMatrix {
+    package static let stride = Int(PK_SMALL_STRIDE)
     /// Numbers in a matrix.
-    static let size = stride * stride
+    package static let size = stride * stride
 
     /// Room for one, zeros.
-    @inline(__always)
-    static func withRoom<R>(_ body: (UnsafeMutablePointer<Double>) -> R) -> R {
+    @inlinable @inline(__always)
+    package static func withRoom<R>(_ body: (UnsafeMutablePointer<Double>) -> R) -> R {
         withUnsafeTemporaryAllocation(of: Double.self, capacity: 256) { buffer in
             let room = buffer.baseAddress!
             room.initialize(repeating: 0, count: 256)

@@ -12,8 +12,8 @@ import ModelSpace
 /// wrong about some structures is not to be trusted about others. As samples are added e → 0 and the amortised estimate
 /// loses its say. `errorScale` and `amortisedError` were chosen by the log score of held-out simulations on four
 /// acquisitions, the exponent of p by the total variation from long runs over 18 b-tables.
-enum EvidenceCombination {
-    static let errorScale = 3.5, amortisedError = 0.5, greatestAmortisedError = 3.0
+package enum EvidenceCombination {
+    package static let errorScale = 3.5, amortisedError = 0.5, greatestAmortisedError = 3.0
 
     /// - Parameters:
     ///   - evidence, standardError: log p(y | z) and its error, nats; of those not sampled Laplace's approximation.
@@ -21,7 +21,7 @@ enum EvidenceCombination {
     ///   none.
     ///   - amortised: log p(z | y, λ = 0) by the estimate; −∞ where it says nothing.
     /// - Returns: log p(z | y, λ = 0), normalised over these structures.
-    static func combine(
+    package static func combine(
         evidence: [Double], standardError: [Double], isSampled: [Bool], isSkipped: [Bool] = [], amortised: [Double],
         learnsError: Bool = true
     ) -> [Double] {

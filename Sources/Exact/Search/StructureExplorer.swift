@@ -306,7 +306,7 @@ public final class StructureExplorer {
     }
 
     /// The same at nine λ of a range.
-    static func gaps(_ values: [Double], _ counts: [Int], lambdas: ClosedRange<Double>) -> [Double] {
+    package static func gaps(_ values: [Double], _ counts: [Int], lambdas: ClosedRange<Double>) -> [Double] {
         gaps(
             values, counts,
             lambdas: (0...8).map { lambdas.lowerBound + (lambdas.upperBound - lambdas.lowerBound) * Double($0) / 8 })

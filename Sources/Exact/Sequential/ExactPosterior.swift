@@ -10,6 +10,10 @@ public struct ExactPosterior: Sendable {
     /// P.
     public let parameterCount: Int
 
+    package init(evidences: [StructureEvidence], parameterCounts: [Int], parameterCount: Int) {
+        (self.evidences, self.parameterCounts, self.parameterCount) = (evidences, parameterCounts, parameterCount)
+    }
+
     /// The same of a list of structures, which holds all of these; others have no evidence.
     package func listed(_ space: StructureSpace) -> ExactPosterior {
         let known = Dictionary(uniqueKeysWithValues: evidences.map { ($0.structure, $0) })

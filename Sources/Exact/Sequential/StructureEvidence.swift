@@ -14,13 +14,20 @@ public struct StructureEvidence: Sendable {
     public var isRough: Bool
     /// S × P parameters, equally weighted.
     public var draws: [Double]
+
+    package init(
+        structure: Structure, logEvidence: Double, standardError: Double, runs: Int, isRough: Bool, draws: [Double]
+    ) {
+        (self.structure, self.logEvidence, self.standardError) = (structure, logEvidence, standardError)
+        (self.runs, self.isRough, self.draws) = (runs, isRough, draws)
+    }
 }
 
 extension [StructureEvidence] {
     /// S joint draws: structures by systematic resampling with these probabilities, each with parameters from its own
     /// draws.
     /// - Returns: positions of the structures, S, and θ, S × P.
-    func draw(
+    package func draw(
         _ count: Int, probabilities: [Double], _ parameterCount: Int, using random: inout RandomSource
     ) -> (structures: [Int], theta: [Double]) {
         var indices = [Int](repeating: 0, count: count)
@@ -45,7 +52,7 @@ extension [StructureEvidence] {
 }
 
 /// Averages of independent evidence estimates.
-enum EvidenceAverage {
+package enum EvidenceAverage {
     /// log of the mean evidence and its standard error.
     ///
     ///     Z̄ = Σ Z_r / R,    se² = max(v̄, s²) / R
@@ -53,7 +60,7 @@ enum EvidenceAverage {
     /// with s² the relative variance between runs and v̄ the mean of their own estimates: the scatter of two or three
     /// runs alone would often be far too small by luck, and their own estimates know nothing of a mode that a run
     /// missed.
-    static func combine(_ runs: [TemperedEstimate]) -> (logEvidence: Double, standardError: Double) {
+    package static func combine(_ runs: [TemperedEstimate]) -> (logEvidence: Double, standardError: Double) {
         let peak = runs.map(\.logEvidence).max() ?? -.infinity, count = Double(runs.count)
         guard peak > -.infinity else { return (-.infinity, runs.isEmpty ? .infinity : 0) }
         let relative = runs.map { exp($0.logEvidence - peak) }, mean = relative.reduce(0, +) / count

@@ -120,7 +120,7 @@ public struct TemperedSampler {
     }
 
     /// Systematic resampling: particle i appears ⌊N W_i⌋ or ⌈N W_i⌉ times.
-    static func systematic(_ weights: [Double], into ancestors: inout [Int], using random: inout RandomSource) {
+    package static func systematic(_ weights: [Double], into ancestors: inout [Int], using random: inout RandomSource) {
         ancestors = systematicResample(weights, count: ancestors.count, offset: random.uniform())
     }
 }

@@ -1,5 +1,5 @@
+import BallSticksEngines
 import Diffusion
-import Exact
 import Foundation
 import ModelSpace
 import Networks

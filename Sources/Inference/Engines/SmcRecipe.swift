@@ -1,3 +1,4 @@
+import BallSticksEngines
 import Diffusion
 import Exact
 import ModelSpace

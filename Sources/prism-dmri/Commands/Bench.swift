@@ -2,7 +2,6 @@ import ArgumentParser
 import Bench
 import Chain
 import Diffusion
-import Exact
 import Foundation
 import Inference
 import Networks

@@ -1,7 +1,7 @@
+import BallSticksEngines
 import ArgumentParser
 import Chain
 import Diffusion
-import Exact
 import Foundation
 import Inference
 import Networks

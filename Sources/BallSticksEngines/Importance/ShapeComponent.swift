@@ -1,5 +1,6 @@
 import CKernels
 import Diffusion
+import Exact
 import Foundation
 
 /// One component of an importance sampler's proposal of shapes (diffusivities and directions): a normal with precision

@@ -1,5 +1,6 @@
 import CKernels
 import Diffusion
+import Exact
 import Foundation
 
 /// A mode of prior × likelihood, or a point near one, and the local normal there: precision Λ = L Lᵀ in the local

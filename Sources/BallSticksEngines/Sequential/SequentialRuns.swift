@@ -1,4 +1,5 @@
 import Diffusion
+import Exact
 import Foundation
 import ModelSpace
 
