@@ -17,4 +17,5 @@
 #include "moves.h"
 #include "product.h"
 #include "dense.h"
+#include "training.h"
 #include "forms.h"

@@ -1,0 +1,424 @@
+/* Dense layers forwards and backwards.  Included once per kind with TARGET, LANES, KIND and, for narrow operands, NARROW (1: bfloat16, 2: half) defined.
+   A word is what one step of a sum takes of an operand: a float, or two neighbouring narrow numbers.  Weights lie in panels of two vectors of columns,
+   step after step; a block's rows are made ready in scratch matrices whose rows and columns are padded with zeros, so that only whole tiles are multiplied. */
+
+#define GLUE2(a, b) a##_##b
+#define GLUE(a, b) GLUE2(a, b)
+#define FN(name) GLUE(name, KIND)
+#define VEC FN(vec)
+#define INTS FN(ints)
+#define INLINED TARGET static inline __attribute__((always_inline))
+#define PANEL (2 * LANES)
+/* Rows of a tile: with two vectors of columns enough sums to hide the multiply-add's latency, and no more than the registers hold. */
+#if LANES == 16
+#define TILE 8
+#else
+#define TILE 6
+#endif
+#ifdef NARROW
+#define STEPS(n) (((n) + 1) / 2)
+#else
+#define STEPS(n) (n)
+#endif
+typedef float VEC __attribute__((ext_vector_type(LANES), aligned(4)));
+typedef int32_t INTS __attribute__((ext_vector_type(LANES), aligned(4)));
+
+INLINED VEC FN(load)(const float *p, long n) {
+    if (n >= LANES) return *(const VEC *)p;
+    VEC v = (VEC)0.0f;
+    memcpy(&v, p, (size_t)n * 4);
+    return v;
+}
+INLINED void FN(store)(float *p, VEC v, long n) {
+    if (n >= LANES) *(VEC *)p = v;
+    else memcpy(p, &v, (size_t)n * 4);
+}
+INLINED float FN(sum)(VEC v) {
+#if LANES == 16
+    return _mm512_reduce_add_ps((__m512)v);
+#else
+    float s = 0;
+    UNROLL for (int i = 0; i < LANES; i++) s += v[i];
+    return s;
+#endif
+}
+INLINED VEC FN(larger)(VEC peak, VEC v) {
+    const VEC size = (VEC)((INTS)v & 0x7FFFFFFF);
+    return size > peak ? size : peak;
+}
+INLINED float FN(largest)(VEC v) {
+    float peak = 0;
+    UNROLL for (int i = 0; i < LANES; i++) peak = v[i] > peak ? v[i] : peak;
+    return peak;
+}
+
+/* y σ(y), and its derivative.  Relative error of the exponential ≤ 2e-7. */
+INLINED VEC FN(silu)(VEC y, VEC *slope) {
+    VEC t = y * -1.44269504f;
+#if LANES == 16
+    const VEC k = (VEC)_mm512_roundscale_ps((__m512)t, 0), r = t - k; /* too large an exponential is ∞, its quotient 0: no bounds are needed */
+#else
+    t = t < -120.0f ? (VEC)-120.0f : t;
+    t = t > 120.0f ? (VEC)120.0f : t;
+    const VEC k = t + 12582912.0f, r = t - (k - 12582912.0f);
+#endif
+    VEC p = 1.326466561e-3f * r + 9.671511129e-3f;
+    p = p * r + 5.550733954e-2f;
+    p = p * r + 2.402224243e-1f;
+    p = p * r + 6.931470037e-1f;
+    p = p * r + 1.0f;
+#if LANES == 16
+    const VEC s = 1.0f / (1.0f + (VEC)_mm512_scalef_ps((__m512)p, (__m512)(k)));
+#else
+    const VEC s = 1.0f / (1.0f + (VEC)((INTS)p + ((INTS)k << 23)));
+#endif
+    *slope = s * (1.0f + y * (1.0f - s));
+    return y * s;
+}
+
+/* TILE rows by a panel into `tile` (TILE × PANEL): Σ_k x[r·across + k·along] b[k·bstep], words. */
+INLINED void FN(micro)(long steps, const float *x, long across, long along, const float *b, long bstep, float *tile) {
+#if defined(NARROW) && NARROW == 2
+    for (long first = 0; first < steps; first += CHAIN) {
+        const long n = steps - first < CHAIN ? steps - first : CHAIN;
+        __m512h s[TILE][2];
+        UNROLL for (int r = 0; r < TILE; r++) s[r][0] = s[r][1] = _mm512_setzero_ph();
+        const float *xk = x + first * along, *bk = b + first * bstep;
+        _Pragma("clang loop unroll_count(4)") for (long k = 0; k < n; k++) {
+            const __m512h b0 = _mm512_loadu_ph(bk + k * bstep), b1 = _mm512_loadu_ph(bk + k * bstep + LANES);
+            UNROLL for (int r = 0; r < TILE; r++) {
+                const __m512h a = (__m512h)_mm512_set1_ps(xk[r * across + k * along]);
+                s[r][0] = _mm512_fmadd_ph(a, b0, s[r][0]);
+                s[r][1] = _mm512_fmadd_ph(a, b1, s[r][1]);
+            }
+        }
+        /* A lane holds the sums of a pair's first and of its second products. */
+        UNROLL for (int r = 0; r < TILE; r++) {
+            UNROLL for (int v = 0; v < 2; v++) {
+                const __m512i pair = (__m512i)s[r][v];
+                const VEC low = (VEC)_mm512_cvtxph_ps((__m256h)_mm512_cvtepi32_epi16((__m512i)_mm512_add_ph(s[r][v], (__m512h)_mm512_srli_epi32(pair, 16))));
+                VEC *to = (VEC *)(tile + r * PANEL + v * LANES);
+                *to = first ? *to + low : low;
+            }
+        }
+    }
+#else
+    VEC s[TILE][2];
+    UNROLL for (int r = 0; r < TILE; r++) s[r][0] = s[r][1] = (VEC)0.0f;
+    _Pragma("clang loop unroll_count(4)") for (long k = 0; k < steps; k++) {
+        const VEC b0 = *(const VEC *)(b + k * bstep), b1 = *(const VEC *)(b + k * bstep + LANES);
+        UNROLL for (int r = 0; r < TILE; r++) {
+#ifdef NARROW
+            const __m512bh a = (__m512bh)_mm512_set1_ps(x[r * across + k * along]);
+            s[r][0] = (VEC)_mm512_dpbf16_ps((__m512)s[r][0], a, (__m512bh)b0);
+            s[r][1] = (VEC)_mm512_dpbf16_ps((__m512)s[r][1], a, (__m512bh)b1);
+#else
+            const float a = x[r * across + k * along];
+            s[r][0] += a * b0;
+            s[r][1] += a * b1;
+#endif
+        }
+    }
+    UNROLL for (int r = 0; r < TILE; r++) {
+        *(VEC *)(tile + r * PANEL) = s[r][0];
+        *(VEC *)(tile + r * PANEL + LANES) = s[r][1];
+    }
+#endif
+}
+
+#ifdef NARROW
+INLINED __m256i FN(round)(VEC v) {
+#if NARROW == 2
+    return (__m256i)_mm512_cvtxps_ph((__m512)v);
+#else
+    return (__m256i)_mm512_cvtneps_pbh((__m512)v);
+#endif
+}
+
+/* Rows of n floats, and zeros up to a multiple of 32, times `scale`: words of neighbours in a row. */
+INLINED void FN(narrow)(long rows, long n, const float *x, long pitch, float scale, float *words) {
+    for (long r = 0; r < rows; r++)
+        for (long k = 0; k < n; k += 16)
+            _mm256_store_si256((__m256i *)(words + r * pitch + k / 2), FN(round)(*(const VEC *)(x + r * pitch + k) * scale));
+}
+
+/* The same in words of neighbours in a column: row r of the words has rows 2r and 2r + 1 of x. */
+INLINED void FN(narrow_down)(long rows, long n, const float *x, long pitch, float scale, float *words) {
+    for (long r = 0; r < rows; r += 2)
+        for (long k = 0; k < n; k += 16) {
+            const __m512i low = _mm512_cvtepu16_epi32(FN(round)(*(const VEC *)(x + r * pitch + k) * scale));
+            const __m512i high = _mm512_cvtepu16_epi32(FN(round)(*(const VEC *)(x + (r + 1) * pitch + k) * scale));
+            _mm512_store_si512(words + r / 2 * pitch + k, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+        }
+}
+#endif
+
+/* Element (k, j) is weights[k·step + j·next]. */
+TARGET static void FN(pack)(long depth, long columns, const float *weights, long step, long next, const float *bias, float *packed) {
+    const long steps = STEPS(depth), across = up(columns, PANEL);
+    float *behind = packed + across * steps;
+    float scale = 1;
+#if defined(NARROW) && NARROW == 2
+    VEC peak = (VEC)0.0f;
+    const long count = depth * columns;
+    for (long i = 0; i < count; i += LANES) peak = FN(larger)(peak, FN(load)(weights + i, count - i));
+    scale = half_scale(FN(largest)(peak));
+#endif
+    for (long j = 0; j < columns; j += PANEL) {
+        const long n = columns - j < PANEL ? columns - j : PANEL;
+        float *to = packed + j * steps;
+        for (long k = 0; k < steps; k++) {
+#ifdef NARROW
+            float low[PANEL] __attribute__((aligned(64))) = {0}, high[PANEL] __attribute__((aligned(64))) = {0};
+            for (long c = 0; c < n; c++) low[c] = weights[2 * k * step + (j + c) * next];
+            if (2 * k + 1 < depth)
+                for (long c = 0; c < n; c++) high[c] = weights[(2 * k + 1) * step + (j + c) * next];
+            for (long c = 0; c < PANEL; c += LANES) {
+                const __m512i first = _mm512_cvtepu16_epi32(FN(round)(*(const VEC *)(low + c) * scale));
+                const __m512i second = _mm512_cvtepu16_epi32(FN(round)(*(const VEC *)(high + c) * scale));
+                _mm512_storeu_si512(to + k * PANEL + c, _mm512_or_si512(first, _mm512_slli_epi32(second, 16)));
+            }
+#else
+            if (next == 1) memcpy(to + k * PANEL, weights + k * step + j, (size_t)n * 4);
+            else
+                for (long c = 0; c < n; c++) to[k * PANEL + c] = weights[k * step + (j + c) * next];
+            if (n < PANEL) memset(to + k * PANEL + n, 0, (size_t)(PANEL - n) * 4);
+#endif
+        }
+    }
+    memset(behind, 0, (size_t)across * 4);
+    if (bias) memcpy(behind, bias, (size_t)columns * 4);
+    behind[across] = 1 / scale;
+}
+
+/* n(x) or x of `rows` rows from row `first`, and zeros around them; returns the largest absolute value, where that is asked for (NARROW 2).
+   Forwards the statistics of a norm are made, backwards used. */
+INLINED float FN(read)(const pk_train_layer *l, long n, long first, long rows, int forwards, float *to) {
+    const long pitch = pitch_of(n), wide = up(n, 32), tall = up(rows, TILE);
+    VEC peak = (VEC)0.0f;
+    for (long r = 0; r < rows; r++) {
+        const float *x = l->x + (first + r) * n;
+        float *y = to + r * pitch;
+        if (l->scale) {
+            float *stats = l->stats + 2 * (first + r);
+            if (forwards) {
+                VEC total = (VEC)0.0f, square = (VEC)0.0f;
+                for (long k = 0; k < n; k += LANES) total += FN(load)(x + k, n - k);
+                const float mean = FN(sum)(total) / (float)n;
+                long k = 0;
+                for (; k + LANES <= n; k += LANES) {
+                    const VEC d = *(const VEC *)(x + k) - mean;
+                    square += d * d;
+                }
+                float more = 0;
+                for (; k < n; k++) more += (x[k] - mean) * (x[k] - mean);
+                stats[0] = mean;
+                stats[1] = 1.0f / ROOT((FN(sum)(square) + more) / (float)n + 1e-5f);
+            }
+            const long at = (l->norm_group ? l->norm_group[first + r] : 0) * l->norm_stride;
+            const float mean = stats[0], root = stats[1], *scale = l->scale + at, *shift = l->shift + at;
+            for (long k = 0; k < n; k += LANES) {
+                const VEC v = (FN(load)(x + k, n - k) - mean) * root * (1.0f + FN(load)(scale + k, n - k)) + FN(load)(shift + k, n - k);
+                FN(store)(y + k, v, n - k);
+#if defined(NARROW) && NARROW == 2
+                peak = FN(larger)(peak, FN(load)(y + k, n - k));
+#endif
+            }
+        } else
+            for (long k = 0; k < n; k += LANES) {
+                const VEC v = FN(load)(x + k, n - k);
+                FN(store)(y + k, v, n - k);
+#if defined(NARROW) && NARROW == 2
+                peak = FN(larger)(peak, v);
+#endif
+            }
+        if (n < wide) memset(y + n, 0, (size_t)(wide - n) * 4);
+    }
+    for (long r = rows; r < tall; r++) memset(to + r * pitch, 0, (size_t)wide * 4);
+    return FN(largest)(peak);
+}
+
+/* A tile's way from sums to y. silu, gated, onto: what the layer has of them. */
+INLINED void FN(finish)(const pk_train_layer *l, long first, long rows, long j, const float *tile, float factor, const float *biases, int silu, int gated,
+                        int onto) {
+    const long columns = l->columns, width = columns - j < PANEL ? columns - j : PANEL;
+    for (long r = 0; r < rows; r++) {
+        const long at = (first + r) * columns + j;
+        const float *gate = gated ? l->gate + (l->gate_group ? l->gate_group[first + r] : 0) * l->gate_stride + j : NULL;
+        UNROLL for (int c = 0; c < PANEL; c += LANES) {
+            const long left = width - c;
+            if (left <= 0) break;
+            VEC y = *(const VEC *)(tile + r * PANEL + c) * factor + *(const VEC *)(biases + j + c);
+            if (silu) {
+                VEC slope;
+                y = FN(silu)(y, &slope);
+                FN(store)(l->slope + at + c, slope, left);
+            }
+            if (gated) {
+                FN(store)(l->ungated + at + c, y, left);
+                y *= 1.0f + FN(load)(gate + c, left);
+            }
+            if (onto) y += FN(load)(l->residual + at + c, left);
+            FN(store)(l->y + at + c, y, left);
+        }
+    }
+}
+
+TARGET static void FN(forward)(const pk_train_layer *l, const float *packed, float *scratch) {
+    float tile[TILE * PANEL] __attribute__((aligned(64)));
+    const long pitch = pitch_of(l->depth), steps = STEPS(l->depth), across = up(l->columns, PANEL), columns = l->columns;
+    const float *biases = packed + across * steps;
+    for (long first = 0; first < l->rows; first += MOST) {
+        const long rows = l->rows - first < MOST ? l->rows - first : MOST;
+        float *x = scratch, factor = biases[across];
+        const float peak = l->depth == 64 ? FN(read)(l, 64, first, rows, 1, x) : FN(read)(l, l->depth, first, rows, 1, x);
+        (void)peak;
+#ifdef NARROW
+        float *words = scratch + MOST * pitch;
+        const float scale = NARROW == 2 ? half_scale(peak) : 1;
+        FN(narrow)(up(rows, TILE), l->depth, x, pitch, scale, words);
+        x = words;
+        factor /= scale;
+#endif
+        for (long j = 0; j < columns; j += PANEL)
+            for (long i = 0; i < rows; i += TILE) {
+                const long m = rows - i < TILE ? rows - i : TILE;
+                FN(micro)(steps, x + i * pitch, pitch, 1, packed + j * steps, PANEL, tile);
+                if (l->silu) FN(finish)(l, first + i, m, j, tile, factor, biases, 1, l->gate != NULL, l->residual != NULL);
+                else if (l->gate) FN(finish)(l, first + i, m, j, tile, factor, biases, 0, 1, 1);
+                else if (l->residual) FN(finish)(l, first + i, m, j, tile, factor, biases, 0, 0, 1);
+                else FN(finish)(l, first + i, m, j, tile, factor, biases, 0, 0, 0);
+            }
+    }
+}
+
+/* The gradient of f's argument, and zeros around it, and on the way those of the gate and the bias; returns as `read` does. */
+INLINED float FN(arrive)(const pk_train_layer *l, long first, long rows, float *to) {
+    const long n = l->columns, pitch = pitch_of(n), wide = up(n, 32), tall = up(rows, TILE);
+    VEC peak = (VEC)0.0f;
+    for (long c = 0; c < n; c += LANES) {
+        const long left = n - c;
+        VEC total = (VEC)0.0f;
+        for (long r = 0; r < rows; r++) {
+            const long row = first + r, at = row * n + c;
+            VEC d = FN(load)(l->dy + at, left);
+            if (l->gate) {
+                const long g = (l->gate_group ? l->gate_group[row] : 0) * l->gate_stride + c;
+                if (l->dgate) FN(store)(l->dgate + g, FN(load)(l->dgate + g, left) + FN(load)(l->ungated + at, left) * d, left);
+                d *= 1.0f + FN(load)(l->gate + g, left);
+            }
+            if (l->silu) d *= FN(load)(l->slope + at, left);
+            total += d;
+#if defined(NARROW) && NARROW == 2
+            peak = FN(larger)(peak, d);
+#endif
+            FN(store)(to + r * pitch + c, d, left);
+        }
+        if (l->db) FN(store)(l->db + c, FN(load)(l->db + c, left) + total, left);
+    }
+    if (n < wide)
+        for (long r = 0; r < rows; r++) memset(to + r * pitch + n, 0, (size_t)(wide - n) * 4);
+    for (long r = rows; r < tall; r++) memset(to + r * pitch, 0, (size_t)wide * 4);
+    return FN(largest)(peak);
+}
+
+/* From dn, the gradient of n(x), to those of x, scale and shift. */
+INLINED void FN(leave)(const pk_train_layer *l, long first, long rows, const float *dn, long pitch, long n) {
+    for (long r = 0; r < rows; r++) {
+        const float *x = l->x + (first + r) * n, *d = dn + r * pitch, *stats = l->stats + 2 * (first + r);
+        const long at = (l->norm_group ? l->norm_group[first + r] : 0) * l->norm_stride;
+        const float mean = stats[0], root = stats[1], *scale = l->scale + at;
+        float *dscale = l->dscale + at, *dshift = l->dshift + at, *dx = l->dx + (first + r) * n;
+        VEC plain = (VEC)0.0f, along = (VEC)0.0f;
+        for (long k = 0; k < n; k += LANES) {
+            const long left = n - k;
+            const VEC normal = (FN(load)(x + k, left) - mean) * root, dk = FN(load)(d + k, left), e = dk * (1.0f + FN(load)(scale + k, left));
+            plain += e;
+            along += e * normal;
+            FN(store)(dscale + k, FN(load)(dscale + k, left) + dk * normal, left);
+            FN(store)(dshift + k, FN(load)(dshift + k, left) + dk, left);
+        }
+        const float a = FN(sum)(plain) / (float)n, b = FN(sum)(along) / (float)n;
+        for (long k = 0; k < n; k += LANES) {
+            const long left = n - k;
+            const VEC normal = (FN(load)(x + k, left) - mean) * root, e = FN(load)(d + k, left) * (1.0f + FN(load)(scale + k, left));
+            const VEC v = root * (e - a - normal * b);
+            FN(store)(dx + k, l->dx_written ? v : FN(load)(dx + k, left) + v, left);
+        }
+    }
+}
+
+TARGET static void FN(backward)(const pk_train_layer *l, const float *transposed, float *scratch) {
+    float tile[TILE * PANEL] __attribute__((aligned(64)));
+    const long depth = l->depth, columns = l->columns, xpitch = pitch_of(depth), zpitch = pitch_of(columns);
+    const long across = up(depth, PANEL), steps = STEPS(columns);
+    float *x = scratch, *z = x + MOST * xpitch, *dn = z + MOST * zpitch;
+    for (long first = 0; first < l->rows; first += MOST) {
+        const long rows = l->rows - first < MOST ? l->rows - first : MOST;
+        const float xpeak = depth == 64 ? FN(read)(l, 64, first, rows, 0, x) : FN(read)(l, depth, first, rows, 0, x), zpeak = FN(arrive)(l, first, rows, z);
+        const float *xt = x, *zt = z, *zw = z;
+        float xscale = 1, zscale = 1;
+        (void)xpeak; (void)zpeak;
+#ifdef NARROW
+        float *words = dn + MOST * xpitch, *more = words + MOST / 2 * xpitch, *last = more + MOST / 2 * zpitch;
+        if (NARROW == 2) xscale = half_scale(xpeak), zscale = half_scale(zpeak);
+        FN(narrow_down)(up(rows, 2), depth, x, xpitch, xscale, words);
+        FN(narrow_down)(up(rows, 2), columns, z, zpitch, zscale, more);
+        xt = words;
+        zt = more;
+#endif
+        const float wfactor = 1 / (xscale * zscale);
+        for (long j = 0; j < columns; j += PANEL)
+            for (long i = 0; i < depth; i += TILE) {
+                FN(micro)(STEPS(rows), xt + i, 1, xpitch, zt + j, zpitch, tile);
+                const long m = depth - i < TILE ? depth - i : TILE;
+                for (long r = 0; r < m; r++)
+                    UNROLL for (int v = 0; v < 2; v++) {
+                        const long c = j + v * LANES, left = columns - c;
+                        if (left <= 0) break;
+                        float *to = l->dw + (i + r) * columns + c;
+                        FN(store)(to, FN(load)(to, left) + wfactor * *(const VEC *)(tile + r * PANEL + v * LANES), left);
+                    }
+            }
+        if (!l->dx) continue;
+#ifdef NARROW
+        FN(narrow)(up(rows, TILE), columns, z, zpitch, zscale, last);
+        zw = last;
+#endif
+        const float factor = transposed[across * (steps + 1)] / zscale;
+        for (long j = 0; j < depth; j += PANEL)
+            for (long i = 0; i < rows; i += TILE) {
+                FN(micro)(steps, zw + i * zpitch, zpitch, 1, transposed + j * steps, PANEL, tile);
+                const long m = rows - i < TILE ? rows - i : TILE;
+                for (long r = 0; r < m; r++)
+                    UNROLL for (int v = 0; v < 2; v++) {
+                        const long c = j + v * LANES, left = depth - c;
+                        if (left <= 0) break;
+                        const VEC d = factor * *(const VEC *)(tile + r * PANEL + v * LANES);
+                        if (l->scale) FN(store)(dn + (i + r) * xpitch + c, d, left);
+                        else {
+                            float *to = l->dx + (first + i + r) * depth + c;
+                            FN(store)(to, l->dx_written ? d : FN(load)(to, left) + d, left);
+                        }
+                    }
+            }
+        if (l->scale) {
+            if (depth == 64) FN(leave)(l, first, rows, dn, xpitch, 64);
+            else FN(leave)(l, first, rows, dn, xpitch, depth);
+        }
+    }
+}
+
+#undef GLUE2
+#undef GLUE
+#undef FN
+#undef VEC
+#undef INTS
+#undef INLINED
+#undef PANEL
+#undef TILE
+#undef STEPS
+#undef TARGET
+#undef LANES
+#undef KIND
+#undef NARROW
