@@ -21,6 +21,9 @@ struct Dense: Sendable {
         output: Variable<S>? = nil
     ) -> Variable<S> {
         if let packed = w.packed { return tape.dense(x, packed[weight], norm: norm, silu: silu, onto: residual, output: output) }
+        if let training = w.training {
+            return tape.dense(x, training[weight], weight: w[weight], bias: w[bias], norm: norm, silu: silu, onto: residual)
+        }
         let y = tape.linear(norm.map { tape.apply($0, x) } ?? x, w[weight], w[bias])
         let f = silu ? tape.silu(y) : y
         return residual.map { tape.apply($0, f) } ?? f

@@ -14,6 +14,7 @@ public final class Trainer<F: ModelFamily> {
     public let network: Network
     public var state: TrainerState
     private let simulator: Simulator<F>
+    private let layers: TrainingLayers
     private let lanes: [Lane]
     private let threads: Int
 
@@ -29,9 +30,11 @@ public final class Trainer<F: ModelFamily> {
         deinit { gradients.deallocate() }
     }
 
-    /// - Parameter threads: worker threads; the result does not depend on it.
+    /// - Parameters:
+    ///   - threads: worker threads; the result does not depend on it.
+    ///   - precision: of matrix products, one that is available; the result does depend on it.
     public init(
-        family: F, plan: TrainingPlan, threads: Int, state: TrainerState? = nil,
+        family: F, plan: TrainingPlan, threads: Int, precision: TrainingPrecision = .fastest, state: TrainerState? = nil,
         design: @escaping @Sendable (inout RandomSource) -> F.Design
     ) {
         precondition(plan.batch % plan.chunk == 0, "the batch must be a whole number of chunks")
@@ -42,18 +45,27 @@ public final class Trainer<F: ModelFamily> {
         network = Network(simulator.shape, plan.network)
         self.state = state ?? TrainerState(weights: network.initialWeights(seed: plan.seed))
         precondition(self.state.weights.count == network.layout.count)
+        self.state.precision = precision
+        layers = TrainingLayers(network.layout, precision: precision)
         let count = network.layout.count
         lanes = (0..<min(8, plan.batch / plan.chunk)).map { _ in Lane(count: count) }
     }
 
     /// One step of descent. Returns the mean losses of its simulations: −log q(z|y,λ), and ‖F − F*‖² per active coordinate.
     public func step() -> (structure: Double, parameter: Double) {
-        let chunks = plan.batch / plan.chunk, step = state.step, simulator = simulator, network = network, lanes = lanes
+        let chunks = plan.batch / plan.chunk, step = state.step, simulator = simulator, network = network, lanes = lanes, layers = layers
         let structureScale = 1 / Double(plan.batch)
         let parameterScale = plan.parameterWeight / (Double(plan.batch * plan.noiseDraws) * simulator.meanActive)
-        let next = Atomic<Int>(0)
+        let nextLayer = Atomic<Int>(0), next = Atomic<Int>(0)
         state.weights.withUnsafeMutableBufferPointer { weights in
             let values = SendablePointer(weights.baseAddress!)
+            DispatchQueue.concurrentPerform(iterations: threads) { _ in
+                while true {
+                    let l = nextLayer.wrappingAdd(1, ordering: .relaxed).oldValue
+                    guard l < layers.count else { return }
+                    layers.update(l, values: values.pointer)
+                }
+            }
             DispatchQueue.concurrentPerform(iterations: min(threads, lanes.count)) { _ in
                 while true {
                     let l = next.wrappingAdd(1, ordering: .relaxed).oldValue
@@ -65,7 +77,7 @@ public final class Trainer<F: ModelFamily> {
                     for chunk in stride(from: l, to: chunks, by: lanes.count) {
                         lane.tape.reset()
                         let sums = network.loss(
-                            lane.tape, Weights(values: values.pointer, gradients: lane.gradients),
+                            lane.tape, Weights(values: values.pointer, gradients: lane.gradients, training: layers),
                             simulator.batch(step: step, chunk: chunk), automaton: simulator.family.structureSpace.automaton,
                             structureScale: structureScale, parameterScale: parameterScale)
                         lane.structure += sums.structure

@@ -8,6 +8,8 @@ public struct TrainerState {
     public var weights: [Float], firstMoment: [Float], secondMoment: [Float], average: [Float]
     public var step = 0, simulations = 0, skipped = 0
     public var schedule = Schedule()
+    /// Of the products of the run's steps; nil in a checkpoint that does not say, and before the first trainer.
+    public var precision: TrainingPrecision?
 
     public init(weights: [Float]) {
         self.weights = weights
@@ -37,6 +39,7 @@ public struct TrainerState {
     private struct Counters: Codable {
         var step: Int, simulations: Int, skipped: Int
         var schedule: Schedule
+        var precision: TrainingPrecision?
 
         /// Whether these can be counted on from; a run of years makes less than 10¹⁵ simulations.
         var isSound: Bool {
@@ -47,7 +50,7 @@ public struct TrainerState {
 
     /// Writes a checkpoint (the file appears only when complete). `recipe` guards against resuming another run.
     public func write(_ network: Network, recipe: String, to path: String) throws {
-        let counters = Counters(step: step, simulations: simulations, skipped: skipped, schedule: schedule)
+        let counters = Counters(step: step, simulations: simulations, skipped: skipped, schedule: schedule, precision: precision)
         let text = String(decoding: try JSONEncoder().encode(counters), as: UTF8.self)
         let layout = network.layout
         try SafetensorsWriter.write(
@@ -70,6 +73,7 @@ public struct TrainerState {
         state.simulations = counters.simulations
         state.skipped = counters.skipped
         state.schedule = counters.schedule
+        state.precision = counters.precision
         return (state, recipe)
     }
 }

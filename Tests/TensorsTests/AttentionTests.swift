@@ -27,7 +27,7 @@ import Testing
         func run(lanes: Int, _ segments: [AttentionSegment], mask: [UInt8]? = nil) -> [Float] {
             let rows = q.count / (columns + 5)
             var out = [Float](repeating: -7, count: rows * columns)
-            pk_attention16(lanes, q, k, v, columns + 5, columns + 7, segments, segments.count, heads, mask, &out, columns)
+            pk_attention16(lanes, q, k, v, columns + 5, columns + 7, segments, segments.count, heads, mask, &out, columns, nil)
             return out
         }
 
