@@ -27,7 +27,10 @@ public struct Variable<S: Scalar> {
 
     /// The gradient, to be read or added to: zero where nothing has been added yet.
     public var gradient: UnsafeMutablePointer<S>? {
-        if !hasGradient { gradientMemory?.update(repeating: 0, count: count) }
+        if !hasGradient, let gradientMemory {
+            let bytes = count * MemoryLayout<S>.stride
+            UnsafeMutableRawPointer(gradientMemory).initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+        }
         return gradientToWrite
     }
 

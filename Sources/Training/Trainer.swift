@@ -16,10 +16,10 @@ public final class Trainer<F: ModelFamily> {
     private let simulator: Simulator<F>
     private let layers: TrainingLayers
     private let lanes: [Lane]
-    private let threads: Int
+    /// A worker's, whichever lane it takes: memory that is used again soon is still in the cache.
+    private let tapes: [Tape<Float>]
 
     private final class Lane: @unchecked Sendable {
-        let tape = Tape<Float>(arena: Arena(), records: true)
         let gradients: UnsafeMutablePointer<Float>
         var structure = 0.0, parameter = 0.0
 
@@ -40,7 +40,6 @@ public final class Trainer<F: ModelFamily> {
         precondition(plan.batch % plan.chunk == 0, "the batch must be a whole number of chunks")
         Blas.ready
         self.plan = plan
-        self.threads = threads
         simulator = Simulator(family: family, plan: plan, design: design)
         network = Network(simulator.shape, plan.network)
         self.state = state ?? TrainerState(weights: network.initialWeights(seed: plan.seed))
@@ -49,24 +48,26 @@ public final class Trainer<F: ModelFamily> {
         layers = TrainingLayers(network.layout, precision: precision)
         let count = network.layout.count
         lanes = (0..<min(8, plan.batch / plan.chunk)).map { _ in Lane(count: count) }
+        tapes = (0..<max(1, min(threads, lanes.count))).map { _ in Tape(records: true) }
     }
 
     /// One step of descent. Returns the mean losses of its simulations: −log q(z|y,λ), and ‖F − F*‖² per active coordinate.
     public func step() -> (structure: Double, parameter: Double) {
-        let chunks = plan.batch / plan.chunk, step = state.step, simulator = simulator, network = network, lanes = lanes, layers = layers
+        let chunks = plan.batch / plan.chunk, step = state.step, simulator = simulator, network = network, lanes = lanes, layers = layers, tapes = Workers(tapes)
         let structureScale = 1 / Double(plan.batch)
         let parameterScale = plan.parameterWeight / (Double(plan.batch * plan.noiseDraws) * simulator.meanActive)
         let nextLayer = Atomic<Int>(0), next = Atomic<Int>(0)
         state.weights.withUnsafeMutableBufferPointer { weights in
             let values = SendablePointer(weights.baseAddress!)
-            DispatchQueue.concurrentPerform(iterations: threads) { _ in
+            DispatchQueue.concurrentPerform(iterations: tapes.all.count) { _ in
                 while true {
                     let l = nextLayer.wrappingAdd(1, ordering: .relaxed).oldValue
                     guard l < layers.count else { return }
                     layers.update(l, values: values.pointer)
                 }
             }
-            DispatchQueue.concurrentPerform(iterations: min(threads, lanes.count)) { _ in
+            DispatchQueue.concurrentPerform(iterations: tapes.all.count) { worker in
+                let tape = tapes.all[worker]
                 while true {
                     let l = next.wrappingAdd(1, ordering: .relaxed).oldValue
                     guard l < lanes.count else { return }
@@ -75,9 +76,9 @@ public final class Trainer<F: ModelFamily> {
                     lane.structure = 0
                     lane.parameter = 0
                     for chunk in stride(from: l, to: chunks, by: lanes.count) {
-                        lane.tape.reset()
+                        tape.reset()
                         let sums = network.loss(
-                            lane.tape, Weights(values: values.pointer, gradients: lane.gradients, training: layers),
+                            tape, Weights(values: values.pointer, gradients: lane.gradients, training: layers),
                             simulator.batch(step: step, chunk: chunk), automaton: simulator.family.structureSpace.automaton,
                             structureScale: structureScale, parameterScale: parameterScale)
                         lane.structure += sums.structure
@@ -100,6 +101,12 @@ public final class Trainer<F: ModelFamily> {
         let norm = Float.sumOfSquares(total, n).squareRoot()
         state.descend(total, norm: norm, plan: plan)
     }
+}
+
+/// A tape for each worker, used by that one alone.
+private struct Workers: @unchecked Sendable {
+    let all: [Tape<Float>]
+    init(_ all: [Tape<Float>]) { self.all = all }
 }
 
 struct SendablePointer<T>: @unchecked Sendable {

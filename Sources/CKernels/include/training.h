@@ -30,7 +30,7 @@ typedef struct {
     float *y;
     /* Kept from forwards for backwards: mean and 1/√(var + 1e-5) of each row where there is a norm; f′ where there is SiLU; f where there is a gate. */
     float *stats, *slope, *ungated;
-    /* Backwards: dy is read (it is r's gradient too), all others are added to where they are given; dx is written with dx_written. */
+    /* Backwards: dy is read (it is r's gradient too); dw, db, dscale, dshift and dgate are added to; so is dx, which may be NULL, unless dx_written. */
     const float *dy;
     float *dx, *dw, *db, *dscale, *dshift, *dgate;
     int dx_written;

@@ -11,8 +11,10 @@
 
 #define UNROLL _Pragma("clang loop unroll(full)")
 
-/* MOST: rows of a block, a multiple of every kind's tile.  CHAIN: pairs of products that are summed in half precision. */
-enum { MOST = 120, CHAIN = 32 };
+/* CHAIN: pairs of products that are summed in half precision. */
+enum { CHAIN = 32 };
+/* Rows of a block: many, so that the weights and their gradients are read seldom, and few enough for the second-level cache; whole tiles. */
+#define MOST (TILE * (128 / TILE))
 
 static long up(long n, long by) { return (n + by - 1) / by * by; }
 /* Between rows of scratch matrices of n columns: whole panels, and not a power of two, which would crowd a few sets of the cache. */
@@ -100,7 +102,7 @@ long pk_train_size(pk_train_kind kind, long depth, long columns, int transposed)
 long pk_train_scratch(pk_train_kind kind, long depth, long columns) {
     /* x and the gradient of f's argument in single precision, n(x)'s gradient; and the first two in narrow words */
     const long x = pitch_of(depth), z = pitch_of(columns);
-    return 4 * (MOST * (2 * x + z + (is_narrow(kind) ? x + 2 * z : 0)) + 1024);
+    return 4 * (128 * (2 * x + z + (is_narrow(kind) ? x + 2 * z : 0)) + 1024);
 }
 
 void pk_train_pack(pk_train_kind kind, long depth, long columns, int transposed, const float *weights, const float *bias, float *packed) {

@@ -76,6 +76,12 @@ INLINED VEC FN(silu)(VEC y, VEC *slope) {
     return y * s;
 }
 
+/* Asks for `rows` rows of a panel's width, which a tile's sums will meet: their memory may be far away. */
+INLINED void FN(fetch)(const float *p, long rows, long pitch) {
+    for (long r = 0; r < rows; r++)
+        for (int c = 0; c < PANEL; c += 16) __builtin_prefetch(p + r * pitch + c, 1);
+}
+
 /* TILE rows by a panel into `tile` (TILE × PANEL): Σ_k x[r·across + k·along] b[k·bstep], words. */
 INLINED void FN(micro)(long steps, const float *x, long across, long along, const float *b, long bstep, float *tile) {
 #if defined(NARROW) && NARROW == 2
@@ -283,6 +289,8 @@ TARGET static void FN(forward)(const pk_train_layer *l, const float *packed, flo
         for (long j = 0; j < columns; j += PANEL)
             for (long i = 0; i < rows; i += TILE) {
                 const long m = rows - i < TILE ? rows - i : TILE;
+                FN(fetch)(l->y + (first + i) * columns + j, m, columns);
+                if (l->residual) FN(fetch)(l->residual + (first + i) * columns + j, m, columns);
                 FN(micro)(steps, x + i * pitch, pitch, 1, packed + j * steps, PANEL, tile);
                 if (l->silu) FN(finish)(l, first + i, m, j, tile, factor, biases, 1, l->gate != NULL, l->residual != NULL);
                 else if (l->gate) FN(finish)(l, first + i, m, j, tile, factor, biases, 0, 1, 1);
@@ -292,29 +300,52 @@ TARGET static void FN(forward)(const pk_train_layer *l, const float *packed, flo
     }
 }
 
+/* `width` vectors of columns from column c: see `arrive`. silu, gated: what the layer has of them; left: columns that there are. */
+INLINED VEC FN(arrive_columns)(const pk_train_layer *l, long first, long rows, long c, int width, long left, int silu, int gated, float *to, long pitch) {
+    VEC total[4], peak = (VEC)0.0f;
+    UNROLL for (int v = 0; v < width; v++) total[v] = (VEC)0.0f;
+    for (long r = 0; r < rows; r++) {
+        const long at = (first + r) * l->columns + c, g = gated ? (l->gate_group ? l->gate_group[first + r] : 0) * l->gate_stride + c : 0;
+        UNROLL for (int v = 0; v < width; v++) {
+            const long o = v * LANES, n = left - o;
+            VEC d = FN(load)(l->dy + at + o, n);
+            if (gated) {
+                FN(store)(l->dgate + g + o, FN(load)(l->dgate + g + o, n) + FN(load)(l->ungated + at + o, n) * d, n);
+                d *= 1.0f + FN(load)(l->gate + g + o, n);
+            }
+            if (silu) d *= FN(load)(l->slope + at + o, n);
+            total[v] += d;
+#if defined(NARROW) && NARROW == 2
+            peak = FN(larger)(peak, d);
+#endif
+            FN(store)(to + r * pitch + c + o, d, n);
+        }
+    }
+    UNROLL for (int v = 0; v < width; v++) {
+        float *db = l->db + c + v * LANES;
+        FN(store)(db, FN(load)(db, left - v * LANES) + total[v], left - v * LANES);
+    }
+    return peak;
+}
+
 /* The gradient of f's argument, and zeros around it, and on the way those of the gate and the bias; returns as `read` does. */
 INLINED float FN(arrive)(const pk_train_layer *l, long first, long rows, float *to) {
     const long n = l->columns, pitch = pitch_of(n), wide = up(n, 32), tall = up(rows, TILE);
     VEC peak = (VEC)0.0f;
-    for (long c = 0; c < n; c += LANES) {
-        const long left = n - c;
-        VEC total = (VEC)0.0f;
-        for (long r = 0; r < rows; r++) {
-            const long row = first + r, at = row * n + c;
-            VEC d = FN(load)(l->dy + at, left);
-            if (l->gate) {
-                const long g = (l->gate_group ? l->gate_group[row] : 0) * l->gate_stride + c;
-                if (l->dgate) FN(store)(l->dgate + g, FN(load)(l->dgate + g, left) + FN(load)(l->ungated + at, left) * d, left);
-                d *= 1.0f + FN(load)(l->gate + g, left);
-            }
-            if (l->silu) d *= FN(load)(l->slope + at, left);
-            total += d;
-#if defined(NARROW) && NARROW == 2
-            peak = FN(larger)(peak, d);
-#endif
-            FN(store)(to + r * pitch + c, d, left);
+    for (long c = 0; c < n;) {
+        const long whole = 4 * LANES, left = n - c;
+        VEC p;
+        if (left >= whole) {
+            if (l->silu && l->gate) p = FN(arrive_columns)(l, first, rows, c, 4, whole, 1, 1, to, pitch);
+            else if (l->silu) p = FN(arrive_columns)(l, first, rows, c, 4, whole, 1, 0, to, pitch);
+            else if (l->gate) p = FN(arrive_columns)(l, first, rows, c, 4, whole, 0, 1, to, pitch);
+            else p = FN(arrive_columns)(l, first, rows, c, 4, whole, 0, 0, to, pitch);
+            c += whole;
+        } else {
+            p = FN(arrive_columns)(l, first, rows, c, 1, left, l->silu, l->gate != NULL, to, pitch);
+            c += LANES;
         }
-        if (l->db) FN(store)(l->db + c, FN(load)(l->db + c, left) + total, left);
+        peak = FN(larger)(peak, p);
     }
     if (n < wide)
         for (long r = 0; r < rows; r++) memset(to + r * pitch + n, 0, (size_t)(wide - n) * 4);
@@ -322,28 +353,52 @@ INLINED float FN(arrive)(const pk_train_layer *l, long first, long rows, float *
     return FN(largest)(peak);
 }
 
-/* From dn, the gradient of n(x), to those of x, scale and shift. */
-INLINED void FN(leave)(const pk_train_layer *l, long first, long rows, const float *dn, long pitch, long n) {
-    for (long r = 0; r < rows; r++) {
-        const float *x = l->x + (first + r) * n, *d = dn + r * pitch, *stats = l->stats + 2 * (first + r);
-        const long at = (l->norm_group ? l->norm_group[first + r] : 0) * l->norm_stride;
-        const float mean = stats[0], root = stats[1], *scale = l->scale + at;
-        float *dscale = l->dscale + at, *dshift = l->dshift + at, *dx = l->dx + (first + r) * n;
-        VEC plain = (VEC)0.0f, along = (VEC)0.0f;
-        for (long k = 0; k < n; k += LANES) {
-            const long left = n - k;
-            const VEC normal = (FN(load)(x + k, left) - mean) * root, dk = FN(load)(d + k, left), e = dk * (1.0f + FN(load)(scale + k, left));
-            plain += e;
-            along += e * normal;
-            FN(store)(dscale + k, FN(load)(dscale + k, left) + dk * normal, left);
-            FN(store)(dshift + k, FN(load)(dshift + k, left) + dk, left);
+/* From dn, the gradient of n(x), to those of x, scale and shift.  Where depth is the constant `n` a row stays in registers, and so do the gradients of
+   scale and shift as long as the group does not change. */
+INLINED void FN(leave)(const pk_train_layer *l, long first, long rows, const float *dn, long pitch, long n, int written) {
+    for (long r = 0; r < rows;) {
+        const int32_t group = l->norm_group ? l->norm_group[first + r] : 0;
+        const long at = group * l->norm_stride;
+        const float *scale = l->scale + at;
+        long last = r + 1;
+        while (last < rows && (l->norm_group ? l->norm_group[first + last] : 0) == group) last++;
+        for (long k0 = 0; k0 < n; k0 += 4 * LANES) {
+            VEC ds[4], db[4];
+            UNROLL for (int v = 0; v < 4; v++) ds[v] = db[v] = (VEC)0.0f;
+            for (long i = r; i < last; i++) {
+                const float *x = l->x + (first + i) * n, *d = dn + i * pitch, mean = l->stats[2 * (first + i)], root = l->stats[2 * (first + i) + 1];
+                UNROLL for (int v = 0; v < 4; v++) {
+                    const long k = k0 + v * LANES, left = n - k;
+                    if (left <= 0) break;
+                    const VEC normal = (FN(load)(x + k, left) - mean) * root, dk = FN(load)(d + k, left);
+                    ds[v] += dk * normal;
+                    db[v] += dk;
+                }
+            }
+            UNROLL for (int v = 0; v < 4; v++) {
+                const long k = k0 + v * LANES, left = n - k;
+                if (left <= 0) break;
+                FN(store)(l->dscale + at + k, FN(load)(l->dscale + at + k, left) + ds[v], left);
+                FN(store)(l->dshift + at + k, FN(load)(l->dshift + at + k, left) + db[v], left);
+            }
         }
-        const float a = FN(sum)(plain) / (float)n, b = FN(sum)(along) / (float)n;
-        for (long k = 0; k < n; k += LANES) {
-            const long left = n - k;
-            const VEC normal = (FN(load)(x + k, left) - mean) * root, e = FN(load)(d + k, left) * (1.0f + FN(load)(scale + k, left));
-            const VEC v = root * (e - a - normal * b);
-            FN(store)(dx + k, l->dx_written ? v : FN(load)(dx + k, left) + v, left);
+        for (; r < last; r++) {
+            const float *x = l->x + (first + r) * n, *d = dn + r * pitch, mean = l->stats[2 * (first + r)], root = l->stats[2 * (first + r) + 1];
+            float *dx = l->dx + (first + r) * n;
+            VEC plain = (VEC)0.0f, along = (VEC)0.0f;
+            for (long k = 0; k < n; k += LANES) {
+                const long left = n - k;
+                const VEC e = FN(load)(d + k, left) * (1.0f + FN(load)(scale + k, left));
+                plain += e;
+                along += e * ((FN(load)(x + k, left) - mean) * root);
+            }
+            const float a = FN(sum)(plain) / (float)n, b = FN(sum)(along) / (float)n;
+            for (long k = 0; k < n; k += LANES) {
+                const long left = n - k;
+                const VEC normal = (FN(load)(x + k, left) - mean) * root, e = FN(load)(d + k, left) * (1.0f + FN(load)(scale + k, left));
+                const VEC v = root * (e - a - normal * b);
+                FN(store)(dx + k, written ? v : FN(load)(dx + k, left) + v, left);
+            }
         }
     }
 }
@@ -370,8 +425,9 @@ TARGET static void FN(backward)(const pk_train_layer *l, const float *transposed
         const float wfactor = 1 / (xscale * zscale);
         for (long j = 0; j < columns; j += PANEL)
             for (long i = 0; i < depth; i += TILE) {
-                FN(micro)(STEPS(rows), xt + i, 1, xpitch, zt + j, zpitch, tile);
                 const long m = depth - i < TILE ? depth - i : TILE;
+                FN(fetch)(l->dw + i * columns + j, m, columns);
+                FN(micro)(STEPS(rows), xt + i, 1, xpitch, zt + j, zpitch, tile);
                 for (long r = 0; r < m; r++)
                     UNROLL for (int v = 0; v < 2; v++) {
                         const long c = j + v * LANES, left = columns - c;
@@ -388,8 +444,9 @@ TARGET static void FN(backward)(const pk_train_layer *l, const float *transposed
         const float factor = transposed[across * (steps + 1)] / zscale;
         for (long j = 0; j < depth; j += PANEL)
             for (long i = 0; i < rows; i += TILE) {
-                FN(micro)(steps, zw + i * zpitch, zpitch, 1, transposed + j * steps, PANEL, tile);
                 const long m = rows - i < TILE ? rows - i : TILE;
+                if (!l->scale) FN(fetch)(l->dx + (first + i) * depth + j, m, depth);
+                FN(micro)(steps, zw + i * zpitch, zpitch, 1, transposed + j * steps, PANEL, tile);
                 for (long r = 0; r < m; r++)
                     UNROLL for (int v = 0; v < 2; v++) {
                         const long c = j + v * LANES, left = depth - c;
@@ -403,8 +460,9 @@ TARGET static void FN(backward)(const pk_train_layer *l, const float *transposed
                     }
             }
         if (l->scale) {
-            if (depth == 64) FN(leave)(l, first, rows, dn, xpitch, 64);
-            else FN(leave)(l, first, rows, dn, xpitch, depth);
+            if (depth == 64 && l->dx_written) FN(leave)(l, first, rows, dn, xpitch, 64, 1);
+            else if (depth == 64) FN(leave)(l, first, rows, dn, xpitch, 64, 0);
+            else FN(leave)(l, first, rows, dn, xpitch, depth, l->dx_written);
         }
     }
 }
