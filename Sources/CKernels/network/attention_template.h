@@ -78,6 +78,14 @@ INLINED void FN(logits)(const VEC *q, const float *k, long kstride, int n, float
     UNROLL for (int j = 0; j < n; j++) *(VEC *)(s + j * LANES) = sum[j];
 }
 
+/* Asks for KEYS rows of two matrices, which will be read later: their memory may be far away, or not there at all. */
+INLINED void FN(fetch)(const float *a, long astride, const float *b, long bstride) {
+    UNROLL for (int j = 0; j < KEYS; j++) {
+        __builtin_prefetch(a + j * astride);
+        __builtin_prefetch(b + j * bstride);
+    }
+}
+
 /* Up to LANES queries of one head, a lane each, against nk keys, whose values are broadcast from where they stand: no packing, and no sums across lanes.
    allowed: nk × LANES words of ones or zeros, or NULL.  p: room for nk × LANES floats; with `keeps` LANES more: there the exponentials stay, and what they
    are to be multiplied with. */
@@ -93,6 +101,7 @@ TARGET static void FN(queries)(const float *q, long qstride, long count, const f
     if (nk >= KEYS)
         for (long j = 0; j < nk; j += KEYS) {
             const long at = j + KEYS <= nk ? j : nk - KEYS;
+            FN(fetch)(k + (at + 2 * KEYS) * kstride, kstride, v + at * kstride, kstride);
             FN(logits)(qt, k + at * kstride, kstride, KEYS, p + at * LANES);
         }
     else
@@ -281,6 +290,8 @@ TARGET static void FN(questioned)(const float *q, long qstride, long count, cons
     if (nk >= KEYS)
         for (long j = 0; j < nk; j += KEYS) {
             const long at = j + KEYS <= nk ? j : nk - KEYS;
+            FN(fetch)(v + (at + 2 * KEYS) * kstride, kstride, k + at * kstride, kstride);
+            FN(fetch)(p + at * LANES, LANES, dk + at * kstride, kstride);
             FN(logits)(dt, v + at * kstride, kstride, KEYS, ds + at * LANES);
         }
     else
