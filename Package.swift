@@ -83,7 +83,7 @@ let package = Package(
             name: "DiffusionTests", dependencies: ["Diffusion", "ModelSpace", "CKernels"], exclude: ["references"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"]),
         .testTarget(name: "NetworksTests", dependencies: ["Networks", "Tensors", "ModelSpace"]),
-        .testTarget(name: "TrainingTests", dependencies: ["Training", "Networks", "ModelSpace"]),
+        .testTarget(name: "TrainingTests", dependencies: ["Training", "Networks", "Tensors", "ModelSpace"]),
         .testTarget(name: "ExactTests", dependencies: ["Exact", "Diffusion", "ModelSpace", "CKernels"]),
         .testTarget(
             name: "InferenceTests",

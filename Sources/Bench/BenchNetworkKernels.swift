@@ -10,6 +10,7 @@ extension Bench {
         try gemm()
         for (rows, depth, columns) in [(512, 64, 256), (512, 256, 64), (3200, 64, 128), (2048, 64, 192)] {
             try dense(rows: rows, depth: depth, columns: columns)
+            try trainingLayer(rows: rows, depth: depth, columns: columns)
         }
         try elementwise(rows: 2048, columns: 64)
         for (name, nq, nk, count) in [("reading", 16, m, 32), ("latents", 16, 16, 32), ("tokens", 4, 4, 256), ("draws", 256, 16, 8)] {
@@ -75,6 +76,51 @@ extension Bench {
         }
     }
 
+    /// A layer of training, norm and SiLU included, forwards and backwards in every number format, against the same in double precision.
+    private mutating func trainingLayer(rows: Int, depth: Int, columns: Int) throws {
+        let x = Self.noise(rows * depth, 21), w = Self.noise(depth * columns, 22).map { $0 / Float(depth).squareRoot() }, b = Self.noise(columns, 23)
+        let scale = Self.noise(depth, 24).map { 0.1 * $0 }, shift = Self.noise(depth, 25), dy = Self.noise(rows * columns, 26)
+        let plain = PlainLayer(x: x, w: w, b: b, scale: scale, shift: shift, dy: dy, rows: rows, depth: depth, columns: columns)
+        var kinds = [(pk_train_best(), "single", 1e-5)]
+        if pk_train_has(PK_TRAIN_BF16) != 0 { kinds.append((PK_TRAIN_BF16, "bfloat16", 1e-2)) }
+        if pk_train_has(PK_TRAIN_HALF) != 0 { kinds.append((PK_TRAIN_HALF, "half", 5e-3)) }
+        for (kind, name, tolerance) in kinds {
+            let forward = AlignedFloats(pk_train_size(kind, depth, columns, 0)), backward = AlignedFloats(pk_train_size(kind, depth, columns, 1))
+            let scratch = AlignedFloats(pk_train_scratch(kind, depth, columns) / 4)
+            pk_train_pack(kind, depth, columns, 0, w, b, forward.base)
+            pk_train_pack(kind, depth, columns, 1, w, nil, backward.base)
+            let y = AlignedFloats(rows * columns), slope = AlignedFloats(rows * columns), stats = AlignedFloats(2 * rows), dx = AlignedFloats(rows * depth)
+            let dw = AlignedFloats(depth * columns), db = AlignedFloats(columns), dscale = AlignedFloats(depth), dshift = AlignedFloats(depth)
+            try x.withUnsafeBufferPointer { x in
+                try scale.withUnsafeBufferPointer { scale in
+                    try shift.withUnsafeBufferPointer { shift in
+                        try dy.withUnsafeBufferPointer { dy in
+                            var l = pk_train_layer()
+                            (l.rows, l.depth, l.columns, l.silu, l.dx_written) = (rows, depth, columns, 1, 1)
+                            (l.x, l.scale, l.shift, l.dy) = (x.baseAddress, scale.baseAddress, shift.baseAddress, dy.baseAddress)
+                            (l.y, l.slope, l.stats, l.dx) = (y.base, slope.base, stats.base, dx.base)
+                            (l.dw, l.db, l.dscale, l.dshift) = (dw.base, db.base, dscale.base, dshift.base)
+                            pk_train_forward(kind, &l, forward.base, scratch.base)
+                            pk_train_backward(kind, &l, backward.base, scratch.base)
+                            let size = 2 * Double(rows * depth * columns), shape = "\(name), \(rows)×\(depth)·\(depth)×\(columns)"
+                            let moved = 4 * Double(rows * depth + rows * columns)
+                            try add(
+                                "training layer", shape, operations: size, exponentials: Double(rows * columns), bytes: moved + 4 * Double(rows * columns),
+                                deviation: PlainLayer.distance(y.base, plain.y), tolerance: tolerance
+                            ) { pk_train_forward(kind, &l, forward.base, scratch.base) }
+                            let worst = max(
+                                PlainLayer.distance(dx.base, plain.dx), PlainLayer.distance(dw.base, plain.dw), PlainLayer.distance(db.base, plain.db),
+                                PlainLayer.distance(dscale.base, plain.dscale), PlainLayer.distance(dshift.base, plain.dshift))
+                            try add(
+                                "training layer backward", shape, operations: 2 * size, bytes: 2 * moved, deviation: worst, tolerance: tolerance
+                            ) { pk_train_backward(kind, &l, backward.base, scratch.base) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     private mutating func elementwise(rows: Int, columns: Int) throws {
         let n = rows * columns, size = Double(n), shape = "\(rows)×\(columns)"
         var x = Self.noise(n, 3), h = Self.noise(n, 4), dy = Self.noise(n, 5), y = [Float](repeating: 0, count: n)
@@ -136,9 +182,9 @@ extension Bench {
         let segments = (0..<count).map { AttentionSegment(queries: $0 * nq..<($0 + 1) * nq, keys: $0 * nk..<($0 + 1) * nk) }
         var q = Self.noise(count * nq * c, 8), k = Self.noise(count * nk * c, 9), v = Self.noise(count * nk * c, 10), dout = Self.noise(count * nq * c, 11)
         var out = q, dq = [Float](repeating: 0, count: q.count), dk = [Float](repeating: 0, count: k.count), dv = dk
-        var saved = [Float](repeating: 0, count: pk_attention_saved(segments, count, heads))
+        var saved = [Float](repeating: 0, count: Float.attentionSaved(segments, count, heads, width))
         Float.attentionForward(&q, &k, &v, c, c, segments, count, heads, width, nil, &out, c, &saved)
-        Float.attentionBackward(&q, &k, &v, c, c, segments, count, heads, width, &saved, &dout, c, &dq, &dk, &dv)
+        Float.attentionBackward(&q, &k, &v, c, c, segments, count, heads, width, &saved, &dout, c, &dq, false, &dk, &dv, false)
         let plain = PlainAttention(q: q, k: k, v: v, dout: dout, nq: nq, nk: nk, heads: heads, width: width)
         let products = Double(count * heads * nq * nk), shape = "\(name): \(count) × \(heads) heads, \(nq)×\(nk)×\(width)"
         let bytes = 4 * Double(2 * q.count + 2 * k.count)
@@ -151,7 +197,7 @@ extension Bench {
         try add(
             "attention backward", shape, operations: products * Double(8 * width + 4), bytes: 2 * bytes + 4 * Double(saved.count), deviation: worst,
             tolerance: 2e-5
-        ) { Float.attentionBackward(&q, &k, &v, c, c, segments, count, heads, width, &saved, &dout, c, &dq, &dk, &dv) }
+        ) { Float.attentionBackward(&q, &k, &v, c, c, segments, count, heads, width, &saved, &dout, c, &dq, false, &dk, &dv, false) }
     }
 
     private mutating func halves() throws {

@@ -96,10 +96,33 @@ public final class Trainer<F: ModelFamily> {
 
     /// Sums the lanes' gradients, then one step of AdamW.
     private func descend() {
-        let n = network.layout.count, total = lanes[0].gradients
-        for lane in lanes.dropFirst() { Float.axpy(1, lane.gradients, total, n) }
-        let norm = Float.sumOfSquares(total, n).squareRoot()
-        state.descend(total, norm: norm, plan: plan)
+        let parts = lanes.map { SendablePointer($0.gradients) }, count = network.layout.count
+        // A norm is the sum over slices in order, whoever summed each of them.
+        var squares = [Double](repeating: 0, count: (count + Self.slice - 1) / Self.slice)
+        squares.withUnsafeMutableBufferPointer { squares in
+            let squares = SendablePointer(squares.baseAddress!)
+            share(count) { part in
+                let i = part.lowerBound, total = parts[0].pointer + i
+                for lane in parts.dropFirst() { Float.axpy(1, lane.pointer + i, total, part.count) }
+                squares.pointer[i / Self.slice] = Float.sumOfSquares(total, part.count)
+            }
+        }
+        state.descend(parts[0].pointer, norm: squares.reduce(0, +).squareRoot(), plan: plan, share: share)
+    }
+
+    /// Weights that are taken together.
+    private static var slice: Int { 8192 }
+
+    /// Slices of 0 ..< count, by all workers.
+    private func share(_ count: Int, _ body: @escaping @Sendable (Range<Int>) -> Void) {
+        let next = Atomic<Int>(0), slice = Self.slice
+        DispatchQueue.concurrentPerform(iterations: tapes.count) { _ in
+            while true {
+                let start = next.wrappingAdd(slice, ordering: .relaxed).oldValue
+                guard start < count else { return }
+                body(start..<min(start + slice, count))
+            }
+        }
     }
 }
 

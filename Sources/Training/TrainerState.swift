@@ -19,7 +19,10 @@ public struct TrainerState {
     }
 
     /// One step of AdamW on a gradient of Euclidean norm `norm`, clipped, then the moving average.
-    mutating func descend(_ gradient: UnsafePointer<Float>, norm: Double, plan: TrainingPlan) {
+    /// - Parameter share: calls its second argument for ranges that make up 0 ..< its first, perhaps at the same time.
+    mutating func descend(
+        _ gradient: UnsafePointer<Float>, norm: Double, plan: TrainingPlan, share: (Int, @escaping @Sendable (Range<Int>) -> Void) -> Void
+    ) {
         let rate = schedule.rate(plan, step: step), beta1 = 0.9, beta2 = 0.98
         step += 1
         // A step with a non-finite gradient changes nothing but the count.
@@ -27,12 +30,26 @@ public struct TrainerState {
             skipped += 1
             return
         }
-        let t = Double(step), n = weights.count
-        pk_adamw_f32(
-            &weights, gradient, &firstMoment, &secondMoment, n, Float(min(1, plan.clip / max(norm, 1e-12))), Float(rate), Float(beta1),
-            Float(beta2), 1e-8, Float(1 - pow(beta1, t)), Float(1 - pow(beta2, t)), Float(plan.weightDecay))
-        let horizon = min(Double(plan.averageSteps), t / 5 + 1)
-        pk_average_f32(&average, weights, n, Float(1 - 1 / horizon))
+        let t = Double(step), horizon = min(Double(plan.averageSteps), t / 5 + 1), count = weights.count
+        let scale = Float(min(1, plan.clip / max(norm, 1e-12))), decay = Float(plan.weightDecay), keep = Float(1 - 1 / horizon)
+        let c1 = Float(1 - pow(beta1, t)), c2 = Float(1 - pow(beta2, t)), g = SendablePointer(UnsafeMutablePointer(mutating: gradient))
+        weights.withUnsafeMutableBufferPointer { w in
+            firstMoment.withUnsafeMutableBufferPointer { m in
+                secondMoment.withUnsafeMutableBufferPointer { v in
+                    average.withUnsafeMutableBufferPointer { a in
+                        let w = SendablePointer(w.baseAddress!), m = SendablePointer(m.baseAddress!), v = SendablePointer(v.baseAddress!)
+                        let a = SendablePointer(a.baseAddress!)
+                        share(count) { part in
+                            let i = part.lowerBound
+                            pk_adamw_f32(
+                                w.pointer + i, g.pointer + i, m.pointer + i, v.pointer + i, part.count, scale, Float(rate), Float(beta1), Float(beta2),
+                                1e-8, c1, c2, decay)
+                            pk_average_f32(a.pointer + i, w.pointer + i, part.count, keep)
+                        }
+                    }
+                }
+            }
+        }
         simulations += plan.batch
     }
 

@@ -58,9 +58,16 @@ public struct TrainingTiming: Codable, Sendable {
         let lanes = min(8, plan.batch / plan.chunk)
         var total = gradients
         let update = Stopwatch.time(repeats: repeats) {
-            for _ in 1..<max(2, lanes) { Float.axpy(1, &gradients, &total, count) }
-            _ = Float.sumOfSquares(&total, count)
-            state.descend(total, norm: 1, plan: plan)
+            for start in stride(from: 0, to: count, by: 8192) {
+                let n = min(8192, count - start)
+                gradients.withUnsafeMutableBufferPointer { g in
+                    total.withUnsafeMutableBufferPointer { t in
+                        for _ in 1..<max(2, lanes) { Float.axpy(1, g.baseAddress! + start, t.baseAddress! + start, n) }
+                        _ = Float.sumOfSquares(t.baseAddress! + start, n)
+                    }
+                }
+            }
+            state.descend(total, norm: 1, plan: plan) { n, body in body(0..<n) }
             layOut()
         }.minimum
         let size = Double(chunks * plan.chunk)

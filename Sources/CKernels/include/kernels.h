@@ -46,10 +46,10 @@ long pk_attention_saved(const pk_segment *segments, long count, long heads);
 void pk_attention16(long lanes, const float *q, const float *k, const float *v, long qstride, long kstride, const pk_segment *segments, long count,
                     long heads, const uint8_t *mask, float *out, long ostride, float *kept);
 long pk_attention16_kept(long lanes, const pk_segment *segments, long count, long heads);
-/* Its gradients, once: `kept` is used up.  dq is written where `qwritten`, dk and dv where `kwritten`, and added to otherwise; what is written belongs to
+/* Its gradients.  dq is written where `qwritten`, dk and dv where `kwritten`, and added to otherwise; what is written belongs to
    one segment only. */
 void pk_attention16_backward(long lanes, const float *q, const float *k, const float *v, long qstride, long kstride, const pk_segment *segments,
-                             long count, long heads, float *kept, const float *dout, long ostride, float *dq, int qwritten, float *dk, float *dv,
+                             long count, long heads, const float *kept, const float *dout, long ostride, float *dq, int qwritten, float *dk, float *dv,
                              int kwritten);
 /* Lanes of the processor's vectors of floats that kernels use: 16 (AVX-512), 8 (AVX2 with FMA) or 4. */
 long pk_lanes(void);

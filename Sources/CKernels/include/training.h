@@ -40,6 +40,9 @@ typedef struct {
 long pk_train_size(pk_train_kind kind, long depth, long columns, int transposed);
 void pk_train_pack(pk_train_kind kind, long depth, long columns, int transposed, const float *weights, const float *bias, float *packed);
 
+/* Rows that the kernels take at a time, at most: as many at a call cost nothing more. */
+enum { pk_train_block = 128 };
+
 /* Bytes of scratch memory, 64-byte aligned, that either pass needs. */
 long pk_train_scratch(pk_train_kind kind, long depth, long columns);
 void pk_train_forward(pk_train_kind kind, const pk_train_layer *layer, const float *packed, void *scratch);

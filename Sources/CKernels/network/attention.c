@@ -79,7 +79,7 @@ long pk_attention16_kept(long lanes, const pk_segment *segments, long count, lon
 }
 
 void pk_attention16_backward(long lanes, const float *q, const float *k, const float *v, long qstride, long kstride, const pk_segment *segments,
-                             long count, long heads, float *kept, const float *dout, long ostride, float *dq, int qwritten, float *dk, float *dv,
+                             long count, long heads, const float *kept, const float *dout, long ostride, float *dq, int qwritten, float *dk, float *dv,
                              int kwritten) {
     if (!lanes) lanes = pk_lanes();
     BY_LANES(backwards, q, k, v, qstride, kstride, segments, count, heads, kept, dout, ostride, dq, qwritten, dk, dv, kwritten)

@@ -278,9 +278,9 @@ INLINED void FN(spread)(int n, long count, const float *weight, const float *row
     }
 }
 
-/* Backwards what `queries` did.  p: the exponentials, which become probabilities, and their factor; ds: room for (nk + KEYS) × LANES floats. */
-TARGET static void FN(questioned)(const float *q, long qstride, long count, const float *k, const float *v, long kstride, long nk, float *p, const float *dout,
-                                  long ostride, float *dq, int qwritten, float *dk, float *dv, int kwritten, float *ds) {
+/* Backwards what `queries` did.  kept: the exponentials and their factor; p, ds: room for nk × LANES floats each. */
+TARGET static void FN(questioned)(const float *q, long qstride, long count, const float *k, const float *v, long kstride, long nk, const float *kept,
+                                  const float *dout, long ostride, float *dq, int qwritten, float *dk, float *dv, int kwritten, float *p, float *ds) {
     VEC dt[HEAD], x[LANES];
     UNROLL for (int tile = 0; tile < HEAD; tile += LANES) {
         UNROLL for (int i = 0; i < LANES; i++) x[i] = i < count ? LOAD(dout + i * ostride + tile) : (VEC)0.0f;
@@ -291,15 +291,15 @@ TARGET static void FN(questioned)(const float *q, long qstride, long count, cons
         for (long j = 0; j < nk; j += KEYS) {
             const long at = j + KEYS <= nk ? j : nk - KEYS;
             FN(fetch)(v + (at + 2 * KEYS) * kstride, kstride, k + at * kstride, kstride);
-            FN(fetch)(p + at * LANES, LANES, dk + at * kstride, kstride);
+            FN(fetch)(kept + at * LANES, LANES, dk + at * kstride, kstride);
             FN(logits)(dt, v + at * kstride, kstride, KEYS, ds + at * LANES);
         }
     else
         for (long j = 0; j < nk; j++) FN(logits)(dt, v + j * kstride, kstride, 1, ds + j * LANES);
-    const VEC inverse = LOAD(p + nk * LANES);
+    const VEC inverse = LOAD(kept + nk * LANES);
     VEC mean = (VEC)0.0f;
     for (long j = 0; j < nk; j++) {
-        const VEC pj = LOAD(p + j * LANES) * inverse;
+        const VEC pj = LOAD(kept + j * LANES) * inverse;
         *(VEC *)(p + j * LANES) = pj;
         mean += pj * LOAD(ds + j * LANES);
     }
@@ -334,21 +334,21 @@ TARGET static void FN(questioned)(const float *q, long qstride, long count, cons
 }
 
 TARGET static void FN(backwards)(const float *q, const float *k, const float *v, long qstride, long kstride, const pk_segment *segments, long count, long heads,
-                                 float *kept, const float *dout, long ostride, float *dq, int qwritten, float *dk, float *dv, int kwritten) {
+                                 const float *kept, const float *dout, long ostride, float *dq, int qwritten, float *dk, float *dv, int kwritten) {
     long most = 0;
     for (long t = 0; t < count; t++) most = segments[t].nk > most ? segments[t].nk : most;
-    float *ds = aligned_alloc(64, (size_t)(most + KEYS) * LANES * 4);
+    float *p = aligned_alloc(64, (size_t)(2 * most + KEYS) * LANES * 4 / 64 * 64 + 64), *ds = p + most * LANES;
     for (long t = 0; t < count; t++) {
         const pk_segment g = segments[t];
         for (long h = 0; h < heads; h++)
             for (long i = 0; i < g.nq; i += LANES) {
                 const long from = (g.q0 + i) * qstride + h * HEAD, at = g.k0 * kstride + h * HEAD;
                 FN(questioned)(q + from, qstride, g.nq - i < LANES ? g.nq - i : LANES, k + at, v + at, kstride, g.nk, kept,
-                               dout + (g.q0 + i) * ostride + h * HEAD, ostride, dq + from, qwritten, dk + at, dv + at, kwritten && i == 0, ds);
+                               dout + (g.q0 + i) * ostride + h * HEAD, ostride, dq + from, qwritten, dk + at, dv + at, kwritten && i == 0, p, ds);
                 kept += (g.nk + 1) * LANES;
             }
     }
-    free(ds);
+    free(p);
 }
 
 #undef GLUE2

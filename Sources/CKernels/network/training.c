@@ -14,20 +14,20 @@
 /* CHAIN: pairs of products that are summed in half precision. */
 enum { CHAIN = 32 };
 /* Rows of a block: many, so that the weights and their gradients are read seldom, and few enough for the second-level cache; whole tiles. */
-#define MOST (TILE * (128 / TILE))
+#define MOST (TILE * (pk_train_block / TILE))
 
 static long up(long n, long by) { return (n + by - 1) / by * by; }
 /* Between rows of scratch matrices of n columns: whole panels, and not a power of two, which would crowd a few sets of the cache. */
 static long pitch_of(long n) { return up(n, 32) + 16; }
 
-/* 2^e that brings `peak` to [16, 32): products of two such numbers, summed by the chain, stay in half precision's range. */
+/* 2^e that brings `peak` to [8, 16): products of two such numbers, summed by the chain, stay in half precision's range. */
 static float half_scale(float peak) {
     int32_t bits;
     memcpy(&bits, &peak, 4);
     int32_t e = bits >> 23 & 0xFF;
-    if (peak == 0) e = 127 + 4;
+    if (peak == 0) e = 127 + 3;
     e = e < 27 ? 27 : e;
-    bits = (127 + 127 + 4 - e) << 23;
+    bits = (127 + 127 + 3 - e) << 23;
     float s;
     memcpy(&s, &bits, 4);
     return s;
@@ -102,7 +102,7 @@ long pk_train_size(pk_train_kind kind, long depth, long columns, int transposed)
 long pk_train_scratch(pk_train_kind kind, long depth, long columns) {
     /* x and the gradient of f's argument in single precision, n(x)'s gradient; and the first two in narrow words */
     const long x = pitch_of(depth), z = pitch_of(columns);
-    return 4 * (128 * (2 * x + z + (is_narrow(kind) ? x + 2 * z : 0)) + 1024);
+    return 4 * (pk_train_block * (2 * x + z + (is_narrow(kind) ? x + 2 * z : 0)) + 1024);
 }
 
 void pk_train_pack(pk_train_kind kind, long depth, long columns, int transposed, const float *weights, const float *bias, float *packed) {

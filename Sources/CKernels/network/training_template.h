@@ -68,7 +68,7 @@ INLINED VEC FN(silu)(VEC y, VEC *slope) {
     p = p * r + 6.931470037e-1f;
     p = p * r + 1.0f;
 #if LANES == 16
-    const VEC s = 1.0f / (1.0f + (VEC)_mm512_scalef_ps((__m512)p, (__m512)(k)));
+    const VEC s = 1.0f / (1.0f + (VEC)_mm512_scalef_ps((__m512)p, (__m512)k));
 #else
     const VEC s = 1.0f / (1.0f + (VEC)((INTS)p + ((INTS)k << 23)));
 #endif
