@@ -2,7 +2,7 @@
 import PackageDescription
 
 // Data flows left to right through these targets; nothing imports a target to its right.
-//   Volumes, ModelSpace, Tensors  →  Diffusion, Networks  →  Exact, Training  →  Inference  →  Chain, Studies, Bench
+//   Volumes, ModelSpace, Parallel, Tensors  →  Diffusion, Networks  →  Exact, Training  →  Inference  →  Chain, Studies, Bench
 //     →  Reporting  →  prism-dmri
 // Every `import` of a target stands among its dependencies here (`.ci/imports` checks it). What a library's user needs is
 // public; what only other targets of this package need is `package`.
@@ -14,8 +14,8 @@ let package = Package(
         .library(
             name: "PrismDMRI",
             targets: [
-                "Volumes", "ModelSpace", "Diffusion", "Tensors", "Networks", "Training", "Exact", "Inference", "Chain", "Studies",
-                "Reporting",
+                "Volumes", "ModelSpace", "Parallel", "Diffusion", "Tensors", "Networks", "Training", "Exact", "Inference", "Chain",
+                "Studies", "Reporting",
             ]),
     ],
     dependencies: [
@@ -31,7 +31,7 @@ let package = Package(
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CKernels", exclude: ["README.md"]),
         .target(name: "CNetworks", exclude: ["README.md", "default-network.safetensors"]),
-        .target(name: "CFamilies"),
+        .target(name: "CFamilies", exclude: ["README.md"]),
         .target(name: "CMemory"),
         .target(
             name: "CReport",
@@ -41,8 +41,9 @@ let package = Package(
 
         .target(name: "Volumes", dependencies: ["CNIfTI", "CZlib", "CISAL"], exclude: ["README.md"]),
         .target(name: "ModelSpace", exclude: ["README.md"]),
+        .target(name: "Parallel", exclude: ["README.md"]),
         .target(
-            name: "Diffusion", dependencies: ["Volumes", "ModelSpace", "CFamilies", "CKernels", "Yams"],
+            name: "Diffusion", dependencies: ["Volumes", "ModelSpace", "Parallel", "CFamilies", "CKernels", "Yams"],
             exclude: ["README.md", "Compartments/README.md"]),
         .target(name: "Tensors", dependencies: ["COpenBLAS", "CISAL", "CKernels"], exclude: ["README.md"]),
         .target(
@@ -51,12 +52,12 @@ let package = Package(
             name: "Training", dependencies: ["Networks", "ModelSpace", "Tensors", "CKernels"], exclude: ["README.md"]),
         .target(name: "Exact", dependencies: ["ModelSpace", "Diffusion", "CKernels"], exclude: ["README.md"]),
         .target(
-            name: "Inference", dependencies: ["Exact", "Networks", "ModelSpace", "Diffusion", "Tensors", "CKernels"],
+            name: "Inference", dependencies: ["Exact", "Networks", "ModelSpace", "Parallel", "Diffusion", "Tensors", "CKernels"],
             exclude: ["README.md"]),
         .target(
             name: "Chain", dependencies: ["Inference", "Diffusion", "ModelSpace", "CKernels"], exclude: ["README.md"]),
         .target(
-            name: "Studies", dependencies: ["Inference", "Networks", "Diffusion", "ModelSpace"], exclude: ["README.md"]),
+            name: "Studies", dependencies: ["Inference", "Networks", "Diffusion", "ModelSpace", "Parallel"], exclude: ["README.md"]),
         .target(
             name: "Bench",
             dependencies: ["Inference", "Exact", "Networks", "Diffusion", "ModelSpace", "Tensors", "CKernels"],
@@ -64,7 +65,7 @@ let package = Package(
         .target(
             name: "Reporting",
             dependencies: [
-                "Studies", "Inference", "Volumes", "Diffusion", "CReport", "CZlib",
+                "Studies", "Inference", "Volumes", "Diffusion", "Parallel", "CReport", "CZlib",
                 .product(name: "Mustache", package: "swift-mustache"),
             ], exclude: ["README.md"]),
         .executableTarget(
@@ -80,11 +81,12 @@ let package = Package(
         .testTarget(name: "VolumesTests", dependencies: ["Volumes"]),
         .testTarget(name: "ModelSpaceTests", dependencies: ["ModelSpace"]),
         .testTarget(
-            name: "DiffusionTests", dependencies: ["Diffusion", "ModelSpace", "CKernels"], exclude: ["references"]),
+            name: "DiffusionTests", dependencies: ["Diffusion", "ModelSpace", "Volumes", "CKernels", "TestFixtures"],
+            exclude: ["references"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"]),
         .testTarget(name: "NetworksTests", dependencies: ["Networks", "Tensors", "ModelSpace"]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "Networks", "Tensors", "ModelSpace"]),
-        .testTarget(name: "ExactTests", dependencies: ["Exact", "Diffusion", "ModelSpace", "CKernels"]),
+        .testTarget(name: "ExactTests", dependencies: ["Exact", "Diffusion", "ModelSpace", "CKernels", "TestFixtures"]),
         .testTarget(
             name: "InferenceTests",
             dependencies: [
@@ -96,7 +98,8 @@ let package = Package(
             dependencies: ["Studies", "Inference", "Networks", "Diffusion", "Tensors", "ModelSpace", "TestFixtures"]),
         .testTarget(name: "BenchTests", dependencies: ["Bench"]),
         .testTarget(
-            name: "ReportingTests", dependencies: ["Reporting", "Inference", "Diffusion", "ModelSpace", "Volumes", "TestFixtures"]),
+            name: "ReportingTests",
+            dependencies: ["Reporting", "Inference", "Diffusion", "ModelSpace", "Parallel", "Volumes", "TestFixtures"]),
         .testTarget(
             name: "FuzzTests",
             dependencies: [

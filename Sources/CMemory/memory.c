@@ -7,6 +7,7 @@
  * Source: glibc manual, "Replacing malloc"; the __libc_ names are glibc's for that purpose. */
 #define _GNU_SOURCE
 #include "include/memory.h"
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h> /* says whether this is glibc */
 #ifdef __GLIBC__
@@ -39,6 +40,9 @@ static void end(const char *what, size_t bytes) {
         PUT(" MB more could not be had");
     }
     PUT("; use fewer threads (--nthreads), fit in parts (--shard 1/4), or allow more memory (ulimit -v, the batch system's limit)\n");
+    /* Threads run out together: the first one speaks, and ends the others. */
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    if (atomic_flag_test_and_set(&said)) for (;;) pause();
     ssize_t ignored = write(2, text, length);
     (void)ignored;
     _exit(1);

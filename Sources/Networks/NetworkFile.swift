@@ -115,8 +115,6 @@ public struct NetworkOrigin: BoundedSettings, Codable, Sendable, Equatable {
 public enum NetworkFileError: Error, CustomStringConvertible, LocalizedError {
     case notANetwork(path: String, missing: String)
     case otherFamily(path: String, found: String, wanted: String)
-    /// A family that networks are trained for, but that this command cannot use.
-    case notFitted(path: String, family: String)
     /// Sizes out of bounds, or weights that are not finite.
     case unusable(path: String, reason: String)
 
@@ -126,8 +124,6 @@ public enum NetworkFileError: Error, CustomStringConvertible, LocalizedError {
             "\(path) is not a prism-dmri network (no valid '\(missing)' in its metadata); give a file written by 'prism-dmri train'."
         case .otherFamily(let path, let found, let wanted):
             "\(path) was trained for family '\(found)' but '\(wanted)' was asked for; choose the matching --family or --network."
-        case .notFitted(let path, let family):
-            "\(path) was trained for the family '\(family)', which can be trained but not fitted yet; give a network of ball-sticks, or leave out --network."
         case .unusable(let path, let reason):
             "\(path) is not a usable network: \(reason); copy it again, or give another."
         }

@@ -9,7 +9,7 @@ public struct VoxelAgreement: Codable, Sendable {
     public var referenceError: Double?
     /// Sliced Wasserstein distance of the draws (`SlicedWasserstein`), and between two halves of the reference's own.
     public var slicedWasserstein: Double, slicedWassersteinFloor: Double
-    /// Intersection over union of 90 % intervals, in the order of `EngineAgreement.intervalNames`.
+    /// Intersection over union of 90 % intervals, in the order of `PosteriorDigest.intervalNames`.
     public var overlaps: [Double]
     public var sameFibreCount: Bool
     /// Degrees between mean axes of fibres that both have with probability ≥ ½, paired to the least sum of angles.
@@ -18,6 +18,8 @@ public struct VoxelAgreement: Codable, Sendable {
     public var misfit: Double, referenceMisfit: Double
     /// Structure probabilities at λ.
     public var probabilities: [Double], referenceProbabilities: [Double]
+    /// How far apart the probabilities of each component's presence are, in the order of the family's; nil for a family whose maps show none.
+    public var components: [Double]?
     /// Index of the true structure, where it is known.
     public var truth: Int?
     /// Linear image index, where there is an image.
@@ -26,9 +28,9 @@ public struct VoxelAgreement: Codable, Sendable {
 
 /// How well an engine agrees with a reference over many voxels.
 public struct EngineAgreement: Codable, Sendable {
-    public static let intervalNames = ["d", "snr", "s0", "f1", "f2", "f3", "fsum"]
-
     public var engine: String, reference: String, lambda: Double
+    /// What the reference is, where it is less than an exact engine.
+    public var referenceStatement: String?
     public var voxels: Int
     public var structuresAtZero: Spread, structures: Spread, fibres: Spread
     /// Total variation that the reference's stated errors alone would cause, and the share of the squared total variation that they make up.
@@ -36,6 +38,13 @@ public struct EngineAgreement: Codable, Sendable {
     public var slicedWasserstein: Spread, slicedWassersteinFloor: Spread
     /// Mean overlap of 90 % intervals, by name.
     public var overlaps: [String: Double]
+    /// The names, those that all families have first.
+    public var intervalNames: [String] {
+        let usual = ["d", "snr", "s0", "f1", "f2", "f3", "fsum"]
+        return usual.filter { overlaps[$0] != nil } + overlaps.keys.filter { !usual.contains($0) }.sorted()
+    }
+    /// |ΔP| of each component's presence, by name; nil for a family whose maps show none.
+    public var components: [String: Spread]?
     /// Share of voxels with the same most probable number of fibres.
     public var sameFibreCount: Double
     public var firstAngle: Spread, secondAngle: Spread
@@ -45,9 +54,11 @@ public struct EngineAgreement: Codable, Sendable {
     public var fibreScores: ProbabilityScores?, referenceFibreScores: ProbabilityScores?
     public var perVoxel: [VoxelAgreement]
 
-    /// Precondition: at least one voxel.
-    init(_ rows: [VoxelAgreement], engine: String, reference: String, lambda: Double, table: StructureTable, seed: UInt64) {
+    /// - Parameter least: of `ProbabilityScores`, for both engines alike.
+    /// - Precondition: at least one voxel.
+    init(_ rows: [VoxelAgreement], engine: String, reference: String, lambda: Double, family: StudyFamily, seed: UInt64, least: Double) {
         precondition(!rows.isEmpty)
+        let table = family.table
         self.engine = engine
         self.reference = reference
         self.lambda = lambda
@@ -67,7 +78,11 @@ public struct EngineAgreement: Codable, Sendable {
         slicedWassersteinFloor = Spread(rows.map(\.slicedWassersteinFloor))
         let n = Double(rows.count)
         overlaps = [:]
-        for (i, name) in Self.intervalNames.enumerated() { overlaps[name] = rows.reduce(0) { $0 + $1.overlaps[i] } / n }
+        for (i, name) in PosteriorDigest.intervalNames(family).enumerated() { overlaps[name] = rows.reduce(0) { $0 + $1.overlaps[i] } / n }
+        if !family.components.isEmpty {
+            components = [:]
+            for (c, bit) in family.components.enumerated() { components![bit.name] = Spread(rows.compactMap { $0.components?[c] }) }
+        }
         sameFibreCount = Double(rows.count(where: \.sameFibreCount)) / n
         firstAngle = Spread(rows.compactMap(\.firstAngle))
         secondAngle = Spread(rows.compactMap(\.secondAngle))
@@ -76,9 +91,10 @@ public struct EngineAgreement: Codable, Sendable {
         let truth = rows.compactMap(\.truth)
         guard truth.count == rows.count else { return }
         let p = rows.map(\.probabilities), q = rows.map(\.referenceProbabilities), fibreTruth = truth.map { table.rows[$0].fibreCount }
-        scores = ProbabilityScores(p, truth: truth, seed: seed)
-        referenceScores = ProbabilityScores(q, truth: truth, seed: seed)
-        fibreScores = ProbabilityScores(p.map(table.fibreProbabilities), truth: fibreTruth, seed: seed)
-        referenceFibreScores = ProbabilityScores(q.map(table.fibreProbabilities), truth: fibreTruth, seed: seed)
+        func score(_ probabilities: [[Double]], _ truth: [Int]) -> ProbabilityScores {
+            ProbabilityScores(probabilities, truth: truth, seed: seed, least: least)
+        }
+        (scores, referenceScores) = (score(p, truth), score(q, truth))
+        (fibreScores, referenceFibreScores) = (score(p.map(table.fibreProbabilities), fibreTruth), score(q.map(table.fibreProbabilities), fibreTruth))
     }
 }

@@ -8,13 +8,13 @@ struct EngineComparer {
     private static let errorReplicates = 64
     private static let misfitDraws = 16
 
-    private let table: StructureTable, lambda: Double, seed: UInt64
+    private let family: StudyFamily, coordinates: DrawCoordinates, lambda: Double, seed: UInt64
     /// Draws a set in the sliced Wasserstein distance: two sets of the reference's own must be had.
     private let distanceDraws: Int
-    private let space = BallSticks().structureSpace
 
-    init(table: StructureTable, options: FitOptions) {
-        self.table = table
+    init(_ family: StudyFamily, options: FitOptions) {
+        self.family = family
+        coordinates = DrawCoordinates(family)
         lambda = options.lambda
         seed = options.seed
         distanceDraws = max(1, options.samples / 2)
@@ -28,13 +28,13 @@ struct EngineComparer {
         voxel: Int? = nil
     ) -> VoxelAgreement {
         var random = RandomSource(seed: seed, stream: key, substream: 0x434F_4D50)
-        let one = PosteriorDigest(a, table: table, lambda: lambda), two = PosteriorDigest(b, table: table, lambda: lambda)
+        let one = PosteriorDigest(a, family: family, lambda: lambda), two = PosteriorDigest(b, family: family, lambda: lambda)
         func draws(_ p: VoxelPosterior, _ digest: PosteriorDigest, _ count: Int) -> [Int] {
             ExchangeableDraws(p, probability: digest.probability, count: count, using: &random).indices
         }
         let n = distanceDraws, mine = draws(a, one, n), theirs = draws(b, two, 2 * n)
         let points = coordinates(a, mine), first = coordinates(b, Array(theirs.prefix(n))), second = coordinates(b, Array(theirs.suffix(n)))
-        let misfit = PredictiveMisfit(acquisition: acquisition), angles = Self.angles(one.axes, two.axes)
+        let misfit = PredictiveMisfit(family.family, acquisition: acquisition), table = family.table, angles = Self.angles(one.axes, two.axes)
         let fibres = table.fibreProbabilities(one.probability), others = table.fibreProbabilities(two.probability)
         func likeliest(_ p: [Double]) -> Int { p.indices.max { (p[$0], -$0) < (p[$1], -$1) }! }
         return VoxelAgreement(
@@ -48,12 +48,18 @@ struct EngineComparer {
             firstAngle: angles.first, secondAngle: angles.count > 1 ? angles[1] : nil,
             misfit: misfit.value(y, a, draws: Array(mine.prefix(Self.misfitDraws))),
             referenceMisfit: misfit.value(y, b, draws: Array(theirs.prefix(Self.misfitDraws))), probabilities: one.probability,
-            referenceProbabilities: two.probability, truth: truth, voxel: voxel)
+            referenceProbabilities: two.probability, components: components(one.probability, two.probability), truth: truth, voxel: voxel)
+    }
+
+    /// |ΔP| of each component's presence; nil for a family without any.
+    private func components(_ p: [Double], _ q: [Double]) -> [Double]? {
+        guard !family.components.isEmpty else { return nil }
+        return zip(family.componentProbabilities(p), family.componentProbabilities(q)).map { abs($0 - $1) }
     }
 
     private func coordinates(_ p: VoxelPosterior, _ draws: [Int]) -> [[Double]] {
         p.parameters.withUnsafeBufferPointer { all in
-            draws.map { SlicedWasserstein.coordinates(all.baseAddress! + $0 * BallSticks.Slot.count) }
+            draws.map { coordinates.values(all.baseAddress! + $0 * family.count) }
         }
     }
 

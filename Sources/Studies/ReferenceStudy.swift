@@ -1,5 +1,7 @@
 import Diffusion
+import Foundation
 import Inference
+import Parallel
 import Synchronization
 
 /// A voxel that one engine has fitted and another is to fit.
@@ -17,14 +19,18 @@ struct ReferenceCase: Sendable {
 
 /// Fits voxels with a reference engine and compares.
 struct ReferenceStudy: Sendable {
-    let table: StructureTable, options: FitOptions
+    let family: StudyFamily, options: FitOptions
     let reference: EngineMaker
+    /// What it is, where it is less than an exact engine.
+    var statement: String?
+    /// What a structure may have that the engine under test gives no probability (`EngineRecipe.leastLogProbability`).
+    var leastLogProbability: Double?
 
     /// - Returns: nil when stopped. The same for any number of threads.
     func run(
         _ cases: [ReferenceCase], engine: String, progress: @escaping @Sendable (StudyPhase, Int) -> Void, shouldStop: @escaping @Sendable () -> Bool
     ) throws -> EngineAgreement? {
-        let comparer = EngineComparer(table: table, options: options)
+        let comparer = EngineComparer(family, options: options)
         let rows = Mutex<[VoxelAgreement?]>(Array(repeating: nil, count: cases.count)), done = Mutex(0)
         try forEachInParallel(cases.count, threads: options.threads) { i in
             if shouldStop() { return }
@@ -39,8 +45,10 @@ struct ReferenceStudy: Sendable {
         }
         let finished = rows.withLock { $0.compactMap { $0 } }
         guard finished.count == cases.count, let first = cases.first else { return nil }
-        return EngineAgreement(
-            finished, engine: engine, reference: try reference(first.acquisition, options).name, lambda: options.lambda, table: table,
-            seed: options.seed)
+        var agreement = EngineAgreement(
+            finished, engine: engine, reference: try reference(first.acquisition, options).name, lambda: options.lambda, family: family,
+            seed: options.seed, least: leastLogProbability.map { exp($0) } ?? 1e-300)
+        agreement.referenceStatement = statement
+        return agreement
     }
 }

@@ -23,10 +23,11 @@ public struct ScanStudy: Sendable {
     ///
     /// - Parameters:
     ///   - voxels: image indices, which name random streams as in a fit, and `signals` their raw values, V × M.
+    ///   - statement: what the reference is, where it is less than an exact engine.
     /// - Returns: nil when stopped, or when no voxel can be fitted.
     public func run(
         voxels: [Int], signals: [Float], acquisition: Acquisition, options: FitOptions, engine: EngineMaker, reference: @escaping EngineMaker,
-        progress: @escaping @Sendable (StudyPhase, Int) -> Void = { _, _ in }, shouldStop: @escaping @Sendable () -> Bool = { false }
+        statement: String? = nil, progress: @escaping @Sendable (StudyPhase, Int) -> Void = { _, _ in }, shouldStop: @escaping @Sendable () -> Bool = { false }
     ) throws -> ScanReport? {
         let m = acquisition.count
         precondition(signals.count == voxels.count * m)
@@ -54,12 +55,12 @@ public struct ScanStudy: Sendable {
         }
         guard !cases.isEmpty else { return nil }
         cases.sort { $0.key < $1.key }
-        let table = StructureTable.ballSticks
-        let study = ReferenceStudy(table: table, options: options, reference: reference)
+        let family = StudyFamily(recipe.diffusionFamily)
+        let study = ReferenceStudy(family: family, options: options, reference: reference, statement: statement)
         guard let agreement = try study.run(cases, engine: recipe.name, progress: progress, shouldStop: shouldStop) else { return nil }
         return ScanReport(
-            engine: recipe.name, networkName: recipe.networkName, networkSHA256: recipe.networkSHA256, notes: recipe.notes, voxels: cases.count,
-            notFitted: voxels.count - cases.count, volumes: m, lambda: options.lambda, seed: options.seed, structureNames: table.rows.map(\.name),
+            family: recipe.composedName, engine: recipe.name, networkName: recipe.networkName, networkSHA256: recipe.networkSHA256, notes: recipe.notes, voxels: cases.count,
+            notFitted: voxels.count - cases.count, volumes: m, lambda: options.lambda, seed: options.seed, structureNames: family.table.rows.map(\.name),
             agreement: agreement)
     }
 }
@@ -67,6 +68,8 @@ public struct ScanStudy: Sendable {
 /// The outcome of a `ScanStudy`.
 public struct ScanReport: Codable, Sendable {
     public var kind = "scan"
+    /// The family, where a recipe composes it.
+    public var family: String?
     public var engine: String, networkName: String, networkSHA256: String, notes: [String: String]
     /// Voxels compared, and chosen ones that could not be fitted.
     public var voxels: Int, notFitted: Int

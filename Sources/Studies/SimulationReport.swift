@@ -9,7 +9,14 @@ public struct SimulationReport: Codable, Sendable {
         public var totalVariation: Double, standardError: Double
     }
 
+    /// How good the probabilities of one component's presence are.
+    public struct Component: Codable, Sendable {
+        public var name: String, scores: ProbabilityScores
+    }
+
     public var kind = "simulations"
+    /// The family, where a recipe composes it.
+    public var family: String?
     public var engine: String, networkName: String, networkSHA256: String, notes: [String: String]
     public var voxels: Int, lambda: Double, seed: UInt64
     public var acquisitions = ""
@@ -20,12 +27,19 @@ public struct SimulationReport: Codable, Sendable {
     /// Share of joint draws that had to be used twice: ranks are coarser than they should be where this is not small.
     public var repeatedShare: Double
     public var structures: ProbabilityScores, fibres: ProbabilityScores
+    /// Of a family whose maps show components; nil else.
+    public var components: [Component]?
+    /// Voxels whose true structure has no probability, where the engine does not look at every one; and what they score as if it had, as a log-probability.
+    public var unlisted: Int?, leastLogProbability: Double?
     public var consistency: [Consistency]
     public var agreement: EngineAgreement?
 
     init(
-        _ voxels: [SimulationStudy.Voxel], table: StructureTable, recipe: any EngineRecipe, lambda: Double, seed: UInt64, consistencyLambdas: [Double]
+        _ voxels: [SimulationStudy.Voxel], family: StudyFamily, quantities: CalibrationQuantities, recipe: any EngineRecipe, lambda: Double,
+        seed: UInt64, consistencyLambdas: [Double]
     ) {
+        let table = family.table
+        self.family = recipe.composedName
         engine = recipe.name
         networkName = recipe.networkName
         networkSHA256 = recipe.networkSHA256
@@ -41,12 +55,23 @@ public struct SimulationReport: Codable, Sendable {
                     ranks: voxels.compactMap { v in q < ranks(v).count ? ranks(v)[q] : nil })
             }
         }
-        joint = tests(CalibrationQuantities.joint, SimulationStudy.jointDraws, \.joint)
-        conditional = tests(CalibrationQuantities.conditional, SimulationStudy.conditionalDraws, \.conditional)
+        joint = tests(quantities.joint, SimulationStudy.jointDraws, \.joint)
+        conditional = tests(quantities.conditional, SimulationStudy.conditionalDraws, \.conditional)
         repeatedShare = Double(voxels.reduce(0) { $0 + $1.repeated }) / Double(voxels.count * SimulationStudy.jointDraws)
-        structures = ProbabilityScores(voxels.map(\.probability), truth: voxels.map(\.truth), seed: seed)
-        fibres = ProbabilityScores(
-            voxels.map { table.fibreProbabilities($0.probability) }, truth: voxels.map { table.rows[$0.truth].fibreCount }, seed: seed)
+        let leastLog = recipe.leastLogProbability, least = leastLog.map { exp($0) } ?? 1e-300
+        leastLogProbability = leastLog
+        unlisted = leastLog.map { _ in voxels.count { !($0.probability[$0.truth] > 0) } }
+        func scores(_ probabilities: [[Double]], _ truth: [Int]) -> ProbabilityScores {
+            ProbabilityScores(probabilities, truth: truth, seed: seed, least: least)
+        }
+        structures = scores(voxels.map(\.probability), voxels.map(\.truth))
+        fibres = scores(voxels.map { table.fibreProbabilities($0.probability) }, voxels.map { table.rows[$0.truth].fibreCount })
+        if !family.components.isEmpty {
+            let presence = voxels.map { family.componentProbabilities($0.probability) }
+            components = family.components.enumerated().map { c, bit in
+                Component(name: bit.name, scores: scores(presence.map { [1 - $0[c], $0[c]] }, voxels.map { bit.isThere[$0.truth] ? 1 : 0 }))
+            }
+        }
         consistency = consistencyLambdas.enumerated().map { k, other in
             let spread = Spread(voxels.map { $0.consistency[k] })
             return Consistency(lambda: other, totalVariation: spread.mean, standardError: spread.standardError)
@@ -57,4 +82,9 @@ public struct SimulationReport: Codable, Sendable {
     public var tested: [RankTest] { (joint + conditional).filter(\.isTelling) }
     public var threshold: Double { 0.01 / Double(max(1, tested.count)) }
     public var failures: [RankTest] { tested.filter { $0.pValue < threshold } }
+}
+
+extension EngineRecipe {
+    /// The name of the family, where a recipe composes it.
+    var composedName: String? { diffusionFamily.definition == nil ? nil : diffusionFamily.name }
 }

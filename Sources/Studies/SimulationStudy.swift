@@ -3,6 +3,7 @@ import Foundation
 import Inference
 import ModelSpace
 import Networks
+import Parallel
 import Synchronization
 
 /// Makes an engine for an acquisition.
@@ -18,6 +19,8 @@ public struct SimulationStudy: Sendable {
         case listed([Acquisition])
     }
 
+    /// What is drawn from and fitted.
+    public var family: any DiffusionFamily = BallSticks()
     public var acquisitions = Acquisitions.mixture(ProtocolMixture())
     public var voxels = 1000
     /// λ of the prior that structures are drawn from, and of the posteriors.
@@ -26,6 +29,8 @@ public struct SimulationStudy: Sendable {
     public var isNoiseKnown = false
     /// How many voxels the reference engine fits too: evenly spaced, so that they meet all acquisitions.
     public var referenceVoxels = 0
+    /// What the reference is, where it is less than an exact engine.
+    public var referenceStatement: String?
     /// λ at which the network is asked outright.
     public var consistencyLambdas = [0.5, 1, 2]
 
@@ -40,8 +45,6 @@ public struct SimulationStudy: Sendable {
     }
     /// Separates the random streams of simulations, acquisitions and ranks from the engines' own.
     private static let simulationStream: UInt64 = 0x5349_4D55, acquisitionStream: UInt64 = 0x4143_5155, rankStream: UInt64 = 0x5241_4E4B
-
-    private let family = BallSticks()
 
     public init() {}
 
@@ -61,9 +64,9 @@ public struct SimulationStudy: Sendable {
         var structures: [Int] = [], theta: [Double] = [], y: [Float] = []
 
         /// The true σ of voxel i, in units of y.
-        func sigma(_ i: Int) -> Double {
-            let at = i * BallSticks.Slot.count
-            return theta[at + BallSticks.Slot.s0] / theta[at + BallSticks.Slot.snr]
+        func sigma(_ i: Int, _ family: StudyFamily) -> Double {
+            let at = i * family.count
+            return theta[at + family.s0] / theta[at + family.snr]
         }
     }
 
@@ -82,21 +85,23 @@ public struct SimulationStudy: Sendable {
         var options = base
         options.lambda = lambda
         let fixed = options, count = (voxels + blockSize - 1) / blockSize
+        let family = StudyFamily(self.family), quantities = CalibrationQuantities(family)
         let results = Mutex<[(Block, [Voxel])?]>(Array(repeating: nil, count: count)), done = Mutex(0)
         try forEachInParallel(count, threads: options.threads) { b in
             if shouldStop() { return }
             let block = simulate(block: b, seed: fixed.seed)
             let worker = try engine(block.acquisition, fixed).makeEngine()
             worker.stop(when: shouldStop)
-            guard let fitted = fit(block, number: b, options: fixed, engine: worker, network: network) else { return }
+            guard let fitted = fit(block, number: b, family, quantities, options: fixed, engine: worker, network: network) else { return }
             results.withLock { $0[b] = (block, fitted) }
             done.withLock { $0 += fitted.count; progress(.fitting, $0) }
         }
         let blocks = results.withLock { $0.compactMap { $0 } }
         guard blocks.count == count else { return nil }
-        let sample = try engine(blocks[0].0.acquisition, fixed), table = StructureTable.ballSticks
+        let sample = try engine(blocks[0].0.acquisition, fixed)
         var report = SimulationReport(
-            blocks.flatMap(\.1), table: table, recipe: sample, lambda: lambda, seed: fixed.seed, consistencyLambdas: network == nil ? [] : consistencyLambdas)
+            blocks.flatMap(\.1), family: family, quantities: quantities, recipe: sample, lambda: lambda, seed: fixed.seed,
+            consistencyLambdas: network == nil ? [] : consistencyLambdas)
         if isNoiseKnown { report.notes["known_noise"] = "true sigma" }
         report.acquisitions = Self.describe(acquisitions, blocks.map(\.0.acquisition))
         guard let reference, referenceVoxels > 0 else { return report }
@@ -104,7 +109,8 @@ public struct SimulationStudy: Sendable {
             let (block, fitted) = blocks[v / blockSize], voxel = fitted[v % blockSize]
             return ReferenceCase(acquisition: block.acquisition, y: voxel.y, posterior: voxel.posterior!, sigma: voxel.sigma, key: UInt64(v), truth: voxel.truth, voxel: nil)
         }
-        report.agreement = try ReferenceStudy(table: table, options: fixed, reference: reference)
+        report.agreement = try ReferenceStudy(
+            family: family, options: fixed, reference: reference, statement: referenceStatement, leastLogProbability: sample.leastLogProbability)
             .run(compared, engine: sample.name, progress: progress, shouldStop: shouldStop)
         return report.agreement == nil ? nil : report
     }
@@ -121,7 +127,7 @@ public struct SimulationStudy: Sendable {
         case .mixture(let mixture): mixture.draw(using: &random)
         case .listed(let list): list[b % list.count]
         }
-        let m = acquisition.count, p = BallSticks.Slot.count, space = family.structureSpace
+        let m = acquisition.count, p = family.parameterNames.count, space = family.structureSpace
         let range = b * blockSize..<min((b + 1) * blockSize, voxels)
         var block = Block(acquisition: acquisition)
         block.theta = Array(repeating: 0, count: range.count * p)
@@ -141,23 +147,25 @@ public struct SimulationStudy: Sendable {
     }
 
     /// Nil when the engine was stopped.
-    private func fit(_ block: Block, number b: Int, options: FitOptions, engine: any PosteriorEngine, network: NetworkFile?) -> [Voxel]? {
+    private func fit(
+        _ block: Block, number b: Int, _ studied: StudyFamily, _ quantities: CalibrationQuantities, options: FitOptions, engine: any PosteriorEngine,
+        network: NetworkFile?
+    ) -> [Voxel]? {
         let count = block.structures.count, m = block.acquisition.count, first = b * blockSize, space = family.structureSpace
         let referenced = Set(referenceIndices)
-        let sigma: [Double?] = isNoiseKnown ? (0..<count).map(block.sigma) : []
+        let sigma: [Double?] = isNoiseKnown ? (0..<count).map { block.sigma($0, studied) } : []
         let answers = engine.posteriors(block.y, count: count, keys: (0..<count).map { UInt64(first + $0) }, sigma: sigma)
         guard answers.count == count else { return nil }
         var asked: [[[Double]]] = []
         if let network, !consistencyLambdas.isEmpty {
             // The identity is applied to the network's own answer at the reference λ, whatever the engine makes of it.
-            asked = AmortisedSampler(family: family, file: network).structureLogProbabilities(
-                block.y, count: count, design: block.acquisition, lambdas: [AmortisedSampler<BallSticks>.referenceLambda] + consistencyLambdas)
+            asked = Self.ask(network, family, block, lambdas: [Self.referenceLambda] + consistencyLambdas)
         }
         return (0..<count).map { i in
             let y = Array(block.y[i * m..<(i + 1) * m])
-            var voxel = rank(block, i, y, answers[i], RandomSource(seed: options.seed, stream: UInt64(first + i), substream: Self.rankStream))
+            var voxel = rank(block, i, y, answers[i], quantities, RandomSource(seed: options.seed, stream: UInt64(first + i), substream: Self.rankStream))
             for (k, other) in (asked.isEmpty ? [] : consistencyLambdas).enumerated() {
-                let identity = space.reweight(asked[0][i], from: AmortisedSampler<BallSticks>.referenceLambda, to: other)
+                let identity = space.reweight(asked[0][i], from: Self.referenceLambda, to: other)
                 voxel.consistency.append(CalibrationStatistics.totalVariation(identity.map { exp($0) }, asked[k + 1][i].map { exp($0) }))
             }
             if referenced.contains(first + i) { (voxel.posterior, voxel.y, voxel.sigma) = (answers[i], y, isNoiseKnown ? sigma[i] : nil) }
@@ -166,20 +174,28 @@ public struct SimulationStudy: Sendable {
     }
 
     /// Puts the truth of voxel `i` among draws of its posterior.
-    private func rank(_ block: Block, _ i: Int, _ y: [Float], _ answer: VoxelPosterior, _ source: RandomSource) -> Voxel {
+    private func rank(
+        _ block: Block, _ i: Int, _ y: [Float], _ answer: VoxelPosterior, _ quantities: CalibrationQuantities, _ source: RandomSource
+    ) -> Voxel {
         var random = source
-        let p = BallSticks.Slot.count, space = family.structureSpace, z = block.structures[i]
+        let p = family.parameterNames.count, space = family.structureSpace, z = block.structures[i]
         let probability = space.reweight(answer.logProbability, from: 0, to: lambda).map { exp($0) }
-        let quantities = CalibrationQuantities(acquisition: block.acquisition)
-        let truth = (theta: Array(block.theta[i * p..<(i + 1) * p]), z: space.structures[z])
-        func items(_ draws: [Int]) -> [(theta: [Double], z: Structure)] {
-            [truth] + draws.map { (Array(answer.parameters[$0 * p..<($0 + 1) * p]), space.structures[answer.structures[$0]]) }
+        let truth = (theta: Array(block.theta[i * p..<(i + 1) * p]), z: z), design = block.acquisition
+        func items(_ draws: [Int]) -> [CalibrationQuantities.Item] {
+            [truth] + draws.map { (Array(answer.parameters[$0 * p..<($0 + 1) * p]), answer.structures[$0]) }
         }
         let joint = ExchangeableDraws(answer, probability: probability, count: Self.jointDraws, using: &random)
         let same = ExchangeableDraws.of(structure: z, answer, count: Self.conditionalDraws, using: &random)
         return Voxel(
-            truth: z, probability: probability, joint: quantities.jointRanks(items(joint.indices), y, using: &random),
-            conditional: same.map { quantities.conditionalRanks(items($0), y, using: &random) } ?? [], repeated: joint.repeated, consistency: [])
+            truth: z, probability: probability, joint: quantities.jointRanks(items(joint.indices), y, design, using: &random),
+            conditional: same.map { quantities.conditionalRanks(items($0), y, design, using: &random) } ?? [], repeated: joint.repeated, consistency: [])
+    }
+
+    private static let referenceLambda = AmortisedSampler<BallSticks>.referenceLambda
+
+    private static func ask<F: DiffusionFamily>(_ network: NetworkFile, _ family: F, _ block: Block, lambdas: [Double]) -> [[[Double]]] {
+        AmortisedSampler(family: family, file: network).structureLogProbabilities(
+            block.y, count: block.structures.count, design: block.acquisition, lambdas: lambdas)
     }
 
     private static func describe(_ acquisitions: Acquisitions, _ used: [Acquisition]) -> String {

@@ -1,5 +1,4 @@
 import Foundation
-import Inference
 import ModelSpace
 
 /// One bin of a reliability curve: of all events given about `predicted`, `observed` came true.
@@ -31,8 +30,9 @@ public struct ProbabilityScores: Codable, Sendable {
     ///   - probabilities: one row a voxel, each of sum 1.
     ///   - truth: the true alternative of each.
     ///   - seed: of the simulations behind `calibrationErrorIfPerfect`.
-    public init(_ probabilities: [[Double]], truth: [Int], seed: UInt64) {
-        self.init(lists: probabilities, rest: probabilities.map { _ in 0 }, truth: truth, seed: seed)
+    ///   - least: what a truth of less probability scores as if it had.
+    public init(_ probabilities: [[Double]], truth: [Int], seed: UInt64, least: Double = 1e-300) {
+        self.init(lists: probabilities, rest: probabilities.map { _ in 0 }, truth: truth, seed: seed, least: least)
     }
 
     /// - Parameters:
@@ -40,7 +40,8 @@ public struct ProbabilityScores: Codable, Sendable {
     ///   - rest: the mass of those that are not listed: with it each list sums to 1.
     ///   - truth: the place of the true alternative in each list; nil where it is not listed, which scores as if it had all of the rest.
     ///   - seed: of the simulations behind `calibrationErrorIfPerfect`.
-    public init(lists probabilities: [[Double]], rest: [Double], truth: [Int?], seed: UInt64) {
+    ///   - least: what a truth of less probability scores as if it had.
+    public init(lists probabilities: [[Double]], rest: [Double], truth: [Int?], seed: UInt64, least: Double = 1e-300) {
         precondition(probabilities.count == truth.count && rest.count == truth.count && !truth.isEmpty)
         let n = Double(truth.count)
         voxels = truth.count
@@ -48,14 +49,14 @@ public struct ProbabilityScores: Codable, Sendable {
         brier = 0
         for (v, p) in probabilities.enumerated() {
             guard let t = truth[v] else {
-                scores.append(-log(max(rest[v], 1e-300)))
+                scores.append(-log(max(rest[v], least)))
                 brier += p.reduce(1) { $0 + $1 * $1 } / n
                 continue
             }
             let better = p.indices.count { p[$0] > p[t] || (p[$0] == p[t] && $0 < t) }
             first += better == 0 ? 1 : 0
             five += better < 5 ? 1 : 0
-            scores.append(-log(max(p[t], 1e-300)))
+            scores.append(-log(max(p[t], least)))
             brier += p.indices.reduce(0) { $0 + (p[$1] - ($1 == t ? 1 : 0)) * (p[$1] - ($1 == t ? 1 : 0)) } / n
         }
         top1 = Double(first) / n
@@ -100,14 +101,5 @@ public struct ProbabilityScores: Codable, Sendable {
     private static func error(_ bins: [ReliabilityBin]) -> Double {
         let total = Double(bins.reduce(0) { $0 + $1.count })
         return bins.reduce(0) { $0 + Double($1.count) / total * abs($1.predicted - $1.observed) }
-    }
-}
-
-extension StructureTable {
-    /// P(n fibres), n = 0…K, from Z structure probabilities.
-    func fibreProbabilities(_ p: [Double]) -> [Double] {
-        var sums = [Double](repeating: 0, count: DrawColumn.fibreCount + 1)
-        for (row, x) in zip(rows, p) { sums[row.fibreCount] += x }
-        return sums
     }
 }

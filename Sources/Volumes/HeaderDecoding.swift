@@ -41,6 +41,11 @@ struct ImageHeader {
         geometry = try Self.geometry(fields, shape: shape, path: path)
     }
 
+    /// An MRtrix3 image's.
+    init(_ header: MRtrixHeader) {
+        (geometry, decoder, dataOffset, isSingleFile) = (header.geometry, header.decoder, header.dataOffset, true)
+    }
+
     /// dim[1...dim[0]], filled up to three dimensions, and their product.
     private static func shape(_ dim: [Int], _ path: String) throws -> ([Int], samples: Int) {
         guard (1...7).contains(dim[0]) else { throw VolumeError.badHeader(path: path, reason: "it names \(dim[0]) dimensions; 1 to 7 exist") }

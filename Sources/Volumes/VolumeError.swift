@@ -17,6 +17,7 @@ public enum VolumeError: Error, Equatable, Sendable {
     case empty(path: String)
     case notNIfTI(path: String, reason: String)
     case badHeader(path: String, reason: String)
+    case badMRtrixHeader(path: String, reason: String)
     case unsupportedType(path: String, type: String)
     case badAffine(path: String, reason: String)
     /// The header promises more bytes than the file holds, known before or while reading.
@@ -46,7 +47,7 @@ public enum VolumeError: Error, Equatable, Sendable {
     public var kind: Kind {
         switch self {
         case .notFound, .danglingLink, .notReadable, .imageMissing: .missingInput
-        case .notAFile, .standIn, .empty, .notNIfTI, .badHeader, .unsupportedType, .badAffine, .truncated, .corrupt, .trailingData,
+        case .notAFile, .standIn, .empty, .notNIfTI, .badHeader, .badMRtrixHeader, .unsupportedType, .badAffine, .truncated, .corrupt, .trailingData,
             .wrongDimensions,
             .volumeOutOfRange, .shapeMismatch, .affineMismatch, .emptyMask, .noBrainFound: .badData
         case .badOutputName, .cannotCreate: .cannotCreate
@@ -67,7 +68,7 @@ extension VolumeError: CustomStringConvertible {
         case .notReadable(let path, let reason):
             "\(path) cannot be opened (\(reason)); check its permissions"
         case .notAFile(let path, let what):
-            "\(path) is \(what), not an image file; give the .nii, .nii.gz or .hdr file itself"
+            "\(path) is \(what), not an image file; give the .nii, .nii.gz, .hdr or .mif file itself"
         case .imageMissing(let header, let image):
             "\(header) keeps its voxels in \(image), which does not exist; put both files in one folder or convert them to .nii.gz"
         case .empty(let path):
@@ -76,6 +77,8 @@ extension VolumeError: CustomStringConvertible {
             "\(path) is not a NIfTI image (\(reason)); convert it to .nii.gz, for instance with dcm2niix or mrconvert"
         case .badHeader(let path, let reason):
             "\(path) has a damaged NIfTI header (\(reason)); convert the image again from its source"
+        case .badMRtrixHeader(let path, let reason):
+            "\(path) has no MRtrix3 header that can be read (\(reason)); convert the image again, for instance with mrconvert"
         case .unsupportedType(let path, let type):
             "\(path) stores \(type) values, which cannot be read as one real number a voxel; convert it to an integer or to float32"
         case .badAffine(let path, let reason):

@@ -1,8 +1,10 @@
-/// A NIfTI image opened for reading, whose volumes come one after the other.
+/// A NIfTI or MRtrix3 image opened for reading, whose volumes come one after the other.
 ///
 /// Reads NIfTI-1 and NIfTI-2, .nii, .nii.gz and .hdr with .img (each plain or gzip), both byte orders, all integers and float32/float64, with scl_slope
 /// and scl_inter applied (a slope of 0 or not finite means none). Values that are not finite stay as they are.
-/// Memory: the buffers given plus about 1 MiB; dimensions are checked against the file's size before anything is allocated.
+/// MRtrix3's .mif, .mif.gz and .mih, of the same types and single bits, in any order of axes.
+/// Memory: the buffers given plus about 1 MiB (of MRtrix3 images whose volumes are interleaved, the whole file's data);
+/// dimensions are checked against the file's size before anything is allocated.
 /// Accuracy: each value is within half a unit in the last place of Float of slope · x + intercept computed in double precision.
 /// Errors: `VolumeError`. Source: nifti1.h, nifti2.h. Not for several threads at once; readers are independent of each other.
 public final class VolumeReader {
@@ -19,8 +21,34 @@ public final class VolumeReader {
     private let chunk: UnsafeMutableRawPointer
     private static let chunkBytes = 1 << 18
 
+    /// The gradient table that an MRtrix3 image has in its header: rows x y z b, directions in the scanner's frame; nil
+    /// where there is none.
+    public let gradients: [[Double]]?
+    private let layout: StoredLayout?
+    /// All elements in the order of volumes, where the file has them in another.
+    private var unpacked: [UInt8] = []
+
+    /// Whether a file is an MRtrix image by its name.
+    public static func isMRtrix(_ path: String) -> Bool { [".mif", ".mif.gz", ".mih"].contains(where: path.hasSuffix) }
+
     /// Opens the image and checks its header; throws when the file cannot hold what the header promises.
     public init(path: String) throws {
+        if Self.isMRtrix(path) {
+            let own = try MRtrixHeader(path: path)
+            let (expected, overflows) = own.dataOffset.addingReportingOverflow(own.storedBytes)
+            let voxels = try ByteSource(path: own.dataPath)
+            guard !overflows, voxels.canHold(expected), own.dataOffset <= 1 << 28 || !voxels.isCompressed else {
+                throw VolumeError.truncated(
+                    path: own.dataPath, expected: overflows ? own.storedBytes : expected,
+                    found: "the file has \(VolumeError.bytes(voxels.fileSize))"
+                        + (voxels.isCompressed ? " of gzip data" : ""))
+            }
+            (self.path, source, expectedBytes, header) = (path, voxels, expected, ImageHeader(own))
+            (geometry, datatype, gradients, layout) = (own.geometry, own.decoder.datatype, own.gradients, own.layout)
+            chunk = .allocate(byteCount: Self.chunkBytes, alignment: 64)
+            return
+        }
+        (gradients, layout) = (nil, nil)
         let headerPath = Self.headerPath(path)
         let headerSource = try ByteSource(path: headerPath)
         header = try ImageHeader(headerSource)
@@ -46,6 +74,9 @@ public final class VolumeReader {
     /// Moves to the first voxel. Left until voxels are wanted, because what lies between may be long in a compressed file.
     private func begin() throws {
         if source.position < header.dataOffset { try source.skip(header.dataOffset - source.position, expected: expectedBytes) }
+        if let layout, unpacked.isEmpty {
+            unpacked = try layout.unpack(source, storedBytes: expectedBytes - header.dataOffset)
+        }
     }
 
     deinit { chunk.deallocate() }
@@ -76,7 +107,7 @@ public final class VolumeReader {
     public func skip() throws {
         precondition(nextVolume < geometry.volumeCount)
         try begin()
-        try source.skip(header.volumeBytes, expected: expectedBytes)
+        if layout == nil { try source.skip(header.volumeBytes, expected: expectedBytes) }
         nextVolume += 1
     }
 
@@ -95,7 +126,14 @@ public final class VolumeReader {
         var first = 0
         while first < total {
             let count = min(step, total - first)
-            try source.read(chunk, count * size, expected: expectedBytes)
+            if layout == nil {
+                try source.read(chunk, count * size, expected: expectedBytes)
+            } else {
+                let start = (nextVolume * total + first) * size
+                unpacked.withUnsafeBytes {
+                    chunk.copyMemory(from: $0.baseAddress! + start, byteCount: count * size)
+                }
+            }
             body(first, count)
             first += count
         }

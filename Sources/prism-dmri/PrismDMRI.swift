@@ -7,7 +7,7 @@ import Tensors
         commandName: "prism-dmri",
         abstract: "Which diffusion MRI model explains each voxel, and with what parameters, as a full Bayesian posterior.",
         version: "0.1.0",
-        subcommands: [BenchCommand.self, Export.self, Fit.self, Info.self, Maps.self, Merge.self, ReportCommand.self, Simulate.self, Train.self, Validate.self])
+        subcommands: [BenchCommand.self, Check.self, Export.self, Fit.self, Info.self, Maps.self, Merge.self, ReportCommand.self, Simulate.self, Train.self, Validate.self])
 
     /// The command that the arguments name; where they cannot be read, an error that knows other programs' ways of writing options.
     private static func parse(_ arguments: [String]) throws -> any ParsableCommand {

@@ -1,5 +1,6 @@
 import Foundation
 import ModelSpace
+import TestFixtures
 import Testing
 
 @testable import Diffusion
@@ -73,10 +74,10 @@ import Testing
         let sound =
             Self.bundle
             + "  ball: {presence: always, weight: 0.1, parameters: {d: log-uniform 1e-4 5e-3}, signal: ball}\n"
-        _ = try TestFamily.read(sound)
+        _ = try ComposedFamily.read(sound)
         #expect(sound.contains(from))
         #expect("reason: \(reason)") {
-            _ = try TestFamily.read(sound.replacingOccurrences(of: from, with: to))
+            _ = try ComposedFamily.read(sound.replacingOccurrences(of: from, with: to))
         } throws: { error in
             guard let text = (error as? SettingsError)?.reason else { return false }
             if !text.contains(reason) { Issue.record("'\(text)' does not say '\(reason)'") }
@@ -97,9 +98,9 @@ import Testing
             ("rules: [at least 1 of bundle]\nshared: [1]\n", "must be a mapping"),
         ])
     func structures(_ rules: String, _ reason: String) throws {
-        _ = try TestFamily.read(Self.bundle + "rules: [at least 1 of bundle]\n")
+        _ = try ComposedFamily.read(Self.bundle + "rules: [at least 1 of bundle]\n")
         do {
-            _ = try TestFamily.read(Self.bundle + rules)
+            _ = try ComposedFamily.read(Self.bundle + rules)
             Issue.record("it was taken")
         } catch let error as SettingsError { #expect(error.reason.contains(reason), "\(error.reason)") }
     }

@@ -122,6 +122,24 @@ import Testing
         return total.prefix(count).map(Double.init)
     }
 
+    /// A scalar whose conditional mean lies hundreds of standard deviations outside its bounds is not drawn at all: a draw put on the bound would have next to
+    /// no density, and as a sample of an evidence outweigh all others by e to the hundreds.
+    @Test(arguments: [Counts(axes: 0, rotations: 0, scalars: 2), Counts(axes: 1, rotations: 0, scalars: 3), Counts(axes: 2, rotations: 1, scalars: 2)])
+    func nothingIsDrawnWhereThereIsNoDensity(counts: Counts) {
+        var random = RandomSource(seed: 77), s = Self.subject(Self.layout(counts), using: &random)
+        let d = s.d, first = s.component.count - d * d
+        func set(_ i: Int, _ j: Int, _ value: Float) { s.component[first + i * d + j] = value }
+        for i in 0..<d { for j in 0...i { set(i, j, i == j ? 5 : 0) } }
+        // The last scalar wide, the one before bound to minus three times it.
+        set(d - 1, d - 1, 0.7)
+        set(d - 2, d - 2, 200)
+        set(d - 1, d - 2, 600)
+        let n = 4096, (rows, kept) = Self.draw(s, n, using: &random)
+        #expect(kept > n / 10 && kept < 9 * n / 10)
+        let densities = Self.logDensities([s], [1], rows, kept)
+        #expect(densities.allSatisfy { $0 > -60 }, "\(densities.min() ?? 0)")
+    }
+
     /// The stated accuracy; draws within the support.
     @Test(arguments: SignalProposalTests.counts)
     func densitiesEqualThePlainOnes(_ c: Counts) {

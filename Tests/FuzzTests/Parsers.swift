@@ -61,7 +61,22 @@ struct FuzzedParser {
                 let packed = gzip(damage(&m, seed))
                 return m.chance(0.5) ? packed : m.binary(packed, fields: [])
             }, parse: read),
+            FuzzedParser(name: "image.mif", weight: 10, seeds: mrtrix(), mutate: { m, seed in
+                m.chance(0.7) ? m.text(seed) : m.binary(seed, fields: [])
+            }, parse: read),
         ]
+    }
+
+    /// Small MRtrix3 images: volumes interleaved with a gradient table, and bits.
+    private static func mrtrix() -> [[UInt8]] {
+        let transform = "transform: 1,0,0,-3\ntransform: 0,1,0,4\ntransform: 0,0,1,0\n"
+        let series = "mrtrix image\ndim: 4,3,2,5\nvox: 2,2,2,1\nlayout: -1,+2,+3,+0\ndatatype: Int16LE\n" + transform
+            + "dw_scheme: 0,0,0,0\ndw_scheme: 0.6,0.8,0,1000\nscaling: 0,2\nfile: . 256\nEND\n"
+        let bits = "mrtrix image\ndim: 4,3,2\nvox: 2,2,2\nlayout: +0,+1,+2\ndatatype: Bit\n" + transform + "file: . 192\nEND\n"
+        func padded(_ text: String, to offset: Int, _ data: Int) -> [UInt8] {
+            Array(text.utf8) + [UInt8](repeating: 0, count: offset - text.utf8.count) + (0..<data).map { UInt8(truncatingIfNeeded: $0 &* 37) }
+        }
+        return [padded(series, to: 256, 240), padded(bits, to: 192, 3)]
     }
 
     /// A small NIfTI-2 image: 3 × 2 × 2 of int16.

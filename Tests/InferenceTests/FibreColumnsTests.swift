@@ -1,16 +1,19 @@
 import Diffusion
 import ModelSpace
+import TestFixtures
 import Testing
 
 @testable import Inference
 
 @Suite struct FibreColumnsTests {
+    private static let acquisition = TestAcquisition.shells([1000], unweighted: 1, directions: 12)
+
     /// Ball and sticks seen as any family is what it is anyway.
     @Test func ballAndSticksAreTheirOwnView() throws {
         let family = BallSticks(), columns = FibreColumns(BallSticks.family, ThetaLayout(BallSticks.family), isIdentity: false), layout = try DrawLayout(BallSticks.family)
         var random = RandomSource(seed: 3), theta = [Double](repeating: 0, count: 16), out = [Float](repeating: -1, count: 16)
         for z in family.structureSpace.structures {
-            family.drawParameters(z, TestScanDesign.acquisition, using: &random, into: &theta)
+            family.drawParameters(z, Self.acquisition, using: &random, into: &theta)
             let row = zip(theta, layout.scales).map { Float($0 * $1) }
             columns.convert(row, into: &out)
             for c in DrawColumn.snr..<DrawColumn.count { #expect(out[c] == row[c]) }
@@ -24,7 +27,7 @@ import Testing
             let columns = FibreColumns(family.description, layout, isIdentity: false)
             var random = RandomSource(seed: 4), theta = [Double](repeating: 0, count: layout.count), out = [Float](repeating: -1, count: 16)
             for z in family.structureSpace.structures {
-                family.drawParameters(z, TestScanDesign.acquisition, using: &random, into: &theta)
+                family.drawParameters(z, Self.acquisition, using: &random, into: &theta)
                 columns.convert(theta.map { Float($0) }, into: &out)
                 var weights: [Float] = []
                 for group in family.description.groups where group.fibreAxis != nil {
@@ -40,9 +43,4 @@ import Testing
             }
         }
     }
-}
-
-private enum TestScanDesign {
-    static let acquisition = try! Acquisition(
-        bValues: [0] + Array(repeating: 1000, count: 12), directions: [SIMD3(0, 0, 0)] + DirectionSets.fibonacci(12))
 }

@@ -143,7 +143,7 @@ struct ListArchiveTests {
         for lambda in [0, 0.5, 1.5, 3] {
             let a = PosteriorSummary(archive, lambda: lambda, threads: 1), b = PosteriorSummary(now, lambda: lambda, threads: 1)
             #expect(a.chosenDraws == b.chosenDraws && a.assignments == b.assignments && a.quality == b.quality && a.misfit == b.misfit && a.meanB0 == b.meanB0)
-            for i in 0...SummaryColumn.unlisted.index(structureCount: 16) {
+            for i in 0...SummaryColumn.unlisted.index(SummaryShape(structures: 16)) {
                 #expect(a.values[i * 16..<(i + 1) * 16].map(\.bitPattern) == b.values[i * 16..<(i + 1) * 16].map(\.bitPattern), "column \(i), λ \(lambda)")
             }
         }

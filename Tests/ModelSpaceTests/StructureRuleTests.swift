@@ -92,10 +92,14 @@ import Testing
                 if case .add = change { #expect(rule.parameterCount(other) > rule.parameterCount(z)) }
             }
         }
-        // One stick and tied extra-axonal space: a second stick, spread, dot; no stick is against the rule; the stick becomes nothing else
+        // One stick and tied extra-axonal space: a second stick, spread, dot; no stick, and with it no extra-axonal space; the stick becomes nothing else
         // (spread or dot, the stick gone, leaves the extra-axonal space alone); the other options.
         let z = Structure(0, 4)
-        #expect(Set(rule.neighbours(of: z).map(\.structure)) == [Structure(0, 1, 4), Structure(0, 3, 4), Structure(0, 4, 6), Structure(0), Structure(0, 5)])
+        #expect(Set(rule.neighbours(of: z).map(\.structure)) == [
+            Structure(0, 1, 4), Structure(0, 3, 4), Structure(0, 4, 6), Structure(), Structure(0), Structure(0, 5),
+        ])
+        // Nothing: a stick comes with each kind of extra-axonal space, in one step.
+        #expect(Set(rule.neighbours(of: Structure()).map(\.structure)).isSuperset(of: [Structure(0), Structure(0, 4), Structure(0, 5)]))
     }
 
     @Test("Sixty-four bits: counted in closed form, and drawn")

@@ -2,6 +2,7 @@ import Diffusion
 import Foundation
 import Inference
 import ModelSpace
+import Parallel
 import Reporting
 import TestFixtures
 import Testing

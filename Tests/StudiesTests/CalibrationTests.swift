@@ -117,24 +117,24 @@ import Testing
     /// Truth and draws alike from the prior: every quantity's rank must be uniform, directions and ties included.
     @Test func ranksOfEveryQuantityAreUniformUnderExchangeability() {
         let family = BallSticks(), acquisition = TestScan.acquisition, space = family.structureSpace
-        let quantities = CalibrationQuantities(acquisition: acquisition)
-        var joint = [[Int]](repeating: [], count: CalibrationQuantities.joint.count)
-        var conditional = [[Int]](repeating: [], count: CalibrationQuantities.conditional.count)
+        let quantities = CalibrationQuantities(StudyFamily(family))
+        var joint = [[Int]](repeating: [], count: quantities.joint.count)
+        var conditional = [[Int]](repeating: [], count: quantities.conditional.count)
         for v in 0..<1500 {
             var random = RandomSource(seed: 6, stream: UInt64(v))
-            func item(_ z: Structure) -> (theta: [Double], z: Structure) {
+            func item(_ z: Int) -> CalibrationQuantities.Item {
                 var theta = [Double](repeating: 0, count: BallSticks.Slot.count)
-                family.drawParameters(z, acquisition, using: &random, into: &theta)
+                family.drawParameters(space.structures[z], acquisition, using: &random, into: &theta)
                 return (theta, z)
             }
-            var other = item(space.structures[15]).theta, y = [Float](repeating: 0, count: acquisition.count)
+            var other = item(15).theta, y = [Float](repeating: 0, count: acquisition.count)
             family.simulate(&other, space.structures[15], acquisition, using: &random, into: &y)
-            let mixed = (0..<16).map { _ in item(space.structures[space.draw(lambda: 0, using: &random)]) }
-            for (q, rank) in quantities.jointRanks(mixed, y, using: &random).enumerated() { rank.map { joint[q].append($0) } }
-            let same = (0..<16).map { _ in item(space.structures[v % 16]) }
-            for (q, rank) in quantities.conditionalRanks(same, y, using: &random).enumerated() { rank.map { conditional[q].append($0) } }
+            let mixed = (0..<16).map { _ in item(space.draw(lambda: 0, using: &random)) }
+            for (q, rank) in quantities.jointRanks(mixed, y, acquisition, using: &random).enumerated() { rank.map { joint[q].append($0) } }
+            let same = (0..<16).map { _ in item(v % 16) }
+            for (q, rank) in quantities.conditionalRanks(same, y, acquisition, using: &random).enumerated() { rank.map { conditional[q].append($0) } }
         }
-        for (labels, ranks) in [(CalibrationQuantities.joint, joint), (CalibrationQuantities.conditional, conditional)] {
+        for (labels, ranks) in [(quantities.joint, joint), (quantities.conditional, conditional)] {
             for (label, list) in zip(labels, ranks) {
                 let test = RankTest(name: label.name, label: label.text, draws: 15, ranks: list)
                 #expect(list.count >= 350 && test.pValue > 2e-4, "\(label.name): \(test.binned)")

@@ -189,7 +189,7 @@ struct PriorRecipe: EngineRecipe {
         var study = SimulationStudy(), options = FitOptions()
         study.acquisitions = .listed([TestScan.acquisition])
         (study.voxels, study.isNoiseKnown, options.threads) = (40, true, 2)
-        let block = study.simulate(block: 0, seed: 1), truth = block.sigma(0)
+        let block = study.simulate(block: 0, seed: 1), truth = block.sigma(0, StudyFamily(study.family))
         #expect(abs(truth - block.theta[BallSticks.Slot.s0] / block.theta[BallSticks.Slot.snr]) < 1e-15)
         let report = try study.run(options: options, engine: { acquisition, options in
             var recipe = try PrismRecipe(file: TestScan.file, path: "test", acquisition: acquisition, options: options)

@@ -15,6 +15,7 @@
 #include "linear_modes.h"
 #include "ball_sticks_components.h"
 #include "moves.h"
+#include "point_moves.h"
 #include "product.h"
 #include "dense.h"
 #include "training.h"

@@ -1,6 +1,6 @@
 #pragma once
 #include "proposal.h"
-#include <stdint.h>
+#include "lane_random.h"
 /* Markov moves of posterior draws of ball and sticks that leave prior × exact likelihood invariant (EnsembleMoves says which moves).  Draws of n
    sticks stand in blocks of 16 lanes; a block's likelihoods are computed together, from attenuations that it keeps:
        signal S_i = s0 (f_0 E_i0 + Σ f_k E_ik)
@@ -54,12 +54,9 @@ typedef struct {
     double *log_likelihood;       /* L */
 } pk_moves_group;
 
-/* Random numbers: xoshiro128++ in 16 lanes, seeded with anything but zeros. */
-typedef struct { uint32_t state[4][16]; } pk_random_lanes;
-
 /* Attenuations and log-likelihoods of the rows as they are.  |error| of a log-likelihood ≤ 2e-6 Σ(1 + (y/σ)²); −∞ for Rician noise unless all y > 0. */
 void pk_moves_begin(const pk_moves *job, const pk_moves_group *group);
 
 /* Sweeps over the group: in each a draw evolves once, moves scale and noise once, and turns each of its sticks once.  work: as much as a block's
    attenuations.  Adds to proposed and accepted, padding left out. */
-void pk_moves_sweep(const pk_moves *job, const pk_moves_group *group, long sweeps, pk_random_lanes *random, float *work, long *proposed, long *accepted);
+void pk_moves_sweep(const pk_moves *job, const pk_moves_group *group, long sweeps, pk_lane_random *random, float *work, long *proposed, long *accepted);

@@ -20,10 +20,11 @@ typedef struct {
 long pk_shape_component_size(const pk_shape_space *space);
 
 /* Shapes of `count` samples (a multiple of 16) from uniforms in (0, 1), D rows of `count`; rows from `rows` on have a stride.  The first number of an axis or
-   rotation is NaN where it leaves the half-sphere, or the quarter of all rotations that is nearest to the centre. */
+   rotation is NaN where it leaves the half-sphere, or the quarter of all rotations that is nearest to the centre; a scalar, where its bounds are so far
+   out (30 standard deviations) that next to nothing of it is inside. */
 void pk_draw_shapes(const float *component, const pk_shape_space *space, const float *uniforms, long count, long stride, float *rows);
 
-/* Moves the samples of `count` whose axes and rotations are numbers to the beginning, in their order.  Returns how many they are. */
+/* Moves the samples of `count` whose scalars, axes and rotations are numbers to the beginning, in their order.  Returns how many they are. */
 long pk_keep_shapes(const pk_shape_space *space, long count, long stride, float *rows);
 
 /* total_i = log(exp(total_i) + Σ_c counts_c q_c) over the densities of `many` components, one after the other in memory, at each of `count` samples.

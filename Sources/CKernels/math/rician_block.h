@@ -43,4 +43,12 @@ BLOCK_INLINE void multiply(log_products *p, const block_f32 *x) {
     p->product *= *x;
     if (++p->count == 4) gather_logs(p);
 }
+/* A product of positive numbers that may leave the range of floats: its exponent is kept apart, taken off every fourth factor. */
+typedef struct { block_f32 last, mantissa; block_i32 exponent; } long_product;
+BLOCK_INLINE void fold(long_product *p) {
+    const block_i32 e = (BITS_OF(p->last) - 0x3F3504F3) >> 23;
+    p->mantissa *= FLOATS_OF(BITS_OF(p->last) - (e << 23));
+    p->exponent += e;
+    p->last = 1;
+}
 #define LN2 0.69314718055994531

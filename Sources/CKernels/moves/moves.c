@@ -1,53 +1,23 @@
 #include "../include/moves.h"
 #include <math.h>
+#include "lane_random.h"
 #include "moves_lanes.h"
 
-INLINE void next(pk_random_lanes *r, uint32_t *out) {
-    uint32_t(*s)[LANES] = r->state;
-    EACH(i) {
-        const uint32_t sum = s[0][i] + s[3][i], t = s[1][i] << 9;
-        out[i] = ((sum << 7) | (sum >> 25)) + s[0][i];
-        s[2][i] ^= s[0][i];
-        s[3][i] ^= s[1][i];
-        s[1][i] ^= s[2][i];
-        s[0][i] ^= s[3][i];
-        s[2][i] ^= t;
-        s[3][i] = (s[3][i] << 11) | (s[3][i] >> 21);
-    }
-}
-
-/* Odd multiples of 2^−24, so that u and 1 − u are alike. */
-INLINE void uniform(pk_random_lanes *r, float *out) {
-    uint32_t bits[LANES];
-    next(r, bits);
-    EACH(i) out[i] = (float)(int32_t)((bits[i] >> 8) | 1) * 0x1p-24f;
-}
-INLINE void normal(pk_random_lanes *r, float *out) {
-    uniform(r, out);
-    EACH(i) out[i] = normal_quantile(out[i]);
-}
-/* Log-uniform between low and high. */
-INLINE void step_size(pk_random_lanes *r, float low, float log_ratio, float *out) {
-    uniform(r, out);
-    EACH(i) out[i] = low * fast_exp(out[i] * log_ratio);
-}
-INLINE float one_of_three(float u, float a, float b, float c) { return u < 0.333333343f ? a : u < 0.666666687f ? b : c; }
-
 /* Moves of the lanes `who` by a random walk of log s0 and log snr. */
-INLINE void propose_scale(pk_random_lanes *r, const int32_t *who, lanes_f32 *x) {
+INLINE void propose_scale(pk_lane_random *r, const int32_t *who, lanes_f32 *x) {
     lanes_f32 z, step;
-    normal(r, z);
-    step_size(r, 0.003f, 4.19970508f, step);
+    normals(r, z);
+    step_sizes(r, 0.003f, 4.19970508f, step);
     EACH(i) x[ROW_S0][i] += who[i] ? z[i] * step[i] : 0.0f;
-    normal(r, z);
-    step_size(r, 0.03f, 2.30258509f, step);
+    normals(r, z);
+    step_sizes(r, 0.03f, 2.30258509f, step);
     EACH(i) x[ROW_SNR][i] += who[i] ? z[i] * step[i] : 0.0f;
 }
 
 /* Moves of the lanes `who` along a difference of two partners; without partners by a random walk.  One time in eight a stretch instead, toward or away from
    one partner by a factor z with density ∝ z^−½ on [½, 2], accepted with z^(D − 1) (Goodman & Weare 2010): it brings in a draw far from an ensemble that has
    contracted.  Its share of the acceptance, a logarithm, goes to `bonus`. */
-INLINE void propose_evolution(const pk_moves *w, const pk_moves_group *g, const block_kind *kind, pk_random_lanes *r, const int32_t *who, lanes_f32 *x,
+INLINE void propose_evolution(const pk_moves *w, const pk_moves_group *g, const block_kind *kind, pk_lane_random *r, const int32_t *who, lanes_f32 *x,
                               float *bonus) {
     /* Beside the fractions and the spread: log d, log s0 and, unless it follows, log snr. */
     const int others = w->is_known ? 2 : 3;
@@ -55,9 +25,9 @@ INLINE void propose_evolution(const pk_moves *w, const pk_moves_group *g, const 
     uint32_t a[LANES], b[LANES];
     lanes_i32 j, k, walks, stretches;
     lanes_f32 u, gamma, step, z, noise;
-    next(r, a);
-    next(r, b);
-    uniform(r, u);
+    next_bits(r, a);
+    next_bits(r, b);
+    uniforms(r, u);
     int any_walk = 0;
     EACH(i) walks[i] = stretches[i] = 0;
     for (int i = 0; i <= kind->own; i++) {
@@ -74,18 +44,18 @@ INLINE void propose_evolution(const pk_moves *w, const pk_moves_group *g, const 
         k[i] = stretches[i] ? k[i] : from[q < p ? q : q + 1];
     }
     EACH(i) gamma[i] = one_of_three(u[i], 2.38f, 1.19f, 0.357f) * ROOT(0.5f / (float)(others + n + kind->spread[i]));
-    uniform(r, z);
+    uniforms(r, z);
     EACH(i) {
         const float factor = 0.5f * (z[i] + 1.0f) * (z[i] + 1.0f);
         gamma[i] = stretches[i] ? 1.0f - factor : gamma[i];
         noise[i] = stretches[i] ? 0.0f : 3e-5f;
         bonus[i] = stretches[i] && who[i] ? (float)(others - 1 + n + kind->spread[i]) * fast_log(factor) : 0.0f;
     }
-    if (any_walk) step_size(r, 0.003f, 4.60517019f, step);
+    if (any_walk) step_sizes(r, 0.003f, 4.60517019f, step);
     for (long c = 0; c < ROW_FRACTION + n; c++) {
         const float *row = g->rows + c * stride;
         lanes_f32 apart = {0};
-        uniform(r, z);
+        uniforms(r, z);
         for (int i = 0; i <= kind->own; i++) apart[i] = row[j[i]] - row[k[i]];
         EACH(i) {
             const float move = gamma[i] * apart[i] + noise[i] * (z[i] - 0.5f);
@@ -100,20 +70,20 @@ INLINE void propose_evolution(const pk_moves *w, const pk_moves_group *g, const 
 
 /* Turns stick k: v becomes v + scale · a normal vector, at unit length; the last one time in four is that normal vector's direction alone, anywhere. Both
    are symmetric, the density of the new direction being a function of the angle between old and new. */
-INLINE void propose_turn(const pk_moves_group *g, long k, pk_random_lanes *r, lanes_f32 *x) {
+INLINE void propose_turn(const pk_moves_group *g, long k, pk_lane_random *r, lanes_f32 *x) {
     lanes_f32 u, stays, scale, z, length;
-    uniform(r, u);
+    uniforms(r, u);
     EACH(i) scale[i] = g->turn[k] * one_of_three(u[i], 1.4f, 0.5f, 0.15f);
     EACH(i) stays[i] = 1.0f;
     if (k == g->sticks - 1) {
-        uniform(r, u);
+        uniforms(r, u);
         EACH(i) stays[i] = u[i] < 0.25f ? 0.0f : 1.0f;
         EACH(i) scale[i] = u[i] < 0.25f ? 1.0f : scale[i];
     }
     EACH(i) length[i] = 0.0f;
     for (int c = 0; c < 3; c++) {
         float *v = x[ROW_AXIS + 3 * k + c];
-        normal(r, z);
+        normals(r, z);
         EACH(i) v[i] = stays[i] * v[i] + scale[i] * z[i];
         EACH(i) length[i] += v[i] * v[i];
     }
@@ -150,13 +120,13 @@ INLINE void copy_rows(const block_i32 *mask, const float *from, float *to, long 
 }
 
 /* Accepts or refuses x, of which `what` changed the attenuations, lane by lane. */
-INLINE void decide(const pk_moves *w, const pk_moves_group *g, int what, long moved, const block_kind *kind, pk_random_lanes *r, const lanes_f32 *x,
+INLINE void decide(const pk_moves *w, const pk_moves_group *g, int what, long moved, const block_kind *kind, pk_lane_random *r, const lanes_f32 *x,
                    const float *bonus, float *e, float *work, long *proposed, long *accepted) {
     const long n = g->sticks;
     lanes_f32 u;
     lanes_f64 candidate;
     lanes_i32 takes;
-    uniform(r, u);
+    uniforms(r, u);
     EACH(i) u[i] = u[i & kind->own];
     likelihoods(w, n, kind, what, moved, x, e, work, candidate);
     support(w, n, kind, x, takes);
@@ -189,7 +159,7 @@ INLINE void start(const pk_moves_group *g, const block_kind *kind, lanes_f32 *x)
 }
 
 /* The moves of a sweep, one after the other: evolution (of either half, the other moving scale and noise), scale and noise, each stick. */
-INLINE void sweep_block(const pk_moves *w, const pk_moves_group *g, const block_kind *kind, pk_random_lanes *r, float *e, float *work, long *proposed,
+INLINE void sweep_block(const pk_moves *w, const pk_moves_group *g, const block_kind *kind, pk_lane_random *r, float *e, float *work, long *proposed,
                         long *accepted) {
     lanes_f32 x[ROWS];
     lanes_f32 bonus;
@@ -216,7 +186,7 @@ INLINE void sweep_block(const pk_moves *w, const pk_moves_group *g, const block_
     }
 }
 
-PER_CPU void pk_moves_sweep(const pk_moves *job, const pk_moves_group *group, long sweeps, pk_random_lanes *random, float *work, long *proposed,
+PER_CPU void pk_moves_sweep(const pk_moves *job, const pk_moves_group *group, long sweeps, pk_lane_random *random, float *work, long *proposed,
                             long *accepted) {
     for (long sweep = 0; sweep < sweeps; sweep++) {
         for (long block = 0; block < group->blocks; block++) {

@@ -59,15 +59,6 @@ INLINE void decay_each(block_f32 *x, const block_f32 *shape, const block_i32 *sp
     block_exp2(x);
 }
 
-/* A product of positive numbers that may leave the range of floats: its exponent is kept apart, taken off every fourth factor. */
-typedef struct { block_f32 last, mantissa; block_i32 exponent; } long_product;
-INLINE void fold(long_product *p) {
-    const block_i32 e = (BITS_OF(p->last) - 0x3F3504F3) >> 23;
-    p->mantissa *= FLOATS_OF(BITS_OF(p->last) - (e << 23));
-    p->exponent += e;
-    p->last = 1;
-}
-
 /* What the signals of 16 lanes are made of: weights s0 f of the attenuations kept, and of the one that moves; axes of those that move. */
 typedef struct {
     block_f32 u[4], weight, axes[9], rate, shape, inverse;

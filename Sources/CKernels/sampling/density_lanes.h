@@ -1,31 +1,7 @@
 /* Log-densities of proposals at sixteen samples, each lane a sample's: what proposals of every kind of shape share. */
 #pragma once
+#include "../math/axis_lanes.h"
 #include "../math/truncated_normal.h"
-#include "../math/vector_block.h"
-
-/* (½ + ½w)^(−½) on [0, 1], relative error ≤ 3e-7, for less than a root and a quotient take. */
-INLINE void chord_root(block_f32 *w) {
-    block_f32 p = 1.146678999e-02f;
-    p = p * *w - 6.371226907e-02f;
-    p = p * *w + 1.649916470e-01f;
-    p = p * *w - 2.774452567e-01f;
-    p = p * *w + 3.658913374e-01f;
-    p = p * *w - 4.383135736e-01f;
-    p = p * *w + 5.300030708e-01f;
-    p = p * *w - 7.070952058e-01f;
-    p = p * *w + 1.414213538e+00f;
-    *w = p;
-}
-
-/* Lambert's coordinates u_0, u_1 of axes (three rows of `stride`) about m, tangents t. */
-INLINE void axis_about(const float *m, const float *t, const float *a, long stride, block_f32 *u) {
-    const block_f32 x = LOAD_BLOCK(a), y = LOAD_BLOCK(a + stride), z = LOAD_BLOCK(a + 2 * stride), w = x * m[0] + y * m[1] + z * m[2];
-    block_f32 root = __builtin_elementwise_abs(w);
-    chord_root(&root);
-    const block_f32 scale = w < 0.0f ? -root : root;
-    u[0] = (x * t[0] + y * t[1] + z * t[2]) * scale;
-    u[1] = (x * t[3] + y * t[4] + z * t[5]) * scale;
-}
 
 /* Bounds so many standard deviations away take 1e-4 from a normal, which a log-density may err by. */
 #define NEAR 3.7f

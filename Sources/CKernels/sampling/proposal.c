@@ -38,13 +38,7 @@ INLINE void shape_draw(const float *c, long n, int spread, const pk_support *sup
     if (spread) STORE_BLOCK(out + stride, c[1] + u[2 * n + 1]);
     else STORE_BLOCK(out + stride, (block_f32)0.0f);
     UNROLLED for (long k = 0; k < n; k++) {
-        const float *t = e + 6 * k, *m = c + PK_SHAPE_AXES + 3 * k;
-        float *a = out + (PK_ROW_AXIS + 3 * k) * stride;
-        const block_f32 p = u[2 * k], q = u[2 * k + 1], square = p * p + q * q, across = ROOT(1.0f - 0.25f * square), x = across * p, y = across * q;
-        const block_f32 along = square > 2.0f ? NAN : 1.0f - 0.5f * square;
-        STORE_BLOCK(a, along * m[0] + x * t[0] + y * t[3]);
-        STORE_BLOCK(a + stride, along * m[1] + x * t[1] + y * t[4]);
-        STORE_BLOCK(a + 2 * stride, along * m[2] + x * t[2] + y * t[5]);
+        axis_at(c + PK_SHAPE_AXES + 3 * k, e + 6 * k, u + 2 * k, out + (PK_ROW_AXIS + 3 * k) * stride, stride);
     }
 }
 

@@ -52,8 +52,9 @@ INLINE void shape_draw(const float *c, long A, long R, long K, const pk_shape_sp
             if (is_near)
                 EACH(i) {
                     const float w = mean[i] + truncated_quantile(v[i], (low - mean[i]) * root, (high - mean[i]) * root) * inverse;
-                    /* So far outside that no quantile is a number: the nearer end. */
-                    const float end = mean[i] < low ? low : high, known = w == w ? w : end, least = known < low ? low : known;
+                    /* So far outside that no quantile is a number: no sample. At the bound it would be one whose density, which is nothing,
+                       its weight is divided by. */
+                    const float least = w < low ? low : w;
                     x[i] = least > high ? high : least;
                 }
         }
@@ -63,12 +64,7 @@ INLINE void shape_draw(const float *c, long A, long R, long K, const pk_shape_sp
     UNROLLED for (long k = 0; k < K; k++) STORE_BLOCK(out + k * stride, p.scalars[k] + u[first + k]);
     out += K * stride;
     UNROLLED for (long k = 0; k < A; k++, out += 3 * stride) {
-        const float *t = p.tangents + 6 * k, *m = p.axes + 3 * k;
-        const block_f32 a = u[2 * k], b = u[2 * k + 1], square = a * a + b * b, across_it = ROOT(1.0f - 0.25f * square), x = across_it * a, y = across_it * b;
-        const block_f32 along = square > 2.0f ? NAN : 1.0f - 0.5f * square;
-        STORE_BLOCK(out, along * m[0] + x * t[0] + y * t[3]);
-        STORE_BLOCK(out + stride, along * m[1] + x * t[1] + y * t[4]);
-        STORE_BLOCK(out + 2 * stride, along * m[2] + x * t[2] + y * t[5]);
+        axis_at(p.axes + 3 * k, p.tangents + 6 * k, u + 2 * k, out, stride);
     }
     for (long k = 0; k < R; k++, out += 4 * stride) {
         const float *q = p.rotations + 4 * k;
@@ -104,6 +100,7 @@ long pk_keep_shapes(const pk_shape_space *s, long count, long stride, float *row
     long kept = 0;
     for (long i = 0; i < count; i++) {
         float sum = 0;
+        for (long k = 0; k < s->scalars; k++) sum += rows[k * stride + i];
         for (long k = 0; k < s->axes; k++) sum += axes[3 * k * stride + i];
         for (long k = 0; k < s->rotations; k++) sum += rotations[4 * k * stride + i];
         if (!(sum == sum)) continue;

@@ -1,8 +1,8 @@
 #include "../include/ball_sticks_components.h"
 #include "decay_slopes.h"
 
-BLOCK_INLINE void lanes(long m, const float *b, const float *gx, const float *gy, const float *gz, long n, int has_spread, const float *rows, long stride,
-                        float *e) {
+/* The law of sixteen samples: rows of log d and, with spread, log(s/d). */
+BLOCK_INLINE void laws(const float *rows, long stride, int has_spread, block_f32 *rates, block_f32 *shapes) {
     float rate[LANES_IN_BLOCK], shape[LANES_IN_BLOCK] = {0};
     EACH(i) rate[i] = fast_exp(rows[i]);
     if (has_spread) {
@@ -15,13 +15,23 @@ BLOCK_INLINE void lanes(long m, const float *b, const float *gx, const float *gy
     } else {
         EACH(i) rate[i] *= -1.44269504f;
     }
-    const block_f32 rates = LOAD_BLOCK(rate), shapes = LOAD_BLOCK(shape);
-    block_f32 axes[9] = {0};
+    *rates = LOAD_BLOCK(rate);
+    *shapes = LOAD_BLOCK(shape);
+}
+
+BLOCK_INLINE void lanes(long m, const float *b, const float *gx, const float *gy, const float *gz, long n, int has_spread, const float *rows, long stride,
+                        float *e) {
+    block_f32 rates, shapes;
+    laws(rows, stride, has_spread, &rates, &shapes);
+    block_f32 axes[9] = {0}, ball = 0;
     UNROLLED for (long k = 0; k < 3 * n; k++) axes[k] = LOAD_BLOCK(rows + (1 + has_spread + k) * stride);
     for (long i = 0; i < m; i++, e += (n + 1) * LANES_IN_BLOCK) {
         const block_f32 q = rates * b[i];
-        block_f32 ball = q;
-        decay_lanes(&ball, &shapes, has_spread);
+        /* Of a shell's measurements that follow one another the ball's is one. */
+        if (i == 0 || b[i] != b[i - 1]) {
+            ball = q;
+            decay_lanes(&ball, &shapes, has_spread);
+        }
         STORE_BLOCK(e, ball);
         UNROLLED for (long k = 0; k < n; k++) {
             const block_f32 c = axes[3 * k] * gx[i] + axes[3 * k + 1] * gy[i] + axes[3 * k + 2] * gz[i];
@@ -36,6 +46,31 @@ PER_CPU void pk_ball_sticks_lanes(long m, const float *b, const float *gx, const
                                   long stride, float *e) {
 #define LANES_OF(n, has_spread) lanes(m, b, gx, gy, gz, n, has_spread, shape, stride, e)
     BY_STRUCTURE(n, spread, LANES_OF)
+}
+
+BLOCK_INLINE void lane(long m, const float *b, const float *gx, const float *gy, const float *gz, long n, long k, int has_spread, const float *rows,
+                       long stride, float *e) {
+    block_f32 rates, shapes, x = 0, y = 0, z = 0;
+    laws(rows, stride, has_spread, &rates, &shapes);
+    const float *axis = rows + (1 + has_spread + 3 * (k - 1)) * stride;
+    if (k > 0) {
+        x = LOAD_BLOCK(axis);
+        y = LOAD_BLOCK(axis + stride);
+        z = LOAD_BLOCK(axis + 2 * stride);
+    }
+    e += k * LANES_IN_BLOCK;
+    for (long i = 0; i < m; i++, e += (n + 1) * LANES_IN_BLOCK) {
+        const block_f32 q = rates * b[i], c = x * gx[i] + y * gy[i] + z * gz[i];
+        block_f32 t = k > 0 ? q * c * c : q;
+        decay_lanes(&t, &shapes, has_spread);
+        STORE_BLOCK(e, t);
+    }
+}
+
+PER_CPU void pk_ball_sticks_lane(long m, const float *b, const float *gx, const float *gy, const float *gz, long n, long k, int spread,
+                                 const float *shape, long stride, float *e) {
+    if (spread) lane(m, b, gx, gy, gz, n, k, 1, shape, stride, e);
+    else lane(m, b, gx, gy, gz, n, k, 0, shape, stride, e);
 }
 
 /* 16 measurements from `i` on: q = b c² gives E = exp(−d q), or with u = 1 + βq, E = u^−α. */

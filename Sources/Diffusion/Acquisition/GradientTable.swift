@@ -85,4 +85,12 @@ public struct GradientTable: Sendable, Equatable {
         let v = (0..<3).map { k in vectors.map { String(format: "%.7f", $0[k]) }.joined(separator: " ") + "\n" }.joined()
         return (b, v)
     }
+
+    /// The table as MRtrix's text: a row of x y z b for each volume.
+    public var mrtrixText: String {
+        zip(vectors, bValues).map { v, b -> String in
+            let whole = b == b.rounded() && abs(b) < 1e9
+            return String(format: "%.7f %.7f %.7f ", v.x, v.y, v.z) + (whole ? String(Int(b)) : String(b)) + "\n"
+        }.joined()
+    }
 }

@@ -20,15 +20,8 @@ extension BallSticks: LinearFamily {
 /// Attenuations of a ball and sticks (`ball_sticks_components.h`).
 final class BallSticksKernels: SignalKernels {
     private let design: Acquisition
-    /// Of one component alone, before it is put among the others.
-    private let scratch: UnsafeMutablePointer<Float>
 
-    init(_ design: Acquisition) {
-        self.design = design
-        scratch = .allocate(capacity: 4 * 16 * design.count)
-    }
-
-    deinit { scratch.deallocate() }
+    init(_ design: Acquisition) { self.design = design }
 
     var measurementCount: Int { design.count }
 
@@ -47,9 +40,10 @@ final class BallSticksKernels: SignalKernels {
     func attenuations(
         _ layout: SignalLayout, of k: Int, rows: UnsafePointer<Float>, stride: Int, into e: UnsafeMutablePointer<Float>
     ) {
-        let w = layout.componentCount
-        attenuations(layout, rows: rows, stride: stride, into: scratch)
-        for i in 0..<design.count { (e + (i * w + k) * 16).update(from: scratch + (i * w + k) * 16, count: 16) }
+        let t = design.tables
+        pk_ball_sticks_lane(
+            t.count, t.b, t.gx, t.gy, t.gz, Self.sticks(layout), k, Self.hasSpread(layout) ? 1 : 0,
+            rows + layout.firstScalar * stride, stride, e)
     }
 
     func derivatives(

@@ -1,4 +1,3 @@
-import CKernels
 import ModelSpace
 
 extension BallSticks {
@@ -18,17 +17,7 @@ extension BallSticks {
     public func logLikelihood(
         _ y: UnsafePointer<Float>, attenuations: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Acquisition
     ) -> Double {
-        let s0 = theta[Slot.s0], sigma = s0 / theta[Slot.snr], m = design.count
-        guard sigma > 0, (1 / (sigma * sigma)).isFinite else { return -.infinity }
-        if !Self.isRician(z) {
-            let value = pk_gaussian_log_likelihood(m, attenuations, y, s0, sigma)
-            return value.isNaN ? -.infinity : value
-        }
-        // Without a way out of the loop, so that it becomes vectors.
-        var outside: Int32 = 0
-        for i in 0..<m { outside |= y[i] > 0 ? 0 : 1 }
-        if outside != 0 { return -.infinity }
-        let value = pk_rician_log_likelihood(m, attenuations, y, s0, sigma)
-        return value.isNaN ? -.infinity : value
+        design.logLikelihood(
+            y, attenuations: attenuations, s0: theta[Slot.s0], snr: theta[Slot.snr], Self.isRician(z) ? .rician : .gaussian)
     }
 }

@@ -32,11 +32,18 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
 
     /// Structures that a network can list.
     public static let mostListed = 4096
+    /// Whether its structures can be listed; nil when they can, else the end of a sentence.
+    public var listingFault: String? {
+        if space != nil { return nil }
+        return "has \(Int(min(rule.count, 1e18))) structures, more than the \(Self.mostListed) that can be listed; "
+            + "take components away or add rules"
+    }
+
     /// Whether a network can be trained for it; nil when it can, else the end of a sentence.
     public var networkFault: String? {
-        if space == nil {
-            return
-                "has \(Int(min(rule.count, 1e18))) structures, more than the \(Self.mostListed) that a network can list; take components away or add rules"
+        if let fault = listingFault { return fault }
+        if description.bitCount == 0 {
+            return "has one structure only, so that there is nothing for a network to choose; fit it without one"
         }
         if description.bitCount > 32 || tokenCount > 64 || coordinateCount > 256 {
             return
@@ -95,24 +102,7 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
         let signal = known(z).plan.layout
         withUnsafeTemporaryAllocation(of: Double.self, capacity: signal.count) { buffer in
             let x = buffer.baseAddress!
-            x[SignalLayout.scale] = 0
-            x[SignalLayout.sigma] = -random.uniform(signal.noise.low, signal.noise.high)
-            for (j, s) in signal.scalars.enumerated() { x[signal.firstScalar + j] = random.uniform(s.low, s.high) }
-            for a in signal.axes.indices {
-                let u = random.uniform(-1, 1), phi = random.uniform(0, 2 * Double.pi), r = (1 - u * u).squareRoot(),
-                    at = signal.firstAxis + 3 * a
-                (x[at], x[at + 1], x[at + 2]) = (r * cos(phi), r * sin(phi), u)
-            }
-            for r in signal.rotations.indices {
-                let at = signal.firstRotation + 4 * r
-                var square = 0.0
-                for c in 0..<4 { x[at + c] = random.normal(); square += x[at + c] * x[at + c] }
-                for c in 0..<4 { x[at + c] /= square.squareRoot() }
-            }
-            var total = 0.0
-            let f = x + SignalLayout.firstWeight, free = 1 - signal.floors
-            for k in signal.components.indices { f[k] = random.exponential(); total += f[k] }
-            for (k, component) in signal.components.enumerated() { f[k] = component.bound + free * f[k] / total }
+            signal.drawPrior(using: &random, into: x)
             signal.unpack(x, into: theta)
         }
     }

@@ -2,9 +2,19 @@ import ModelSpace
 
 /// A family of models of diffusion: what fits, predictions and residuals need to know of it.
 public protocol DiffusionFamily: ModelFamily, LinearFamily where Design == Acquisition, Frame == CanonicalFrame {
+    /// All that makes the family what it is, in JSON; nil for one that its name says.
+    var definition: String? { get }
+
     /// Predicted attenuations, signal over S0, of all M volumes.
     func attenuations(_ theta: UnsafePointer<Double>, _ z: Structure, _ design: Acquisition, into out: UnsafeMutablePointer<Float>)
 }
 
-extension BallSticks: DiffusionFamily {}
-extension CompartmentFamily: DiffusionFamily {}
+extension BallSticks: DiffusionFamily {
+    public var definition: String? { nil }
+}
+
+extension CompartmentFamily: DiffusionFamily {
+    public var definition: String? {
+        do { return try composition.json() } catch { preconditionFailure("a composition is always JSON: \(error)") }
+    }
+}

@@ -1,3 +1,4 @@
+import CKernels
 import Foundation
 import ModelSpace
 
@@ -59,5 +60,26 @@ extension Acquisition {
         }
         if noise == .gaussian { total -= Double(count) * (log(sigma) + 0.5 * log(2 * Double.pi)) }
         return total.isNaN ? -.infinity : total
+    }
+
+    /// The same from M attenuations, through the vectorised kernels: for whoever needs it many times.
+    ///
+    /// - Accuracy: within 2e-6 · Σ(1 + (y/σ)²) of the definition with the same attenuations; −∞ exactly where that is.
+    @inline(__always)
+    public func logLikelihood(
+        _ y: UnsafePointer<Float>, attenuations: UnsafePointer<Float>, s0: Double, snr: Double, _ noise: NoiseLikelihood
+    ) -> Double {
+        let sigma = s0 / snr, m = count
+        guard sigma > 0, (1 / (sigma * sigma)).isFinite else { return -.infinity }
+        if noise == .gaussian {
+            let value = pk_gaussian_log_likelihood(m, attenuations, y, s0, sigma)
+            return value.isNaN ? -.infinity : value
+        }
+        // Without a way out of the loop, so that it becomes vectors.
+        var outside: Int32 = 0
+        for i in 0..<m { outside |= y[i] > 0 ? 0 : 1 }
+        if outside != 0 { return -.infinity }
+        let value = pk_rician_log_likelihood(m, attenuations, y, s0, sigma)
+        return value.isNaN ? -.infinity : value
     }
 }

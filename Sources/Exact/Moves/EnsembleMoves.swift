@@ -96,8 +96,8 @@ public final class EnsembleMoves {
         return job
     }
 
-    private static func lanes(_ random: inout RandomSource) -> pk_random_lanes {
-        var generator = pk_random_lanes()
+    private static func lanes(_ random: inout RandomSource) -> pk_lane_random {
+        var generator = pk_lane_random()
         withUnsafeMutableBytes(of: &generator) { bytes in
             for i in stride(from: 0, to: bytes.count, by: 8) { bytes.storeBytes(of: random.next(), toByteOffset: i, as: UInt64.self) }
         }

@@ -63,17 +63,4 @@ public struct ExploredStructures {
             return x
         }
     }
-
-    /// The chart for walks about one structure's posterior: about its best mode, with the covariance of its samples; nil where it was not sampled.
-    package func chart(_ index: Int, knowsNoise: Bool = false) -> ChartWalk.Chart? {
-        let entry = entries[origin[index].entry]
-        guard let sample = entry.run?.sample, let best = entry.modes?.best else { return nil }
-        let weights = sample.weights(noise(index)), least = 1e-4 / Double(max(1, weights.count))
-        let samples = weights.indices.filter { weights[$0] > least }.map { i in
-            var x = [Double](repeating: 0, count: entry.layout.count)
-            sample.point(i, into: &x)
-            return (point: x, weight: weights[i])
-        }
-        return samples.isEmpty ? nil : ChartWalk.Chart(entry.layout, centre: best.centre, samples: samples, knowsNoise: knowsNoise)
-    }
 }

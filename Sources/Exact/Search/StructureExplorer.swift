@@ -15,8 +15,8 @@ public final class StructureExplorer {
         public var cutoff = 10.0, networkCutoff = 8.0
         /// Nats below the best within which a structure's neighbours are looked at too.
         public var window = 6.0
-        /// Structures looked at, noise aside, at most.
-        public var mostStructures = 64
+        /// Structures looked at, noise aside, at most, and how many of them because a network names them.
+        public var mostStructures = 192, mostNamed = 20
         /// From how many neighbours' modes a structure's own are looked for, with how many starts each, of how many that are tried.
         public var parents = 2, births = 2, tries = 64
         /// The same where there is nothing to start from.
@@ -29,7 +29,7 @@ public final class StructureExplorer {
 
         /// What the answers depend on, in a line.
         public var summary: String {
-            "\(sampling.summary); \(mostStructures) structures, \(parents)x\(births) of \(tries) and \(firstStarts) of \(firstTries) starts, "
+            "\(sampling.summary); \(mostStructures) structures, \(mostNamed) named, \(parents)x\(births) of \(tries) and \(firstStarts) of \(firstTries) starts, "
                 + "cutoffs \(cutoff)/\(networkCutoff)/\(window), \(likely)/\(unlikely) to \(fewest)+\(perDimension)d generations+\(further) to \(tolerance)"
         }
     }
@@ -134,7 +134,7 @@ public final class StructureExplorer {
             return entry
         }
 
-        // What the network names, and what is simpler than that; without a network the plainest.
+        // The plainest, and what the network names.
         for z in seeds(network) { _ = enter(z) }
         for start in starts {
             guard let entry = entries.first(where: { $0.structure == rule.signal(start.structure) }),
@@ -163,21 +163,14 @@ public final class StructureExplorer {
         return ExploredStructures(entries: entries, hasNetwork: network != nil && sigma == nil)
     }
 
-    /// Structures that the network does not rule out at every λ, with what becomes of them by removing something, step by step.
+    /// The plainest structures, and those that the network does not rule out at every λ. Its word alone would not do: what is far from all that it names is
+    /// reached only from the plainest, by steps that the signals decide on.
     private func seeds(_ network: StructurePosterior?) -> [Structure] {
         guard let network else { return rule.plainest }
         let signals = Dictionary(grouping: zip(network.structures, network.logProbability), by: { rule.signal($0.0) }).mapValues { logSum($0.map(\.1)) }
-        let list = signals.keys.sorted { $0.bits < $1.bits }, counts = list.map(rule.parameterCount)
-        let gap = Self.gaps(list.map { signals[$0]! }, counts)
-        var result = list.indices.filter { gap[$0] <= options.networkCutoff }.sorted { gap[$0] < gap[$1] }.map { list[$0] }, seen = Set(result)
-        var i = 0
-        while i < result.count, result.count < options.mostStructures {
-            for (change, z) in neighbours(result[i]) {
-                if case .remove = change, seen.insert(z).inserted { result.append(z) }
-            }
-            i += 1
-        }
-        return Array(result.prefix(options.mostStructures))
+        let list = signals.keys.sorted { $0.bits < $1.bits }, gap = Self.gaps(list.map { signals[$0]! }, list.map(rule.parameterCount))
+        let named = list.indices.filter { gap[$0] <= options.networkCutoff }.sorted { (gap[$0], $0) < (gap[$1], $1) }.prefix(options.mostNamed)
+        return rule.plainest + named.map { list[$0] }
     }
 
     /// Looks for a structure's modes: from the starts that it has, and from the modes of neighbours that have been found.
@@ -258,15 +251,20 @@ public final class StructureExplorer {
 
     private func gaps(_ values: [Double], _ entries: [Entry]) -> [Double] { Self.gaps(values, entries.map(\.k)) }
 
-    /// How far each stays below the best, at the λ in [0, 3] that favours it most.
-    package static func gaps(_ values: [Double], _ counts: [Int]) -> [Double] {
+    /// How far each stays below the best, at the λ that favours it most.
+    package static func gaps(_ values: [Double], _ counts: [Int], lambdas: [Double] = [0, 0.5, 1, 2, 3]) -> [Double] {
         var gap = [Double](repeating: .infinity, count: values.count)
-        for lambda in [0.0, 0.5, 1, 2, 3] {
+        for lambda in lambdas {
             let here = zip(values, counts).map { $0 - lambda * Double($1) }, best = here.max() ?? 0
             guard best.isFinite else { continue }
             for i in gap.indices { gap[i] = min(gap[i], best - here[i]) }
         }
         return gap
+    }
+
+    /// The same at nine λ of a range.
+    static func gaps(_ values: [Double], _ counts: [Int], lambdas: ClosedRange<Double>) -> [Double] {
+        gaps(values, counts, lambdas: (0...8).map { lambdas.lowerBound + (lambdas.upperBound - lambdas.lowerBound) * Double($0) / 8 })
     }
 
     /// The stream of one observation, structure and generation.

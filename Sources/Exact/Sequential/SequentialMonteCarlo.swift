@@ -72,7 +72,7 @@ public final class SequentialMonteCarlo {
         var states = structures.map { StructureState(structure: $0) }
         for i in states.indices { try pilot(&states, i, run: 0, seed: seed, voxel: voxel) }
         for run in 0..<options.maximumRuns {
-            let gaps = gaps(states.map(\.best))
+            let gaps = StructureExplorer.gaps(states.map(\.best), family.structureSpace.parameterCounts, lambdas: options.lambdas)
             for i in states.indices where !states[i].impossible && gaps[i] <= options.roughMargin + (run == 0 ? Self.pilotDoubt : 0) {
                 if run >= leastRuns(states[i].structure) {
                     let target = options.targetError * (gaps[i] > 4 ? 3 : 1)
@@ -82,10 +82,10 @@ public final class SequentialMonteCarlo {
                 try self.run(&states, i, seed: seed, voxel: voxel)
             }
         }
-        let final = gaps(states.map(\.best))
+        let final = StructureExplorer.gaps(states.map(\.best), family.structureSpace.parameterCounts, lambdas: options.lambdas)
         return ExactPosterior(
-            space: family.structureSpace,
             evidences: states.indices.map { states[$0].evidence(draws: options.draws, rough: final[$0] > options.roughMargin, seed: seed, voxel: voxel, index: $0) },
+            parameterCounts: family.structureSpace.parameterCounts,
             parameterCount: BallSticks.Slot.count)
     }
 
@@ -112,17 +112,5 @@ public final class SequentialMonteCarlo {
         guard abs(mean - 1) < 0.02 else { throw ExactError.notNormalised(mean: mean) }
         population.y.update(from: y, count: y.count)
         population.sigma = sigma
-    }
-
-    /// How far each structure stays below the best, at the λ most favourable to it.
-    private func gaps(_ evidence: [Double]) -> [Double] {
-        let k = family.structureSpace.parameterCounts, steps = 8
-        var gaps = [Double](repeating: .infinity, count: evidence.count)
-        for s in 0...steps {
-            let lambda = options.lambdas.lowerBound + (options.lambdas.upperBound - options.lambdas.lowerBound) * Double(s) / Double(steps)
-            let values = zip(evidence, k).map { $0 - lambda * Double($1) }, best = values.max()!
-            for i in values.indices { gaps[i] = min(gaps[i], best - values[i]) }
-        }
-        return gaps
     }
 }

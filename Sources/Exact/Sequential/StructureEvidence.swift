@@ -16,14 +16,43 @@ public struct StructureEvidence: Sendable {
     public var draws: [Double]
 }
 
+extension [StructureEvidence] {
+    /// S joint draws: structures by systematic resampling with these probabilities, each with parameters from its own
+    /// draws.
+    /// - Returns: positions of the structures, S, and θ, S × P.
+    func draw(
+        _ count: Int, probabilities: [Double], _ parameterCount: Int, using random: inout RandomSource
+    ) -> (structures: [Int], theta: [Double]) {
+        var indices = [Int](repeating: 0, count: count)
+        TemperedSampler.systematic(probabilities, into: &indices, using: &random)
+        var theta: [Double] = []
+        theta.reserveCapacity(count * parameterCount)
+        var i = 0
+        while i < count {
+            let z = indices[i], wanted = indices[i...].prefix { $0 == z }.count
+            let held = self[z].draws.count / parameterCount
+            precondition(held > 0, "a structure of no evidence was drawn")
+            // Evenly spaced through the structure's own draws, from a random start.
+            let start = random.uniform()
+            for k in 0..<wanted {
+                let d = Int((Double(k) + start) / Double(wanted) * Double(held)) % held
+                theta += self[z].draws[d * parameterCount..<(d + 1) * parameterCount]
+            }
+            i += wanted
+        }
+        return (indices, theta)
+    }
+}
+
 /// Averages of independent evidence estimates.
 enum EvidenceAverage {
     /// log of the mean evidence and its standard error.
     ///
     ///     Z̄ = Σ Z_r / R,    se² = max(v̄, s²) / R
     ///
-    /// with s² the relative variance between runs and v̄ the mean of their own estimates: the scatter of two or three runs alone would often be far
-    /// too small by luck, and their own estimates know nothing of a mode that a run missed.
+    /// with s² the relative variance between runs and v̄ the mean of their own estimates: the scatter of two or three
+    /// runs alone would often be far too small by luck, and their own estimates know nothing of a mode that a run
+    /// missed.
     static func combine(_ runs: [TemperedEstimate]) -> (logEvidence: Double, standardError: Double) {
         let peak = runs.map(\.logEvidence).max() ?? -.infinity, count = Double(runs.count)
         guard peak > -.infinity else { return (-.infinity, runs.isEmpty ? .infinity : 0) }

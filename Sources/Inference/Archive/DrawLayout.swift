@@ -19,7 +19,10 @@ public struct DrawLayout: Sendable {
     public var count: Int { names.count }
 
     /// Its draws as those of any family that has fibres to draw.
-    let fibres: FibreColumns
+    package let fibres: FibreColumns
+
+    /// What maps show of the family beside fibres.
+    package let quantities: FamilyQuantities
 
     /// Rows of tables of structure probabilities, none when there are too many structures.
     let table: StructureTable
@@ -27,7 +30,7 @@ public struct DrawLayout: Sendable {
     private static let ballSticks = try! DrawLayout(making: BallSticks.family)
 
     /// - Errors: `FamilyDescriptionError`.
-    init(_ family: FamilyDescription) throws {
+    package init(_ family: FamilyDescription) throws {
         self = family == BallSticks.family ? Self.ballSticks : try DrawLayout(making: family)
     }
 
@@ -43,6 +46,7 @@ public struct DrawLayout: Sendable {
         fibres = FibreColumns(family, theta, isIdentity: theta.names == ThetaLayout(BallSticks.family).names)
         names = zip(theta.names, scales).map { $1 == 1 ? $0 : "1e3*" + $0 }
         table = StructureTable(rule)
+        quantities = FamilyQuantities(family, theta, scales, isFibresAlone: fibres.isIdentity)
         for row in table.rows { known[row.structure] = (find(row.structure), row.parameterCount) }
     }
 

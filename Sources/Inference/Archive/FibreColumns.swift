@@ -5,11 +5,11 @@ import ModelSpace
 /// Fibres are the members of groups that have an axis to draw (`ComponentGroup.fibreAxis`), the three of most weight in order of falling weight; an
 /// absent one has fraction 0 and direction 0, but for the direction that a draw without any keeps in the first place. Diffusivity and its spread are
 /// there where all compartments share one (`DrawColumn`'s own family); else they are 0.
-struct FibreColumns: Sendable {
+package struct FibreColumns: Sendable {
     private struct Fibre: Sendable { var weight: Int, axis: Int }
     private let fibres: [Fibre], snr: Int, scale: Int
     /// Whether the family's numbers are the view itself.
-    let isIdentity: Bool
+    package let isIdentity: Bool
 
     init(_ family: FamilyDescription, _ layout: ThetaLayout, isIdentity: Bool) {
         self.isIdentity = isIdentity
@@ -30,7 +30,7 @@ struct FibreColumns: Sendable {
     var axes: [Int] { fibres.map(\.axis) }
 
     /// One draw: P numbers to `DrawColumn.count`.
-    func convert(_ row: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>) {
+    package func convert(_ row: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>) {
         out.update(repeating: 0, count: DrawColumn.count)
         (out[DrawColumn.snr], out[DrawColumn.scale]) = (row[snr], row[scale])
         var used = 0

@@ -35,13 +35,18 @@ public struct PosteriorArchive: Sendable {
             throw PosteriorArchiveError.mixed(path: directory, reason: "\(position) voxels where \(one.metadata.voxelCount) are promised")
         }
         shards = whole
-        if metadata.structures.rows.isEmpty {
-            // Too many structures for a row each: the classes of those that occur.
-            var all: Set<Structure> = []
-            for shard in whole { all.formUnion(shard.structures) }
-            metadata.structures = StructureTable(classesOf: all, metadata.layout.rule)
-            for shard in whole { shard.place(in: metadata.structures) }
-        }
+        metadata.structures = Self.placeStructures(whole)
+    }
+
+    /// The rows of tables of structure probabilities of these shards, which then know their structures' places in them: where a family has too many
+    /// structures for a row each, the classes of those that occur.
+    static func placeStructures(_ shards: [PosteriorShard]) -> StructureTable {
+        guard let metadata = shards.first?.metadata, metadata.structures.rows.isEmpty else { return shards.first?.metadata.structures ?? StructureTable(rows: []) }
+        var all: Set<Structure> = []
+        for shard in shards { all.formUnion(shard.structures) }
+        let table = StructureTable(classesOf: all, metadata.layout.rule)
+        for shard in shards { shard.place(in: table) }
+        return table
     }
 
     /// The sound shards and pieces of shards of a directory, by shard and first voxel, which may be part of a fit only: what `--resume` and `merge` go on from.
@@ -88,6 +93,7 @@ extension PosteriorMetadata {
         if let key = Set(notes.keys).union(other.notes.keys).filter({ notes[$0] != other.notes[$0] }).min() {
             // A digest says nothing to a reader.
             if key == "known_noise_digest" { return "other values of the known noise" }
+            if key == "family_digest" { return "another family '\(family.name)'" }
             if key.hasSuffix("digest") { return "other data" }
             func said(_ value: String?) -> String { value.map { "'\($0)'" } ?? "nothing" }
             return "\(key.replacingOccurrences(of: "_", with: " ")) \(said(other.notes[key])), not \(said(notes[key]))"

@@ -55,7 +55,7 @@ public struct StructureTable: Codable, Equatable, Sendable {
         }
 
         /// The words `spread` and `rician` are those of the families' groups and options.
-        init(_ z: Structure, _ rule: StructureRule) {
+        package init(_ z: Structure, _ rule: StructureRule) {
             name = rule.name(z)
             parameterCount = rule.parameterCount(z)
             fibreCount = min(rule.fibreCount(z), DrawColumn.fibreCount)

@@ -64,6 +64,12 @@ public struct PosteriorMetadata: Equatable, Sendable {
     /// Whether draws have the numbers of `DrawColumn` in its places: what fibres and maps of parameters are made from.
     public var hasFibreColumns: Bool { layout.fibres.isIdentity }
 
+    /// How many structures the family has.
+    public var structureCount: Double { layout.rule.count }
+
+    /// Whether tables of structure probabilities have a row for each structure, not for classes of those that occur.
+    public var listsEveryStructure: Bool { format == Self.denseFormat || !layout.table.rows.isEmpty }
+
     public static func == (a: Self, b: Self) -> Bool { a.difference(b) == nil }
 
     /// The entries of the metadata, beside those that begin with `note.`.

@@ -21,7 +21,7 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     /// - Parameter file: nil to search without a network.
     /// - Throws: `NetworkFileError.otherFamily` when the network was trained for something else.
     public init(family: F, file: NetworkFile?, path: String, acquisition: Acquisition, options: FitOptions) throws {
-        if let file, file.origin.family != family.name || file.network.shape != FamilyShape(family) {
+        if let file, file.origin.family != family.name || file.origin.familyDefinition != family.definition || file.network.shape != FamilyShape(family) {
             throw NetworkFileError.otherFamily(path: path, found: file.origin.family, wanted: family.name)
         }
         (self.family, self.file, self.acquisition, self.options) = (family, file, acquisition, options)
@@ -32,6 +32,7 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     public var drawCount: Int { DrawAllocation.total(samples: options.samples) }
     public var networkName: String { file?.origin.name ?? "" }
     public var networkSHA256: String { file?.sha256 ?? "" }
+    public var leastLogProbability: Double? { -exploration.cutoff }
     public var voxelsAtOnce: Int { file == nil ? 4 : 32 }
     public var notes: [String: String] {
         var notes = ["exploration": exploration.summary, "correction_sweeps": "\(sweeps)"]
@@ -58,14 +59,14 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
 
 final class FamilyEngine<F: DiffusionFamily>: PosteriorEngine {
     private let recipe: FamilyEngineRecipe<F>, sampler: AmortisedSampler<F>?
-    private let explorer: StructureExplorer, moves: ChartWalk, space: StructureSpace, places: [Structure: Int]
+    private let explorer: StructureExplorer, moves: PosteriorMoves, space: StructureSpace, places: [Structure: Int]
     private var shouldStop: @Sendable () -> Bool = { false }
 
     init(_ recipe: FamilyEngineRecipe<F>, _ sampler: AmortisedSampler<F>?) {
         (self.recipe, self.sampler) = (recipe, sampler)
         let kernels = recipe.family.kernels(recipe.acquisition)
         explorer = StructureExplorer(recipe.family, kernels: kernels, options: recipe.exploration)
-        moves = ChartWalk(kernels)
+        moves = PosteriorMoves(kernels)
         space = recipe.family.structureSpace
         places = Dictionary(uniqueKeysWithValues: zip(space.structures, 0...))
     }
@@ -108,7 +109,12 @@ final class FamilyEngine<F: DiffusionFamily>: PosteriorEngine {
             y, network: network, starts: starts, allows: { $0 == .gaussian || canBeRician }, sigma: sigma, seed: options.seed, key: key)
         if found == nil && shouldStop() { return nil }
         var random = RandomSource(seed: options.seed, stream: key, substream: 1 << 32)
-        guard let found else { return fallback(y, guess, &random) }
+        guard let found else {
+            // No structure explains these signals: the network's word, or the prior's.
+            return .prior(
+                recipe.family, recipe.acquisition, logProbability: guess?.logProbability, lambda: options.lambda, total: recipe.drawCount,
+                using: &random)
+        }
         var logProbability = [Double](repeating: -.infinity, count: space.structures.count), index = [Int](repeating: -1, count: logProbability.count)
         for (i, l) in found.logProbability.enumerated() {
             guard let place = places[found.structures[i]] else { continue }
@@ -119,10 +125,7 @@ final class FamilyEngine<F: DiffusionFamily>: PosteriorEngine {
         var drawn: [Int] = [], parameters = [Double](repeating: 0, count: recipe.drawCount * p)
         for (z, n) in counts.enumerated() where n > 0 {
             let layout = found.layout(index[z])
-            var points = found.draw(index[z], count: n, using: &random)
-            if let chart = found.chart(index[z], knowsNoise: sigma != nil) {
-                moves.run(y, points: &points, chart: chart, found.noise(index[z]), sigma: sigma, sweeps: recipe.sweeps, using: &random)
-            }
+            let points = draws(y, found, index[z], count: n, sigma, &random)
             for (d, point) in points.enumerated() {
                 parameters.withUnsafeMutableBufferPointer { layout.unpack(point, into: $0.baseAddress! + (drawn.count + d) * p) }
             }
@@ -131,18 +134,17 @@ final class FamilyEngine<F: DiffusionFamily>: PosteriorEngine {
         return VoxelPosterior(logProbability: logProbability, structures: drawn, parameters: parameters)
     }
 
-    /// For signals that no structure explains: the network's word, or the prior's.
-    private func fallback(_ y: UnsafePointer<Float>, _ guess: VoxelPosterior?, _ random: inout RandomSource) -> VoxelPosterior {
-        let p = recipe.family.parameterNames.count
-        let logProbability = guess?.logProbability ?? space.logPrior(lambda: 0)
-        let counts = DrawAllocation.counts(logProbability, parameterCounts: space.parameterCounts, lambda: recipe.options.lambda, total: recipe.drawCount)
-        let drawn = counts.enumerated().flatMap { Array(repeating: $0, count: $1) }
-        var parameters = [Double](repeating: 0, count: drawn.count * p)
-        parameters.withUnsafeMutableBufferPointer {
-            for (d, z) in drawn.enumerated() {
-                recipe.family.drawParameters(space.structures[z], recipe.acquisition, using: &random, into: $0.baseAddress! + d * p)
-            }
+    /// Draws of one structure found. They move in an ensemble that fills the lanes of two blocks: few would have no partners, and cost as much.
+    private func draws(
+        _ y: UnsafePointer<Float>, _ found: ExploredStructures, _ i: Int, count: Int, _ sigma: Double?, _ random: inout RandomSource
+    ) -> [[Double]] {
+        guard found.isSampled[i], recipe.sweeps > 0 else { return found.draw(i, count: count, using: &random) }
+        let layout = found.layout(i), width = layout.count, whole = max(32, (count + 15) / 16 * 16)
+        var points = found.draw(i, count: whole, using: &random).flatMap { $0 }
+        moves.run(y, points: &points, layout, found.noise(i), sigma: sigma, sweeps: recipe.sweeps, using: &random)
+        return (0..<count).map { d in
+            let from = d * whole / count * width
+            return Array(points[from..<from + width])
         }
-        return VoxelPosterior(logProbability: logProbability, structures: drawn, parameters: parameters)
     }
 }

@@ -13,8 +13,12 @@ public struct VoxelPosterior: Sendable {
     public var structures: [Int]
     /// D × P.
     public var parameters: [Double]
-    /// Standard error of each structure's log-evidence, where the engine states it; else empty.
+    /// Standard error of each structure's log-evidence, where the engine states it; else empty. ∞ of an approximation that was not sampled.
     public var logEvidenceError: [Double]
+    /// The probability at λ = 0 of structures that stand in with approximations where the engine states errors.
+    public var approximateMass: Double {
+        zip(logProbability, logEvidenceError).reduce(0) { $1.1 == .infinity ? $0 + exp($1.0) : $0 }
+    }
 
     public init(logProbability: [Double], structures: [Int] = [], parameters: [Double] = [], logEvidenceError: [Double] = []) {
         self.logProbability = logProbability
@@ -69,6 +73,9 @@ public protocol EngineRecipe: Sendable {
     var networkSHA256: String { get }
     /// Settings on which the answers depend; a fit resumes only with the same.
     var notes: [String: String] { get }
+    /// What a structure that an answer gives no probability may have all the same, as a log-probability, where the engine does not look at every one; nil where
+    /// it does.
+    var leastLogProbability: Double? { get }
     /// Observations that an engine does well to get together; 1 where each takes long.
     var voxelsAtOnce: Int { get }
     func makeEngine() -> any PosteriorEngine
@@ -80,6 +87,7 @@ extension EngineRecipe {
     public var diffusionFamily: any DiffusionFamily { BallSticks() }
     public var networkName: String { "" }
     public var networkSHA256: String { "" }
+    public var leastLogProbability: Double? { nil }
     public var voxelsAtOnce: Int { 32 }
 }
 

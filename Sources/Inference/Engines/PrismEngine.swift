@@ -29,8 +29,7 @@ public struct PrismRecipe: EngineRecipe {
     /// - Throws: `NetworkFileError.otherFamily` when the network was trained for something else.
     public init(file: NetworkFile, path: String, acquisition: Acquisition, options: FitOptions, preset: PrismPreset = .balanced) throws {
         let family = BallSticks()
-        if file.origin.familyDefinition != nil { throw NetworkFileError.notFitted(path: path, family: file.origin.family) }
-        guard file.origin.family == family.name, file.network.shape == FamilyShape(family) else {
+        guard file.origin.family == family.name, file.origin.familyDefinition == nil, file.network.shape == FamilyShape(family) else {
             throw NetworkFileError.otherFamily(path: path, found: file.origin.family, wanted: family.name)
         }
         self.file = file

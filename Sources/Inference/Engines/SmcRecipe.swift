@@ -29,7 +29,7 @@ public struct SmcRecipe: EngineRecipe {
 }
 
 final class SmcEngine: PosteriorEngine {
-    private let space = BallSticks().structureSpace, recipe: SmcRecipe, acquisition: Acquisition, options: FitOptions, drawCount: Int
+    private let recipe: SmcRecipe, acquisition: Acquisition, options: FitOptions, drawCount: Int
     private let engine: SequentialMonteCarlo
 
     init(_ recipe: SmcRecipe, _ acquisition: Acquisition, _ options: FitOptions, _ settings: SequentialMonteCarlo.Options) {
@@ -45,7 +45,7 @@ final class SmcEngine: PosteriorEngine {
     func restricted(to acquisition: Acquisition) -> any PosteriorEngine { recipe.adapted(to: acquisition, noise: recipe.settings.noise).makeEngine() }
 
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
-        let m = acquisition.count, p = BallSticks.Slot.count
+        let m = acquisition.count
         var answers: [VoxelPosterior] = []
         for v in 0..<count {
             let exact: ExactPosterior
@@ -56,21 +56,7 @@ final class SmcEngine: PosteriorEngine {
             } catch {
                 preconditionFailure("signals are finite and divided by their mean b≈0 before an engine sees them")
             }
-            let log0 = exact.logProbabilities(lambda: 0)
-            // Structures without draws of their own cannot be given any.
-            let drawable = zip(log0, exact.evidences).map { $1.draws.isEmpty ? -.infinity : $0 }
-            let counts = DrawAllocation.counts(drawable, parameterCounts: space.parameterCounts, lambda: options.lambda, total: drawCount)
-            var answer = VoxelPosterior(logProbability: log0, logEvidenceError: exact.evidences.map(\.standardError))
-            for (z, n) in counts.enumerated() where n > 0 {
-                // Evenly spaced through the structure's own draws.
-                let held = exact.evidences[z].draws.count / p
-                for k in 0..<n {
-                    let d = k * held / n
-                    answer.structures.append(z)
-                    answer.parameters += exact.evidences[z].draws[d * p..<(d + 1) * p]
-                }
-            }
-            answers.append(answer)
+            answers.append(VoxelPosterior(exact, lambda: options.lambda, total: drawCount))
         }
         return answers
     }

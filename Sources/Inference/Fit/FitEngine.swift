@@ -2,6 +2,8 @@ import Diffusion
 import Dispatch
 import Foundation
 import ModelSpace
+import Networks
+import Parallel
 import Synchronization
 
 /// What a fit is to do, beyond its data and its engine.
@@ -53,11 +55,13 @@ public struct FitEngine: Sendable {
 
     /// The archive metadata of a fit of `voxelCount` voxels on a grid.
     public func metadata(grid: [Int], voxelCount: Int, notes: [String: String] = [:]) -> PosteriorMetadata {
+        // A family's name and parameters do not say which compartments make its signal.
+        let definition = family.definition.map { ["family_digest": NetworkFile.digest(Data($0.utf8))] } ?? [:]
         return PosteriorMetadata(
             family: family.description, drawLambda: options.lambda, referenceLambda: 0,
             drawCount: recipe.drawCount, sampleCount: options.samples, grid: grid, seed: options.seed, networkName: recipe.networkName,
             networkSHA256: recipe.networkSHA256, shardCount: max(1, (voxelCount + shardSize - 1) / shardSize), voxelCount: voxelCount,
-            notes: notes.merging(recipe.notes) { $1 }.merging(["engine": recipe.name]) { $1 })
+            notes: notes.merging(definition) { $1 }.merging(recipe.notes) { $1 }.merging(["engine": recipe.name]) { $1 })
     }
 
     /// The ranks of a part's voxels among all: runs of nearly equal length, whatever their number.

@@ -1,5 +1,6 @@
 import Diffusion
 import Foundation
+import Parallel
 import Synchronization
 import Tensors
 

@@ -1,6 +1,7 @@
 import Diffusion
 import Foundation
 import ModelSpace
+import Parallel
 
 /// What a fit leaves over, by shell, along and across the main fibre: the signature of tissue that the model does not hold for.
 ///
@@ -43,7 +44,7 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
     public init(
         _ shards: [PosteriorShard], family: any DiffusionFamily = BallSticks(), lambda: Double, signals: [Float], acquisition: Acquisition, threads: Int
     ) {
-        let (bValues, shell) = Self.shells(acquisition)
+        let (bValues, shell) = Self.shells(acquisition), structures = PosteriorArchive.placeStructures(shards)
         let empty = Group(shells: bValues.map { Shell(bValue: $0) })
         let blocks = shards.flatMap { shard in
             stride(from: 0, to: shard.count, by: 512).map { (shard: shard, range: $0..<min($0 + 512, shard.count)) }
@@ -55,7 +56,7 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
                 try! forEachInParallel(blocks.count, threads: threads) { number in
                     let (shard, range) = blocks[number]
                     let width = Sums.width(bValues.count), own = sums! + number * 2 * width
-                    var worker = Worker(shard.metadata, family, acquisition, shell: shell)
+                    var worker = Worker(shard.metadata, structures, family, acquisition, shell: shell)
                     for i in range where !VoxelQuality(rawValue: shard.quality[i]).contains(.notFitted) {
                         worker.add(
                             shard, i, signals! + (shard.first + i) * acquisition.count, any: Sums(at: own),
@@ -114,20 +115,22 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
     /// The scratch memory of some voxels.
     private struct Worker {
         static let draws = 8
-        let metadata: PosteriorMetadata, acquisition: Acquisition, shell: [Int?]
+        let metadata: PosteriorMetadata, structures: StructureTable, acquisition: Acquisition, shell: [Int?]
         let family: any DiffusionFamily, s0Place: Int, snrPlace: Int
         let rician = RicianMoments.shared, weighting: DrawWeights
         var posterior = ListedPosterior(), probability: [Double] = [], weights: [Float], chosen: [UInt16]
         var theta: [Double], fibres: [Float], attenuations: [Float], residuals: [Double]
 
-        init(_ metadata: PosteriorMetadata, _ family: any DiffusionFamily, _ acquisition: Acquisition, shell: [Int?]) {
+        init(
+            _ metadata: PosteriorMetadata, _ structures: StructureTable, _ family: any DiffusionFamily, _ acquisition: Acquisition, shell: [Int?]
+        ) {
             let noise = ThetaLayout(family.description).noise(family.description)
             (self.family, s0Place, snrPlace) = (family, noise.scale!, noise.level!)
-            self.metadata = metadata
+            (self.metadata, self.structures) = (metadata, structures)
             self.acquisition = acquisition
             self.shell = shell
             weighting = DrawWeights(
-                structures: metadata.structures, reference: metadata.referenceLambda, target: metadata.drawLambda)
+                structures: structures, reference: metadata.referenceLambda, target: metadata.drawLambda)
             weights = Array(repeating: 0, count: metadata.drawCount)
             chosen = Array(repeating: 0, count: Self.draws)
             theta = Array(repeating: 0, count: metadata.layout.count)
@@ -141,7 +144,7 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
             shard.read(i, into: &posterior)
             weighting.update(posterior, probability: &probability, weights: &weights)
             var byCount = SIMD4<Double>()
-            for (row, p) in zip(posterior.rows, probability) { byCount[metadata.structures.rows[row].fibreCount] += p }
+            for (row, p) in zip(posterior.rows, probability) { byCount[structures.rows[row].fibreCount] += p }
             guard byCount[0] < 0.1, shard.meanB0[i] > 0 else { return }
             DrawWeights.resample(weights, drawCount: d, samples: Self.draws, into: &chosen)
             var dyad = SymmetricEigen.Matrix(), fraction = 0.0

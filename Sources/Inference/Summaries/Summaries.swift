@@ -1,4 +1,5 @@
 import Foundation
+import Parallel
 
 /// What a fit says of every voxel at one λ: probabilities, posterior moments and quantiles, and the fibres matched across draws.
 ///
@@ -22,7 +23,7 @@ public struct PosteriorSummary: Sendable {
 
     /// The V values of a column.
     public func column(_ column: SummaryColumn) -> ArraySlice<Float> {
-        let i = column.index(structureCount: metadata.structures.count)
+        let i = column.index(metadata.summaryShape)
         return values[(i * count)..<((i + 1) * count)]
     }
 
@@ -38,7 +39,7 @@ public struct PosteriorSummary: Sendable {
     public init(_ archive: PosteriorArchive, lambda: Double, threads: Int) {
         precondition(lambda.isFinite && archive.metadata.drawCount <= Int(UInt16.max))
         let metadata = archive.metadata
-        let v = archive.voxelCount, d = metadata.drawCount, s = metadata.sampleCount, columns = SummaryColumn.count(structureCount: metadata.structures.count)
+        let v = archive.voxelCount, d = metadata.drawCount, s = metadata.sampleCount, columns = metadata.summaryShape.columns
         let blocks = archive.shards.flatMap { shard in
             stride(from: 0, to: shard.count, by: 256).map { (shard: shard, range: $0..<min($0 + 256, shard.count)) }
         }

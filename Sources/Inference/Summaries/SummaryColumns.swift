@@ -34,10 +34,13 @@ public enum SummaryColumn: Equatable, Sendable {
     case presence(Int), direction(Int, axis: Int), dispersion(Int)
     /// Posterior probability, at most, of all structures that the fit does not list.
     case unlisted
+    /// Posterior probability of a component (`PosteriorMetadata.components`), and a number of the family's own (`.quantities`): of a parameter,
+    /// over draws that have it, and 0 where none has.
+    case component(Int), quantity(Int, SummaryStatistic)
 
-    /// Position among the columns of a summary with Z structures.
-    func index(structureCount z: Int) -> Int {
-        let k = DrawColumn.fibreCount
+    /// Position among the columns of a summary.
+    func index(_ shape: SummaryShape) -> Int {
+        let k = DrawColumn.fibreCount, z = shape.structures
         let statistics = z + k + 1 + 5
         let fibres = statistics + SummaryQuantity.allCases.count * SummaryStatistic.allCases.count
         switch self {
@@ -53,8 +56,27 @@ public enum SummaryColumn: Equatable, Sendable {
         case .direction(let fibre, let axis): return fibres + k + 3 * fibre + axis
         case .dispersion(let fibre): return fibres + 4 * k + fibre
         case .unlisted: return fibres + 5 * k
+        case .component(let i): return fibres + 5 * k + 1 + i
+        case .quantity(let i, let statistic):
+            return fibres + 5 * k + 1 + shape.components + i * SummaryStatistic.allCases.count + statistic.rawValue
         }
     }
+}
 
-    static func count(structureCount z: Int) -> Int { SummaryColumn.unlisted.index(structureCount: z) + 1 }
+/// How many structures (rows of a fit's table), components and numbers of its own a family has: what the columns of a summary follow from.
+struct SummaryShape: Sendable {
+    var structures: Int, components = 0, quantities = 0
+
+    var columns: Int { SummaryColumn.quantity(quantities, .mean).index(self) }
+}
+
+extension PosteriorMetadata {
+    /// Names of the components whose probabilities a summary has: bits of a structure. None for ball and sticks, which has columns for each.
+    public var components: [String] { layout.quantities.components }
+    /// The family's own numbers that a summary has.
+    public var quantities: [FamilyQuantity] { layout.quantities.list }
+
+    var summaryShape: SummaryShape {
+        SummaryShape(structures: structures.count, components: components.count, quantities: quantities.count)
+    }
 }

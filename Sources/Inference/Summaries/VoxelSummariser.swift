@@ -1,7 +1,9 @@
+import ModelSpace
+
 /// Turns the draws of one voxel into its columns; holds the scratch memory of one worker.
 struct VoxelSummariser {
     private let structures: StructureTable
-    private let drawCount: Int, sampleCount: Int, layout: DrawLayout
+    private let drawCount: Int, sampleCount: Int, layout: DrawLayout, shape: SummaryShape
     private let weighting: DrawWeights
     private var matcher = FibreMatcher()
     private var statistics = WeightedStatistics()
@@ -11,17 +13,21 @@ struct VoxelSummariser {
     private var quantity: [Float], weights: [Float]
     /// Of each row, and of each structure listed.
     private var byRow: [Double], probability: [Double] = []
+    /// Which of the family's own numbers draws of a structure have.
+    private var presence: [Structure: [Bool]] = [:], shares: [Float]
 
     init(metadata: PosteriorMetadata, lambda: Double) {
         structures = metadata.structures
         drawCount = metadata.drawCount
         sampleCount = metadata.sampleCount
         layout = metadata.layout
+        shape = metadata.summaryShape
         weighting = DrawWeights(
             structures: metadata.structures, reference: metadata.referenceLambda, target: lambda)
         quantity = Array(repeating: 0, count: metadata.drawCount)
         weights = Array(repeating: 0, count: metadata.drawCount)
         byRow = Array(repeating: 0, count: metadata.structures.count)
+        shares = weights
     }
 
     /// Summarises voxel `i` of a shard.
@@ -33,8 +39,8 @@ struct VoxelSummariser {
         _ shard: PosteriorShard, _ i: Int, assignments: UnsafeMutablePointer<FibreAssignment>, chosen: UnsafeMutablePointer<UInt16>,
         into values: UnsafeMutablePointer<Float>, stride: Int
     ) {
-        let s = drawCount, z = structures.count
-        func set(_ column: SummaryColumn, _ value: Float) { values[column.index(structureCount: z) * stride] = value }
+        let s = drawCount, shape = shape
+        func set(_ column: SummaryColumn, _ value: Float) { values[column.index(shape) * stride] = value }
         shard.read(i, into: &posterior)
         if layout.fibres.isIdentity { swap(&draws, &posterior.draws) } else { fillFibres() }
         defer { if layout.fibres.isIdentity { swap(&draws, &posterior.draws) } }
@@ -65,6 +71,7 @@ struct VoxelSummariser {
         set(.spread, Float(spread))
         set(.rician, Float(rician))
 
+        if shape.quantities + shape.components > 0 { summariseFamily(into: values, stride: stride) }
         matcher.match(draws, weights: weights, count: s, into: assignments)
         for q in SummaryQuantity.allCases {
             gather(q, meanB0: shard.meanB0[i], assignments)
@@ -92,6 +99,38 @@ struct VoxelSummariser {
             set(.presence(k), Float(min(1, presence)))
             set(.dispersion(k), Float(max(0, 1 - value / presence)))
             for a in 0..<3 { set(.direction(k, axis: a), Float(axis[a])) }
+        }
+    }
+
+    /// What the family has beside fibres: probabilities of components, and statistics of its own numbers.
+    private mutating func summariseFamily(into values: UnsafeMutablePointer<Float>, stride: Int) {
+        for i in 0..<shape.components {
+            let p = zip(posterior.structures, probability).reduce(0) { $1.0[i] ? $0 + $1.1 : $0 }
+            values[SummaryColumn.component(i).index(shape) * stride] = Float(p)
+        }
+        let own = posterior.structures.map { z in
+            if let known = presence[z] { return known }
+            let new = layout.quantities.presence(layout.columns(of: z))
+            presence[z] = new
+            return new
+        }
+        let p = layout.count
+        for i in 0..<shape.quantities {
+            var n = 0, total: Float = 0
+            posterior.draws.withUnsafeBufferPointer { rows in
+                for (d, place) in posterior.drawPlaces.enumerated() where own[Int(place)][i] {
+                    quantity[n] = layout.quantities.value(i, rows.baseAddress! + d * p)
+                    shares[n] = weights[d]
+                    total += weights[d]
+                    n += 1
+                }
+            }
+            guard total > 0 else { continue }
+            for k in 0..<n { shares[k] /= total }
+            let result = statistics.summarise(quantity, shares, count: n)
+            for (statistic, value) in zip(SummaryStatistic.allCases, [result.mean, result.sd, result.q05, result.q50, result.q95]) {
+                values[SummaryColumn.quantity(i, statistic).index(shape) * stride] = value
+            }
         }
     }
 

@@ -53,7 +53,7 @@ public struct ComponentGroup: Hashable, Codable, Sendable {
     }
 
     /// Names of its bits: stick1, stick2, …; spread; rician.
-    var bitNames: [String] {
+    public var bitNames: [String] {
         switch presence {
         case .always: []
         case .optional: [name]

@@ -53,6 +53,11 @@ public struct ThetaLayout: Hashable, Sendable {
         return (place(parameters.first { $0.chart == .scale }), place(parameters.last { $0.chart != .scale }))
     }
 
+    /// Whether a parameter is told apart by its group's name, since another group has one of its name.
+    package func isToldByGroup(_ entry: Entry) -> Bool {
+        !entry.group.isEmpty && entries.contains { $0.parameter.name == entry.parameter.name && $0.group != entry.group }
+    }
+
     /// The first number in θ of a parameter; `group` is empty for shared ones. Nil when there is no such parameter.
     public func offset(of parameter: String, in group: String = "", member: Int = 0) -> Int? {
         entries.first { $0.parameter.name == parameter && $0.group == group && $0.member == member }?.offset

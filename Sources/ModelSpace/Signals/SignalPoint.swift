@@ -64,6 +64,31 @@ extension SignalLayout {
         }
     }
 
+    /// Draws a point from the prior, with log s0 = 0 where there is a scale (its prior has no bounds); members that may change places in their order.
+    public func drawPrior(using random: inout RandomSource, into x: UnsafeMutablePointer<Double>) {
+        let level = random.uniform(noise.low, noise.high)
+        (x[Self.scale], x[Self.sigma]) = (0, scalePlace == nil ? level : -level)
+        for (j, s) in scalars.enumerated() { x[firstScalar + j] = random.uniform(s.low, s.high) }
+        for a in axes.indices {
+            let u = random.uniform(-1, 1), phi = random.uniform(0, 2 * Double.pi), r = (1 - u * u).squareRoot(), at = firstAxis + 3 * a
+            (x[at], x[at + 1], x[at + 2]) = (r * cos(phi), r * sin(phi), u)
+        }
+        for r in rotations.indices {
+            let at = firstRotation + 4 * r
+            var square = 0.0
+            for c in 0..<4 { x[at + c] = random.normal(); square += x[at + c] * x[at + c] }
+            for c in 0..<4 { x[at + c] /= square.squareRoot() }
+        }
+        let f = x + Self.firstWeight
+        var total = 0.0
+        for (k, c) in components.enumerated() {
+            f[k] = weights == .simplex ? random.exponential() : c.bound * random.normal()
+            total += f[k]
+        }
+        if weights == .simplex { for (k, c) in components.enumerated() { f[k] = c.bound + (1 - floors) * f[k] / total } }
+        sort(x)
+    }
+
     /// Lets two members change places.
     public func exchange(_ a: Member, _ b: Member, _ x: UnsafeMutablePointer<Double>) {
         func swapped(_ i: Int, _ j: Int, _ width: Int) { for c in 0..<width { (x[i + c], x[j + c]) = (x[j + c], x[i + c]) } }

@@ -1,5 +1,6 @@
 import Foundation
 import Inference
+import Parallel
 import Volumes
 
 /// The ways in which outputs can fail before a file is begun.

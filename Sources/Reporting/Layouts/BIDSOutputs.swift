@@ -4,7 +4,9 @@ import Volumes
 
 /// `dwi/`: maps named and described as BIDS derivatives for diffusion (BEP016 draft), each with a JSON sidecar of the same stem.
 ///
-/// `<source entities>_model-bs_param-<p>_desc-<d>_dwimap.nii.gz`. Directions are in the scanner frame (`Reference: xyz`); absent fibres are 0.
+/// `<source entities>_model-<m>_param-<p>_desc-<d>_dwimap.nii.gz`, m being `bs` for ball and sticks and otherwise the family's name. Directions are in
+/// the scanner frame (`Reference: xyz`); absent fibres are 0. A family of compartments has maps of its own fractions and parameters
+/// (`FamilyQuantity`) in place of ball and sticks' diffusivity, and the probability of each of its components.
 enum BIDSOutputs {
     static let folder = "dwi"
 
@@ -40,7 +42,15 @@ enum BIDSOutputs {
     }
 
     private static func stem(_ context: OutputContext, _ parameter: String, _ description: String) -> String {
-        "\(folder)/\(entities(context.provenance.sourceStem))_model-bs_param-\(parameter)_desc-\(description)_dwimap"
+        "\(folder)/\(entities(context.provenance.sourceStem))_model-\(modelLabel(context))_param-\(parameter)_desc-\(description)_dwimap"
+    }
+
+    /// A BIDS label: letters and digits of a name.
+    private static func label(_ name: String) -> String { name.filter { $0.isASCII && ($0.isLetter || $0.isNumber) } }
+
+    private static func modelLabel(_ context: OutputContext) -> String {
+        let metadata = context.summary.metadata, own = label(metadata.family.name)
+        return metadata.hasFibreColumns ? "bs" : own.isEmpty ? "family" : own
     }
 
     private static func orientation(_ type: String) -> JSONValue {
@@ -48,10 +58,14 @@ enum BIDSOutputs {
     }
 
     private static func maps(_ context: OutputContext) -> [Map] {
-        let n = context.fibres
-        let scalars: [(SummaryQuantity, String, String, String)] = [
-            (.s0, "s0", "signal without diffusion weighting", "arbitrary"), (.diffusivity, "diffusivity", "mean diffusivity", "mm^2/s"),
+        let n = context.fibres, metadata = context.summary.metadata
+        let diffusivity: [(SummaryQuantity, String, String, String)] = !metadata.hasFibreColumns ? [] : [
+            (.diffusivity, "diffusivity", "mean diffusivity", "mm^2/s"),
             (.spread, "dstd", "standard deviation of the gamma-distributed diffusivities, 0 where draws have a single diffusivity", "mm^2/s"),
+        ]
+        let scalars: [(SummaryQuantity, String, String, String)] = [
+            (.s0, "s0", "signal without diffusion weighting", "arbitrary"),
+        ] + diffusivity + [
             (.snr, "snr", "signal-to-noise ratio S0/sigma", ""), (.noise, "sigma", "standard deviation of the noise, S0/SNR", "arbitrary"),
             (.fractionSum, "vfsum", "sum of the fibres' signal fractions", ""),
         ]
@@ -69,6 +83,12 @@ enum BIDSOutputs {
                 parameter: "vf", description: label,
                 text: "\(words) of each fibre's signal fraction (0 in draws that lack it); fibres in order of falling mean fraction, matched across draws",
                 columns: (0..<n).map { .statistic(.fraction($0), statistic) }, axis: orientation("scalar")))
+            for (i, name) in ownNames(metadata.quantities).enumerated() {
+                let quantity = metadata.quantities[i]
+                maps.append(Map(
+                    parameter: name, description: label, text: "\(words) of: \(text(of: quantity))", units: quantity.unit,
+                    columns: [.quantity(i, statistic)], more: [("Parameter", .string(quantity.name))]))
+            }
         }
         maps.append(Map(
             parameter: "vector", description: "mean", text: "Each fibre's mean axis: principal eigenvector of the mean dyad over the draws that have it",
@@ -84,7 +104,16 @@ enum BIDSOutputs {
             parameter: "nfibres", description: "prob", text: "Posterior probability of 0, 1, ... fibres along the fourth axis",
             columns: (0...n).map { .fibreCount($0) }, more: [("FibreCounts", .array((0...n).map { .integer($0) }))]))
         maps.append(Map(parameter: "nfibres", description: "mean", text: "Posterior mean number of fibres", columns: [.expectedFibreCount]))
-        let structures = context.summary.metadata.structures
+        if !metadata.components.isEmpty {
+            maps.append(Map(
+                parameter: "component", description: "prob",
+                text: "Posterior probability of each component along the fourth axis; of components counted from 1, that there are at least so many",
+                columns: metadata.components.indices.map { .component($0) },
+                more: [("Components", .array(metadata.components.map { .string($0) }))]))
+        }
+        // Which classes of structures occur differs from scan to scan: only single structures make maps that can be compared.
+        let structures = metadata.structures
+        guard metadata.listsEveryStructure else { return maps }
         maps.append(Map(
             parameter: "structure", description: "prob", text: "Posterior probability of each model structure along the fourth axis",
             columns: (0..<structures.count).map { .structure($0) },
@@ -95,16 +124,49 @@ enum BIDSOutputs {
         return maps
     }
 
-    private static func sidecar(_ context: OutputContext, _ map: Map) -> JSONValue {
-        let provenance = context.provenance
+    private static let standardNames: Set = [
+        "s0", "diffusivity", "dstd", "snr", "sigma", "vf", "vfsum", "vector", "dispersion", "nfibres", "structure", "component", "polar",
+    ]
+
+    /// Labels of a family's own numbers, each its own: of fractions `vf` and the component, of parameters their name, with the component's where
+    /// it would stand for something else too.
+    static func ownNames(_ quantities: [FamilyQuantity]) -> [String] {
+        var taken = standardNames
+        return quantities.map { quantity in
+            let plain = quantity.kind == .fraction ? "vf" + label(quantity.group) : label(quantity.name)
+            var name = taken.contains(plain) || plain.isEmpty ? label(quantity.group) + plain : plain, n = 1
+            while taken.contains(name) || name.isEmpty { (name, n) = (plain + "own\(n)", n + 1) }
+            taken.insert(name)
+            return name
+        }
+    }
+
+    private static func text(of quantity: FamilyQuantity) -> String {
+        switch quantity.kind {
+        case .fraction: "signal fraction of '\(quantity.group)', all its members together (0 in draws that lack it)"
+        case .parameter:
+            "parameter '\(quantity.name)'" + (quantity.group.isEmpty ? "" : " of '\(quantity.group)'")
+                + ", over the draws that have it; 0 where none has (of several members their mean by fractions)"
+        }
+    }
+
+    private static func model(_ context: OutputContext) -> JSONValue {
+        let metadata = context.summary.metadata
         let parameters: JSONValue = [
             "MaximumFibres": .integer(context.fibres), "Lambda": .number(context.summary.lambda), "Draws": .integer(context.sampleCount),
         ]
-        let model: JSONValue = [
-            "Description": .string("Ball-and-sticks: one isotropic compartment and 0 to \(context.fibres) fibres with a shared diffusivity"),
-            "TermURL": "https://doi.org/10.1002/mrm.24204", "Parameters": parameters,
-        ]
-        var members: [(key: String, value: JSONValue)] = [("Description", .string(map.text)), ("Model", model)]
+        guard !metadata.hasFibreColumns else {
+            return [
+                "Description": .string("Ball-and-sticks: one isotropic compartment and 0 to \(context.fibres) fibres with a shared diffusivity"),
+                "TermURL": "https://doi.org/10.1002/mrm.24204", "Parameters": parameters,
+            ]
+        }
+        return ["Description": .string(ReportText.family(metadata)), "Parameters": parameters]
+    }
+
+    private static func sidecar(_ context: OutputContext, _ map: Map) -> JSONValue {
+        let provenance = context.provenance
+        var members: [(key: String, value: JSONValue)] = [("Description", .string(map.text)), ("Model", model(context))]
         if !map.units.isEmpty { members.append(("Units", .string(map.units))) }
         if let axis = map.axis { members.append(("OrientationEncoding", axis)) }
         members += map.more

@@ -32,7 +32,9 @@ enum FSLOutputs {
                 mean("dyads\(number)_thr0.05_modf\(number)", trailing: [3]) { t, axis, fraction in fraction > threshold ? axis[t] * fraction : 0 }
             }
         }
-        for (name, quantity) in [("fsum", SummaryQuantity.fractionSum), ("d", .diffusivity), ("d_std", .spread), ("S0", .s0)] {
+        // One diffusivity for all is ball and sticks' own.
+        let diffusivity: [(String, SummaryQuantity)] = context.summary.metadata.hasFibreColumns ? [("d", .diffusivity), ("d_std", .spread)] : []
+        for (name, quantity) in [("fsum", SummaryQuantity.fractionSum)] + diffusivity + [("S0", .s0)] {
             jobs.append(context.map("\(folder)/mean_\(name)samples.nii.gz", [.statistic(quantity, .mean)]))
         }
         jobs.append(context.map("\(folder)/mean_f0samples.nii.gz") { _, _ in })

@@ -1,4 +1,5 @@
 import Inference
+import Parallel
 import Synchronization
 import Volumes
 

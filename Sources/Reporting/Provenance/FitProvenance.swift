@@ -1,3 +1,4 @@
+import Diffusion
 import Foundation
 import Inference
 
@@ -64,6 +65,8 @@ public struct FitProvenance: Codable, Equatable, Sendable {
         }
     }
     public var knownNoise: KnownNoise?
+    /// Whether the gradient directions point along the scan's fibres; nil where that was not asked.
+    public var directions: DirectionCheck?
     /// What the fit leaves over by shell, at the λ of the draws; nil where the scan was not at hand.
     public var residuals: ShellResiduals?
     /// Image size, and voxel → scanner affine (16 numbers, row after row), so that the fit can be read again without the DWI.

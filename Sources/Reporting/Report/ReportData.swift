@@ -15,7 +15,7 @@ struct ReportData: Sendable {
         self.summary = summary
         self.geometry = geometry
         slices = ReportSlices(summary, geometry: geometry)
-        structures = ReportStructures(summary.metadata.structures)
+        structures = ReportStructures(summary.metadata.structures, isWhole: summary.metadata.listsEveryStructure)
         fitted = (0..<summary.count).filter(summary.isFitted)
         probabilities = structures.probabilities(summary)
     }
@@ -132,13 +132,40 @@ struct ReportMap {
             let high = limits?.upperBound ?? ReportHistogram.roundUp(ReportHistogram.quantile(data.fitted.map(value), 0.98))
             return ReportMap(title: title, unit: unit, note: note, colours: colours, low: limits?.lowerBound ?? 0, high: high, isOpen: limits != 0...1, value: value)
         }
+        let metadata = summary.metadata
+        let own = metadata.hasFibreColumns ? [
+            map("Diffusivity", "µm²/ms", "Posterior mean; 1 µm²/ms = 10⁻³ mm²/s.", "viridis", 0...3, column(.statistic(.diffusivity, .mean), times: 1e3)),
+            map("Uncertainty of diffusivity", "µm²/ms", "Posterior standard deviation.", "magma", nil, column(.statistic(.diffusivity, .sd), times: 1e3)),
+        ] : metadata.quantities.indices.map { i in
+            let shown = ReportQuantity(metadata.quantities[i])
+            return map(shown.title, shown.unit, shown.note, "viridis", shown.limits, column(.quantity(i, .mean), times: shown.factor))
+        }
         return [
             map("Mean b≈0 signal", "scanner units", "What the scan looks like without diffusion weighting.", "grey", nil) { Double(summary.meanB0[$0]) },
             map("Sum of fibre fractions", "", "Posterior mean of f₁ + f₂ + f₃.", "viridis", 0...1, column(.statistic(.fractionSum, .mean))),
-            map("Diffusivity", "µm²/ms", "Posterior mean; 1 µm²/ms = 10⁻³ mm²/s.", "viridis", 0...3, column(.statistic(.diffusivity, .mean), times: 1e3)),
-            map("Uncertainty of diffusivity", "µm²/ms", "Posterior standard deviation.", "magma", nil, column(.statistic(.diffusivity, .sd), times: 1e3)),
+        ] + own + [
             map("Directional uncertainty, fibre 1", "", "1 − largest eigenvalue of the mean dyad: 0 certain, 0.67 uniform.", "magma", nil, column(.dispersion(0))),
             map("Misfit", "σ", "Root-mean-square residual; about 1 where the model holds.", "balance", 0.5...1.5) { Double(summary.misfit[$0]) },
         ]
+    }
+}
+
+/// How the report names and scales a number of a family's own.
+struct ReportQuantity {
+    var title: String, unit: String, note: String, factor = 1.0
+    var limits: ClosedRange<Double>?
+
+    init(_ quantity: FamilyQuantity) {
+        let isDiffusivity = quantity.unit == "mm^2/s", times = isDiffusivity ? 1e3 : 1
+        (unit, factor) = (isDiffusivity ? "µm²/ms" : quantity.unit, times)
+        limits = quantity.range.map { $0.lowerBound * times...$0.upperBound * times }
+        switch quantity.kind {
+        case .fraction:
+            title = "Fraction of \(quantity.group)"
+            note = "Posterior mean; 0 in draws without."
+        case .parameter:
+            title = quantity.group.isEmpty ? quantity.name : "\(quantity.name) of \(quantity.group)"
+            note = "Posterior mean over the draws that have it; 0 where none has."
+        }
     }
 }

@@ -14,9 +14,11 @@ enum ReportFields {
             tile(ReportText.count(data.fitted.count), "voxels fitted", "of \(ReportText.count(summary.count)) in the mask"),
             tile(String(format: "%.2f", misfit), "median misfit", "residual in units of σ"),
             tile(String(format: "%.0f", snr), "median SNR", "S₀/σ"),
-            tile(String(format: "%.2f", diffusivity), "median diffusivity", "µm²/ms"),
             tile(ReportText.number(summary.lambda), "λ of the maps", "nats a parameter"),
         ]
+        if summary.metadata.hasFibreColumns {
+            tiles.insert(tile(String(format: "%.2f", diffusivity), "median diffusivity", "µm²/ms"), at: 3)
+        }
         if let a = p.acquisition { tiles.insert(tile("\(a.volumeCount)", "volumes", "\(a.baselineCount) at b ≈ 0"), at: 1) }
         let fitting = p.timings["fitting"].map { " in \(ReportText.duration($0))" } ?? ""
         let checks = checks(data, p, misfit: misfit)
@@ -44,13 +46,23 @@ enum ReportFields {
             "lambda": ReportText.number(summary.lambda), "largestLambda": ReportText.number(data.largestLambda),
             "methods": data.methods(p, now).map { ["text": $0] }, "software": "\(p.software) \(p.version)",
             "finished": p.finishedAt.isEmpty ? p.startedAt : p.finishedAt,
-            "citations": ReportCitation.works(p).map { ["text": $0.text, "link": $0.link] },
+            "citations": ReportCitation.works(p, summary.metadata).map { ["text": $0.text, "link": $0.link] },
             "structures": zip(data.structures.groups, zip(now.mean, now.called)).map { group, shares in
                 ["name": group.name, "k": "\(group.parameterCount)", "mean": ReportText.percent(shares.0), "called": ReportText.percent(shares.1)]
             },
             "parameters": String(format: "%.2f", now.parameters),
         ]
         if let residuals = p.residuals, residuals.anyFibre.voxels > 0 { fields["residuals"] = ReportResiduals.table(residuals) }
+        let components = summary.metadata.components
+        if !components.isEmpty {
+            fields["components"] = ["rows": components.indices.map { i in
+                let p = data.fittedValues(.component(i)), n = Double(max(1, p.count))
+                return [
+                    "name": components[i], "mean": ReportText.percent(p.reduce(0, +) / n),
+                    "called": ReportText.percent(Double(p.count { $0 > 0.5 }) / n),
+                ]
+            }]
+        }
         if let a = p.acquisition {
             let shells = a.shells.map { ["b": ReportText.number($0.bValue), "count": "\($0.volumeCount)"] }
             fields["acquisition"] = ["rows": [["b": "≈ 0", "count": "\(a.baselineCount)"]] + shells]
@@ -78,6 +90,17 @@ enum ReportFields {
         case true?: add("Good", "The acquisition lies within the range of protocols that the network was trained on.")
         case false?: add("Warning", "The acquisition lies outside the range of protocols that the network was trained on; read the maps with care.")
         case nil: break
+        }
+        // A table that is wrong stands among the warnings.
+        switch p.directions?.verdict {
+        case .right?:
+            let margin = String(format: "%.0f", p.directions!.margin)
+            add(
+                "Good", "The gradient directions point along the fibres: every other order or sign of their axes is worse by "
+                    + "\(margin) standard errors or more.")
+        case .undecided?:
+            add("Note", "Whether the gradient directions are right cannot be told: there are not enough voxels with fibres.")
+        case .wrong?, nil: break
         }
         let all = max(1, data.summary.count)
         for (flag, text) in VoxelQuality.meanings {

@@ -68,13 +68,21 @@ extension ReportData {
         let relative = zip(mean, sd).filter { $0.0 > 0 }.map { 100 * $0.1 / $0.0 }
         let counts = (0...DrawColumn.fibreCount).map { fittedValues(.fibreCount($0)) }
         let called = fitted.indices.map { i in counts.map { $0[i] }.max()! }
-        return [
+        let metadata = summary.metadata
+        let own = metadata.hasFibreColumns ? [
             ReportHistogram("Diffusivity", unit: "µm²/ms", fittedValues(.statistic(.diffusivity, .mean), times: 1e3), limits: 0...4),
             ReportHistogram("Uncertainty of diffusivity", unit: "% (sd / mean)", relative),
+        ] : metadata.quantities.indices.map { i in
+            // Voxels that lack it would be one tall bar at 0.
+            let shown = ReportQuantity(metadata.quantities[i])
+            let values = fittedValues(.quantity(i, .mean), times: shown.factor).filter { $0 != 0 }
+            return ReportHistogram(shown.title, unit: shown.unit, values, limits: shown.limits)
+        }
+        return (own + [
             ReportHistogram("Sum of fibre fractions", unit: "where fibres are expected", withFibre, limits: 0...1),
             ReportHistogram("Signal-to-noise ratio", unit: "S₀/σ", fittedValues(.statistic(.snr, .mean))),
             ReportHistogram("Misfit", unit: "σ", fitted.map { Double(summary.misfit[$0]) }, limits: 0...2),
             ReportHistogram("Certainty of the number of fibres", unit: "P(most probable)", called, limits: 0...1),
-        ].map(\.json)
+        ]).map(\.json)
     }
 }

@@ -1,7 +1,9 @@
 import Foundation
 import Inference
+import Parallel
 
-/// The structures of a fit as the report shows them: variants that differ in their noise alone are one.
+/// The structures of a fit as the report shows them: variants that differ in their noise alone are one, and of families with too many structures for a
+/// row each all with the same number of fibres and of parameters.
 struct ReportStructures: Sendable {
     struct Group: Equatable, Sendable {
         var fibreCount: Int, hasSpread: Bool, parameterCount: Int
@@ -16,10 +18,11 @@ struct ReportStructures: Sendable {
     /// Which group each structure of the fit belongs to.
     let membership: [Int]
 
-    init(_ table: StructureTable) {
+    /// - Parameter isWhole: whether the table has a row for each structure.
+    init(_ table: StructureTable, isWhole: Bool = true) {
         var groups: [Group] = []
         membership = table.rows.map { row in
-            let group = Group(fibreCount: row.fibreCount, hasSpread: row.hasSpread, parameterCount: row.parameterCount)
+            let group = Group(fibreCount: row.fibreCount, hasSpread: isWhole && row.hasSpread, parameterCount: row.parameterCount)
             if let known = groups.firstIndex(of: group) { return known }
             groups.append(group)
             return groups.count - 1

@@ -40,6 +40,21 @@ enum ReportText {
         return list(["\(acquisition.baselineCount) at b ≈ 0"] + acquisition.shells.map { "\($0.volumeCount) at b = \(number($0.bValue))" }) + " s/mm²"
     }
 
+    /// A family in one sentence's part: its components, how many there can be, and its structures.
+    static func family(_ metadata: PosteriorMetadata) -> String {
+        let family = metadata.family
+        let components = family.groups.map { group in
+            switch group.presence {
+            case .always: group.name
+            case .optional: "\(group.name) (optional)"
+            case .upTo(let n): "\(group.name) (0 to \(n))"
+            case .oneOf(let options): "\(group.name) (\(options.joined(separator: ", ")))"
+            }
+        }
+        let n = metadata.structureCount, structures = n < 1e15 ? count(Int(n)) : String(format: "%.1e", n)
+        return "the family '\(family.name)' of \(list(components)); \(structures) model structures in all"
+    }
+
     /// "39 % no fibre, 31 % one, 29 % two, 1 % three".
     static func fibreShares(_ shares: [Double]) -> String {
         let words = ["no fibre", "one", "two", "three"]
@@ -76,8 +91,9 @@ struct ReportCitation {
             + "parameter spaces. Statistics and Computing 16, 239–249 (2006).",
         link: "https://doi.org/10.1007/s11222-006-8769-1")
 
-    static func works(_ provenance: FitProvenance) -> [ReportCitation] {
-        provenance.engine == "prism" ? [gloeckler, behrens, jbabdi, karras, lu, cornuet, terBraak] : [gloeckler, behrens, jbabdi]
+    static func works(_ provenance: FitProvenance, _ metadata: PosteriorMetadata) -> [ReportCitation] {
+        if metadata.notes["exploration"] != nil { return metadata.hasFibreColumns ? [gloeckler, behrens, jbabdi, cornuet] : [gloeckler, cornuet] }
+        return provenance.engine == "prism" ? [gloeckler, behrens, jbabdi, karras, lu, cornuet, terBraak] : [gloeckler, behrens, jbabdi]
     }
 }
 
@@ -90,15 +106,21 @@ extension ReportData {
         let most = m.structures.rows.map(\.fibreCount).max() ?? 0
         let hasSpread = m.structures.rows.contains(where: \.hasSpread), isGaussian = m.notes["noise"] == "gaussian"
         let hasRician = m.structures.rows.contains(where: \.isRician) && !isGaussian
-        var first = "\(input) were analysed voxel by voxel with \(p.software) \(p.version) (engine \(p.engine)\(network)). The family of models was a ball "
-            + "and zero to \(most) sticks (Behrens et al., 2003)"
-        if hasSpread { first += ", with a single diffusivity or gamma-distributed diffusivities (Jbabdi et al., 2012)" }
+        var first = "\(input) were analysed voxel by voxel with \(p.software) \(p.version) (engine \(p.engine)\(network)). The models were "
+        first += m.hasFibreColumns ? "a ball and zero to \(most) sticks (Behrens et al., 2003)" : ReportText.family(m)
+        if hasSpread && m.hasFibreColumns { first += ", with a single diffusivity or gamma-distributed diffusivities (Jbabdi et al., 2012)" }
         let known = m.notes["known_noise"].map { " of known standard deviation (\($0))" } ?? ""
         if hasRician { first += ", under Gaussian or Rician noise\(known)" } else if isGaussian { first += ", under Gaussian noise\(known)" }
-        first += "; \(m.structures.count) model structures in all. Structures were weighted beforehand by exp(−λk), with k the number of their free parameters and "
+        if m.hasFibreColumns { first += "; \(m.structures.count) model structures in all" }
+        first += ". Structures were weighted beforehand by exp(−λk), with k the number of their free parameters and "
             + "λ = \(ReportText.number(summary.lambda)) nats a parameter (Gloeckler et al., arXiv:2603.15292)."
         let posterior: String
         switch p.engine {
+        case "prism" where m.notes["exploration"] != nil:
+            posterior = "Structures were searched from one to its neighbours"
+                + (p.networkName.isEmpty ? "" : ", beginning with those that a neural posterior trained on simulations names (Gloeckler et al., arXiv:2603.15292)")
+                + ". Modes of each were found with the exact likelihood, its evidence by importance sampling about them (Cornuet et al., 2012), and "
+                + "\(p.drawsPerVoxel) posterior draws a voxel were taken from those samples and ended by Markov-chain moves with the exact likelihood."
         case "prism":
             let sweeps = m.notes["correction_sweeps"].map { "\($0) sweeps of " } ?? ""
             posterior = "Modes of every structure that matters were found from draws of an amortised neural posterior trained on simulations (Gloeckler et al., "

@@ -14,7 +14,7 @@ public enum ValidationPage {
         if let a = r.agreement { tiles.append(tile(String(format: "%.3f", a.structures.mean), "mean total variation to \(a.reference), \(a.voxels) voxels")) }
         var body = header(
             "Validation on simulations",
-            "\(r.voxels) voxels with structures and parameters drawn from the prior at λ = \(ValidationText.number(r.lambda)), simulated and fitted with the engine <b>\(escape(r.engine))</b>. Acquisitions: \(escape(r.acquisitions)).",
+            "\(r.voxels) voxels with structures and parameters drawn from the prior\(r.family.map { " of " + escape($0) } ?? "") at λ = \(ValidationText.number(r.lambda)), simulated and fitted with the engine <b>\(escape(r.engine))</b>. Acquisitions: \(escape(r.acquisitions)).",
             tiles)
         body += section(
             "Structure probabilities",
@@ -24,6 +24,11 @@ public enum ValidationPage {
             card("Number of fibres", ValidationPlots.reliability(r.fibres.reliability)),
         ])
         body += card("", scoreTable([("structures", r.structures), ("number of fibres", r.fibres)]))
+        if let text = ValidationText.unlisted(r) { body += "<p>\(escape(text))</p>" }
+        if let components = r.components {
+            body += section("Components", "Probabilities of each component's presence, summed over structures that have it.")
+            body += card("", componentTable(components))
+        }
         body += section(
             "Ranks of the truth among draws",
             "If the draws come from the exact posterior, every rank of the true value among them is equally likely. Shaded: where 99 % of bars lie then. "
@@ -53,7 +58,7 @@ public enum ValidationPage {
             tile(String(format: "%.2f°", a.firstAngle.q50), "median angle between main fibres"),
             tile(String(format: "%.2f / %.2f", a.misfit.q50, a.referenceMisfit.q50), "median misfit of \(a.engine) / \(a.reference), in σ"),
         ]
-        var lead = "\(r.voxels) voxels of a scan of \(r.volumes) volumes, chosen at random, fitted with <b>\(escape(a.engine))</b> and with <b>\(escape(a.reference))</b>."
+        var lead = "\(r.voxels) voxels of a scan of \(r.volumes) volumes\(r.family.map { ", family " + escape($0) } ?? ""), chosen at random, fitted with <b>\(escape(a.engine))</b> and with <b>\(escape(a.reference))</b>."
         if r.notFitted > 0 { lead += " \(r.notFitted) chosen voxels could not be fitted." }
         let body = header("Validation on a scan", lead, tiles) + agreement(a)
         return document("Validation on a scan", body + footer(r.engine, r.networkName, r.networkSHA256, r.notes, r.seed, commandLine))
@@ -62,7 +67,8 @@ public enum ValidationPage {
     private static func agreement(_ a: EngineAgreement) -> String {
         var body = section(
             "\(a.engine) against \(a.reference)",
-            "\(a.voxels) voxels fitted with both. Total variation: half the summed difference of structure probabilities, 0 when alike and 1 when they exclude each other.")
+            "\(a.voxels) voxels fitted with both. Total variation: half the summed difference of structure probabilities, 0 when alike and 1 when they exclude each other."
+                + (a.referenceStatement.map { " " + $0.prefix(1).capitalized + $0.dropFirst() + "." } ?? ""))
         body += pair([
             card("Total variation, λ = \(ValidationText.number(a.lambda))", ValidationPlots.histogram(a.perVoxel.map(\.structures), title: "total variation of a voxel", mean: a.structures.mean)),
             card("Structure probabilities", ValidationPlots.scatter(a)),
@@ -83,7 +89,11 @@ public enum ValidationPage {
         ]
         rows.append(["same most probable number of fibres", percent(a.sameFibreCount), "", "", ""])
         body += card("", table(["", "mean", "5 %", "median", "95 %"], rows))
-        let overlap = EngineAgreement.intervalNames.map { [$0, String(format: "%.3f", a.overlaps[$0] ?? 0)] }
+        let overlap = a.intervalNames.map { [$0, String(format: "%.3f", a.overlaps[$0] ?? 0)] }
+        if let components = a.components {
+            let rows = components.sorted { $0.key < $1.key }.map { row($0.key, $0.value) }
+            body += card("Difference of probabilities of presence", table(["", "mean", "5 %", "median", "95 %"], rows))
+        }
         body += "<div class=\"two\" style=\"margin-top:.9rem\">" + card("Overlap of 90 % intervals (intersection over union)", table(["", "mean"], overlap))
         if let s = a.scores, let t = a.referenceScores, let f = a.fibreScores, let g = a.referenceFibreScores {
             body += card("Structures, on these voxels", scoreTable([(a.engine, s), (a.reference, t)]))
@@ -102,6 +112,15 @@ public enum ValidationPage {
     private static func coverage(_ groups: [(name: String, tests: [RankTest])]) -> String {
         let key = RankTest.levels.enumerated().map { "<span><i style=\"background:var(--l\($0))\"></i>\(percent($1, 0))</span>" }.joined()
         return pair(groups.filter { !$0.tests.isEmpty }.map { card($0.name, "<div class=\"key\">\(key)</div>" + ValidationPlots.coverage($0.tests)) })
+    }
+
+    private static func componentTable(_ list: [SimulationReport.Component]) -> String {
+        table(["", "right", "log score, nats", "calibration error", "if perfect"], list.map { c in
+            [
+                c.name, percent(c.scores.top1), String(format: "%.4f ± %.4f", c.scores.logScore, c.scores.logScoreError),
+                String(format: "%.4f", c.scores.calibrationError), String(format: "%.4f", c.scores.calibrationErrorIfPerfect),
+            ]
+        })
     }
 
     private static func scoreTable(_ columns: [(name: String, scores: ProbabilityScores)]) -> String {

@@ -5,10 +5,12 @@ import Studies
 public enum ValidationText {
     public static func text(_ r: SimulationReport) -> String {
         var lines = [
-            "\(r.voxels) voxels drawn from the prior (λ = \(number(r.lambda))); acquisitions: \(r.acquisitions); engine \(r.engine)"
+            "\(r.voxels) voxels drawn from the prior\(r.family.map { " of \($0)" } ?? "") (λ = \(number(r.lambda))); acquisitions: \(r.acquisitions); engine \(r.engine)"
                 + (r.notes["known_noise"].map { "; known noise: \($0)" } ?? ""), "",
         ]
         lines += scores([("", r.structures, r.fibres)])
+        if let text = unlisted(r) { lines.append(text) }
+        lines += components(r.components ?? [])
         lines += ["", "rank of the truth among \(r.joint[0].draws) draws of the joint posterior"] + ranks(r.joint)
         lines.append(String(format: "draws used twice: %.2f %%", 100 * r.repeatedShare))
         let tested = r.conditional.filter(\.isTelling)
@@ -23,7 +25,7 @@ public enum ValidationText {
     }
 
     public static func text(_ r: ScanReport) -> String {
-        var lines = ["\(r.voxels) voxels of \(r.volumes) volumes, λ = \(number(r.lambda))"]
+        var lines = ["\(r.voxels) voxels of \(r.volumes) volumes\(r.family.map { ", family \($0)" } ?? ""), λ = \(number(r.lambda))"]
         if r.notFitted > 0 { lines.append("\(r.notFitted) chosen voxels could not be fitted") }
         return (lines + [""] + text(r.agreement)).joined(separator: "\n") + "\n"
     }
@@ -51,11 +53,29 @@ public enum ValidationText {
         ]
     }
 
+    /// How often the engine leaves the true structure out.
+    static func unlisted(_ r: SimulationReport) -> String? {
+        guard let unlisted = r.unlisted, let least = r.leastLogProbability else { return nil }
+        return "true structures never looked at: \(unlisted) of \(r.voxels), scored as if their probability were exp(\(number(least)))"
+    }
+
+    private static func components(_ list: [SimulationReport.Component]) -> [String] {
+        guard !list.isEmpty else { return [] }
+        let width = max(18, (list.map(\.name.count).max() ?? 0) + 4)
+        let head = "presence of".padded(width) + "right".padded(16) + "log score (nats)".padded(22) + "calibration error (if perfect)"
+        return ["", head] + list.map { c in
+            ("  " + c.name).padded(width) + String(format: "%.1f ± %.1f %%", 100 * c.scores.top1, 100 * c.scores.top1Error).padded(16)
+                + String(format: "%.4f ± %.4f", c.scores.logScore, c.scores.logScoreError).padded(22)
+                + String(format: "%.4f (%.4f)", c.scores.calibrationError, c.scores.calibrationErrorIfPerfect)
+        }
+    }
+
     private static func ranks(_ tests: [RankTest]) -> [String] {
-        let head = "".padded(26) + "voxels".padded(9) + "p".padded(10) + "inside 50 / 80 / 90 / 95 % intervals"
+        let width = max(26, (tests.map(\.label.count).max() ?? 0) + 3)
+        let head = "".padded(width) + "voxels".padded(9) + "p".padded(10) + "inside 50 / 80 / 90 / 95 % intervals"
         return [head] + tests.map { t in
             let shares = t.coverage.map { String(format: "%.1f", 100 * $0.observed) }.joined(separator: " / ")
-            return ("  " + t.label).padded(26) + "\(t.voxels)".padded(9) + String(format: "%.2g", t.pValue).padded(10) + shares
+            return ("  " + t.label).padded(width) + "\(t.voxels)".padded(9) + String(format: "%.2g", t.pValue).padded(10) + shares
         }
     }
 
@@ -77,8 +97,13 @@ public enum ValidationText {
             row("misfit, \(a.reference) (σ)", a.referenceMisfit, "%.3f"),
             "same most probable number of fibres".padded(46) + String(format: "%.1f %%", 100 * a.sameFibreCount),
             "overlap of 90 % intervals".padded(46)
-                + EngineAgreement.intervalNames.map { String(format: "%@ %.2f", $0 as NSString, a.overlaps[$0] ?? 0) }.joined(separator: ", "),
+                + a.intervalNames.map { String(format: "%@ %.2f", $0 as NSString, a.overlaps[$0] ?? 0) }.joined(separator: ", "),
         ]
+        if let components = a.components {
+            lines.append("difference of probabilities of presence".padded(46) + components.sorted { $0.key < $1.key }
+                .map { String(format: "%@ %.3f", $0.key as NSString, $0.value.mean) }.joined(separator: ", "))
+        }
+        if let statement = a.referenceStatement { lines.append(statement) }
         if let mine = a.scores, let theirs = a.referenceScores, let fibres = a.fibreScores, let others = a.referenceFibreScores {
             lines += [""] + scores([(a.engine, mine, fibres), (a.reference, theirs, others)])
         }

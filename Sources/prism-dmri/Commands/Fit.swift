@@ -21,7 +21,7 @@ struct Fit: ParsableCommand {
     @OptionGroup var input: DiffusionInput
     @Option(help: "Folder to write.") var out: String
     @Option(help: "Parsimony: each free parameter costs λ nats; 0 to 3 (default: 0.5).") var lambda: Double?
-    @Option(help: "Model family: ball-sticks.") var family: String = "ball-sticks"
+    @Option(help: FamilyChoice.help) var family: String?
     @Option(help: "What finds the posterior: \(Engine.allCases.map(\.rawValue).joined(separator: ", ")).") var engine: Engine = .prism
     @Option(help: "Trained network (default: the one built in).") var network: String?
     @Option(help: NoiseChoice.help) var noise: NoiseChoice = .auto
@@ -42,7 +42,6 @@ struct Fit: ParsableCommand {
         guard (0...10).contains(lambda ?? 0) else { throw ValidationError("--lambda must lie between 0 and 10.") }
         guard (1...10_000).contains(samples ?? 1) else { throw ValidationError("--samples must lie between 1 and 10000.") }
         guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
-        guard family == "ball-sticks" else { throw ValidationError("Unknown family '\(family)'; known: ball-sticks.") }
         if engine == .mcmc {
             if lambda != nil {
                 throw ValidationError("--lambda has no meaning with --engine mcmc: its relevance prior (--weight) decides how readily fibres appear.")
@@ -60,7 +59,7 @@ struct Fit: ParsableCommand {
     }
 
     func run() throws {
-        let read = [input.dwi] + input.tableFiles.values + [input.mask, network].compactMap { $0 }
+        let read = input.allFiles + [network, family.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }].compactMap { $0 }
         let target = try OutputFolder(out, kind: .fit, mode: resume ? .resume : force ? .force : .fresh, canResume: true, inputs: read)
         func stopped() -> Interrupted { Interrupted(out: out, keepsWork: target.keepsWork, wasForced: force) }
         Interrupt.whenStopped(say: { stopped().description }, cleanUp: { target.abandon() })
@@ -82,26 +81,19 @@ struct Fit: ParsableCommand {
         }
         func seconds(since moment: ContinuousClock.Instant) -> Double { Double((clock.now - moment) / .milliseconds(1)) / 1000 }
 
+        let given = try network.map(NetworkFile.init(path:)), chosen = try FamilyChoice(family, network: given.map { ($0, network!) })
+        try chosen.refuse(engine: engine == .prism ? nil : engine.rawValue, preset: preset)
         let (geometry, acquisition) = try input.open(warn: warn)
         var options = FitOptions()
         options.lambda = engine == .mcmc ? 0 : lambda ?? options.lambda
         options.samples = engine == .mcmc ? chain.options.drawCount : samples ?? options.samples
         options.seed = seed
         options.threads = nthreads
-        var recipe: any EngineRecipe
-        var isInTrainingRange: Bool?, trained: ClosedRange<Float>?
-        switch engine {
-        case .prism:
-            let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard()
-            recipe = try PrismRecipe(
-                file: file, path: network ?? "the default network", acquisition: acquisition, options: options, preset: preset ?? .balanced)
-            isInTrainingRange = file.covers(acquisition, warn: warn)
-            trained = BallSticks().simulatedRange(of: acquisition)
-        case .smc:
-            recipe = SmcRecipe(acquisition: acquisition, options: options)
-        case .mcmc:
-            recipe = McmcRecipe(acquisition: acquisition, chain: chain.options, options: options)
-        }
+        var recipe = try makeRecipe(chosen, given, acquisition, options)
+        // What no network was trained for, none has a range for.
+        let file = engine != .prism ? nil : try given ?? (chosen.isBallSticks ? NetworkFile.standard() : nil)
+        let isInTrainingRange = file?.covers(acquisition, warn: warn)
+        let trained = file == nil ? nil : chosen.family.simulatedRange(of: acquisition)
         let mask = try input.openMask(geometry, acquisition, warn: warn)
         var independent = try noiseMap.map { try NoiseMap.read($0, mask: mask, of: input.dwi, warn: warn) }
 
@@ -137,9 +129,12 @@ struct Fit: ParsableCommand {
             warn("\(survey.withoutNoise) of \(survey.voxels) voxels have no usable value of the noise (none above 0, or an SNR "
                 + "that no image has): they are fitted as without --known-noise.")
         }
+        let directions = try input.testDirections(series, acquisition, threads: nthreads)
+        if let warning = directions.warning { warn(warning) }
         if kinds != .either { recipe = recipe.adapted(to: acquisition, noise: kinds) }
         let fitter = FitEngine(recipe: recipe, acquisition: acquisition, options: options)
         try target.begin()
+        if let doubt = directions.doubt, !quiet { Progress.note("note: " + doubt) }
 
         if independent == nil, (shard?.index ?? 0) == 0 { estimateNoise() }
         let fitting = clock.now
@@ -163,15 +158,16 @@ struct Fit: ParsableCommand {
         inputs["noise_map"] = noiseMap
         var provenance = FitProvenance(
             version: PrismDMRI.configuration.version, commandLine: CommandLine.arguments, startedAt: iso.string(from: started), engine: engine.rawValue,
-            family: family, lambda: options.lambda, drawLambda: options.lambda, seed: seed, drawsPerVoxel: options.samples, networkName: recipe.networkName,
+            family: chosen.family.name, lambda: options.lambda, drawLambda: options.lambda, seed: seed, drawsPerVoxel: options.samples, networkName: recipe.networkName,
             networkSHA256: recipe.networkSHA256, inputs: inputs, sources: [input.dwi], sourceStem: input.stem.isPlainFileName ? input.stem : "dwi",
             acquisition: Self.describe(acquisition, inRange: isInTrainingRange), threads: nthreads)
         provenance.timings = timings
         provenance.warnings = warnings
         provenance.noiseOrigin = independent?.origin
         provenance.knownNoise = known.map { .init(source: $0.source, voxels: knownCount, without: survey.withoutNoise) }
+        provenance.directions = DirectionCheck(directions)
         provenance.residuals = try ShellResiduals(
-            PosteriorArchive.shards(in: target.work), lambda: options.lambda, signals: series.values, acquisition: acquisition, threads: nthreads)
+            PosteriorArchive.shards(in: target.work), family: chosen.family, lambda: options.lambda, signals: series.values, acquisition: acquisition, threads: nthreads)
         if shard != nil {
             provenance.grid = geometry.spatialShape
             provenance.affine = geometry.affine.elements
@@ -189,6 +185,22 @@ struct Fit: ParsableCommand {
         for warning in result.provenance.warnings where !warnings.contains(warning) { Progress.note("warning: " + warning) }
         Self.warnOfEarlierReadings(target)
         if !quiet { Self.report(result.provenance, out: out, total: seconds(since: begin), fitting: timings["fitting"]!) }
+    }
+
+    private func makeRecipe(
+        _ chosen: FamilyChoice, _ given: NetworkFile?, _ acquisition: Acquisition, _ options: FitOptions
+    ) throws -> any EngineRecipe {
+        switch (chosen, engine) {
+        case (.composed(let family), _):
+            try chosen.check(largestB: acquisition.bValues.max() ?? 0, of: input.dwi)
+            return try FamilyEngineRecipe(family: family, file: given, path: network ?? "", acquisition: acquisition, options: options)
+        case (.ballSticks, .prism):
+            return try PrismRecipe(
+                file: try given ?? NetworkFile.standard(), path: network ?? "the default network", acquisition: acquisition, options: options,
+                preset: preset ?? .balanced)
+        case (.ballSticks, .smc): return SmcRecipe(acquisition: acquisition, options: options)
+        case (.ballSticks, .mcmc): return McmcRecipe(acquisition: acquisition, chain: chain.options, options: options)
+        }
     }
 
     /// Maps and exports beside a fit that was replaced are still those of the old one.

@@ -27,17 +27,11 @@ struct Info: ParsableCommand {
         if family != nil && network != nil { throw ValidationError("--family goes without --network.") }
     }
 
-    /// The family of that name, or of the recipe in that file.
     private static func table(_ family: String) throws -> String {
-        if family == BallSticks().name { return FamilyTable(BallSticks.family).text }
-        if let known = BuiltInFamilies.family(family) { return FamilyTable(known.composition).text }
-        guard family.contains("/") || family.contains(".") || FileManager.default.fileExists(atPath: family) else {
-            throw RecipeError(
-                path: family, problem: "cannot be read: \(Recipe.unknownFamily(family)), or give a recipe's path",
-                exitStatus: .missingInput)
+        switch try FamilyChoice.named(family) {
+        case .ballSticks: FamilyTable(BallSticks.family).text
+        case .composed(let family): FamilyTable(family.composition).text
         }
-        let recipe = try Recipe(yaml: try Recipe.text(path: family), path: family)
-        return recipe.composed.map { FamilyTable($0.composition).text } ?? FamilyTable(BallSticks.family).text
     }
 
     func run() throws {

@@ -73,7 +73,7 @@ struct Train: ParsableCommand {
             try withExtendedLifetime(files) {
                 let mixture = parsed.mixture
                 if let family = parsed.composed {
-                    try descend(family, parsed, text: text, definition: try family.composition.json()) { mixture.draw(using: &$0) }
+                    try descend(family, parsed, text: text, definition: family.definition) { mixture.draw(using: &$0) }
                 } else {
                     try descend(BallSticks(), parsed, text: text, definition: nil) { mixture.draw(using: &$0) }
                 }

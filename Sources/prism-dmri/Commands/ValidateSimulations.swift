@@ -2,7 +2,6 @@ import ArgumentParser
 import Diffusion
 import Foundation
 import Inference
-import Networks
 import Reporting
 import Studies
 import Tensors
@@ -15,13 +14,17 @@ extension Validate {
                 Voxels are drawn from the prior (structures uniform at λ = 0), simulated and fitted. Reported: how often the true structure is called, and whether its \
                 probabilities are calibrated; simulation-based calibration of all parameters and directions; coverage of credible intervals; λ-consistency of the network.
 
-                Acquisitions: those of --acquisition, of every .bval/.bvec pair in --schemes, or (default) random ones from the mixture that the network was trained on.
+                With --family the same of any family: its structures, components, parameters and directions by their names. Other families than ball-sticks have no smc: \
+                --smc-voxels holds them against the same search made much wider, which shows what the search misses but no fault that both have.
+
+                Acquisitions: those of --acquisition, of every .bval/.bvec pair in --schemes, or (default) random ones from the mixture that the network was trained on, or that the \
+                family's recipe is to be.
                 """)
 
         @Option(help: "Acquisition (YAML).") var acquisition: String?
         @Option(help: "Folder of .bval/.bvec pairs, used in turn.") var schemes: String?
         @Option(help: "Voxels to simulate.") var voxels: Int = 1000
-        @Option(help: "How many of them, evenly spaced, smc fits too, which knows no network (seconds each).") var smcVoxels: Int = 0
+        @Option(help: "How many of them, evenly spaced, smc fits too (for other families than ball-sticks a wider search), which knows no network (seconds each).") var smcVoxels: Int = 0
         @Option(help: "Parsimony λ of the prior drawn from and of the posteriors.") var lambda: Double = 0
         @Flag(help: "Tell the engine each voxel's true σ, as fit --known-noise does with a measured one.") var knownNoise = false
         @Option(help: "λ at which the network is asked outright, separated by commas.") var lambdaList = "0.5,1,2"
@@ -45,9 +48,12 @@ extension Validate {
 
         func run() throws {
             Blas.prepare()
-            let outputs = try shared.openOutputs(), file = try shared.tested.openNetwork()
+            let outputs = try shared.openOutputs(), studied = try StudiedFamily(shared.family, shared.tested)
             var study = SimulationStudy()
-            study.acquisitions = try openAcquisitions(file)
+            study.family = studied.choice.family
+            study.acquisitions = try openAcquisitions(studied)
+            try studied.check(study.acquisitions, acquisition ?? schemes ?? "the acquisitions of its recipe")
+            study.referenceStatement = studied.statement
             study.voxels = voxels
             study.lambda = lambda
             study.consistencyLambdas = try lambdas()
@@ -55,19 +61,17 @@ extension Validate {
             study.isNoiseKnown = knownNoise
             let bar = StudyProgress(voxels: voxels, referenceVoxels: smcVoxels, quiet: shared.quiet)
             guard let report = try Interrupt.polled({ try study.run(
-                options: shared.tested.fitOptions, engine: shared.tested.engineMaker(file), reference: smcVoxels > 0 ? shared.tested.referenceMaker : nil, network: shared.tested.engine == .prism ? file : nil,
-                progress: bar.update, shouldStop: { Interrupt.requested }) })
+                options: shared.tested.fitOptions, engine: studied.engine, reference: smcVoxels > 0 ? studied.reference : nil,
+                network: shared.tested.engine == .prism ? studied.file : nil, progress: bar.update, shouldStop: { Interrupt.requested }) })
             else { throw StudyInterrupted() }
             print(ValidationText.text(report), terminator: "")
             try outputs.json?.write(ValidationOptions.encode(report))
             try outputs.html?.write(ValidationPage.page(report, commandLine: CommandLine.arguments))
         }
 
-        private func openAcquisitions(_ file: NetworkFile) throws -> SimulationStudy.Acquisitions {
+        private func openAcquisitions(_ studied: StudiedFamily) throws -> SimulationStudy.Acquisitions {
             if let acquisition { return .listed([try AcquisitionFile(path: acquisition).acquisition()]) }
-            guard let schemes else {
-                return .mixture(file.mixture ?? ProtocolMixture())
-            }
+            guard let schemes else { return .mixture(try studied.mixture()) }
             let names = try FileManager.default.contentsOfDirectory(atPath: schemes).filter { $0.hasSuffix(".bval") }.sorted()
             var found: [Acquisition] = []
             for name in names {

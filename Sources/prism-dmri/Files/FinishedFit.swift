@@ -11,7 +11,6 @@ struct FinishedFit {
 
     init(folder: String) throws {
         archive = try PosteriorArchive(directory: folder)
-        guard archive.metadata.hasFibreColumns else { throw FinishedFitError.otherFamily(folder: folder, family: archive.metadata.family.name) }
         guard FileManager.default.fileExists(atPath: folder + "/fit.json") else { throw FinishedFitError.unfinished(folder: folder) }
         provenance = try FitProvenance(path: folder + "/fit.json")
         geometry = try Self.geometry(of: provenance, folders: [folder])
@@ -66,7 +65,6 @@ struct FinishedFit {
 enum FinishedFitError: CommandFailure {
     case noGrid(folder: String)
     case unfinished(folder: String)
-    case otherFamily(folder: String, family: String)
 
     var exitStatus: ExitStatus { if case .unfinished = self { .missingInput } else { .badData } }
 
@@ -74,7 +72,6 @@ enum FinishedFitError: CommandFailure {
         switch self {
         case .noGrid(let folder): "\(folder)/fit.json holds no usable image grid, and there is no quality.nii.gz beside it; fit again"
         case .unfinished(let folder): "\(folder) holds no finished fit (no fit.json); finish it with the command that began it and --resume"
-        case let .otherFamily(folder, family): "\(folder) holds posteriors of the family '\(family)', of which this version makes no maps; use one that does"
         }
     }
 }

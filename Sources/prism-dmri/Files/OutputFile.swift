@@ -7,6 +7,8 @@ struct OutputFile {
     /// What the program writes as single files, and how it knows one of its own again: `--force` replaces nothing else.
     enum Kind {
         case page, figures
+        /// A gradient table, which nothing marks as this program's: never replaced.
+        case table
 
         func wrote(_ path: String) -> Bool {
             guard let data = FileManager.default.contents(atPath: path) else { return false }
@@ -15,6 +17,7 @@ struct OutputFile {
             func holds(_ text: String) -> Bool { data.range(of: Data(text.utf8)) != nil }
             switch self {
             case .page: return data.starts(with: Data("<!doctype html>".utf8)) && holds("prism-dmri")
+            case .table: return false
             case .figures: return data.first == UInt8(ascii: "{") && holds("\"kind\"") && holds("\"networkSHA256\"")
             }
         }

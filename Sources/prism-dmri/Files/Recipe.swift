@@ -19,7 +19,11 @@ struct Recipe: BoundedSettings {
         + TrainingPlan.settings.map { $0.inside(\.training, "training") }
         + ProtocolMixture.settings.map { $0.inside(\.mixture, "mixture") }
 
+    /// Whether a network is to be trained by it; a fit asks for its family alone.
+    private var isTrained = true
+
     var conflict: String? {
+        if !isTrained { return composed?.listingFault.map { "the family '\(family)' \($0)" } }
         if let fault = training.conflict { return "in training, " + fault }
         // What a worker keeps of every layer of a chunk, in numbers.
         let volumes = max(mixture.largestCount, mixture.largestGridCount),
@@ -40,7 +44,9 @@ struct Recipe: BoundedSettings {
     init() {}
 
     /// Reads YAML; keys not given keep their defaults, unknown keys are refused.
-    init(yaml: String, path: String) throws {
+    /// - Parameter isTrained: false to read it for its family only, which may be one that no network can be trained for.
+    init(yaml: String, path: String, isTrained: Bool = true) throws {
+        self.isTrained = isTrained
         do {
             // A mapping is a family composed here; a word is for the settings.
             let (value, rest) = try SettingsTree(yaml: yaml).taking("family")

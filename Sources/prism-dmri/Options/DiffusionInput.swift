@@ -5,11 +5,14 @@ import Volumes
 
 /// The options that name a diffusion-weighted image with its gradient table and mask, shared by the commands that read one.
 struct DiffusionInput: ParsableArguments {
-    @Argument(help: "Diffusion-weighted image, 4-D NIfTI.") var dwi: String
-    @Option(help: "b-values, FSL text (default: the image's name with .bval; for data.nii.gz also bvals).") var bvals: String?
-    @Option(help: "Gradient directions, FSL text (default: the image's name with .bvec; for data.nii.gz also bvecs).") var bvecs: String?
+    @Argument(help: "Diffusion-weighted image, 4-D NIfTI or MRtrix .mif, or a folder that holds one (FSL, HCP, UK Biobank, BIDS).")
+    var image: String
+    @Option(help: "b-values, FSL text (default: found beside the image by the names of FSL, dcm2niix, BIDS and eddy).")
+    var bvals: String?
+    @Option(help: "Gradient directions, FSL text (default: found beside the image likewise).") var bvecs: String?
     @Option(help: "Gradient table in MRtrix's format (x y z b, scanner frame) instead of --bvals and --bvecs.") var grad: String?
-    @Option(help: "Brain mask (default: made from the b=0 images, with a warning).") var mask: String?
+    @Option(help: "Brain mask (default: one beside the image under a known name, else made from the b=0 images, with a warning).")
+    var mask: String?
     @Option(help: "Volumes with b up to this (s/mm²) count as unweighted.") var b0Threshold: Double = Acquisition.defaultThreshold
     @Flag(help: "The b-values are nominal: the real ones are b·length² of the direction vectors, 0 for zero vectors (GE and Siemens multi-shell tables).")
     var scaleByLength = false
@@ -19,58 +22,89 @@ struct DiffusionInput: ParsableArguments {
         guard b0Threshold >= 0, b0Threshold.isFinite else { throw ValidationError("--b0-threshold must be a number ≥ 0.") }
     }
 
-    /// The image's file name without .nii or .nii.gz.
-    var stem: String {
-        var name = FilePath.name(of: dwi)
-        for suffix in [".gz", ".nii", ".img", ".hdr"] where name.hasSuffix(suffix) { name.removeLast(suffix.count) }
-        return name
-    }
+    /// What is read; of a folder that holds no image, the folder itself.
+    private var files: ScanFiles { (try? ScanFiles(image)) ?? ScanFiles(image: image) }
 
-    /// Files that lie beside the image under a customary name; the first that exists, or nil.
-    private func sibling(_ suffixes: [String], inBedpostFolder name: String) -> String? {
-        let folder = FilePath.folder(of: dwi)
-        // A bedpostX folder holds data, bvals, bvecs and nodif_brain_mask, and no other image's.
-        let names = suffixes.map { stem + $0 } + (stem == "data" ? [name] : [])
-        // A link that leads nowhere is found too: its own error says what to do.
-        return names.map { (folder.isEmpty ? "" : folder + "/") + $0 }
-            .first { FileManager.default.fileExists(atPath: $0) || StandIn.missingTarget(of: $0) != nil }
-    }
+    /// The image, that of the folder named if it is one.
+    var dwi: String { files.dwi }
+    /// The image's file name without its ending.
+    var stem: String { files.stem }
+    /// The mask given, or one beside the image.
+    var maskFile: String? { mask ?? files.mask }
 
-    /// The gradient table's files, named or found beside the image; without those that are not there.
+    /// The gradient table's files, named or found beside the image; without those that are not there, and none where the
+    /// image's header has the table.
     var tableFiles: [String: String] {
         if let grad { return ["grad": grad] }
-        var files: [String: String] = [:]
-        files["bvals"] = bvals ?? sibling([".bval", ".bvals"], inBedpostFolder: "bvals")
-        files["bvecs"] = bvecs ?? sibling([".bvec", ".bvecs"], inBedpostFolder: "bvecs")
-        return files
+        let found = files
+        if bvals == nil, bvecs == nil {
+            if hasOwnTable { return [:] }
+            if found.bvals == nil || found.bvecs == nil, let grad = found.grad { return ["grad": grad] }
+        }
+        var table: [String: String] = [:]
+        table["bvals"] = bvals ?? found.bvals
+        table["bvecs"] = bvecs ?? found.bvecs
+        return table
     }
 
-    /// The mask given, or a bedpostX folder's.
-    var maskFile: String? { mask ?? (stem == "data" ? sibling([], inBedpostFolder: "nodif_brain_mask.nii.gz") : nil) }
+    /// Every file that is read.
+    var allFiles: [String] { [dwi] + tableFiles.values + [maskFile, files.gradientDeviation].compactMap { $0 } }
+
+    private var ownTable: [[Double]]? {
+        guard grad == nil, bvals == nil, bvecs == nil, VolumeReader.isMRtrix(dwi) else { return nil }
+        return try? VolumeReader(path: dwi).gradients
+    }
+    private var hasOwnTable: Bool { ownTable != nil }
+
+    /// The frame of the table's vectors.
+    var frame: GradientTable.Frame { hasOwnTable || tableFiles["grad"] != nil ? .scanner : .fsl }
+
+    /// The table as its files give it.
+    /// - Errors: `InputFailure`, `GradientTableError`.
+    func readTable() throws -> GradientTable {
+        if let rows = ownTable {
+            return GradientTable(
+                bValues: rows.map { $0[3] }, vectors: rows.map { SIMD3($0[0], $0[1], $0[2]) }, frame: .scanner)
+        }
+        let files = tableFiles
+        if let grad = files["grad"] { return try GradientTable.readMRtrix(grad) }
+        for (name, suffix, what) in [("bvals", "bval", "b-values"), ("bvecs", "bvec", "directions")] where files[name] == nil {
+            throw InputFailure.noTable(dwi: dwi, missing: stem + "." + suffix, what: what, option: "--" + name)
+        }
+        return try GradientTable.readFSL(bvals: files["bvals"]!, bvecs: files["bvecs"]!)
+    }
+
+    /// Whether the table's directions point along the fibres of the scan.
+    func testDirections(_ series: MaskedSeries, _ acquisition: Acquisition, threads: Int) throws -> OrientationTest {
+        try OrientationTest(
+            signals: series.values, mask: series.mask, acquisition: acquisition, frame: frame, threads: threads)
+    }
 
     /// The image's grid and its acquisition with directions in the scanner frame. `warn` is told what the user should know of them.
     func open(warn: (String) -> Void) throws -> (geometry: VolumeGeometry, acquisition: Acquisition) {
-        let geometry = try VolumeReader(path: dwi).geometry
+        _ = try ScanFiles(image)
+        let dwi = self.dwi, geometry = try VolumeReader(path: dwi).geometry
         try MaskedSeries.requireSeries(geometry, path: dwi)
+        if dwi != image { warn("\(image) is a folder: \(dwi) is read.") }
         if !geometry.isPlaced {
-            guard grad == nil else { throw InputFailure.unplaced(dwi: dwi) }
+            guard frame == .fsl else { throw InputFailure.unplaced(dwi: dwi) }
             warn("\(dwi) does not say how its axes lie in the scanner (both form codes are 0): x is taken to run from right to left, as FSL does.")
         }
-        let files = tableFiles
-        if grad == nil {
-            for (name, suffix, what) in [("bvals", "bval", "b-values"), ("bvecs", "bvec", "directions")] where files[name] == nil {
-                throw InputFailure.noTable(dwi: dwi, missing: stem + "." + suffix, what: what, option: "--" + name)
-            }
+        let files = tableFiles, a = geometry.affine
+        // Names that are not the image's own are not to be guessed in silence.
+        for (name, given) in [("bvals", bvals), ("bvecs", bvecs), ("grad", grad)] {
+            guard given == nil, stem != "data", let file = files[name],
+                !FilePath.name(of: file).hasPrefix(stem + ".") else { continue }
+            warn("No --\(name) was given: \(file) is used.")
         }
-        let a = geometry.affine
         let conversion = try FrameConversion(affine3x3: (0..<3).flatMap { r in (0..<3).map { c in a[r, c] } })
         let acquisition: Acquisition
         do {
-            let table = try grad.map(GradientTable.readMRtrix) ?? GradientTable.readFSL(bvals: files["bvals"]!, bvecs: files["bvecs"]!)
-            acquisition = try table.acquisition(
+            acquisition = try readTable().acquisition(
                 conversion: conversion, volumes: geometry.volumeCount, threshold: b0Threshold, lengths: scaleByLength ? .scaleByLength : .normalise)
         } catch let error as GradientTableError where !files.values.contains(where: "\(error)".contains) {
-            throw InputFailure.badTable(files: ["grad", "bvals", "bvecs"].compactMap { files[$0] }, error: error)
+            let named = ["grad", "bvals", "bvecs"].compactMap { files[$0] }
+            throw InputFailure.badTable(files: named.isEmpty ? [dwi] : named, error: error)
         }
         if scaleByLength {
             let b = acquisition.bValues.filter { $0 > b0Threshold }
@@ -80,15 +114,22 @@ struct DiffusionInput: ParsableArguments {
         return (geometry, acquisition)
     }
 
-    /// The mask given, a bedpostX folder's, or a simple one. `warn` is told of the latter two, and what is to be known of a mask.
+    /// The mask given, one beside the image, or a simple one. `warn` is told of the latter two, and what is to be known of
+    /// a mask.
     func openMask(_ geometry: VolumeGeometry, _ acquisition: Acquisition, warn: (String) -> Void) throws -> Mask {
         if let maskFile {
             if mask == nil { warn("No --mask was given: \(maskFile) is used.") }
-            return try Mask(path: maskFile, matching: geometry, of: dwi, warn: warn)
+            return try withDeviation(try Mask(path: maskFile, matching: geometry, of: dwi, warn: warn), warn)
         }
         let made = try Mask.simple(b0: Volume(meanOf: acquisition.unweightedIndices, in: dwi))
         warn("No --mask was given: a simple one was made from the b=0 images (\(made.count) voxels); a proper brain extraction is better.")
-        return made
+        return try withDeviation(made, warn)
+    }
+
+    /// Tells of gradient deviations beside the image, which no fit here takes in.
+    private func withDeviation(_ mask: Mask, _ warn: (String) -> Void) throws -> Mask {
+        if let file = files.gradientDeviation { warn(try GradientDeviation(path: file, mask: mask).warning(path: file)) }
+        return mask
     }
 }
 

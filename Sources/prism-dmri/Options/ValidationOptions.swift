@@ -12,17 +12,17 @@ struct EngineUnderTest: ParsableArguments {
     enum Engine: String, ExpressibleByArgument, CaseIterable { case prism, mcmc, smc }
 
     @Option(help: "Engine under test: \(Engine.allCases.map(\.rawValue).joined(separator: ", ")) (mcmc as model 2 with 3 fibres).") var engine: Engine = .prism
-    @Option(help: "Trained network (default: the one built in).") var network: String?
-    @Option(help: "Speed against accuracy of the draws: \(PrismPreset.allCases.map(\.rawValue).joined(separator: ", ")).") var preset: PrismPreset = .balanced
+    @Option(help: "Trained network (default: the one built in, for ball-sticks; other families are searched without).") var network: String?
+    @Option(help: "Speed against accuracy of the draws: \(PrismPreset.allCases.map(\.rawValue).joined(separator: ", ")) (default: balanced).") var preset: PrismPreset?
     @Option(help: "Posterior draws a voxel.") var samples: Int = 50
     @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
-    @Option(help: "Standard error of log-evidence, nats, to which smc runs: 0.02 to 0.5; its time grows with the inverse square.") var smcError: Double = 0.1
+    @Option(help: "Standard error of log-evidence, nats, to which smc runs: 0.02 to 0.5; its time grows with the inverse square (default: 0.1).") var smcError: Double?
     @Option(help: "Seed of all random numbers.") var seed: UInt64 = 1
 
     func validate() throws {
         guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
         guard (20...10_000).contains(samples) else { throw ValidationError("--samples must lie between 20 and 10000.") }
-        guard (0.02...0.5).contains(smcError) else { throw ValidationError("--smc-error must lie between 0.02 and 0.5.") }
+        guard (0.02...0.5).contains(smcError ?? 0.1) else { throw ValidationError("--smc-error must lie between 0.02 and 0.5.") }
     }
 
     var fitOptions: FitOptions {
@@ -37,7 +37,7 @@ struct EngineUnderTest: ParsableArguments {
 
     /// The engine under test for an acquisition.
     func engineMaker(_ file: NetworkFile) -> EngineMaker {
-        let path = network ?? "the default network", preset = preset
+        let path = network ?? "the default network", preset = preset ?? .balanced
         switch engine {
         case .prism:
             return { acquisition, options in
@@ -54,13 +54,14 @@ struct EngineUnderTest: ParsableArguments {
 
     /// The exact engine that others are held against.
     var referenceMaker: EngineMaker {
-        let settings = SequentialMonteCarlo.Options(targetError: smcError)
+        let settings = SequentialMonteCarlo.Options(targetError: smcError ?? 0.1)
         return { acquisition, options in SmcRecipe(acquisition: acquisition, options: options, settings: settings) }
     }
 }
 
 /// Where the results of a study go besides the terminal.
 struct ValidationOptions: ParsableArguments {
+    @Option(help: FamilyChoice.help) var family: String?
     @OptionGroup var tested: EngineUnderTest
     @Option(help: "Write all figures to this JSON file.") var json: String?
     @Option(help: "Write an illustrated page to this HTML file.") var html: String?
@@ -74,7 +75,8 @@ struct ValidationOptions: ParsableArguments {
     /// The files asked for, found writable before any work.
     /// - Parameter inputs: files that the command reads.
     func openOutputs(inputs: [String?] = []) throws -> (json: OutputFile?, html: OutputFile?) {
-        let inputs = (inputs + [tested.network]).compactMap { $0 }
+        let recipe = family.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
+        let inputs = (inputs + [tested.network, recipe]).compactMap { $0 }
         return (
             try json.map { try OutputFile($0, kind: .figures, force: force, inputs: inputs) },
             try html.map { try OutputFile($0, kind: .page, force: force, inputs: inputs) }

@@ -1,0 +1,128 @@
+import Diffusion
+import Exact
+import ModelSpace
+
+/// The exact engine for any family whose signal is linear in its weights: evidences and draws of structures by tempered
+/// sequential Monte Carlo (`StructureSampler`), without a network. A yardstick: seconds to minutes a voxel.
+public struct SequentialFamilyRecipe<F: DiffusionFamily>: EngineRecipe {
+    public let name = "smc"
+    public var settings: StructureSampler.Options
+
+    public let family: F
+    let options: FitOptions
+    private(set) var acquisition: Acquisition, noise = NoiseKinds.either
+
+    public init(
+        family: F, acquisition: Acquisition, options: FitOptions, settings: StructureSampler.Options = .init()
+    ) {
+        (self.family, self.acquisition, self.options, self.settings) = (family, acquisition, options, settings)
+        self.settings.sampling.draws = max(settings.sampling.draws, drawCount)
+    }
+
+    public var diffusionFamily: any DiffusionFamily { family }
+    public var drawCount: Int { DrawAllocation.total(samples: options.samples) }
+    public var voxelsAtOnce: Int { 1 }
+    public var notes: [String: String] {
+        var notes = ["smc": settings.summary]
+        // Only where not all structures are sampled does it matter how they are looked for.
+        if family.structureSpace.structures.count > settings.mostListed {
+            notes["exploration"] = settings.exploration.summary
+        }
+        return notes.merging(noise.notes) { $1 }
+    }
+
+    public func makeEngine() -> any PosteriorEngine { SequentialFamilyEngine(self) }
+
+    public func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe {
+        var recipe = self
+        (recipe.acquisition, recipe.noise) = (acquisition, noise)
+        return recipe
+    }
+}
+
+final class SequentialFamilyEngine<F: DiffusionFamily>: PosteriorEngine {
+    private let recipe: SequentialFamilyRecipe<F>, sampler: StructureSampler, space: StructureSpace
+
+    init(_ recipe: SequentialFamilyRecipe<F>) {
+        self.recipe = recipe
+        sampler = StructureSampler(recipe.family, design: recipe.acquisition, options: recipe.settings)
+        space = recipe.family.structureSpace
+    }
+
+    func stop(when isAsked: @escaping @Sendable () -> Bool) { sampler.check { if isAsked() { throw Stopped() } } }
+
+    func restricted(to acquisition: Acquisition) -> any PosteriorEngine {
+        recipe.adapted(to: acquisition, noise: recipe.noise).makeEngine()
+    }
+
+    func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
+        let m = recipe.acquisition.count
+        var answers: [VoxelPosterior] = []
+        for v in 0..<count {
+            let signal = y + v * m, canBeRician = recipe.noise.allowRician(signal, count: m)
+            do {
+                let found = try sampler.posterior(
+                    Array(UnsafeBufferPointer(start: signal, count: m)), allows: { $0 == .gaussian || canBeRician },
+                    sigma: sigma.isEmpty ? nil : sigma[v], seed: recipe.options.seed, voxel: keys[v])
+                answers.append(answer(found, key: keys[v]))
+            } catch is Stopped {
+                break
+            } catch {
+                preconditionFailure("signals are finite and divided by their mean b≈0 before an engine sees them")
+            }
+        }
+        return answers
+    }
+
+    private func answer(_ found: ExactPosterior, key: UInt64) -> VoxelPosterior {
+        guard found.evidences.contains(where: { $0.logEvidence > -.infinity }) else {
+            var random = RandomSource(seed: recipe.options.seed, stream: key, substream: 1 << 32)
+            return .prior(
+                recipe.family, recipe.acquisition, lambda: recipe.options.lambda, total: recipe.drawCount,
+                using: &random)
+        }
+        return VoxelPosterior(found.listed(space), lambda: recipe.options.lambda, total: recipe.drawCount)
+    }
+}
+
+extension VoxelPosterior {
+    /// The answer of an exact engine whose evidences are those of all structures: draws of each structure evenly
+    /// spaced through its own.
+    /// - Parameter total: D.
+    init(_ exact: ExactPosterior, lambda: Double, total: Int) {
+        let log0 = exact.logProbabilities(lambda: 0), p = exact.parameterCount
+        self.init(logProbability: log0, logEvidenceError: exact.evidences.map(\.standardError))
+        // Structures without draws of their own cannot be given any.
+        let drawable = zip(log0, exact.evidences).map { $1.draws.isEmpty ? -.infinity : $0 }
+        let counts = DrawAllocation.counts(
+            drawable, parameterCounts: exact.parameterCounts, lambda: lambda, total: total)
+        for (z, n) in counts.enumerated() where n > 0 {
+            let held = exact.evidences[z].draws.count / p
+            for k in 0..<n {
+                let d = k * held / n
+                structures.append(z)
+                parameters += exact.evidences[z].draws[d * p..<(d + 1) * p]
+            }
+        }
+    }
+
+    /// The prior's, for signals that no structure explains.
+    /// - Parameter logProbability: of the structures, where something better than the prior's is known.
+    static func prior<F: DiffusionFamily>(
+        _ family: F, _ acquisition: Acquisition, logProbability: [Double]? = nil, lambda: Double, total: Int,
+        using random: inout RandomSource
+    ) -> VoxelPosterior {
+        let p = family.parameterNames.count, space = family.structureSpace
+        let logProbability = logProbability ?? space.logPrior(lambda: 0)
+        let counts = DrawAllocation.counts(
+            logProbability, parameterCounts: space.parameterCounts, lambda: lambda, total: total)
+        let drawn = counts.enumerated().flatMap { Array(repeating: $0, count: $1) }
+        var parameters = [Double](repeating: 0, count: drawn.count * p)
+        parameters.withUnsafeMutableBufferPointer {
+            for (d, z) in drawn.enumerated() {
+                family.drawParameters(space.structures[z], acquisition, using: &random, into: $0.baseAddress! + d * p)
+            }
+        }
+        return VoxelPosterior(logProbability: logProbability, structures: drawn, parameters: parameters)
+    }
+}

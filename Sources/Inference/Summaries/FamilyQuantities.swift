@@ -1,0 +1,115 @@
+import ModelSpace
+
+/// A number of a family's own that maps show, beside fibres, noise and S0, which all families have.
+public struct FamilyQuantity: Sendable, Equatable {
+    public enum Kind: Sendable, Equatable {
+        /// What share of the signal a group of components has, all its members together; 0 in draws that lack them.
+        case fraction
+        /// A parameter, of draws that have it; of several members the mean by their fractions.
+        case parameter
+    }
+    /// As in `FamilyTable`: odi, f_in; of a fraction the group's, as fraction_water.
+    public var name: String
+    public var kind: Kind
+    /// The group that it belongs to, empty for what all structures share; and the unit.
+    public var group: String, unit: String
+    /// Of a number with bounds, where they are: what a colour scale spans.
+    public var range: ClosedRange<Double>?
+
+    package init(name: String, kind: Kind, group: String, unit: String, range: ClosedRange<Double>? = nil) {
+        (self.name, self.kind, self.group, self.unit, self.range) = (name, kind, group, unit, range)
+    }
+}
+
+/// Reads them, and a structure's components, from draws of an archive. Ball and sticks has none: its numbers are those of `DrawColumn`.
+package struct FamilyQuantities: Sendable {
+    package let list: [FamilyQuantity]
+    /// Names of the bits of a structure that are components: bundle1, water, tied.
+    package let components: [String]
+
+    private enum Source: Sendable {
+        /// The sum of these numbers, or what these leave of 1.
+        case sum([Int]), rest([Int])
+        /// A number; the same of several members, with their fractions.
+        case number(Int), members([(value: Int, weight: Int?)])
+    }
+    private let sources: [Source], factors: [Float]
+
+    /// - Parameters:
+    ///   - scales: by what numbers are multiplied when they are stored.
+    ///   - isFibresAlone: whether the family's numbers are those of `DrawColumn`.
+    init(_ family: FamilyDescription, _ theta: ThetaLayout, _ scales: [Double], isFibresAlone: Bool) {
+        guard !isFibresAlone else {
+            (list, components, sources, factors) = ([], [], [], [])
+            return
+        }
+        var list: [FamilyQuantity] = [], sources: [Source] = [], factors: [Float] = []
+        func add(_ quantity: FamilyQuantity, _ source: Source, scale: Double = 1) {
+            list.append(quantity)
+            sources.append(source)
+            factors.append(Float(1 / scale))
+        }
+        func places(_ group: ComponentGroup, _ parameter: Parameter) -> [Int] {
+            (0..<group.most).compactMap { theta.offset(of: parameter.name, in: group.name, member: $0) }
+        }
+        let weights = family.groups.flatMap { group in
+            group.parameters.filter { if case .weight = $0.chart { true } else { false } }.flatMap { places(group, $0) }
+        }
+        for group in family.groups {
+            let own = group.parameters.filter(\.isLinear).flatMap { places(group, $0) }
+            let fraction = FamilyQuantity(name: "fraction_" + group.name, kind: .fraction, group: group.name, unit: "", range: 0...1)
+            if group.takesRest { add(fraction, .rest(weights)) } else if !own.isEmpty, own.allSatisfy(weights.contains) {
+                add(fraction, .sum(own))
+            }
+        }
+        for entry in theta.entries where entry.member == 0 && entry.group != family.noise.name {
+            let p = entry.parameter
+            guard p.width == 1, p.dimension == 1, !p.isLinear else { continue }
+            let range: ClosedRange<Double>? = switch p.chart {
+            case let .uniform(low, high), let .logUniform(low, high): p.relativeTo == nil ? low...high : nil
+            default: nil
+            }
+            let quantity = FamilyQuantity(
+                name: theta.isToldByGroup(entry) ? "\(entry.group)_\(p.name)" : p.name, kind: .parameter, group: entry.group, unit: p.unit, range: range)
+            let scale = scales[entry.offset]
+            guard let group = family.groups.first(where: { $0.name == entry.group }), group.most > 1, !group.common.contains(p) else {
+                add(quantity, .number(entry.offset), scale: scale)
+                continue
+            }
+            let weight = group.parameters.first(where: \.isLinear).map { places(group, $0) }
+            add(quantity, .members(places(group, p).enumerated().map { ($1, weight?[$0]) }), scale: scale)
+        }
+        (self.list, self.sources, self.factors) = (list, sources, factors)
+        components = family.groups.flatMap(\.bitNames)
+    }
+
+    /// Which of them the draws of a structure have.
+    /// - Parameter columns: the numbers that they have, rising (`DrawLayout.columns`).
+    func presence(_ columns: [Int]) -> [Bool] {
+        sources.map { source in
+            switch source {
+            case .sum, .rest: true
+            case .number(let place): columns.contains(place)
+            case .members(let members): columns.contains(members[0].value)
+            }
+        }
+    }
+
+    /// A quantity of one draw that has it.
+    package func value(_ i: Int, _ row: UnsafePointer<Float>) -> Float {
+        switch sources[i] {
+        case .sum(let places): return places.reduce(0) { $0 + row[$1] }
+        case .rest(let places): return max(0, 1 - places.reduce(0) { $0 + row[$1] })
+        case .number(let place): return row[place] * factors[i]
+        case .members(let members):
+            var sum: Float = 0, total: Float = 0
+            for (value, weight) in members {
+                // A member that is not there has no weight; without weights, all its numbers are 0.
+                let share = weight.map { row[$0] } ?? (row[value] == 0 ? 0 : 1)
+                sum += share * row[value]
+                total += share
+            }
+            return total > 0 ? sum / total * factors[i] : 0
+        }
+    }
+}

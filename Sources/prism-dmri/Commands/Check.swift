@@ -1,0 +1,75 @@
+import ArgumentParser
+import Diffusion
+import Foundation
+import Inference
+import Networks
+import Reporting
+import Tensors
+import Volumes
+
+struct Check: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Look at a scan before it is fitted: gradient directions, b-values, noise, damaged volumes, mask.",
+        discussion: """
+            Prints a line for each part and every finding with its remedy; ends with 0, or with 1 when there is a problem. \
+            The gradient directions are held against the fibres that they give: of the 24 ways to change signs and order \
+            of the axes, the one by which fibres go on best in the voxels that they point at is the right one; how far the others fall behind is given in standard errors.
+            """)
+
+    @OptionGroup var input: DiffusionInput
+    @Option(help: "Trained network whose range of protocols is asked about (default: the one built in).") var network:
+        String?
+    @Option(help: "File to write with the gradient table whose axes fit best, where the one given is wrong.")
+    var correctedBvecs: String?
+    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
+        .activeProcessorCount
+    @Flag(help: "Print JSON.") var json = false
+    @Flag(help: "No progress on stderr.") var quiet = false
+
+    func validate() throws {
+        guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
+    }
+
+    func run() throws {
+        Blas.prepare()
+        let target = try correctedBvecs.map {
+            try OutputFile($0, kind: .table, force: false, inputs: input.allFiles + [network].compactMap { $0 })
+        }
+        var remarks: [String] = []
+        let (geometry, acquisition) = try input.open { remarks.append($0) }
+        let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard()
+        let mask = try input.openMask(geometry, acquisition) { remarks.append($0) }
+        let bar = Progress("reading", unit: "volumes", total: acquisition.count, quiet: quiet)
+        let series = try MaskedSeries(path: input.dwi, mask: mask) { read, _ in bar.update(read) }
+        // Of a mask made here there is nothing to ask.
+        let simple =
+            input.maskFile == nil
+            ? nil : try? Mask.simple(b0: Volume(meanOf: acquisition.unweightedIndices, in: input.dwi))
+        let check = try ScanCheck(
+            series: series, geometry: geometry, acquisition: acquisition, frame: input.frame, simple: simple,
+            violations: file.mixture?.rangeViolations(of: acquisition), remarks: remarks, threads: nthreads,
+            shouldStop: { Interrupt.requested })
+        let name = input.dwi, maskName = input.maskFile
+        print(
+            json
+                ? check.json(image: name, mask: maskName).text
+                : check.text(image: name, mask: maskName).printableLines(), terminator: json ? "" : "\n")
+        if let target { try correct(check.orientation, target) }
+        if let reason = Terminal.outputFailure { throw OutputLost(reason: reason) }
+        if check.hasProblem { throw ExitCode(ExitStatus.other.rawValue) }
+    }
+
+    /// Writes the table that is right instead of the one given, if that is known.
+    private func correct(_ test: OrientationTest, _ target: OutputFile) throws {
+        guard test.verdict == .wrong, test.remaining == [test.best.change] else {
+            return Progress.note(
+                "\(target.path) is not written: "
+                    + (test.verdict == .right
+                        ? "the table is right as it is" : "which table is right cannot be told for sure"))
+        }
+        var table = try input.readTable()
+        table.vectors = table.vectors.map { test.best.change($0) }
+        try target.write(table.frame == .fsl ? table.fslText.bvecs : table.mrtrixText)
+        if !quiet { Progress.note("written: \(target.path), the table with \(test.best.change.words)") }
+    }
+}

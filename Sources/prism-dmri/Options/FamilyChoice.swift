@@ -1,0 +1,74 @@
+import ArgumentParser
+import Diffusion
+import Foundation
+import Inference
+import ModelSpace
+import Networks
+
+/// What `--family` and `--network` choose together: ball and sticks with its own engines, or a family of compartments.
+enum FamilyChoice {
+    case ballSticks
+    case composed(CompartmentFamily)
+
+    static let help = ArgumentHelp(
+        "Model family: \(Recipe.familyNames.joined(separator: ", ")), or a recipe's file that composes one (default: the network's, or ball-sticks).")
+
+    /// - Parameters:
+    ///   - name: a known family's, or a recipe's path; nil for that of the network, or ball and sticks without one.
+    ///   - network: the network given, and its path.
+    /// - Throws: `RecipeError`, `NetworkFileError.otherFamily` when the network was trained for something else.
+    init(_ name: String?, network: (file: NetworkFile, path: String)?) throws {
+        guard let name else {
+            guard let network, let text = network.file.origin.familyDefinition else { self = .ballSticks; return }
+            do { self = .composed(CompartmentFamily(try FamilyComposition(json: text))) } catch {
+                throw NetworkFileError.unusable(path: network.path, reason: "the family it was trained for makes no sense")
+            }
+            return
+        }
+        self = try Self.named(name)
+        guard let network, network.file.origin.familyDefinition != family.definition || network.file.origin.family != family.name else { return }
+        throw NetworkFileError.otherFamily(path: network.path, found: network.file.origin.family, wanted: family.name)
+    }
+
+    /// The family of that name, or of the recipe in that file.
+    static func named(_ name: String) throws -> FamilyChoice {
+        if name == BallSticks.family.name { return .ballSticks }
+        if let known = BuiltInFamilies.family(name) { return .composed(known) }
+        guard name.contains("/") || name.contains(".") || FileManager.default.fileExists(atPath: name) else {
+            throw RecipeError(
+                path: name, problem: "cannot be read: \(Recipe.unknownFamily(name)), or give a recipe's path", exitStatus: .missingInput)
+        }
+        return try Recipe(yaml: try Recipe.text(path: name), path: name, isTrained: false).composed.map(Self.composed) ?? .ballSticks
+    }
+
+    var family: any DiffusionFamily {
+        switch self {
+        case .ballSticks: BallSticks()
+        case .composed(let family): family
+        }
+    }
+
+    var isBallSticks: Bool { if case .ballSticks = self { true } else { false } }
+
+    /// Refuses options that go with ball and sticks alone.
+    /// - Parameter engine: as on the command line, where it is another than `prism`.
+    func refuse(engine: String?, preset: PrismPreset?) throws {
+        guard !isBallSticks else { return }
+        if let engine { throw ValidationError("--engine \(engine) fits ball-sticks only; for '\(family.name)' leave it out.") }
+        if preset != nil { throw ValidationError("--preset belongs to ball-sticks; for '\(family.name)' leave it out.") }
+    }
+
+    /// Refuses b-values (s/mm²) at which the family's signals are not accurate.
+    /// - Parameter scan: what they are those of.
+    func check(largestB: Double, of scan: String) throws {
+        guard case .composed(let family) = self, let fault = family.composition.fault(largestB: largestB) else { return }
+        throw FamilyBeyondScan(family: family.name, scan: scan, fault: fault)
+    }
+}
+
+/// A family whose signals are not accurate at the b-values of a scan.
+struct FamilyBeyondScan: CommandFailure {
+    let family: String, scan: String, fault: String
+    var exitStatus: ExitStatus { .badData }
+    var description: String { "the family '\(family)' cannot be fitted to \(scan): \(fault); leave the volumes of highest b out, or choose another family" }
+}

@@ -1,0 +1,58 @@
+import ArgumentParser
+import Diffusion
+import Foundation
+import Inference
+import Networks
+import Studies
+
+/// What a study of `validate` is about: a family, the engine under test with its network, and what it is held against.
+struct StudiedFamily {
+    let choice: FamilyChoice
+    /// Nil for a family without a network.
+    let file: NetworkFile?
+    let engine: EngineMaker, reference: EngineMaker
+    /// What the reference is, where it is less than an exact engine.
+    let statement: String?
+    private let name: String?
+
+    /// - Parameter name: as given on the command line; nil for the network's, or ball and sticks.
+    /// - Throws: `ValidationError` for what goes with ball and sticks alone.
+    init(_ name: String?, _ tested: EngineUnderTest) throws {
+        let given = try tested.network.map(NetworkFile.init(path:)), path = tested.network ?? ""
+        choice = try FamilyChoice(name, network: given.map { ($0, path) })
+        self.name = name
+        switch choice {
+        case .ballSticks:
+            let network = try given ?? NetworkFile.standard()
+            (file, engine, reference, statement) = (network, tested.engineMaker(network), tested.referenceMaker, nil)
+        case .composed(let family):
+            try choice.refuse(engine: tested.engine == .prism ? nil : tested.engine.rawValue, preset: tested.preset)
+            if tested.smcError != nil {
+                throw ValidationError("--smc-error belongs to ball-sticks; '\(family.name)' is held against a wider search, which has no such setting.")
+            }
+            file = given
+            engine = { acquisition, options in
+                try FamilyEngineRecipe(family: family, file: given, path: path, acquisition: acquisition, options: options)
+            }
+            reference = { acquisition, options in try WideSearch(family: family, acquisition: acquisition, options: options) }
+            statement = WideSearch.statement
+        }
+    }
+
+    /// The acquisitions that its network was trained on, or is to be trained on by its recipe.
+    func mixture() throws -> ProtocolMixture {
+        if let mixture = file?.mixture { return mixture }
+        guard !choice.isBallSticks, let name else { return ProtocolMixture() }
+        return try Recipe(yaml: try BuiltInFamilies.recipe(name) ?? Recipe.text(path: name), path: name, isTrained: false).mixture
+    }
+
+    /// Refuses acquisitions on which the family's signals are not accurate.
+    /// - Parameter scan: what they are called.
+    func check(_ acquisitions: SimulationStudy.Acquisitions, _ scan: String) throws {
+        let largest = switch acquisitions {
+        case .mixture(let mixture): max(mixture.largestB, mixture.largestGridB)
+        case .listed(let list): list.flatMap(\.bValues).max() ?? 0
+        }
+        try choice.check(largestB: largest, of: scan)
+    }
+}

@@ -1,0 +1,83 @@
+import Foundation
+import ModelSpace
+import TestFixtures
+import Testing
+
+@testable import Diffusion
+@testable import Exact
+
+/// The tempered sampler on families composed of compartments, against engines that work otherwise.
+@Suite struct FamilyEvidenceTests {
+    static let acquisition = TestAcquisition.shells([1000, 2500], unweighted: 3, directions: 20)
+
+    static func voxel(
+        _ family: any DiffusionFamily, _ z: Structure, snr: Double, seed: UInt64
+    ) -> (theta: [Double], y: [Float]) {
+        var random = RandomSource(seed: seed), theta = [Double](repeating: 0, count: family.parameterNames.count)
+        var y = [Float](repeating: 0, count: acquisition.count)
+        family.drawParameters(z, acquisition, using: &random, into: &theta)
+        theta[family.parameterNames.firstIndex(of: "snr")!] = snr
+        family.simulate(&theta, z, acquisition, using: &random, into: &y)
+        return (theta, y)
+    }
+
+    /// Ball and sticks, composed, and the engine made for them: evidences of structures about the truth agree.
+    @Test(arguments: [(0, 9.0), (3, 20), (11, 15)]) func agreesWithTheEngineOfBallAndSticks(
+        _ truth: Int, _ snr: Double
+    ) throws {
+        let (_, y) = Self.voxel(BallSticks(), Structure(bits: UInt128(truth)), snr: snr, seed: UInt64(truth + 3))
+        let structures = Set([truth, truth | 16, truth | 1, truth ^ 8]).sorted().map { Structure(bits: UInt128($0)) }
+        let special = SequentialMonteCarlo(acquisition: Self.acquisition)
+        var options = SignalMonteCarlo.Options()
+        (options.targetError, options.minimumRuns) = (0.1, 3)
+        let general = SignalMonteCarlo(ComposedFamily.ballSticks, design: Self.acquisition, options: options)
+        for e in try general.posterior(y, structures, seed: 1, voxel: 1).evidences where !e.isRough {
+            let other = try special.evidence(y, e.structure, seed: 2, voxel: 2)
+            // Rician noise cannot have made what is not above 0.
+            if other.logEvidence == -.infinity {
+                #expect(e.logEvidence == -.infinity)
+                continue
+            }
+            let error = (e.standardError * e.standardError + other.standardError * other.standardError).squareRoot()
+            #expect(
+                abs(e.logEvidence - other.logEvidence) < 3.5 * error && e.standardError < 0.31,
+                "\(e.structure.bits): \(e.logEvidence) ± \(e.standardError), \(other)")
+        }
+    }
+
+    /// Tissue: one bundle, straight and dispersed, NODDI's, two bundles with a ball. Importance sampling about modes
+    /// climbed to from the truth and from the sampler's own draws agrees.
+    @Test(arguments: [(9, [9, 1033, 33]), (89, [89, 217, 9]), (131, [131, 43, 1155])] as [(UInt64, [UInt64])])
+    func agreesWithImportanceSampling(_ truth: UInt64, _ structures: [UInt64]) throws {
+        let family = BuiltInFamilies.family("tissue")!, kernels = family.kernels(Self.acquisition)
+        let (theta, y) = Self.voxel(family, Structure(bits: UInt128(truth)), snr: 25, seed: truth)
+        let list = structures.map { Structure(bits: UInt128($0)) }
+        #expect(list.allSatisfy(family.rule.allows))
+        var options = SignalMonteCarlo.Options()
+        (options.roughMargin, options.draws) = (1e3, 64)
+        let found = try SignalMonteCarlo(family, design: Self.acquisition, options: options).posterior(
+            y, list, seed: 1, voxel: truth)
+        let sampler = ImportanceSampler(kernels)
+        for e in found.evidences {
+            let layout = family.signalLayout(e.structure), noise = family.noise(e.structure), p = theta.count
+            var starts: [(NoiseLikelihood, [Double])] = [], x = [Double](repeating: 0, count: layout.count)
+            for d in stride(from: 0, to: 64, by: 4) {
+                layout.pack(Array(e.draws[d * p..<(d + 1) * p]), into: &x)
+                layout.clamp(&x)
+                starts.append((noise, x))
+            }
+            let modes = try #require(sampler.modes(y, layout, starts: starts, options: .init()))
+            var effort = ImportanceSampler.Options()
+            (effort.generation, effort.components) = (2048, 12)
+            var run = sampler.start(y, modes, generations: 24, options: effort, noises: [noise])
+            sampler.advance(&run, y, generations: 24, options: effort) {
+                RandomSource(seed: 3, stream: truth, substream: UInt64($0) << 32 | UInt64(e.structure.bits))
+            }
+            let other = run.sample.evidence[noise]!
+            let error = (e.standardError * e.standardError + other.standardError * other.standardError).squareRoot()
+            #expect(
+                abs(e.logEvidence - other.logEvidence) < 3.5 * error && error < 0.3,
+                "\(e.structure.bits): \(e.logEvidence) ± \(e.standardError) of \(e.runs), \(other)")
+        }
+    }
+}
