@@ -2,10 +2,11 @@
 import PackageDescription
 
 // Data flows left to right through these targets; nothing imports a target to its right.
-//   Volumes, ModelSpace, Parallel, Tensors  →  Diffusion, Networks  →  Exact, Training  →  Inference  →  Chain, Studies, Bench
+//   Volumes, ModelSpace, Parallel, Tensors  →  Diffusion, Networks  →  Exact, Training  →  Inference  →  Chain,
+//   Studies, Bench
 //     →  Reporting  →  prism-dmri
-// Every `import` of a target stands among its dependencies here (`.ci/imports` checks it). What a library's user needs is
-// public; what only other targets of this package need is `package`.
+// Every `import` of a target stands among its dependencies here (`.ci/imports` checks it). What a library's user needs
+// is public; what only other targets of this package need is `package`.
 
 let package = Package(
     name: "prism-dmri",
@@ -14,7 +15,8 @@ let package = Package(
         .library(
             name: "PrismDMRI",
             targets: [
-                "Volumes", "ModelSpace", "Parallel", "Diffusion", "Tensors", "Networks", "Training", "Exact", "Inference", "Chain",
+                "Volumes", "ModelSpace", "Parallel", "Diffusion", "Tensors", "Networks", "Training", "Exact",
+                "Inference", "Chain",
                 "Studies", "Reporting",
             ]),
     ],
@@ -24,7 +26,8 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
     ],
     targets: [
-        .target(name: "CNIfTI", linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz"), .linkedLibrary("z")]),
+        .target(
+            name: "CNIfTI", linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz"), .linkedLibrary("z")]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
@@ -52,12 +55,14 @@ let package = Package(
             name: "Training", dependencies: ["Networks", "ModelSpace", "Tensors", "CKernels"], exclude: ["README.md"]),
         .target(name: "Exact", dependencies: ["ModelSpace", "Diffusion", "CKernels"], exclude: ["README.md"]),
         .target(
-            name: "Inference", dependencies: ["Exact", "Networks", "ModelSpace", "Parallel", "Diffusion", "Tensors", "CKernels"],
+            name: "Inference",
+            dependencies: ["Exact", "Networks", "ModelSpace", "Parallel", "Diffusion", "Tensors", "CKernels"],
             exclude: ["README.md"]),
         .target(
             name: "Chain", dependencies: ["Inference", "Diffusion", "ModelSpace", "CKernels"], exclude: ["README.md"]),
         .target(
-            name: "Studies", dependencies: ["Inference", "Networks", "Diffusion", "ModelSpace", "Parallel"], exclude: ["README.md"]),
+            name: "Studies", dependencies: ["Inference", "Networks", "Diffusion", "ModelSpace", "Parallel"],
+            exclude: ["README.md"]),
         .target(
             name: "Bench",
             dependencies: ["Inference", "Exact", "Networks", "Diffusion", "ModelSpace", "Tensors", "CKernels"],
@@ -77,7 +82,9 @@ let package = Package(
             ], exclude: ["README.md"]),
 
         // A scan and an untrained network that several of the tests fit, and posteriors as tables.
-        .target(name: "TestFixtures", dependencies: ["Inference", "Diffusion", "ModelSpace", "Networks"], path: "Tests/Fixtures"),
+        .target(
+            name: "TestFixtures", dependencies: ["Inference", "Diffusion", "ModelSpace", "Networks"],
+            path: "Tests/Fixtures"),
         .testTarget(name: "VolumesTests", dependencies: ["Volumes"]),
         .testTarget(name: "ModelSpaceTests", dependencies: ["ModelSpace"]),
         .testTarget(
@@ -86,13 +93,16 @@ let package = Package(
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"]),
         .testTarget(name: "NetworksTests", dependencies: ["Networks", "Tensors", "ModelSpace"]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "Networks", "Tensors", "ModelSpace"]),
-        .testTarget(name: "ExactTests", dependencies: ["Exact", "Diffusion", "ModelSpace", "CKernels", "TestFixtures"]),
+        .testTarget(
+            name: "ExactTests", dependencies: ["Exact", "Diffusion", "ModelSpace", "CKernels", "TestFixtures"]),
         .testTarget(
             name: "InferenceTests",
             dependencies: [
-                "Inference", "Chain", "Exact", "Networks", "Diffusion", "Tensors", "ModelSpace", "CKernels", "TestFixtures",
+                "Inference", "Chain", "Exact", "Networks", "Diffusion", "Tensors", "ModelSpace", "CKernels",
+                "TestFixtures",
             ], exclude: ["format-2"]),
-        .testTarget(name: "ChainTests", dependencies: ["Chain", "Inference", "Diffusion", "ModelSpace", "TestFixtures"]),
+        .testTarget(
+            name: "ChainTests", dependencies: ["Chain", "Inference", "Diffusion", "ModelSpace", "TestFixtures"]),
         .testTarget(
             name: "StudiesTests",
             dependencies: ["Studies", "Inference", "Networks", "Diffusion", "Tensors", "ModelSpace", "TestFixtures"]),
@@ -103,7 +113,8 @@ let package = Package(
         .testTarget(
             name: "FuzzTests",
             dependencies: [
-                "prism-dmri", "Reporting", "Inference", "Training", "Networks", "Diffusion", "Tensors", "ModelSpace", "Volumes",
+                "prism-dmri", "Reporting", "Inference", "Training", "Networks", "Diffusion", "Tensors", "ModelSpace",
+                "Volumes",
                 "CZlib",
             ]),
         .testTarget(name: "EndToEndTests", dependencies: ["prism-dmri"], exclude: ["cases.txt"]),

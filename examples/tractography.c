@@ -1,4 +1,5 @@
-/* Probabilistic tracking in a bedpostX folder by the published rules of FSL's probtrackx2, for examples/tractography.sh.
+/* Probabilistic tracking in a bedpostX folder by the published rules of FSL's probtrackx2, for
+   examples/tractography.sh.
  *
  *     cc -O2 -fopenmp tractography.c -o tractography -lm -lz
  *     tractography FIT/fsl.bedpostX TRACTS STREAMLINES-A-SEED OUT
@@ -7,13 +8,13 @@
  * OUT/name.nii.gz, the number of accepted streamlines through each voxel, and prints for each tract: name, streamlines
  * started, of them 40 mm and longer, accepted.
  *
- * The rules: from a seed voxel's centre, both ways, 1000 steps of 0.5 mm each at most; in every step the voxel is one of
- * the eight about the point, chosen by nearness, and the draw one of the fit's; of the fibres with f > 0.01 the one
- * nearest to the current direction is followed, if there is none the first, as in the first step; the step goes along the
- * mean of the direction here and that after a trial step (modified Euler). A streamline ends where the cosine between
- * steps is below 0.2, where th or ph is 0, outside the mask, and where it comes back to a box of 5 voxels against the
- * direction in which it left it. It is accepted when it meets all way-points and no exclusion. Random numbers: one stream
- * a streamline, so that the number of threads does not matter. */
+ * The rules: from a seed voxel's centre, both ways, 1000 steps of 0.5 mm each at most; in every step the voxel is one
+ of * the eight about the point, chosen by nearness, and the draw one of the fit's; of the fibres with f > 0.01 the one
+ * nearest to the current direction is followed, if there is none the first, as in the first step; the step goes along
+ the * mean of the direction here and that after a trial step (modified Euler). A streamline ends where the cosine
+ between * steps is below 0.2, where th or ph is 0, outside the mask, and where it comes back to a box of 5 voxels
+ against the * direction in which it left it. It is accepted when it meets all way-points and no exclusion. Random
+ numbers: one stream * a streamline, so that the number of threads does not matter. */
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -88,7 +89,11 @@ static void load(const char *folder) {
     for (int k = 0; k < FIBRES; k++) {
         Image part[3];
         for (int q = 0; q < 3; q++) {
-            snprintf(path, sizeof path, "%s/merged_%s%dsamples.nii.gz", folder, q == 0 ? "th" : q == 1 ? "ph" : "f", k + 1);
+            snprintf(path, sizeof path, "%s/merged_%s%dsamples.nii.gz", folder,
+                     q == 0   ? "th"
+                     : q == 1 ? "ph"
+                              : "f",
+                     k + 1);
             part[q] = read_image(path);
             if (part[q].volumes != (k + q ? draws : part[q].volumes)) fail(path, "has another number of draws");
             draws = part[q].volumes;
@@ -117,7 +122,8 @@ static inline long voxel(int x, int y, int z) {
     return x + (long)dims[0] * (y + (long)dims[1] * z);
 }
 
-/* Direction at a point, nearest to r (NULL: the first fibre's); f < 0 where there is none: then z, which is what th = ph = 0 says. */
+/* Direction at a point, nearest to r (NULL: the first fibre's); f < 0 where there is none: then z, which is what th =
+   ph = 0 says. */
 static Fibre sample(const float p[3], const float *r, uint64_t *state) {
     int at[3];
     for (int a = 0; a < 3; a++) { float low = floorf(p[a]); at[a] = (int)low + (uniform(state) < p[a] - low); }
@@ -177,9 +183,8 @@ static void read_mask(const char *path, uint8_t *into, uint8_t bit) {
     free(mask.values);
 }
 
-static void tract(
-    const char *folder, const char *out, const char *name, const char *seed, char *ways, const char *exclusion, int each,
-    uint64_t number) {
+static void tract(const char *folder, const char *out, const char *name, const char *seed, char *ways,
+                  const char *exclusion, int each, uint64_t number) {
     long n = (long)dims[0] * dims[1] * dims[2], seeds = 0, *from = malloc(n * sizeof *from);
     long started, accepted = 0, reached = 0;
     /* Bit 0: seed, bits 1 …: way-points, bit 7: exclusion. */

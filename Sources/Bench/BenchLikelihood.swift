@@ -19,7 +19,8 @@ extension Bench {
             let operations = Double(m) * (Double(8 * n + 2) + (rician ? 40 : 4))
             let exact = family.logLikelihood(y, theta, z, design)
             // The family's own promise.
-            let sigma = theta[BallSticks.Slot.s0] / theta[BallSticks.Slot.snr], bound = 2e-6 * y.reduce(0) { $0 + 1 + pow(Double($1) / sigma, 2) }
+            let sigma = theta[BallSticks.Slot.s0] / theta[BallSticks.Slot.snr],
+                bound = 2e-6 * y.reduce(0) { $0 + 1 + pow(Double($1) / sigma, 2) }
             try add(
                 "\(name): one", "M = \(m)", operations: operations, exponentials: exponentials, bytes: Double(20 * m),
                 deviation: abs(family.logLikelihood(y, theta, z, design, scratch: &scratch) - exact), tolerance: bound,
@@ -30,7 +31,8 @@ extension Bench {
         for n in 0...3 { for spread in [false, true] { try moves(design, n, spread) } }
     }
 
-    /// A sweep of one draw under Rician noise, of 64 that move together: an evolution, a move of scale and noise, a turn of each stick.
+    /// A sweep of one draw under Rician noise, of 64 that move together: an evolution, a move of scale and noise, a
+    /// turn of each stick.
     private mutating func moves(_ design: Acquisition, _ n: Int, _ spread: Bool) throws {
         let family = BallSticks(), draws = 64, sweeps = 8, m = design.count
         let z = family.structureSpace.structures[4 * n + (spread ? 3 : 1)]
@@ -46,31 +48,42 @@ extension Bench {
             // Twice the likelihood's promise: coordinates are of single precision.
             bound = max(bound, 4e-6 * y.reduce(0) { $0 + 1 + pow(Double($1) / sigma, 2) })
         }
-        // Attenuations of all compartments, the ball's a b-value, and of each stick once more; 2 + n times residuals and Bessel functions.
-        let shells = Set(design.bValues).count, exponentials = (spread ? 2 : 1) * (shells + 2 * n * m), units = draws * sweeps
+        // Attenuations of all compartments, the ball's a b-value, and of each stick once more; 2 + n times residuals
+        // and Bessel functions.
+        let shells = Set(design.bValues).count, exponentials = (spread ? 2 : 1) * (shells + 2 * n * m),
+            units = draws * sweeps
         try add(
             "\(n) stick\(n == 1 ? "" : "s")\(spread ? ", spread" : ""): sweep of moves", "\(draws) draws, M = \(m)",
-            operations: Double(units * m * ((2 + n) * (2 * n + 30) + 16 * n)), exponentials: Double(units * exponentials), units: units, deviation: worst,
+            operations: Double(units * m * ((2 + n) * (2 * n + 30) + 16 * n)),
+            exponentials: Double(units * exponentials), units: units, deviation: worst,
             tolerance: bound, run)
     }
 
-    /// Samples of which the shape is given: weights and noise drawn, with their density, and both likelihoods. In the difference of the two kinds of noise the
-    /// density cancels.
+    /// Samples of which the shape is given: weights and noise drawn, with their density, and both likelihoods. In the
+    /// difference of the two kinds of noise the density cancels.
     private mutating func weights(_ design: Acquisition, _ n: Int, _ spread: Bool) throws {
         let family = BallSticks(), count = 128, m = design.count, pair = 2 * n + (spread ? 1 : 0)
-        let gaussianZ = family.structureSpace.structures[2 * pair], ricianZ = family.structureSpace.structures[2 * pair + 1]
+        let gaussianZ = family.structureSpace.structures[2 * pair],
+            ricianZ = family.structureSpace.structures[2 * pair + 1]
         let (theta, y) = BenchSubject.voxel(ricianZ, design), weights = ConditionalWeights(acquisition: design)
         let job = weights.job(
-            y, LocalGeometry(gaussianZ), views: [.init(y, theta, gaussianZ, design)], scale: theta[BallSticks.Slot.s0], canBeRician: true)
+            y, LocalGeometry(gaussianZ), views: [.init(y, theta, gaussianZ, design)], scale: theta[BallSticks.Slot.s0],
+            canBeRician: true)
         var random = RandomSource(seed: 1, stream: 5), rows = [Float](repeating: 0, count: 16 * count)
         let uniforms = (0..<(n + 2) * count).map { _ in Float(0.001 + 0.998 * random.uniform()) }
         var gaussian = [Double](repeating: 0, count: count), rician = gaussian, worst = 0.0, bound = 0.0
         for i in 0..<count { Self.store(theta, at: i, of: count, into: &rows) }
-        func run() { weights.draw(job, uniforms: uniforms, first: 0, count: count, stride: count, rows: &rows, gaussian: &gaussian, rician: &rician) }
+        func run() {
+            weights.draw(
+                job, uniforms: uniforms, first: 0, count: count, stride: count, rows: &rows, gaussian: &gaussian,
+                rician: &rician)
+        }
         run()
         for i in 0..<count {
             var t = theta
-            (t[BallSticks.Slot.snr], t[BallSticks.Slot.s0]) = (exp(Double(rows[2 * count + i])), exp(Double(rows[3 * count + i])))
+            (t[BallSticks.Slot.snr], t[BallSticks.Slot.s0]) = (
+                exp(Double(rows[2 * count + i])), exp(Double(rows[3 * count + i]))
+            )
             for k in 0..<n { t[BallSticks.Slot.fraction + k] = Double(rows[(4 + k) * count + i]) }
             let difference = family.logLikelihood(y, t, ricianZ, design) - family.logLikelihood(y, t, gaussianZ, design)
             worst = max(worst, abs(rician[i] - gaussian[i] - difference))
@@ -80,8 +93,10 @@ extension Bench {
         }
         let w = n + 1, products = m * w * (w + 3), size = Double(count)
         try add(
-            "\(n) stick\(n == 1 ? "" : "s")\(spread ? ", spread" : ""): weights, noise, both likelihoods", "\(count) × M = \(m)",
-            operations: size * Double(m * (8 * n + 2) + products + 44 * m), exponentials: size * Double(m * w * (spread ? 2 : 1) + 2 * m + 20 * (n + 2)),
+            "\(n) stick\(n == 1 ? "" : "s")\(spread ? ", spread" : ""): weights, noise, both likelihoods",
+            "\(count) × M = \(m)",
+            operations: size * Double(m * (8 * n + 2) + products + 44 * m),
+            exponentials: size * Double(m * w * (spread ? 2 : 1) + 2 * m + 20 * (n + 2)),
             bytes: size * Double(20 * m), units: count, deviation: worst, tolerance: bound, run)
     }
 

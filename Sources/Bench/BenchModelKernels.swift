@@ -15,13 +15,19 @@ extension Bench {
     }
 
     private mutating func signals(_ design: Acquisition, _ n: Int, _ spread: Bool) throws {
-        let m = design.count, z = BallSticks().structureSpace.structures.first { BallSticks.stickCount($0) == n && BallSticks.hasSpread($0) == spread }!
-        let (theta, _) = BenchSubject.voxel(z, design), g = LocalGeometry(z), shape = "\(n) sticks\(spread ? ", spread" : ""), M = \(m)"
-        let b = design.bValues.map(Float.init), gx = design.directions.map { Float($0.x) }, gy = design.directions.map { Float($0.y) }
+        let m = design.count,
+            z = BallSticks().structureSpace.structures.first {
+                BallSticks.stickCount($0) == n && BallSticks.hasSpread($0) == spread
+            }!
+        let (theta, _) = BenchSubject.voxel(z, design), g = LocalGeometry(z),
+            shape = "\(n) sticks\(spread ? ", spread" : ""), M = \(m)"
+        let b = design.bValues.map(Float.init), gx = design.directions.map { Float($0.x) },
+            gy = design.directions.map { Float($0.y) }
         let gz = design.directions.map { Float($0.z) }
         typealias Slot = BallSticks.Slot
         let d = Float(theta[Slot.diffusivity]), s = Float(theta[Slot.spread]), s0 = Float(theta[Slot.s0])
-        let shares = theta[Slot.fraction..<Slot.fraction + 3].map(Float.init), fractions = [1 - shares.reduce(0, +)] + shares
+        let shares = theta[Slot.fraction..<Slot.fraction + 3].map(Float.init),
+            fractions = [1 - shares.reduce(0, +)] + shares
         let axes = theta[Slot.axis..<Slot.axis + 9].map(Float.init)
         var out = [Float](repeating: 0, count: m)
         func signal(_ theta: [Double]) -> [Double] {
@@ -30,15 +36,19 @@ extension Bench {
         let plain = signal(theta), exponentials = Double(m * (n + 1) * (spread ? 2 : 1))
         pk_ball_sticks_signal(m, b, gx, gy, gz, d, s, n, fractions, axes, &out)
         try add(
-            "signal", shape, operations: Double(m * (8 * n + 2)), exponentials: exponentials, bytes: Double(20 * m), deviation: Self.deviation(out, plain),
+            "signal", shape, operations: Double(m * (8 * n + 2)), exponentials: exponentials, bytes: Double(20 * m),
+            deviation: Self.deviation(out, plain),
             tolerance: 2e-6
         ) { pk_ball_sticks_signal(m, b, gx, gy, gz, d, s, n, fractions, axes, &out) }
 
         // Derivatives against central differences in the local coordinates (but for log snr).
         let rowCount = 2 + (spread ? 1 : 0) + 3 * n
-        var tangents = [Double](repeating: 0, count: max(1, 6 * n)), rows = [Float](repeating: 0, count: rowCount * m), expected: [Double] = []
+        var tangents = [Double](repeating: 0, count: max(1, 6 * n)), rows = [Float](repeating: 0, count: rowCount * m),
+            expected: [Double] = []
         g.tangents(theta, into: &tangents)
-        let places = Array(0..<n) + (spread ? [n] : []) + [g.diffusivityIndex, g.s0Index] + (0..<2 * n).map { g.tangentIndex + $0 }
+        let places =
+            Array(0..<n) + (spread ? [n] : []) + [g.diffusivityIndex, g.s0Index]
+            + (0..<2 * n).map { g.tangentIndex + $0 }
         for place in places {
             func moved(_ step: Double) -> [Double] {
                 var u = [Double](repeating: 0, count: g.dimension), other = theta
@@ -53,7 +63,8 @@ extension Bench {
         func run() { pk_ball_sticks_gradient(m, b, gx, gy, gz, d, s, s0, n, fractions, axes, e, &out, &rows) }
         run()
         try add(
-            "signal and derivatives", shape, operations: Double(m * (25 * n + 6)), exponentials: exponentials, bytes: Double(4 * m * (5 + rowCount)),
+            "signal and derivatives", shape, operations: Double(m * (25 * n + 6)), exponentials: exponentials,
+            bytes: Double(4 * m * (5 + rowCount)),
             deviation: Self.deviation(rows, expected), tolerance: 1e-5, run)
     }
 
@@ -85,18 +96,25 @@ extension Bench {
                 off.draw = max(off.draw, min(abs(levels[j] - u), abs(1 - levels[j] - u)))
             }
         }
-        // A quantile takes a logarithm and a root, a truncated one or a truncated density five exponentials or logarithms; adding to a sum one.
-        let shape = "\(count) samples, \(n) sticks\(spread ? ", spread" : "")", size = Double(count), products = size * Double(d * d)
+        // A quantile takes a logarithm and a root, a truncated one or a truncated density five exponentials or
+        // logarithms; adding to a sum one.
+        let shape = "\(count) samples, \(n) sticks\(spread ? ", spread" : "")", size = Double(count),
+            products = size * Double(d * d)
         try add(
-            "shape draw", shape, operations: products + size * Double(40 * d), exponentials: size * Double(2 * d + 3 * (1 + extra)),
+            "shape draw", shape, operations: products + size * Double(40 * d),
+            exponentials: size * Double(2 * d + 3 * (1 + extra)),
             bytes: 4 * size * Double(2 * d + 16), units: count, deviation: off.draw, tolerance: 1e-3, draw)
         try add(
-            "shape density", "\(shape), \(many) components", operations: Double(many) * (products + size * Double(46 * n)),
-            exponentials: Double(many) * size * Double(1 + 5 * extra), bytes: 4 * size * Double(2 * d + 16), units: many * count, deviation: off.density, tolerance: 2e-3, evaluate)
+            "shape density", "\(shape), \(many) components",
+            operations: Double(many) * (products + size * Double(46 * n)),
+            exponentials: Double(many) * size * Double(1 + 5 * extra), bytes: 4 * size * Double(2 * d + 16),
+            units: many * count, deviation: off.density, tolerance: 2e-3, evaluate)
     }
 
     private static func structure(_ n: Int, _ spread: Bool) -> Structure {
-        BallSticks().structureSpace.structures.first { BallSticks.stickCount($0) == n && BallSticks.hasSpread($0) == spread }!
+        BallSticks().structureSpace.structures.first {
+            BallSticks.stickCount($0) == n && BallSticks.hasSpread($0) == spread
+        }!
     }
 }
 
@@ -108,7 +126,8 @@ struct PlainShape {
     init(_ z: Structure) {
         let g = LocalGeometry(z), spread = g.hasSpread ? 1 : 0, d = 1 + spread + 2 * g.sticks
         let (theta, _) = BenchSubject.voxel(z, BenchSubject.acquisition(measurements: 20))
-        var tangents = [Double](repeating: 0, count: max(1, 6 * g.sticks)), block = [Float](repeating: 0, count: PK_SHAPE_SIZE)
+        var tangents = [Double](repeating: 0, count: max(1, 6 * g.sticks)),
+            block = [Float](repeating: 0, count: PK_SHAPE_SIZE)
         g.tangents(theta, into: &tangents)
         block[0] = Float(log(theta[BallSticks.Slot.diffusivity]))
         block[1] = g.hasSpread ? Float(log(theta[BallSticks.Slot.spread] / theta[BallSticks.Slot.diffusivity])) : 0
@@ -125,7 +144,8 @@ struct PlainShape {
 
     /// The log-density at a sample, and for each coordinate the share of its conditional that lies below.
     func evaluate(_ x: [Double]) -> (logDensity: Double, levels: [Double]) {
-        let g = geometry, n = g.sticks, spread = g.hasSpread ? 1 : 0, d = 1 + spread + 2 * n, c = block.map(Double.init), l = PK_SHAPE_FACTOR
+        let g = geometry, n = g.sticks, spread = g.hasSpread ? 1 : 0, d = 1 + spread + 2 * n,
+            c = block.map(Double.init), l = PK_SHAPE_FACTOR
         var u = [Double](repeating: 0, count: d), total = 0.0, levels = u
         u[2 * n] = x[0] - c[0]
         if g.hasSpread { u[2 * n + 1] = x[1] - c[1] }
@@ -144,7 +164,8 @@ struct PlainShape {
             } else if j == 2 * n {
                 (low, high) = (Double(support.d_low) - c[0], Double(support.d_high) - c[0])
             }
-            let below = Self.cdf((low - mean) * root), inside = Self.cdf((high - mean) * root) - below, z = (u[j] - mean) * root
+            let below = Self.cdf((low - mean) * root), inside = Self.cdf((high - mean) * root) - below,
+                z = (u[j] - mean) * root
             levels[j] = (Self.cdf(z) - below) / inside
             total += log(root) - 0.5 * z * z - 0.5 * log(2 * .pi) - log(inside)
         }

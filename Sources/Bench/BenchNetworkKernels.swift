@@ -13,7 +13,9 @@ extension Bench {
             try trainingLayer(rows: rows, depth: depth, columns: columns)
         }
         try elementwise(rows: 2048, columns: 64)
-        for (name, nq, nk, count) in [("reading", 16, m, 32), ("latents", 16, 16, 32), ("tokens", 4, 4, 256), ("draws", 256, 16, 8)] {
+        for (name, nq, nk, count) in [
+            ("reading", 16, m, 32), ("latents", 16, 16, 32), ("tokens", 4, 4, 256), ("draws", 256, 16, 8),
+        ] {
             try attention(name, nq: nq, nk: nk, count: count)
         }
         try halves()
@@ -25,11 +27,16 @@ extension Bench {
     }
 
     private mutating func gemm() throws {
-        for (rows, depth, columns) in [(512, 64, 64), (512, 64, 128), (512, 64, 256), (512, 256, 64), (512, 128, 128), (3200, 64, 128), (2048, 64, 192)] {
-            var a = Self.noise(rows * depth, 1), b = Self.noise(depth * columns, 2), c = [Float](repeating: 0, count: rows * columns)
+        for (rows, depth, columns) in [
+            (512, 64, 64), (512, 64, 128), (512, 64, 256), (512, 256, 64), (512, 128, 128), (3200, 64, 128),
+            (2048, 64, 192),
+        ] {
+            var a = Self.noise(rows * depth, 1), b = Self.noise(depth * columns, 2),
+                c = [Float](repeating: 0, count: rows * columns)
             func run() {
                 Float.gemm(
-                    transposeA: false, transposeB: false, rows: rows, columns: columns, depth: depth, alpha: 1, a: &a, aStride: depth, b: &b,
+                    transposeA: false, transposeB: false, rows: rows, columns: columns, depth: depth, alpha: 1, a: &a,
+                    aStride: depth, b: &b,
                     bStride: columns, beta: 0, c: &c, cStride: columns)
             }
             run()
@@ -41,14 +48,18 @@ extension Bench {
                 }
             }
             try add(
-                "matrix product", "\(rows)×\(depth)·\(depth)×\(columns)", operations: 2 * Double(rows * depth * columns),
-                bytes: 4 * Double(rows * depth + depth * columns + rows * columns), deviation: Self.deviation(fast, plain), tolerance: 1e-5, run)
+                "matrix product", "\(rows)×\(depth)·\(depth)×\(columns)",
+                operations: 2 * Double(rows * depth * columns),
+                bytes: 4 * Double(rows * depth + depth * columns + rows * columns),
+                deviation: Self.deviation(fast, plain), tolerance: 1e-5, run)
         }
     }
 
-    /// A laid-out layer in every number format, against a sum in double precision of what the format makes of its operands.
+    /// A laid-out layer in every number format, against a sum in double precision of what the format makes of its
+    /// operands.
     private mutating func dense(rows: Int, depth: Int, columns: Int) throws {
-        let x = Self.noise(rows * depth, 13), w = Self.noise(depth * columns, 14).map { $0 / Float(depth).squareRoot() }, b = Self.noise(columns, 15)
+        let x = Self.noise(rows * depth, 13),
+            w = Self.noise(depth * columns, 14).map { $0 / Float(depth).squareRoot() }, b = Self.noise(columns, 15)
         var y = [Float](repeating: 0, count: rows * columns)
         let kinds = [(pk_dense_best(), "float32")] + (pk_dense_has_bf16() != 0 ? [(PK_DENSE_BF16, "bfloat16")] : [])
         for (kind, name) in kinds {
@@ -63,7 +74,9 @@ extension Bench {
                 var plain: [Double] = [], fast: [Float] = []
                 for i in stride(from: 0, to: rows, by: 37) {
                     for j in 0..<columns {
-                        let sum = (0..<depth).reduce(Double(b[j])) { $0 + operand(x[i * depth + $1]) * operand(w[$1 * columns + j]) }
+                        let sum = (0..<depth).reduce(Double(b[j])) {
+                            $0 + operand(x[i * depth + $1]) * operand(w[$1 * columns + j])
+                        }
                         plain.append(silu ? sum / (1 + exp(-sum)) : sum)
                         fast.append(y[i * columns + j])
                     }
@@ -76,43 +89,57 @@ extension Bench {
         }
     }
 
-    /// A layer of training, norm and SiLU included, forwards and backwards in every number format, against the same in double precision.
+    /// A layer of training, norm and SiLU included, forwards and backwards in every number format, against the same in
+    /// double precision.
     private mutating func trainingLayer(rows: Int, depth: Int, columns: Int) throws {
-        let x = Self.noise(rows * depth, 21), w = Self.noise(depth * columns, 22).map { $0 / Float(depth).squareRoot() }, b = Self.noise(columns, 23)
-        let scale = Self.noise(depth, 24).map { 0.1 * $0 }, shift = Self.noise(depth, 25), dy = Self.noise(rows * columns, 26)
-        let plain = PlainLayer(x: x, w: w, b: b, scale: scale, shift: shift, dy: dy, rows: rows, depth: depth, columns: columns)
+        let x = Self.noise(rows * depth, 21),
+            w = Self.noise(depth * columns, 22).map { $0 / Float(depth).squareRoot() }, b = Self.noise(columns, 23)
+        let scale = Self.noise(depth, 24).map { 0.1 * $0 }, shift = Self.noise(depth, 25),
+            dy = Self.noise(rows * columns, 26)
+        let plain = PlainLayer(
+            x: x, w: w, b: b, scale: scale, shift: shift, dy: dy, rows: rows, depth: depth, columns: columns)
         var kinds = [(pk_train_best(), "single", 1e-5)]
         if pk_train_has(PK_TRAIN_BF16) != 0 { kinds.append((PK_TRAIN_BF16, "bfloat16", 1e-2)) }
         if pk_train_has(PK_TRAIN_HALF) != 0 { kinds.append((PK_TRAIN_HALF, "half", 5e-3)) }
         for (kind, name, tolerance) in kinds {
-            let forward = AlignedFloats(pk_train_size(kind, depth, columns, 0)), backward = AlignedFloats(pk_train_size(kind, depth, columns, 1))
+            let forward = AlignedFloats(pk_train_size(kind, depth, columns, 0)),
+                backward = AlignedFloats(pk_train_size(kind, depth, columns, 1))
             let scratch = AlignedFloats(pk_train_scratch(kind, depth, columns) / 4)
             pk_train_pack(kind, depth, columns, 0, w, b, forward.base)
             pk_train_pack(kind, depth, columns, 1, w, nil, backward.base)
-            let y = AlignedFloats(rows * columns), slope = AlignedFloats(rows * columns), stats = AlignedFloats(2 * rows), dx = AlignedFloats(rows * depth)
-            let dw = AlignedFloats(depth * columns), db = AlignedFloats(columns), dscale = AlignedFloats(depth), dshift = AlignedFloats(depth)
+            let y = AlignedFloats(rows * columns), slope = AlignedFloats(rows * columns),
+                stats = AlignedFloats(2 * rows), dx = AlignedFloats(rows * depth)
+            let dw = AlignedFloats(depth * columns), db = AlignedFloats(columns), dscale = AlignedFloats(depth),
+                dshift = AlignedFloats(depth)
             try x.withUnsafeBufferPointer { x in
                 try scale.withUnsafeBufferPointer { scale in
                     try shift.withUnsafeBufferPointer { shift in
                         try dy.withUnsafeBufferPointer { dy in
                             var l = pk_train_layer()
                             (l.rows, l.depth, l.columns, l.silu, l.dx_written) = (rows, depth, columns, 1, 1)
-                            (l.x, l.scale, l.shift, l.dy) = (x.baseAddress, scale.baseAddress, shift.baseAddress, dy.baseAddress)
+                            (l.x, l.scale, l.shift, l.dy) = (
+                                x.baseAddress, scale.baseAddress, shift.baseAddress, dy.baseAddress
+                            )
                             (l.y, l.slope, l.stats, l.dx) = (y.base, slope.base, stats.base, dx.base)
                             (l.dw, l.db, l.dscale, l.dshift) = (dw.base, db.base, dscale.base, dshift.base)
                             pk_train_forward(kind, &l, forward.base, scratch.base)
                             pk_train_backward(kind, &l, backward.base, scratch.base)
-                            let size = 2 * Double(rows * depth * columns), shape = "\(name), \(rows)×\(depth)·\(depth)×\(columns)"
+                            let size = 2 * Double(rows * depth * columns),
+                                shape = "\(name), \(rows)×\(depth)·\(depth)×\(columns)"
                             let moved = 4 * Double(rows * depth + rows * columns)
                             try add(
-                                "training layer", shape, operations: size, exponentials: Double(rows * columns), bytes: moved + 4 * Double(rows * columns),
+                                "training layer", shape, operations: size, exponentials: Double(rows * columns),
+                                bytes: moved + 4 * Double(rows * columns),
                                 deviation: PlainLayer.distance(y.base, plain.y), tolerance: tolerance
                             ) { pk_train_forward(kind, &l, forward.base, scratch.base) }
                             let worst = max(
-                                PlainLayer.distance(dx.base, plain.dx), PlainLayer.distance(dw.base, plain.dw), PlainLayer.distance(db.base, plain.db),
-                                PlainLayer.distance(dscale.base, plain.dscale), PlainLayer.distance(dshift.base, plain.dshift))
+                                PlainLayer.distance(dx.base, plain.dx), PlainLayer.distance(dw.base, plain.dw),
+                                PlainLayer.distance(db.base, plain.db),
+                                PlainLayer.distance(dscale.base, plain.dscale),
+                                PlainLayer.distance(dshift.base, plain.dshift))
                             try add(
-                                "training layer backward", shape, operations: 2 * size, bytes: 2 * moved, deviation: worst, tolerance: tolerance
+                                "training layer backward", shape, operations: 2 * size, bytes: 2 * moved,
+                                deviation: worst, tolerance: tolerance
                             ) { pk_train_backward(kind, &l, backward.base, scratch.base) }
                         }
                     }
@@ -124,19 +151,24 @@ extension Bench {
     private mutating func elementwise(rows: Int, columns: Int) throws {
         let n = rows * columns, size = Double(n), shape = "\(rows)×\(columns)"
         var x = Self.noise(n, 3), h = Self.noise(n, 4), dy = Self.noise(n, 5), y = [Float](repeating: 0, count: n)
-        var scale = Self.noise(columns, 6), shift = Self.noise(columns, 7), stats = [Float](repeating: 0, count: 2 * rows)
+        var scale = Self.noise(columns, 6), shift = Self.noise(columns, 7),
+            stats = [Float](repeating: 0, count: 2 * rows)
         var dx = y, dh = y, dscale = [Float](repeating: 0, count: columns), dshift = dscale
-        func clear() { dx = Array(repeating: 0, count: n); dh = dx; dscale = Array(repeating: 0, count: columns); dshift = dscale }
+        func clear() {
+            dx = Array(repeating: 0, count: n); dh = dx; dscale = Array(repeating: 0, count: columns); dshift = dscale
+        }
 
         Float.siluForward(&x, &y, n)
         let sigmoid = x.map { 1 / (1 + exp(-Double($0))) }
         try add(
             "silu", shape, operations: 3 * size, exponentials: size, bytes: 8 * size,
-            deviation: Self.deviation(y, zip(x, sigmoid).map { Double($0) * $1 }), tolerance: 2e-6) { Float.siluForward(&x, &y, n) }
+            deviation: Self.deviation(y, zip(x, sigmoid).map { Double($0) * $1 }), tolerance: 2e-6
+        ) { Float.siluForward(&x, &y, n) }
         Float.siluBackward(&x, &dy, &dx, n)
         let slope = (0..<n).map { Double(dy[$0]) * sigmoid[$0] * (1 + Double(x[$0]) * (1 - sigmoid[$0])) }
         try add(
-            "silu backward", shape, operations: 6 * size, exponentials: size, bytes: 16 * size, deviation: Self.deviation(dx, slope), tolerance: 2e-6
+            "silu backward", shape, operations: 6 * size, exponentials: size, bytes: 16 * size,
+            deviation: Self.deviation(dx, slope), tolerance: 2e-6
         ) { Float.siluBackward(&x, &dy, &dx, n) }
 
         // Normalised values n, and r = 1/√(var + ε), by plain loops.
@@ -149,55 +181,73 @@ extension Bench {
         Float.normForward(&x, &scale, &shift, nil, columns, &y, &stats, rows, columns)
         try add(
             "norm", shape, operations: 9 * size, bytes: 8 * size,
-            deviation: Self.deviation(y, (0..<n).map { normal[$0] * (1 + Double(scale[$0 % columns])) + Double(shift[$0 % columns]) }), tolerance: 1e-5
+            deviation: Self.deviation(
+                y, (0..<n).map { normal[$0] * (1 + Double(scale[$0 % columns])) + Double(shift[$0 % columns]) }),
+            tolerance: 1e-5
         ) { Float.normForward(&x, &scale, &shift, nil, columns, &y, &stats, rows, columns) }
         clear()
         Float.normBackward(&x, &scale, nil, columns, &stats, &dy, &dx, &dscale, &dshift, rows, columns)
         var expected = [Double](repeating: 0, count: n)
         for i in 0..<rows {
             let e = (0..<columns).map { Double(dy[i * columns + $0]) * (1 + Double(scale[$0])) }
-            let a = e.reduce(0, +) / Double(columns), b = (0..<columns).reduce(0) { $0 + e[$1] * normal[i * columns + $1] } / Double(columns)
+            let a = e.reduce(0, +) / Double(columns),
+                b = (0..<columns).reduce(0) { $0 + e[$1] * normal[i * columns + $1] } / Double(columns)
             for j in 0..<columns { expected[i * columns + j] = inverse[i] * (e[j] - a - normal[i * columns + j] * b) }
         }
-        try add("norm backward", shape, operations: 18 * size, bytes: 16 * size, deviation: Self.deviation(dx, expected), tolerance: 1e-5) {
+        try add(
+            "norm backward", shape, operations: 18 * size, bytes: 16 * size, deviation: Self.deviation(dx, expected),
+            tolerance: 1e-5
+        ) {
             Float.normBackward(&x, &scale, nil, columns, &stats, &dy, &dx, &dscale, &dshift, rows, columns)
         }
 
         Float.gateForward(&x, &h, &scale, nil, columns, &y, rows, columns)
         try add(
             "gated add", shape, operations: 3 * size, bytes: 12 * size,
-            deviation: Self.deviation(y, (0..<n).map { Double(x[$0]) + (1 + Double(scale[$0 % columns])) * Double(h[$0]) }), tolerance: 1e-5
+            deviation: Self.deviation(
+                y, (0..<n).map { Double(x[$0]) + (1 + Double(scale[$0 % columns])) * Double(h[$0]) }), tolerance: 1e-5
         ) { Float.gateForward(&x, &h, &scale, nil, columns, &y, rows, columns) }
         clear()
         Float.gateBackward(&h, &scale, nil, columns, &dy, &dx, &dh, &dscale, rows, columns)
         try add(
             "gated add backward", shape, operations: 6 * size, bytes: 24 * size,
-            deviation: Self.deviation(dh, (0..<n).map { (1 + Double(scale[$0 % columns])) * Double(dy[$0]) }), tolerance: 1e-5
+            deviation: Self.deviation(dh, (0..<n).map { (1 + Double(scale[$0 % columns])) * Double(dy[$0]) }),
+            tolerance: 1e-5
         ) { Float.gateBackward(&h, &scale, nil, columns, &dy, &dx, &dh, &dscale, rows, columns) }
     }
 
     /// Four heads of 16 columns, `count` problems of nq queries and nk keys.
     private mutating func attention(_ name: String, nq: Int, nk: Int, count: Int) throws {
         let heads = 4, width = 16, c = heads * width
-        let segments = (0..<count).map { AttentionSegment(queries: $0 * nq..<($0 + 1) * nq, keys: $0 * nk..<($0 + 1) * nk) }
-        var q = Self.noise(count * nq * c, 8), k = Self.noise(count * nk * c, 9), v = Self.noise(count * nk * c, 10), dout = Self.noise(count * nq * c, 11)
+        let segments = (0..<count).map {
+            AttentionSegment(queries: $0 * nq..<($0 + 1) * nq, keys: $0 * nk..<($0 + 1) * nk)
+        }
+        var q = Self.noise(count * nq * c, 8), k = Self.noise(count * nk * c, 9), v = Self.noise(count * nk * c, 10),
+            dout = Self.noise(count * nq * c, 11)
         var out = q, dq = [Float](repeating: 0, count: q.count), dk = [Float](repeating: 0, count: k.count), dv = dk
         var saved = [Float](repeating: 0, count: Float.attentionSaved(segments, count, heads, width))
         Float.attentionForward(&q, &k, &v, c, c, segments, count, heads, width, nil, &out, c, &saved)
-        Float.attentionBackward(&q, &k, &v, c, c, segments, count, heads, width, &saved, &dout, c, &dq, false, &dk, &dv, false)
+        Float.attentionBackward(
+            &q, &k, &v, c, c, segments, count, heads, width, &saved, &dout, c, &dq, false, &dk, &dv, false)
         let plain = PlainAttention(q: q, k: k, v: v, dout: dout, nq: nq, nk: nk, heads: heads, width: width)
-        let products = Double(count * heads * nq * nk), shape = "\(name): \(count) × \(heads) heads, \(nq)×\(nk)×\(width)"
+        let products = Double(count * heads * nq * nk),
+            shape = "\(name): \(count) × \(heads) heads, \(nq)×\(nk)×\(width)"
         let bytes = 4 * Double(2 * q.count + 2 * k.count)
         try add(
             "attention", shape, operations: products * Double(4 * width + 4), exponentials: products, bytes: bytes,
             deviation: Self.deviation(out.prefix(nq * c), plain.out), tolerance: 1e-5
         ) { Float.attentionForward(&q, &k, &v, c, c, segments, count, heads, width, nil, &out, c, nil) }
         let worst = max(
-            Self.deviation(dq.prefix(nq * c), plain.dq), Self.deviation(dk.prefix(nk * c), plain.dk), Self.deviation(dv.prefix(nk * c), plain.dv))
+            Self.deviation(dq.prefix(nq * c), plain.dq), Self.deviation(dk.prefix(nk * c), plain.dk),
+            Self.deviation(dv.prefix(nk * c), plain.dv))
         try add(
-            "attention backward", shape, operations: products * Double(8 * width + 4), bytes: 2 * bytes + 4 * Double(saved.count), deviation: worst,
+            "attention backward", shape, operations: products * Double(8 * width + 4),
+            bytes: 2 * bytes + 4 * Double(saved.count), deviation: worst,
             tolerance: 2e-5
-        ) { Float.attentionBackward(&q, &k, &v, c, c, segments, count, heads, width, &saved, &dout, c, &dq, false, &dk, &dv, false) }
+        ) {
+            Float.attentionBackward(
+                &q, &k, &v, c, c, segments, count, heads, width, &saved, &dout, c, &dq, false, &dk, &dv, false)
+        }
     }
 
     private mutating func halves() throws {
@@ -205,10 +255,16 @@ extension Bench {
         var h = [Float16](repeating: 0, count: n), y = [Float](repeating: 0, count: n)
         HalfPrecision.encode(x, &h, count: n)
         HalfPrecision.decode(h, &y, count: n)
-        try add("half from float", "\(n)", bytes: 6 * Double(n), deviation: Self.deviation(h.map(Float.init), x.map { Double(Float16($0)) }), tolerance: 0) {
+        try add(
+            "half from float", "\(n)", bytes: 6 * Double(n),
+            deviation: Self.deviation(h.map(Float.init), x.map { Double(Float16($0)) }), tolerance: 0
+        ) {
             HalfPrecision.encode(x, &h, count: n)
         }
-        try add("float from half", "\(n)", bytes: 6 * Double(n), deviation: Self.deviation(y, h.map { Double($0) }), tolerance: 0) {
+        try add(
+            "float from half", "\(n)", bytes: 6 * Double(n), deviation: Self.deviation(y, h.map { Double($0) }),
+            tolerance: 0
+        ) {
             HalfPrecision.decode(h, &y, count: n)
         }
     }

@@ -25,24 +25,32 @@ public struct PipelineTiming: Codable, Sendable {
     /// Fits voxels simulated from the prior (λ = 0.5), `repeats` times.
     /// - Parameter modesOnly: the same recipe but finding modes only, which tells them from importance sampling.
     public static func measure(
-        _ name: String, recipe: any EngineRecipe, modesOnly: (any EngineRecipe)?, acquisition: Acquisition, options: FitOptions, voxels: Int, repeats: Int
+        _ name: String, recipe: any EngineRecipe, modesOnly: (any EngineRecipe)?, acquisition: Acquisition,
+        options: FitOptions, voxels: Int, repeats: Int
     ) throws -> PipelineTiming {
         let signals = BenchSubject.voxels(voxels, acquisition)
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("prism-bench-\(UUID())").path
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        var wall = Double.infinity, summaryWall = Double.infinity, seconds: [FitStage: Double] = [:], least = Double.infinity
-        func fit(_ recipe: any EngineRecipe, summarise: Bool) throws -> (wall: Double, summary: Double, processor: Double, stages: [FitStage: Double]) {
+        var wall = Double.infinity, summaryWall = Double.infinity, seconds: [FitStage: Double] = [:],
+            least = Double.infinity
+        func fit(_ recipe: any EngineRecipe, summarise: Bool) throws -> (
+            wall: Double, summary: Double, processor: Double, stages: [FitStage: Double]
+        ) {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             defer { try? FileManager.default.removeItem(atPath: folder) }
-            let staged = StagedRecipe(recipe), engine = FitEngine(recipe: staged, acquisition: acquisition, options: options), clock = ContinuousClock()
+            let staged = StagedRecipe(recipe),
+                engine = FitEngine(recipe: staged, acquisition: acquisition, options: options),
+                clock = ContinuousClock()
             let start = clock.now, processor = Stopwatch.processSeconds
             _ = try engine.run(
-                voxels: Array(0..<voxels), signals: signals, metadata: engine.metadata(grid: [voxels, 1, 1], voxelCount: voxels), directory: folder)
+                voxels: Array(0..<voxels), signals: signals,
+                metadata: engine.metadata(grid: [voxels, 1, 1], voxelCount: voxels), directory: folder)
             let wall = Double((clock.now - start) / .nanoseconds(1)) * 1e-9, used = Stopwatch.processSeconds - processor
             var stages = staged.seconds
             guard summarise else { return (wall, 0, used, stages) }
             let begin = clock.now, before = Stopwatch.processSeconds
-            _ = PosteriorSummary(try PosteriorArchive(directory: folder), lambda: options.lambda, threads: options.threads)
+            _ = PosteriorSummary(
+                try PosteriorArchive(directory: folder), lambda: options.lambda, threads: options.threads)
             stages[.summary] = Stopwatch.processSeconds - before
             return (wall, Double((clock.now - begin) / .nanoseconds(1)) * 1e-9, used, stages)
         }
@@ -64,7 +72,8 @@ public struct PipelineTiming: Codable, Sendable {
         var usage = rusage()
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         return PipelineTiming(
-            name: name, voxels: voxels, draws: options.samples, threads: options.threads, voxelsPerSecond: Double(voxels) / wall,
+            name: name, voxels: voxels, draws: options.samples, threads: options.threads,
+            voxelsPerSecond: Double(voxels) / wall,
             voxelsPerSecondSummarised: Double(voxels) / (wall + summaryWall),
             stages: FitStage.allCases.compactMap { stage in
                 seconds[stage].map { Stage(name: stage.rawValue, microsecondsPerVoxel: 1e6 * $0 / Double(voxels)) }
@@ -96,9 +105,13 @@ private final class StagedRecipe: EngineRecipe {
         return StagedEngine(engine, clock)
     }
 
-    func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe { StagedRecipe(recipe.adapted(to: acquisition, noise: noise)) }
+    func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe {
+        StagedRecipe(recipe.adapted(to: acquisition, noise: noise))
+    }
 
-    var seconds: [FitStage: Double] { clocks.withLock { $0.reduce(into: [:]) { $0.merge($1.seconds, uniquingKeysWith: +) } } }
+    var seconds: [FitStage: Double] {
+        clocks.withLock { $0.reduce(into: [:]) { $0.merge($1.seconds, uniquingKeysWith: +) } }
+    }
 }
 
 /// An engine that is one stage.
@@ -107,7 +120,9 @@ private final class StagedEngine: PosteriorEngine {
 
     init(_ engine: any PosteriorEngine, _ clock: StageClock) { (self.engine, self.clock) = (engine, clock) }
 
-    func restricted(to acquisition: Acquisition) -> any PosteriorEngine { StagedEngine(engine.restricted(to: acquisition), clock) }
+    func restricted(to acquisition: Acquisition) -> any PosteriorEngine {
+        StagedEngine(engine.restricted(to: acquisition), clock)
+    }
 
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
         clock.enter(.chain)

@@ -37,7 +37,10 @@ struct PlainAttention {
 struct PlainLayer {
     var y: [Double], dx: [Double], dw: [Double], db: [Double], dscale: [Double], dshift: [Double]
 
-    init(x: [Float], w: [Float], b: [Float], scale: [Float], shift: [Float], dy: [Float], rows: Int, depth: Int, columns: Int) {
+    init(
+        x: [Float], w: [Float], b: [Float], scale: [Float], shift: [Float], dy: [Float], rows: Int, depth: Int,
+        columns: Int
+    ) {
         let w = w.map(Double.init)
         y = Array(repeating: 0, count: rows * columns)
         dx = Array(repeating: 0, count: rows * depth)
@@ -67,7 +70,8 @@ struct PlainLayer {
                 dshift[k] += dn[k]
                 dn[k] *= 1 + Double(scale[k])
             }
-            let a = dn.reduce(0, +) / Double(depth), along = zip(dn, normal).reduce(0) { $0 + $1.0 * $1.1 } / Double(depth)
+            let a = dn.reduce(0, +) / Double(depth),
+                along = zip(dn, normal).reduce(0) { $0 + $1.0 * $1.1 } / Double(depth)
             for k in 0..<depth { dx[i * depth + k] = root * (dn[k] - a - normal[k] * along) }
         }
     }

@@ -13,13 +13,15 @@ public struct BenchRow: Codable, Sendable {
     public var operations = 0.0, exponentials = 0.0, bytes = 0.0
     /// What bounds it (`gemm` or `exp`), and the share of that ceiling that its minimum time reaches.
     public var ceiling: String?, share: Double?
-    /// Largest deviation from the reference, in the units of `tolerance`, and the reference's own seconds where it was timed.
+    /// Largest deviation from the reference, in the units of `tolerance`, and the reference's own seconds where it was
+    /// timed.
     public var deviation: Double, tolerance: Double, referenceSeconds: Double? = nil
 }
 
 /// The machine and the program, and what this processor could do at best.
 public struct BenchMachine: Codable, Sendable {
-    public var processor: String, cores: Int, instructionSet: String, blasVersion: String, blasCore: String, threads: Int, version: String
+    public var processor: String, cores: Int, instructionSet: String, blasVersion: String, blasCore: String,
+        threads: Int, version: String
     /// Of the checkout the program stands in; nil elsewhere.
     public var commit: String?
     /// A 512 × 512 × 512 matrix product, GFLOP/s a core; the package's exp over 64 K floats, 1e9 a second a core.
@@ -40,7 +42,8 @@ public struct BenchMachine: Codable, Sendable {
         var a = [Float](repeating: 0.5, count: n * n), b = a, c = a
         let product = Stopwatch.time(repeats: max(5, repeats)) {
             Float.gemm(
-                transposeA: false, transposeB: false, rows: n, columns: n, depth: n, alpha: 1, a: &a, aStride: n, b: &b, bStride: n, beta: 0, c: &c,
+                transposeA: false, transposeB: false, rows: n, columns: n, depth: n, alpha: 1, a: &a, aStride: n, b: &b,
+                bStride: n, beta: 0, c: &c,
                 cStride: n)
         }
         gemm = 2e-9 * Double(n * n * n) / product.minimum
@@ -54,7 +57,13 @@ public struct BenchMachine: Codable, Sendable {
 public struct BenchError: Error, CustomStringConvertible {
     public var kernel: String, shape: String, deviation: Double, tolerance: Double
     public var description: String {
-        String(format: "the kernel '%@' (%@) is off its plain reference by %.3g, tolerated is %.3g; this build is not to be used", kernel as NSString,
+        String(
+            format:
+                """
+                the kernel '%@' (%@) is off its plain reference by %.3g, tolerated is %.3g; this build is not to be \
+                used
+                """,
+            kernel as NSString,
             shape as NSString, deviation, tolerance)
     }
 }
@@ -74,13 +83,17 @@ public struct Bench {
     ///   - deviation: how far the kernel's results are from the reference's.
     ///   - reference: timed too when given.
     mutating func add(
-        _ name: String, _ shape: String, operations: Double = 0, exponentials: Double = 0, bytes: Double = 0, units: Int = 1, deviation: Double,
+        _ name: String, _ shape: String, operations: Double = 0, exponentials: Double = 0, bytes: Double = 0,
+        units: Int = 1, deviation: Double,
         tolerance: Double, reference: (() -> Void)? = nil, _ body: () -> Void
     ) throws {
-        guard deviation <= tolerance else { throw BenchError(kernel: name, shape: shape, deviation: deviation, tolerance: tolerance) }
+        guard deviation <= tolerance else {
+            throw BenchError(kernel: name, shape: shape, deviation: deviation, tolerance: tolerance)
+        }
         let time = Stopwatch.time(repeats: repeats, body)
         var row = BenchRow(
-            name: name, shape: shape, time: time, units: units, microsecondsPerUnit: 1e6 * time.minimum / Double(units), operations: operations,
+            name: name, shape: shape, time: time, units: units, microsecondsPerUnit: 1e6 * time.minimum / Double(units),
+            operations: operations,
             exponentials: exponentials, bytes: bytes, deviation: deviation, tolerance: tolerance)
         row.referenceSeconds = reference.map { Stopwatch.time(repeats: min(repeats, 3), $0).minimum }
         // Whichever ceiling would take longer is the one that binds.

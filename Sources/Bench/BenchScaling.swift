@@ -34,7 +34,8 @@ public struct ScalingSeries: Codable, Sendable {
 
     public struct Point: Codable, Sendable {
         public var size: Size
-        /// Fitting and archiving by the wall clock, and by processor time of all threads, which other programs disturb less.
+        /// Fitting and archiving by the wall clock, and by processor time of all threads, which other programs disturb
+        /// less.
         public var wallSeconds: Double, processorSeconds: Double
 
         public init(size: Size, wallSeconds: Double, processorSeconds: Double) {
@@ -46,13 +47,17 @@ public struct ScalingSeries: Codable, Sendable {
     }
 
     public var name: String, quantity: Quantity, points: [Point]
-    /// Of V: processor seconds = a + b·V. Of M and S: processor µs a voxel = a + b·M. Of threads none: what counts there is `efficiency`.
+    /// Of V: processor seconds = a + b·V. Of M and S: processor µs a voxel = a + b·M. Of threads none: what counts
+    /// there is `efficiency`.
     public var line: Line?
 
     public init(name: String, quantity: Quantity, points: [Point]) {
         (self.name, self.quantity, self.points) = (name, quantity, points)
         guard quantity != .threads else { return }
-        line = Line(points.map { (Double($0.size[quantity]), quantity == .voxels ? $0.processorSeconds : $0.microsecondsPerVoxel) })
+        line = Line(
+            points.map {
+                (Double($0.size[quantity]), quantity == .voxels ? $0.processorSeconds : $0.microsecondsPerVoxel)
+            })
     }
 
     /// Throughput over that of the first point, as a share of what as many more threads could do at best.
@@ -71,7 +76,9 @@ public struct Line: Codable, Sendable, Equatable {
     public init?(_ points: [(x: Double, y: Double)]) {
         guard points.allSatisfy({ $0.x.isFinite && $0.y.isFinite && $0.y > 0 }) else { return nil }
         let weights = points.map { 1 / ($0.y * $0.y) }, sum = weights.reduce(0, +)
-        func mean(_ value: ((x: Double, y: Double)) -> Double) -> Double { zip(weights, points).reduce(0) { $0 + $1.0 * value($1.1) } / sum }
+        func mean(_ value: ((x: Double, y: Double)) -> Double) -> Double {
+            zip(weights, points).reduce(0) { $0 + $1.0 * value($1.1) } / sum
+        }
         let x = mean(\.x), y = mean(\.y), xx = mean { ($0.x - x) * ($0.x - x) }, xy = mean { ($0.x - x) * ($0.y - y) }
         guard xx > 0 else { return nil }
         let b = xy / xx, a = y - b * x
@@ -88,20 +95,27 @@ public struct ScalingPlan: Sendable {
     /// - Parameter base: what stays of it while another grows; its threads are the most that are tried.
     public init(base: ScalingSeries.Size) {
         self.base = base
-        let threads = Array(sequence(first: 1) { 2 * $0 < base.threads ? 2 * $0 : nil }) + (base.threads > 1 ? [base.threads] : [])
+        let threads =
+            Array(sequence(first: 1) { 2 * $0 < base.threads ? 2 * $0 : nil })
+            + (base.threads > 1 ? [base.threads] : [])
         let values: [ScalingSeries.Quantity: [Int]] = [
-            .voxels: [1, 2, 4, 8].map { base.voxels * $0 / 2 }.filter { $0 > 0 }, .measurements: [17, 33, 65, 129, 257], .draws: [25, 50, 100, 200],
+            .voxels: [1, 2, 4, 8].map { base.voxels * $0 / 2 }.filter { $0 > 0 },
+            .measurements: [17, 33, 65, 129, 257], .draws: [25, 50, 100, 200],
             .threads: threads,
         ]
-        sizes = Dictionary(uniqueKeysWithValues: values.map { quantity, values in
-            (quantity, values.map { value in
-                var size = base
-                // So many voxels that the last block, for which one thread works alone, is little.
-                if quantity == .threads { size.voxels = base.voxels * max(4, base.threads) }
-                size[quantity] = value
-                return size
+        sizes = Dictionary(
+            uniqueKeysWithValues: values.map { quantity, values in
+                (
+                    quantity,
+                    values.map { value in
+                        var size = base
+                        // So many voxels that the last block, for which one thread works alone, is little.
+                        if quantity == .threads { size.voxels = base.voxels * max(4, base.threads) }
+                        size[quantity] = value
+                        return size
+                    }
+                )
             })
-        })
     }
 
     /// Measures series after series.
@@ -116,10 +130,12 @@ public struct ScalingPlan: Sendable {
             var options = FitOptions()
             (options.samples, options.threads) = (size.draws, size.threads)
             let timing = try PipelineTiming.measure(
-                name, recipe: recipe(acquisition, options), modesOnly: nil, acquisition: acquisition, options: options, voxels: size.voxels,
+                name, recipe: recipe(acquisition, options), modesOnly: nil, acquisition: acquisition, options: options,
+                voxels: size.voxels,
                 repeats: repeats)
             return .init(
-                size: size, wallSeconds: Double(size.voxels) / timing.voxelsPerSecond, processorSeconds: timing.processorSeconds)
+                size: size, wallSeconds: Double(size.voxels) / timing.voxelsPerSecond,
+                processorSeconds: timing.processorSeconds)
         }
         // The first fit of a program starts threads and touches weights.
         _ = try point(base)

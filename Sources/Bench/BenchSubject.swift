@@ -2,14 +2,18 @@ import Diffusion
 import Foundation
 import ModelSpace
 
-/// Simulations to measure on: an acquisition of M volumes, a tenth of them b≈0, the rest on shells of 1000, 2000 and 3000 s/mm².
+/// Simulations to measure on: an acquisition of M volumes, a tenth of them b≈0, the rest on shells of 1000, 2000 and
+/// 3000 s/mm².
 public enum BenchSubject {
     public static func acquisition(measurements m: Int) -> Acquisition {
         let n0 = max(1, m / 10), weighted = m - n0, shells = [1000.0, 2000, 3000]
         let counts = shells.indices.map { weighted / 3 + ($0 < weighted % 3 ? 1 : 0) }
         let directions = DirectionSets.spreadShells(counts)
         let b = [Double](repeating: 0, count: n0) + zip(shells, counts).flatMap { Array(repeating: $0, count: $1) }
-        do { return try Acquisition(bValues: b, directions: Array(repeating: .zero, count: n0) + directions.flatMap { $0 }) } catch {
+        do {
+            return try Acquisition(
+                bValues: b, directions: Array(repeating: .zero, count: n0) + directions.flatMap { $0 })
+        } catch {
             preconditionFailure("a generated acquisition is refused: \(error)")
         }
     }
@@ -38,7 +42,9 @@ public enum BenchSubject {
             var random = RandomSource(seed: 1, stream: UInt64(v))
             let z = family.structureSpace.structures[family.structureSpace.draw(lambda: 0.5, using: &random)]
             family.drawParameters(z, design, using: &random, into: &theta)
-            all.withUnsafeMutableBufferPointer { family.simulate(&theta, z, design, using: &random, into: $0.baseAddress! + v * m) }
+            all.withUnsafeMutableBufferPointer {
+                family.simulate(&theta, z, design, using: &random, into: $0.baseAddress! + v * m)
+            }
         }
         return all.map { 1000 * $0 }
     }

@@ -1,10 +1,10 @@
 /* Running out of memory ends the program with one sentence.
  *
- * Under a limit (ulimit -v, a batch system's h_vmem) any allocation may fail, in this program or in a library: Swift's runtime then traps with a hundred
- * lines of registers, OpenBLAS and libdispatch ask again and again for ever.  None of them can be told what to do instead, but all of them ask the C library, and
- * a program's own functions of that name stand before the library's (symbol interposition).  The ones here hand each request on and look at the answer.
- *
- * Source: glibc manual, "Replacing malloc"; the __libc_ names are glibc's for that purpose. */
+ * Under a limit (ulimit -v, a batch system's h_vmem) any allocation may fail, in this program or in a library: Swift's
+ runtime then traps with a hundred * lines of registers, OpenBLAS and libdispatch ask again and again for ever.  None of
+ them can be told what to do instead, but all of them ask the C library, and * a program's own functions of that name
+ stand before the library's (symbol interposition).  The ones here hand each request on and look at the answer. * *
+ Source: glibc manual, "Replacing malloc"; the __libc_ names are glibc's for that purpose. */
 #define _GNU_SOURCE
 #include "include/memory.h"
 #include <stdatomic.h>
@@ -35,11 +35,13 @@ static void end(const char *what, size_t bytes) {
     if (bytes) {
         int k = sizeof digits - 1;
         digits[k] = 0;
-        for (size_t megabytes = bytes / 1000000 + 1; megabytes; megabytes /= 10) digits[--k] = (char)('0' + megabytes % 10);
+        for (size_t megabytes = bytes / 1000000 + 1; megabytes; megabytes /= 10)
+            digits[--k] = (char)('0' + megabytes % 10);
         PUT(digits + k);
         PUT(" MB more could not be had");
     }
-    PUT("; use fewer threads (--nthreads), fit in parts (--shard 1/4), or allow more memory (ulimit -v, the batch system's limit)\n");
+    PUT("; use fewer threads (--nthreads), fit in parts (--shard 1/4), or allow more memory (ulimit -v, the batch "
+        "system's limit)\n");
     /* Threads run out together: the first one speaks, and ends the others. */
     static atomic_flag said = ATOMIC_FLAG_INIT;
     if (atomic_flag_test_and_set(&said)) for (;;) pause();

@@ -2,20 +2,23 @@ import Diffusion
 import Foundation
 import ModelSpace
 
-/// The classical ball-and-sticks sampler: single-parameter Metropolis moves with automatic relevance determination, Gaussian noise of unknown
-/// precision, integrated out. It answers the question FSL's bedpostx puts (models 1 and 2, 1 to 3 fibres) under the same priors.
+/// The classical ball-and-sticks sampler: single-parameter Metropolis moves with automatic relevance determination,
+/// Gaussian noise of unknown precision, integrated out. It answers the question FSL's bedpostx puts (models 1 and 2, 1
+/// to 3 fibres) under the same priors.
 ///
 ///     S_i = S0 (f_0 A(b_i) + Σ f_k A(b_i (g_i·μ_k)²)),      A(b) = exp(−b d), with spread (1 + b s²/d)^(−d²/s²)
-///     p(S0) ∝ 1 on S0 ≥ 0;  d uniform on [0, 0.005] mm²/s;  p(s) ∝ 1/s up to 0.01;  μ uniform on the sphere;  p(σ) ∝ 1/σ;
-///     p(f_k) ∝ 1/f_k for the second and third fibre, uniform for the first, on Σ f ≤ 1
+///     p(S0) ∝ 1 on S0 ≥ 0;  d uniform on [0, 0.005] mm²/s;  p(s) ∝ 1/s up to 0.01;  μ uniform on the sphere;  p(σ) ∝
+///     1/σ; p(f_k) ∝ 1/f_k for the second and third fibre, uniform for the first, on Σ f ≤ 1
 ///
-/// 1/f and 1/s begin at `ChainOptions`' lower bounds. The squared residuals are a quadratic form in the weights S0 f_k given the products of the
-/// compartments' attenuations: moves of S0 and f cost no exponential and no loop over measurements, one of a direction those of one
-/// compartment. Proposal widths adapt every 40 sweeps of the burn-in, w ← w √((accepted + 1)/(refused + 1)), and stay fixed afterwards.
+/// 1/f and 1/s begin at `ChainOptions`' lower bounds. The squared residuals are a quadratic form in the weights S0 f_k
+/// given the products of the compartments' attenuations: moves of S0 and f cost no exponential and no loop over
+/// measurements, one of a direction those of one compartment. Proposal widths adapt every 40 sweeps of the burn-in, w ←
+/// w √((accepted + 1)/(refused + 1)), and stay fixed afterwards.
 ///
 /// Shapes: M measurements, S draws, P = 16 columns as in `BallSticks.Slot`.
 /// - Units: d, s in mm²/s; S0 in the units of the data.
-/// - Source: Behrens et al., MRM 50 (2003) 1077; Behrens et al., NeuroImage 34 (2007) 144 (relevance); Jbabdi et al., MRM 68 (2012) 1846 (spread).
+/// - Source: Behrens et al., MRM 50 (2003) 1077; Behrens et al., NeuroImage 34 (2007) 144 (relevance); Jbabdi et al.,
+///   MRM 68 (2012) 1846 (spread).
 public final class BallSticksChain {
     /// Sweeps between adaptations.
     private static let period = 40
@@ -41,7 +44,9 @@ public final class BallSticksChain {
     }
 
     public init(shared: SharedDesign, options: ChainOptions) {
-        precondition((1...3).contains(options.fibres) && options.burnIn >= 0 && options.every >= 1 && options.jumps >= options.every)
+        precondition(
+            (1...3).contains(options.fibres) && options.burnIn >= 0 && options.every >= 1
+                && options.jumps >= options.every)
         precondition(options.relevanceWeight >= 0)
         self.options = options
         design = shared.design
@@ -65,12 +70,14 @@ public final class BallSticksChain {
     ///
     /// - Parameters:
     ///   - y: M finite signals, not all zero.
-    ///   - theta: receives S × P numbers. snr = S0/σ with σ drawn from its exact conditional, σ² = SSE/χ²_M; spread 0 in model 1; fibre k is
-    ///     the same in every draw (`FibreLabels`), fibres ordered by falling mean fraction; fractions may be anything from the floor up;
-    ///     columns of fibres beyond K are 0.
+    ///   - theta: receives S × P numbers. snr = S0/σ with σ drawn from its exact conditional, σ² = SSE/χ²_M; spread 0
+    ///   in model 1; fibre k is
+    ///     the same in every draw (`FibreLabels`), fibres ordered by falling mean fraction; fractions may be anything
+    ///     from the floor up; columns of fibres beyond K are 0.
     ///   - check: called every 40 sweeps; what it throws ends the chain.
     public func sample(
-        _ y: UnsafePointer<Float>, using random: inout RandomSource, into theta: UnsafeMutablePointer<Double>, check: () throws -> Void
+        _ y: UnsafePointer<Float>, using random: inout RandomSource, into theta: UnsafeMutablePointer<Double>,
+        check: () throws -> Void
     ) rethrows {
         var walk = open(y, random)
         place(&walk)
@@ -100,7 +107,9 @@ public final class BallSticksChain {
     }
 
     /// The same without a check.
-    public func sample(_ y: UnsafePointer<Float>, using random: inout RandomSource, into theta: UnsafeMutablePointer<Double>) {
+    public func sample(
+        _ y: UnsafePointer<Float>, using random: inout RandomSource, into theta: UnsafeMutablePointer<Double>
+    ) {
         sample(y, using: &random, into: theta, check: {})
     }
 
@@ -117,11 +126,13 @@ public final class BallSticksChain {
             return ChainRows(ball: r, first: r + n, second: r + 2 * n, third: r + 3 * n, products: products + 5 * k)
         }
         return ChainWalk(
-            design: design, options: options, y: memory, square: square, smallest: max(1e-12 * square, 1e-300), random: random, rows: rows(0),
+            design: design, options: options, y: memory, square: square, smallest: max(1e-12 * square, 1e-300),
+            random: random, rows: rows(0),
             spare: rows(1), widths: widths)
     }
 
-    /// Puts the walk where the quick fit says; sticks that the fit had no use for get a small fraction and a random direction.
+    /// Puts the walk where the quick fit says; sticks that the fit had no use for get a small fraction and a random
+    /// direction.
     func place(_ walk: inout ChainWalk) {
         let fit = start.fit(memory, sticks: options.fibres)
         walk.s0 = fit.s0

@@ -1,7 +1,8 @@
 import CKernels
 import Diffusion
 
-/// An acquisition as the chain's kernels read it: rows of floats padded to a multiple of 16 by measurements of weight 0. Immutable.
+/// An acquisition as the chain's kernels read it: rows of floats padded to a multiple of 16 by measurements of weight
+/// 0. Immutable.
 final class ChainDesign: @unchecked Sendable {
     /// M, and M rounded up.
     let count: Int, padded: Int
@@ -15,7 +16,9 @@ final class ChainDesign: @unchecked Sendable {
         floats.initialize(repeating: 0, count: 5 * padded)
         for i in 0..<count {
             let g = acquisition.directions[i]
-            for (k, value) in [acquisition.bValues[i], g.x, g.y, g.z, 1].enumerated() { floats[k * padded + i] = Float(value) }
+            for (k, value) in [acquisition.bValues[i], g.x, g.y, g.z, 1].enumerated() {
+                floats[k * padded + i] = Float(value)
+            }
         }
         let start = UnsafePointer(floats)
         (b, gx, gy, gz, weight) = (start, start + padded, start + 2 * padded, start + 3 * padded, start + 4 * padded)
@@ -33,12 +36,14 @@ final class ChainDesign: @unchecked Sendable {
         var a = (Float(axis.x), Float(axis.y), Float(axis.z))
         withUnsafeBytes(of: &a) {
             pk_chain_row(
-                padded, b, gx, gy, gz, weight, Float(diffusivity), Float(spread), $0.baseAddress!.assumingMemoryBound(to: Float.self), row)
+                padded, b, gx, gy, gz, weight, Float(diffusivity), Float(spread),
+                $0.baseAddress!.assumingMemoryBound(to: Float.self), row)
         }
     }
 }
 
-/// Attenuation rows of one state (ball, three sticks; those of absent sticks are zero) and their products with the data and one another.
+/// Attenuation rows of one state (ball, three sticks; those of absent sticks are zero) and their products with the data
+/// and one another.
 struct ChainRows {
     typealias Row = UnsafeMutablePointer<Double>
     var ball, first, second, third: Row
@@ -48,7 +53,17 @@ struct ChainRows {
     @inline(__always)
     subscript(k: Int) -> Row {
         get { k == 0 ? ball : k == 1 ? first : k == 2 ? second : third }
-        set { if k == 0 { ball = newValue } else if k == 1 { first = newValue } else if k == 2 { second = newValue } else { third = newValue } }
+        set {
+            if k == 0 {
+                ball = newValue
+            } else if k == 1 {
+                first = newValue
+            } else if k == 2 {
+                second = newValue
+            } else {
+                third = newValue
+            }
+        }
     }
 
     /// Takes the products of `row`, about to stand in place k, into account.

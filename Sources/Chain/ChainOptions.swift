@@ -11,9 +11,9 @@ public struct ChainOptions: Sendable, Equatable {
     /// Whether the first fibre's fraction has that prior too.
     public var relevanceOnFirst = false
 
-    /// Lower end of the fractions' priors. 1/f cannot be normalised at 0, and the smaller the floor, the more mass lies with absent fibres: at
-    /// 1e-9 a relevance-determined fibre has f > 0.05 with probability 0.14 a priori. (A chain without a floor would in time lose every such
-    /// fibre, as 0 absorbs.)
+    /// Lower end of the fractions' priors. 1/f cannot be normalised at 0, and the smaller the floor, the more mass lies
+    /// with absent fibres: at 1e-9 a relevance-determined fibre has f > 0.05 with probability 0.14 a priori. (A chain
+    /// without a floor would in time lose every such fibre, as 0 absorbs.)
     public var fractionFloor = 1e-9
 
     public init() {}
@@ -21,8 +21,8 @@ public struct ChainOptions: Sendable, Equatable {
     /// S, draws a voxel.
     public var drawCount: Int { jumps / every }
 
-    /// Bounds of the priors: diffusivity d and its spread s (mm²/s). 1/s cannot be normalised at 0; a spread below the bound changes no signal
-    /// by a measurable amount.
+    /// Bounds of the priors: diffusivity d and its spread s (mm²/s). 1/s cannot be normalised at 0; a spread below the
+    /// bound changes no signal by a measurable amount.
     public static let diffusivity = (low: 1e-7, high: 5e-3)
     public static let spread = (low: 1e-5, high: 1e-2)
 

@@ -3,9 +3,9 @@ import Foundation
 
 /// Where a chain begins: the best fit of ball and sticks from a fixed dictionary of diffusivities and directions.
 ///
-/// For each of eight diffusivities the rows of a ball and of sticks along 60 directions are kept with their mutual products. Sticks join one by
-/// one, each the one that lowers the squared residual most with all weights ≥ 0; then each is exchanged for a better one, twice round. A few
-/// tens of microseconds a voxel. Immutable.
+/// For each of eight diffusivities the rows of a ball and of sticks along 60 directions are kept with their mutual
+/// products. Sticks join one by one, each the one that lowers the squared residual most with all weights ≥ 0; then each
+/// is exchanged for a better one, twice round. A few tens of microseconds a voxel. Immutable.
 final class ChainStart: @unchecked Sendable {
     private static let diffusivities = (0..<8).map { 3e-4 * pow(10, Double($0) / 7) }
     private static let axes = DirectionSets.fibonacci(60)
@@ -50,7 +50,8 @@ final class ChainStart: @unchecked Sendable {
     private func dot(_ a: UnsafePointer<Double>, _ b: UnsafePointer<Double>) -> Double {
         var total = SIMD8<Double>()
         for i in stride(from: 0, to: design.padded, by: 8) {
-            let x = UnsafeRawPointer(a + i).loadUnaligned(as: SIMD8<Double>.self), y = UnsafeRawPointer(b + i).loadUnaligned(as: SIMD8<Double>.self)
+            let x = UnsafeRawPointer(a + i).loadUnaligned(as: SIMD8<Double>.self),
+                y = UnsafeRawPointer(b + i).loadUnaligned(as: SIMD8<Double>.self)
             total += x * y
         }
         return total.sum()
@@ -68,7 +69,9 @@ final class ChainStart: @unchecked Sendable {
                 var chosen = Selection(gram: gram, moments: moments, atoms: n)
                 for _ in 0..<sticks { chosen.add() }
                 for _ in 0..<2 { for k in 1..<max(2, chosen.count) where chosen.count > 1 { chosen.exchange(k) } }
-                if chosen.gain > best.gain { best = (chosen.gain, l, (0..<chosen.count).map { chosen.set[$0] }, chosen.weights) }
+                if chosen.gain > best.gain {
+                    best = (chosen.gain, l, (0..<chosen.count).map { chosen.set[$0] }, chosen.weights)
+                }
             }
         }
         var fit = Fit()
@@ -77,7 +80,9 @@ final class ChainStart: @unchecked Sendable {
         let total = best.weights.sum()
         guard total > 0, total.isFinite else { return fit }
         fit.s0 = total
-        for k in 1..<max(1, best.set.count) where best.weights[k] > 0 { fit.sticks.append((best.weights[k] / total, Self.axes[best.set[k] - 1])) }
+        for k in 1..<max(1, best.set.count) where best.weights[k] > 0 {
+            fit.sticks.append((best.weights[k] / total, Self.axes[best.set[k] - 1]))
+        }
         fit.sticks.sort { $0.fraction > $1.fraction }
         return fit
     }
@@ -133,7 +138,9 @@ private struct Selection {
                 let l = raw.assumingMemoryBound(to: Double.self).baseAddress!
                 for i in 0..<count {
                     for j in 0...i {
-                        var sum = struck[i] + struck[j] > 0 ? (i == j ? 1 : 0) : gram[set[i] * atoms + set[j]] * (i == j ? 1 + 1e-9 : 1)
+                        var sum =
+                            struck[i] + struck[j] > 0
+                            ? (i == j ? 1 : 0) : gram[set[i] * atoms + set[j]] * (i == j ? 1 + 1e-9 : 1)
                         for k in 0..<j { sum -= l[4 * i + k] * l[4 * j + k] }
                         l[4 * i + j] = i == j ? max(sum, 1e-12).squareRoot() : sum / l[4 * j + j]
                     }

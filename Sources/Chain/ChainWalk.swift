@@ -3,13 +3,16 @@ import ModelSpace
 
 /// The state of one voxel's chain and its Metropolis moves, all of few parameters.
 ///
-/// Target, σ integrated out under p(σ) ∝ 1/σ, S0 ≥ 0 flat (M measurements, SSE the sum of squared residuals, ω as in `ChainOptions`):
+/// Target, σ integrated out under p(σ) ∝ 1/σ, S0 ≥ 0 flat (M measurements, SSE the sum of squared residuals, ω as in
+/// `ChainOptions`):
 ///
-///     SSE^(−M/2) · Π f_k^(−ω_k) · (1/s, with spread) · 1[0 ≤ d ≤ 0.005, f_k ≥ floor, Σ f ≤ 1],      μ_k uniform on the sphere
+///     SSE^(−M/2) · Π f_k^(−ω_k) · (1/s, with spread) · 1[0 ≤ d ≤ 0.005, f_k ≥ floor, Σ f ≤ 1],      μ_k uniform on the
+///     sphere
 ///
-/// Moves: S0 and d by a normal step, log s likewise; f_k, at the cost of the ball or (two nearly parallel sticks share one fibre, and only their
-/// sum is well known) of another stick, by a normal step and under ω > 0 also by one of log f_k and by log f_k drawn anew; μ_k along a random
-/// great circle. Angles θ, φ are never used: no poles, nothing to unwrap.
+/// Moves: S0 and d by a normal step, log s likewise; f_k, at the cost of the ball or (two nearly parallel sticks share
+/// one fibre, and only their sum is well known) of another stick, by a normal step and under ω > 0 also by one of log
+/// f_k and by log f_k drawn anew; μ_k along a random great circle. Angles θ, φ are never used: no poles, nothing to
+/// unwrap.
 struct ChainWalk {
     let design: ChainDesign, options: ChainOptions
     /// y, padded; Σ y²; and the smallest SSE that the arithmetic can tell from 0.
@@ -28,7 +31,9 @@ struct ChainWalk {
     @inline(__always)
     func axis(_ k: Int) -> SIMD3<Double> { k == 1 ? axis1 : k == 2 ? axis2 : axis3 }
     @inline(__always)
-    mutating func setAxis(_ k: Int, _ v: SIMD3<Double>) { if k == 1 { axis1 = v } else if k == 2 { axis2 = v } else { axis3 = v } }
+    mutating func setAxis(_ k: Int, _ v: SIMD3<Double>) {
+        if k == 1 { axis1 = v } else if k == 2 { axis2 = v } else { axis3 = v }
+    }
 
     /// Computes rows, products and SSE of the state as it stands, and sets the widths to their first guesses.
     mutating func begin() {
@@ -54,7 +59,8 @@ struct ChainWalk {
         for k in 1...options.fibres {
             turn(k, 1)
             moveFraction(k, from: 0)
-            // Now and then much smaller than the adapted width, lest a fibre that was absent in the burn-in be stuck when it comes.
+            // Now and then much smaller than the adapted width, lest a fibre that was absent in the burn-in be stuck
+            // when it comes.
             turn(k, random.index(below: 2) == 0 ? 1 : 0.25)
             if options.weight(k - 1) > 0 {
                 scaleFraction(k, from: partner(k))
@@ -77,7 +83,8 @@ struct ChainWalk {
         for k in 0...options.fibres { rows.replace(k, rows[k], y, design.padded) }
     }
 
-    /// Metropolis: whether to go to a state of this SSE whose prior density (times proposal ratio) is exp(`gain`) that of the present one.
+    /// Metropolis: whether to go to a state of this SSE whose prior density (times proposal ratio) is exp(`gain`) that
+    /// of the present one.
     @inline(__always)
     private mutating func accepts(_ candidate: Double, gain: Double) -> Bool {
         let loss = 0.5 * Double(design.count) * log(candidate / sse) - gain
@@ -141,7 +148,9 @@ struct ChainWalk {
         proposal[k] = f
         proposal[j] = rest
         let candidate = residual(rows, proposal, s0)
-        guard accepts(candidate, gain: j == 0 ? gain : gain - options.weight(j - 1) * log(rest / w[j])) else { return false }
+        guard accepts(candidate, gain: j == 0 ? gain : gain - options.weight(j - 1) * log(rest / w[j])) else {
+            return false
+        }
         // The ball takes up the rounding, so that the fractions' sum stays 1 over any number of moves.
         proposal[0] = max(0, 1 - proposal[1] - proposal[2] - proposal[3])
         w = proposal
@@ -156,7 +165,8 @@ struct ChainWalk {
         return j < k ? j : j + 1
     }
 
-    /// Exchanges the first fibre with another, which fits as well: the prior decides which of them is the one that is not relevance-determined.
+    /// Exchanges the first fibre with another, which fits as well: the prior decides which of them is the one that is
+    /// not relevance-determined.
     mutating func exchange() {
         guard options.fibres > 1 else { return }
         let k = 2 + random.index(below: options.fibres - 1)
@@ -187,7 +197,8 @@ struct ChainWalk {
         } while r > 1 || r < 1e-12
         // Two tangents at right angles (Duff et al., Journal of Computer Graphics Techniques 6, 2017).
         let sign = v.z >= 0 ? 1.0 : -1.0, a = -1 / (sign + v.z), b = v.x * v.y * a
-        let along = SIMD3(1 + sign * v.x * v.x * a, sign * b, -sign * v.x), across = SIMD3(b, sign + v.y * v.y * a, -v.y)
+        let along = SIMD3(1 + sign * v.x * v.x * a, sign * b, -sign * v.x),
+            across = SIMD3(b, sign + v.y * v.y * a, -v.y)
         var turned = v + (step / r.squareRoot()) * (p * along + q * across)
         turned /= (turned * turned).sum().squareRoot()
 

@@ -2,14 +2,15 @@ import Diffusion
 
 /// Gives the fibres of one voxel's draws names that last: a chain's second and third fibre exchange roles now and then.
 ///
-/// Each fibre of a draw is the tensor f μμᵀ; each draw's fibres are permuted so that Σ over draws and k of ‖f_k μ_k μ_kᵀ − mean_k‖² is least, means
-/// and permutations updated in turn (k-means with one member a draw), ten times at most. Then fibres are ordered by falling mean fraction.
-/// Deterministic.
+/// Each fibre of a draw is the tensor f μμᵀ; each draw's fibres are permuted so that Σ over draws and k of ‖f_k μ_k
+/// μ_kᵀ − mean_k‖² is least, means and permutations updated in turn (k-means with one member a draw), ten times at
+/// most. Then fibres are ordered by falling mean fraction. Deterministic.
 enum FibreLabels {
     private typealias Slot = BallSticks.Slot
     private static let permutations = [[0, 1, 2], [1, 0, 2], [0, 2, 1], [2, 1, 0], [1, 2, 0], [2, 0, 1]]
 
-    /// Six elements of a symmetric tensor, off-diagonals times √2 so that the dot product is Frobenius's; two lanes unused.
+    /// Six elements of a symmetric tensor, off-diagonals times √2 so that the dot product is Frobenius's; two lanes
+    /// unused.
     private typealias Tensor = SIMD8<Double>
 
     /// - Parameter theta: S × P draws, reordered in place.
@@ -43,7 +44,9 @@ enum FibreLabels {
 
     private static func tensor(_ row: UnsafePointer<Double>, _ k: Int) -> Tensor {
         let f = row[Slot.fraction + k], a = row + Slot.axis + 3 * k, off = 2.0.squareRoot()
-        return f * Tensor(a[0] * a[0], a[1] * a[1], a[2] * a[2], off * a[0] * a[1], off * a[0] * a[2], off * a[1] * a[2], 0, 0)
+        return f
+            * Tensor(
+                a[0] * a[0], a[1] * a[1], a[2] * a[2], off * a[0] * a[1], off * a[0] * a[2], off * a[1] * a[2], 0, 0)
     }
 
     /// Fibre k becomes what fibre order[k] was.

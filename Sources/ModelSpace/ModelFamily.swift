@@ -2,16 +2,18 @@
 ///
 /// The inference core (networks, training, inference, exact engines) knows a family only through this interface.
 ///
-/// Shapes: M measurements, F features a measurement, G summaries an observation, P parameters, T parameter tokens, Q coordinates a token,
-/// C components.
+/// Shapes: M measurements, F features a measurement, G summaries an observation, P parameters, T parameter tokens, Q
+/// coordinates a token, C components.
 ///
-/// **Parameters** θ are a flat vector of P doubles in natural units, the same layout for every structure; entries that a structure does
-/// not use are zero. **Coordinates** are what the network sees of them: T × Q floats, row-major, unconstrained and of about zero mean and unit
-/// variance under the prior; entries switched off by `coordinateMask` are zero.
+/// **Parameters** θ are a flat vector of P doubles in natural units, the same layout for every structure; entries that
+/// a structure does not use are zero. **Coordinates** are what the network sees of them: T × Q floats, row-major,
+/// unconstrained and of about zero mean and unit variance under the prior; entries switched off by `coordinateMask` are
+/// zero.
 public protocol ModelFamily: Sendable {
     /// How an observation was taken (for diffusion MRI: the gradient table).
     associatedtype Design: Sendable
-    /// What links an observation's own coordinates to natural parameters (for diffusion MRI: a rotation, the number of b≈0 volumes).
+    /// What links an observation's own coordinates to natural parameters (for diffusion MRI: a rotation, the number of
+    /// b≈0 volumes).
     associatedtype Frame: Sendable
 
     /// The family's name on the command line and in checkpoints.
@@ -37,27 +39,32 @@ public protocol ModelFamily: Sendable {
     func measurementCount(_ design: Design) -> Int
 
     /// Draws θ ~ p(θ | z) (P values).
-    func drawParameters(_ z: Structure, _ design: Design, using random: inout RandomSource, into theta: UnsafeMutablePointer<Double>)
+    func drawParameters(
+        _ z: Structure, _ design: Design, using random: inout RandomSource, into theta: UnsafeMutablePointer<Double>)
 
-    /// Draws y ~ p(y | θ, z) as the loader would deliver it (M values). May adjust entries of θ that are defined relative to the
-    /// observation (a scale that normalisation removes).
+    /// Draws y ~ p(y | θ, z) as the loader would deliver it (M values). May adjust entries of θ that are defined
+    /// relative to the observation (a scale that normalisation removes).
     func simulate(
         _ theta: UnsafeMutablePointer<Double>, _ z: Structure, _ design: Design, using random: inout RandomSource,
         into y: UnsafeMutablePointer<Float>)
 
     /// log p(y | θ, z).
-    func logLikelihood(_ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Design) -> Double
+    func logLikelihood(_ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Design)
+        -> Double
 
     /// Turns an observation into network inputs: M × F features (row-major) and G summaries.
     func observe(
-        _ y: UnsafePointer<Float>, _ design: Design, features: UnsafeMutablePointer<Float>, summary: UnsafeMutablePointer<Float>
+        _ y: UnsafePointer<Float>, _ design: Design, features: UnsafeMutablePointer<Float>,
+        summary: UnsafeMutablePointer<Float>
     ) -> Frame
 
     /// θ → coordinates (T × Q), zero where the mask is.
     func encode(
-        _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Design, _ frame: Frame, into coordinates: UnsafeMutablePointer<Float>)
+        _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Design, _ frame: Frame,
+        into coordinates: UnsafeMutablePointer<Float>)
 
     /// Coordinates → θ (P values), brought back into the prior's support.
     func decode(
-        _ coordinates: UnsafePointer<Float>, _ z: Structure, _ design: Design, _ frame: Frame, into theta: UnsafeMutablePointer<Double>)
+        _ coordinates: UnsafePointer<Float>, _ z: Structure, _ design: Design, _ frame: Frame,
+        into theta: UnsafeMutablePointer<Double>)
 }

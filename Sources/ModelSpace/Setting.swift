@@ -1,7 +1,8 @@
 /// One value among the settings of `Root` that people choose in a file: its name, where it stands, and what it may be.
 ///
-/// The list of a type's settings stands beside the type's definition and serves every reader: a recipe's text is read through it, and settings that came another
-/// way, such as in a network's metadata, are checked by it. So no reader has ranges of its own, and none can forget one.
+/// The list of a type's settings stands beside the type's definition and serves every reader: a recipe's text is read
+/// through it, and settings that came another way, such as in a network's metadata, are checked by it. So no reader has
+/// ranges of its own, and none can forget one.
 public struct Setting<Root>: @unchecked Sendable {
     /// Dotted where the setting is inside another: `network.width`.
     public let key: String
@@ -14,7 +15,8 @@ public struct Setting<Root>: @unchecked Sendable {
     private let wrong: (Root) -> String?
 
     private init<Value>(
-        _ key: String, _ allowed: String, _ path: WritableKeyPath<Root, Value>, isText: Bool = false, parse: @escaping (String) -> Value?,
+        _ key: String, _ allowed: String, _ path: WritableKeyPath<Root, Value>, isText: Bool = false,
+        parse: @escaping (String) -> Value?,
         isAllowed: @escaping (Value) -> Bool
     ) {
         self.key = key
@@ -28,36 +30,51 @@ public struct Setting<Root>: @unchecked Sendable {
         wrong = { isAllowed($0[keyPath: path]) ? nil : "\($0[keyPath: path])" }
     }
 
-    private init(key: String, allowed: String, isText: Bool, read: @escaping (String, inout Root) -> Bool, wrong: @escaping (Root) -> String?) {
+    private init(
+        key: String, allowed: String, isText: Bool, read: @escaping (String, inout Root) -> Bool,
+        wrong: @escaping (Root) -> String?
+    ) {
         (self.key, self.allowed, self.isText, self.read, self.wrong) = (key, allowed, isText, read, wrong)
     }
 
-    public static func whole<Value: FixedWidthInteger>(_ key: String, _ path: WritableKeyPath<Root, Value>, _ range: ClosedRange<Value>) -> Setting {
+    public static func whole<Value: FixedWidthInteger>(
+        _ key: String, _ path: WritableKeyPath<Root, Value>, _ range: ClosedRange<Value>
+    ) -> Setting {
         Setting(
-            key, "a whole number from \(range.lowerBound) to \(range.upperBound)", path, parse: { Value(plain($0)) }, isAllowed: range.contains)
+            key, "a whole number from \(range.lowerBound) to \(range.upperBound)", path, parse: { Value(plain($0)) },
+            isAllowed: range.contains)
     }
 
-    public static func real(_ key: String, _ path: WritableKeyPath<Root, Double>, _ range: ClosedRange<Double>) -> Setting {
+    public static func real(_ key: String, _ path: WritableKeyPath<Root, Double>, _ range: ClosedRange<Double>)
+        -> Setting
+    {
         Setting(key, words(range), path, parse: { Double(plain($0)) }, isAllowed: range.contains)
     }
 
     /// A number that may be absent.
-    public static func real(_ key: String, _ path: WritableKeyPath<Root, Double?>, _ range: ClosedRange<Double>) -> Setting {
+    public static func real(_ key: String, _ path: WritableKeyPath<Root, Double?>, _ range: ClosedRange<Double>)
+        -> Setting
+    {
         Setting(key, words(range), path, parse: { Double(plain($0)) }, isAllowed: { $0.map(range.contains) ?? true })
     }
 
     public static func text(_ key: String, _ path: WritableKeyPath<Root, String>, upTo length: Int = 200) -> Setting {
-        Setting(key, "a text of 1 to \(length) characters", path, isText: true, parse: { $0 }, isAllowed: { (1...length).contains($0.count) })
+        Setting(
+            key, "a text of 1 to \(length) characters", path, isText: true, parse: { $0 },
+            isAllowed: { (1...length).contains($0.count) })
     }
 
     /// A text that may be absent.
     public static func text(_ key: String, _ path: WritableKeyPath<Root, String?>, upTo length: Int) -> Setting {
         Setting(
-            key, "a text of 1 to \(length) characters", path, isText: true, parse: { $0 }, isAllowed: { $0.map { (1...length).contains($0.count) } ?? true })
+            key, "a text of 1 to \(length) characters", path, isText: true, parse: { $0 },
+            isAllowed: { $0.map { (1...length).contains($0.count) } ?? true })
     }
 
     public static func choice(_ key: String, _ path: WritableKeyPath<Root, String>, _ words: [String]) -> Setting {
-        Setting(key, words.map { "'\($0)'" }.joined(separator: " or "), path, isText: true, parse: { $0 }, isAllowed: words.contains)
+        Setting(
+            key, words.map { "'\($0)'" }.joined(separator: " or "), path, isText: true, parse: { $0 },
+            isAllowed: words.contains)
     }
 
     /// The same setting seen from a type that holds `Root` under a name.
@@ -74,7 +91,10 @@ public struct Setting<Root>: @unchecked Sendable {
     public func fault(_ root: Root) -> String? { wrong(root).map(complaint) }
 
     private func complaint(_ value: String) -> String {
-        "\(Self.name(key)) is \(value.isEmpty ? "empty" : "'\(value.prefix(60))\(value.count > 60 ? "…" : "")'"); it must be \(allowed)"
+        """
+        \(Self.name(key)) is \(value.isEmpty ? "empty" : "'\(value.prefix(60))\(value.count > 60 ? "…" : "")'"); it \
+        must be \(allowed)
+        """
     }
 
     /// 'width' of training.network
@@ -87,12 +107,15 @@ public struct Setting<Root>: @unchecked Sendable {
         func number(_ x: Double) -> String { x == x.rounded() && abs(x) < 1e9 ? "\(Int(x))" : "\(x)" }
         // An open end is written as the next number.
         let open = range.lowerBound.nextDown, isOpen = open == open.rounded() && open != 0
-        return isOpen ? "a number above \(number(open)) and at most \(number(range.upperBound))" : "a number from \(number(range.lowerBound)) to \(number(range.upperBound))"
+        return isOpen
+            ? "a number above \(number(open)) and at most \(number(range.upperBound))"
+            : "a number from \(number(range.lowerBound)) to \(number(range.upperBound))"
     }
 
     /// Numbers may be grouped, as in 1_000_000.
     private static func plain(_ text: String) -> String {
-        text.contains("_") && text.allSatisfy({ $0.isNumber || "_.+-eE".contains($0) }) ? text.filter { $0 != "_" } : text
+        text.contains("_") && text.allSatisfy({ $0.isNumber || "_.+-eE".contains($0) })
+            ? text.filter { $0 != "_" } : text
     }
 }
 

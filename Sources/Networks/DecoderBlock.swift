@@ -1,11 +1,13 @@
 import Tensors
 
-/// Scales, shifts and gates of rows of x: parts of `width` columns each, of the row of `parts` that `group` maps a row of x to; row 0 without.
+/// Scales, shifts and gates of rows of x: parts of `width` columns each, of the row of `parts` that `group` maps a row
+/// of x to; row 0 without.
 struct Modulation<S: Scalar> {
     let parts: Variable<S>, group: UnsafePointer<Int32>?
 
     func norm(_ part: Int, _ width: Int) -> Normalisation<S> {
-        Normalisation(scale: parts.slice(part * width, width), shift: parts.slice((part + 1) * width, width), group: group)
+        Normalisation(
+            scale: parts.slice(part * width, width), shift: parts.slice((part + 1) * width, width), group: group)
     }
 
     func residual(_ x: Variable<S>, _ part: Int) -> Residual<S> {
@@ -13,8 +15,8 @@ struct Modulation<S: Scalar> {
     }
 }
 
-/// A transformer block whose three residual branches (self-attention, cross-attention to a voxel's latents, perceptron) are scaled, shifted and
-/// gated by a conditioning vector (adaptive layer norm).
+/// A transformer block whose three residual branches (self-attention, cross-attention to a voxel's latents, perceptron)
+/// are scaled, shifted and gated by a conditioning vector (adaptive layer norm).
 ///
 /// Shapes: x rows × width; modulation groups × 9·width. With laid-out weights the result takes the place of x.
 /// Source: Peebles & Xie, "Scalable diffusion models with transformers" (2023).
@@ -25,7 +27,10 @@ struct DecoderBlock: Sendable {
     private let query: Dense, keyValue: Dense, crossOutput: Dense
     private let mlp: Perceptron
 
-    init(_ layout: inout ParameterLayout, _ name: String, width: Int, heads: Int, context: Int, condition: Int, expansion: Int) {
+    init(
+        _ layout: inout ParameterLayout, _ name: String, width: Int, heads: Int, context: Int, condition: Int,
+        expansion: Int
+    ) {
         self.width = width
         self.heads = heads
         modulation = Dense(&layout, name + ".modulation", condition, 9 * width, gain: 0.1, exact: true)
@@ -38,10 +43,14 @@ struct DecoderBlock: Sendable {
     }
 
     /// Keys and values of the latents: once a voxel, whatever follows.
-    func context<S>(_ tape: Tape<S>, _ w: Weights<S>, latents: Variable<S>) -> Variable<S> { keyValue.forward(tape, w, latents) }
+    func context<S>(_ tape: Tape<S>, _ w: Weights<S>, latents: Variable<S>) -> Variable<S> {
+        keyValue.forward(tape, w, latents)
+    }
 
     /// Scales, shifts and gates: once a conditioning vector.
-    func modulate<S>(_ tape: Tape<S>, _ w: Weights<S>, condition: Variable<S>) -> Variable<S> { modulation.forward(tape, w, condition) }
+    func modulate<S>(_ tape: Tape<S>, _ w: Weights<S>, condition: Variable<S>) -> Variable<S> {
+        modulation.forward(tape, w, condition)
+    }
 
     func forward<S>(
         _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, modulation m: Modulation<S>,
@@ -50,29 +59,35 @@ struct DecoderBlock: Sendable {
     ) -> Variable<S> {
         w.inPlace(tape) {
             let y = attend(tape, w, x, modulation: m, own: own, mask: mask)
-            return answer(tape, w, y, queries: ask(tape, w, y, modulation: m), modulation: m, context: context, cross: cross)
+            return answer(
+                tape, w, y, queries: ask(tape, w, y, modulation: m), modulation: m, context: context, cross: cross)
         }
     }
 
     /// x and its self-attention.
     /// - Parameter keep: the rows that are wanted; all where nil.
     func attend<S>(
-        _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, modulation m: Modulation<S>, own: UnsafeBufferPointer<AttentionSegment>,
+        _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, modulation m: Modulation<S>,
+        own: UnsafeBufferPointer<AttentionSegment>,
         mask: UnsafePointer<UInt8>?, keep: UnsafeBufferPointer<Int32>? = nil
     ) -> Variable<S> {
-        let a = tape.selfAttention(qkv.forward(tape, w, x, norm: m.norm(0, width)), segments: own, heads: heads, mask: mask)
+        let a = tape.selfAttention(
+            qkv.forward(tape, w, x, norm: m.norm(0, width)), segments: own, heads: heads, mask: mask)
         guard let keep else { return selfOutput.forward(tape, w, a, onto: m.residual(x, 2)) }
         return selfOutput.forward(tape, w, tape.gather(a, keep), onto: m.residual(tape.gather(x, keep), 2))
     }
 
-    /// x and its attention to keys and values laid out by `keys`, which is given what x makes (rows × 3·width: queries, keys, values).
+    /// x and its attention to keys and values laid out by `keys`, which is given what x makes (rows × 3·width: queries,
+    /// keys, values).
     func attend<S>(
-        _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, modulation m: Modulation<S>, segments: UnsafeBufferPointer<AttentionSegment>,
+        _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, modulation m: Modulation<S>,
+        segments: UnsafeBufferPointer<AttentionSegment>,
         keys: (Variable<S>) -> Variable<S>
     ) -> Variable<S> {
         let qkv = qkv.forward(tape, w, x, norm: m.norm(0, width)), keyValue = keys(qkv)
         let a = tape.attention(
-            qkv.slice(0, width), keyValue.slice(0, width), keyValue.slice(width, width), rows: qkv.rows, segments: segments, heads: heads, mask: nil,
+            qkv.slice(0, width), keyValue.slice(0, width), keyValue.slice(width, width), rows: qkv.rows,
+            segments: segments, heads: heads, mask: nil,
             output: nil)
         return selfOutput.forward(tape, w, a, onto: m.residual(x, 2))
     }
@@ -84,7 +99,8 @@ struct DecoderBlock: Sendable {
 
     /// x, the latents' answer and the perceptron.
     func answer<S>(
-        _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, queries: Variable<S>, modulation m: Modulation<S>, context: Variable<S>,
+        _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, queries: Variable<S>, modulation m: Modulation<S>,
+        context: Variable<S>,
         cross: UnsafeBufferPointer<AttentionSegment>
     ) -> Variable<S> {
         let c = tape.attention(queries, keyValue: context, segments: cross, heads: heads)

@@ -1,7 +1,7 @@
 import Tensors
 
-/// Measurements → latents: a two-layer perceptron on each measurement, then twice a cross-attention of L learned latents to all measurements,
-/// each followed by self-attention blocks among the latents. Cost linear in M.
+/// Measurements → latents: a two-layer perceptron on each measurement, then twice a cross-attention of L learned
+/// latents to all measurements, each followed by self-attention blocks among the latents. Cost linear in M.
 ///
 /// Shapes: features (V·M) × F and summaries V × G in, latents (V·L) × width out.
 struct Encoder: Sendable {
@@ -76,8 +76,11 @@ struct Encoder: Sendable {
         for r in readings {
             x = w.inPlace(tape) {
                 let q = r.query.forward(tape, w, x, norm: r.norm.of(w)), cross = UnsafeBufferPointer(cross)
-                let a = w.packed == nil
-                    ? tape.attention(q, keyValue: r.keyValue.forward(tape, w, tokens, norm: tokenNorm.of(w)), segments: cross, heads: heads)
+                let a =
+                    w.packed == nil
+                    ? tape.attention(
+                        q, keyValue: r.keyValue.forward(tape, w, tokens, norm: tokenNorm.of(w)), segments: cross,
+                        heads: heads)
                     : readInBatches(tape, w, r, queries: q, tokens: tokens, m, segments: cross)
                 return r.output.forward(tape, w, a, onto: Residual(x))
             }
@@ -94,7 +97,8 @@ struct Encoder: Sendable {
         return outputNorm.forward(tape, w, x)
     }
 
-    // With laid-out weights the measurements, far more rows than anything else, go through a few voxels at a time: what is made of them stays in cache.
+    // With laid-out weights the measurements, far more rows than anything else, go through a few voxels at a time: what
+    // is made of them stays in cache.
 
     /// Voxels whose measurements are taken together.
     private func batch(_ m: Int) -> Int { max(1, 384 / m) }
@@ -119,8 +123,10 @@ struct Encoder: Sendable {
             let end = min(start + step, voxels), rows = start * l..<end * l
             tape.scratch {
                 _ = tape.attention(
-                    q.rows(rows), keyValue: r.keyValue.forward(tape, w, tokens.rows(start * m..<end * m), norm: tokenNorm.of(w)),
-                    segments: UnsafeBufferPointer(rebasing: segments[..<(end - start)]), heads: configuration.heads, output: a.rows(rows))
+                    q.rows(rows),
+                    keyValue: r.keyValue.forward(tape, w, tokens.rows(start * m..<end * m), norm: tokenNorm.of(w)),
+                    segments: UnsafeBufferPointer(rebasing: segments[..<(end - start)]), heads: configuration.heads,
+                    output: a.rows(rows))
             }
         }
         return a

@@ -7,20 +7,26 @@ struct Dense: Sendable {
     /// Weights start normal with sd gain/√in, biases at zero.
     /// - Parameter exact: products in single precision always, for layers that are sensitive or cost nothing.
     init(
-        _ layout: inout ParameterLayout, _ name: String, _ input: Int, _ output: Int, gain: Double = 1, bias start: Initialisation = .zero,
+        _ layout: inout ParameterLayout, _ name: String, _ input: Int, _ output: Int, gain: Double = 1,
+        bias start: Initialisation = .zero,
         exact: Bool = false
     ) {
-        weight = layout.add(name + ".weight", input, output, gain == 0 ? .zero : .normal(gain / Double(input).squareRoot()))
+        weight = layout.add(
+            name + ".weight", input, output, gain == 0 ? .zero : .normal(gain / Double(input).squareRoot()))
         bias = layout.add(name + ".bias", 1, output, start)
         layout.addLayer(LayerReference(weight: weight, bias: bias, exact: exact))
     }
 
-    /// r + (1 + gate) f(n(x) W + b). With laid-out weights one pass over memory, in which the result takes the residual's place.
+    /// r + (1 + gate) f(n(x) W + b). With laid-out weights one pass over memory, in which the result takes the
+    /// residual's place.
     func forward<S>(
-        _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, norm: Normalisation<S>? = nil, silu: Bool = false, onto residual: Residual<S>? = nil,
+        _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, norm: Normalisation<S>? = nil, silu: Bool = false,
+        onto residual: Residual<S>? = nil,
         output: Variable<S>? = nil
     ) -> Variable<S> {
-        if let packed = w.packed { return tape.dense(x, packed[weight], norm: norm, silu: silu, onto: residual, output: output) }
+        if let packed = w.packed {
+            return tape.dense(x, packed[weight], norm: norm, silu: silu, onto: residual, output: output)
+        }
         if let training = w.training {
             return tape.dense(x, training[weight], w, norm: norm, silu: silu, onto: residual)
         }
@@ -51,7 +57,8 @@ struct Perceptron: Sendable {
     let first: Dense, second: Dense
 
     init(
-        _ layout: inout ParameterLayout, _ name: String, _ input: Int, _ hidden: Int, _ output: Int, gain: Double = 1, exactFirst: Bool = false,
+        _ layout: inout ParameterLayout, _ name: String, _ input: Int, _ hidden: Int, _ output: Int, gain: Double = 1,
+        exactFirst: Bool = false,
         exactSecond: Bool = false
     ) {
         first = Dense(&layout, name + ".first", input, hidden, exact: exactFirst)
@@ -59,11 +66,15 @@ struct Perceptron: Sendable {
     }
 
     func forward<S>(
-        _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, norm: Normalisation<S>? = nil, onto residual: Residual<S>? = nil,
+        _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, norm: Normalisation<S>? = nil,
+        onto residual: Residual<S>? = nil,
         output: Variable<S>? = nil
     ) -> Variable<S> {
-        if let training = w.training { return tape.perceptron(x, training[first.weight], training[second.weight], w, norm: norm, onto: residual) }
-        return second.forward(tape, w, first.forward(tape, w, x, norm: norm, silu: true), onto: residual, output: output)
+        if let training = w.training {
+            return tape.perceptron(x, training[first.weight], training[second.weight], w, norm: norm, onto: residual)
+        }
+        return second.forward(
+            tape, w, first.forward(tape, w, x, norm: norm, silu: true), onto: residual, output: output)
     }
 }
 

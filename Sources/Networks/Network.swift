@@ -42,17 +42,20 @@ public struct Network: Sendable {
     ///
     /// - Returns: both sums, unscaled.
     public func loss<S: Scalar>(
-        _ tape: Tape<S>, _ weights: Weights<S>, _ batch: TrainingBatch, automaton: StructureAutomaton, structureScale: Double,
+        _ tape: Tape<S>, _ weights: Weights<S>, _ batch: TrainingBatch, automaton: StructureAutomaton,
+        structureScale: Double,
         parameterScale: Double
     ) -> (structure: Double, parameter: Double) {
         batch.features.withUnsafeBufferPointer { features in
             batch.summaries.withUnsafeBufferPointer { summaries in
                 let latents = encoder.forward(
                     tape, weights,
-                    features: tape.constant(features.baseAddress!, rows: batch.count * batch.measurements, columns: shape.features),
+                    features: tape.constant(
+                        features.baseAddress!, rows: batch.count * batch.measurements, columns: shape.features),
                     summaries: tape.constant(summaries.baseAddress!, rows: batch.count, columns: shape.summaries))
                 let s = structureDecoder.loss(
-                    tape, weights, latents: latents, lambdas: batch.lambdas, structures: batch.structures, automaton: automaton,
+                    tape, weights, latents: latents, lambdas: batch.lambdas, structures: batch.structures,
+                    automaton: automaton,
                     weight: structureScale)
                 let p = parameterDecoder.loss(tape, weights, latents: latents, batch: batch, weight: parameterScale)
                 tape.backward()

@@ -29,10 +29,21 @@ public struct NetworkConfiguration: BoundedSettings, Codable, Sendable, Equatabl
 
     public var conflict: String? {
         if width % heads != 0 { return "'width', \(width), must be a multiple of 'heads', \(heads)" }
-        if parameterWidth % parameterHeads != 0 { return "'parameterWidth', \(parameterWidth), must be a multiple of 'parameterHeads', \(parameterHeads)" }
+        if parameterWidth % parameterHeads != 0 {
+            return "'parameterWidth', \(parameterWidth), must be a multiple of 'parameterHeads', \(parameterHeads)"
+        }
         // Sizes that are each allowed can still ask for gigabytes together; a block has some 25 width² weights.
-        let weights = 25 * (width * width * (2 * blocksPerReading + structureBlocks) + parameterWidth * parameterWidth * parameterBlocks)
-        if weights > Self.mostWeights { return "widths and blocks together make some \(weights / 1_000_000) million weights, more than \(Self.mostWeights / 1_000_000) million" }
+        let weights =
+            25
+            * (width * width * (2 * blocksPerReading + structureBlocks) + parameterWidth * parameterWidth
+                * parameterBlocks)
+        if weights > Self.mostWeights {
+            return
+                """
+                widths and blocks together make some \(weights / 1_000_000) million weights, more than \
+                \(Self.mostWeights / 1_000_000) million
+                """
+        }
         return nil
     }
 }
@@ -42,7 +53,8 @@ public struct FamilyShape: BoundedSettings, Codable, Sendable, Equatable {
     public var features: Int, summaries: Int, components: Int, tokens: Int, coordinates: Int
 
     public static let settings: [Setting<FamilyShape>] = [
-        .whole("features", \.features, 1...1024), .whole("summaries", \.summaries, 1...1024), .whole("components", \.components, 1...Structure.mostBits),
+        .whole("features", \.features, 1...1024), .whole("summaries", \.summaries, 1...1024),
+        .whole("components", \.components, 1...Structure.mostBits),
         .whole("tokens", \.tokens, 1...64), .whole("coordinates", \.coordinates, 1...256),
     ]
 

@@ -27,7 +27,8 @@ public struct NetworkFile: @unchecked Sendable {
     /// - Errors: SafetensorsError, NetworkFileError.
     public init(_ file: SafetensorsReader, sha256: String) throws {
         func decode<T: Decodable>(_ key: String) throws -> T {
-            guard let text = file.metadata[key], let value = try? JSONDecoder().decode(T.self, from: Data(text.utf8)) else {
+            guard let text = file.metadata[key], let value = try? JSONDecoder().decode(T.self, from: Data(text.utf8))
+            else {
                 throw NetworkFileError.notANetwork(path: file.path, missing: key)
             }
             return value
@@ -35,7 +36,9 @@ public struct NetworkFile: @unchecked Sendable {
         let shape: FamilyShape = try decode("shape"), configuration: NetworkConfiguration = try decode("configuration")
         origin = try decode("origin")
         // Sizes are believed only within their bounds, before anything is made of them.
-        if let fault = shape.fault ?? configuration.fault ?? origin.fault { throw NetworkFileError.unusable(path: file.path, reason: fault) }
+        if let fault = shape.fault ?? configuration.fault ?? origin.fault {
+            throw NetworkFileError.unusable(path: file.path, reason: fault)
+        }
         let network = Network(shape, configuration)
         weights = try network.layout.read(file)
         packed = PackedLayers(network.layout, values: weights)
@@ -45,7 +48,8 @@ public struct NetworkFile: @unchecked Sendable {
 
     public init(path: String) throws {
         let file = try SafetensorsReader(path: path)
-        try self.init(file, sha256: Self.digest(try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)))
+        try self.init(
+            file, sha256: Self.digest(try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)))
     }
 
     /// The network that is compiled into the program.
@@ -64,8 +68,13 @@ public struct NetworkFile: @unchecked Sendable {
     static func metadata(network: Network, origin: NetworkOrigin) throws -> [String: String] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        func text<T: Encodable>(_ value: T) throws -> String { String(decoding: try encoder.encode(value), as: UTF8.self) }
-        return ["shape": try text(network.shape), "configuration": try text(network.configuration), "origin": try text(origin)]
+        func text<T: Encodable>(_ value: T) throws -> String {
+            String(decoding: try encoder.encode(value), as: UTF8.self)
+        }
+        return [
+            "shape": try text(network.shape), "configuration": try text(network.configuration),
+            "origin": try text(origin),
+        ]
     }
 
     /// SHA-256 in lower-case hexadecimal.
@@ -86,17 +95,20 @@ public struct NetworkOrigin: BoundedSettings, Codable, Sendable, Equatable {
     public var recipe: String
     public var simulations: Int
     public var steps: Int
-    /// Losses over the last stretch of training, for the record; nil before the first step, and where they were not finite.
+    /// Losses over the last stretch of training, for the record; nil before the first step, and where they were not
+    /// finite.
     public var structureLoss: Double?, parameterLoss: Double?
     /// Number format of the products of its training's last stretch; nil in files that do not say.
     public var precision: String?
 
     public static let settings: [Setting<NetworkOrigin>] = [
-        .whole("simulations", \.simulations, 0...1_000_000_000_000_000), .whole("steps", \.steps, 0...1_000_000_000_000_000),
+        .whole("simulations", \.simulations, 0...1_000_000_000_000_000),
+        .whole("steps", \.steps, 0...1_000_000_000_000_000),
     ]
 
     public init(
-        name: String, family: String, familyDefinition: String? = nil, recipe: String, simulations: Int, steps: Int, structureLoss: Double?, parameterLoss: Double?,
+        name: String, family: String, familyDefinition: String? = nil, recipe: String, simulations: Int, steps: Int,
+        structureLoss: Double?, parameterLoss: Double?,
         precision: String? = nil
     ) {
         self.name = name
@@ -121,9 +133,15 @@ public enum NetworkFileError: Error, CustomStringConvertible, LocalizedError {
     public var description: String {
         switch self {
         case .notANetwork(let path, let missing):
-            "\(path) is not a prism-dmri network (no valid '\(missing)' in its metadata); give a file written by 'prism-dmri train'."
+            """
+            \(path) is not a prism-dmri network (no valid '\(missing)' in its metadata); give a file written by \
+            'prism-dmri train'.
+            """
         case .otherFamily(let path, let found, let wanted):
-            "\(path) was trained for family '\(found)' but '\(wanted)' was asked for; choose the matching --family or --network."
+            """
+            \(path) was trained for family '\(found)' but '\(wanted)' was asked for; choose the matching --family or \
+            --network.
+            """
         case .unusable(let path, let reason):
             "\(path) is not a usable network: \(reason); copy it again, or give another."
         }
@@ -145,7 +163,8 @@ extension ParameterLayout {
         for r in references {
             let weights: [Float] = try file.array(prefix + r.name, shape: [r.rows, r.columns])
             guard weights.allSatisfy(\.isFinite) else {
-                throw NetworkFileError.unusable(path: file.path, reason: "the weights '\(prefix + r.name)' are not all finite")
+                throw NetworkFileError.unusable(
+                    path: file.path, reason: "the weights '\(prefix + r.name)' are not all finite")
             }
             values.replaceSubrange(r.offset..<r.offset + r.count, with: weights)
         }

@@ -23,8 +23,8 @@ public enum NoiseLevel {
 
     /// `steps` + 1 noise levels from `highest` to `lowest`, evenly spaced in ln σ.
     ///
-    /// With exact denoising of a normal posterior the second-order solver then returns its standard deviation within 4.5 % at 8 steps and 2.7 % at 12
-    /// (spaced in σ^(1/7), as is usual at hundreds of steps: 12 % and 7 %).
+    /// With exact denoising of a normal posterior the second-order solver then returns its standard deviation within
+    /// 4.5 % at 8 steps and 2.7 % at 12 (spaced in σ^(1/7), as is usual at hundreds of steps: 12 % and 7 %).
     public static func schedule(steps: Int) -> [Double] {
         (0...steps).map { highest * pow(lowest / highest, Double($0) / Double(steps)) }
     }

@@ -4,8 +4,9 @@ import Tensors
 
 /// The diffusion model over parameter tokens, q(θ | z, y).
 ///
-/// One row a token: its noisy coordinates, which token it is, which components are present. Only the active tokens of a structure are there at all, so
-/// one decoder serves every structure. Adaptive layer norm carries the noise level and the structure.
+/// One row a token: its noisy coordinates, which token it is, which components are present. Only the active tokens of a
+/// structure are there at all, so one decoder serves every structure. Adaptive layer norm carries the noise level and
+/// the structure.
 struct ParameterDecoder: Sendable {
     let shape: FamilyShape
     private let width: Int
@@ -35,11 +36,16 @@ struct ParameterDecoder: Sendable {
         blocks.map { $0.context(tape, w, latents: latents) }
     }
 
-    /// The modulation of every block, and of the output, for each group (a noise level with a structure). Last entry: output.
-    func modulation<S>(_ tape: Tape<S>, _ w: Weights<S>, groups: [(sigma: Double, structure: Structure)]) -> [Variable<S>] {
+    /// The modulation of every block, and of the output, for each group (a noise level with a structure). Last entry:
+    /// output.
+    func modulation<S>(_ tape: Tape<S>, _ w: Weights<S>, groups: [(sigma: Double, structure: Structure)]) -> [Variable<
+        S
+    >] {
         let n = tape.matrix(groups.count, NoiseLevel.featureCount), z = tape.matrix(groups.count, shape.components)
         for (i, g) in groups.enumerated() {
-            for (j, f) in NoiseLevel.features(g.sigma).enumerated() { n.value[i * NoiseLevel.featureCount + j] = S(f * 1.4) }
+            for (j, f) in NoiseLevel.features(g.sigma).enumerated() {
+                n.value[i * NoiseLevel.featureCount + j] = S(f * 1.4)
+            }
             for c in 0..<shape.components { z.value[i * shape.components + c] = g.structure[c] ? 1 : -1 }
         }
         let sum = tape.add(noise.forward(tape, w, n), structure.forward(tape, w, z))
@@ -47,7 +53,8 @@ struct ParameterDecoder: Sendable {
         return blocks.map { $0.modulate(tape, w, condition: e) } + [outputModulation.forward(tape, w, e)]
     }
 
-    /// F of NoiseLevel for rows of active tokens. Shapes: x rows × (Q + T) (scaled coordinates, token one-hot); F rows × Q.
+    /// F of NoiseLevel for rows of active tokens. Shapes: x rows × (Q + T) (scaled coordinates, token one-hot); F rows
+    /// × Q.
     func forward<S>(
         _ tape: Tape<S>, _ w: Weights<S>, x input: Variable<S>, modulation: [Variable<S>], group: UnsafePointer<Int32>,
         own: UnsafeBufferPointer<AttentionSegment>, context: [Variable<S>], cross: UnsafeBufferPointer<AttentionSegment>
@@ -55,7 +62,8 @@ struct ParameterDecoder: Sendable {
         var x = embed.forward(tape, w, input)
         for (i, b) in blocks.enumerated() {
             x = b.forward(
-                tape, w, x, modulation: Modulation(parts: modulation[i], group: group), own: own, mask: nil, context: context[i], cross: cross)
+                tape, w, x, modulation: Modulation(parts: modulation[i], group: group), own: own, mask: nil,
+                context: context[i], cross: cross)
         }
         return output.forward(tape, w, x, norm: Modulation(parts: modulation.last!, group: group).norm(0, width))
     }

@@ -15,9 +15,11 @@ public final class NetworkRunner {
     public let network: Network
     private let weights: Weights<Float>
     private let keep: [Float]
-    /// Keys and values of the latents for the parameter decoder: computed for the first draw of a block, kept on `tape`.
+    /// Keys and values of the latents for the parameter decoder: computed for the first draw of a block, kept on
+    /// `tape`.
     private var context: [Variable<Float>]?
-    /// What depends on the conditioning alone, each on a tape of its own: the last λ's tree and the last schedule's modulations.
+    /// What depends on the conditioning alone, each on a tape of its own: the last λ's tree and the last schedule's
+    /// modulations.
     private var tree: StructureTree<Float>?, schedule: Schedule?, conditioning: StructureConditioning<Float>?
     private let treeTape = Tape<Float>(arena: Arena(blockSize: 1 << 20), records: false)
     private let conditioningTape = Tape<Float>(arena: Arena(blockSize: 1 << 16), records: false)
@@ -38,15 +40,20 @@ public final class NetworkRunner {
             packed: packed ?? PackedLayers(network.layout, values: weights))
     }
 
-    /// - Parameter precision: of the matrix products; nil for what the file's layers are laid out for already, which costs no memory.
+    /// - Parameter precision: of the matrix products; nil for what the file's layers are laid out for already, which
+    ///   costs no memory.
     public convenience init(_ file: NetworkFile, precision: NetworkPrecision? = nil) {
-        let other = precision.flatMap { $0 == file.packed.precision ? nil : PackedLayers(file.network.layout, values: file.weights, precision: $0) }
+        let other = precision.flatMap {
+            $0 == file.packed.precision ? nil : PackedLayers(file.network.layout, values: file.weights, precision: $0)
+        }
         self.init(file.network, weights: file.weights, packed: other ?? file.packed)
     }
 
     /// Reads V voxels of M measurements. Forgets the block before.
     /// Shapes: features (V·M) × F, summaries V × G.
-    public func encode(voxels: Int, measurements: Int, features: UnsafePointer<Float>, summaries: UnsafePointer<Float>) -> EncodedVoxels {
+    public func encode(voxels: Int, measurements: Int, features: UnsafePointer<Float>, summaries: UnsafePointer<Float>)
+        -> EncodedVoxels
+    {
         tape.reset()
         context = nil
         let s = network.shape
@@ -58,7 +65,8 @@ public final class NetworkRunner {
     }
 
     /// log q(z | y, λ) for every allowed structure: V × structures.
-    public func structureLogProbabilities(_ voxels: EncodedVoxels, lambda: Double, space: StructureSpace) -> [[Double]] {
+    public func structureLogProbabilities(_ voxels: EncodedVoxels, lambda: Double, space: StructureSpace) -> [[Double]]
+    {
         stepTape.reset()
         if tree?.lambda != lambda || tree?.structures != space.structures {
             treeTape.reset()
@@ -75,7 +83,8 @@ public final class NetworkRunner {
             conditioning = StructureConditioning(network.structureDecoder, conditioningTape, weights, lambda: lambda)
         }
         var cache = PrefixCache(
-            network.structureDecoder, stepTape, weights, conditioning: conditioning!, latents: voxels.latents, voxels: voxels.count)
+            network.structureDecoder, stepTape, weights, conditioning: conditioning!, latents: voxels.latents,
+            voxels: voxels.count)
         return ask(&cache)
     }
 
@@ -99,13 +108,16 @@ public final class NetworkRunner {
 
     /// Draws θ's coordinates from q(θ | z, y) by DPM-Solver++(2M) from σ = 20 to 0.005.
     ///
-    /// Shapes: `structures[i]` for draw i; draws of a voxel are adjacent, `voxelOfDraw` rises from 0. coordinates draws × T·Q (zero where the mask is).
+    /// Shapes: `structures[i]` for draw i; draws of a voxel are adjacent, `voxelOfDraw` rises from 0. coordinates draws
+    /// × T·Q (zero where the mask is).
     /// - Parameters:
     ///   - masks: coordinate mask of each structure index.
-    ///   - normal: fills with standard normals for one draw, as many as its structure has coordinates; called in order of draws.
+    ///   - normal: fills with standard normals for one draw, as many as its structure has coordinates; called in order
+    ///   of draws.
     /// - Source: Lu et al., "DPM-Solver++" (2022), in the data-prediction form with λ = −ln σ.
     public func draw(
-        _ voxels: EncodedVoxels, structures: [Int], voxelOfDraw: [Int], space: StructureSpace, masks: [[Float]], steps: Int,
+        _ voxels: EncodedVoxels, structures: [Int], voxelOfDraw: [Int], space: StructureSpace, masks: [[Float]],
+        steps: Int,
         normal: (_ draw: Int, _ count: Int, UnsafeMutablePointer<Float>) -> Void
     ) -> [Float] {
         let t = network.shape.tokens, q = network.shape.coordinates, width = q + t, draws = structures.count
@@ -163,14 +175,16 @@ public final class NetworkRunner {
             let f = decoder.forward(
                 inner, weights, x: input,
                 modulation: schedule.modulations[i],
-                group: UnsafePointer(group.baseAddress!), own: UnsafeBufferPointer(own), context: context, cross: crossUsed)
+                group: UnsafePointer(group.baseAddress!), own: UnsafeBufferPointer(own), context: context,
+                cross: crossUsed)
             swap(&clean, &before)
             let a = scale * scale, b = Float(sigma) * scale
             for k in 0..<rows * q { clean[k] = (a * x[k] + b * f.value[k]) * mask[k] }
             guard i + 1 < levels.count else { break }
             let next = levels[i + 1], ratio = Float(next / sigma)
             if i == 0 {
-                // The start had mean 0; at so much noise the network's answer hardly depends on it, so its mean can still be put right.
+                // The start had mean 0; at so much noise the network's answer hardly depends on it, so its mean can
+                // still be put right.
                 for k in 0..<rows * q { x[k] += clean[k] }
                 for k in 0..<rows * q { x[k] = ratio * x[k] + (1 - ratio) * clean[k] }
             } else {

@@ -15,13 +15,14 @@ struct StructureConditioning<S: Scalar> {
     }
 }
 
-/// Prefixes of structures that the decoder has evaluated for some voxels, each with its keys and values: what longer prefixes need of it, so that one
-/// bit more costs one row of the decoder, whatever came before it. Nothing flows back.
+/// Prefixes of structures that the decoder has evaluated for some voxels, each with its keys and values: what longer
+/// prefixes need of it, so that one bit more costs one row of the decoder, whatever came before it. Nothing flows back.
 ///
-/// A prefix attends to those before it on its own way from the root and to nothing else, so its logit is that of `StructureDecoder.loss` and of
-/// `StructureTree`, to rounding, whatever else is evaluated beside it.
+/// A prefix attends to those before it on its own way from the root and to nothing else, so its logit is that of
+/// `StructureDecoder.loss` and of `StructureTree`, to rounding, whatever else is evaluated beside it.
 struct PrefixCache<S: Scalar> {
-    /// Bits to be evaluated one after another: prefixes of `bits` of `depths`, the first of which follows on the prefix `parent`.
+    /// Bits to be evaluated one after another: prefixes of `bits` of `depths`, the first of which follows on the prefix
+    /// `parent`.
     struct Chain {
         var voxel: Int, bits: Structure, depths: Range<Int>
         /// The number of the prefix one bit shorter than the first; −1 at the root.
@@ -76,8 +77,8 @@ struct PrefixCache<S: Scalar> {
         let own = UnsafeMutableBufferPointer<AttentionSegment>.take(arena, rows)
         let cross = UnsafeMutableBufferPointer<AttentionSegment>.take(arena, chains.count)
         let tableRows = UnsafeMutableBufferPointer<Int32>.take(arena, rows)
-        // The prefixes on each chain's way from the root, one way after another: where their keys will stand. A row's keys are
-        // the first of its chain's.
+        // The prefixes on each chain's way from the root, one way after another: where their keys will stand. A row's
+        // keys are the first of its chain's.
         var firsts: [Int] = [], ways: [Int32] = [], row = 0, voxels = 0
         for chain in chains {
             let before = chain.parent < 0 ? 0 : depth(chain.parent) + 1, start = ways.count

@@ -8,7 +8,8 @@ public struct StructureListPlan: Sendable {
     public var rest = 1e-3
     /// … or until it has this many.
     public var most = 4096
-    /// How far beyond the network's λ the list shall serve, rising from 0: so that what matters at a larger λ only is on it too.
+    /// How far beyond the network's λ the list shall serve, rising from 0: so that what matters at a larger λ only is
+    /// on it too.
     public var steps = [0.0]
 
     public init(rest: Double = 1e-3, most: Int = 4096, steps: [Double] = [0]) {
@@ -21,9 +22,9 @@ public struct StructureListPlan: Sendable {
 
 /// The structures of one voxel while its likeliest prefixes are expanded, best first.
 ///
-/// A prefix whose next bit is open has mass m (the product of its bits' probabilities at the network's λ) and at least k parameters, so all structures
-/// that begin with it have together at most m exp(−s k) at λ + s, on the scale on which a structure has q(z) exp(−s k(z)). These bounds say which prefix to
-/// go on with, and when the rest is small.
+/// A prefix whose next bit is open has mass m (the product of its bits' probabilities at the network's λ) and at least
+/// k parameters, so all structures that begin with it have together at most m exp(−s k) at λ + s, on the scale on which
+/// a structure has q(z) exp(−s k(z)). These bounds say which prefix to go on with, and when the rest is small.
 struct StructureExpansion: Sendable {
     /// A prefix that decides something and is not evaluated yet.
     struct Open: Sendable {
@@ -76,7 +77,8 @@ struct StructureExpansion: Sendable {
         o.logMass - step * Double(o.parameters + automaton.leastParameters(o.state))
     }
 
-    /// The prefixes to go on with, at most `count` of them, removed from those that are open; none when the list is long enough.
+    /// The prefixes to go on with, at most `count` of them, removed from those that are open; none when the list is
+    /// long enough.
     mutating func next(_ count: Int) -> [Open] {
         guard !open.isEmpty, listed.count < plan.most else { return [] }
         let steps = plan.steps.count
@@ -132,8 +134,12 @@ struct StructureExpansion: Sendable {
         func logRest(_ step: Double) -> Double { open.reduce(-.infinity) { logSum($0, logBound($1, step)) } }
         let rest = logRest(0), far = plan.steps.last!
         // With one λ only the fewest parameters are known.
-        let parameters = open.isEmpty ? 0 : far > 0 ? (rest - logRest(far)) / far
-            : Double(open.map { $0.parameters + automaton.leastParameters($0.state) }.min()!)
+        let parameters =
+            open.isEmpty
+            ? 0
+            : far > 0
+                ? (rest - logRest(far)) / far
+                : Double(open.map { $0.parameters + automaton.leastParameters($0.state) }.min()!)
         return StructurePosterior(
             structures: order.map { listed[$0].structure }, logProbability: order.map { listed[$0].logProbability },
             logRest: rest, restParameters: parameters)

@@ -2,8 +2,8 @@ import Foundation
 import ModelSpace
 import Tensors
 
-/// What is asked of the structure decoder when structures are too many to list, of all voxels of a block together. The answers of a voxel depend on nothing
-/// but the voxel.
+/// What is asked of the structure decoder when structures are too many to list, of all voxels of a block together. The
+/// answers of a voxel depend on nothing but the voxel.
 extension PrefixCache {
     /// Prefixes that one voxel expands at a time.
     private static var width: Int { 16 }
@@ -51,7 +51,8 @@ extension PrefixCache {
         return drawn
     }
 
-    /// log q(z | y, λ) of given structures, for every voxel its own; −∞ for those that are not allowed. Each costs its own bits.
+    /// log q(z | y, λ) of given structures, for every voxel its own; −∞ for those that are not allowed. Each costs its
+    /// own bits.
     mutating func logProbabilities(of structures: [[Structure]], automaton: StructureAutomaton) -> [[Double]] {
         var chains: [Chain] = [], decisions: [(voxel: Int, place: Int, depths: [Int])] = []
         var answers = structures.map { $0.map { _ in 0.0 } }
@@ -115,9 +116,11 @@ extension StructureAutomaton {
 }
 
 extension NetworkRunner {
-    /// The likeliest structures of every voxel at λ and beyond (`plan.steps`), and the mass of the rest: for families too large to list.
+    /// The likeliest structures of every voxel at λ and beyond (`plan.steps`), and the mass of the rest: for families
+    /// too large to list.
     ///
-    /// Accuracy: log-probabilities are those of `structureLogProbabilities` within 1e-6, before the list is normalised with its rest.
+    /// Accuracy: log-probabilities are those of `structureLogProbabilities` within 1e-6, before the list is normalised
+    /// with its rest.
     public func structurePosteriors(
         _ voxels: EncodedVoxels, lambda: Double, automaton: StructureAutomaton, plan: StructureListPlan
     ) -> [StructurePosterior] {

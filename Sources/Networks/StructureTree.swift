@@ -2,10 +2,12 @@ import Foundation
 import ModelSpace
 import Tensors
 
-/// The prefix tree of all allowed structures as the structure decoder sees it at one λ, with what does not depend on the voxel worked out: the
-/// modulation, and the first block up to the answer of the latents. Nothing flows back through it.
+/// The prefix tree of all allowed structures as the structure decoder sees it at one λ, with what does not depend on
+/// the voxel worked out: the modulation, and the first block up to the answer of the latents. Nothing flows back
+/// through it.
 ///
-/// Nodes that decide something come first, so that they are a prefix of every voxel's rows; the rest matter only as ancestors.
+/// Nodes that decide something come first, so that they are a prefix of every voxel's rows; the rest matter only as
+/// ancestors.
 struct StructureTree<S: Scalar> {
     let lambda: Double, structures: [Structure]
     private let decoder: StructureDecoder
@@ -20,7 +22,8 @@ struct StructureTree<S: Scalar> {
 
     /// - Parameter tape: holds the tree's memory for as long as it is used.
     init(_ decoder: StructureDecoder, _ tape: Tape<S>, _ w: Weights<S>, lambda: Double, space: StructureSpace) {
-        let nodes = space.prefixes, order = nodes.indices.filter { nodes[$0].decides } + nodes.indices.filter { !nodes[$0].decides }
+        let nodes = space.prefixes,
+            order = nodes.indices.filter { nodes[$0].decides } + nodes.indices.filter { !nodes[$0].decides }
         let n = nodes.count, place = Dictionary(uniqueKeysWithValues: zip(order, 0...))
         (self.decoder, self.lambda, structures) = (decoder, lambda, space.structures)
         count = n
@@ -29,7 +32,8 @@ struct StructureTree<S: Scalar> {
         mask.update(repeating: 0)
         let rows = UnsafeMutableBufferPointer<Int32>.take(tape.arena, n)
         for (i, k) in order.enumerated() {
-            rows[i] = decoder.tableRow(depth: nodes[k].depth, lastBit: nodes[k].depth > 0 && nodes[k].bits[nodes[k].depth - 1])
+            rows[i] = decoder.tableRow(
+                depth: nodes[k].depth, lastBit: nodes[k].depth > 0 && nodes[k].bits[nodes[k].depth - 1])
             var a = k
             while a >= 0 { mask[i * n + place[a]!] = 1; a = nodes[a].parent }
         }
@@ -47,7 +51,8 @@ struct StructureTree<S: Scalar> {
         }
     }
 
-    /// log q(z | y, λ) of every allowed structure, exactly. Shapes: latents (V·L) × width in; V × structures, in the order of `space.structures`.
+    /// log q(z | y, λ) of every allowed structure, exactly. Shapes: latents (V·L) × width in; V × structures, in the
+    /// order of `space.structures`.
     func logProbabilities(_ tape: Tape<S>, _ w: Weights<S>, latents: Variable<S>, voxels: Int) -> [[Double]] {
         let logits = forward(tape, w, latents: latents, voxels: voxels)
         var costs = [(zero: Double, one: Double)](repeating: (0, 0), count: deciding)
@@ -65,7 +70,9 @@ struct StructureTree<S: Scalar> {
         let l = latents.rows / voxels, last = decoder.blocks.count - 1
         func segments(queries: Int, of rows: Int, keys: Int) -> UnsafeBufferPointer<AttentionSegment> {
             let s = UnsafeMutableBufferPointer<AttentionSegment>.take(tape.arena, voxels)
-            for v in 0..<voxels { s[v] = AttentionSegment(queries: v * rows..<v * rows + queries, keys: v * keys..<(v + 1) * keys) }
+            for v in 0..<voxels {
+                s[v] = AttentionSegment(queries: v * rows..<v * rows + queries, keys: v * keys..<(v + 1) * keys)
+            }
             return UnsafeBufferPointer(s)
         }
         // The first `kept` of every `count` rows; of every voxel's own, or the same for all.
@@ -81,13 +88,15 @@ struct StructureTree<S: Scalar> {
             if i > 0 {
                 kept = i == last ? deciding : count
                 x = b.attend(
-                    tape, w, x, modulation: modulation[i], own: segments(queries: kept, of: count, keys: count), mask: mask.baseAddress!,
+                    tape, w, x, modulation: modulation[i], own: segments(queries: kept, of: count, keys: count),
+                    mask: mask.baseAddress!,
                     keep: i == last ? rows(kept, shared: false) : nil)
                 queries = b.ask(tape, w, x, modulation: modulation[i])
             }
             x = w.inPlace(tape) {
                 b.answer(
-                    tape, w, x, queries: queries, modulation: modulation[i], context: b.context(tape, w, latents: latents),
+                    tape, w, x, queries: queries, modulation: modulation[i],
+                    context: b.context(tape, w, latents: latents),
                     cross: segments(queries: kept, of: kept, keys: l))
             }
         }

@@ -3,8 +3,9 @@ import Tensors
 
 /// Simulations of one design as the losses take them.
 ///
-/// Shapes: B simulations, M measurements, R noise levels drawn for each simulation. features B·M × F, summaries B × G, coordinates B × T·Q,
-/// mask B × T·Q (which coordinates a simulation's structure has), noise B·R × T·Q standard normal, sigma B·R.
+/// Shapes: B simulations, M measurements, R noise levels drawn for each simulation. features B·M × F, summaries B × G,
+/// coordinates B × T·Q, mask B × T·Q (which coordinates a simulation's structure has), noise B·R × T·Q standard normal,
+/// sigma B·R.
 public struct TrainingBatch {
     public var features: [Float], summaries: [Float], coordinates: [Float], mask: [Float]
     public var structures: [Structure], lambdas: [Double]
@@ -28,7 +29,8 @@ public struct TrainingBatch {
 }
 
 extension Tape {
-    /// Float data as a constant of the tape's element type, without a copy when that is Float. `data` must outlive the backward pass.
+    /// Float data as a constant of the tape's element type, without a copy when that is Float. `data` must outlive the
+    /// backward pass.
     func constant(_ data: UnsafePointer<Float>, rows: Int, columns: Int) -> Variable<S> {
         if S.self == Float.self {
             return constant(UnsafeMutableRawPointer(mutating: data).assumingMemoryBound(to: S.self), rows, columns)

@@ -1,8 +1,8 @@
 import Dispatch
 import Synchronization
 
-/// Calls `body(0) … body(count − 1)`, each once, on up to `threads` threads; which thread takes which number is left open, so `body` must
-/// write only to places that belong to its number.
+/// Calls `body(0) … body(count − 1)`, each once, on up to `threads` threads; which thread takes which number is left
+/// open, so `body` must write only to places that belong to its number.
 ///
 /// The first error that a body throws (by number, not by time) is thrown once the calls under way have ended.
 public func forEachInParallel(_ count: Int, threads: Int, _ body: @Sendable (Int) throws -> Void) throws {

@@ -50,7 +50,8 @@ public enum CalibrationStatistics {
         return (statistic, chiSquaredPValue(statistic, degrees: counts.count - 1))
     }
 
-    /// The place of `truth` among L draws: uniform on 0…L when truth and draws are exchangeable, ties being broken at random.
+    /// The place of `truth` among L draws: uniform on 0…L when truth and draws are exchangeable, ties being broken at
+    /// random.
     public static func rank(of truth: Double, among draws: [Double], using random: inout RandomSource) -> Int {
         var below = 0, ties = 0
         for x in draws {
@@ -84,7 +85,8 @@ public struct Spread: Codable, Sendable, Equatable {
         count = x.count
         let centre = x.isEmpty ? 0 : x.reduce(0, +) / n
         mean = centre
-        standardError = x.count > 1 ? (x.reduce(0) { $0 + ($1 - centre) * ($1 - centre) } / (n - 1) / n).squareRoot() : 0
+        standardError =
+            x.count > 1 ? (x.reduce(0) { $0 + ($1 - centre) * ($1 - centre) } / (n - 1) / n).squareRoot() : 0
         func quantile(_ p: Double) -> Double {
             guard let last = x.indices.last else { return 0 }
             let place = p * Double(last), low = Int(place)

@@ -3,11 +3,13 @@ import Foundation
 import Inference
 import ModelSpace
 
-/// How well two crossing fibres are told apart: angular error and recall by crossing angle, on simulations, through the whole fitting path.
+/// How well two crossing fibres are told apart: angular error and recall by crossing angle, on simulations, through the
+/// whole fitting path.
 ///
-/// Each voxel holds two sticks of given fractions at a given angle, randomly oriented, Rician noise. A fit's fibres are those that peaks and fixels would
-/// list: present in the posterior with mean fraction ≥ 0.05. They are matched one to one to the true ones so that the summed angle is least.
-/// A true fibre counts as recalled when its match lies within `tolerance` = min(20°, half the crossing angle). Error: mean angle of recalled pairs.
+/// Each voxel holds two sticks of given fractions at a given angle, randomly oriented, Rician noise. A fit's fibres are
+/// those that peaks and fixels would list: present in the posterior with mean fraction ≥ 0.05. They are matched one to
+/// one to the true ones so that the summed angle is least. A true fibre counts as recalled when its match lies within
+/// `tolerance` = min(20°, half the crossing angle). Error: mean angle of recalled pairs.
 public struct CrossingStudy: Sendable {
     public struct Row: Codable, Sendable {
         /// Degrees.
@@ -40,10 +42,14 @@ public struct CrossingStudy: Sendable {
     ///   - shouldStop: asked between blocks of voxels.
     /// - Returns: a row an angle; nil when stopped.
     public func run(
-        acquisition: Acquisition, options base: FitOptions, engine maker: EngineMaker, progress: @escaping @Sendable (Int) -> Void = { _ in },
+        acquisition: Acquisition, options base: FitOptions, engine maker: EngineMaker,
+        progress: @escaping @Sendable (Int) -> Void = { _ in },
         shouldStop: @escaping @Sendable () -> Bool = { false }
     ) throws -> [Row]? {
-        let family = BallSticks(), m = acquisition.count, total = angles.count * voxels, z = family.structureSpace.structures.first { BallSticks.stickCount($0) == 2 && !BallSticks.hasSpread($0) && BallSticks.isRician($0) }!
+        let family = BallSticks(), m = acquisition.count, total = angles.count * voxels,
+            z = family.structureSpace.structures.first {
+                BallSticks.stickCount($0) == 2 && !BallSticks.hasSpread($0) && BallSticks.isRician($0)
+            }!
         var signals = [Float](repeating: 0, count: total * m), truth: [(SIMD3<Double>, SIMD3<Double>)] = []
         for v in 0..<total {
             var random = RandomSource(seed: base.seed, stream: UInt64(v), substream: 0x4352_4F53)
@@ -69,12 +75,16 @@ public struct CrossingStudy: Sendable {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         // Small blocks: slow engines keep every thread busy.
-        let engine = FitEngine(recipe: try maker(acquisition, options), acquisition: acquisition, options: options, blockSize: 8)
-        guard try engine.run(
-            voxels: Array(0..<total), signals: signals, metadata: engine.metadata(grid: [total, 1, 1], voxelCount: total), directory: folder,
-            progress: progress, shouldStop: shouldStop)
+        let engine = FitEngine(
+            recipe: try maker(acquisition, options), acquisition: acquisition, options: options, blockSize: 8)
+        guard
+            try engine.run(
+                voxels: Array(0..<total), signals: signals,
+                metadata: engine.metadata(grid: [total, 1, 1], voxelCount: total), directory: folder,
+                progress: progress, shouldStop: shouldStop)
         else { return nil }
-        let summary = PosteriorSummary(try PosteriorArchive(directory: folder), lambda: lambda, threads: options.threads)
+        let summary = PosteriorSummary(
+            try PosteriorArchive(directory: folder), lambda: lambda, threads: options.threads)
         return angles.indices.map { row(summary, truth, angle: angles[$0], range: $0 * voxels..<($0 + 1) * voxels) }
     }
 
@@ -91,16 +101,20 @@ public struct CrossingStudy: Sendable {
         return (a, cos(angle) * a + sin(angle) * p)
     }
 
-    private func row(_ s: PosteriorSummary, _ truth: [(SIMD3<Double>, SIMD3<Double>)], angle: Double, range: Range<Int>) -> Row {
+    private func row(_ s: PosteriorSummary, _ truth: [(SIMD3<Double>, SIMD3<Double>)], angle: Double, range: Range<Int>)
+        -> Row
+    {
         func values(_ c: SummaryColumn) -> [Float] { Array(s.column(c)) }
         let fractions = (0..<3).map { values(.statistic(.fraction($0), .mean)) }
         let directions = (0..<3).map { k in (0..<3).map { values(.direction(k, axis: $0)) } }
         let two = values(.fibreCount(2)), tolerance = min(20, angle / 2)
-        var row = Row(angle: angle, voxels: range.count, error: 0, recall: 0, fibresFound: 0, exactlyTwo: 0, probabilityOfTwo: 0)
+        var row = Row(
+            angle: angle, voxels: range.count, error: 0, recall: 0, fibresFound: 0, exactlyTwo: 0, probabilityOfTwo: 0)
         var recalled = 0
         for v in range {
             let found = (0..<3).filter { fractions[$0][v] >= Float(BallSticks.fractionFloor) }
-                .map { k in SIMD3(Double(directions[k][0][v]), Double(directions[k][1][v]), Double(directions[k][2][v])) }
+                .map { k in SIMD3(Double(directions[k][0][v]), Double(directions[k][1][v]), Double(directions[k][2][v]))
+                }
             row.fibresFound += Double(found.count)
             row.exactlyTwo += found.count == 2 ? 1 : 0
             row.probabilityOfTwo += Double(two[v])
@@ -118,7 +132,8 @@ public struct CrossingStudy: Sendable {
         return row
     }
 
-    /// Angles (degrees) of the one-to-one matching of two true fibres with the found ones that has the least sum; fewer found, fewer angles.
+    /// Angles (degrees) of the one-to-one matching of two true fibres with the found ones that has the least sum; fewer
+    /// found, fewer angles.
     static func match(_ truth: [SIMD3<Double>], _ found: [SIMD3<Double>]) -> [Double] {
         func angle(_ a: SIMD3<Double>, _ b: SIMD3<Double>) -> Double { acos(min(1, abs((a * b).sum()))) * 180 / .pi }
         if found.isEmpty { return [] }

@@ -3,9 +3,11 @@ import Inference
 
 /// How one engine's posterior of a voxel differs from another's.
 public struct VoxelAgreement: Codable, Sendable {
-    /// Total variation between structure probabilities at λ = 0 and at the study's λ, and between probabilities of the number of fibres at that λ.
+    /// Total variation between structure probabilities at λ = 0 and at the study's λ, and between probabilities of the
+    /// number of fibres at that λ.
     public var structuresAtZero: Double, structures: Double, fibres: Double
-    /// Mean total variation that the reference's stated standard errors alone would cause, at λ; nil when it states none.
+    /// Mean total variation that the reference's stated standard errors alone would cause, at λ; nil when it states
+    /// none.
     public var referenceError: Double?
     /// Sliced Wasserstein distance of the draws (`SlicedWasserstein`), and between two halves of the reference's own.
     public var slicedWasserstein: Double, slicedWassersteinFloor: Double
@@ -18,7 +20,8 @@ public struct VoxelAgreement: Codable, Sendable {
     public var misfit: Double, referenceMisfit: Double
     /// Structure probabilities at λ.
     public var probabilities: [Double], referenceProbabilities: [Double]
-    /// How far apart the probabilities of each component's presence are, in the order of the family's; nil for a family whose maps show none.
+    /// How far apart the probabilities of each component's presence are, in the order of the family's; nil for a family
+    /// whose maps show none.
     public var components: [Double]?
     /// Index of the true structure, where it is known.
     public var truth: Int?
@@ -33,7 +36,8 @@ public struct EngineAgreement: Codable, Sendable {
     public var referenceStatement: String?
     public var voxels: Int
     public var structuresAtZero: Spread, structures: Spread, fibres: Spread
-    /// Total variation that the reference's stated errors alone would cause, and the share of the squared total variation that they make up.
+    /// Total variation that the reference's stated errors alone would cause, and the share of the squared total
+    /// variation that they make up.
     public var referenceError: Spread?, explainedShare: Double?
     public var slicedWasserstein: Spread, slicedWassersteinFloor: Spread
     /// Mean overlap of 90 % intervals, by name.
@@ -56,7 +60,10 @@ public struct EngineAgreement: Codable, Sendable {
 
     /// - Parameter least: of `ProbabilityScores`, for both engines alike.
     /// - Precondition: at least one voxel.
-    init(_ rows: [VoxelAgreement], engine: String, reference: String, lambda: Double, family: StudyFamily, seed: UInt64, least: Double) {
+    init(
+        _ rows: [VoxelAgreement], engine: String, reference: String, lambda: Double, family: StudyFamily, seed: UInt64,
+        least: Double
+    ) {
         precondition(!rows.isEmpty)
         let table = family.table
         self.engine = engine
@@ -78,10 +85,14 @@ public struct EngineAgreement: Codable, Sendable {
         slicedWassersteinFloor = Spread(rows.map(\.slicedWassersteinFloor))
         let n = Double(rows.count)
         overlaps = [:]
-        for (i, name) in PosteriorDigest.intervalNames(family).enumerated() { overlaps[name] = rows.reduce(0) { $0 + $1.overlaps[i] } / n }
+        for (i, name) in PosteriorDigest.intervalNames(family).enumerated() {
+            overlaps[name] = rows.reduce(0) { $0 + $1.overlaps[i] } / n
+        }
         if !family.components.isEmpty {
             components = [:]
-            for (c, bit) in family.components.enumerated() { components![bit.name] = Spread(rows.compactMap { $0.components?[c] }) }
+            for (c, bit) in family.components.enumerated() {
+                components![bit.name] = Spread(rows.compactMap { $0.components?[c] })
+            }
         }
         sameFibreCount = Double(rows.count(where: \.sameFibreCount)) / n
         firstAngle = Spread(rows.compactMap(\.firstAngle))
@@ -90,11 +101,14 @@ public struct EngineAgreement: Codable, Sendable {
         referenceMisfit = Spread(rows.map(\.referenceMisfit))
         let truth = rows.compactMap(\.truth)
         guard truth.count == rows.count else { return }
-        let p = rows.map(\.probabilities), q = rows.map(\.referenceProbabilities), fibreTruth = truth.map { table.rows[$0].fibreCount }
+        let p = rows.map(\.probabilities), q = rows.map(\.referenceProbabilities),
+            fibreTruth = truth.map { table.rows[$0].fibreCount }
         func score(_ probabilities: [[Double]], _ truth: [Int]) -> ProbabilityScores {
             ProbabilityScores(probabilities, truth: truth, seed: seed, least: least)
         }
         (scores, referenceScores) = (score(p, truth), score(q, truth))
-        (fibreScores, referenceFibreScores) = (score(p.map(table.fibreProbabilities), fibreTruth), score(q.map(table.fibreProbabilities), fibreTruth))
+        (fibreScores, referenceFibreScores) = (
+            score(p.map(table.fibreProbabilities), fibreTruth), score(q.map(table.fibreProbabilities), fibreTruth)
+        )
     }
 }

@@ -24,31 +24,41 @@ struct EngineComparer {
     ///   - a: the engine's posterior, and `b` the reference's.
     ///   - key: names the random stream of the comparison.
     func compare(
-        _ a: VoxelPosterior, _ b: VoxelPosterior, _ y: UnsafePointer<Float>, acquisition: Acquisition, key: UInt64, truth: Int? = nil,
+        _ a: VoxelPosterior, _ b: VoxelPosterior, _ y: UnsafePointer<Float>, acquisition: Acquisition, key: UInt64,
+        truth: Int? = nil,
         voxel: Int? = nil
     ) -> VoxelAgreement {
         var random = RandomSource(seed: seed, stream: key, substream: 0x434F_4D50)
-        let one = PosteriorDigest(a, family: family, lambda: lambda), two = PosteriorDigest(b, family: family, lambda: lambda)
+        let one = PosteriorDigest(a, family: family, lambda: lambda),
+            two = PosteriorDigest(b, family: family, lambda: lambda)
         func draws(_ p: VoxelPosterior, _ digest: PosteriorDigest, _ count: Int) -> [Int] {
             ExchangeableDraws(p, probability: digest.probability, count: count, using: &random).indices
         }
         let n = distanceDraws, mine = draws(a, one, n), theirs = draws(b, two, 2 * n)
-        let points = coordinates(a, mine), first = coordinates(b, Array(theirs.prefix(n))), second = coordinates(b, Array(theirs.suffix(n)))
-        let misfit = PredictiveMisfit(family.family, acquisition: acquisition), table = family.table, angles = Self.angles(one.axes, two.axes)
+        let points = coordinates(a, mine), first = coordinates(b, Array(theirs.prefix(n))),
+            second = coordinates(b, Array(theirs.suffix(n)))
+        let misfit = PredictiveMisfit(family.family, acquisition: acquisition), table = family.table,
+            angles = Self.angles(one.axes, two.axes)
         let fibres = table.fibreProbabilities(one.probability), others = table.fibreProbabilities(two.probability)
         func likeliest(_ p: [Double]) -> Int { p.indices.max { (p[$0], -$0) < (p[$1], -$1) }! }
         return VoxelAgreement(
-            structuresAtZero: CalibrationStatistics.totalVariation(a.logProbability.map { exp($0) }, b.logProbability.map { exp($0) }),
+            structuresAtZero: CalibrationStatistics.totalVariation(
+                a.logProbability.map { exp($0) }, b.logProbability.map { exp($0) }),
             structures: CalibrationStatistics.totalVariation(one.probability, two.probability),
-            fibres: CalibrationStatistics.totalVariation(fibres, others), referenceError: statedError(b, two.probability, &random),
-            slicedWasserstein: 0.5 * (SlicedWasserstein.distance(points, first, using: &random)
-                + SlicedWasserstein.distance(points, second, using: &random)),
+            fibres: CalibrationStatistics.totalVariation(fibres, others),
+            referenceError: statedError(b, two.probability, &random),
+            slicedWasserstein: 0.5
+                * (SlicedWasserstein.distance(points, first, using: &random)
+                    + SlicedWasserstein.distance(points, second, using: &random)),
             slicedWassersteinFloor: SlicedWasserstein.distance(first, second, using: &random),
-            overlaps: zip(one.intervals, two.intervals).map(Self.overlap), sameFibreCount: likeliest(fibres) == likeliest(others),
+            overlaps: zip(one.intervals, two.intervals).map(Self.overlap),
+            sameFibreCount: likeliest(fibres) == likeliest(others),
             firstAngle: angles.first, secondAngle: angles.count > 1 ? angles[1] : nil,
             misfit: misfit.value(y, a, draws: Array(mine.prefix(Self.misfitDraws))),
-            referenceMisfit: misfit.value(y, b, draws: Array(theirs.prefix(Self.misfitDraws))), probabilities: one.probability,
-            referenceProbabilities: two.probability, components: components(one.probability, two.probability), truth: truth, voxel: voxel)
+            referenceMisfit: misfit.value(y, b, draws: Array(theirs.prefix(Self.misfitDraws))),
+            probabilities: one.probability,
+            referenceProbabilities: two.probability, components: components(one.probability, two.probability),
+            truth: truth, voxel: voxel)
     }
 
     /// |ΔP| of each component's presence; nil for a family without any.
@@ -68,7 +78,9 @@ struct EngineComparer {
         guard posterior.logEvidenceError.count == p.count else { return nil }
         var total = 0.0
         for _ in 0..<Self.errorReplicates {
-            let moved = zip(p, posterior.logEvidenceError).map { $0 > 0 ? log($0) + (($1.isFinite ? $1 : 0) * random.normal()) : -.infinity }
+            let moved = zip(p, posterior.logEvidenceError).map {
+                $0 > 0 ? log($0) + (($1.isFinite ? $1 : 0) * random.normal()) : -.infinity
+            }
             total += CalibrationStatistics.totalVariation(p, StructureSpace.normalise(moved).map { exp($0) })
         }
         return total / Double(Self.errorReplicates)
@@ -80,7 +92,8 @@ struct EngineComparer {
         return union > 0 ? max(0, min(a.high, b.high) - max(a.low, b.low)) / union : 1
     }
 
-    /// Degrees between mean axes: of the reference's first fibre, then of its second, each with the engine's that it is paired with.
+    /// Degrees between mean axes: of the reference's first fibre, then of its second, each with the engine's that it is
+    /// paired with.
     static func angles(_ a: [SIMD3<Double>], _ b: [SIMD3<Double>]) -> [Double] {
         guard let main = b.first, !a.isEmpty else { return [] }
         if b.count > 1 { return CrossingStudy.match(Array(b.prefix(2)), a) }

@@ -1,10 +1,12 @@
 import Inference
 import ModelSpace
 
-/// Draws of a posterior that stand beside the truth on equal terms: L of them, exchangeable with it when the posterior is exact.
+/// Draws of a posterior that stand beside the truth on equal terms: L of them, exchangeable with it when the posterior
+/// is exact.
 ///
-/// Systematic resampling would spread draws over the structures more evenly than chance does, and ranks would then not be quite uniform. So
-/// structures are drawn independently, z ~ p(z | y, λ), and each takes one of its draws that is not taken yet.
+/// Systematic resampling would spread draws over the structures more evenly than chance does, and ranks would then not
+/// be quite uniform. So structures are drawn independently, z ~ p(z | y, λ), and each takes one of its draws that is
+/// not taken yet.
 struct ExchangeableDraws {
     /// Indices into the posterior's draws.
     var indices: [Int] = []
@@ -37,7 +39,9 @@ struct ExchangeableDraws {
     }
 
     /// `count` different draws of one structure, or nil when the posterior holds fewer.
-    static func of(structure z: Int, _ posterior: VoxelPosterior, count: Int, using random: inout RandomSource) -> [Int]? {
+    static func of(structure z: Int, _ posterior: VoxelPosterior, count: Int, using random: inout RandomSource)
+        -> [Int]?
+    {
         var pool = posterior.structures.indices.filter { posterior.structures[$0] == z }
         guard pool.count >= count else { return nil }
         for i in 0..<count { pool.swapAt(i, i + random.index(below: pool.count - i)) }

@@ -5,7 +5,8 @@ import Inference
 struct PosteriorDigest {
     /// Z probabilities at λ.
     var probability: [Double]
-    /// 5 % and 95 % quantiles, in the order of `intervalNames`; fractions are those of matched fibres, and what is absent counts as 0.
+    /// 5 % and 95 % quantiles, in the order of `intervalNames`; fractions are those of matched fibres, and what is
+    /// absent counts as 0.
     var intervals: [(low: Double, high: Double)] = []
     /// Mean axes of the fibres that are there with probability ≥ ½, by falling mean fraction.
     var axes: [SIMD3<Double>] = []
@@ -13,7 +14,8 @@ struct PosteriorDigest {
     /// Shared parameters, noise, fibres, and the family's own quantities.
     static func intervalNames(_ family: StudyFamily) -> [String] {
         let fibres = (1...DrawColumn.fibreCount).map { "f\($0)" }
-        return shared(family).map(\.name) + ["snr", "s0"] + fibres + ["fsum"] + own(family).map { family.draws.quantities.list[$0].name }
+        return shared(family).map(\.name) + ["snr", "s0"] + fibres + ["fsum"]
+            + own(family).map { family.draws.quantities.list[$0].name }
     }
 
     private static func shared(_ family: StudyFamily) -> [(name: String, place: Int)] {
@@ -34,14 +36,17 @@ struct PosteriorDigest {
             rows = [Float](repeating: 0, count: d * p)
             for i in 0..<d {
                 numbers.withUnsafeBufferPointer { from in
-                    rows.withUnsafeMutableBufferPointer { family.draws.fibres.convert(from.baseAddress! + i * own, into: $0.baseAddress! + i * p) }
+                    rows.withUnsafeMutableBufferPointer {
+                        family.draws.fibres.convert(from.baseAddress! + i * own, into: $0.baseAddress! + i * p)
+                    }
                 }
             }
         }
         probability = []
         DrawWeights(structures: family.table, reference: 0, target: lambda)
             .update(ListedPosterior(posterior, family.table), probability: &probability, weights: &weights)
-        var assignments = [FibreAssignment](repeating: .none, count: d), matcher = FibreMatcher(), statistics = WeightedStatistics()
+        var assignments = [FibreAssignment](repeating: .none, count: d), matcher = FibreMatcher(),
+            statistics = WeightedStatistics()
         matcher.match(rows, weights: weights, count: d, into: &assignments)
         func interval(_ value: (Int) -> Float) -> (low: Double, high: Double) {
             let found = statistics.summarise((0..<d).map(value), weights, count: d)
@@ -56,7 +61,8 @@ struct PosteriorDigest {
             for i in 0..<d {
                 guard let stick = assignments[i].stick(k) else { continue }
                 let at = i * p + DrawColumn.direction + 3 * stick
-                dyad.add(SIMD3(Double(rows[at]), Double(rows[at + 1]), Double(rows[at + 2])), weight: Double(weights[i]))
+                dyad.add(
+                    SIMD3(Double(rows[at]), Double(rows[at + 1]), Double(rows[at + 2])), weight: Double(weights[i]))
                 presence += weights[i]
             }
             if presence >= 0.5 { axes.append(SymmetricEigen.largest(dyad).vector) }
@@ -64,7 +70,9 @@ struct PosteriorDigest {
         intervals.append(interval { rows[$0 * p + f] + rows[$0 * p + f + 1] + rows[$0 * p + f + 2] })
         let quantities = family.draws.quantities
         numbers.withUnsafeBufferPointer { all in
-            for q in Self.own(family) { intervals.append(interval { quantities.value(q, all.baseAddress! + $0 * own) }) }
+            for q in Self.own(family) {
+                intervals.append(interval { quantities.value(q, all.baseAddress! + $0 * own) })
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 
-/// The ranks of true values among posterior draws, over many simulations: the outcome of simulation-based calibration for one quantity.
+/// The ranks of true values among posterior draws, over many simulations: the outcome of simulation-based calibration
+/// for one quantity.
 ///
 /// If draws come from the exact posterior, the rank among L draws is uniform on 0…L.
 /// - Source: Talts, Betancourt, Simpson, Vehtari, Gelman, arXiv 1804.06788; Cook, Gelman, Rubin, JCGS 15 (2006) 675.
@@ -35,14 +36,16 @@ public struct RankTest: Codable, Sendable {
         (chiSquared, pValue) = CalibrationStatistics.uniformity(binned)
         coverage = Self.levels.map { level in
             let share = self.share(within: level)
-            return Coverage(level: level, observed: share, standardError: CalibrationStatistics.binomialError(level, count: voxels))
+            return Coverage(
+                level: level, observed: share, standardError: CalibrationStatistics.binomialError(level, count: voxels))
         }
     }
 
     /// Whether there are voxels enough for a χ² test of two bins.
     public var isTelling: Bool { voxels >= 20 }
 
-    /// Counts of equally many ranks each: at most 16 bins, and ten voxels a bin or more where there are enough voxels for two bins.
+    /// Counts of equally many ranks each: at most 16 bins, and ten voxels a bin or more where there are enough voxels
+    /// for two bins.
     public var binned: [Int] {
         var bins = draws + 1
         while bins % 2 == 0 && bins > 2 && (bins > 16 || voxels < 10 * bins) { bins /= 2 }
@@ -50,8 +53,8 @@ public struct RankTest: Codable, Sendable {
         return (0..<bins).map { b in counts[b * width..<(b + 1) * width].reduce(0, +) }
     }
 
-    /// Share of true values inside the central interval (or cone) of a level, a rank r standing for all of [r, r+1]/(L+1): exactly the level
-    /// on average when ranks are uniform.
+    /// Share of true values inside the central interval (or cone) of a level, a rank r standing for all of [r,
+    /// r+1]/(L+1): exactly the level on average when ranks are uniform.
     private func share(within level: Double) -> Double {
         guard voxels > 0 else { return level }
         let low = isCone ? 0 : (1 - level) / 2, high = isCone ? level : (1 + level) / 2, width = 1 / Double(draws + 1)

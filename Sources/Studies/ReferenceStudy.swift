@@ -28,7 +28,8 @@ struct ReferenceStudy: Sendable {
 
     /// - Returns: nil when stopped. The same for any number of threads.
     func run(
-        _ cases: [ReferenceCase], engine: String, progress: @escaping @Sendable (StudyPhase, Int) -> Void, shouldStop: @escaping @Sendable () -> Bool
+        _ cases: [ReferenceCase], engine: String, progress: @escaping @Sendable (StudyPhase, Int) -> Void,
+        shouldStop: @escaping @Sendable () -> Bool
     ) throws -> EngineAgreement? {
         let comparer = EngineComparer(family, options: options)
         let rows = Mutex<[VoxelAgreement?]>(Array(repeating: nil, count: cases.count)), done = Mutex(0)
@@ -37,16 +38,22 @@ struct ReferenceStudy: Sendable {
             let item = cases[i]
             let engine = try reference(item.acquisition, options).makeEngine()
             engine.stop(when: shouldStop)
-            guard let exact = engine.posteriors(item.y, count: 1, keys: [item.key], sigma: [item.sigma]).first else { return }
+            guard let exact = engine.posteriors(item.y, count: 1, keys: [item.key], sigma: [item.sigma]).first else {
+                return
+            }
             let row = comparer.compare(
-                item.posterior, exact, item.y, acquisition: item.acquisition, key: item.key, truth: item.truth, voxel: item.voxel)
+                item.posterior, exact, item.y, acquisition: item.acquisition, key: item.key, truth: item.truth,
+                voxel: item.voxel)
             rows.withLock { $0[i] = row }
-            done.withLock { $0 += 1; progress(.reference, $0) }
+            done.withLock {
+                $0 += 1; progress(.reference, $0)
+            }
         }
         let finished = rows.withLock { $0.compactMap { $0 } }
         guard finished.count == cases.count, let first = cases.first else { return nil }
         var agreement = EngineAgreement(
-            finished, engine: engine, reference: try reference(first.acquisition, options).name, lambda: options.lambda, family: family,
+            finished, engine: engine, reference: try reference(first.acquisition, options).name, lambda: options.lambda,
+            family: family,
             seed: options.seed, least: leastLogProbability.map { exp($0) } ?? 1e-300)
         agreement.referenceStatement = statement
         return agreement

@@ -26,19 +26,25 @@ public struct ScanStudy: Sendable {
     ///   - statement: what the reference is, where it is less than an exact engine.
     /// - Returns: nil when stopped, or when no voxel can be fitted.
     public func run(
-        voxels: [Int], signals: [Float], acquisition: Acquisition, options: FitOptions, engine: EngineMaker, reference: @escaping EngineMaker,
-        statement: String? = nil, progress: @escaping @Sendable (StudyPhase, Int) -> Void = { _, _ in }, shouldStop: @escaping @Sendable () -> Bool = { false }
+        voxels: [Int], signals: [Float], acquisition: Acquisition, options: FitOptions, engine: EngineMaker,
+        reference: @escaping EngineMaker,
+        statement: String? = nil, progress: @escaping @Sendable (StudyPhase, Int) -> Void = { _, _ in },
+        shouldStop: @escaping @Sendable () -> Bool = { false }
     ) throws -> ScanReport? {
         let m = acquisition.count
         precondition(signals.count == voxels.count * m)
         guard !shouldStop() else { return nil }
-        let recipe = try engine(acquisition, options), engines = GroupEngines(recipe, acquisition, shouldStop: shouldStop)
+        let recipe = try engine(acquisition, options),
+            engines = GroupEngines(recipe, acquisition, shouldStop: shouldStop)
         var cases: [ReferenceCase] = []
         for start in stride(from: 0, to: voxels.count, by: SimulationStudy.largestBlock) {
             if shouldStop() { return nil }
             let part = start..<min(start + SimulationStudy.largestBlock, voxels.count)
             let groups = signals.withUnsafeBufferPointer {
-                VoxelGroup.gather(UnsafeBufferPointer(rebasing: $0[part.lowerBound * m..<part.upperBound * m]), acquisition, options.rules) { _, _ in }
+                VoxelGroup.gather(
+                    UnsafeBufferPointer(rebasing: $0[part.lowerBound * m..<part.upperBound * m]), acquisition,
+                    options.rules
+                ) { _, _ in }
             }
             for group in groups {
                 guard let fitting = engines.part(group.kept) else { continue }
@@ -46,9 +52,11 @@ public struct ScanStudy: Sendable {
                 let answers = fitting.engine.posteriors(group.y, count: keys.count, keys: keys)
                 guard answers.count == keys.count else { return nil }
                 for (i, answer) in answers.enumerated() {
-                    cases.append(ReferenceCase(
-                        acquisition: fitting.acquisition, y: Array(group.y[i * count..<(i + 1) * count]), posterior: answer, key: keys[i], truth: nil,
-                        voxel: Int(keys[i])))
+                    cases.append(
+                        ReferenceCase(
+                            acquisition: fitting.acquisition, y: Array(group.y[i * count..<(i + 1) * count]),
+                            posterior: answer, key: keys[i], truth: nil,
+                            voxel: Int(keys[i])))
                 }
             }
             progress(.fitting, cases.count)
@@ -57,10 +65,13 @@ public struct ScanStudy: Sendable {
         cases.sort { $0.key < $1.key }
         let family = StudyFamily(recipe.diffusionFamily)
         let study = ReferenceStudy(family: family, options: options, reference: reference, statement: statement)
-        guard let agreement = try study.run(cases, engine: recipe.name, progress: progress, shouldStop: shouldStop) else { return nil }
+        guard let agreement = try study.run(cases, engine: recipe.name, progress: progress, shouldStop: shouldStop)
+        else { return nil }
         return ScanReport(
-            family: recipe.composedName, engine: recipe.name, networkName: recipe.networkName, networkSHA256: recipe.networkSHA256, notes: recipe.notes, voxels: cases.count,
-            notFitted: voxels.count - cases.count, volumes: m, lambda: options.lambda, seed: options.seed, structureNames: family.table.rows.map(\.name),
+            family: recipe.composedName, engine: recipe.name, networkName: recipe.networkName,
+            networkSHA256: recipe.networkSHA256, notes: recipe.notes, voxels: cases.count,
+            notFitted: voxels.count - cases.count, volumes: m, lambda: options.lambda, seed: options.seed,
+            structureNames: family.table.rows.map(\.name),
             agreement: agreement)
     }
 }

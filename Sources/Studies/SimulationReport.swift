@@ -5,7 +5,8 @@ import Inference
 public struct SimulationReport: Codable, Sendable {
     public struct Consistency: Codable, Sendable {
         public var lambda: Double
-        /// Mean over voxels of the total variation between the network asked at λ and its answer at 0 carried to λ by the exact identity.
+        /// Mean over voxels of the total variation between the network asked at λ and its answer at 0 carried to λ by
+        /// the exact identity.
         public var totalVariation: Double, standardError: Double
     }
 
@@ -21,21 +22,23 @@ public struct SimulationReport: Codable, Sendable {
     public var voxels: Int, lambda: Double, seed: UInt64
     public var acquisitions = ""
     public var structureNames: [String]
-    /// Ranks among draws of the joint posterior; and among draws of the true structure, over voxels where the engine keeps enough of them (which the
-    /// data alone decide, so that ranks stay uniform under exactness).
+    /// Ranks among draws of the joint posterior; and among draws of the true structure, over voxels where the engine
+    /// keeps enough of them (which the data alone decide, so that ranks stay uniform under exactness).
     public var joint: [RankTest], conditional: [RankTest]
     /// Share of joint draws that had to be used twice: ranks are coarser than they should be where this is not small.
     public var repeatedShare: Double
     public var structures: ProbabilityScores, fibres: ProbabilityScores
     /// Of a family whose maps show components; nil else.
     public var components: [Component]?
-    /// Voxels whose true structure has no probability, where the engine does not look at every one; and what they score as if it had, as a log-probability.
+    /// Voxels whose true structure has no probability, where the engine does not look at every one; and what they score
+    /// as if it had, as a log-probability.
     public var unlisted: Int?, leastLogProbability: Double?
     public var consistency: [Consistency]
     public var agreement: EngineAgreement?
 
     init(
-        _ voxels: [SimulationStudy.Voxel], family: StudyFamily, quantities: CalibrationQuantities, recipe: any EngineRecipe, lambda: Double,
+        _ voxels: [SimulationStudy.Voxel], family: StudyFamily, quantities: CalibrationQuantities,
+        recipe: any EngineRecipe, lambda: Double,
         seed: UInt64, consistencyLambdas: [Double]
     ) {
         let table = family.table
@@ -48,7 +51,9 @@ public struct SimulationReport: Codable, Sendable {
         self.lambda = lambda
         self.seed = seed
         structureNames = table.rows.map(\.name)
-        func tests(_ labels: [CalibrationQuantities.Label], _ draws: Int, _ ranks: (SimulationStudy.Voxel) -> [Int?]) -> [RankTest] {
+        func tests(_ labels: [CalibrationQuantities.Label], _ draws: Int, _ ranks: (SimulationStudy.Voxel) -> [Int?])
+            -> [RankTest]
+        {
             labels.enumerated().map { q, label in
                 RankTest(
                     name: label.name, label: label.text, isCone: label.isCone, draws: draws,
@@ -57,7 +62,8 @@ public struct SimulationReport: Codable, Sendable {
         }
         joint = tests(quantities.joint, SimulationStudy.jointDraws, \.joint)
         conditional = tests(quantities.conditional, SimulationStudy.conditionalDraws, \.conditional)
-        repeatedShare = Double(voxels.reduce(0) { $0 + $1.repeated }) / Double(voxels.count * SimulationStudy.jointDraws)
+        repeatedShare =
+            Double(voxels.reduce(0) { $0 + $1.repeated }) / Double(voxels.count * SimulationStudy.jointDraws)
         let leastLog = recipe.leastLogProbability, least = leastLog.map { exp($0) } ?? 1e-300
         leastLogProbability = leastLog
         unlisted = leastLog.map { _ in voxels.count { !($0.probability[$0.truth] > 0) } }
@@ -65,11 +71,14 @@ public struct SimulationReport: Codable, Sendable {
             ProbabilityScores(probabilities, truth: truth, seed: seed, least: least)
         }
         structures = scores(voxels.map(\.probability), voxels.map(\.truth))
-        fibres = scores(voxels.map { table.fibreProbabilities($0.probability) }, voxels.map { table.rows[$0.truth].fibreCount })
+        fibres = scores(
+            voxels.map { table.fibreProbabilities($0.probability) }, voxels.map { table.rows[$0.truth].fibreCount })
         if !family.components.isEmpty {
             let presence = voxels.map { family.componentProbabilities($0.probability) }
             components = family.components.enumerated().map { c, bit in
-                Component(name: bit.name, scores: scores(presence.map { [1 - $0[c], $0[c]] }, voxels.map { bit.isThere[$0.truth] ? 1 : 0 }))
+                Component(
+                    name: bit.name,
+                    scores: scores(presence.map { [1 - $0[c], $0[c]] }, voxels.map { bit.isThere[$0.truth] ? 1 : 0 }))
             }
         }
         consistency = consistencyLambdas.enumerated().map { k, other in
@@ -78,7 +87,8 @@ public struct SimulationReport: Codable, Sendable {
         }
     }
 
-    /// The rank tests with voxels enough to tell anything, and those of them that fail: p below 1 % shared among all (Bonferroni).
+    /// The rank tests with voxels enough to tell anything, and those of them that fail: p below 1 % shared among all
+    /// (Bonferroni).
     public var tested: [RankTest] { (joint + conditional).filter(\.isTelling) }
     public var threshold: Double { 0.01 / Double(max(1, tested.count)) }
     public var failures: [RankTest] { tested.filter { $0.pValue < threshold } }

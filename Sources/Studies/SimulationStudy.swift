@@ -9,7 +9,8 @@ import Synchronization
 /// Makes an engine for an acquisition.
 public typealias EngineMaker = @Sendable (Acquisition, FitOptions) throws -> any EngineRecipe
 
-/// Calibration on simulations: voxels drawn from the prior, simulated over the acquisitions asked for, fitted, and held against what they were.
+/// Calibration on simulations: voxels drawn from the prior, simulated over the acquisitions asked for, fitted, and held
+/// against what they were.
 public struct SimulationStudy: Sendable {
     /// Which acquisitions voxels get. Each block of voxels shares one.
     public enum Acquisitions: Sendable {
@@ -38,13 +39,15 @@ public struct SimulationStudy: Sendable {
     static let jointDraws = 31, conditionalDraws = 7
     /// Voxels fitted together, at most.
     static let largestBlock = 32
-    /// Voxels that share an acquisition: fewer where all acquisitions given, or 32 of a mixture, would not be met otherwise.
+    /// Voxels that share an acquisition: fewer where all acquisitions given, or 32 of a mixture, would not be met
+    /// otherwise.
     private var blockSize: Int {
         let wanted = if case .listed(let list) = acquisitions { list.count } else { 32 }
         return max(1, min(Self.largestBlock, voxels / wanted))
     }
     /// Separates the random streams of simulations, acquisitions and ranks from the engines' own.
-    private static let simulationStream: UInt64 = 0x5349_4D55, acquisitionStream: UInt64 = 0x4143_5155, rankStream: UInt64 = 0x5241_4E4B
+    private static let simulationStream: UInt64 = 0x5349_4D55, acquisitionStream: UInt64 = 0x4143_5155,
+        rankStream: UInt64 = 0x5241_4E4B
 
     public init() {}
 
@@ -80,7 +83,8 @@ public struct SimulationStudy: Sendable {
     /// - Returns: nil when stopped. The same for any number of threads.
     public func run(
         options base: FitOptions, engine: EngineMaker, reference: EngineMaker? = nil, network: NetworkFile? = nil,
-        progress: @escaping @Sendable (_ phase: StudyPhase, _ done: Int) -> Void = { _, _ in }, shouldStop: @escaping @Sendable () -> Bool = { false }
+        progress: @escaping @Sendable (_ phase: StudyPhase, _ done: Int) -> Void = { _, _ in },
+        shouldStop: @escaping @Sendable () -> Bool = { false }
     ) throws -> SimulationReport? {
         var options = base
         options.lambda = lambda
@@ -92,26 +96,35 @@ public struct SimulationStudy: Sendable {
             let block = simulate(block: b, seed: fixed.seed)
             let worker = try engine(block.acquisition, fixed).makeEngine()
             worker.stop(when: shouldStop)
-            guard let fitted = fit(block, number: b, family, quantities, options: fixed, engine: worker, network: network) else { return }
+            guard
+                let fitted = fit(block, number: b, family, quantities, options: fixed, engine: worker, network: network)
+            else { return }
             results.withLock { $0[b] = (block, fitted) }
-            done.withLock { $0 += fitted.count; progress(.fitting, $0) }
+            done.withLock {
+                $0 += fitted.count; progress(.fitting, $0)
+            }
         }
         let blocks = results.withLock { $0.compactMap { $0 } }
         guard blocks.count == count else { return nil }
         let sample = try engine(blocks[0].0.acquisition, fixed)
         var report = SimulationReport(
-            blocks.flatMap(\.1), family: family, quantities: quantities, recipe: sample, lambda: lambda, seed: fixed.seed,
+            blocks.flatMap(\.1), family: family, quantities: quantities, recipe: sample, lambda: lambda,
+            seed: fixed.seed,
             consistencyLambdas: network == nil ? [] : consistencyLambdas)
         if isNoiseKnown { report.notes["known_noise"] = "true sigma" }
         report.acquisitions = Self.describe(acquisitions, blocks.map(\.0.acquisition))
         guard let reference, referenceVoxels > 0 else { return report }
         let compared = referenceIndices.map { v in
             let (block, fitted) = blocks[v / blockSize], voxel = fitted[v % blockSize]
-            return ReferenceCase(acquisition: block.acquisition, y: voxel.y, posterior: voxel.posterior!, sigma: voxel.sigma, key: UInt64(v), truth: voxel.truth, voxel: nil)
+            return ReferenceCase(
+                acquisition: block.acquisition, y: voxel.y, posterior: voxel.posterior!, sigma: voxel.sigma,
+                key: UInt64(v), truth: voxel.truth, voxel: nil)
         }
         report.agreement = try ReferenceStudy(
-            family: family, options: fixed, reference: reference, statement: referenceStatement, leastLogProbability: sample.leastLogProbability)
-            .run(compared, engine: sample.name, progress: progress, shouldStop: shouldStop)
+            family: family, options: fixed, reference: reference, statement: referenceStatement,
+            leastLogProbability: sample.leastLogProbability
+        )
+        .run(compared, engine: sample.name, progress: progress, shouldStop: shouldStop)
         return report.agreement == nil ? nil : report
     }
 
@@ -123,10 +136,11 @@ public struct SimulationStudy: Sendable {
     /// Block `b`: depends on its number and the seed only.
     func simulate(block b: Int, seed: UInt64) -> Block {
         var random = RandomSource(seed: seed, stream: UInt64(b), substream: Self.acquisitionStream)
-        let acquisition = switch acquisitions {
-        case .mixture(let mixture): mixture.draw(using: &random)
-        case .listed(let list): list[b % list.count]
-        }
+        let acquisition =
+            switch acquisitions {
+            case .mixture(let mixture): mixture.draw(using: &random)
+            case .listed(let list): list[b % list.count]
+            }
         let m = acquisition.count, p = family.parameterNames.count, space = family.structureSpace
         let range = b * blockSize..<min((b + 1) * blockSize, voxels)
         var block = Block(acquisition: acquisition)
@@ -138,8 +152,11 @@ public struct SimulationStudy: Sendable {
             block.structures.append(z)
             block.theta.withUnsafeMutableBufferPointer { theta in
                 block.y.withUnsafeMutableBufferPointer { y in
-                    family.drawParameters(space.structures[z], acquisition, using: &random, into: theta.baseAddress! + i * p)
-                    family.simulate(theta.baseAddress! + i * p, space.structures[z], acquisition, using: &random, into: y.baseAddress! + i * m)
+                    family.drawParameters(
+                        space.structures[z], acquisition, using: &random, into: theta.baseAddress! + i * p)
+                    family.simulate(
+                        theta.baseAddress! + i * p, space.structures[z], acquisition, using: &random,
+                        into: y.baseAddress! + i * m)
                 }
             }
         }
@@ -148,13 +165,16 @@ public struct SimulationStudy: Sendable {
 
     /// Nil when the engine was stopped.
     private func fit(
-        _ block: Block, number b: Int, _ studied: StudyFamily, _ quantities: CalibrationQuantities, options: FitOptions, engine: any PosteriorEngine,
+        _ block: Block, number b: Int, _ studied: StudyFamily, _ quantities: CalibrationQuantities, options: FitOptions,
+        engine: any PosteriorEngine,
         network: NetworkFile?
     ) -> [Voxel]? {
-        let count = block.structures.count, m = block.acquisition.count, first = b * blockSize, space = family.structureSpace
+        let count = block.structures.count, m = block.acquisition.count, first = b * blockSize,
+            space = family.structureSpace
         let referenced = Set(referenceIndices)
         let sigma: [Double?] = isNoiseKnown ? (0..<count).map { block.sigma($0, studied) } : []
-        let answers = engine.posteriors(block.y, count: count, keys: (0..<count).map { UInt64(first + $0) }, sigma: sigma)
+        let answers = engine.posteriors(
+            block.y, count: count, keys: (0..<count).map { UInt64(first + $0) }, sigma: sigma)
         guard answers.count == count else { return nil }
         var asked: [[[Double]]] = []
         if let network, !consistencyLambdas.isEmpty {
@@ -163,19 +183,25 @@ public struct SimulationStudy: Sendable {
         }
         return (0..<count).map { i in
             let y = Array(block.y[i * m..<(i + 1) * m])
-            var voxel = rank(block, i, y, answers[i], quantities, RandomSource(seed: options.seed, stream: UInt64(first + i), substream: Self.rankStream))
+            var voxel = rank(
+                block, i, y, answers[i], quantities,
+                RandomSource(seed: options.seed, stream: UInt64(first + i), substream: Self.rankStream))
             for (k, other) in (asked.isEmpty ? [] : consistencyLambdas).enumerated() {
                 let identity = space.reweight(asked[0][i], from: Self.referenceLambda, to: other)
-                voxel.consistency.append(CalibrationStatistics.totalVariation(identity.map { exp($0) }, asked[k + 1][i].map { exp($0) }))
+                voxel.consistency.append(
+                    CalibrationStatistics.totalVariation(identity.map { exp($0) }, asked[k + 1][i].map { exp($0) }))
             }
-            if referenced.contains(first + i) { (voxel.posterior, voxel.y, voxel.sigma) = (answers[i], y, isNoiseKnown ? sigma[i] : nil) }
+            if referenced.contains(first + i) {
+                (voxel.posterior, voxel.y, voxel.sigma) = (answers[i], y, isNoiseKnown ? sigma[i] : nil)
+            }
             return voxel
         }
     }
 
     /// Puts the truth of voxel `i` among draws of its posterior.
     private func rank(
-        _ block: Block, _ i: Int, _ y: [Float], _ answer: VoxelPosterior, _ quantities: CalibrationQuantities, _ source: RandomSource
+        _ block: Block, _ i: Int, _ y: [Float], _ answer: VoxelPosterior, _ quantities: CalibrationQuantities,
+        _ source: RandomSource
     ) -> Voxel {
         var random = source
         let p = family.parameterNames.count, space = family.structureSpace, z = block.structures[i]
@@ -187,22 +213,31 @@ public struct SimulationStudy: Sendable {
         let joint = ExchangeableDraws(answer, probability: probability, count: Self.jointDraws, using: &random)
         let same = ExchangeableDraws.of(structure: z, answer, count: Self.conditionalDraws, using: &random)
         return Voxel(
-            truth: z, probability: probability, joint: quantities.jointRanks(items(joint.indices), y, design, using: &random),
-            conditional: same.map { quantities.conditionalRanks(items($0), y, design, using: &random) } ?? [], repeated: joint.repeated, consistency: [])
+            truth: z, probability: probability,
+            joint: quantities.jointRanks(items(joint.indices), y, design, using: &random),
+            conditional: same.map { quantities.conditionalRanks(items($0), y, design, using: &random) } ?? [],
+            repeated: joint.repeated, consistency: [])
     }
 
     private static let referenceLambda = AmortisedSampler<BallSticks>.referenceLambda
 
-    private static func ask<F: DiffusionFamily>(_ network: NetworkFile, _ family: F, _ block: Block, lambdas: [Double]) -> [[[Double]]] {
+    private static func ask<F: DiffusionFamily>(_ network: NetworkFile, _ family: F, _ block: Block, lambdas: [Double])
+        -> [[[Double]]]
+    {
         AmortisedSampler(family: family, file: network).structureLogProbabilities(
             block.y, count: block.structures.count, design: block.acquisition, lambdas: lambdas)
     }
 
     private static func describe(_ acquisitions: Acquisitions, _ used: [Acquisition]) -> String {
         switch acquisitions {
-        case .mixture: "\(used.count) drawn from the protocol mixture, \(used.map(\.count).min()!) to \(used.map(\.count).max()!) volumes"
+        case .mixture:
+            """
+            \(used.count) drawn from the protocol mixture, \(used.map(\.count).min()!) to \(used.map(\.count).max()!) \
+            volumes
+            """
         case .listed(let list) where list.count == 1: "one, \(list[0].count) volumes"
-        case .listed(let list): "\(list.count) given, \(list.map(\.count).min()!) to \(list.map(\.count).max()!) volumes"
+        case .listed(let list):
+            "\(list.count) given, \(list.map(\.count).min()!) to \(list.map(\.count).max()!) volumes"
         }
     }
 }

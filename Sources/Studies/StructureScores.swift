@@ -17,7 +17,8 @@ public struct ProbabilityScores: Codable, Sendable {
     public var logScore: Double, logScoreError: Double
     /// Mean over voxels of Σ (p − 1[true])².
     public var brier: Double
-    /// Expected calibration error: Σ over equally full bins of all (voxel, alternative) pairs, (bin's share) · |mean p − share that came true|.
+    /// Expected calibration error: Σ over equally full bins of all (voxel, alternative) pairs, (bin's share) · |mean p
+    /// − share that came true|.
     public var calibrationError: Double
     /// What a perfectly calibrated engine that gives the same probabilities would show on so few voxels, on average.
     public var calibrationErrorIfPerfect: Double
@@ -38,7 +39,8 @@ public struct ProbabilityScores: Codable, Sendable {
     /// - Parameters:
     ///   - probabilities: of the alternatives that each voxel lists, as many as it has.
     ///   - rest: the mass of those that are not listed: with it each list sums to 1.
-    ///   - truth: the place of the true alternative in each list; nil where it is not listed, which scores as if it had all of the rest.
+    ///   - truth: the place of the true alternative in each list; nil where it is not listed, which scores as if it had
+    ///   all of the rest.
     ///   - seed: of the simulations behind `calibrationErrorIfPerfect`.
     ///   - least: what a truth of less probability scores as if it had.
     public init(lists probabilities: [[Double]], rest: [Double], truth: [Int?], seed: UInt64, least: Double = 1e-300) {
@@ -64,8 +66,11 @@ public struct ProbabilityScores: Codable, Sendable {
         top1Error = CalibrationStatistics.binomialError(top1, count: voxels)
         let spread = Spread(scores)
         (logScore, logScoreError) = (spread.mean, spread.standardError)
-        // All pairs of a voxel and an alternative. Bins are those of the probabilities alone, so they serve the replicates too.
-        let pairs = probabilities.enumerated().flatMap { v, p in p.enumerated().map { Pair(voxel: v, place: $0, probability: $1) } }
+        // All pairs of a voxel and an alternative. Bins are those of the probabilities alone, so they serve the
+        // replicates too.
+        let pairs = probabilities.enumerated().flatMap { v, p in
+            p.enumerated().map { Pair(voxel: v, place: $0, probability: $1) }
+        }
         let order = pairs.indices.sorted { (pairs[$0].probability, $0) < (pairs[$1].probability, $1) }.map { pairs[$0] }
         let bins = Self.bins(order, truth)
         reliability = bins
@@ -74,7 +79,9 @@ public struct ProbabilityScores: Codable, Sendable {
         for _ in 0..<Self.replicates {
             let drawn = zip(probabilities, rest).map { p, rest -> Int? in
                 var u = random.uniform() * (p.reduce(0, +) + rest)
-                return p.firstIndex { u -= $0; return u <= 0 } ?? (rest > 0 ? nil : p.count - 1)
+                return p.firstIndex {
+                    u -= $0; return u <= 0
+                } ?? (rest > 0 ? nil : p.count - 1)
             }
             perfect += Self.error(Self.bins(order, drawn)) / Double(Self.replicates)
         }
@@ -93,7 +100,8 @@ public struct ProbabilityScores: Codable, Sendable {
                 hits += truth[pair.voxel] == pair.place ? 1 : 0
             }
             return ReliabilityBin(
-                predicted: sum / n, observed: Double(hits) / n, standardError: CalibrationStatistics.binomialError(sum / n, count: part.count),
+                predicted: sum / n, observed: Double(hits) / n,
+                standardError: CalibrationStatistics.binomialError(sum / n, count: part.count),
                 count: part.count)
         }
     }

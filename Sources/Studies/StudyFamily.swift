@@ -23,17 +23,19 @@ struct StudyFamily: Sendable {
 
     init(_ family: any DiffusionFamily) {
         self.family = family
-        let description = family.description, layout = ThetaLayout(description), structures = family.structureSpace.structures
+        let description = family.description, layout = ThetaLayout(description),
+            structures = family.structureSpace.structures
         theta = layout
         // A family that there is has passed its checks.
         do { draws = try DrawLayout(description) } catch { preconditionFailure("\(error)") }
         let rule = draws.rule
-        table = StructureTable(rows: structures.map { z in
-            var row = StructureTable.Row(z, rule)
-            // Outputs draw three; here all count.
-            row.fibreCount = rule.fibreCount(z)
-            return row
-        })
+        table = StructureTable(
+            rows: structures.map { z in
+                var row = StructureTable.Row(z, rule)
+                // Outputs draw three; here all count.
+                row.fibreCount = rule.fibreCount(z)
+                return row
+            })
         presence = structures.map { z in
             var has = [Bool](repeating: false, count: layout.count)
             for place in rule.places(of: z, in: layout) { has[place] = true }

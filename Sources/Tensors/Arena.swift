@@ -10,7 +10,8 @@ public final class Arena {
     deinit { for b in blocks { b.deallocate() } }
 
     /// Room for `count` elements, 64-byte aligned, valid until `reset`. Zeroed on request.
-    public func take<S: Scalar>(_ count: Int, of type: S.Type = S.self, zeroed: Bool = false) -> UnsafeMutablePointer<S> {
+    public func take<S: Scalar>(_ count: Int, of type: S.Type = S.self, zeroed: Bool = false) -> UnsafeMutablePointer<S>
+    {
         let bytes = max(count, 1) * MemoryLayout<S>.stride
         let base = raw(bytes: bytes)
         if zeroed { base.initializeMemory(as: UInt8.self, repeating: 0, count: bytes) }
@@ -44,6 +45,8 @@ public final class Arena {
 extension UnsafeMutableBufferPointer {
     /// Scratch for plain values from an arena, valid until its `reset`.
     public static func take(_ arena: Arena, _ count: Int) -> Self {
-        Self(start: arena.raw(bytes: Swift.max(count, 1) * MemoryLayout<Element>.stride).bindMemory(to: Element.self, capacity: count), count: count)
+        Self(
+            start: arena.raw(bytes: Swift.max(count, 1) * MemoryLayout<Element>.stride).bindMemory(
+                to: Element.self, capacity: count), count: count)
     }
 }

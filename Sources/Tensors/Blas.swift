@@ -3,9 +3,9 @@ import Foundation
 
 /// OpenBLAS set up for work under our own threads.
 public enum Blas {
-    /// Makes OpenBLAS single-threaded and, where it runs kernels far below what the processor can do, chooses them again: an inherited
-    /// OPENBLAS_CORETYPE may name an older core, and a processor newer than the library is taken for one of 2004 ("Prescott"), which
-    /// halves the speed of training. Call once, before any worker starts.
+    /// Makes OpenBLAS single-threaded and, where it runs kernels far below what the processor can do, chooses them
+    /// again: an inherited OPENBLAS_CORETYPE may name an older core, and a processor newer than the library is taken
+    /// for one of 2004 ("Prescott"), which halves the speed of training. Call once, before any worker starts.
     ///
     /// Precedence: `kernel`, the environment variable PRISM_BLAS_KERNEL, automatic.
     /// - Returns: the kernel set in use, e.g. "SkylakeX".

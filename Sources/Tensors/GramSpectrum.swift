@@ -15,7 +15,8 @@ public final class GramSpectrum {
         whole = [0]
     }
 
-    /// The min(rows, columns) squared singular values of X, ascending; nil when LAPACK gives up (values that are not finite).
+    /// The min(rows, columns) squared singular values of X, ascending; nil when LAPACK gives up (values that are not
+    /// finite).
     ///
     /// - Parameter x: rows × columns, row-major.
     /// - Accuracy: 1e-14 of the largest, in double precision; rounding may leave a zero slightly negative.

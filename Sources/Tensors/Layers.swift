@@ -31,36 +31,44 @@ extension Tape {
         return y
     }
 
-    /// Layer norm with scale 1 + `scale` and shift `shift`, either one row for all or, by `group`, a row of a modulation matrix for each
-    /// row of x. `scale` and `shift` may be column slices of one matrix with row stride `stride`.
-    public func norm(_ x: Variable<S>, scale: Slice<S>, shift: Slice<S>, group: UnsafePointer<Int32>? = nil) -> Variable<S> {
+    /// Layer norm with scale 1 + `scale` and shift `shift`, either one row for all or, by `group`, a row of a
+    /// modulation matrix for each row of x. `scale` and `shift` may be column slices of one matrix with row stride
+    /// `stride`.
+    public func norm(_ x: Variable<S>, scale: Slice<S>, shift: Slice<S>, group: UnsafePointer<Int32>? = nil)
+        -> Variable<S>
+    {
         precondition(scale.stride == shift.stride && scale.columns == x.columns)
         let y = matrix(x.rows, x.columns)
         let stats: UnsafeMutablePointer<S> = arena.take(2 * x.rows)
         S.normForward(x.value, scale.value, shift.value, group, scale.stride, y.value, stats, x.rows, x.columns)
         remember {
             S.normBackward(
-                x.value, scale.value, group, scale.stride, stats, y.gradient!, x.gradient!, scale.gradient!, shift.gradient!, x.rows,
+                x.value, scale.value, group, scale.stride, stats, y.gradient!, x.gradient!, scale.gradient!,
+                shift.gradient!, x.rows,
                 x.columns)
         }
         return y
     }
 
     /// y = x + (1 + gate) · h, the gate chosen by `group` as in `norm`.
-    public func gatedAdd(_ x: Variable<S>, _ h: Variable<S>, gate: Slice<S>, group: UnsafePointer<Int32>? = nil) -> Variable<S> {
+    public func gatedAdd(_ x: Variable<S>, _ h: Variable<S>, gate: Slice<S>, group: UnsafePointer<Int32>? = nil)
+        -> Variable<S>
+    {
         let y = matrix(x.rows, x.columns)
         S.gateForward(x.value, h.value, gate.value, group, gate.stride, y.value, x.rows, x.columns)
         remember {
             S.gateBackward(
-                h.value, gate.value, group, gate.stride, y.gradient!, x.gradient!, h.gradient!, gate.gradient!, x.rows, x.columns)
+                h.value, gate.value, group, gate.stride, y.gradient!, x.gradient!, h.gradient!, gate.gradient!, x.rows,
+                x.columns)
         }
         return y
     }
 
     /// Multi-head attention over segments: per head O = softmax(Q Kᵀ/√d) V.
     ///
-    /// Shapes: q rows × width; keyValue rows × 2·width (keys, then values). `mask` is queries × keys bytes shared by all segments.
-    /// The result, rows × width, goes to `output` or fresh memory; rows that no segment asks for are not written.
+    /// Shapes: q rows × width; keyValue rows × 2·width (keys, then values). `mask` is queries × keys bytes shared by
+    /// all segments. The result, rows × width, goes to `output` or fresh memory; rows that no segment asks for are not
+    /// written.
     public func attention(
         _ q: Variable<S>, keyValue: Variable<S>, segments: UnsafeBufferPointer<AttentionSegment>, heads: Int,
         mask: UnsafePointer<UInt8>? = nil, output: Variable<S>? = nil
@@ -72,37 +80,45 @@ extension Tape {
 
     /// As above, self-attention from one matrix rows × 3·width (queries, keys, values).
     public func selfAttention(
-        _ qkv: Variable<S>, segments: UnsafeBufferPointer<AttentionSegment>, heads: Int, mask: UnsafePointer<UInt8>? = nil
+        _ qkv: Variable<S>, segments: UnsafeBufferPointer<AttentionSegment>, heads: Int,
+        mask: UnsafePointer<UInt8>? = nil
     ) -> Variable<S> {
         let width = qkv.columns / 3
         return attention(
-            qkv.slice(0, width), qkv.slice(width, width), qkv.slice(2 * width, width), rows: qkv.rows, segments: segments, heads: heads,
+            qkv.slice(0, width), qkv.slice(width, width), qkv.slice(2 * width, width), rows: qkv.rows,
+            segments: segments, heads: heads,
             mask: mask, output: nil)
     }
 
     /// As above, from columns of any matrices; the result has `rows` rows.
     public func attention(
-        _ q: Slice<S>, _ k: Slice<S>, _ v: Slice<S>, rows: Int, segments: UnsafeBufferPointer<AttentionSegment>, heads: Int,
+        _ q: Slice<S>, _ k: Slice<S>, _ v: Slice<S>, rows: Int, segments: UnsafeBufferPointer<AttentionSegment>,
+        heads: Int,
         mask: UnsafePointer<UInt8>?, output: Variable<S>?
     ) -> Variable<S> {
         precondition(q.columns % heads == 0 && k.stride == v.stride && k.matrix.value == v.matrix.value)
         let y = output ?? matrix(rows, q.columns), headWidth = q.columns / heads
         precondition(y.rows == rows && y.columns == q.columns)
         let base = segments.baseAddress!
-        let saved: UnsafeMutablePointer<S>? = records ? arena.take(S.attentionSaved(base, segments.count, heads, headWidth)) : nil
+        let saved: UnsafeMutablePointer<S>? =
+            records ? arena.take(S.attentionSaved(base, segments.count, heads, headWidth)) : nil
         S.attentionForward(
-            q.value, k.value, v.value, q.stride, k.stride, base, segments.count, heads, headWidth, mask, y.value, y.columns, saved)
+            q.value, k.value, v.value, q.stride, k.stride, base, segments.count, heads, headWidth, mask, y.value,
+            y.columns, saved)
         remember {
             guard y.hasGradient else { return }
             // What is asked by or of one segment only, and nothing was added to before, need not be zero first.
-            let alone = S.attentionWrites(headWidth) && segments.separate(\.queries, q.matrix.rows) && segments.separate(\.keys, k.matrix.rows)
+            let alone =
+                S.attentionWrites(headWidth) && segments.separate(\.queries, q.matrix.rows)
+                && segments.separate(\.keys, k.matrix.rows)
             let same = q.matrix.value == k.matrix.value, pairs = k.columns + v.columns
             let qWritten = alone && !q.matrix.hasGradient && q.matrix.columns == q.columns + (same ? pairs : 0)
             let kWritten = alone && !k.matrix.hasGradient && k.matrix.columns == pairs + (same ? q.columns : 0)
             let dq = (qWritten ? q.matrix.gradientToWrite : q.matrix.gradient)! + q.start
             let dkv = (kWritten ? k.matrix.gradientToWrite : k.matrix.gradient)!
             S.attentionBackward(
-                q.value, k.value, v.value, q.stride, k.stride, base, segments.count, heads, headWidth, saved!, y.gradient!, y.columns, dq, qWritten,
+                q.value, k.value, v.value, q.stride, k.stride, base, segments.count, heads, headWidth, saved!,
+                y.gradient!, y.columns, dq, qWritten,
                 dkv + k.start, dkv + v.start, kWritten)
         }
         return y
@@ -140,7 +156,8 @@ extension Variable {
 /// y = x W + b; each row of y depends on that row of x alone, bit for bit.
 func linearForward<S: Scalar>(_ x: Variable<S>, _ w: Variable<S>, _ b: Variable<S>?, _ y: Variable<S>) {
     S.product(
-        rows: x.rows, columns: w.columns, depth: w.rows, a: x.value, aStride: x.columns, b: w.value, bStride: w.columns, c: y.value,
+        rows: x.rows, columns: w.columns, depth: w.rows, a: x.value, aStride: x.columns, b: w.value, bStride: w.columns,
+        c: y.value,
         cStride: y.columns)
     if let b { S.bias(y.value, b.value, y.rows, y.columns) }
 }
@@ -150,7 +167,8 @@ func linearBackward<S: Scalar>(_ x: Variable<S>, _ w: Variable<S>, _ b: Variable
     let dy = y.gradient!
     if let dx = x.gradient {
         S.gemm(
-            transposeA: false, transposeB: true, rows: x.rows, columns: x.columns, depth: y.columns, alpha: 1, a: dy, aStride: y.columns,
+            transposeA: false, transposeB: true, rows: x.rows, columns: x.columns, depth: y.columns, alpha: 1, a: dy,
+            aStride: y.columns,
             b: w.value, bStride: w.columns, beta: 1, c: dx, cStride: x.columns)
     }
     if let dw = w.gradient {

@@ -22,13 +22,16 @@ public struct Residual<S: Scalar> {
     }
 }
 
-/// Laid-out layers forwards: nothing flows back, so what stands around a product needs no pass of its own and memory can be used again.
+/// Laid-out layers forwards: nothing flows back, so what stands around a product needs no pass of its own and memory
+/// can be used again.
 extension Tape {
     /// y = r + (1 + gate) f(n(x) W + b), f SiLU or the identity; r, gate and n where they are given.
     ///
-    /// Shapes: x rows × depth; y rows × columns. With a residual y takes its place in memory, otherwise that of `output`, or fresh memory.
+    /// Shapes: x rows × depth; y rows × columns. With a residual y takes its place in memory, otherwise that of
+    /// `output`, or fresh memory.
     public func dense(
-        _ x: Variable<S>, _ layer: PackedLayers.Layer, norm: Normalisation<S>? = nil, silu: Bool = false, onto residual: Residual<S>? = nil,
+        _ x: Variable<S>, _ layer: PackedLayers.Layer, norm: Normalisation<S>? = nil, silu: Bool = false,
+        onto residual: Residual<S>? = nil,
         output: Variable<S>? = nil
     ) -> Variable<S> {
         precondition(!records && x.columns == layer.depth && (norm == nil || norm!.scale.columns == x.columns))
@@ -63,13 +66,15 @@ extension Variable {
     public func rows(_ range: Range<Int>) -> Variable {
         precondition(range.lowerBound >= 0 && range.upperBound <= rows)
         return Variable(
-            value: value + range.lowerBound * columns, gradient: gradient.map { $0 + range.lowerBound * columns }, rows: range.count, columns: columns)
+            value: value + range.lowerBound * columns, gradient: gradient.map { $0 + range.lowerBound * columns },
+            rows: range.count, columns: columns)
     }
 }
 
 extension Float {
     public static func dense(
-        _ layer: PackedLayers.Layer, rows: Int, x: Pointer, norm: Normalisation<Float>?, silu: Bool, onto residual: Residual<Float>?, y: Pointer
+        _ layer: PackedLayers.Layer, rows: Int, x: Pointer, norm: Normalisation<Float>?, silu: Bool,
+        onto residual: Residual<Float>?, y: Pointer
     ) {
         var around = pk_dense_around()
         around.silu = silu ? 1 : 0

@@ -1,10 +1,12 @@
 import CKernels
 import Foundation
 
-/// Number format of a network's matrix products when it runs forwards; sums, and all between the products, are single precision either way.
+/// Number format of a network's matrix products when it runs forwards; sums, and all between the products, are single
+/// precision either way.
 public enum NetworkPrecision: String, Sendable, CaseIterable {
     case float32
-    /// Weights and inputs of most layers rounded to 8 significant bits: twice as fast where the processor has AVX512-BF16.
+    /// Weights and inputs of most layers rounded to 8 significant bits: twice as fast where the processor has
+    /// AVX512-BF16.
     case bfloat16
 
     /// What this processor has, slowest first.
@@ -12,7 +14,8 @@ public enum NetworkPrecision: String, Sendable, CaseIterable {
 
     /// The environment variable PRISM_NETWORK_PRECISION if it names one that is available, otherwise the fastest.
     public static let preferred: NetworkPrecision = {
-        let asked = ProcessInfo.processInfo.environment["PRISM_NETWORK_PRECISION"].flatMap(NetworkPrecision.init(rawValue:))
+        let asked = ProcessInfo.processInfo.environment["PRISM_NETWORK_PRECISION"].flatMap(
+            NetworkPrecision.init(rawValue:))
         return asked.flatMap { available.contains($0) ? $0 : nil } ?? available.last!
     }()
 }
@@ -32,14 +35,17 @@ public final class PackedLayers: @unchecked Sendable {
     public init(_ layout: ParameterLayout, values: [Float], precision: NetworkPrecision = .preferred) {
         precondition(NetworkPrecision.available.contains(precision) && values.count == layout.count)
         self.precision = precision
-        let single = pk_dense_best(), kinds = layout.layers.map { $0.exact || precision == .float32 ? single : PK_DENSE_BF16 }
+        let single = pk_dense_best(),
+            kinds = layout.layers.map { $0.exact || precision == .float32 ? single : PK_DENSE_BF16 }
         let sizes = zip(layout.layers, kinds).map { pk_dense_size($1, $0.weight.rows, $0.weight.columns) }
         storage = .allocate(byteCount: max(64, 4 * sizes.reduce(0, +)), alignment: 64)
         var words = storage.bindMemory(to: Float.self, capacity: sizes.reduce(0, +))
         values.withUnsafeBufferPointer { values in
             for ((layer, kind), size) in zip(zip(layout.layers, kinds), sizes) {
                 let w = layer.weight
-                pk_dense_pack(kind, w.rows, w.columns, values.baseAddress! + w.offset, values.baseAddress! + layer.bias.offset, words)
+                pk_dense_pack(
+                    kind, w.rows, w.columns, values.baseAddress! + w.offset, values.baseAddress! + layer.bias.offset,
+                    words)
                 layers[w.offset] = Layer(kind: kind, depth: w.rows, columns: w.columns, words: words)
                 words += size
             }

@@ -37,7 +37,8 @@ public struct ParameterLayout: Sendable {
 
     public mutating func addLayer(_ layer: LayerReference) { layers.append(layer) }
 
-    public mutating func add(_ name: String, _ rows: Int, _ columns: Int, _ start: Initialisation) -> ParameterReference {
+    public mutating func add(_ name: String, _ rows: Int, _ columns: Int, _ start: Initialisation) -> ParameterReference
+    {
         precondition(!references.contains { $0.name == name }, "weight \(name) is listed twice")
         let reference = ParameterReference(name: name, offset: count, rows: rows, columns: columns)
         references.append(reference)
@@ -47,8 +48,8 @@ public struct ParameterLayout: Sendable {
     }
 }
 
-/// Weights (flat, shared by all workers) with, where training, one worker's gradients; dense layers laid out for the kernels that run them forwards only
-/// (`packed`) or both ways (`training`), or not at all, when plain passes run them.
+/// Weights (flat, shared by all workers) with, where training, one worker's gradients; dense layers laid out for the
+/// kernels that run them forwards only (`packed`) or both ways (`training`), or not at all, when plain passes run them.
 public struct Weights<S: Scalar>: @unchecked Sendable {
     public let values: UnsafeMutablePointer<S>
     public let gradients: UnsafeMutablePointer<S>?
@@ -56,7 +57,8 @@ public struct Weights<S: Scalar>: @unchecked Sendable {
     public let training: TrainingLayers?
 
     public init(
-        values: UnsafeMutablePointer<S>, gradients: UnsafeMutablePointer<S>? = nil, packed: PackedLayers? = nil, training: TrainingLayers? = nil
+        values: UnsafeMutablePointer<S>, gradients: UnsafeMutablePointer<S>? = nil, packed: PackedLayers? = nil,
+        training: TrainingLayers? = nil
     ) {
         self.values = values
         self.gradients = gradients

@@ -2,7 +2,8 @@ import Foundation
 
 /// Number formats of the safetensors files that this library reads and writes, named as in the file.
 public enum SafetensorsType: String, Sendable, CaseIterable {
-    case f64 = "F64", f32 = "F32", f16 = "F16", i64 = "I64", u64 = "U64", i32 = "I32", u32 = "U32", u16 = "U16", u8 = "U8"
+    case f64 = "F64", f32 = "F32", f16 = "F16", i64 = "I64", u64 = "U64", i32 = "I32", u32 = "U32", u16 = "U16", u8 =
+        "U8"
 
     /// Bytes an element.
     public var size: Int {
@@ -29,7 +30,8 @@ extension UInt32: SafetensorsScalar { public static var safetensorsType: Safeten
 extension UInt16: SafetensorsScalar { public static var safetensorsType: SafetensorsType { .u16 } }
 extension UInt8: SafetensorsScalar { public static var safetensorsType: SafetensorsType { .u8 } }
 
-/// What a safetensors header says of one tensor: its name, number format, row-major shape and place in the data section (bytes).
+/// What a safetensors header says of one tensor: its name, number format, row-major shape and place in the data section
+/// (bytes).
 public struct SafetensorsEntry: Sendable, Equatable {
     public let name: String
     public let type: SafetensorsType

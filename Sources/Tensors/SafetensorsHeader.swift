@@ -2,8 +2,9 @@ import Foundation
 
 /// The JSON header of a safetensors file: parsed strictly, printed canonically.
 ///
-/// The format allows exactly `{"name": {"dtype": "F32", "shape": [2,3], "data_offsets": [0,24]}, …, "__metadata__": {"key": "text", …}}`.
-/// A general JSON reader would let a name occur twice and pass fractions as offsets, so this one knows the grammar and nothing else.
+/// The format allows exactly `{"name": {"dtype": "F32", "shape": [2,3], "data_offsets": [0,24]}, …, "__metadata__":
+/// {"key": "text", …}}`. A general JSON reader would let a name occur twice and pass fractions as offsets, so this one
+/// knows the grammar and nothing else.
 struct SafetensorsHeader {
     var metadata: [String: String] = [:]
     /// In the order of their data.
@@ -31,17 +32,24 @@ struct SafetensorsHeader {
             }
         }
         try scanner.end()
-        entries.sort { ($0.offsets.lowerBound, $0.offsets.upperBound, $0.name) < ($1.offsets.lowerBound, $1.offsets.upperBound, $1.name) }
+        entries.sort {
+            ($0.offsets.lowerBound, $0.offsets.upperBound, $0.name) < (
+                $1.offsets.lowerBound, $1.offsets.upperBound, $1.name
+            )
+        }
         var position = 0
         for entry in entries {
             guard entry.offsets.lowerBound == position else {
-                throw SafetensorsError.badTensor(path: path, name: entry.name, reason: "data_offsets overlap another tensor or leave a hole")
+                throw SafetensorsError.badTensor(
+                    path: path, name: entry.name, reason: "data_offsets overlap another tensor or leave a hole")
             }
             position = entry.offsets.upperBound
         }
     }
 
-    private static func entry(_ name: String, _ scanner: inout SafetensorsScanner, _ path: String) throws -> SafetensorsEntry {
+    private static func entry(_ name: String, _ scanner: inout SafetensorsScanner, _ path: String) throws
+        -> SafetensorsEntry
+    {
         func bad(_ reason: String) -> SafetensorsError { .badTensor(path: path, name: name, reason: reason) }
         var typeName: String?, shape: [Int]?, offsets: [Int]?
         try scanner.object { scanner, key in
@@ -55,7 +63,9 @@ struct SafetensorsHeader {
             guard isNew else { throw bad("key '\(key)' occurs twice") }
         }
         guard let typeName, let shape, let offsets else { throw bad("needs dtype, shape and data_offsets") }
-        guard let type = SafetensorsType(rawValue: typeName) else { throw bad("number format '\(typeName)' is not supported") }
+        guard let type = SafetensorsType(rawValue: typeName) else {
+            throw bad("number format '\(typeName)' is not supported")
+        }
         guard offsets.count == 2, offsets[0] <= offsets[1] else { throw bad("data_offsets are not a start and an end") }
         var size = type.size
         for extent in shape {
@@ -73,7 +83,8 @@ struct SafetensorsHeader {
         var position = 0
         for tensor in tensors.sorted(by: { ($1.type.size, $0.name) < ($0.type.size, $1.name) }) {
             let end = position + tensor.shape.reduce(tensor.type.size, *)
-            entries.append(SafetensorsEntry(name: tensor.name, type: tensor.type, shape: tensor.shape, offsets: position..<end))
+            entries.append(
+                SafetensorsEntry(name: tensor.name, type: tensor.type, shape: tensor.shape, offsets: position..<end))
             position = end
         }
     }

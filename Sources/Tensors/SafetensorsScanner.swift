@@ -8,7 +8,9 @@ struct SafetensorsScanner {
 
     init(bytes: UnsafeRawBufferPointer, path: String) { self.bytes = bytes; self.path = path }
 
-    func failure(_ reason: String) -> SafetensorsError { .badHeader(path: path, reason: "\(reason) (header byte \(position))") }
+    func failure(_ reason: String) -> SafetensorsError {
+        .badHeader(path: path, reason: "\(reason) (header byte \(position))")
+    }
 
     /// The next byte that is no white space, without taking it.
     private mutating func peek() throws -> UInt8 {
@@ -100,7 +102,9 @@ struct SafetensorsScanner {
         case UInt8(ascii: "t"): text.append(9)
         case UInt8(ascii: "u"):
             var value = try hexadecimal()
-            if (0xD800..<0xDC00).contains(value), position + 1 < bytes.count, bytes[position] == 0x5C, bytes[position + 1] == 0x75 {
+            if (0xD800..<0xDC00).contains(value), position + 1 < bytes.count, bytes[position] == 0x5C,
+                bytes[position + 1] == 0x75
+            {
                 position += 2
                 let low = try hexadecimal()
                 guard (0xDC00..<0xE000).contains(low) else { throw failure("half a surrogate pair") }
@@ -116,7 +120,9 @@ struct SafetensorsScanner {
         guard position + 4 <= bytes.count else { throw failure("a text does not end") }
         var value: UInt32 = 0
         for _ in 0..<4 {
-            guard let digit = Character(Unicode.Scalar(bytes[position])).hexDigitValue else { throw failure("an unknown escape in a text") }
+            guard let digit = Character(Unicode.Scalar(bytes[position])).hexDigitValue else {
+                throw failure("an unknown escape in a text")
+            }
             value = value << 4 | UInt32(digit)
             position += 1
         }
@@ -126,7 +132,9 @@ struct SafetensorsScanner {
     /// Checks that nothing but white space follows.
     mutating func end() throws {
         while position < bytes.count {
-            guard [0x20, 0x0A, 0x0D, 0x09].contains(bytes[position]) else { throw failure("text after the JSON header") }
+            guard [0x20, 0x0A, 0x0D, 0x09].contains(bytes[position]) else {
+                throw failure("text after the JSON header")
+            }
             position += 1
         }
     }

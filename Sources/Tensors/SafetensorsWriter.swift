@@ -1,9 +1,10 @@
 import Foundation
 
-/// Writes a safetensors file piece by piece: the header is fixed at the start, data may then come in any number of pieces and tensor by
-/// tensor in any order, and the file appears under its name only when all of it is there.
+/// Writes a safetensors file piece by piece: the header is fixed at the start, data may then come in any number of
+/// pieces and tensor by tensor in any order, and the file appears under its name only when all of it is there.
 ///
-/// The bytes depend on the contents alone: names sorted, header padded with spaces to a multiple of 8, wide numbers first in the data.
+/// The bytes depend on the contents alone: names sorted, header padded with spaces to a multiple of 8, wide numbers
+/// first in the data.
 /// - Errors: `SafetensorsError.unwritable`, `.writeFailed`. An unfinished file is removed when the writer goes away.
 public final class SafetensorsWriter {
     public let path: String
@@ -20,10 +21,13 @@ public final class SafetensorsWriter {
     ///   - metadata: free texts.
     ///   - isChecksummed: adds the metadata `checksum` (`Checksum`), by which readers find damage.
     public init(
-        path: String, tensors: [(name: String, type: SafetensorsType, shape: [Int])], metadata: [String: String] = [:], isChecksummed: Bool = false
+        path: String, tensors: [(name: String, type: SafetensorsType, shape: [Int])], metadata: [String: String] = [:],
+        isChecksummed: Bool = false
     ) throws {
         precondition(Set(tensors.map(\.name)).count == tensors.count, "a tensor name is given twice")
-        precondition(!tensors.contains { $0.name == "__metadata__" || $0.shape.contains { $0 < 0 } }, "not a tensor name or shape")
+        precondition(
+            !tensors.contains { $0.name == "__metadata__" || $0.shape.contains { $0 < 0 } },
+            "not a tensor name or shape")
         let sum = isChecksummed ? [Checksum.key: Checksum.zeros] : [:]
         let header = SafetensorsHeader(metadata: metadata.merging(sum) { $1 }, tensors: tensors)
         let json = header.json()
@@ -31,7 +35,8 @@ public final class SafetensorsWriter {
         self.path = path
         checksumPlace = isChecksummed ? json.withUnsafeBytes { Checksum.place(in: $0)!.lowerBound + 8 } : nil
         let url = URL(fileURLWithPath: path)
-        temporaryPath = url.deletingLastPathComponent().appendingPathComponent(".\(url.lastPathComponent).\(getpid()).partial").path
+        temporaryPath =
+            url.deletingLastPathComponent().appendingPathComponent(".\(url.lastPathComponent).\(getpid()).partial").path
         entries = Dictionary(uniqueKeysWithValues: header.entries.map { ($0.name, $0) })
         dataStart = 8 + json.count
         descriptor = open(temporaryPath, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
@@ -55,11 +60,13 @@ public final class SafetensorsWriter {
 
     /// Appends numbers to a tensor of their format.
     public func append<Scalar: SafetensorsScalar>(_ values: [Scalar], to name: String) throws {
-        precondition(entries[name]?.type == Scalar.safetensorsType, "tensor '\(name)' was not announced with this number format")
+        precondition(
+            entries[name]?.type == Scalar.safetensorsType, "tensor '\(name)' was not announced with this number format")
         try values.withUnsafeBytes { try append($0, to: name) }
     }
 
-    /// Checks that every tensor is complete, makes the file durable and gives it its name, replacing a file already there.
+    /// Checks that every tensor is complete, makes the file durable and gives it its name, replacing a file already
+    /// there.
     public func finish() throws {
         precondition(descriptor >= 0, "finished twice")
         for (name, entry) in entries {
@@ -110,7 +117,8 @@ public final class SafetensorsWriter {
 
     private static func failure(_ path: String, _ code: Int32) -> SafetensorsError {
         let reason = String(cString: strerror(code))
-        return [ENOSPC, EDQUOT, EFBIG, EIO].contains(code) ? .writeFailed(path: path, reason: reason) : .unwritable(path: path, reason: reason)
+        return [ENOSPC, EDQUOT, EFBIG, EIO].contains(code)
+            ? .writeFailed(path: path, reason: reason) : .unwritable(path: path, reason: reason)
     }
 
     private func abandon() {
@@ -121,8 +129,11 @@ public final class SafetensorsWriter {
     }
 
     /// Writes whole tensors of single-precision numbers: what a checkpoint needs.
-    public static func write(_ tensors: [(name: String, shape: [Int], values: [Float])], metadata: [String: String] = [:], to path: String) throws {
-        let writer = try SafetensorsWriter(path: path, tensors: tensors.map { ($0.name, .f32, $0.shape) }, metadata: metadata)
+    public static func write(
+        _ tensors: [(name: String, shape: [Int], values: [Float])], metadata: [String: String] = [:], to path: String
+    ) throws {
+        let writer = try SafetensorsWriter(
+            path: path, tensors: tensors.map { ($0.name, .f32, $0.shape) }, metadata: metadata)
         for tensor in tensors { try writer.append(tensor.values, to: tensor.name) }
         try writer.finish()
     }

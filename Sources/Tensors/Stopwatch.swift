@@ -1,7 +1,7 @@
 import Foundation
 
-/// Processor time of pieces of work. Other programs on the machine lengthen wall-clock time but hardly this thread's processor time, and its minimum over
-/// repeats least of all.
+/// Processor time of pieces of work. Other programs on the machine lengthen wall-clock time but hardly this thread's
+/// processor time, and its minimum over repeats least of all.
 public enum Stopwatch {
     /// Seconds a call, over repeats.
     public struct Timing: Codable, Sendable {

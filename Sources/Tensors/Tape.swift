@@ -10,8 +10,12 @@ public struct Variable<S: Scalar> {
 
     /// - Parameters:
     ///   - gradient: what is added to, where there is one.
-    ///   - written: where there is one, false until something is added; what stands in the gradient's memory before that means nothing.
-    init(value: UnsafeMutablePointer<S>, gradient: UnsafeMutablePointer<S>?, written: UnsafeMutablePointer<Bool>? = nil, rows: Int, columns: Int) {
+    /// - written: where there is one, false until something is added; what stands in the gradient's memory before that
+    /// means nothing.
+    init(
+        value: UnsafeMutablePointer<S>, gradient: UnsafeMutablePointer<S>?, written: UnsafeMutablePointer<Bool>? = nil,
+        rows: Int, columns: Int
+    ) {
         self.value = value
         gradientMemory = gradient
         self.written = written
@@ -48,8 +52,8 @@ public struct Variable<S: Scalar> {
 
 /// Records the layers as they run forward and runs their `backward` in reverse order.
 ///
-/// Every layer is a `forward`/`backward` pair; the tape only remembers what to call. With `records == false` no gradient memory is taken and
-/// nothing is remembered, which is how inference runs the same code.
+/// Every layer is a `forward`/`backward` pair; the tape only remembers what to call. With `records == false` no
+/// gradient memory is taken and nothing is remembered, which is how inference runs the same code.
 public final class Tape<S: Scalar> {
     public let arena: Arena
     public let records: Bool
@@ -66,7 +70,8 @@ public final class Tape<S: Scalar> {
         guard records else { return Variable(value: value, gradient: nil, rows: rows, columns: columns) }
         let written = arena.raw(bytes: 1).bindMemory(to: Bool.self, capacity: 1)
         written.initialize(to: false)
-        return Variable(value: value, gradient: arena.take(rows * columns), written: written, rows: rows, columns: columns)
+        return Variable(
+            value: value, gradient: arena.take(rows * columns), written: written, rows: rows, columns: columns)
     }
 
     /// A fresh matrix with the gradient of another.

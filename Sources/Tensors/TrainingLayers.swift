@@ -1,15 +1,18 @@
 import CKernels
 
-/// Number format of the operands of a training run's matrix products; weights, gradients, the sums over many products and all between the products are
-/// single precision whichever it is.
+/// Number format of the operands of a training run's matrix products; weights, gradients, the sums over many products
+/// and all between the products are single precision whichever it is.
 public enum TrainingPrecision: String, Sendable, CaseIterable, Codable {
     case single
     /// 8 significant bits, summed in single precision.
     case bfloat16
-    /// 11 significant bits after scaling by a power of two for each block; short sums in half precision, of those in single.
+    /// 11 significant bits after scaling by a power of two for each block; short sums in half precision, of those in
+    /// single.
     case half
 
-    private var kind: pk_train_kind { self == .half ? PK_TRAIN_HALF : self == .bfloat16 ? PK_TRAIN_BF16 : pk_train_best() }
+    private var kind: pk_train_kind {
+        self == .half ? PK_TRAIN_HALF : self == .bfloat16 ? PK_TRAIN_BF16 : pk_train_best()
+    }
 
     /// What this processor has.
     public static let available: [TrainingPrecision] = allCases.filter { pk_train_has($0.kind) != 0 }
@@ -21,7 +24,8 @@ public enum TrainingPrecision: String, Sendable, CaseIterable, Codable {
     func kind(exact: Bool) -> pk_train_kind { exact ? pk_train_best() : kind }
 }
 
-/// A network's dense layers, laid out anew after every step of descent for the kernels that run them forwards and backwards. Shared by all workers.
+/// A network's dense layers, laid out anew after every step of descent for the kernels that run them forwards and
+/// backwards. Shared by all workers.
 public final class TrainingLayers: @unchecked Sendable {
     public struct Layer {
         let kind: pk_train_kind, depth: Int, columns: Int
@@ -42,14 +46,17 @@ public final class TrainingLayers: @unchecked Sendable {
             return (pk_train_size(kind, w.rows, w.columns, 0), pk_train_size(kind, w.rows, w.columns, 1))
         }
         let total = max(16, layout.layers.reduce(0) { $0 + sizes($1).forward + sizes($1).backward })
-        storage = UnsafeMutableRawPointer.allocate(byteCount: 4 * total, alignment: 64).bindMemory(to: Float.self, capacity: total)
+        storage = UnsafeMutableRawPointer.allocate(byteCount: 4 * total, alignment: 64).bindMemory(
+            to: Float.self, capacity: total)
         var words = storage, layers: [Layer] = [], byWeight: [Int: Int] = [:]
         for layer in layout.layers {
             let size = sizes(layer)
             byWeight[layer.weight.offset] = layers.count
-            layers.append(Layer(
-                kind: precision.kind(exact: layer.exact), depth: layer.weight.rows, columns: layer.weight.columns, reference: layer, forward: words,
-                backward: words + size.forward))
+            layers.append(
+                Layer(
+                    kind: precision.kind(exact: layer.exact), depth: layer.weight.rows, columns: layer.weight.columns,
+                    reference: layer, forward: words,
+                    backward: words + size.forward))
             words += size.forward + size.backward
         }
         self.layers = layers
@@ -72,11 +79,14 @@ public final class TrainingLayers: @unchecked Sendable {
 }
 
 extension Tape {
-    /// y = r + (1 + gate) f(n(x) W + b), f SiLU or the identity, as `linear`, `silu`, `apply` and `add` make it in passes of their own.
+    /// y = r + (1 + gate) f(n(x) W + b), f SiLU or the identity, as `linear`, `silu`, `apply` and `add` make it in
+    /// passes of their own.
     ///
-    /// The residual's gradient takes its place in y's memory: whatever else reads the residual must have done so before.
+    /// The residual's gradient takes its place in y's memory: whatever else reads the residual must have done so
+    /// before.
     public func dense(
-        _ x: Variable<S>, _ layer: TrainingLayers.Layer, _ w: Weights<S>, norm: Normalisation<S>? = nil, silu: Bool = false,
+        _ x: Variable<S>, _ layer: TrainingLayers.Layer, _ w: Weights<S>, norm: Normalisation<S>? = nil,
+        silu: Bool = false,
         onto residual: Residual<S>? = nil
     ) -> Variable<S> {
         let pass = TrainingPass(self, x, layer, w, norm: norm, silu: silu, onto: residual)
@@ -89,15 +99,20 @@ extension Tape {
         return pass.y
     }
 
-    /// Two layers, the first with SiLU and perhaps a norm, the second onto what is given, as `dense` has them: a few rows at a time go through both, so
-    /// that what stands between them, and its gradient, is read while it is in the cache.
+    /// Two layers, the first with SiLU and perhaps a norm, the second onto what is given, as `dense` has them: a few
+    /// rows at a time go through both, so that what stands between them, and its gradient, is read while it is in the
+    /// cache.
     public func perceptron(
-        _ x: Variable<S>, _ first: TrainingLayers.Layer, _ second: TrainingLayers.Layer, _ w: Weights<S>, norm: Normalisation<S>? = nil,
+        _ x: Variable<S>, _ first: TrainingLayers.Layer, _ second: TrainingLayers.Layer, _ w: Weights<S>,
+        norm: Normalisation<S>? = nil,
         onto residual: Residual<S>? = nil
     ) -> Variable<S> {
-        let one = TrainingPass(self, x, first, w, norm: norm, silu: true, onto: nil), two = TrainingPass(self, one.y, second, w, onto: residual)
+        let one = TrainingPass(self, x, first, w, norm: norm, silu: true, onto: nil),
+            two = TrainingPass(self, one.y, second, w, onto: residual)
         func blocks(_ body: (Range<Int>) -> Void) {
-            for start in Swift.stride(from: 0, to: x.rows, by: pk_train_block) { body(start..<min(start + pk_train_block, x.rows)) }
+            for start in Swift.stride(from: 0, to: x.rows, by: pk_train_block) {
+                body(start..<min(start + pk_train_block, x.rows))
+            }
         }
         withScratch([first, second]) { scratch in
             blocks {
@@ -129,7 +144,8 @@ extension Tape {
     }
 
     private func withScratch(
-        _ layers: [TrainingLayers.Layer], rows: Int, columns: Int, _ body: (UnsafeMutableRawPointer, UnsafeMutablePointer<Float>) -> Void
+        _ layers: [TrainingLayers.Layer], rows: Int, columns: Int,
+        _ body: (UnsafeMutableRawPointer, UnsafeMutablePointer<Float>) -> Void
     ) {
         withScratch(layers) { scratch in body(scratch, arena.take(rows * columns)) }
     }
@@ -143,11 +159,14 @@ private struct TrainingPass<S: Scalar> {
     private let call: pk_train_layer
 
     init(
-        _ tape: Tape<S>, _ x: Variable<S>, _ layer: TrainingLayers.Layer, _ w: Weights<S>, norm: Normalisation<S>? = nil, silu: Bool = false,
+        _ tape: Tape<S>, _ x: Variable<S>, _ layer: TrainingLayers.Layer, _ w: Weights<S>,
+        norm: Normalisation<S>? = nil, silu: Bool = false,
         onto residual: Residual<S>?
     ) {
-        precondition(S.self == Float.self && x.columns == layer.depth && (norm == nil || norm!.scale.columns == x.columns))
-        let y = residual.map { tape.matrix(x.rows, layer.columns, gradientOf: $0.x) } ?? tape.matrix(x.rows, layer.columns)
+        precondition(
+            S.self == Float.self && x.columns == layer.depth && (norm == nil || norm!.scale.columns == x.columns))
+        let y =
+            residual.map { tape.matrix(x.rows, layer.columns, gradientOf: $0.x) } ?? tape.matrix(x.rows, layer.columns)
         var call = pk_train_layer()
         (call.rows, call.depth, call.columns, call.silu) = (x.rows, layer.depth, layer.columns, silu ? 1 : 0)
         call.x = Self.read(x.value)
@@ -205,7 +224,9 @@ private struct TrainingPass<S: Scalar> {
     }
 
     private static func read(_ p: UnsafeMutablePointer<S>) -> UnsafePointer<Float> { UnsafePointer(write(p)) }
-    private static func write(_ p: UnsafeMutablePointer<S>) -> UnsafeMutablePointer<Float> { UnsafeMutableRawPointer(p).assumingMemoryBound(to: Float.self) }
+    private static func write(_ p: UnsafeMutablePointer<S>) -> UnsafeMutablePointer<Float> {
+        UnsafeMutableRawPointer(p).assumingMemoryBound(to: Float.self)
+    }
 }
 
 extension pk_train_layer {

@@ -33,7 +33,8 @@ struct Simulator<F: ModelFamily>: Sendable {
                     batch.summaries.withUnsafeMutableBufferPointer { summaries in
                         batch.coordinates.withUnsafeMutableBufferPointer { coordinates in
                             for b in 0..<plan.chunk {
-                                let lambda = plan.drawLambda(&random), index = space.draw(lambda: lambda, using: &random)
+                                let lambda = plan.drawLambda(&random),
+                                    index = space.draw(lambda: lambda, using: &random)
                                 let z = space.structures[index]
                                 batch.structures[b] = z
                                 batch.lambdas[b] = lambda
@@ -43,7 +44,8 @@ struct Simulator<F: ModelFamily>: Sendable {
                                 let frame = family.observe(
                                     y.baseAddress!, design, features: features.baseAddress! + b * m * shape.features,
                                     summary: summaries.baseAddress! + b * shape.summaries)
-                                family.encode(theta.baseAddress!, z, design, frame, into: coordinates.baseAddress! + b * row)
+                                family.encode(
+                                    theta.baseAddress!, z, design, frame, into: coordinates.baseAddress! + b * row)
                             }
                         }
                     }

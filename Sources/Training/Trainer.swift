@@ -5,10 +5,11 @@ import Networks
 import Synchronization
 import Tensors
 
-/// Simulates and descends: AdamW on the joint loss of structure and parameters, with simulations made as they are needed.
+/// Simulates and descends: AdamW on the joint loss of structure and parameters, with simulations made as they are
+/// needed.
 ///
-/// A step's gradient is the sum over a fixed number of lanes, each of which works through its chunks in order; threads only choose which lane to
-/// take next. So the weights depend on the recipe and the seed, not on the number of threads.
+/// A step's gradient is the sum over a fixed number of lanes, each of which works through its chunks in order; threads
+/// only choose which lane to take next. So the weights depend on the recipe and the seed, not on the number of threads.
 public final class Trainer<F: ModelFamily> {
     public let plan: TrainingPlan
     public let network: Network
@@ -34,7 +35,8 @@ public final class Trainer<F: ModelFamily> {
     ///   - threads: worker threads; the result does not depend on it.
     ///   - precision: of matrix products, one that is available; the result does depend on it.
     public init(
-        family: F, plan: TrainingPlan, threads: Int, precision: TrainingPrecision = .fastest, state: TrainerState? = nil,
+        family: F, plan: TrainingPlan, threads: Int, precision: TrainingPrecision = .fastest,
+        state: TrainerState? = nil,
         design: @escaping @Sendable (inout RandomSource) -> F.Design
     ) {
         precondition(plan.batch % plan.chunk == 0, "the batch must be a whole number of chunks")
@@ -51,9 +53,11 @@ public final class Trainer<F: ModelFamily> {
         tapes = (0..<max(1, min(threads, lanes.count))).map { _ in Tape(records: true) }
     }
 
-    /// One step of descent. Returns the mean losses of its simulations: −log q(z|y,λ), and ‖F − F*‖² per active coordinate.
+    /// One step of descent. Returns the mean losses of its simulations: −log q(z|y,λ), and ‖F − F*‖² per active
+    /// coordinate.
     public func step() -> (structure: Double, parameter: Double) {
-        let chunks = plan.batch / plan.chunk, step = state.step, simulator = simulator, network = network, lanes = lanes, layers = layers, tapes = Workers(tapes)
+        let chunks = plan.batch / plan.chunk, step = state.step, simulator = simulator, network = network,
+            lanes = lanes, layers = layers, tapes = Workers(tapes)
         let structureScale = 1 / Double(plan.batch)
         let parameterScale = plan.parameterWeight / (Double(plan.batch * plan.noiseDraws) * simulator.meanActive)
         let nextLayer = Atomic<Int>(0), next = Atomic<Int>(0)
@@ -79,7 +83,8 @@ public final class Trainer<F: ModelFamily> {
                         tape.reset()
                         let sums = network.loss(
                             tape, Weights(values: values.pointer, gradients: lane.gradients, training: layers),
-                            simulator.batch(step: step, chunk: chunk), automaton: simulator.family.structureSpace.automaton,
+                            simulator.batch(step: step, chunk: chunk),
+                            automaton: simulator.family.structureSpace.automaton,
                             structureScale: structureScale, parameterScale: parameterScale)
                         lane.structure += sums.structure
                         lane.parameter += sums.parameter

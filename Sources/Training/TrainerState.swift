@@ -21,7 +21,8 @@ public struct TrainerState {
     /// One step of AdamW on a gradient of Euclidean norm `norm`, clipped, then the moving average.
     /// - Parameter share: calls its second argument for ranges that make up 0 ..< its first, perhaps at the same time.
     mutating func descend(
-        _ gradient: UnsafePointer<Float>, norm: Double, plan: TrainingPlan, share: (Int, @escaping @Sendable (Range<Int>) -> Void) -> Void
+        _ gradient: UnsafePointer<Float>, norm: Double, plan: TrainingPlan,
+        share: (Int, @escaping @Sendable (Range<Int>) -> Void) -> Void
     ) {
         let rate = schedule.rate(plan, step: step), beta1 = 0.9, beta2 = 0.98
         step += 1
@@ -31,18 +32,22 @@ public struct TrainerState {
             return
         }
         let t = Double(step), horizon = min(Double(plan.averageSteps), t / 5 + 1), count = weights.count
-        let scale = Float(min(1, plan.clip / max(norm, 1e-12))), decay = Float(plan.weightDecay), keep = Float(1 - 1 / horizon)
-        let c1 = Float(1 - pow(beta1, t)), c2 = Float(1 - pow(beta2, t)), g = SendablePointer(UnsafeMutablePointer(mutating: gradient))
+        let scale = Float(min(1, plan.clip / max(norm, 1e-12))), decay = Float(plan.weightDecay),
+            keep = Float(1 - 1 / horizon)
+        let c1 = Float(1 - pow(beta1, t)), c2 = Float(1 - pow(beta2, t)),
+            g = SendablePointer(UnsafeMutablePointer(mutating: gradient))
         weights.withUnsafeMutableBufferPointer { w in
             firstMoment.withUnsafeMutableBufferPointer { m in
                 secondMoment.withUnsafeMutableBufferPointer { v in
                     average.withUnsafeMutableBufferPointer { a in
-                        let w = SendablePointer(w.baseAddress!), m = SendablePointer(m.baseAddress!), v = SendablePointer(v.baseAddress!)
+                        let w = SendablePointer(w.baseAddress!), m = SendablePointer(m.baseAddress!),
+                            v = SendablePointer(v.baseAddress!)
                         let a = SendablePointer(a.baseAddress!)
                         share(count) { part in
                             let i = part.lowerBound
                             pk_adamw_f32(
-                                w.pointer + i, g.pointer + i, m.pointer + i, v.pointer + i, part.count, scale, Float(rate), Float(beta1), Float(beta2),
+                                w.pointer + i, g.pointer + i, m.pointer + i, v.pointer + i, part.count, scale,
+                                Float(rate), Float(beta1), Float(beta2),
                                 1e-8, c1, c2, decay)
                             pk_average_f32(a.pointer + i, w.pointer + i, part.count, keep)
                         }
@@ -67,7 +72,8 @@ public struct TrainerState {
 
     /// Writes a checkpoint (the file appears only when complete). `recipe` guards against resuming another run.
     public func write(_ network: Network, recipe: String, to path: String) throws {
-        let counters = Counters(step: step, simulations: simulations, skipped: skipped, schedule: schedule, precision: precision)
+        let counters = Counters(
+            step: step, simulations: simulations, skipped: skipped, schedule: schedule, precision: precision)
         let text = String(decoding: try JSONEncoder().encode(counters), as: UTF8.self)
         let layout = network.layout
         try SafetensorsWriter.write(

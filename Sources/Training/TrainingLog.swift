@@ -16,8 +16,10 @@ public struct TrainingLog {
         precision: TrainingPrecision
     ) throws {
         func number(_ x: Double) -> String { x.isFinite ? String(format: "%.6g", x) : "null" }
-        let line = "{\"step\":\(step),\"simulations\":\(simulations),\"structure_loss\":\(number(structure)),"
-            + "\"parameter_loss\":\(number(parameter)),\"rate\":\(number(rate)),\"simulations_per_s\":\(number(simulationsPerSecond)),\"precision\":\"\(precision.rawValue)\"}\n"
+        let line =
+            "{\"step\":\(step),\"simulations\":\(simulations),\"structure_loss\":\(number(structure)),"
+            + "\"parameter_loss\":\(number(parameter)),\"rate\":\(number(rate)),"
+            + "\"simulations_per_s\":\(number(simulationsPerSecond)),\"precision\":\"\(precision.rawValue)\"}\n"
         try handle.write(contentsOf: Data(line.utf8))
     }
 }

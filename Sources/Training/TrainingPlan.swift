@@ -28,13 +28,18 @@ public struct TrainingPlan: BoundedSettings, Codable, Sendable, Equatable {
 
     public init() {}
 
-    public static let settings: [Setting<TrainingPlan>] = [
-        .whole("seed", \.seed, 0...UInt64.max), .whole("batch", \.batch, 1...65_536), .whole("chunk", \.chunk, 1...256),
-        .whole("noiseDraws", \.noiseDraws, 1...64), .real("rate", \.rate, 1e-9...1), .whole("warmup", \.warmup, 1...10_000_000),
-        .real("decay", \.decay, 0...0.99), .real("weightDecay", \.weightDecay, 0...1), .real("clip", \.clip, 1e-6...1e6),
-        .whole("averageSteps", \.averageSteps, 1...10_000_000), .real("lambdaZero", \.lambdaZero, 0...1), .real("lambdaMean", \.lambdaMean, 1e-3...100),
-        .real("parameterWeight", \.parameterWeight, 1e-6...1e6),
-    ] + NetworkConfiguration.settings.map { $0.inside(\.network, "network") }
+    public static let settings: [Setting<TrainingPlan>] =
+        [
+            .whole("seed", \.seed, 0...UInt64.max), .whole("batch", \.batch, 1...65_536),
+            .whole("chunk", \.chunk, 1...256),
+            .whole("noiseDraws", \.noiseDraws, 1...64), .real("rate", \.rate, 1e-9...1),
+            .whole("warmup", \.warmup, 1...10_000_000),
+            .real("decay", \.decay, 0...0.99), .real("weightDecay", \.weightDecay, 0...1),
+            .real("clip", \.clip, 1e-6...1e6),
+            .whole("averageSteps", \.averageSteps, 1...10_000_000), .real("lambdaZero", \.lambdaZero, 0...1),
+            .real("lambdaMean", \.lambdaMean, 1e-3...100),
+            .real("parameterWeight", \.parameterWeight, 1e-6...1e6),
+        ] + NetworkConfiguration.settings.map { $0.inside(\.network, "network") }
 
     public var conflict: String? {
         if batch % chunk != 0 { return "'batch', \(batch), must be a multiple of 'chunk', \(chunk)" }

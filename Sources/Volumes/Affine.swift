@@ -34,7 +34,8 @@ public struct Affine: Equatable, Sendable {
         return (v * v).sum().squareRoot()
     }
 
-    /// Determinant of the upper left 3×3 block, mm³; below 0 when the voxel axes are left-handed (FSL's "radiological" storage).
+    /// Determinant of the upper left 3×3 block, mm³; below 0 when the voxel axes are left-handed (FSL's "radiological"
+    /// storage).
     public var determinant: Double {
         let a = column(0), b = column(1), c = column(2)
         return a.x * (b.y * c.z - b.z * c.y) - b.x * (a.y * c.z - a.z * c.y) + c.x * (a.y * b.z - a.z * b.y)
@@ -42,7 +43,8 @@ public struct Affine: Equatable, Sendable {
 
     /// R: the 3×3 block with every column divided by its norm, nine numbers, row after row.
     ///
-    /// A direction v in voxel axes points along R·v in scanner axes. R is a rotation (times a reflection when det < 0) unless the affine shears.
+    /// A direction v in voxel axes points along R·v in scanner axes. R is a rotation (times a reflection when det < 0)
+    /// unless the affine shears.
     public var rotation: [Double] {
         let n = (0..<3).map(columnNorm)
         return (0..<9).map { self[$0 / 3, $0 % 3] / n[$0 % 3] }
@@ -83,8 +85,11 @@ public struct Affine: Equatable, Sendable {
 }
 
 extension Affine: CustomStringConvertible {
-    /// The three upper rows to three decimals, such as `[-2 0 0 107.701; 0 1.973 -0.327 -85.812; 0 0.327 1.973 -52.285]`.
+    /// The three upper rows to three decimals, such as `[-2 0 0 107.701; 0 1.973 -0.327 -85.812; 0 0.327 1.973
+    /// -52.285]`.
     public var description: String {
-        "[" + (0..<3).map { row in (0..<4).map { VolumeError.number(self[row, $0]) }.joined(separator: " ") }.joined(separator: "; ") + "]"
+        "["
+            + (0..<3).map { row in (0..<4).map { VolumeError.number(self[row, $0]) }.joined(separator: " ") }.joined(
+                separator: "; ") + "]"
     }
 }

@@ -5,11 +5,13 @@ import Glibc
 import Darwin
 #endif
 
-/// A file in the making: bytes go to a hidden temporary file in the same folder, which takes the final name only when all is well.
+/// A file in the making: bytes go to a hidden temporary file in the same folder, which takes the final name only when
+/// all is well.
 ///
-/// Whatever goes wrong before `commit` returns, the temporary file is removed and a file that stood there before is left untouched.
-/// gzip output is ISA-L's at level 1, seven times as fast on maps as zlib's at the same size. It carries neither time nor name, so equal bytes,
-/// written in equal pieces on one kind of CPU, give equal files. Each sink has its own state: several threads may each write a file.
+/// Whatever goes wrong before `commit` returns, the temporary file is removed and a file that stood there before is
+/// left untouched. gzip output is ISA-L's at level 1, seven times as fast on maps as zlib's at the same size. It
+/// carries neither time nor name, so equal bytes, written in equal pieces on one kind of CPU, give equal files. Each
+/// sink has its own state: several threads may each write a file.
 package final class ByteSink {
     private let path: String
     private let temporary: String
@@ -74,9 +76,12 @@ package final class ByteSink {
         if stream != nil { return try deflate(bytes, isLast: false) }
         var rest = bytes[...]
         while !rest.isEmpty {
-            if filled == 0, rest.count >= Self.capacity { return try writeFile(rest.base.baseAddress! + rest.startIndex, rest.count) }
+            if filled == 0, rest.count >= Self.capacity {
+                return try writeFile(rest.base.baseAddress! + rest.startIndex, rest.count)
+            }
             let step = min(rest.count, Self.capacity - filled)
-            (buffer + filled).update(from: (rest.base.baseAddress! + rest.startIndex).assumingMemoryBound(to: UInt8.self), count: step)
+            (buffer + filled).update(
+                from: (rest.base.baseAddress! + rest.startIndex).assumingMemoryBound(to: UInt8.self), count: step)
             filled += step
             rest = rest.dropFirst(step)
             if filled == Self.capacity { try flush() }
@@ -106,7 +111,9 @@ package final class ByteSink {
         var done = 0
         repeat {
             let step = min(bytes.count - done, 1 << 30)
-            stream.pointee.next_in = bytes.baseAddress.map { UnsafeMutablePointer(mutating: ($0 + done).assumingMemoryBound(to: UInt8.self)) }
+            stream.pointee.next_in = bytes.baseAddress.map {
+                UnsafeMutablePointer(mutating: ($0 + done).assumingMemoryBound(to: UInt8.self))
+            }
             stream.pointee.avail_in = UInt32(step)
             done += step
             stream.pointee.end_of_stream = isLast && done == bytes.count ? 1 : 0

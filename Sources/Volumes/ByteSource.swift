@@ -7,10 +7,10 @@ import Darwin
 
 /// The bytes of a plain or gzip-compressed file, in order, with every kind of damage told apart.
 ///
-/// gzip is known by its first two bytes, not by the file's name. Several gzip members one after the other (bgzip, pigz) read as one.
-/// After the last member only zero bytes may follow, which is gzip's own rule. zlib checks the CRC and the length of every member; zlib's
-/// `gzread` is not used because it takes any trailing bytes without a word.
-/// Memory: 256 KiB + zlib's 40 KiB. Not for several threads at once.
+/// gzip is known by its first two bytes, not by the file's name. Several gzip members one after the other (bgzip, pigz)
+/// read as one. After the last member only zero bytes may follow, which is gzip's own rule. zlib checks the CRC and the
+/// length of every member; zlib's `gzread` is not used because it takes any trailing bytes without a word. Memory: 256
+/// KiB + zlib's 40 KiB. Not for several threads at once.
 final class ByteSource {
     let path: String
     let fileSize: Int
@@ -33,11 +33,17 @@ final class ByteSource {
         var information = stat()
         guard stat(path, &information) == 0 else {
             let code = errno
-            if let target = StandIn.missingTarget(of: path) { throw VolumeError.danglingLink(path: path, target: target) }
-            throw code == ENOENT || code == ENOTDIR ? VolumeError.notFound(path: path) : .notReadable(path: path, reason: Self.reason(code))
+            if let target = StandIn.missingTarget(of: path) {
+                throw VolumeError.danglingLink(path: path, target: target)
+            }
+            throw code == ENOENT || code == ENOTDIR
+                ? VolumeError.notFound(path: path) : .notReadable(path: path, reason: Self.reason(code))
         }
         let format = information.st_mode & S_IFMT
-        guard format == S_IFREG else { throw VolumeError.notAFile(path: path, what: format == S_IFDIR ? "a folder" : format == S_IFIFO ? "a pipe" : "a device") }
+        guard format == S_IFREG else {
+            throw VolumeError.notAFile(
+                path: path, what: format == S_IFDIR ? "a folder" : format == S_IFIFO ? "a pipe" : "a device")
+        }
         fileSize = Int(information.st_size)
         guard fileSize > 0 else { throw VolumeError.empty(path: path) }
         descriptor = open(path, O_RDONLY | O_CLOEXEC)
@@ -76,14 +82,17 @@ final class ByteSource {
     /// Fills the buffer; `expected` is the number of bytes that the whole file should give, for the error.
     func read(_ buffer: UnsafeMutableRawPointer, _ count: Int, expected: Int) throws {
         guard try read(buffer, upTo: count) == count else {
-            throw VolumeError.truncated(path: path, expected: expected, found: "it ends after \(VolumeError.bytes(position))")
+            throw VolumeError.truncated(
+                path: path, expected: expected, found: "it ends after \(VolumeError.bytes(position))")
         }
     }
 
     /// Moves on without keeping the bytes.
     func skip(_ count: Int, expected: Int) throws {
         if !isCompressed, position + count <= fileSize {
-            guard lseek(descriptor, off_t(count), SEEK_CUR) >= 0 else { throw VolumeError.readFailed(path: path, reason: Self.reason(errno)) }
+            guard lseek(descriptor, off_t(count), SEEK_CUR) >= 0 else {
+                throw VolumeError.readFailed(path: path, reason: Self.reason(errno))
+            }
             position += count
             return
         }
@@ -97,7 +106,8 @@ final class ByteSource {
         }
     }
 
-    /// Checks that nothing but up to 1 MiB of zero padding follows and that every gzip checksum is right; to be called after the last byte.
+    /// Checks that nothing but up to 1 MiB of zero padding follows and that every gzip checksum is right; to be called
+    /// after the last byte.
     func finish() throws {
         let expected = position
         try withUnsafeTemporaryAllocation(byteCount: 1 << 14, alignment: 16) { scratch in
@@ -132,7 +142,9 @@ final class ByteSource {
                 stream.pointee.next_in = input
                 stream.pointee.avail_in = UInt32(got)
                 if got == 0 {
-                    guard isBetweenMembers else { throw VolumeError.corrupt(path: path, reason: "it ends before its gzip stream does") }
+                    guard isBetweenMembers else {
+                        throw VolumeError.corrupt(path: path, reason: "it ends before its gzip stream does")
+                    }
                     hasEnded = true
                     break
                 }
@@ -158,7 +170,9 @@ final class ByteSource {
             case Z_OK, Z_BUF_ERROR: break
             case Z_STREAM_END: isBetweenMembers = true
             case Z_MEM_ERROR: throw VolumeError.readFailed(path: path, reason: "out of memory")
-            default: throw VolumeError.corrupt(path: path, reason: stream.pointee.msg.map { String(cString: $0) } ?? "zlib error \(result)")
+            default:
+                throw VolumeError.corrupt(
+                    path: path, reason: stream.pointee.msg.map { String(cString: $0) } ?? "zlib error \(result)")
             }
         }
         return done

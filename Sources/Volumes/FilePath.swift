@@ -1,6 +1,7 @@
 /// The parts of a path. Foundation's own way ends the program for names of a single letter.
 package enum FilePath {
-    /// What stands before the last name: "" when nothing does, "/" for what lies at the top. Slashes at the end do not count.
+    /// What stands before the last name: "" when nothing does, "/" for what lies at the top. Slashes at the end do not
+    /// count.
     package static func folder(of path: String) -> String {
         let bytes = trim(Array(path.utf8)[...])
         guard let end = bytes.lastIndex(of: slash) else { return bytes.isEmpty && !path.isEmpty ? "/" : "" }

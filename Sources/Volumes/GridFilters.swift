@@ -5,7 +5,8 @@ struct ByteGrid {
 
     /// The median over a cube of (2r+1)³ voxels, cut off at the grid's borders; the lower one of an even count.
     ///
-    /// A histogram of the cube slides along x and loses and gains one face a step (T. S. Huang, IEEE Trans. ASSP 27:13, 1979).
+    /// A histogram of the cube slides along x and loses and gains one face a step (T. S. Huang, IEEE Trans. ASSP 27:13,
+    /// 1979).
     func medianFiltered(radius r: Int) -> ByteGrid {
         var result = self
         let histogram = UnsafeMutablePointer<Int32>.allocate(capacity: 256)
@@ -49,7 +50,8 @@ struct ByteGrid {
         return result
     }
 
-    /// The level t that separates the values ≤ t from those above best: the greatest variance between the two classes, or nil for a flat image.
+    /// The level t that separates the values ≤ t from those above best: the greatest variance between the two classes,
+    /// or nil for a flat image.
     ///
     /// Source: N. Otsu, IEEE Trans. SMC 9:62, 1979.
     var otsuThreshold: UInt8? {
@@ -70,7 +72,8 @@ struct ByteGrid {
         return best?.level
     }
 
-    /// Keeps the largest set of voxels ≠ 0 that hang together by their faces, as 1; the rest becomes 0. Of equals the first one counts.
+    /// Keeps the largest set of voxels ≠ 0 that hang together by their faces, as 1; the rest becomes 0. Of equals the
+    /// first one counts.
     func largestComponent() -> ByteGrid {
         var label = [Int32](repeating: 0, count: values.count)
         var stack: [Int] = []
@@ -103,7 +106,8 @@ struct ByteGrid {
 
     /// Fills, slice by slice along z, the zeros from which no way by pixel sides leads to the slice's border.
     ///
-    /// Slice by slice, because the ventricles of a slab are open at its top; a hole closed in space is closed in each slice too.
+    /// Slice by slice, because the ventricles of a slab are open at its top; a hole closed in space is closed in each
+    /// slice too.
     func slicesFilled() -> ByteGrid {
         var outside = [Bool](repeating: false, count: values.count)
         var stack: [Int] = []

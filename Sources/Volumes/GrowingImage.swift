@@ -1,8 +1,9 @@
-/// An image in single precision that receives its volumes a few at a time, for images that must be made side by side; voxels outside the mask are 0.
+/// An image in single precision that receives its volumes a few at a time, for images that must be made side by side;
+/// voxels outside the mask are 0.
 ///
-/// As with `VolumeWriter`, nothing appears under the final name before `finish`, and an image let go before that leaves nothing behind.
-/// Different images may grow on different threads. Memory: one volume while `append` runs, and less than 1 MiB for the file.
-/// Errors: `VolumeError`: `.badOutputName`, `.cannotCreate`, `.writeFailed`.
+/// As with `VolumeWriter`, nothing appears under the final name before `finish`, and an image let go before that leaves
+/// nothing behind. Different images may grow on different threads. Memory: one volume while `append` runs, and less
+/// than 1 MiB for the file. Errors: `VolumeError`: `.badOutputName`, `.cannotCreate`, `.writeFailed`.
 public final class GrowingImage {
     private let mask: Mask
     private let sink: ByteSink
@@ -28,8 +29,10 @@ public final class GrowingImage {
         VolumeWriter.clear(grid)
         try mask.indices.withUnsafeBufferPointer { indices in
             for t in 0..<count {
-                let values = UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: volumes[(t * mask.count)..<((t + 1) * mask.count)]))
-                scatter(values, to: UnsafeMutableRawBufferPointer(grid), indices: indices, size: MemoryLayout<Float>.size)
+                let values = UnsafeRawBufferPointer(
+                    UnsafeBufferPointer(rebasing: volumes[(t * mask.count)..<((t + 1) * mask.count)]))
+                scatter(
+                    values, to: UnsafeMutableRawBufferPointer(grid), indices: indices, size: MemoryLayout<Float>.size)
                 try sink.write(UnsafeRawBufferPointer(grid))
             }
         }

@@ -20,10 +20,14 @@ struct ImageHeader {
         guard let datatype = Datatype(rawValue: fields.datatype) else {
             let name = String(cString: nifti_datatype_to_string(Int32(truncatingIfNeeded: fields.datatype)))
             let isNamed = name != "DT_UNKNOWN" && name != "DT_NONE"
-            throw VolumeError.unsupportedType(path: path, type: isNamed ? name : "unknown (datatype \(fields.datatype))")
+            throw VolumeError.unsupportedType(
+                path: path, type: isNamed ? name : "unknown (datatype \(fields.datatype))")
         }
         let (_, overflows) = samples.multipliedReportingOverflow(by: datatype.bytes)
-        guard !overflows else { throw VolumeError.badHeader(path: path, reason: "dimensions \(VolumeError.shape(shape)) are beyond any file") }
+        guard !overflows else {
+            throw VolumeError.badHeader(
+                path: path, reason: "dimensions \(VolumeError.shape(shape)) are beyond any file")
+        }
 
         isSingleFile = fields.isSingleFile
         let smallest = isSingleFile ? fields.headerBytes + 4 : 0
@@ -32,7 +36,9 @@ struct ImageHeader {
         }
         // Some writers leave the offset at 0 and mean "right after the header".
         dataOffset = fields.dataOffset == 0 ? smallest : Int(fields.dataOffset)
-        guard dataOffset >= smallest else { throw VolumeError.badHeader(path: path, reason: "vox_offset \(dataOffset) lies inside the header") }
+        guard dataOffset >= smallest else {
+            throw VolumeError.badHeader(path: path, reason: "vox_offset \(dataOffset) lies inside the header")
+        }
 
         let isScaled = fields.slope.isFinite && fields.slope != 0
         decoder = SampleDecoder(
@@ -48,14 +54,22 @@ struct ImageHeader {
 
     /// dim[1...dim[0]], filled up to three dimensions, and their product.
     private static func shape(_ dim: [Int], _ path: String) throws -> ([Int], samples: Int) {
-        guard (1...7).contains(dim[0]) else { throw VolumeError.badHeader(path: path, reason: "it names \(dim[0]) dimensions; 1 to 7 exist") }
+        guard (1...7).contains(dim[0]) else {
+            throw VolumeError.badHeader(path: path, reason: "it names \(dim[0]) dimensions; 1 to 7 exist")
+        }
         var shape = Array(dim[1...dim[0]])
         while shape.count < 3 { shape.append(1) }
         var samples = 1
         for size in shape {
-            guard size > 0 else { throw VolumeError.badHeader(path: path, reason: "dimensions \(VolumeError.shape(shape)) are not all above 0") }
+            guard size > 0 else {
+                throw VolumeError.badHeader(
+                    path: path, reason: "dimensions \(VolumeError.shape(shape)) are not all above 0")
+            }
             let (product, overflows) = samples.multipliedReportingOverflow(by: size)
-            guard !overflows else { throw VolumeError.badHeader(path: path, reason: "dimensions \(VolumeError.shape(shape)) are beyond any file") }
+            guard !overflows else {
+                throw VolumeError.badHeader(
+                    path: path, reason: "dimensions \(VolumeError.shape(shape)) are beyond any file")
+            }
             samples = product
         }
         return (shape, samples)
@@ -72,15 +86,19 @@ struct ImageHeader {
 
     private static func geometry(_ fields: HeaderFields, shape: [Int], path: String) throws -> VolumeGeometry {
         let pixdim = fields.pixdim[1...3].map { $0.isFinite && $0 != 0 ? abs($0) : nil }
-        // Codes that NIfTI does not know are read as set, as FSL and MRtrix3 do, but would be lost by nibabel if they were written again.
+        // Codes that NIfTI does not know are read as set, as FSL and MRtrix3 do, but would be lost by nibabel if they
+        // were written again.
         func code(_ stored: Int) -> Int { (1...5).contains(stored) ? stored : 2 }
-        var sform = fields.sformCode > 0 ? VolumeGeometry.SForm(code: code(fields.sformCode), matrix: Affine(rows: fields.sform)) : nil
+        var sform =
+            fields.sformCode > 0
+            ? VolumeGeometry.SForm(code: code(fields.sformCode), matrix: Affine(rows: fields.sform)) : nil
         var qform: VolumeGeometry.QForm?
         let q = fields.quaternion, bcd = SIMD3(q[0], q[1], q[2]), length = (bcd * bcd).sum().squareRoot()
         let wasNormalised = length > 1
         if fields.qformCode > 0, q.allSatisfy(\.isFinite), length <= Self.longestQuaternion {
             qform = .init(
-                code: code(fields.qformCode), quaternion: wasNormalised ? Self.unit(bcd, length) : bcd, offset: SIMD3(q[3], q[4], q[5]),
+                code: code(fields.qformCode), quaternion: wasNormalised ? Self.unit(bcd, length) : bcd,
+                offset: SIMD3(q[3], q[4], q[5]),
                 handedness: fields.pixdim[0] < 0 ? -1 : 1)
         }
         func sizes() throws -> [Double] {
@@ -96,10 +114,14 @@ struct ImageHeader {
         } else if fields.qformCode > 0 {
             guard let qform else {
                 throw VolumeError.badAffine(
-                    path: path, reason: length.isFinite ? "its quaternion has length \(VolumeError.number(length)), not 1" : "its quaternion holds a number that is not finite")
+                    path: path,
+                    reason: length.isFinite
+                        ? "its quaternion has length \(VolumeError.number(length)), not 1"
+                        : "its quaternion holds a number that is not finite")
             }
             (affine, source) = (qform.matrix(voxelSizes: try sizes()), .qform)
-            // A half turn's quaternion shortened by rounding to float32 reads as a slightly smaller turn; the sform keeps the place exactly.
+            // A half turn's quaternion shortened by rounding to float32 reads as a slightly smaller turn; the sform
+            // keeps the place exactly.
             if wasNormalised { sform = .init(code: qform.code, matrix: affine) }
         } else {
             let d = try sizes()
@@ -108,11 +130,14 @@ struct ImageHeader {
             source = .voxelSizes
         }
         if let defect = affine.defect {
-            let remedy = source == .sform && qform != nil ? " of its sform; 'fslorient -copyqform2sform' puts its qform there" : ""
+            let remedy =
+                source == .sform && qform != nil
+                ? " of its sform; 'fslorient -copyqform2sform' puts its qform there" : ""
             throw VolumeError.badAffine(path: path, reason: defect + remedy)
         }
         let voxelSizes = (0..<3).map { pixdim[$0] ?? affine.columnNorm($0) }
-        return VolumeGeometry(shape: shape, voxelSizes: voxelSizes, affine: affine, affineSource: source, sform: sform, qform: qform)
+        return VolumeGeometry(
+            shape: shape, voxelSizes: voxelSizes, affine: affine, affineSource: source, sform: sform, qform: qform)
     }
 }
 
@@ -133,10 +158,14 @@ private struct HeaderFields {
 
     init(_ source: ByteSource) throws {
         let path = source.path
-        func tooShort(_ bytes: Int) -> VolumeError { .notNIfTI(path: path, reason: "\(bytes) bytes are too few for a header") }
+        func tooShort(_ bytes: Int) -> VolumeError {
+            .notNIfTI(path: path, reason: "\(bytes) bytes are too few for a header")
+        }
         var raw = [UInt8](repeating: 0, count: 540)
         let got = try raw.withUnsafeMutableBytes { try source.read($0.baseAddress!, upTo: 348) }
-        if let what = StandIn.recognise(raw.prefix(got), path: path) { throw VolumeError.standIn(path: path, what: what) }
+        if let what = StandIn.recognise(raw.prefix(got), path: path) {
+            throw VolumeError.standIn(path: path, what: what)
+        }
         guard got == 348 else { throw tooShort(got) }
         let size = raw.withUnsafeBytes { $0.loadUnaligned(as: Int32.self) }
         isReversed = size.byteSwapped == 348 || size.byteSwapped == 540
@@ -148,7 +177,9 @@ private struct HeaderFields {
             isSingleFile = magic == Array("n+1\0".utf8)
             guard isSingleFile || magic == Array("ni1\0".utf8) else {
                 throw VolumeError.notNIfTI(
-                    path: path, reason: magic == [0, 0, 0, 0] ? "it is ANALYZE 7.5, which leaves left and right open" : "its magic bytes are wrong")
+                    path: path,
+                    reason: magic == [0, 0, 0, 0]
+                        ? "it is ANALYZE 7.5, which leaves left and right open" : "its magic bytes are wrong")
             }
             headerBytes = 348
             datatype = Int(h.datatype)
@@ -156,7 +187,9 @@ private struct HeaderFields {
             pixdim = Self.numbers(h.pixdim, of: Float.self).map { Double($0) }
             (dataOffset, slope, intercept) = (Double(h.vox_offset), Double(h.scl_slope), Double(h.scl_inter))
             (qformCode, sformCode) = (Int(h.qform_code), Int(h.sform_code))
-            quaternion = [h.quatern_b, h.quatern_c, h.quatern_d, h.qoffset_x, h.qoffset_y, h.qoffset_z].map { Double($0) }
+            quaternion = [h.quatern_b, h.quatern_c, h.quatern_d, h.qoffset_x, h.qoffset_y, h.qoffset_z].map {
+                Double($0)
+            }
             sform = [h.srow_x, h.srow_y, h.srow_z].flatMap { Self.numbers($0, of: Float.self).map { Double($0) } }
         case 540:
             let more = try raw.withUnsafeMutableBytes { try source.read($0.baseAddress! + 348, upTo: 192) }
@@ -184,7 +217,9 @@ private struct HeaderFields {
 
     private static func numbers<Tuple, Element>(_ tuple: Tuple, of: Element.Type) -> [Element] {
         withUnsafeBytes(of: tuple) { bytes in
-            (0..<bytes.count / MemoryLayout<Element>.stride).map { bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Element>.stride, as: Element.self) }
+            (0..<bytes.count / MemoryLayout<Element>.stride).map {
+                bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Element>.stride, as: Element.self)
+            }
         }
     }
     private static func bytes<Tuple>(_ tuple: Tuple) -> [UInt8] { withUnsafeBytes(of: tuple) { Array($0) } }

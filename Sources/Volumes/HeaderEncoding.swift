@@ -1,6 +1,7 @@
 import CNIfTI
 
-/// The header of a file to be written, as bytes: NIfTI-1, or NIfTI-2 when a dimension is above 32767, then four zero bytes (no extension).
+/// The header of a file to be written, as bytes: NIfTI-1, or NIfTI-2 when a dimension is above 32767, then four zero
+/// bytes (no extension).
 ///
 /// Keeps sform and qform with their codes; units mm and s; slope 1 and intercept 0; in this machine's byte order.
 func encodeHeader(_ geometry: VolumeGeometry, datatype: Datatype, description: String, intentName: String) -> [UInt8] {
@@ -25,8 +26,12 @@ func encodeHeader(_ geometry: VolumeGeometry, datatype: Datatype, description: S
         set(&h.magic, Array("n+1\0".utf8))
         if let qform {
             h.qform_code = Int16(qform.code)
-            (h.quatern_b, h.quatern_c, h.quatern_d) = (Float(qform.quaternion.x), Float(qform.quaternion.y), Float(qform.quaternion.z))
-            (h.qoffset_x, h.qoffset_y, h.qoffset_z) = (Float(qform.offset.x), Float(qform.offset.y), Float(qform.offset.z))
+            (h.quatern_b, h.quatern_c, h.quatern_d) = (
+                Float(qform.quaternion.x), Float(qform.quaternion.y), Float(qform.quaternion.z)
+            )
+            (h.qoffset_x, h.qoffset_y, h.qoffset_z) = (
+                Float(qform.offset.x), Float(qform.offset.y), Float(qform.offset.z)
+            )
         }
         if let sform {
             h.sform_code = Int16(geometry.sform!.code)

@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #else
-    import Darwin
+import Darwin
 #endif
 
 /// The header of an MRtrix3 image: `.mif`, `.mif.gz`, or `.mih` with its data beside it.

@@ -4,17 +4,22 @@ import Glibc
 import Darwin
 #endif
 
-/// What lies where a file's content should be: data managers and failed downloads leave small texts under an image's or a table's name.
+/// What lies where a file's content should be: data managers and failed downloads leave small texts under an image's or
+/// a table's name.
 public enum StandIn {
-    /// What the file is instead and what brings its content, to be put after the file's name; nil when it may be the content itself.
+    /// What the file is instead and what brings its content, to be put after the file's name; nil when it may be the
+    /// content itself.
     ///
-    /// Known: pointer files of git-annex (also a link checked out as text) and of Git LFS, and web pages (a log-in or error page saved by a download).
+    /// Known: pointer files of git-annex (also a link checked out as text) and of Git LFS, and web pages (a log-in or
+    /// error page saved by a download).
     /// - Parameter beginning: the file's first bytes; some 200 are enough.
     public static func recognise(_ beginning: some Sequence<UInt8>, path: String) -> String? {
         let characters = Array(beginning.prefix(200))
-        let text = String(decoding: characters, as: UTF8.self).drop(while: { $0.isWhitespace || $0 == "\u{FEFF}" }).lowercased()
+        let text = String(decoding: characters, as: UTF8.self).drop(while: { $0.isWhitespace || $0 == "\u{FEFF}" })
+            .lowercased()
         if text.hasPrefix("version https://git-lfs") {
-            return "is a Git LFS pointer, not the content itself; bring the content with: git lfs pull --include \(path)"
+            return
+                "is a Git LFS pointer, not the content itself; bring the content with: git lfs pull --include \(path)"
         }
         if text.prefix(while: { !$0.isNewline }).contains("annex/objects/") {
             return "is a git-annex pointer, not the content itself; bring the content with: git annex get \(path)"
@@ -37,6 +42,7 @@ public enum StandIn {
     /// What to say of a link that leads nowhere, to be put after the file's name.
     public static func advice(forMissing target: String, path: String) -> String {
         "is a link to \(target), which does not exist; "
-            + (target.contains("annex/objects/") ? "bring the content with: git annex get \(path)" : "mend the link or give the file itself")
+            + (target.contains("annex/objects/")
+                ? "bring the content with: git annex get \(path)" : "mend the link or give the file itself")
     }
 }

@@ -20,7 +20,8 @@ public struct Volume: Sendable {
     init(_ reader: VolumeReader) throws {
         guard reader.geometry.volumeCount == 1 else {
             throw VolumeError.wrongDimensions(
-                path: reader.path, shape: reader.geometry.shape, wanted: "one 3-D volume is needed; extract one, for instance with fslroi or mrconvert -coord")
+                path: reader.path, shape: reader.geometry.shape,
+                wanted: "one 3-D volume is needed; extract one, for instance with fslroi or mrconvert -coord")
         }
         let values = try [Float](unsafeUninitializedCapacity: reader.geometry.voxelsPerVolume) { buffer, count in
             try reader.read(into: UnsafeMutableBufferPointer(rebasing: buffer[0..<reader.geometry.voxelsPerVolume]))
@@ -32,8 +33,9 @@ public struct Volume: Sendable {
 
     /// The mean of some volumes of a 4-D image, such as its b0 images; the rest is passed over.
     ///
-    /// Values that are not finite are left out of a voxel's mean; a voxel without any finite value is 0. Sums are in double precision.
-    /// Errors: `VolumeError`, `.volumeOutOfRange` for an index beyond the last volume. Precondition: at least one volume is asked for.
+    /// Values that are not finite are left out of a voxel's mean; a voxel without any finite value is 0. Sums are in
+    /// double precision. Errors: `VolumeError`, `.volumeOutOfRange` for an index beyond the last volume. Precondition:
+    /// at least one volume is asked for.
     public init(meanOf volumes: [Int], in path: String) throws {
         precondition(!volumes.isEmpty)
         let reader = try VolumeReader(path: path)

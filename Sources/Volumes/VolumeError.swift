@@ -4,7 +4,8 @@ import Glibc
 import Darwin
 #endif
 
-/// What can go wrong between a NIfTI file and its voxels; each case prints as one sentence saying what, where and what to do.
+/// What can go wrong between a NIfTI file and its voxels; each case prints as one sentence saying what, where and what
+/// to do.
 public enum VolumeError: Error, Equatable, Sendable {
     case notFound(path: String)
     /// A link whose target is not there.
@@ -35,7 +36,8 @@ public enum VolumeError: Error, Equatable, Sendable {
     case readFailed(path: String, reason: String)
     case writeFailed(path: String, reason: String)
 
-    /// From the system's word after an attempt to make a file: a place where nothing can be made, or a medium that is full or broken.
+    /// From the system's word after an attempt to make a file: a place where nothing can be made, or a medium that is
+    /// full or broken.
     init(creating path: String, code: Int32) {
         let isMedium = [ENOSPC, EDQUOT, EFBIG, EIO].contains(code), reason = ByteSource.reason(code)
         self = isMedium ? .writeFailed(path: path, reason: reason) : .cannotCreate(path: path, reason: reason)
@@ -47,9 +49,11 @@ public enum VolumeError: Error, Equatable, Sendable {
     public var kind: Kind {
         switch self {
         case .notFound, .danglingLink, .notReadable, .imageMissing: .missingInput
-        case .notAFile, .standIn, .empty, .notNIfTI, .badHeader, .badMRtrixHeader, .unsupportedType, .badAffine, .truncated, .corrupt, .trailingData,
+        case .notAFile, .standIn, .empty, .notNIfTI, .badHeader, .badMRtrixHeader, .unsupportedType, .badAffine,
+            .truncated, .corrupt, .trailingData,
             .wrongDimensions,
-            .volumeOutOfRange, .shapeMismatch, .affineMismatch, .emptyMask, .noBrainFound: .badData
+            .volumeOutOfRange, .shapeMismatch, .affineMismatch, .emptyMask, .noBrainFound:
+            .badData
         case .badOutputName, .cannotCreate: .cannotCreate
         case .readFailed, .writeFailed: .io
         }
@@ -70,7 +74,10 @@ extension VolumeError: CustomStringConvertible {
         case .notAFile(let path, let what):
             "\(path) is \(what), not an image file; give the .nii, .nii.gz, .hdr or .mif file itself"
         case .imageMissing(let header, let image):
-            "\(header) keeps its voxels in \(image), which does not exist; put both files in one folder or convert them to .nii.gz"
+            """
+            \(header) keeps its voxels in \(image), which does not exist; put both files in one folder or convert \
+            them to .nii.gz
+            """
         case .empty(let path):
             "\(path) is empty (0 bytes); copy or convert it again"
         case .notNIfTI(let path, let reason):
@@ -78,26 +85,47 @@ extension VolumeError: CustomStringConvertible {
         case .badHeader(let path, let reason):
             "\(path) has a damaged NIfTI header (\(reason)); convert the image again from its source"
         case .badMRtrixHeader(let path, let reason):
-            "\(path) has no MRtrix3 header that can be read (\(reason)); convert the image again, for instance with mrconvert"
+            """
+            \(path) has no MRtrix3 header that can be read (\(reason)); convert the image again, for instance with \
+            mrconvert
+            """
         case .unsupportedType(let path, let type):
-            "\(path) stores \(type) values, which cannot be read as one real number a voxel; convert it to an integer or to float32"
+            """
+            \(path) stores \(type) values, which cannot be read as one real number a voxel; convert it to an integer \
+            or to float32
+            """
         case .badAffine(let path, let reason):
-            "\(path) does not say where its voxels are (\(reason)); repair the orientation, for instance with fslorient or mrconvert"
+            """
+            \(path) does not say where its voxels are (\(reason)); repair the orientation, for instance with \
+            fslorient or mrconvert
+            """
         case .truncated(let path, let expected, let found):
             "\(path) is cut short (its header promises \(Self.bytes(expected)), \(found)); copy or download it again"
         case .corrupt(let path, let reason):
             "\(path) has damaged gzip data (\(reason)); copy or download it again"
         case .trailingData(let path, let expected):
-            "\(path) goes on after the \(Self.bytes(expected)) that its header promises; header and data do not belong together, convert it again"
+            """
+            \(path) goes on after the \(Self.bytes(expected)) that its header promises; header and data do not belong \
+            together, convert it again
+            """
         case .wrongDimensions(let path, let shape, let wanted):
             "\(path) is \(Self.shape(shape)), but \(wanted)"
         case .volumeOutOfRange(let path, let volume, let count):
-            "\(path) has \(count) volumes, so volume \(volume) (counted from 0) does not exist; check that the gradient table belongs to it"
+            """
+            \(path) has \(count) volumes, so volume \(volume) (counted from 0) does not exist; check that the \
+            gradient table belongs to it
+            """
         case .shapeMismatch(let path, let shape, let reference, let referenceShape):
-            "\(path) is \(Self.shape(shape)), but \(reference) is \(Self.shape(referenceShape)); resample it onto that grid"
+            """
+            \(path) is \(Self.shape(shape)), but \(reference) is \(Self.shape(referenceShape)); resample it onto that \
+            grid
+            """
         case .affineMismatch(let path, let affine, let reference, let referenceAffine, let millimetres):
-            "\(path) lies up to \(Self.number(millimetres)) mm away from \(reference) (affine \(affine) against \(referenceAffine)); "
-                + "if it was made from that image, copy that image's header to it, otherwise resample it onto that grid"
+            """
+            \(path) lies up to \(Self.number(millimetres)) mm away from \(reference) (affine \(affine) against \
+            \(referenceAffine)); if it was made from that image, copy that image's header to it, otherwise resample \
+            it onto that grid
+            """
         case .emptyMask(let path, let reason):
             "\(path) marks no voxel (\(reason)); give a mask that is 1 inside the brain and 0 outside"
         case .noBrainFound(let reason):
@@ -109,7 +137,10 @@ extension VolumeError: CustomStringConvertible {
         case .readFailed(let path, let reason):
             "\(path) cannot be read to its end (\(reason)); check the disk"
         case .writeFailed(let path, let reason):
-            "\(path) cannot be written to its end (\(reason)), so nothing was left of it; free some space or choose another folder"
+            """
+            \(path) cannot be written to its end (\(reason)), so nothing was left of it; free some space or choose \
+            another folder
+            """
         }
     }
 
@@ -118,9 +149,11 @@ extension VolumeError: CustomStringConvertible {
     /// The exact number, so that two that differ look different, and a rounded one beside it.
     static func bytes(_ count: Int) -> String {
         let short =
-            count < 10_000 ? nil
-            : count < 10_000_000 ? "\(count / 1000) kB"
-            : count < 10_000_000_000 ? "\(count / 1_000_000) MB" : "\(count / 1_000_000_000) GB"
+            count < 10_000
+            ? nil
+            : count < 10_000_000
+                ? "\(count / 1000) kB"
+                : count < 10_000_000_000 ? "\(count / 1_000_000) MB" : "\(count / 1_000_000_000) GB"
         return "\(count) bytes" + (short.map { " (\($0))" } ?? "")
     }
 

@@ -2,10 +2,10 @@ import CNIfTI
 
 /// The grid of an image: how many voxels along each axis, and where they lie in the scanner.
 ///
-/// The affine is the sform when its code is above 0, else the qform when its code is above 0, else it follows from the voxel sizes alone.
-/// In that last case left and right are unknown; like FSL and nibabel we take the grid as left-handed and centred:
-/// x = −dx·(i − (X−1)/2), y = dy·(j − (Y−1)/2), z = dz·(k − (Z−1)/2), so that gradient tables in FSL's frame keep their meaning.
-/// Source: nifti1.h, "3D image orientation"; NIfTI-2 likewise.
+/// The affine is the sform when its code is above 0, else the qform when its code is above 0, else it follows from the
+/// voxel sizes alone. In that last case left and right are unknown; like FSL and nibabel we take the grid as
+/// left-handed and centred: x = −dx·(i − (X−1)/2), y = dy·(j − (Y−1)/2), z = dz·(k − (Z−1)/2), so that gradient tables
+/// in FSL's frame keep their meaning. Source: nifti1.h, "3D image orientation"; NIfTI-2 likewise.
 public struct VolumeGeometry: Equatable, Sendable {
     /// Voxels along each axis, at least three entries and at most seven; x varies fastest in memory.
     public let shape: [Int]
@@ -15,9 +15,11 @@ public struct VolumeGeometry: Equatable, Sendable {
     public let affine: Affine
     /// Where `affine` came from.
     public let affineSource: AffineSource
-    /// The sform as the file has it, with a valid code; nil when its code is 0, but made of a qform whose quaternion had to be normalised.
+    /// The sform as the file has it, with a valid code; nil when its code is 0, but made of a qform whose quaternion
+    /// had to be normalised.
     public let sform: SForm?
-    /// The qform as the file has it, with a valid code and a quaternion no longer than 1; nil when its code is 0 or when its numbers make no rotation.
+    /// The qform as the file has it, with a valid code and a quaternion no longer than 1; nil when its code is 0 or
+    /// when its numbers make no rotation.
     public let qform: QForm?
 
     public enum AffineSource: String, Sendable { case sform, qform, voxelSizes }
@@ -40,7 +42,10 @@ public struct VolumeGeometry: Equatable, Sendable {
         public let handedness: Double
 
         func matrix(voxelSizes d: [Double]) -> Affine {
-            Affine(nifti_quatern_to_dmat44(quaternion.x, quaternion.y, quaternion.z, offset.x, offset.y, offset.z, d[0], d[1], d[2], handedness))
+            Affine(
+                nifti_quatern_to_dmat44(
+                    quaternion.x, quaternion.y, quaternion.z, offset.x, offset.y, offset.z, d[0], d[1], d[2], handedness
+                ))
         }
 
         /// The quaternion nearest to an affine.
@@ -60,8 +65,8 @@ public struct VolumeGeometry: Equatable, Sendable {
 
     /// A grid of one's own making, such as MRtrix3's fixel tables.
     ///
-    /// Both sform and qform carry `code`; the qform is left out when a quaternion cannot express the affine (shear) to 10⁻⁴ mm over the grid.
-    /// Precondition: three to seven positive dimensions and an affine without `defect`.
+    /// Both sform and qform carry `code`; the qform is left out when a quaternion cannot express the affine (shear) to
+    /// 10⁻⁴ mm over the grid. Precondition: three to seven positive dimensions and an affine without `defect`.
     public init(shape: [Int], affine: Affine = .identity, code: Int = 1) {
         precondition((3...7).contains(shape.count) && shape.allSatisfy { $0 > 0 } && affine.defect == nil)
         self.shape = shape
@@ -89,20 +94,24 @@ public struct VolumeGeometry: Equatable, Sendable {
     public var voxelsPerVolume: Int { shape[0] * shape[1] * shape[2] }
     /// Volumes: the product of the dimensions after the third.
     public var volumeCount: Int { shape[3...].reduce(1, *) }
-    /// Whether the voxel axes are right-handed (det > 0): FSL then mirrors x in gradient tables and in its own directions.
+    /// Whether the voxel axes are right-handed (det > 0): FSL then mirrors x in gradient tables and in its own
+    /// directions.
     public var isRightHanded: Bool { affine.determinant > 0 }
 
     /// The same place in the scanner with other dimensions after the third; `[]` gives the 3-D grid.
     public func withTrailing(_ trailing: [Int]) -> VolumeGeometry {
         precondition(trailing.count <= 4 && trailing.allSatisfy { $0 > 0 })
         return VolumeGeometry(
-            shape: spatialShape + trailing, voxelSizes: voxelSizes, affine: affine, affineSource: affineSource, sform: sform, qform: qform)
+            shape: spatialShape + trailing, voxelSizes: voxelSizes, affine: affine, affineSource: affineSource,
+            sform: sform, qform: qform)
     }
 
-    /// The farthest, in mm, that any voxel centre of this grid lies from its place under the other affine (reached at a corner).
+    /// The farthest, in mm, that any voxel centre of this grid lies from its place under the other affine (reached at a
+    /// corner).
     public func displacement(to other: Affine) -> Double { Self.displacement(affine, other, over: shape) }
 
-    /// Whether two images share a 3-D grid: equal first three dimensions, and no voxel more than `tolerance` voxel sizes apart.
+    /// Whether two images share a 3-D grid: equal first three dimensions, and no voxel more than `tolerance` voxel
+    /// sizes apart.
     public func sharesGrid(with other: VolumeGeometry, tolerance: Double = 0.1) -> Bool {
         spatialShape == other.spatialShape && displacement(to: other.affine) <= tolerance * (voxelSizes.min() ?? 1)
     }
@@ -111,20 +120,25 @@ public struct VolumeGeometry: Equatable, Sendable {
     public var isPlaced: Bool { affineSource != .voxelSizes }
 
     /// Throws the sentence that says how this image's grid differs from a reference's; see `sharesGrid`.
-    public func requireGrid(of reference: VolumeGeometry, path: String, reference name: String, tolerance: Double = 0.1) throws {
+    public func requireGrid(of reference: VolumeGeometry, path: String, reference name: String, tolerance: Double = 0.1)
+        throws
+    {
         guard spatialShape == reference.spatialShape else {
-            throw VolumeError.shapeMismatch(path: path, shape: spatialShape, reference: name, referenceShape: reference.spatialShape)
+            throw VolumeError.shapeMismatch(
+                path: path, shape: spatialShape, reference: name, referenceShape: reference.spatialShape)
         }
         guard reference.sharesGrid(with: self, tolerance: tolerance) else {
             throw VolumeError.affineMismatch(
-                path: path, affine: affine, reference: name, referenceAffine: reference.affine, millimetres: displacement(to: reference.affine))
+                path: path, affine: affine, reference: name, referenceAffine: reference.affine,
+                millimetres: displacement(to: reference.affine))
         }
     }
 
     private static func displacement(_ a: Affine, _ b: Affine, over shape: [Int]) -> Double {
         (0..<8).map { corner in
             let voxel = SIMD3<Double>(
-                corner & 1 == 0 ? 0 : Double(shape[0] - 1), corner & 2 == 0 ? 0 : Double(shape[1] - 1), corner & 4 == 0 ? 0 : Double(shape[2] - 1))
+                corner & 1 == 0 ? 0 : Double(shape[0] - 1), corner & 2 == 0 ? 0 : Double(shape[1] - 1),
+                corner & 4 == 0 ? 0 : Double(shape[2] - 1))
             let d = a(voxel) - b(voxel)
             return (d * d).sum().squareRoot()
         }.max()!

@@ -1,12 +1,12 @@
 /// A NIfTI or MRtrix3 image opened for reading, whose volumes come one after the other.
 ///
-/// Reads NIfTI-1 and NIfTI-2, .nii, .nii.gz and .hdr with .img (each plain or gzip), both byte orders, all integers and float32/float64, with scl_slope
-/// and scl_inter applied (a slope of 0 or not finite means none). Values that are not finite stay as they are.
-/// MRtrix3's .mif, .mif.gz and .mih, of the same types and single bits, in any order of axes.
+/// Reads NIfTI-1 and NIfTI-2, .nii, .nii.gz and .hdr with .img (each plain or gzip), both byte orders, all integers and
+/// float32/float64, with scl_slope and scl_inter applied (a slope of 0 or not finite means none). Values that are not
+/// finite stay as they are. MRtrix3's .mif, .mif.gz and .mih, of the same types and single bits, in any order of axes.
 /// Memory: the buffers given plus about 1 MiB (of MRtrix3 images whose volumes are interleaved, the whole file's data);
-/// dimensions are checked against the file's size before anything is allocated.
-/// Accuracy: each value is within half a unit in the last place of Float of slope · x + intercept computed in double precision.
-/// Errors: `VolumeError`. Source: nifti1.h, nifti2.h. Not for several threads at once; readers are independent of each other.
+/// dimensions are checked against the file's size before anything is allocated. Accuracy: each value is within half a
+/// unit in the last place of Float of slope · x + intercept computed in double precision. Errors: `VolumeError`.
+/// Source: nifti1.h, nifti2.h. Not for several threads at once; readers are independent of each other.
 public final class VolumeReader {
     public let path: String
     public let geometry: VolumeGeometry
@@ -57,7 +57,8 @@ public final class VolumeReader {
         guard !overflows, voxels.canHold(expected) else {
             throw VolumeError.truncated(
                 path: voxels.path, expected: overflows ? header.dataBytes : expected,
-                found: "the file has \(VolumeError.bytes(voxels.fileSize))\(voxels.isCompressed ? " of gzip data" : "")")
+                found: "the file has \(VolumeError.bytes(voxels.fileSize))\(voxels.isCompressed ? " of gzip data" : "")"
+            )
         }
         // Between header and voxels stand notes of some kilobytes; a quarter of a gigabyte to unpack is none.
         guard !voxels.isCompressed || header.dataOffset <= 1 << 28 else {
@@ -71,9 +72,12 @@ public final class VolumeReader {
         chunk = .allocate(byteCount: Self.chunkBytes, alignment: 64)
     }
 
-    /// Moves to the first voxel. Left until voxels are wanted, because what lies between may be long in a compressed file.
+    /// Moves to the first voxel. Left until voxels are wanted, because what lies between may be long in a compressed
+    /// file.
     private func begin() throws {
-        if source.position < header.dataOffset { try source.skip(header.dataOffset - source.position, expected: expectedBytes) }
+        if source.position < header.dataOffset {
+            try source.skip(header.dataOffset - source.position, expected: expectedBytes)
+        }
         if let layout, unpacked.isEmpty {
             unpacked = try layout.unpack(source, storedBytes: expectedBytes - header.dataOffset)
         }
@@ -89,7 +93,8 @@ public final class VolumeReader {
         }
     }
 
-    /// Reads the next volume and keeps only the voxels at `indices`, which must rise strictly; one value for each comes into the buffer.
+    /// Reads the next volume and keeps only the voxels at `indices`, which must rise strictly; one value for each comes
+    /// into the buffer.
     public func gather(_ indices: UnsafeBufferPointer<Int>, into buffer: UnsafeMutableBufferPointer<Float>) throws {
         precondition(buffer.count == indices.count)
         precondition(indices.isEmpty || (indices[0] >= 0 && indices[indices.count - 1] < geometry.voxelsPerVolume))
@@ -99,7 +104,8 @@ public final class VolumeReader {
             while done < indices.count, indices[done] < first + count { done += 1 }
             guard done > start else { return }
             header.decoder.gather(
-                chunk, indices: indices.baseAddress! + start, base: first, count: done - start, into: buffer.baseAddress! + start)
+                chunk, indices: indices.baseAddress! + start, base: first, count: done - start,
+                into: buffer.baseAddress! + start)
         }
     }
 
@@ -142,7 +148,8 @@ public final class VolumeReader {
 
     /// The header's name for a name that may be the image's.
     private static func headerPath(_ path: String) -> String {
-        for (image, headers) in [(".img.gz", [".hdr.gz", ".hdr"]), (".img", [".hdr", ".hdr.gz"])] where path.hasSuffix(image) {
+        for (image, headers) in [(".img.gz", [".hdr.gz", ".hdr"]), (".img", [".hdr", ".hdr.gz"])]
+        where path.hasSuffix(image) {
             let stem = path.dropLast(image.count)
             return headers.map { stem + $0 }.first(where: fileExists) ?? stem + headers[0]
         }
@@ -153,7 +160,9 @@ public final class VolumeReader {
         let isCompressed = header.hasSuffix(".hdr.gz")
         let stem = String(header.dropLast(isCompressed ? 7 : header.hasSuffix(".hdr") ? 4 : 0))
         let names = isCompressed ? [stem + ".img.gz", stem + ".img"] : [stem + ".img", stem + ".img.gz"]
-        guard let name = names.first(where: { fileExists($0) }) else { throw VolumeError.imageMissing(header: header, image: names[0]) }
+        guard let name = names.first(where: { fileExists($0) }) else {
+            throw VolumeError.imageMissing(header: header, image: names[0])
+        }
         return try ByteSource(path: name)
     }
 }

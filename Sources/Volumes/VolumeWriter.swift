@@ -1,19 +1,22 @@
 /// Writes NIfTI images volume by volume, so that a map of many volumes needs the memory of one.
 ///
-/// The name's ending chooses .nii or .nii.gz; the element type chooses how values are stored; a dimension above 32767 makes it NIfTI-2.
-/// Nothing appears under the final name until the file is whole; after any error nothing is left of it. Equal values give equal bytes.
-/// No state is shared: several threads may write several files at once, which is the way to compress in parallel.
-/// Errors: `VolumeError`: `.badOutputName`, `.cannotCreate`, `.writeFailed`, and whatever the closures throw.
+/// The name's ending chooses .nii or .nii.gz; the element type chooses how values are stored; a dimension above 32767
+/// makes it NIfTI-2. Nothing appears under the final name until the file is whole; after any error nothing is left of
+/// it. Equal values give equal bytes. No state is shared: several threads may write several files at once, which is the
+/// way to compress in parallel. Errors: `VolumeError`: `.badOutputName`, `.cannotCreate`, `.writeFailed`, and whatever
+/// the closures throw.
 public enum VolumeWriter {
     /// Writes an image whose volumes a closure fills.
     ///
     /// - Parameters:
-    ///   - geometry: all dimensions, three to seven; the closure is called for volume 0, 1, …, geometry.volumeCount − 1.
+    ///   - geometry: all dimensions, three to seven; the closure is called for volume 0, 1, …, geometry.volumeCount −
+    ///   1.
     ///   - description: up to 79 bytes kept in the header's descrip field.
     ///   - intentName: up to 15 bytes kept in intent_name.
     ///   - volume: receives the volume's index (the fourth dimension fastest) and X·Y·Z zeros, x fastest, to overwrite.
     public static func write<Value: VoxelValue>(
-        _ path: String, geometry: VolumeGeometry, as _: Value.Type = Value.self, description: String = "", intentName: String = "",
+        _ path: String, geometry: VolumeGeometry, as _: Value.Type = Value.self, description: String = "",
+        intentName: String = "",
         volume: (_ index: Int, _ grid: UnsafeMutableBufferPointer<Value>) throws -> Void
     ) throws {
         try writeReusing(
@@ -29,7 +32,8 @@ public enum VolumeWriter {
         _ path: String, geometry: VolumeGeometry, description: String, intentName: String,
         volume: (_ index: Int, _ grid: UnsafeMutableBufferPointer<Value>) throws -> Void
     ) throws {
-        let sink = try begin(path, geometry: geometry, datatype: Value.datatype, description: description, intentName: intentName)
+        let sink = try begin(
+            path, geometry: geometry, datatype: Value.datatype, description: description, intentName: intentName)
         let grid = UnsafeMutableBufferPointer<Value>.allocate(capacity: geometry.voxelsPerVolume)
         defer { grid.deallocate() }
         clear(grid)
@@ -46,7 +50,8 @@ public enum VolumeWriter {
     ///   - trailing: the dimensions after the third, `[]` for a 3-D map.
     ///   - values: receives the volume's index and mask.count zeros, in the order of `mask.indices`, to overwrite.
     public static func write<Value: VoxelValue>(
-        _ path: String, mask: Mask, trailing: [Int] = [], as _: Value.Type = Value.self, description: String = "", intentName: String = "",
+        _ path: String, mask: Mask, trailing: [Int] = [], as _: Value.Type = Value.self, description: String = "",
+        intentName: String = "",
         values: (_ index: Int, _ voxels: UnsafeMutableBufferPointer<Value>) throws -> Void
     ) throws {
         let voxels = UnsafeMutableBufferPointer<Value>.allocate(capacity: mask.count)
@@ -59,30 +64,40 @@ public enum VolumeWriter {
                 clear(voxels)
                 try values(index, voxels)
                 scatter(
-                    UnsafeRawBufferPointer(voxels), to: UnsafeMutableRawBufferPointer(grid), indices: indices, size: MemoryLayout<Value>.size)
+                    UnsafeRawBufferPointer(voxels), to: UnsafeMutableRawBufferPointer(grid), indices: indices,
+                    size: MemoryLayout<Value>.size)
             }
         }
     }
 
-    /// Writes values kept voxel by voxel: values[v · n + t] becomes volume t of masked voxel v, n the product of `trailing`.
+    /// Writes values kept voxel by voxel: values[v · n + t] becomes volume t of masked voxel v, n the product of
+    /// `trailing`.
     public static func write<Value: VoxelValue>(
-        _ path: String, mask: Mask, trailing: [Int] = [], voxelMajor values: [Value], description: String = "", intentName: String = ""
+        _ path: String, mask: Mask, trailing: [Int] = [], voxelMajor values: [Value], description: String = "",
+        intentName: String = ""
     ) throws {
         let n = trailing.reduce(1, *)
         precondition(values.count == mask.count * n)
         try values.withUnsafeBytes { source in
-            try write(path, mask: mask, trailing: trailing, as: Value.self, description: description, intentName: intentName) { t, voxels in
-                pick(source, to: UnsafeMutableRawBufferPointer(voxels), stride: n, offset: t, size: MemoryLayout<Value>.size)
+            try write(
+                path, mask: mask, trailing: trailing, as: Value.self, description: description, intentName: intentName
+            ) { t, voxels in
+                pick(
+                    source, to: UnsafeMutableRawBufferPointer(voxels), stride: n, offset: t,
+                    size: MemoryLayout<Value>.size)
             }
         }
     }
 
     /// A file that has its header.
-    static func begin(_ path: String, geometry: VolumeGeometry, datatype: Datatype, description: String, intentName: String = "") throws -> ByteSink {
+    static func begin(
+        _ path: String, geometry: VolumeGeometry, datatype: Datatype, description: String, intentName: String = ""
+    ) throws -> ByteSink {
         let isCompressed = path.hasSuffix(".nii.gz")
         guard isCompressed || path.hasSuffix(".nii") else { throw VolumeError.badOutputName(path: path) }
         let sink = try ByteSink(path: path, isCompressed: isCompressed)
-        try encodeHeader(geometry, datatype: datatype, description: description, intentName: intentName).withUnsafeBytes(sink.write)
+        try encodeHeader(geometry, datatype: datatype, description: description, intentName: intentName)
+            .withUnsafeBytes(sink.write)
         return sink
     }
 

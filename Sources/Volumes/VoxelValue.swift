@@ -86,7 +86,8 @@ extension Double: VoxelValue {
     public var reversed: Double { Double(bitPattern: bitPattern.byteSwapped) }
 }
 
-/// How stored samples become physical values: y = slope · x + intercept, computed in double precision and rounded once to Float.
+/// How stored samples become physical values: y = slope · x + intercept, computed in double precision and rounded once
+/// to Float.
 struct SampleDecoder {
     let datatype: Datatype
     /// Whether the file's byte order is the opposite of this machine's.
@@ -100,12 +101,16 @@ struct SampleDecoder {
     }
 
     /// Samples indices[0] − base, …, indices[count−1] − base at `raw` → `out`.
-    func gather(_ raw: UnsafeRawPointer, indices: UnsafePointer<Int>, base: Int, count: Int, into out: UnsafeMutablePointer<Float>) {
+    func gather(
+        _ raw: UnsafeRawPointer, indices: UnsafePointer<Int>, base: Int, count: Int,
+        into out: UnsafeMutablePointer<Float>
+    ) {
         each(raw, count, out) { indices[$0] - base }
     }
 
     @inline(__always)
-    private func each(_ raw: UnsafeRawPointer, _ count: Int, _ out: UnsafeMutablePointer<Float>, _ place: (Int) -> Int) {
+    private func each(_ raw: UnsafeRawPointer, _ count: Int, _ out: UnsafeMutablePointer<Float>, _ place: (Int) -> Int)
+    {
         switch datatype {
         case .uint8: convert(UInt8.self, raw, count, out, place)
         case .int8: convert(Int8.self, raw, count, out, place)

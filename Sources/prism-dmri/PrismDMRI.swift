@@ -5,14 +5,21 @@ import Tensors
 @main struct PrismDMRI: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "prism-dmri",
-        abstract: "Which diffusion MRI model explains each voxel, and with what parameters, as a full Bayesian posterior.",
+        abstract:
+            "Which diffusion MRI model explains each voxel, and with what parameters, as a full Bayesian posterior.",
         version: "0.1.0",
-        subcommands: [BenchCommand.self, Check.self, Export.self, Fit.self, Info.self, Maps.self, Merge.self, ReportCommand.self, Simulate.self, Train.self, Validate.self])
+        subcommands: [
+            BenchCommand.self, Check.self, Export.self, Fit.self, Info.self, Maps.self, Merge.self, ReportCommand.self,
+            Simulate.self, Train.self, Validate.self,
+        ])
 
-    /// The command that the arguments name; where they cannot be read, an error that knows other programs' ways of writing options.
+    /// The command that the arguments name; where they cannot be read, an error that knows other programs' ways of
+    /// writing options.
     private static func parse(_ arguments: [String]) throws -> any ParsableCommand {
         do { return try parseAsRoot(arguments) } catch {
-            if exitCode(for: error) == .validationFailure, let advice = Habits.advice(arguments, help: help(for: arguments)) {
+            if exitCode(for: error) == .validationFailure,
+                let advice = Habits.advice(arguments, help: help(for: arguments))
+            {
                 throw ValidationError(advice)
             }
             throw error

@@ -12,12 +12,16 @@ private typealias Slot = BallSticks.Slot
     static let acquisition: Acquisition = {
         let g = DirectionSets.fibonacci(20), zero = SIMD3<Double>(0, 0, 0)
         return try! Acquisition(
-            bValues: [0, 0, 0] + Array(repeating: 1000, count: 20) + Array(repeating: 2500, count: 20), directions: [zero, zero, zero] + g + g)
+            bValues: [0, 0, 0] + Array(repeating: 1000, count: 20) + Array(repeating: 2500, count: 20),
+            directions: [zero, zero, zero] + g + g)
     }()
 
     /// One voxel with noise of the given SNR.
-    static func voxel(_ sticks: [(f: Double, axis: SIMD3<Double>)], d: Double = 1.2e-3, s: Double = 0, snr: Double, seed: UInt64) -> [Float] {
-        var random = RandomSource(seed: seed), theta = [Double](repeating: 0, count: Slot.count), y = [Float](repeating: 0, count: acquisition.count)
+    static func voxel(
+        _ sticks: [(f: Double, axis: SIMD3<Double>)], d: Double = 1.2e-3, s: Double = 0, snr: Double, seed: UInt64
+    ) -> [Float] {
+        var random = RandomSource(seed: seed), theta = [Double](repeating: 0, count: Slot.count),
+            y = [Float](repeating: 0, count: acquisition.count)
         theta[Slot.diffusivity] = d
         theta[Slot.spread] = s
         theta[Slot.snr] = snr
@@ -31,7 +35,8 @@ private typealias Slot = BallSticks.Slot
     }
 
     static func draws(_ y: [Float], _ options: ChainOptions, seed: UInt64 = 1, stream: UInt64 = 0) -> [[Double]] {
-        var random = RandomSource(seed: seed, stream: stream), theta = [Double](repeating: .nan, count: options.drawCount * Slot.count)
+        var random = RandomSource(seed: seed, stream: stream),
+            theta = [Double](repeating: .nan, count: options.drawCount * Slot.count)
         BallSticksChain(acquisition: acquisition, options: options).sample(y, using: &random, into: &theta)
         return (0..<options.drawCount).map { Array(theta[$0 * Slot.count..<($0 + 1) * Slot.count]) }
     }
@@ -41,12 +46,14 @@ private typealias Slot = BallSticks.Slot
     func rowsAndProductsMatchTheirFormulas(spread: Double) {
         let design = ChainDesign(Self.acquisition), n = design.padded, d = 1.3e-3
         #expect(n % 16 == 0 && n >= design.count)
-        let memory = UnsafeMutablePointer<Double>.allocate(capacity: 6 * n), products = UnsafeMutablePointer<SIMD4<Double>>.allocate(capacity: 5)
+        let memory = UnsafeMutablePointer<Double>.allocate(capacity: 6 * n),
+            products = UnsafeMutablePointer<SIMD4<Double>>.allocate(capacity: 5)
         defer { memory.deallocate(); products.deallocate() }
         memory.initialize(repeating: 0, count: 6 * n)
         products.initialize(repeating: .zero, count: 5)
         var random = RandomSource(seed: 4)
-        let rows = ChainRows(ball: memory, first: memory + n, second: memory + 2 * n, third: memory + 3 * n, products: products)
+        let rows = ChainRows(
+            ball: memory, first: memory + n, second: memory + 2 * n, third: memory + 3 * n, products: products)
         let y = memory + 4 * n
         for i in 0..<design.count { y[i] = random.uniform() }
         for k in 0..<4 {
@@ -54,15 +61,19 @@ private typealias Slot = BallSticks.Slot
             design.fill(rows[k], diffusivity: d, spread: spread, axis: axis)
             for i in 0..<n {
                 guard i < design.count else { #expect(rows[k][i] == 0); continue }
-                let c = axis.map { (Self.acquisition.directions[i] * $0).sum() } ?? 1, b = Self.acquisition.bValues[i] * c * c
-                let expected = spread > 0 ? exp(-(d / spread) * (d / spread) * log1p(b * spread * spread / d)) : exp(-b * d)
+                let c = axis.map { (Self.acquisition.directions[i] * $0).sum() } ?? 1,
+                    b = Self.acquisition.bValues[i] * c * c
+                let expected =
+                    spread > 0 ? exp(-(d / spread) * (d / spread) * log1p(b * spread * spread / d)) : exp(-b * d)
                 #expect(abs(rows[k][i] - expected) <= 1e-6)
             }
         }
         for k in 0..<4 { rows.replace(k, rows[k], y, n) }
         for k in 0..<4 {
             #expect(abs(products[0][k] - (0..<n).reduce(0) { $0 + y[$1] * rows[k][$1] }) <= 1e-12)
-            for j in 0..<4 { #expect(abs(products[1 + k][j] - (0..<n).reduce(0) { $0 + rows[j][$1] * rows[k][$1] }) <= 1e-12) }
+            for j in 0..<4 {
+                #expect(abs(products[1 + k][j] - (0..<n).reduce(0) { $0 + rows[j][$1] * rows[k][$1] }) <= 1e-12)
+            }
         }
         let w = SIMD4(0.4, 0.3, 0.2, 0.1), s0 = 1.1
         let direct = (0..<n).reduce(0) { sum, i in
@@ -73,7 +84,8 @@ private typealias Slot = BallSticks.Slot
         #expect(abs(rows.residual(w, s0, square: square) - direct) <= 1e-11)
     }
 
-    /// After thousands of moves the bookkeeping still gives the squared residual of the state as the family predicts it.
+    /// After thousands of moves the bookkeeping still gives the squared residual of the state as the family predicts
+    /// it.
     @Test(arguments: [(1, false), (2, true), (3, false), (3, true)])
     func bookkeepingFollowsTheState(fibres: Int, spread: Bool) {
         var options = ChainOptions()
@@ -92,7 +104,9 @@ private typealias Slot = BallSticks.Slot
             walk.write(&row)
             let z = Structure(bits: UInt64((1 << fibres) - 1 | (spread ? 8 : 0)))
             let direct = (0..<y.count).reduce(0) { sum, i in
-                let r = Double(y[i]) - walk.s0 * BallSticks.attenuation(row, z, b: Self.acquisition.bValues[i], g: Self.acquisition.directions[i])
+                let r =
+                    Double(y[i]) - walk.s0
+                    * BallSticks.attenuation(row, z, b: Self.acquisition.bValues[i], g: Self.acquisition.directions[i])
                 return sum + r * r
             }
             #expect(abs(walk.sse - direct) <= 2e-5 * direct)
@@ -108,7 +122,8 @@ private typealias Slot = BallSticks.Slot
         options.hasSpread = spread
         var random = RandomSource(seed: 15), angles: [Double] = [], fractions: [Double] = [], snr: [Double] = []
         for v in 0..<12 {
-            let a = DirectionSets.uniform(using: &random), r = DirectionSets.uniform(using: &random), cross = r - (r * a).sum() * a
+            let a = DirectionSets.uniform(using: &random), r = DirectionSets.uniform(using: &random),
+                cross = r - (r * a).sum() * a
             let across = cross / (cross * cross).sum().squareRoot(), b = 0.3 * a + 0.91.squareRoot() * across
             let y = Self.voxel([(0.5, a), (0.3, b)], s: spread ? 6e-4 : 0, snr: 40, seed: UInt64(v))
             let draws = Self.draws(y, options, stream: UInt64(v))
@@ -135,7 +150,9 @@ private typealias Slot = BallSticks.Slot
         for v in 0..<10 {
             let y = Self.voxel([(0.6, SIMD3(0.6, 0, 0.8))], snr: 25, seed: UInt64(50 + v))
             var options = ChainOptions()
-            for t in Self.draws(y, options, stream: UInt64(v)) { if t[Slot.fraction + 1] > 0.05 { counts.with += 1 }; counts.draws += 1 }
+            for t in Self.draws(y, options, stream: UInt64(v)) {
+                if t[Slot.fraction + 1] > 0.05 { counts.with += 1 }; counts.draws += 1
+            }
             options.relevanceWeight = 0
             for t in Self.draws(y, options, stream: UInt64(v)) where t[Slot.fraction + 1] > 0.05 { counts.without += 1 }
         }
@@ -151,7 +168,8 @@ private typealias Slot = BallSticks.Slot
         options.jumps = 260
         let chain = BallSticksChain(acquisition: Self.acquisition, options: options)
         func run(_ y: [Float], _ stream: UInt64) -> [Double] {
-            var random = RandomSource(seed: 1, stream: stream), theta = [Double](repeating: 0, count: options.drawCount * Slot.count)
+            var random = RandomSource(seed: 1, stream: stream),
+                theta = [Double](repeating: 0, count: options.drawCount * Slot.count)
             chain.sample(y, using: &random, into: &theta)
             return theta
         }
@@ -178,6 +196,8 @@ private typealias Slot = BallSticks.Slot
             theta += row
         }
         FibreLabels.unify(&theta, draws: 50, fibres: 3)
-        for i in 0..<50 { for k in 0..<3 { #expect(abs(theta[i * Slot.count + Slot.axis + 3 * k + [2, 0, 1][k]]) == 1) } }
+        for i in 0..<50 {
+            for k in 0..<3 { #expect(abs(theta[i * Slot.count + Slot.axis + 3 * k + [2, 0, 1][k]]) == 1) }
+        }
     }
 }

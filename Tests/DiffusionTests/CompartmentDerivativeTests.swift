@@ -8,7 +8,8 @@ import Testing
 @Suite struct CompartmentDerivativeTests {
     static let measurements: [DiffusionMeasurement] = (0..<19).map { i in
         let along = DirectionSets.fibonacci(40)[2 * i]
-        return DiffusionMeasurement(b: [0, 1000, 3000][i % 3], g: i % 3 == 0 ? .zero : along, smallDelta: 12, bigDelta: 40)
+        return DiffusionMeasurement(
+            b: [0, 1000, 3000][i % 3], g: i % 3 == 0 ? .zero : along, smallDelta: 12, bigDelta: 40)
     }
 
     /// Central differences of steps h and h/2, put together so that they err by h⁴.
@@ -29,17 +30,20 @@ import Testing
     func derivatives(_ name: String) {
         let compartment = allCompartments.first { $0.name == name }!.compartment, n = compartment.dimension
         let isDispersed = compartment is any DispersedCompartment, step = 1e-4
-        let measurements = isDispersed ? Array(Self.measurements[..<7]) : Self.measurements, m = measurements.count, design = FormDesign(measurements)
+        let measurements = isDispersed ? Array(Self.measurements[..<7]) : Self.measurements, m = measurements.count,
+            design = FormDesign(measurements)
         var random = RandomSource(seed: 51), value = 0.0, worst = 0.0
         for trial in 0..<(isDispersed ? 5 : 50) {
             let p = compartment.draw(using: &random)
             // A spread where the compartment takes one, in half of the trials.
-            let rho = compartment.takesSpread && trial % 2 == 1 ? random.uniform(0.1, 1) : 0, rows = n + (rho > 0 ? 1 : 0)
+            let rho = compartment.takesSpread && trial % 2 == 1 ? random.uniform(0.1, 1) : 0,
+                rows = n + (rho > 0 ? 1 : 0)
             var a = [Float](repeating: .nan, count: m), slopes = [Float](repeating: .nan, count: max(1, rows * m))
             compartment.derivatives(p, design, spread: rho, attenuation: &a, rows: &slopes)
             for (i, measurement) in measurements.enumerated() {
                 func attenuation(_ u: [Double]) -> Double {
-                    let plain = compartment.attenuation(LocalCoordinates.move(p, compartment.parameters, by: Array(u[..<n])), measurement)
+                    let plain = compartment.attenuation(
+                        LocalCoordinates.move(p, compartment.parameters, by: Array(u[..<n])), measurement)
                     guard rho > 0 else { return plain }
                     let square = rho * rho * exp(2 * u[n])
                     return pow(1 - square * log(plain), -1 / square)

@@ -21,13 +21,17 @@ import Testing
         var random = RandomSource(seed: 41)
         let bs = [0.0, 700, 1000, 1000, 2500, 4000]
         return (0..<61).map { i in
-            let z = random.uniform(-1, 1), phi = random.uniform(0, 2 * .pi), r = (1 - z * z).squareRoot(), b = bs[i % bs.count]
+            let z = random.uniform(-1, 1), phi = random.uniform(0, 2 * .pi), r = (1 - z * z).squareRoot(),
+                b = bs[i % bs.count]
             let timing = i % 4 == 3 ? (21.4, 45.5) : (10.6, 43.1)
-            return DiffusionMeasurement(b: b, g: b > 0 ? SIMD3(r * cos(phi), r * sin(phi), z) : .zero, smallDelta: timing.0, bigDelta: timing.1)
+            return DiffusionMeasurement(
+                b: b, g: b > 0 ? SIMD3(r * cos(phi), r * sin(phi), z) : .zero, smallDelta: timing.0, bigDelta: timing.1)
         }
     }()
 
-    @Test("Definitions and kernels give the reference's attenuations", arguments: Set(CompartmentCase.all.map(\.name)).sorted())
+    @Test(
+        "Definitions and kernels give the reference's attenuations",
+        arguments: Set(CompartmentCase.all.map(\.name)).sorted())
     func references(_ name: String) throws {
         let compartment = try #require(allCompartments.first { $0.name == name }).compartment
         let cases = CompartmentCase.all.filter { $0.name == name }
@@ -48,12 +52,16 @@ import Testing
         let compartment = allCompartments.first { $0.name == name }!.compartment
         var random = RandomSource(seed: 42), worst = 0.0
         // Definitions that integrate over the sphere are slow.
-        let isDispersed = compartment is any DispersedCompartment, measurements = isDispersed ? Array(Self.measurements[..<13]) : Self.measurements
+        let isDispersed = compartment is any DispersedCompartment,
+            measurements = isDispersed ? Array(Self.measurements[..<13]) : Self.measurements
         let design = FormDesign(measurements)
         for _ in 0..<(isDispersed ? 2 : 100) {
-            let samples = (0..<16).map { _ in compartment.draw(using: &random) }, found = compartment.lanes(samples, design)
+            let samples = (0..<16).map { _ in compartment.draw(using: &random) },
+                found = compartment.lanes(samples, design)
             for (sample, lane) in zip(samples, found) {
-                for (m, a) in zip(measurements, lane) { worst = max(worst, abs(a - compartment.attenuation(sample, m))) }
+                for (m, a) in zip(measurements, lane) {
+                    worst = max(worst, abs(a - compartment.attenuation(sample, m)))
+                }
             }
         }
         #expect(worst < Self.bound(compartment), "off by \(worst)")
@@ -63,18 +71,23 @@ import Testing
     @Test("Watson's form holds for κ from −30 to 64")
     func watsonRange() {
         let kappas: [Float] = [-30, -29.9, -12, -3, -0.5, -1e-3, 1e-6, 0.1, 1, 3, 8, 16, 31.8, 50, 63, 64]
-        let cosines = (0...12).map { Double($0) / 12 }, design = FormDesign(cosines.map { c in DiffusionMeasurement(b: 1, g: SIMD3((1 - c * c).squareRoot(), 0, c)) })
-        let n = Int(PK_ZONAL_TERMS), axis = (0..<48).map { Float($0 < 32 ? 0 : 1) }, one = [Float](repeating: 1, count: 16)
+        let cosines = (0...12).map { Double($0) / 12 },
+            design = FormDesign(
+                cosines.map { c in DiffusionMeasurement(b: 1, g: SIMD3((1 - c * c).squareRoot(), 0, c)) })
+        let n = Int(PK_ZONAL_TERMS), axis = (0..<48).map { Float($0 < 32 ? 0 : 1) },
+            one = [Float](repeating: 1, count: 16)
         var moments = [Double](repeating: 0, count: n * 16), worst = 0.0
         pk_watson_moments(kappas, &moments)
         for (across, along) in [(0.0, 20.0), (0, 4), (4, 4), (16, -12), (8, 0)] {
-            var coefficients = [Float](repeating: 0, count: n * 16), out = [Float](repeating: 0, count: 16 * cosines.count)
+            var coefficients = [Float](repeating: 0, count: n * 16),
+                out = [Float](repeating: 0, count: 16 * cosines.count)
             var kind = PK_DISPERSED
             let p = one.map { $0 * Float(across) }, x = one.map { $0 * Float(along) }
             let used = [pk_zonal_coefficients(moments, 1, &kind, one, p, x, &coefficients)]
             withUnsafePointer(to: design.table) { pk_zonal($0, coefficients, used, axis, &out, 16) }
             for (j, kappa) in kappas.enumerated() {
-                let average = OrientationAverage(kappa: Double(kappa), beta: 0), term = DispersedTerm(weight: 1.0, across: across, along: along)
+                let average = OrientationAverage(kappa: Double(kappa), beta: 0),
+                    term = DispersedTerm(weight: 1.0, across: across, along: along)
                 for (i, c) in cosines.enumerated() {
                     let exact = average.signal(term, averagesTensor: false, SIMD3(c, (1 - c * c).squareRoot(), 0))
                     worst = max(worst, abs(Double(out[16 * i + j]) - exact))
@@ -84,18 +97,21 @@ import Testing
         #expect(worst < 1e-6, "off by \(worst)")
     }
 
-    @Test("A spread of the diffusivity is a gamma distribution of it", arguments: ["ball", "stick", "zeppelin", "tensor"])
+    @Test(
+        "A spread of the diffusivity is a gamma distribution of it", arguments: ["ball", "stick", "zeppelin", "tensor"])
     func spread(_ name: String) {
         let compartment = allCompartments.first { $0.name == name }!.compartment
         #expect(compartment.takesSpread)
         var random = RandomSource(seed: 43), worst = 0.0
         let design = FormDesign(Self.measurements)
         for _ in 0..<50 {
-            let samples = (0..<16).map { _ in compartment.draw(using: &random) }, rho = samples.map { _ in random.uniform(0.05, 1) }
+            let samples = (0..<16).map { _ in compartment.draw(using: &random) },
+                rho = samples.map { _ in random.uniform(0.05, 1) }
             let found = compartment.lanes(samples, design, spread: rho)
             for (j, lane) in found.enumerated() {
                 for (m, a) in zip(Self.measurements, lane) {
-                    let u = -log(compartment.attenuation(samples[j], m)), square = Double(Float(rho[j])) * Double(Float(rho[j]))
+                    let u = -log(compartment.attenuation(samples[j], m)),
+                        square = Double(Float(rho[j])) * Double(Float(rho[j]))
                     worst = max(worst, abs(a - pow(1 + square * u, -1 / square)))
                 }
             }
@@ -107,8 +123,11 @@ import Testing
     func lanesAlone(_ name: String) {
         let compartment = allCompartments.first { $0.name == name }!.compartment, design = FormDesign(Self.measurements)
         var random = RandomSource(seed: 44)
-        let samples = (0..<16).map { _ in compartment.draw(using: &random) }, together = compartment.lanes(samples, design)
-        for j in [0, 7, 15] { #expect(compartment.lanes(Array(repeating: samples[j], count: 16), design)[3] == together[j]) }
+        let samples = (0..<16).map { _ in compartment.draw(using: &random) },
+            together = compartment.lanes(samples, design)
+        for j in [0, 7, 15] {
+            #expect(compartment.lanes(Array(repeating: samples[j], count: 16), design)[3] == together[j])
+        }
     }
 
     @Test("Compartments that need δ and Δ have no signal without them")
@@ -116,7 +135,8 @@ import Testing
         let bare = DiffusionMeasurement(b: 3000, g: SIMD3(0, 0, 1))
         for (_, compartment) in allCompartments {
             var random = RandomSource(seed: 45)
-            let p = compartment.draw(using: &random), found = compartment.lanes(Array(repeating: p, count: 16), FormDesign([bare]))[0][0]
+            let p = compartment.draw(using: &random),
+                found = compartment.lanes(Array(repeating: p, count: 16), FormDesign([bare]))[0][0]
             #expect(compartment.attenuation(p, bare).isNaN == compartment.needsTiming)
             #expect(found.isNaN == compartment.needsTiming)
         }
@@ -129,7 +149,8 @@ import Testing
 
     @Test("Known limits: much dispersion is a powder, none is a stick, q = 0 is Watson's, no walls far away")
     func limits() {
-        let m = DiffusionMeasurement(b: 2000, g: SIMD3(0.48, 0.6, 0.64), smallDelta: 12, bigDelta: 40), d = 1.7e-3, x = (m.b * d)
+        let m = DiffusionMeasurement(b: 2000, g: SIMD3(0.48, 0.6, 0.64), smallDelta: 12, bigDelta: 40), d = 1.7e-3,
+            x = (m.b * d)
         let powder = (Double.pi / x).squareRoot() / 2 * erf(x.squareRoot())
         #expect(abs(WatsonStick().attenuation([d, 0.99999999, 0, 0, 1], m) - powder) < 1e-7)
         #expect(abs(WatsonStick().attenuation([d, 0.001, 0, 0, 1], m) - Stick().attenuation([d, 0, 0, 1], m)) < 2e-3)

@@ -33,16 +33,22 @@ import Testing
     func standardised() {
         var random = RandomSource(seed: 22)
         let mixture = ProtocolMixture()
-        var shared = [Moments](repeating: Moments(), count: 4), fractions: [[Moments]] = Array(repeating: Array(repeating: Moments(), count: 3), count: 4)
+        var shared = [Moments](repeating: Moments(), count: 4),
+            fractions: [[Moments]] = Array(repeating: Array(repeating: Moments(), count: 3), count: 4)
         for k in 0..<16_000 {
             let z = structures[k % 16], n = BallSticks.stickCount(z), design = mixture.draw(using: &random)
             let voxel = Voxel(z, design, using: &random), mask = family.coordinateMask(z)
-            #expect((0..<44).allSatisfy { mask[$0] == 1 ? abs(voxel.coordinates[$0]) <= 15 : mask[$0] == 0 && voxel.coordinates[$0] == 0 })
+            #expect(
+                (0..<44).allSatisfy {
+                    mask[$0] == 1 ? abs(voxel.coordinates[$0]) <= 15 : mask[$0] == 0 && voxel.coordinates[$0] == 0
+                })
             for c in 0..<4 where mask[c] == 1 { shared[c].add(Double(voxel.coordinates[c])) }
             for t in 0..<n { fractions[n][t].add(Double(voxel.coordinates[(t + 1) * 11 + 10])) }
         }
         for m in shared { #expect(abs(m.mean) < 0.06 && abs(m.sd - 1) < 0.05) }
-        for n in 1...3 { for t in 0..<n { #expect(abs(fractions[n][t].mean) < 0.06 && abs(fractions[n][t].sd - 1) < 0.05) } }
+        for n in 1...3 {
+            for t in 0..<n { #expect(abs(fractions[n][t].mean) < 0.06 && abs(fractions[n][t].sd - 1) < 0.05) }
+        }
     }
 
     @Test("The stick-breaking constants are those of the prior")
@@ -90,9 +96,12 @@ import Testing
         var theta = [Double](repeating: 0, count: 16)
         theta[0] = 3e-3; theta[2] = 50; theta[3] = 1.3; theta[4] = 0.6; theta[9] = 1
         var expected = 0.0
-        for i in 0..<3 { let c = design.directions[i].z; expected += (0.4 * exp(-0.195) + 0.6 * exp(-0.195 * c * c)) / 3 }
+        for i in 0..<3 {
+            let c = design.directions[i].z; expected += (0.4 * exp(-0.195) + 0.6 * exp(-0.195 * c * c)) / 3
+        }
         #expect(abs(family.unweightedAttenuation(theta, z, design) - expected) < 1e-7)
-        let frame = CanonicalFrame(axis1: SIMD3(1, 0, 0), axis2: SIMD3(0, 1, 0), axis3: SIMD3(0, 0, 1), unweightedCount: 3)
+        let frame = CanonicalFrame(
+            axis1: SIMD3(1, 0, 0), axis2: SIMD3(0, 1, 0), axis3: SIMD3(0, 0, 1), unweightedCount: 3)
         var coordinates = [Float](repeating: 0, count: 44)
         theta[3] = 1.01 / expected
         family.encode(theta, z, design, frame, into: &coordinates)

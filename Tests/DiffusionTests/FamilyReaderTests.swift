@@ -17,7 +17,10 @@ import Testing
     }
 
     private static let bundle =
-        "name: f\ncomponents:\n  bundle: {presence: up to 2, weight: 0.05, parameters: {mu: axis}, common: {d: log-uniform 1e-4 5e-3}, signal: stick}\n"
+        """
+        name: f\ncomponents:\n  bundle: {presence: up to 2, weight: 0.05, parameters: {mu: axis}, common: {d: \
+        log-uniform 1e-4 5e-3}, signal: stick}\n
+        """
 
     /// Each a change of a sound family, and what its refusal says.
     @Test(

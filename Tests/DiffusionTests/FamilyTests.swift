@@ -58,12 +58,12 @@ import Testing
         let gaussian = TestFamily.gaussian, tissue = TestFamily.tissue
         // 2 × 4 × 4 × 4 without the empty one, two noises.
         #expect(gaussian.rule.count == 254)
-        // Bundles, dispersion and water between them (1 + 18), by none, one or two of water, ball (plain or spread) and dot (10), without those that are
-        // a dot alone or nothing; two noises.
+        // Bundles, dispersion and water between them (1 + 18), by none, one or two of water, ball (plain or spread) and
+        // dot (10), without those that are a dot alone or nothing; two noises.
         #expect(tissue.rule.count == 376)
         let k = tissue.structureSpace.parameterCounts
-        // Water alone has a weight, the richest three bundles, d_par, odi, f_in, ratio, ball with spread, and a dot. (Every structure has one weight that
-        // follows from the others: what all have in common changes no prior.)
+        // Water alone has a weight, the richest three bundles, d_par, odi, f_in, ratio, ball with spread, and a dot.
+        // (Every structure has one weight that follows from the others: what all have in common changes no prior.)
         #expect(k.min() == 1 && k.max() == 3 * 3 + 1 + 1 + 2 + 3 + 1)
         #expect(tissue.networkFault == nil && gaussian.networkFault == nil)
         #expect(Set(tissue.parameterNames).count == tissue.parameterNames.count)
@@ -93,7 +93,8 @@ import Testing
                 }
                 #expect(abs(sum - 1) < 1e-12)
             }
-            // Kolmogorov's distance of uniform numbers; members, sorted by weight, have scalars that the order says nothing of.
+            // Kolmogorov's distance of uniform numbers; members, sorted by weight, have scalars that the order says
+            // nothing of.
             for list in scalars + [snr] {
                 let sorted = list.sorted()
                 let distance = sorted.enumerated().map {
@@ -127,9 +128,8 @@ import Testing
             if family.noise(z) == .gaussian {
                 let s0 = theta[family.noiseSlots.s0], sigma = s0 / theta[family.noiseSlots.snr]
                 for i in 0..<design.count {
-                    let r =
-                        (Double(y[i]) - s0 * family.attenuation(theta, z, b: design.bValues[i], g: design.directions[i]))
-                        / sigma
+                    let a = family.attenuation(theta, z, b: design.bValues[i], g: design.directions[i])
+                    let r = (Double(y[i]) - s0 * a) / sigma
                     chi += r * r
                     count += 1
                 }

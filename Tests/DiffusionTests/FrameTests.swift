@@ -4,14 +4,17 @@ import Testing
 
 @testable import Diffusion
 
-/// The four kinds of affine: determinant positive or negative, axis-aligned or oblique (columns scaled by 2, 1.5 and 3 mm).
+/// The four kinds of affine: determinant positive or negative, axis-aligned or oblique (columns scaled by 2, 1.5 and 3
+/// mm).
 struct AffineKind: CustomTestStringConvertible {
     var positive: Bool, oblique: Bool
     var testDescription: String { "\(positive ? "det > 0" : "det < 0"), \(oblique ? "oblique" : "axis-aligned")" }
 
     var rotation: [Double] {
         let (a, b) = oblique ? (0.3, -0.2) : (0.0, 0.0)
-        return [cos(a), -sin(a) * cos(b), sin(a) * sin(b), sin(a), cos(a) * cos(b), -cos(a) * sin(b), 0, sin(b), cos(b)]
+        return [
+            cos(a), -sin(a) * cos(b), sin(a) * sin(b), sin(a), cos(a) * cos(b), -cos(a) * sin(b), 0, sin(b), cos(b),
+        ]
     }
     var affine: [Double] {
         let size = [positive ? 2.0 : -2.0, 1.5, 3]
@@ -29,7 +32,9 @@ struct AffineKind: CustomTestStringConvertible {
             let v = DirectionSets.uniform(using: &random), r = kind.rotation
             // v_scan = R diag(s, 1, 1) v_fsl, written out; R's first column carries the reflection when det < 0.
             let first = (kind.positive ? 1.0 : -1.0) * (kind.positive ? -1.0 : 1.0) * v.x
-            let expected = SIMD3(r[0] * first + r[1] * v.y + r[2] * v.z, r[3] * first + r[4] * v.y + r[5] * v.z, r[6] * first + r[7] * v.y + r[8] * v.z)
+            let expected = SIMD3(
+                r[0] * first + r[1] * v.y + r[2] * v.z, r[3] * first + r[4] * v.y + r[5] * v.z,
+                r[6] * first + r[7] * v.y + r[8] * v.z)
             let scanner = conversion.scanner(fromFSL: v)
             #expect(((scanner - expected) * (scanner - expected)).sum() < 1e-24)
             let back = conversion.fsl(fromScanner: scanner)
@@ -48,7 +53,9 @@ struct AffineKind: CustomTestStringConvertible {
             }
         }
         #expect(conversion.columns[0].x > 0.9999 && conversion.fslSign == -1)
-        for bad: [Double] in [[0, 0, 0, 0, 1, 0, 0, 0, 1], [1, 1, 0, 1, 1, 0, 0, 0, 1], [.nan, 0, 0, 0, 1, 0, 0, 0, 1]] {
+        for bad: [Double] in [
+            [0, 0, 0, 0, 1, 0, 0, 0, 1], [1, 1, 0, 1, 1, 0, 0, 0, 1], [.nan, 0, 0, 0, 1, 0, 0, 0, 1],
+        ] {
             #expect(throws: GradientTableError.singularAffine) { try FrameConversion(affine3x3: bad) }
         }
     }
@@ -57,13 +64,16 @@ struct AffineKind: CustomTestStringConvertible {
     func eigen() {
         var random = RandomSource(seed: 42)
         for trial in 0..<2000 {
-            var m = SymmetricMatrix3(xx: random.normal(), yy: random.normal(), zz: random.normal(), xy: random.normal(), xz: random.normal(), yz: random.normal())
+            var m = SymmetricMatrix3(
+                xx: random.normal(), yy: random.normal(), zz: random.normal(), xy: random.normal(), xz: random.normal(),
+                yz: random.normal())
             if trial % 4 == 0 { m = SymmetricMatrix3(); m.add(DirectionSets.uniform(using: &random), weight: 3) }
             let (values, v) = m.eigensystem()
             #expect(values.x >= values.y && values.y >= values.z)
             var back = SymmetricMatrix3()
             back.add(v.0, weight: values.x); back.add(v.1, weight: values.y); back.add(v.2, weight: values.z)
-            let gap = [back.xx - m.xx, back.yy - m.yy, back.zz - m.zz, back.xy - m.xy, back.xz - m.xz, back.yz - m.yz].map(abs).max()!
+            let gap = [back.xx - m.xx, back.yy - m.yy, back.zz - m.zz, back.xy - m.xy, back.xz - m.xz, back.yz - m.yz]
+                .map(abs).max()!
             #expect(gap < 1e-13)
             if values.x - values.y > 0.05 { #expect(abs((m.principalAxis() * v.0).sum()) > 1 - 1e-12) }
         }

@@ -12,7 +12,8 @@ func twoShells(n0: Int = 4, b0: Double = 0) -> Acquisition {
     let directions = DirectionSets.spread(60, steps: 40)
     let zero = (0..<n0).map { k in b0 > 0 ? directions[7 * k] : .zero }
     return try! Acquisition(
-        bValues: Array(repeating: b0, count: n0) + (0..<60).map { $0 % 2 == 0 ? 1000 : 2500 }, directions: zero + directions)
+        bValues: Array(repeating: b0, count: n0) + (0..<60).map { $0 % 2 == 0 ? 1000 : 2500 },
+        directions: zero + directions)
 }
 
 /// One voxel: parameters, data, and what the family makes of them.

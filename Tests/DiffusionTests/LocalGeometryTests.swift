@@ -42,7 +42,10 @@ import Testing
 
         /// S = s0·A in double.
         func signal(_ t: [Double]) -> [Double] {
-            (0..<m).map { t[Slot.s0] * BallSticks.attenuation(t, geometry.structure, b: design.bValues[$0], g: design.directions[$0]) }
+            (0..<m).map {
+                t[Slot.s0]
+                    * BallSticks.attenuation(t, geometry.structure, b: design.bValues[$0], g: design.directions[$0])
+            }
         }
 
         /// ∂S/∂u_j by central differences: D rows of M.
@@ -57,7 +60,8 @@ import Testing
             var rows = [Float](repeating: 0, count: d * m), scratch = [Float](repeating: 0, count: 3 * m)
             var gradient = [Double](repeating: .nan, count: d), information = [Double](repeating: .nan, count: d * d)
             let value = geometry.likelihood(
-                y, theta, tangents, design, rows: &rows, scratch: &scratch, gradient: &gradient, information: &information)
+                y, theta, tangents, design, rows: &rows, scratch: &scratch, gradient: &gradient,
+                information: &information)
             return (value, gradient, information)
         }
     }
@@ -88,16 +92,20 @@ import Testing
                     }
                 }
                 let difference = (above - below) / (2 * Self.step)
-                #expect(abs(found.gradient[k] - difference) <= bound, "coordinate \(k): \(found.gradient[k]), not \(difference) ± \(bound)")
+                #expect(
+                    abs(found.gradient[k] - difference) <= bound,
+                    "coordinate \(k): \(found.gradient[k]), not \(difference) ± \(bound)")
             }
         }
     }
 
-    /// Gaussian: Fisher information Jᵀ J/σ², and 2M of log σ = log s0 − log snr unless σ is known. Rician: each volume's weighted by about ρ²/(1 + ρ²).
+    /// Gaussian: Fisher information Jᵀ J/σ², and 2M of log σ = log s0 − log snr unless σ is known. Rician: each
+    /// volume's weighted by about ρ²/(1 + ρ²).
     @Test(arguments: structures, [false, true])
     func informationEqualsFishers(_ z: Structure, isNoiseKnown: Bool) {
         for p in Self.points(z, isNoiseKnown) {
-            let g = p.geometry, d = g.dimension, found = p.likelihood().information, j = p.jacobian, s = p.signal(p.theta), sigma = p.sigma
+            let g = p.geometry, d = g.dimension, found = p.likelihood().information, j = p.jacobian,
+                s = p.signal(p.theta), sigma = p.sigma
             for a in 0..<d {
                 for b in 0..<d {
                     var exact = 0.0, bound = 1e-6
@@ -110,7 +118,9 @@ import Testing
                     }
                     let ofSigma = isNoiseKnown ? [:] : [g.s0Index: 1.0, g.snrIndex: -1.0]
                     exact += 2 * Double(p.m) * (ofSigma[a] ?? 0) * (ofSigma[b] ?? 0)
-                    #expect(abs(found[a * d + b] - exact) <= bound, "element \(a), \(b): \(found[a * d + b]), not \(exact) ± \(bound)")
+                    #expect(
+                        abs(found[a * d + b] - exact) <= bound,
+                        "element \(a), \(b): \(found[a * d + b]), not \(exact) ± \(bound)")
                     #expect(found[a * d + b] == found[b * d + a])
                 }
             }
@@ -122,7 +132,10 @@ import Testing
         var random = RandomSource(seed: 7, stream: UInt64(z.bits))
         for _ in 0..<50 {
             let p = Point(z, shift: 0, using: &random), g = p.geometry, n = g.sticks
-            #expect(zip(p.moved([Double](repeating: 0, count: g.dimension)), p.theta).allSatisfy { abs($0 - $1) <= 1e-14 * max(1, abs($1)) })
+            #expect(
+                zip(p.moved([Double](repeating: 0, count: g.dimension)), p.theta).allSatisfy {
+                    abs($0 - $1) <= 1e-14 * max(1, abs($1))
+                })
             let u = (0..<g.dimension).map { _ in 0.7 * random.normal() }, t = p.moved(u)
             func isClose(_ a: Double, _ b: Double) -> Bool { abs(a - b) <= 1e-12 * max(1, abs(b)) }
             #expect(isClose(log(t[Slot.diffusivity] / p.theta[Slot.diffusivity]), u[g.diffusivityIndex]))
@@ -141,17 +154,22 @@ import Testing
                 }
                 let centre = axis(p.theta, k), there = axis(t, k), e = tangent(0), f = tangent(1)
                 // Orthonormal, right at the centre, and Lambert's.
-                for (a, b, value) in [(e, e, 1.0), (f, f, 1), (e, f, 0), (e, centre, 0), (f, centre, 0), (there, there, 1)] {
+                for (a, b, value) in [
+                    (e, e, 1.0), (f, f, 1), (e, f, 0), (e, centre, 0), (f, centre, 0), (there, there, 1),
+                ] {
                     #expect(abs((a * b).sum() - value) < 1e-7)
                 }
                 // An angle a from the centre has |t| = 2 sin ½a; beyond a right angle only the direction of t counts.
-                let t0 = u[g.tangentIndex + 2 * k], t1 = u[g.tangentIndex + 2 * k + 1], length = (t0 * t0 + t1 * t1).squareRoot()
+                let t0 = u[g.tangentIndex + 2 * k], t1 = u[g.tangentIndex + 2 * k + 1],
+                    length = (t0 * t0 + t1 * t1).squareRoot()
                 let angle = length < 2.0.squareRoot() ? 2 * asin(length / 2) : .pi / 2
                 #expect(abs((there * centre).sum() - cos(angle)) < 1e-7)
                 #expect(abs((there * e).sum() - sin(angle) * t0 / length) < 1e-7)
                 #expect(abs((there * f).sum() - sin(angle) * t1 / length) < 1e-7)
                 for c in 0..<2 {
-                    let slope = (axis(p.along(g.tangentIndex + 2 * k + c, 1e-5), k) - axis(p.along(g.tangentIndex + 2 * k + c, -1e-5), k)) / 2e-5
+                    let slope =
+                        (axis(p.along(g.tangentIndex + 2 * k + c, 1e-5), k)
+                            - axis(p.along(g.tangentIndex + 2 * k + c, -1e-5), k)) / 2e-5
                     let off = slope - tangent(c)
                     #expect((off * off).sum().squareRoot() < 1e-9)
                 }
@@ -170,7 +188,9 @@ import Testing
             let before = t
             g.clamp(&t)
             #expect(family.logPrior(t, z) > -.infinity, "\(before) became \(t)")
-            if family.logPrior(before, z) > -.infinity { #expect(zip(t, before).allSatisfy { abs($0 - $1) <= 2e-9 * max(1, abs($1)) }) }
+            if family.logPrior(before, z) > -.infinity {
+                #expect(zip(t, before).allSatisfy { abs($0 - $1) <= 2e-9 * max(1, abs($1)) })
+            }
         }
     }
 }

@@ -20,11 +20,15 @@ import Testing
             b0.insert(a.unweightedCount)
             if a.statistics.largestUnweighted > 0 { nonzero += 1 }
             if a.statistics.largestUnweighted > 10 { fives += 1 }
-            #expect((0..<a.count).allSatisfy { a.isUnweighted($0) || abs((a.directions[$0] * a.directions[$0]).sum() - 1) < 1e-9 })
+            #expect(
+                (0..<a.count).allSatisfy {
+                    a.isUnweighted($0) || abs((a.directions[$0] * a.directions[$0]).sum() - 1) < 1e-9
+                })
         }
         let mean = Double(counts.reduce(0, +)) / 3000
         #expect(mean > 80 && mean < 100)
-        #expect(counts.min()! >= 7 && counts.min()! < 10 && counts.max()! > 450 && counts.filter { $0 > 320 }.count < 60)
+        #expect(
+            counts.min()! >= 7 && counts.min()! < 10 && counts.max()! > 450 && counts.filter { $0 > 320 }.count < 60)
         #expect(b0 == Set(1...18) && shells.isSuperset(of: 1...5))
         #expect(nonzero > 450 && nonzero < 1000 && fives > 150 && fives < 600)
     }
@@ -42,7 +46,10 @@ import Testing
             mixture.rangeViolations(of: try Acquisition(bValues: b, directions: g, threshold: threshold))
         }
         func shell(_ b: Double, _ n: Int = 30, n0: Int = 1, b0: Double = 0) -> ([Double], [SIMD3<Double>]) {
-            (Array(repeating: b0, count: n0) + Array(repeating: b, count: n), Array(repeating: SIMD3(1, 0, 0), count: n0) + DirectionSets.fibonacci(n))
+            (
+                Array(repeating: b0, count: n0) + Array(repeating: b, count: n),
+                Array(repeating: SIMD3(1, 0, 0), count: n0) + DirectionSets.fibonacci(n)
+            )
         }
         func one(_ t: ([Double], [SIMD3<Double>]), _ word: String, threshold: Double = 100) throws {
             let list = try reasons(t.0, t.1, threshold: threshold)
@@ -67,7 +74,8 @@ import Testing
         expected.largestB = 3500
         #expect(decoded == expected)
         #expect(try JSONDecoder().decode(ProtocolMixture.self, from: JSONEncoder().encode(expected)) == expected)
-        let object = try #require(try JSONSerialization.jsonObject(with: JSONEncoder().encode(expected)) as? [String: Any])
+        let object = try #require(
+            try JSONSerialization.jsonObject(with: JSONEncoder().encode(expected)) as? [String: Any])
         #expect(Set(object.keys) == Set(ProtocolMixture.keys))
         var random = RandomSource(seed: 52)
         for _ in 0..<300 { #expect(decoded.draw(using: &random).statistics.largest <= 3500 * 1.06) }
@@ -76,15 +84,23 @@ import Testing
     @Test("Every shared scheme and data set lies inside the trained range")
     func sharedSchemes() throws {
         // Beside the checkout or, in a nested worktree, further up.
-        let roots = ["../shared/data", "../../shared/data"].filter { FileManager.default.fileExists(atPath: $0 + "/schemes") }
+        let roots = ["../shared/data", "../../shared/data"].filter {
+            FileManager.default.fileExists(atPath: $0 + "/schemes")
+        }
         guard let root = roots.first else { print("skipped: shared data not present"); return }
-        var tables = try FileManager.default.contentsOfDirectory(atPath: root + "/schemes").filter { $0.hasSuffix(".bval") }.map { "schemes/" + $0.dropLast(5) }
-        tables += try FileManager.default.contentsOfDirectory(atPath: root).map { $0 + "/dwi" }.filter { FileManager.default.fileExists(atPath: "\(root)/\($0).bval") }
+        var tables = try FileManager.default.contentsOfDirectory(atPath: root + "/schemes").filter {
+            $0.hasSuffix(".bval")
+        }.map { "schemes/" + $0.dropLast(5) }
+        tables += try FileManager.default.contentsOfDirectory(atPath: root).map { $0 + "/dwi" }.filter {
+            FileManager.default.fileExists(atPath: "\(root)/\($0).bval")
+        }
         #expect(tables.count >= 20)
         for name in tables {
             let table = try GradientTable.readFSL(bvals: "\(root)/\(name).bval", bvecs: "\(root)/\(name).bvec")
             let acquisition = try table.acquisition(conversion: .identity)
-            #expect(mixture.rangeViolations(of: acquisition).isEmpty, "\(name): \(mixture.rangeViolations(of: acquisition))")
+            #expect(
+                mixture.rangeViolations(of: acquisition).isEmpty, "\(name): \(mixture.rangeViolations(of: acquisition))"
+            )
         }
     }
 }

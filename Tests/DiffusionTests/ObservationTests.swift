@@ -28,7 +28,8 @@ import Testing
     func antipodes() throws {
         var random = RandomSource(seed: 32)
         let design = twoShells(), voxel = Voxel(Structure(0, 1, 2), design, using: &random)
-        let flipped = try Acquisition(bValues: design.bValues, directions: design.directions.enumerated().map { $0 % 3 == 0 ? -$1 : $1 })
+        let flipped = try Acquisition(
+            bValues: design.bValues, directions: design.directions.enumerated().map { $0 % 3 == 0 ? -$1 : $1 })
         let other = Voxel(data: voxel.y, flipped)
         #expect(zip(voxel.features, other.features).allSatisfy { abs($0 - $1) < 1e-4 })
     }
@@ -41,7 +42,8 @@ import Testing
         for _ in 0..<200 {
             var theta = [Double](repeating: 0, count: 16)
             let mu = DirectionSets.uniform(using: &random)
-            theta[0] = 1.7e-3; theta[2] = 40; theta[3] = 1; theta[4] = 0.7; theta[7] = mu.x; theta[8] = mu.y; theta[9] = mu.z
+            theta[0] = 1.7e-3; theta[2] = 40; theta[3] = 1; theta[4] = 0.7; theta[7] = mu.x; theta[8] = mu.y;
+            theta[9] = mu.z
             var y = [Float](repeating: 0, count: design.count)
             family.simulate(&theta, Structure(0), design, using: &random, into: &y)
             let f = Voxel(data: y, design).frame
@@ -60,7 +62,9 @@ import Testing
             return Float(0.97 * exp(-k * (truth.x * g.y * g.y + truth.y * g.z * g.z + truth.z * g.x * g.x)))
         }
         let fit = QuickTensor.fit(y, design.tables)
-        #expect(abs(fit.eigenvalues.x - 1.6) < 0.06 && abs(fit.eigenvalues.y - 0.6) < 0.03 && abs(fit.eigenvalues.z - 0.3) < 0.03)
+        #expect(
+            abs(fit.eigenvalues.x - 1.6) < 0.06 && abs(fit.eigenvalues.y - 0.6) < 0.03
+                && abs(fit.eigenvalues.z - 0.3) < 0.03)
         #expect(abs(fit.axes.0.y) > 0.9999 && abs(fit.axes.2.x) > 0.9999)
         #expect(abs(fit.logS0 - log(0.97)) < 0.02)
     }
@@ -82,14 +86,18 @@ import Testing
         for i in 0..<design.count {
             let u = voxel.frame.enter(design.directions[i]), k = design.bValues[i] / 1000, c = k / (1 + k / 4)
             let w = design.bValues[i] > 100 ? 1.0 : 0, y = Double(voxel.y[i]), p = y - residuals[i]
-            let dyad = [u.x * u.x - 1.0 / 3, u.y * u.y - 1.0 / 3, u.z * u.z - 1.0 / 3].map { w * $0 * (45.0 / 4).squareRoot() }
+            let dyad =
+                [u.x * u.x - 1.0 / 3, u.y * u.y - 1.0 / 3, u.z * u.z - 1.0 / 3].map { w * $0 * (45.0 / 4).squareRoot() }
                 + [u.x * u.y, u.x * u.z, u.y * u.z].map { w * $0 * 15.0.squareRoot() }
             func bound(_ x: Double) -> Double { max(-5, min(5, x)) }
-            let expected = [1.6 * (c - 1.14), 2 * (log(1 + k) - 0.95)] + dyad.map { 0.7 * c * $0 } + dyad + [
-                bound(2.5 * (y - 0.57)), bound(1.2 * (log(max(y, 0.01)) + 1)), bound(asinh(20 * residuals[i])),
-                bound(asinh(residuals[i] / scale)), bound(2 * (log(max(y, 0.01)) - log(max(p, 0.01)))), 1 - w,
-            ]
-            for f in 0..<20 { #expect(abs(Double(voxel.features[20 * i + f]) - expected[f]) < 1e-3, "volume \(i) feature \(f)") }
+            let expected =
+                [1.6 * (c - 1.14), 2 * (log(1 + k) - 0.95)] + dyad.map { 0.7 * c * $0 } + dyad + [
+                    bound(2.5 * (y - 0.57)), bound(1.2 * (log(max(y, 0.01)) + 1)), bound(asinh(20 * residuals[i])),
+                    bound(asinh(residuals[i] / scale)), bound(2 * (log(max(y, 0.01)) - log(max(p, 0.01)))), 1 - w,
+                ]
+            for f in 0..<20 {
+                #expect(abs(Double(voxel.features[20 * i + f]) - expected[f]) < 1e-3, "volume \(i) feature \(f)")
+            }
         }
     }
 
@@ -128,7 +136,9 @@ import Testing
             for s in 0..<22 where s != 5 || design.unweightedCount >= 2 { summary[s].add(Double(voxel.summary[s])) }
             for i in 0..<design.count { for f in 0..<20 { features[f].add(Double(voxel.features[20 * i + f])) } }
         }
-        for (s, m) in summary.enumerated() { #expect(abs(m.mean) < 0.08 && abs(m.sd - 1) < 0.12, "summary \(s): \(m.mean) \(m.sd)") }
+        for (s, m) in summary.enumerated() {
+            #expect(abs(m.mean) < 0.08 && abs(m.sd - 1) < 0.12, "summary \(s): \(m.mean) \(m.sd)")
+        }
         for (f, m) in features.enumerated() where f != 19 {
             #expect(abs(m.mean) < 0.5 && m.sd > 0.7 && m.sd < 1.5, "feature \(f): \(m.mean) \(m.sd)")
         }

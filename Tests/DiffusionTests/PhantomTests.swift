@@ -10,7 +10,8 @@ import Testing
     func every(_ snr: Double = 30, seed: UInt64 = 4) -> [Phantom] {
         [
             .brain(shape: [16, 18, 10], snr: snr, noise: .rician, seed: seed),
-            .crossings(shape: [8, 5, 3], angles: [20, 45, 90], fractions: (0.2, 0.5), snr: snr, noise: .gaussian, seed: seed),
+            .crossings(
+                shape: [8, 5, 3], angles: [20, 45, 90], fractions: (0.2, 0.5), snr: snr, noise: .gaussian, seed: seed),
             .water(shape: [5, 4, 3], snr: snr, noise: .rician, seed: seed),
             .prior(shape: [6, 7, 4], acquisition: design, seed: seed),
         ]
@@ -28,13 +29,17 @@ import Testing
     func noiseFree() {
         for phantom in every(.infinity) + [.prior(shape: [6, 7, 4], acquisition: design, snr: .infinity, seed: 9)] {
             let series = images(phantom, volumes: Array(0..<design.count))
-            guard (0..<phantom.count).allSatisfy({ phantom.theta($0).dropFirst(BallSticks.Slot.snr).first == .infinity }) else { continue }
+            guard
+                (0..<phantom.count).allSatisfy({ phantom.theta($0).dropFirst(BallSticks.Slot.snr).first == .infinity })
+            else { continue }
             for n in stride(from: 0, to: phantom.count, by: 7) {
                 var predicted = [Float](repeating: 0, count: design.count)
                 let theta = Array(phantom.theta(n))
                 family.attenuations(theta, phantom.structures[n], design, into: &predicted)
                 for i in 0..<design.count {
-                    #expect(abs(Double(series[i][phantom.indices[n]]) / theta[BallSticks.Slot.s0] - Double(predicted[i])) < 3e-6)
+                    #expect(
+                        abs(Double(series[i][phantom.indices[n]]) / theta[BallSticks.Slot.s0] - Double(predicted[i]))
+                            < 3e-6)
                 }
             }
         }
@@ -60,10 +65,17 @@ import Testing
     func brainCounts() {
         let phantom = Phantom.brain(shape: [32, 40, 24], snr: 30, noise: .rician, seed: 1)
         #expect(phantom.fibreCounts.reduce(0, +) == phantom.count)
-        #expect(phantom.fibreCounts[0] > 5000 && phantom.fibreCounts[1] > 2500 && phantom.fibreCounts[2] > 800 && phantom.fibreCounts[3] > 200)
+        #expect(
+            phantom.fibreCounts[0] > 5000 && phantom.fibreCounts[1] > 2500 && phantom.fibreCounts[2] > 800
+                && phantom.fibreCounts[3] > 200)
     }
 
-    @Test("Bundles turn smoothly: neighbouring voxels agree within 15 degrees, and the fields are tangent to their own lines")
+    @Test(
+        """
+        Bundles turn smoothly: neighbouring voxels agree within 15 degrees, and the fields are tangent to their own \
+        lines
+        """
+    )
     func continuity() {
         let h = 2.0 / 40
         for (name, bundle) in BrainScene.bundles {
@@ -75,7 +87,8 @@ import Testing
                 guard here.weight > 0, (p * p).sum() < 0.8 else { continue }
                 found += 1
                 for step in [SIMD3(h, 0, 0), SIMD3(0, h, 0), SIMD3(0, 0, h)] where bundle(p + step).weight > 0 {
-                    worst = min(worst, (DirectionSets.unit(here.tangent) * DirectionSets.unit(bundle(p + step).tangent)).sum())
+                    worst = min(
+                        worst, (DirectionSets.unit(here.tangent) * DirectionSets.unit(bundle(p + step).tangent)).sum())
                 }
                 // A bundle's weight hardly changes along its fibres.
                 let along = bundle(p + 0.01 * DirectionSets.unit(here.tangent))
@@ -89,7 +102,8 @@ import Testing
     @Test("Crossing angles are exact, and every orientation occurs")
     func angles() {
         let angles = [20.0, 37.5, 90]
-        let phantom = Phantom.crossings(shape: [30, 20, 5], angles: angles, fractions: (0.2, 0.5), snr: 30, noise: .rician, seed: 2)
+        let phantom = Phantom.crossings(
+            shape: [30, 20, 5], angles: angles, fractions: (0.2, 0.5), snr: 30, noise: .rician, seed: 2)
         var octants: Set<Int> = []
         for n in 0..<phantom.count {
             let theta = Array(phantom.theta(n)), a = axis(theta, 0), b = axis(theta, 1)
@@ -111,10 +125,16 @@ import Testing
         }
     }
 
-    @Test("Noise has the standard deviation asked for, in and around the brain, and is independent between voxels and volumes")
+    @Test(
+        """
+        Noise has the standard deviation asked for, in and around the brain, and is independent between voxels and \
+        volumes
+        """
+    )
     func noise() {
         let shape = [24, 24, 24]
-        let gaussian = Phantom.brain(shape: shape, snr: 25, noise: .gaussian, seed: 3), clean = Phantom.brain(shape: shape, snr: .infinity, noise: .gaussian, seed: 3)
+        let gaussian = Phantom.brain(shape: shape, snr: 25, noise: .gaussian, seed: 3),
+            clean = Phantom.brain(shape: shape, snr: .infinity, noise: .gaussian, seed: 3)
         let volumes = [0, 10, 11], noisy = images(gaussian, volumes: volumes), truth = images(clean, volumes: volumes)
         let residuals = zip(noisy, truth).map { zip($0, $1).map { Double($0 - $1) / 40 } }
         for r in residuals {

@@ -9,7 +9,9 @@ import Testing
     func theta(d: Double = 1.7e-3, s: Double = 0, snr: Double = 20, s0: Double = 1, fractions: [Double]) -> [Double] {
         var theta = [d, s, snr, s0] + fractions + Array(repeating: 0.0, count: 12 - fractions.count)
         let axes: [SIMD3<Double>] = [SIMD3(1, 0, 0), SIMD3(0.6, 0.8, 0), SIMD3(0, 0.28, 0.96)]
-        for k in fractions.indices { theta[7 + 3 * k] = axes[k].x; theta[8 + 3 * k] = axes[k].y; theta[9 + 3 * k] = axes[k].z }
+        for k in fractions.indices {
+            theta[7 + 3 * k] = axes[k].x; theta[8 + 3 * k] = axes[k].y; theta[9 + 3 * k] = axes[k].z
+        }
         return theta
     }
 
@@ -56,7 +58,8 @@ import Testing
             family.drawParameters(structures[index], design, using: &random, into: &theta)
             family.attenuations(theta, structures[index], design, into: &out)
             for i in 0..<design.count {
-                let plain = BallSticks.attenuation(theta, structures[index], b: design.bValues[i], g: design.directions[i])
+                let plain = BallSticks.attenuation(
+                    theta, structures[index], b: design.bValues[i], g: design.directions[i])
                 worst = max(worst, abs(plain - Double(out[i])))
             }
         }
@@ -67,7 +70,8 @@ import Testing
     func gaussianMoments() {
         var random = RandomSource(seed: 5)
         let design = twoShells(n0: 9), z = Structure(0, 1)
-        var moments = [Moments](repeating: Moments(), count: design.count), s0 = Moments(), y = [Float](repeating: 0, count: design.count)
+        var moments = [Moments](repeating: Moments(), count: design.count), s0 = Moments(),
+            y = [Float](repeating: 0, count: design.count)
         for _ in 0..<20_000 {
             var t = theta(fractions: [0.5, 0.3])
             family.simulate(&t, z, design, using: &random, into: &y)

@@ -29,15 +29,20 @@ import Testing
                 var product = 0.0, square = 0.0, residual = 0.0
                 for i in 0..<m {
                     let b = Self.design.bValues[i], g = Self.design.directions[i]
-                    let difference = BallSticks.attenuation(one, oneBits, b: b, g: g) - BallSticks.attenuation(ball, bits, b: b, g: g)
+                    let difference =
+                        BallSticks.attenuation(one, oneBits, b: b, g: g)
+                        - BallSticks.attenuation(ball, bits, b: b, g: g)
                     let r = Double(voxel.y[i]) - theta[Slot.s0] * BallSticks.attenuation(theta, z, b: b, g: g)
                     product += r * difference
                     square += difference * difference
                     residual += r * r
                 }
-                let exact = product / square.squareRoot(), found = family.stickGains(voxel.y, theta, hasSpread, axes: [along], Self.design)[0]
-                // Attenuations within 2e-6 each, M of them: the residual's error as it stands, the direction's turns the residual.
-                let error = 2e-6 * Double(m).squareRoot(), bound = error * theta[Slot.s0] + 2 * residual.squareRoot() * error / square.squareRoot()
+                let exact = product / square.squareRoot(),
+                    found = family.stickGains(voxel.y, theta, hasSpread, axes: [along], Self.design)[0]
+                // Attenuations within 2e-6 each, M of them: the residual's error as it stands, the direction's turns
+                // the residual.
+                let error = 2e-6 * Double(m).squareRoot(),
+                    bound = error * theta[Slot.s0] + 2 * residual.squareRoot() * error / square.squareRoot()
                 #expect(abs(found - exact) <= bound, "\(found), not \(exact) ± \(bound)")
             }
         }

@@ -18,17 +18,22 @@ struct CommandSection: Sendable, CustomTestStringConvertible {
     /// The format is explained in cases.txt itself.
     static func parse(_ text: String) throws -> [CommandSection] {
         var sections: [CommandSection] = []
-        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init).enumerated() {
+        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+            .enumerated()
+        {
             if line.hasPrefix("## ") {
                 sections.append(CommandSection(title: String(line.dropFirst(3))))
             } else if !line.hasPrefix("#"), !line.allSatisfy(\.isWhitespace) {
                 let words = line.split(separator: " ", maxSplits: 1)
-                guard words.count == 2, let status = Int32(words[0]), !sections.isEmpty else { throw BadLine(number: number + 1, text: line) }
+                guard words.count == 2, let status = Int32(words[0]), !sections.isEmpty else {
+                    throw BadLine(number: number + 1, text: line)
+                }
                 let parts = words[1].components(separatedBy: " => ")
                 guard parts.count <= 2 else { throw BadLine(number: number + 1, text: line) }
-                sections[sections.count - 1].cases.append(Case(
-                    line: number + 1, status: status, command: parts[0].trimmingCharacters(in: .whitespaces),
-                    pattern: parts.count == 2 ? parts[1].trimmingCharacters(in: .whitespaces) : nil))
+                sections[sections.count - 1].cases.append(
+                    Case(
+                        line: number + 1, status: status, command: parts[0].trimmingCharacters(in: .whitespaces),
+                        pattern: parts.count == 2 ? parts[1].trimmingCharacters(in: .whitespaces) : nil))
             }
         }
         return sections
@@ -42,12 +47,15 @@ enum Program {
     /// The folder of the built products: the test bundle's own.
     static let folder: String = {
         let here = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        let candidates = [here, URL(fileURLWithPath: CommandLine.arguments[0]), Bundle.main.bundleURL].map { $0.deletingLastPathComponent().path }
+        let candidates = [here, URL(fileURLWithPath: CommandLine.arguments[0]), Bundle.main.bundleURL].map {
+            $0.deletingLastPathComponent().path
+        }
         return candidates.first { FileManager.default.isExecutableFile(atPath: $0 + "/prism-dmri") } ?? candidates[0]
     }()
 
     /// The package's own folder.
-    static let root = CommandSection.file.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+    static let root = CommandSection.file.deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().path
 
     /// Runs a shell command with the program on its path; $ROOT is the package's folder. At most ten minutes.
     static func run(_ command: String, in folder: String) throws -> (status: Int32, output: String) {
@@ -70,14 +78,20 @@ enum Program {
         process.waitUntilExit()
         try handle.close()
         let output = String(decoding: try Data(contentsOf: URL(fileURLWithPath: log)), as: UTF8.self)
-        return (process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus, output)
+        return (
+            process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus, output
+        )
     }
 }
 
 @Suite struct CommandCases {
-    @Test("Commands end as cases.txt says", arguments: try CommandSection.parse(String(contentsOf: CommandSection.file, encoding: .utf8)))
+    @Test(
+        "Commands end as cases.txt says",
+        arguments: try CommandSection.parse(String(contentsOf: CommandSection.file, encoding: .utf8)))
     func section(_ section: CommandSection) throws {
-        let base = FileManager.default.temporaryDirectory.appendingPathComponent("prism-dmri-\(UUID().uuidString)").path, folder = base + "/work"
+        let
+            base = FileManager.default.temporaryDirectory.appendingPathComponent("prism-dmri-\(UUID().uuidString)")
+                .path, folder = base + "/work"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: base) }
         for item in section.cases {
@@ -86,7 +100,8 @@ enum Program {
             #expect(status == item.status, place)
             if let pattern = item.pattern {
                 let expression = try NSRegularExpression(pattern: pattern, options: [.dotMatchesLineSeparators])
-                #expect(expression.firstMatch(in: output, range: NSRange(output.startIndex..., in: output)) != nil, place)
+                #expect(
+                    expression.firstMatch(in: output, range: NSRange(output.startIndex..., in: output)) != nil, place)
             }
             // Later commands of a section build on earlier ones.
             if status != item.status { break }

@@ -114,7 +114,10 @@ import Testing
                     * (p < 4 ? 1 : p < 6 ? 1.5 : 2.5)
                 #expect(
                     abs(old.logEvidence - new.logEvidence) < 4 * error + 0.02,
-                    "pair \(p), \(noise): \(old.logEvidence) ± \(old.standardError), \(new.logEvidence) ± \(new.standardError)"
+                    """
+                    pair \(p), \(noise): \(old.logEvidence) ± \(old.standardError), \(new.logEvidence) ± \
+                    \(new.standardError)
+                    """
                 )
             }
         }

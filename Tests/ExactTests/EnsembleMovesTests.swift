@@ -10,7 +10,8 @@ import Testing
         let g = DirectionSets.fibonacci(20)
         let zero = SIMD3<Double>(0, 0, 0)
         return try! Acquisition(
-            bValues: [0, 0, 0] + Array(repeating: 1000, count: 20) + Array(repeating: 2500, count: 20), directions: [zero, zero, zero] + g + g)
+            bValues: [0, 0, 0] + Array(repeating: 1000, count: 20) + Array(repeating: 2500, count: 20),
+            directions: [zero, zero, zero] + g + g)
     }()
 
     /// The vectorised likelihood against the plain one, all structures, near and far from the truth.
@@ -34,8 +35,9 @@ import Testing
         }
     }
 
-    /// Geweke's joint test. θ from the prior and y from the likelihood make θ an exact posterior draw given y; corrected any number of times it must
-    /// still be distributed as the prior. Means and variances of each parameter over many such pairs, for walks and for ensembles of exact draws.
+    /// Geweke's joint test. θ from the prior and y from the likelihood make θ an exact posterior draw given y;
+    /// corrected any number of times it must still be distributed as the prior. Means and variances of each parameter
+    /// over many such pairs, for walks and for ensembles of exact draws.
     @Test(arguments: [Structure(), Structure(0, 3), Structure(0, 1, 4), Structure(0, 1, 2, 3, 4)])
     func leavesTheJointDistributionInvariant(_ z: Structure) {
         let family = BallSticks(), m = Self.acquisition.count, n = 3000
@@ -45,7 +47,8 @@ import Testing
             typealias S = BallSticks.Slot
             let a = Array(t[S.axis..<S.axis + 9])
             return [
-                log(t[S.diffusivity]), BallSticks.hasSpread(z) ? log(t[S.spread] / t[S.diffusivity]) : 0, log(t[S.snr]), t[4], t[5], t[6],
+                log(t[S.diffusivity]), BallSticks.hasSpread(z) ? log(t[S.spread] / t[S.diffusivity]) : 0, log(t[S.snr]),
+                t[4], t[5], t[6],
                 a[0] * a[0], a[2] * a[2], a[3] * a[3], a[7] * a[7], pow(a[0] * a[3] + a[1] * a[4] + a[2] * a[5], 2),
             ]
         }
@@ -53,7 +56,8 @@ import Testing
             var random = RandomSource(seed: 21, stream: UInt64(i)), theta = [Double](repeating: 0, count: 16)
             family.drawParameters(z, Self.acquisition, using: &random, into: &theta)
             family.simulate(&theta, z, Self.acquisition, using: &random, into: &y)
-            // s0 is flat in the target but follows from the noise in the simulation: the pair is the same posterior (scale invariance).
+            // s0 is flat in the target but follows from the noise in the simulation: the pair is the same posterior
+            // (scale invariance).
             before.append(statistics(theta))
             moved += moves.run(y, &theta, structures: [z], sweeps: 6, turn: 0.1, using: &random)
             after.append(statistics(theta))
@@ -71,10 +75,12 @@ import Testing
         }
     }
 
-    /// Started far too wide, an ensemble contracts to the exact posterior: ball only, where numerical integration gives it.
+    /// Started far too wide, an ensemble contracts to the exact posterior: ball only, where numerical integration gives
+    /// it.
     @Test func reachesTheExactPosteriorOfABall() {
         let family = BallSticks(), z = Structure(), m = Self.acquisition.count
-        var random = RandomSource(seed: 5), theta = [Double](repeating: 0, count: 16), y = [Float](repeating: 0, count: m)
+        var random = RandomSource(seed: 5), theta = [Double](repeating: 0, count: 16),
+            y = [Float](repeating: 0, count: m)
         theta[0] = 1e-3; theta[2] = 20
         family.simulate(&theta, z, Self.acquisition, using: &random, into: &y)
         // Exact: integrate over log d with s0 and σ by quadrature on grids.
@@ -114,7 +120,9 @@ import Testing
             moves.run(y, &ensemble, structures: Array(repeating: z, count: draws), sweeps: 5, using: &random)
             if round >= 60 { found += (0..<draws).map { ensemble[$0 * 16] } }
         }
-        let far = (0..<draws).filter { abs(ensemble[$0 * 16] - mean) > 6 * sd }.map { Array(ensemble[$0 * 16..<$0 * 16 + 4]) }
+        let far = (0..<draws).filter { abs(ensemble[$0 * 16] - mean) > 6 * sd }.map {
+            Array(ensemble[$0 * 16..<$0 * 16 + 4])
+        }
         #expect(far.isEmpty, "draws left behind: \(far)")
         let m1 = found.reduce(0, +) / Double(found.count)
         let s1 = (found.reduce(0) { $0 + ($1 - m1) * ($1 - m1) } / Double(found.count)).squareRoot()

@@ -33,7 +33,8 @@ import Testing
         theta[1] = spread ? 0.6e-3 : 0
         theta[2] = 12
         let y = Self.voxel(z, &theta, seed: UInt64(index + 1))
-        let found = try SequentialMonteCarlo(acquisition: Self.acquisition, options: Self.options(0.03)).evidence(y, z, seed: 8, voxel: 0)
+        let found = try SequentialMonteCarlo(acquisition: Self.acquisition, options: Self.options(0.03)).evidence(
+            y, z, seed: 8, voxel: 0)
         func coordinates(_ t: ArraySlice<Double>) -> [Double] {
             let t = Array(t)
             return [log(t[0]), log(t[2]), log(t[3])] + (spread ? [log(t[1] / t[0])] : [])
@@ -41,17 +42,23 @@ import Testing
         let lattice = Lattice.spread((0..<200).map { coordinates(found.draws[$0 * 16..<$0 * 16 + 16]) })
         // The spread fills its whole prior range: a wide lattice, on which the prior's bounds cut, needs to be fine.
         var t = theta, scratch = [Float](repeating: 0, count: Self.acquisition.count)
-        let exact = Lattice.integrate(mean: lattice.mean, factor: lattice.factor, spacing: spread ? 0.2 : 0.4, radius: spread ? 5.5 : 7) { x in
+        let exact = Lattice.integrate(
+            mean: lattice.mean, factor: lattice.factor, spacing: spread ? 0.2 : 0.4, radius: spread ? 5.5 : 7
+        ) { x in
             t[0] = exp(x[0]); t[2] = exp(x[1]); t[3] = exp(x[2])
             if spread { t[1] = exp(x[0] + x[3]) }
             let prior = Self.family.logPrior(t, z)
-            return prior > -.infinity ? prior + Self.family.logLikelihood(y, t, z, Self.acquisition, scratch: &scratch) : prior
+            return prior > -.infinity
+                ? prior + Self.family.logLikelihood(y, t, z, Self.acquisition, scratch: &scratch) : prior
         }
         #expect(found.standardError < 0.05)
-        #expect(abs(found.logEvidence - exact) < 3.5 * found.standardError + 0.01, "found \(found.logEvidence) ± \(found.standardError), exact \(exact)")
+        #expect(
+            abs(found.logEvidence - exact) < 3.5 * found.standardError + 0.01,
+            "found \(found.logEvidence) ± \(found.standardError), exact \(exact)")
     }
 
-    /// Lattice coordinates of one stick: (log d, log snr, log s0, f, r cos φ, r sin φ), its direction in polar coordinates about `axis`.
+    /// Lattice coordinates of one stick: (log d, log snr, log s0, f, r cos φ, r sin φ), its direction in polar
+    /// coordinates about `axis`.
     enum OneStick {
         static let axis = SIMD3(0.36, 0.48, 0.8)
         private static let a = SIMD3(0.8, -0.6, 0.0), b = SIMD3(0.48, 0.64, -0.6)
@@ -72,7 +79,8 @@ import Testing
         }
     }
 
-    /// One stick: 6 dimensions, direction in polar coordinates about the truth (area element sin r / r), twice for the two signs.
+    /// One stick: 6 dimensions, direction in polar coordinates about the truth (area element sin r / r), twice for the
+    /// two signs.
     @Test(arguments: [4, 5])
     func oneStick(_ index: Int) throws {
         let z = Self.family.structureSpace.structures[index]
@@ -80,15 +88,21 @@ import Testing
         theta[0] = 1e-3; theta[2] = 20; theta[4] = 0.5
         for c in 0..<3 { theta[7 + c] = OneStick.axis[c] }
         let y = Self.voxel(z, &theta, seed: UInt64(index + 1))
-        let found = try SequentialMonteCarlo(acquisition: Self.acquisition, options: Self.options(0.03)).evidence(y, z, seed: 9, voxel: 0)
+        let found = try SequentialMonteCarlo(acquisition: Self.acquisition, options: Self.options(0.03)).evidence(
+            y, z, seed: 9, voxel: 0)
         let lattice = Lattice.spread((0..<200).map { OneStick.coordinates(Array(found.draws[$0 * 16..<$0 * 16 + 16])) })
         var t = theta, scratch = [Float](repeating: 0, count: Self.acquisition.count)
-        let exact = log(2) + Lattice.integrate(mean: lattice.mean, factor: lattice.factor, spacing: 0.8, radius: 5.6) { x in
-            let area = OneStick.move(&t, to: x)
-            let prior = Self.family.logPrior(t, z)
-            return prior > -.infinity ? prior + area + Self.family.logLikelihood(y, t, z, Self.acquisition, scratch: &scratch) : prior
-        }
+        let exact =
+            log(2)
+            + Lattice.integrate(mean: lattice.mean, factor: lattice.factor, spacing: 0.8, radius: 5.6) { x in
+                let area = OneStick.move(&t, to: x)
+                let prior = Self.family.logPrior(t, z)
+                return prior > -.infinity
+                    ? prior + area + Self.family.logLikelihood(y, t, z, Self.acquisition, scratch: &scratch) : prior
+            }
         #expect(found.standardError < 0.05)
-        #expect(abs(found.logEvidence - exact) < 3.5 * found.standardError + 0.01, "found \(found.logEvidence) ± \(found.standardError), exact \(exact)")
+        #expect(
+            abs(found.logEvidence - exact) < 3.5 * found.standardError + 0.01,
+            "found \(found.logEvidence) ± \(found.standardError), exact \(exact)")
     }
 }

@@ -5,7 +5,8 @@ import Testing
 
 @testable import Exact
 
-/// Evidence, its stated error and weighted samples by importance sampling about modes, against numerical integration and repeats.
+/// Evidence, its stated error and weighted samples by importance sampling about modes, against numerical integration
+/// and repeats.
 @Suite struct EvidenceSamplerTests {
     typealias Slot = BallSticks.Slot
     typealias Quadrature = EvidenceQuadratureTests
@@ -21,7 +22,8 @@ import Testing
 
     /// Sampling a voxel's structures from a start near the truth.
     static func sample(
-        _ y: [Float], _ z: Structure, near theta: [Double], seed: UInt64, effort: Effort = quick, with sampler: EvidenceSampler? = nil
+        _ y: [Float], _ z: Structure, near theta: [Double], seed: UInt64, effort: Effort = quick,
+        with sampler: EvidenceSampler? = nil
     ) -> StructureSample? {
         let sampler = sampler ?? EvidenceSampler(acquisition: acquisition)
         var random = RandomSource(seed: seed), start = theta
@@ -65,7 +67,8 @@ import Testing
 
     /// Checks both kinds of weights against exact log-evidence and posterior mean of d.
     static func check(
-        _ found: StructureSample, _ z: Structure, logEvidence: Double, meanD: Double, sourceLocation: SourceLocation = #_sourceLocation
+        _ found: StructureSample, _ z: Structure, logEvidence: Double, meanD: Double,
+        sourceLocation: SourceLocation = #_sourceLocation
     ) {
         let noise = BallSticks.isRician(z) ? found.rician : found.gaussian
         // Four times the samples, half the error: 256 default ones may state 0.25.
@@ -73,52 +76,72 @@ import Testing
         #expect(noise.standardError < 4 / Double(found.count).squareRoot(), "\(about)", sourceLocation: sourceLocation)
         #expect(
             abs(noise.logEvidence - logEvidence) < 4 * noise.standardError + 0.02,
-            "found \(noise.logEvidence) ± \(noise.standardError) \(about), exact \(logEvidence)", sourceLocation: sourceLocation)
-        #expect(abs(noise.weights.reduce(0, +) - 1) < 1e-9 && noise.weights.count == found.count, sourceLocation: sourceLocation)
-        #expect(abs(noise.effectiveCount * noise.weights.reduce(0) { $0 + $1 * $1 } - 1) < 1e-9, sourceLocation: sourceLocation)
+            "found \(noise.logEvidence) ± \(noise.standardError) \(about), exact \(logEvidence)",
+            sourceLocation: sourceLocation)
+        #expect(
+            abs(noise.weights.reduce(0, +) - 1) < 1e-9 && noise.weights.count == found.count,
+            sourceLocation: sourceLocation)
+        #expect(
+            abs(noise.effectiveCount * noise.weights.reduce(0) { $0 + $1 * $1 } - 1) < 1e-9,
+            sourceLocation: sourceLocation)
         let d = (0..<found.count).map { exp(Double(found.rows[$0])) }
         var mean = 0.0, square = 0.0
         for (w, x) in zip(noise.weights, d) { mean += w * x }
         for (w, x) in zip(noise.weights, d) { square += w * w * (x - mean) * (x - mean) }
         // Standard error of a self-normalised mean.
         let error = square.squareRoot()
-        #expect(abs(mean - meanD) < 4 * error, "mean of d \(mean) ± \(error) \(about), exact \(meanD)", sourceLocation: sourceLocation)
+        #expect(
+            abs(mean - meanD) < 4 * error, "mean of d \(mean) ± \(error) \(about), exact \(meanD)",
+            sourceLocation: sourceLocation)
     }
 
-    /// Seven volumes, which many θ fit perfectly, leave the noise open: the evidence is still that of sequential Monte Carlo.
+    /// Seven volumes, which many θ fit perfectly, leave the noise open: the evidence is still that of sequential Monte
+    /// Carlo.
     @Test(arguments: [4, 8])
     func fewMeasurements(_ index: Int) throws {
         let zero = SIMD3<Double>(0, 0, 0), z = Self.family.structureSpace.structures[index]
-        let few = try Acquisition(bValues: [0] + Array(repeating: 1000, count: 6), directions: [zero] + DirectionSets.fibonacci(6))
-        var theta = Self.voxel(z, seed: 1).theta, y = [Float](repeating: 0, count: few.count), random = RandomSource(seed: 5)
+        let few = try Acquisition(
+            bValues: [0] + Array(repeating: 1000, count: 6), directions: [zero] + DirectionSets.fibonacci(6))
+        var theta = Self.voxel(z, seed: 1).theta, y = [Float](repeating: 0, count: few.count),
+            random = RandomSource(seed: 5)
         Self.family.simulate(&theta, z, few, using: &random, into: &y)
         // Weights have heavy tails here: one run in ten states 0.3 nats, whatever the seed.
         let sampler = EvidenceSampler(acquisition: few)
-        let runs = try (1...8).map { try #require(Self.sample(y, z, near: theta, seed: $0, effort: Self.long, with: sampler)).gaussian }
+        let runs = try (1...8).map {
+            try #require(Self.sample(y, z, near: theta, seed: $0, effort: Self.long, with: sampler)).gaussian
+        }
         let sum = runs.reduce(0) { $0 + exp($1.logEvidence) }, a = log(sum / Double(runs.count))
         let b = try SequentialMonteCarlo(acquisition: few).evidence(y, z, seed: 1, voxel: 0)
-        let square = runs.reduce(0) { $0 + pow(exp($1.logEvidence) * $1.standardError / sum, 2) }, error = (square + b.standardError * b.standardError).squareRoot()
-        #expect(error < 0.15 && abs(a - b.logEvidence) < 4 * error, "\(a) ± \(square.squareRoot()), \(b.logEvidence) ± \(b.standardError)")
+        let square = runs.reduce(0) { $0 + pow(exp($1.logEvidence) * $1.standardError / sum, 2) },
+            error = (square + b.standardError * b.standardError).squareRoot()
+        #expect(
+            error < 0.15 && abs(a - b.logEvidence) < 4 * error,
+            "\(a) ± \(square.squareRoot()), \(b.logEvidence) ± \(b.standardError)")
     }
 
     /// Where to put the lattice: moments of an independent sampler's draws; and that sampler's evidence.
     static func lattice(
         _ y: [Float], _ z: Structure, _ coordinates: ([Double]) -> [Double]
     ) throws -> (mean: [Double], factor: [[Double]], other: StructureEvidence) {
-        let other = try SequentialMonteCarlo(acquisition: acquisition, options: Quadrature.options(0.1)).evidence(y, z, seed: 8, voxel: 0)
+        let other = try SequentialMonteCarlo(acquisition: acquisition, options: Quadrature.options(0.1)).evidence(
+            y, z, seed: 8, voxel: 0)
         let found = Lattice.spread((0..<200).map { coordinates(Array(other.draws[$0 * 16..<$0 * 16 + 16])) })
         return (found.mean, found.factor, other)
     }
 
     /// The integral itself, against the independent sampler.
     static func check(_ exact: Double, _ other: StructureEvidence) {
-        #expect(abs(other.logEvidence - exact) < 4 * other.standardError + 0.02, "\(exact), smc \(other.logEvidence) ± \(other.standardError)")
+        #expect(
+            abs(other.logEvidence - exact) < 4 * other.standardError + 0.02,
+            "\(exact), smc \(other.logEvidence) ± \(other.standardError)")
     }
 
-    /// Ball only: a lattice over (log d, log snr, log s0), midpoints over log(s/d) where there is spread (its posterior fills the prior's range).
+    /// Ball only: a lattice over (log d, log snr, log s0), midpoints over log(s/d) where there is spread (its posterior
+    /// fills the prior's range).
     @Test(arguments: [0, 1, 2, 3])
     func ball(_ index: Int) throws {
-        let z = Self.family.structureSpace.structures[index], hasSpread = BallSticks.hasSpread(z), nodes = hasSpread ? 48 : 1
+        let z = Self.family.structureSpace.structures[index], hasSpread = BallSticks.hasSpread(z),
+            nodes = hasSpread ? 48 : 1
         let (theta, y) = Self.voxel(z, snr: 12, seed: UInt64(index + 41))
         let lattice = try Self.lattice(y, z) { [log($0[0]), log($0[2]), log($0[3])] }
         let range = BallSticks.logSpreadRatio, width = (range.high - range.low) / Double(nodes)
@@ -126,23 +149,26 @@ import Testing
         var sums = Sums(reference: Self.family.logLikelihood(y, theta, z, Self.acquisition))
         for k in 0..<nodes {
             let ratio = exp(range.low + (Double(k) + 0.5) * width)
-            logs.append(Lattice.integrate(mean: lattice.mean, factor: lattice.factor, spacing: 0.45, radius: 7) { x in
-                t[0] = exp(x[0]); t[2] = exp(x[1]); t[3] = exp(x[2])
-                if hasSpread { t[1] = t[0] * ratio }
-                let prior = Self.family.logPrior(t, z)
-                guard prior > -.infinity else { return prior }
-                let value = prior + Self.family.logLikelihood(y, t, z, Self.acquisition, scratch: &scratch)
-                sums.add(value, t[0])
-                return value
-            })
+            logs.append(
+                Lattice.integrate(mean: lattice.mean, factor: lattice.factor, spacing: 0.45, radius: 7) { x in
+                    t[0] = exp(x[0]); t[2] = exp(x[1]); t[3] = exp(x[2])
+                    if hasSpread { t[1] = t[0] * ratio }
+                    let prior = Self.family.logPrior(t, z)
+                    guard prior > -.infinity else { return prior }
+                    let value = prior + Self.family.logLikelihood(y, t, z, Self.acquisition, scratch: &scratch)
+                    sums.add(value, t[0])
+                    return value
+                })
         }
-        let peak = logs.max()!, exact = peak + log(logs.reduce(0) { $0 + exp($1 - peak) }) + (hasSpread ? log(width) : 0)
+        let peak = logs.max()!,
+            exact = peak + log(logs.reduce(0) { $0 + exp($1 - peak) }) + (hasSpread ? log(width) : 0)
         Self.check(exact, lattice.other)
         func repeats() throws {
             for seed in 0..<3 {
                 for effort in [Self.quick, Self.fine] {
                     Self.check(
-                        try #require(Self.sample(y, z, near: theta, seed: UInt64(seed), effort: effort)), z, logEvidence: exact,
+                        try #require(Self.sample(y, z, near: theta, seed: UInt64(seed), effort: effort)), z,
+                        logEvidence: exact,
                         meanD: sums.meanD)
                 }
             }
@@ -157,19 +183,22 @@ import Testing
         let lattice = try Self.lattice(y, z, Quadrature.OneStick.coordinates)
         var t = theta, scratch = [Float](repeating: 0, count: Self.acquisition.count)
         var sums = Sums(reference: Self.family.logLikelihood(y, theta, z, Self.acquisition))
-        let exact = log(2) + Lattice.integrate(mean: lattice.mean, factor: lattice.factor, spacing: 0.8, radius: 5.6) { x in
-            let area = Quadrature.OneStick.move(&t, to: x)
-            let prior = Self.family.logPrior(t, z)
-            guard prior > -.infinity else { return prior }
-            let value = prior + area + Self.family.logLikelihood(y, t, z, Self.acquisition, scratch: &scratch)
-            sums.add(value, t[0])
-            return value
-        }
+        let exact =
+            log(2)
+            + Lattice.integrate(mean: lattice.mean, factor: lattice.factor, spacing: 0.8, radius: 5.6) { x in
+                let area = Quadrature.OneStick.move(&t, to: x)
+                let prior = Self.family.logPrior(t, z)
+                guard prior > -.infinity else { return prior }
+                let value = prior + area + Self.family.logLikelihood(y, t, z, Self.acquisition, scratch: &scratch)
+                sums.add(value, t[0])
+                return value
+            }
         Self.check(exact, lattice.other)
         for seed in 0..<3 {
             for effort in [Self.quick, Self.fine] {
                 Self.check(
-                    try #require(Self.sample(y, z, near: theta, seed: UInt64(seed), effort: effort)), z, logEvidence: exact, meanD: sums.meanD)
+                    try #require(Self.sample(y, z, near: theta, seed: UInt64(seed), effort: effort)), z,
+                    logEvidence: exact, meanD: sums.meanD)
             }
         }
     }
@@ -177,7 +206,8 @@ import Testing
     /// Repeats scatter as they say they do, and about the value of much longer runs.
     @Test(arguments: [5, 6, 8, 11])
     func repeatsScatterAsStated(_ index: Int) throws {
-        let z = Self.family.structureSpace.structures[index], (theta, y) = Self.voxel(z, seed: UInt64(index + 61)), n = 40
+        let z = Self.family.structureSpace.structures[index], (theta, y) = Self.voxel(z, seed: UInt64(index + 61)),
+            n = 40
         func noise(_ s: StructureSample) -> StructureSample.Noise { BallSticks.isRician(z) ? s.rician : s.gaussian }
         let repeats = try (0..<n).map { noise(try #require(Self.sample(y, z, near: theta, seed: UInt64($0 + 100)))) }
         let long = try (0..<4).map {
@@ -189,8 +219,11 @@ import Testing
         let stated = mean(repeats.map { $0.standardError * $0.standardError }).squareRoot()
         #expect(scatter / stated > 0.3 && scatter / stated < 3, "scatter \(scatter), stated \(stated)")
         // Estimates of the evidence itself are unbiased, their logarithm low by half its variance.
-        let exact = mean(long.map(\.logEvidence)), evidence = log(mean(values.map { exp($0 - exact) })), error = max(scatter, stated)
-        #expect(abs(evidence) < 4 * error / Double(n).squareRoot() + 4 * mean(long.map(\.standardError)) / 2, "\(evidence) nats off, error \(error)")
+        let exact = mean(long.map(\.logEvidence)), evidence = log(mean(values.map { exp($0 - exact) })),
+            error = max(scatter, stated)
+        #expect(
+            abs(evidence) < 4 * error / Double(n).squareRoot() + 4 * mean(long.map(\.standardError)) / 2,
+            "\(evidence) nats off, error \(error)")
     }
 
     /// The same voxel and stream give the same samples to the bit, whatever the sampler did before.
@@ -200,8 +233,12 @@ import Testing
         let first = try #require(Self.sample(y, space[8], near: theta, seed: 3, with: sampler))
         _ = Self.sample(otherY, space[15], near: other, seed: 3, effort: Self.fine, with: sampler)
         let again = try #require(Self.sample(y, space[8], near: theta, seed: 3, with: sampler))
-        #expect(Self.bits(first) == Self.bits(again) && first.gaussian.weights == again.gaussian.weights && first.rician.weights == again.rician.weights)
-        #expect(first.gaussian.logEvidence == again.gaussian.logEvidence && first.rician.logEvidence == again.rician.logEvidence)
+        #expect(
+            Self.bits(first) == Self.bits(again) && first.gaussian.weights == again.gaussian.weights
+                && first.rician.weights == again.rician.weights)
+        #expect(
+            first.gaussian.logEvidence == again.gaussian.logEvidence
+                && first.rician.logEvidence == again.rician.logEvidence)
         let elsewhere = try #require(Self.sample(y, space[8], near: theta, seed: 4, with: sampler))
         #expect(Self.bits(first) != Self.bits(elsewhere))
     }

@@ -8,7 +8,8 @@ import Testing
 @Suite struct FittedDensityTests {
     static let space = BallSticks().structureSpace.structures
 
-    /// ∫ prior = 1 by importance sampling from a density fitted to prior draws: normaliser, charts, signs and labels all enter.
+    /// ∫ prior = 1 by importance sampling from a density fitted to prior draws: normaliser, charts, signs and labels
+    /// all enter.
     @Test(arguments: [0, 2, 4, 6, 8, 12, 14])
     func integratesToOne(_ index: Int) {
         let population = BallSticksPopulation(acquisition: EnsembleMovesTests.acquisition, capacity: 3000)
@@ -34,7 +35,8 @@ import Testing
 
     /// The density knows directions only up to sign, and a draw is told apart from its mirror by nothing.
     @Test func ignoresTheSignOfDirections() {
-        let population = BallSticksPopulation(acquisition: EnsembleMovesTests.acquisition, capacity: 200), density = FittedDensity()
+        let population = BallSticksPopulation(acquisition: EnsembleMovesTests.acquisition, capacity: 200),
+            density = FittedDensity()
         for i in 0..<population.m { population.y[i] = 1 }
         var random = RandomSource(seed: 6)
         population.prepare(Self.space[14], count: 200, fitted: [])
@@ -46,24 +48,32 @@ import Testing
             let before = density.logDensity(x)
             for c in 10..<13 { x[c] = -x[c] }
             #expect(abs(density.logDensity(x) - before) < 1e-9)
-            // The same parameters with two sticks' labels exchanged, although out of sorted order, have the same density.
+            // The same parameters with two sticks' labels exchanged, although out of sorted order, have the same
+            // density.
             for (a, b) in [(4, 5), (7, 10), (8, 11), (9, 12)] { x.swapAt(a, b) }
             #expect(abs(density.logDensity(x) - before) < 1e-9)
         }
     }
 
-    /// The density about a mode falls as the mode's own precision says, and its draws spread accordingly: uᵀΛu has mean D · inflation · ν / (ν − 2).
+    /// The density about a mode falls as the mode's own precision says, and its draws spread accordingly: uᵀΛu has mean
+    /// D · inflation · ν / (ν − 2).
     @Test func followsAMode() throws {
-        let z = Structure(0, 1), (theta, y) = SequentialMonteCarloTests.drawn(z, seed: 3, snr: 30), g = LocalGeometry(z), density = FittedDensity()
-        let finder = ModeFinder(acquisition: EnsembleMovesTests.acquisition), mode = try #require(finder.climb(y, g, from: theta, steps: 20, constant: 0))
+        let z = Structure(0, 1), (theta, y) = SequentialMonteCarloTests.drawn(z, seed: 3, snr: 30),
+            g = LocalGeometry(z), density = FittedDensity()
+        let finder = ModeFinder(acquisition: EnsembleMovesTests.acquisition),
+            mode = try #require(finder.climb(y, g, from: theta, steps: 20, constant: 0))
         density.fit(mode, inflation: 1.5)
-        let d = Double(g.dimension), centre = density.logDensity(BallSticksPopulation.particle(mode.centre, hasSpread: false))
+        let d = Double(g.dimension),
+            centre = density.logDensity(BallSticksPopulation.particle(mode.centre, hasSpread: false))
         var random = RandomSource(seed: 4), x = [Double](repeating: 0, count: 16), total = 0.0, count = 0.0
         for _ in 0..<4000 {
             guard density.draw(into: &x, using: &random) else { continue }
             var other = x
-            for (slot, c) in [(BallSticks.Slot.diffusivity, 0), (BallSticks.Slot.snr, 2), (BallSticks.Slot.s0, 3)] { other[slot] = exp(x[c]) }
-            let q = mode.squaredDistance(to: other), expected = -0.5 * (FittedDensity.freedom + d) * log1p(q / (1.5 * FittedDensity.freedom))
+            for (slot, c) in [(BallSticks.Slot.diffusivity, 0), (BallSticks.Slot.snr, 2), (BallSticks.Slot.s0, 3)] {
+                other[slot] = exp(x[c])
+            }
+            let q = mode.squaredDistance(to: other),
+                expected = -0.5 * (FittedDensity.freedom + d) * log1p(q / (1.5 * FittedDensity.freedom))
             #expect(abs(density.logDensity(x) - centre - expected) < 1e-4 * (1 + abs(expected)))
             total += q
             count += 1

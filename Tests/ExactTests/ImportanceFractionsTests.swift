@@ -4,7 +4,8 @@ import Testing
 
 @testable import Exact
 
-/// Evidences of fractions on the simplex against plain importance sampling in other coordinates, and from the plain density.
+/// Evidences of fractions on the simplex against plain importance sampling in other coordinates, and from the plain
+/// density.
 @Suite struct ImportanceFractionsTests {
     typealias Base = ImportanceSamplerTests
     static let axis = SIMD3(0.36, 0.48, 0.8), across = (SIMD3(0.8, -0.6, 0.0), SIMD3(0.48, 0.64, -0.6))
@@ -16,9 +17,9 @@ import Testing
         }
     }()
 
-    /// Coordinates of a point in which its density falls smoothly everywhere: log s0 (if there is a scale), logits of what has bounds (σ unless
-    /// known, free fractions one after another, scalars), axes about a pole in polar coordinates, angles about a frame; and back, with the log of the volume
-    /// element.
+    /// Coordinates of a point in which its density falls smoothly everywhere: log s0 (if there is a scale), logits of
+    /// what has bounds (σ unless known, free fractions one after another, scalars), axes about a pole in polar
+    /// coordinates, angles about a frame; and back, with the log of the volume element.
     struct Chart {
         var layout: SignalLayout, knownSigma: Double?
         var reference: [Double]
@@ -98,7 +99,8 @@ import Testing
         }
     }
 
-    /// Checks evidences of repeated samples, whose stated errors are to be below a bound, against the integral about them, known but for a blur; the members' order cuts it.
+    /// Checks evidences of repeated samples, whose stated errors are to be below a bound, against the integral about
+    /// them, known but for a blur; the members' order cuts it.
     static func check(
         _ y: [Float], _ kernels: any SignalKernels, _ layout: SignalLayout, _ truth: [Double], _ noise: NoiseLikelihood,
         sigma: Double? = nil, bound: Double = 0.08, blur: Double = 0.05,
@@ -140,7 +142,8 @@ import Testing
         }
         let best = try #require(wide.evidence[noise])
         #expect(
-            error < blur && best.standardError < bound / 2 && abs(best.logEvidence - exact) < 4 * (best.standardError + error) + 0.002,
+            error < blur && best.standardError < bound / 2
+                && abs(best.logEvidence - exact) < 4 * (best.standardError + error) + 0.002,
             "\(best), exact \(exact) ± \(error)", sourceLocation: sourceLocation)
     }
 
@@ -181,8 +184,8 @@ import Testing
         try Self.check(y, kernels, layout, truth, noise)
     }
 
-    /// Two decays may change places. Their rates and fractions lie along bends, which plain sampling covers poorly; a labelling too many would be off by
-    /// log 2.
+    /// Two decays may change places. Their rates and fractions lie along bends, which plain sampling covers poorly; a
+    /// labelling too many would be off by log 2.
     @Test func twoDecays() throws {
         let layout = Decays.layout(Structure(bits: 3))
         let (truth, y, kernels) = Self.simulated(
@@ -190,7 +193,8 @@ import Testing
         try Self.check(y, kernels, layout, truth, .gaussian, blur: 0.12, count: 60_000)
     }
 
-    /// Two rods of nearly the same weight, each way round about as likely: repeats from starts with either first agree, and with longer runs.
+    /// Two rods of nearly the same weight, each way round about as likely: repeats from starts with either first agree,
+    /// and with longer runs.
     @Test func labelledCopiesCountOnce() throws {
         let layout = Decays.layout(Structure(bits: 12)), other = SIMD3(0.8, -0.6, 0.0)
         let (truth, y, kernels) = Self.simulated(
@@ -248,7 +252,8 @@ import Testing
         #expect(scatter / stated > 0.3 && scatter / stated < 3, "scatter \(scatter), stated \(stated)")
     }
 
-    /// The same voxel and streams give the same samples to the bit, whatever the sampler did before and in however many goes.
+    /// The same voxel and streams give the same samples to the bit, whatever the sampler did before and in however many
+    /// goes.
     @Test func sameStreamsSameAnswer() throws {
         let layout = Decays.layout(Structure(bits: 13)), small = Decays.layout(Structure(bits: 1)),
             options = Base.effort(200, 4)

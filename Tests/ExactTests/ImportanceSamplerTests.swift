@@ -4,7 +4,8 @@ import Testing
 
 @testable import Exact
 
-/// Evidences of families without physics, by modes and importance sampling, against closed forms and dense numerical integration.
+/// Evidences of families without physics, by modes and importance sampling, against closed forms and dense numerical
+/// integration.
 @Suite struct ImportanceSamplerTests {
     /// A point of a layout, weights, scalars, axes and rotations in its order.
     static func point(
@@ -28,7 +29,8 @@ import Testing
         }
     }
 
-    /// log p(y | point) + log of the prior's density by (log σ, log s0, free fractions or coefficients, scalars, areas, angles), plainly.
+    /// log p(y | point) + log of the prior's density by (log σ, log s0, free fractions or coefficients, scalars, areas,
+    /// angles), plainly.
     static func logDensity(
         _ y: [Float], _ kernels: any SignalKernels, _ layout: SignalLayout, _ x: [Double], _ noise: NoiseLikelihood,
         knowsNoise: Bool = false

@@ -26,12 +26,16 @@ struct LinearProblem {
         }
     }
 
-    /// With A = ΦᵀΦ/σ² + I, b = Φᵀy/σ²:  w | y ~ N(A⁻¹b, A⁻¹),  log p(y) = −½ y·y/σ² + ½ b·A⁻¹b − ½ log|A| − N log σ − N/2 log 2π.
+    /// With A = ΦᵀΦ/σ² + I, b = Φᵀy/σ²:  w | y ~ N(A⁻¹b, A⁻¹),  log p(y) = −½ y·y/σ² + ½ b·A⁻¹b − ½ log|A| − N log σ −
+    /// N/2 log 2π.
     func exact() -> (logEvidence: Double, mean: [Double], deviation: [Double]) {
         let n = terms, s2 = sigma * sigma
-        var a = [[Double]](repeating: [Double](repeating: 0, count: 2 * n), count: n), b = [Double](repeating: 0, count: n)
+        var a = [[Double]](repeating: [Double](repeating: 0, count: 2 * n), count: n),
+            b = [Double](repeating: 0, count: n)
         for i in 0..<n {
-            for j in 0..<n { a[i][j] = x.reduce(0) { $0 + Self.term(i, $1) * Self.term(j, $1) } / s2 + (i == j ? 1 : 0) }
+            for j in 0..<n {
+                a[i][j] = x.reduce(0) { $0 + Self.term(i, $1) * Self.term(j, $1) } / s2 + (i == j ? 1 : 0)
+            }
             a[i][n + i] = 1
             b[i] = zip(x, y).reduce(0) { $0 + Self.term(i, $1.0) * $1.1 } / s2
         }
@@ -47,7 +51,8 @@ struct LinearProblem {
         }
         let mean = (0..<n).map { i in (0..<n).reduce(0) { $0 + a[i][n + $1] * b[$1] } }
         let quadratic = zip(mean, b).reduce(0) { $0 + $1.0 * $1.1 }, yy = y.reduce(0) { $0 + $1 * $1 }
-        let evidence = 0.5 * (quadratic - yy / s2 - logDeterminant) - Double(y.count) * (log(sigma) + 0.5 * log(2 * .pi))
+        let evidence =
+            0.5 * (quadratic - yy / s2 - logDeterminant) - Double(y.count) * (log(sigma) + 0.5 * log(2 * .pi))
         return (evidence, mean, (0..<n).map { a[$0][n + $0].squareRoot() })
     }
 }
@@ -83,7 +88,11 @@ final class LinearGaussianPopulation: TemperedPopulation {
 
     func begin(using random: inout RandomSource) -> Double {
         for i in w.indices { w[i] = centre + width * random.normal() }
-        for i in 0..<count { w.withUnsafeBufferPointer { (logReference[i], logRatio[i]) = densities($0.baseAddress! + i * problem.terms) } }
+        for i in 0..<count {
+            w.withUnsafeBufferPointer {
+                (logReference[i], logRatio[i]) = densities($0.baseAddress! + i * problem.terms)
+            }
+        }
         return 0
     }
 
@@ -105,7 +114,9 @@ final class LinearGaussianPopulation: TemperedPopulation {
                 while k == i || k == j { k = random.index(below: count) }
                 let gamma = 2.38 / (2 * Double(n)).squareRoot() * (random.uniform() < 0.5 ? 1 : 0.4)
                 var proposal = [Double](repeating: 0, count: n)
-                for c in 0..<n { proposal[c] = w[i * n + c] + gamma * (w[j * n + c] - w[k * n + c]) + 1e-3 * random.normal() }
+                for c in 0..<n {
+                    proposal[c] = w[i * n + c] + gamma * (w[j * n + c] - w[k * n + c]) + 1e-3 * random.normal()
+                }
                 let (reference, ratio) = densities(proposal)
                 let difference = reference - logReference[i] + beta * (ratio - logRatio[i])
                 if log(random.uniform()) < difference {

@@ -19,14 +19,18 @@ import Testing
         return try? Acquisition(bValues: b, directions: directions)
     }
 
-    /// All structures together and alone, at the start and after moves, which leave attenuations of several proposals behind.
+    /// All structures together and alone, at the start and after moves, which leave attenuations of several proposals
+    /// behind.
     @Test(arguments: [2, 7, 16, 17, 100, 300])
     func keptLogLikelihoodsEqualThePlainOnes(_ m: Int) throws {
         typealias Slot = BallSticks.Slot
         var random = RandomSource(seed: 31, stream: UInt64(m))
         let acquisition = try #require(Self.acquisition(m, using: &random)), all = Self.family.structureSpace.structures
         let moves = EnsembleMoves(acquisition: acquisition)
-        for counts in [[Int](repeating: 1, count: 16), (0..<16).map { [5, 0, 2, 9][$0 % 4] }, (0..<16).map { 1 + $0 }, (0..<16).map { $0 == m % 16 ? 1 : 0 }] {
+        for counts in [
+            [Int](repeating: 1, count: 16), (0..<16).map { [5, 0, 2, 9][$0 % 4] }, (0..<16).map { 1 + $0 },
+            (0..<16).map { $0 == m % 16 ? 1 : 0 },
+        ] {
             let structures = all.indices.flatMap { Array(repeating: all[$0], count: counts[$0]) }
             var theta: [Double] = [], truth = [Double](repeating: 0, count: 16), y = [Float](repeating: 0, count: m)
             Self.family.drawParameters(all[7], acquisition, using: &random, into: &truth)
@@ -47,7 +51,11 @@ import Testing
                     #expect(Self.family.logPrior(one, z) > -.infinity)
                     // Twice: coordinates are rounded to single precision, too.
                     let bound = 4e-6 * y.reduce(0) { $0 + 1 + pow(Double($1) / sigma, 2) }
-                    if exact == -.infinity { #expect(kept[i] == -.infinity) } else { #expect(abs(kept[i] - exact) <= bound, "\(kept[i]) \(exact), draw \(i)") }
+                    if exact == -.infinity {
+                        #expect(kept[i] == -.infinity)
+                    } else {
+                        #expect(abs(kept[i] - exact) <= bound, "\(kept[i]) \(exact), draw \(i)")
+                    }
                 }
             }
         }
@@ -57,19 +65,26 @@ import Testing
     @Test func partnersNeverMoveTogether() {
         var random = RandomSource(seed: 3)
         for trial in 0..<60 {
-            let structures = (0..<1 + trial * 2).map { _ in Self.family.structureSpace.structures[random.index(below: trial % 2 == 0 ? 16 : 5)] }
+            let structures = (0..<1 + trial * 2).map { _ in
+                Self.family.structureSpace.structures[random.index(below: trial % 2 == 0 ? 16 : 5)]
+            }
             let lanes = MoveLanes(structures)
             var seen = Set<Int>()
             for n in 0...3 {
                 for block in lanes.groups[n] {
                     for lane in block.start..<block.start + block.draws {
-                        #expect(seen.insert(lanes.draw[lane]).inserted && BallSticks.stickCount(structures[lanes.draw[lane]]) == n)
-                        let half = block.halves ? (lane - block.start) & 1 : 0, list = block.choices[2 * half + (lanes.hasSpread(lane) ? 1 : 0)]
+                        #expect(
+                            seen.insert(lanes.draw[lane]).inserted
+                                && BallSticks.stickCount(structures[lanes.draw[lane]]) == n)
+                        let half = block.halves ? (lane - block.start) & 1 : 0,
+                            list = block.choices[2 * half + (lanes.hasSpread(lane) ? 1 : 0)]
                         #expect(list.isEmpty || list.count >= MoveLanes.fewest)
                         for partner in lanes.partners[list].map({ Int($0) + lanes.groups[n][0].start }) {
                             let home = lanes.groups[n].first { $0.start <= partner && partner < $0.start + $0.draws }
                             #expect(home != nil)
-                            if home?.start == block.start { #expect(block.halves && (partner - block.start) & 1 != half) }
+                            if home?.start == block.start {
+                                #expect(block.halves && (partner - block.start) & 1 != half)
+                            }
                         }
                     }
                 }

@@ -24,7 +24,8 @@ import Testing
         var options = SequentialMonteCarlo.Options()
         options.maximumRuns = 3
         let engine = SequentialMonteCarlo(acquisition: Self.acquisition, options: options)
-        let (_, y) = Self.drawn(Structure(0), seed: 1, snr: 20), (_, other) = Self.drawn(Structure(0, 1, 4), seed: 2, snr: 15)
+        let (_, y) = Self.drawn(Structure(0), seed: 1, snr: 20),
+            (_, other) = Self.drawn(Structure(0, 1, 4), seed: 2, snr: 15)
         let first = try engine.posterior(y, seed: 5, voxel: 11)
         _ = try engine.posterior(other, seed: 5, voxel: 12)
         let again = try engine.posterior(y, seed: 5, voxel: 11), elsewhere = try engine.posterior(y, seed: 5, voxel: 12)
@@ -32,19 +33,24 @@ import Testing
         #expect(first.evidences.map(\.draws) == again.evidences.map(\.draws))
         #expect(first.evidences.map(\.logEvidence) != elsewhere.evidences.map(\.logEvidence))
         // Two streams agree within what they say of themselves, where it matters.
-        for (a, b) in zip(first.evidences, elsewhere.evidences) where !a.isRough && !b.isRough && a.logEvidence > -.infinity {
+        for (a, b) in zip(first.evidences, elsewhere.evidences)
+        where !a.isRough && !b.isRough && a.logEvidence > -.infinity {
             let error = (a.standardError * a.standardError + b.standardError * b.standardError).squareRoot()
             #expect(abs(a.logEvidence - b.logEvidence) < 5 * error, "structure \(a.structure.bits)")
         }
         // λ-consistency and draws.
         let space = Self.family.structureSpace, zero = first.logProbabilities(lambda: 0)
         #expect(abs(zero.reduce(0) { $0 + exp($1) } - 1) < 1e-9)
-        for (a, b) in zip(first.logProbabilities(lambda: 0.7), space.reweight(zero, from: 0, to: 0.7)) { #expect(a == b || abs(a - b) < 1e-9) }
+        for (a, b) in zip(first.logProbabilities(lambda: 0.7), space.reweight(zero, from: 0, to: 0.7)) {
+            #expect(a == b || abs(a - b) < 1e-9)
+        }
         var random = RandomSource(seed: 1)
         let draws = first.draw(400, lambda: 0.7, using: &random), p = first.logProbabilities(lambda: 0.7).map(exp)
         for i in p.indices { #expect(abs(Double(draws.structures.filter { $0 == i }.count) - 400 * p[i]) <= 1 + 1e-6) }
         for (k, z) in draws.structures.enumerated() {
-            let prior = draws.theta.withUnsafeBufferPointer { Self.family.logPrior($0.baseAddress! + k * 16, space.structures[z]) }
+            let prior = draws.theta.withUnsafeBufferPointer {
+                Self.family.logPrior($0.baseAddress! + k * 16, space.structures[z])
+            }
             #expect(prior > -.infinity)
         }
     }
@@ -59,20 +65,24 @@ import Testing
         #expect(abs(a.logEvidence - b.logEvidence) < 4 * error, "\(a.logEvidence) \(b.logEvidence) ± \(error)")
     }
 
-    /// Three sticks at high SNR, of which a pilot's few particles lose modes: the same evidence as importance sampling begun at the truth.
+    /// Three sticks at high SNR, of which a pilot's few particles lose modes: the same evidence as importance sampling
+    /// begun at the truth.
     @Test(arguments: [1, 3, 9])
     func findsWhatPilotsLose(_ seed: UInt64) throws {
         let z = Structure(0, 1, 2), (theta, y) = Self.drawn(z, seed: seed, snr: 50)
         let a = try SequentialMonteCarlo(acquisition: Self.acquisition).evidence(y, z, seed: 1, voxel: 0)
-        let b = try #require(EvidenceSamplerTests.sample(y, z, near: theta, seed: 1, effort: EvidenceSamplerTests.long)).gaussian
+        let b = try #require(EvidenceSamplerTests.sample(y, z, near: theta, seed: 1, effort: EvidenceSamplerTests.long))
+            .gaussian
         #expect(a.standardError < 0.2 && b.standardError < 0.1)
         let error = (a.standardError * a.standardError + b.standardError * b.standardError).squareRoot()
         #expect(abs(a.logEvidence - b.logEvidence) < 4 * error, "\(a.logEvidence) \(b.logEvidence) ± \(error)")
     }
 
-    /// Before its first run a structure counts for what its modes promise, although its pilots found none; afterwards for what its runs say.
+    /// Before its first run a structure counts for what its modes promise, although its pilots found none; afterwards
+    /// for what its runs say.
     @Test func modesVouchForLostPilots() throws {
-        let z = Structure(0, 1), (theta, y) = Self.drawn(z, seed: 3, snr: 30), finder = ModeFinder(acquisition: Self.acquisition)
+        let z = Structure(0, 1), (theta, y) = Self.drawn(z, seed: 3, snr: 30),
+            finder = ModeFinder(acquisition: Self.acquisition)
         let mode = try #require(finder.climb(y, LocalGeometry(z), from: theta, steps: 20, constant: 0))
         var state = StructureState(structure: z)
         state.pilots = [TemperedEstimate(logEvidence: mode.laplace - 50, relativeVariance: 0.1, temperatures: 9)]
@@ -88,7 +98,9 @@ import Testing
         options.maximumRuns = 1
         let engine = SequentialMonteCarlo(acquisition: Self.acquisition, options: options)
         var (_, y) = Self.drawn(Structure(0), seed: 4, snr: 10)
-        #expect(throws: ExactError.measurementCount(expected: 43, found: 42)) { try engine.posterior(Array(y.dropLast()), seed: 1, voxel: 1) }
+        #expect(throws: ExactError.measurementCount(expected: 43, found: 42)) {
+            try engine.posterior(Array(y.dropLast()), seed: 1, voxel: 1)
+        }
         var bad = y
         bad[7] = .nan
         #expect(throws: ExactError.notFinite(index: 7)) { try engine.posterior(bad, seed: 1, voxel: 1) }
@@ -102,7 +114,8 @@ import Testing
         }
     }
 
-    /// Simulation-based calibration: the truth's rank among posterior draws is uniform. Two sticks, Rician noise, the whole prior.
+    /// Simulation-based calibration: the truth's rank among posterior draws is uniform. Two sticks, Rician noise, the
+    /// whole prior.
     @Test func drawsAreCalibrated() throws {
         let z = Structure(0, 1, 4), voxels = 60, bins = 4
         var options = SequentialMonteCarlo.Options()
@@ -110,7 +123,10 @@ import Testing
         options.draws = 59
         let engine = SequentialMonteCarlo(acquisition: Self.acquisition, options: options)
         func statistics(_ t: [Double]) -> [Double] {
-            [t[0], t[2], t[4], t[5], t[7] * t[7], t[9] * t[9], t[10] * t[10], pow(t[7] * t[10] + t[8] * t[11] + t[9] * t[12], 2)]
+            [
+                t[0], t[2], t[4], t[5], t[7] * t[7], t[9] * t[9], t[10] * t[10],
+                pow(t[7] * t[10] + t[8] * t[11] + t[9] * t[12], 2),
+            ]
         }
         var counts = [[Double]](repeating: [Double](repeating: 0, count: bins), count: 8)
         for v in 0..<voxels {

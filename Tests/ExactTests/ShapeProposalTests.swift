@@ -53,18 +53,22 @@ import Testing
     static func draw(_ s: Subject, _ n: Int, using random: inout RandomSource) -> [Float] {
         let uniforms = (0..<s.width * n).map { _ in Float(min(1 - 1e-6, max(1e-6, random.uniform()))) }
         var rows = [Float](repeating: 0, count: 16 * n), support = LocalMode.support
-        pk_shape_draw(s.component.block, s.geometry.sticks, s.geometry.hasSpread ? 1 : 0, &support, uniforms, 0, n, n, &rows)
+        pk_shape_draw(
+            s.component.block, s.geometry.sticks, s.geometry.hasSpread ? 1 : 0, &support, uniforms, 0, n, n, &rows)
         return rows
     }
 
     static func logDensity(_ s: Subject, _ rows: [Float]) -> [Double] {
         let n = rows.count / 16
         var out = [Float](repeating: -1e30, count: n), support = LocalMode.support
-        pk_add_shape_densities(s.component.block, [1], 1, s.geometry.sticks, s.geometry.hasSpread ? 1 : 0, &support, rows, n, n, &out)
+        pk_add_shape_densities(
+            s.component.block, [1], 1, s.geometry.sticks, s.geometry.hasSpread ? 1 : 0, &support, rows, n, n, &out)
         return out.map(Double.init)
     }
 
-    static func sample(_ rows: [Float], _ i: Int) -> [Double] { (0..<16).map { Double(rows[$0 * (rows.count / 16) + i]) } }
+    static func sample(_ rows: [Float], _ i: Int) -> [Double] {
+        (0..<16).map { Double(rows[$0 * (rows.count / 16) + i]) }
+    }
 
     /// log(Φ(b) − Φ(a)) in double.
     static func logInterval(_ a: Double, _ b: Double) -> Double {
@@ -91,7 +95,8 @@ import Testing
             let w: Double = mean + s.l(j, j) * u[j]
             total += log(s.l(j, j)) - 0.5 * (log(2 * Double.pi) + w * w)
             guard j >= 2 * g.sticks else { continue }
-            let range = j > 2 * g.sticks ? BallSticks.logSpreadRatio : BallSticks.logDiffusivity, centre = b[j - 2 * g.sticks]
+            let range = j > 2 * g.sticks ? BallSticks.logSpreadRatio : BallSticks.logDiffusivity,
+                centre = b[j - 2 * g.sticks]
             total -= logInterval(mean + (range.low - centre) * s.l(j, j), mean + (range.high - centre) * s.l(j, j))
         }
         return total
@@ -103,10 +108,13 @@ import Testing
         let n = BallSticks.stickCount(z), slack = 2e-6
         var absent = 0
         for trial in 0..<60 {
-            let subject = Self.subject(z, width: trial % 3 == 0 ? 6 : 1, using: &random), rows = Self.draw(subject, 200, using: &random)
+            let subject = Self.subject(z, width: trial % 3 == 0 ? 6 : 1, using: &random),
+                rows = Self.draw(subject, 200, using: &random)
             for i in 0..<200 {
                 let x = Self.sample(rows, i)
-                func isInside(_ x: Double, _ range: (low: Double, high: Double)) -> Bool { x >= range.low - slack && x <= range.high + slack }
+                func isInside(_ x: Double, _ range: (low: Double, high: Double)) -> Bool {
+                    x >= range.low - slack && x <= range.high + slack
+                }
                 if !(x[0] + x[7..<7 + 3 * n].reduce(0, +)).isFinite { absent += 1; continue }
                 #expect(isInside(x[0], BallSticks.logDiffusivity))
                 #expect(BallSticks.hasSpread(z) ? isInside(x[1], BallSticks.logSpreadRatio) : x[1] == 0)
@@ -123,7 +131,8 @@ import Testing
     func densityEqualsThePlainOne(_ z: Structure) {
         var random = RandomSource(seed: 2, stream: UInt64(z.bits)), worst = 0.0, count = 0
         for trial in 0..<40 {
-            let c = Self.subject(z, width: trial % 4 == 0 ? 0.1 : 1, using: &random), other = Self.subject(z, width: 2, using: &random)
+            let c = Self.subject(z, width: trial % 4 == 0 ? 0.1 : 1, using: &random),
+                other = Self.subject(z, width: 2, using: &random)
             for rows in [Self.draw(c, 100, using: &random), Self.draw(other, 100, using: &random)] {
                 let found = Self.logDensity(c, rows)
                 for i in 0..<100 where found[i] >= -100 {
@@ -135,20 +144,26 @@ import Testing
         #expect(count > 1500 && worst <= 2e-3, "\(worst) over \(count)")
     }
 
-    /// Sums over many components, more than are summed together, on top of what is there; samples beyond a half-sphere keep that.
+    /// Sums over many components, more than are summed together, on top of what is there; samples beyond a half-sphere
+    /// keep that.
     @Test(arguments: ShapeProposalTests.pairs)
     func densitiesAddUp(_ z: Structure) {
         var random = RandomSource(seed: 7, stream: UInt64(z.bits))
-        let first = Self.subject(z, width: 4, using: &random), many = 53, n = 75, rows = Self.draw(first, n, using: &random)
-        let subjects = (0..<many).map { $0 == 0 ? first : Self.subject(z, width: 3, using: &random) }, counts = (0..<many).map { Float(1 + $0 % 7) }
+        let first = Self.subject(z, width: 4, using: &random), many = 53, n = 75,
+            rows = Self.draw(first, n, using: &random)
+        let subjects = (0..<many).map { $0 == 0 ? first : Self.subject(z, width: 3, using: &random) },
+            counts = (0..<many).map { Float(1 + $0 % 7) }
         var support = LocalMode.support, found = (0..<n).map { Float($0 % 3 == 0 ? -1e30 : -8) }, worst = 0.0
         let before = found
         pk_add_shape_densities(
-            subjects.flatMap(\.component.block), counts, many, first.geometry.sticks, first.geometry.hasSpread ? 1 : 0, &support, rows, n, n, &found)
+            subjects.flatMap(\.component.block), counts, many, first.geometry.sticks, first.geometry.hasSpread ? 1 : 0,
+            &support, rows, n, n, &found)
         for i in 0..<n {
             let x = Self.sample(rows, i)
             guard x.reduce(0, +).isFinite else { #expect(found[i] == before[i]); continue }
-            let sum = zip(subjects, counts).reduce(exp(Double(before[i]))) { $0 + Double($1.1) * exp(Self.reference($1.0, x)) }
+            let sum = zip(subjects, counts).reduce(exp(Double(before[i]))) {
+                $0 + Double($1.1) * exp(Self.reference($1.0, x))
+            }
             worst = max(worst, abs(Double(found[i]) - log(sum)))
         }
         #expect(worst <= 2e-3, "\(worst)")
@@ -156,7 +171,8 @@ import Testing
 
     /// log d's conditional mean up to 25 standard deviations outside the prior's range: log(Φ(b) − Φ(a)) in the tails.
     @Test func intervalsInTheTails() {
-        let z = Self.pairs[1], g = LocalGeometry(z), range = BallSticks.logDiffusivity, ratios = BallSticks.logSpreadRatio, mid = (ratios.low + ratios.high) / 2
+        let z = Self.pairs[1], g = LocalGeometry(z), range = BallSticks.logDiffusivity,
+            ratios = BallSticks.logSpreadRatio, mid = (ratios.low + ratios.high) / 2
         var theta = [Double](repeating: 0, count: 16), worst = 0.0, count = 0, furthest = 0.0
         theta[Slot.diffusivity] = 1e-3; theta[Slot.spread] = 1e-3 * exp(mid); theta[Slot.snr] = 20; theta[Slot.s0] = 1
         for root in [0.5, 3, 40] {
@@ -164,7 +180,11 @@ import Testing
             let slope = 35.0, l = [root, 0, slope, 0.5], places = [g.diffusivityIndex, g.sticks], d = g.dimension
             var precision = [Double](repeating: 0, count: d * d)
             for i in 0..<d { precision[i * d + i] = 1 }
-            for i in 0..<2 { for j in 0..<2 { precision[places[i] * d + places[j]] = l[2 * i] * l[2 * j] + l[2 * i + 1] * l[2 * j + 1] } }
+            for i in 0..<2 {
+                for j in 0..<2 {
+                    precision[places[i] * d + places[j]] = l[2 * i] * l[2 * j] + l[2 * i + 1] * l[2 * j + 1]
+                }
+            }
             let mode = LocalMode(g, centre: theta, tangents: [0], precision: precision, logDensity: 0)!
             let s = Subject(g, mode)
             var rows = [Float](repeating: 0, count: 16 * 1200)
@@ -177,7 +197,8 @@ import Testing
                 let x = Self.sample(rows, i), expected = Self.reference(s, x)
                 #expect(found.isFinite)
                 if found < -100 { continue }
-                let shift = slope * (x[1] - mid), away = max(shift + (range.low - log(1e-3)) * root, -shift - (range.high - log(1e-3)) * root)
+                let shift = slope * (x[1] - mid),
+                    away = max(shift + (range.low - log(1e-3)) * root, -shift - (range.high - log(1e-3)) * root)
                 if away > 25 { continue }
                 furthest = max(furthest, away)
                 worst = max(worst, abs(found - expected))
@@ -187,14 +208,18 @@ import Testing
         #expect(count > 300 && furthest > 15 && worst <= 2e-3, "\(worst) over \(count), as far as \(furthest)")
     }
 
-    /// ∫ q = 1 over the support, by untruncated normals drawn in double and mapped by `move`: area element and bounds enter.
+    /// ∫ q = 1 over the support, by untruncated normals drawn in double and mapped by `move`: area element and bounds
+    /// enter.
     @Test(arguments: ShapeProposalTests.pairs)
     func densityIntegratesToOne(_ z: Structure) {
         var random = RandomSource(seed: 3, stream: UInt64(z.bits))
         for _ in 0..<3 {
-            let s = Self.subject(z, using: &random), g = s.geometry, d = s.width, n = 40_000, wide = 1.25, spread = g.hasSpread ? 1 : 0
-            var rows = [Float](repeating: 0, count: 16 * n), logs = [Double](repeating: 0, count: n), isInside = [Bool](repeating: true, count: n)
-            var u = [Double](repeating: 0, count: d), full = [Double](repeating: 0, count: g.dimension), t = [Double](repeating: 0, count: 16)
+            let s = Self.subject(z, using: &random), g = s.geometry, d = s.width, n = 40_000, wide = 1.25,
+                spread = g.hasSpread ? 1 : 0
+            var rows = [Float](repeating: 0, count: 16 * n), logs = [Double](repeating: 0, count: n),
+                isInside = [Bool](repeating: true, count: n)
+            var u = [Double](repeating: 0, count: d), full = [Double](repeating: 0, count: g.dimension),
+                t = [Double](repeating: 0, count: 16)
             for i in 0..<n {
                 for j in (0..<d).reversed() {
                     let e = random.normal()
@@ -212,7 +237,9 @@ import Testing
                 }
                 g.move(s.mode.centre, s.mode.tangents, by: full, into: &t)
                 func has(_ x: Double, _ r: (low: Double, high: Double)) -> Bool { log(x) >= r.low && log(x) <= r.high }
-                isInside[i] = isInside[i] && has(t[0], BallSticks.logDiffusivity) && (spread == 0 || has(t[1] / t[0], BallSticks.logSpreadRatio))
+                isInside[i] =
+                    isInside[i] && has(t[0], BallSticks.logDiffusivity)
+                    && (spread == 0 || has(t[1] / t[0], BallSticks.logSpreadRatio))
                 rows[i] = Float(log(t[0]))
                 rows[n + i] = spread == 1 ? Float(log(t[1] / t[0])) : 0
                 for k in 7..<16 { rows[k * n + i] = Float(t[k]) }
@@ -228,12 +255,14 @@ import Testing
     func drawsFollowTheDensity(_ z: Structure) {
         var random = RandomSource(seed: 4, stream: UInt64(z.bits))
         for _ in 0..<4 {
-            let narrow = Self.subject(z, using: &random), wide = narrow.scaled(1.25), rows = Self.draw(wide, 20_000, using: &random)
+            let narrow = Self.subject(z, using: &random), wide = narrow.scaled(1.25),
+                rows = Self.draw(wide, 20_000, using: &random)
             Self.expectOne(zip(Self.logDensity(narrow, rows), Self.logDensity(wide, rows)).map { exp($0 - $1) })
         }
     }
 
-    /// The kernel against g(μ) / Σ_π g(πμ), which sums to one over the labellings; the mode's own labelling has the most.
+    /// The kernel against g(μ) / Σ_π g(πμ), which sums to one over the labellings; the mode's own labelling has the
+    /// most.
     @Test(arguments: ShapeProposalTests.pairs)
     func labellingsShareASample(_ z: Structure) {
         var random = RandomSource(seed: 5, stream: UInt64(z.bits))
@@ -244,10 +273,13 @@ import Testing
             var sums = [Double](repeating: 0, count: count), first: [Double] = []
             for order in orders {
                 var permuted = rows
-                for (k, from) in order.enumerated() { for c in 0..<3 * count { permuted[(7 + 3 * k) * count + c] = rows[(7 + 3 * from) * count + c] } }
+                for (k, from) in order.enumerated() {
+                    for c in 0..<3 * count { permuted[(7 + 3 * k) * count + c] = rows[(7 + 3 * from) * count + c] }
+                }
                 var gaussian = [Double](repeating: 0, count: count), rician = gaussian
                 var work = [Float](repeating: 0, count: count)
-                labelling.share(permuted, stride: count, first: 0, count: count, gaussian: &gaussian, rician: &rician, work: &work)
+                labelling.share(
+                    permuted, stride: count, first: 0, count: count, gaussian: &gaussian, rician: &rician, work: &work)
                 #expect(gaussian == rician)
                 if first.isEmpty { first = gaussian }
                 for i in 0..<count { sums[i] += exp(gaussian[i]) }
@@ -256,13 +288,24 @@ import Testing
                 let x = Self.sample(rows, i)
                 guard x[7..<7 + 3 * n].reduce(0, +).isFinite else { #expect(n < 2 || first[i] == -.infinity); continue }
                 #expect(abs(sums[i] - 1) < 1e-3)
-                let axes = (0..<n).map { SIMD3(x[7 + 3 * $0], x[8 + 3 * $0], x[9 + 3 * $0]) }, best = labelling.order(of: axes)
+                let axes = (0..<n).map { SIMD3(x[7 + 3 * $0], x[8 + 3 * $0], x[9 + 3 * $0]) },
+                    best = labelling.order(of: axes)
                 let plain = orders.map { order in
-                    zip(order, zip(labelling.axes, labelling.sharpness)).reduce(0) { $0 + $1.1.1 * pow((axes[$1.0] * $1.1.0).sum(), 2) }
+                    zip(order, zip(labelling.axes, labelling.sharpness)).reduce(0) {
+                        $0 + $1.1.1 * pow((axes[$1.0] * $1.1.0).sum(), 2)
+                    }
                 }
                 let expected = -log(plain.reduce(0) { $0 + exp($1 - plain[0]) })
-                if expected >= -80 { #expect(abs(first[i] - expected) <= 2e-4, "\(first[i]), \(expected)") } else { #expect(first[i] <= -79) }
-                if best == orders[0] { #expect(first[i] >= -log(Double(orders.count)) - 1e-3) } else { #expect(first[i] <= -log(2) + 1e-3) }
+                if expected >= -80 {
+                    #expect(abs(first[i] - expected) <= 2e-4, "\(first[i]), \(expected)")
+                } else {
+                    #expect(first[i] <= -79)
+                }
+                if best == orders[0] {
+                    #expect(first[i] >= -log(Double(orders.count)) - 1e-3)
+                } else {
+                    #expect(first[i] <= -log(2) + 1e-3)
+                }
             }
         }
     }

@@ -122,9 +122,13 @@ import Testing
         return total.prefix(count).map(Double.init)
     }
 
-    /// A scalar whose conditional mean lies hundreds of standard deviations outside its bounds is not drawn at all: a draw put on the bound would have next to
-    /// no density, and as a sample of an evidence outweigh all others by e to the hundreds.
-    @Test(arguments: [Counts(axes: 0, rotations: 0, scalars: 2), Counts(axes: 1, rotations: 0, scalars: 3), Counts(axes: 2, rotations: 1, scalars: 2)])
+    /// A scalar whose conditional mean lies hundreds of standard deviations outside its bounds is not drawn at all: a
+    /// draw put on the bound would have next to no density, and as a sample of an evidence outweigh all others by e to
+    /// the hundreds.
+    @Test(arguments: [
+        Counts(axes: 0, rotations: 0, scalars: 2), Counts(axes: 1, rotations: 0, scalars: 3),
+        Counts(axes: 2, rotations: 1, scalars: 2),
+    ])
     func nothingIsDrawnWhereThereIsNoDensity(counts: Counts) {
         var random = RandomSource(seed: 77), s = Self.subject(Self.layout(counts), using: &random)
         let d = s.d, first = s.component.count - d * d

@@ -13,7 +13,9 @@ import Testing
     static func matrix(_ d: Int, _ random: inout RandomSource) -> [Double] {
         let b = (0..<d * d).map { _ in random.normal() }
         var a = [Double](repeating: 3, count: SmallMatrix.size)
-        for i in 0..<d { for j in i..<d { a[i * row + j] = (0..<d).reduce(i == j ? 0.5 : 0) { $0 + b[i * d + $1] * b[j * d + $1] } } }
+        for i in 0..<d {
+            for j in i..<d { a[i * row + j] = (0..<d).reduce(i == j ? 0.5 : 0) { $0 + b[i * d + $1] * b[j * d + $1] } }
+        }
         return a
     }
 
@@ -30,7 +32,9 @@ import Testing
                 #expect(u[i * Self.row + i] > 0)
                 for j in i..<d {
                     let product = (0...i).reduce(0) { $0 + u[$1 * Self.row + i] * u[$1 * Self.row + j] }
-                    #expect(abs(product - a[i * Self.row + j]) <= 1e-13 * (a[i * Self.row + i] * a[j * Self.row + j]).squareRoot())
+                    #expect(
+                        abs(product - a[i * Self.row + j]) <= 1e-13
+                            * (a[i * Self.row + i] * a[j * Self.row + j]).squareRoot())
                     #expect(plain[j * d + i] == u[i * Self.row + j])
                 }
             }
@@ -60,7 +64,8 @@ import Testing
                 var a = Self.matrix(d, &random)
                 let j = d / 2
                 a[j * Self.row + j] = value
-                var u = a, x = [Double](repeating: -7, count: d), plain = (0..<d * d).map { a[min($0 / d, $0 % d) * Self.row + max($0 / d, $0 % d)] }
+                var u = a, x = [Double](repeating: -7, count: d),
+                    plain = (0..<d * d).map { a[min($0 / d, $0 % d) * Self.row + max($0 / d, $0 % d)] }
                 let before = plain
                 #expect(pk_factorise(d, &u) == 0 && pk_solve(d, &a, &x) == 0 && !Cholesky.factorise(&plain, d))
                 #expect(x.allSatisfy { $0 == -7 } && zip(plain, before).allSatisfy { $0 == $1 || $0.isNaN })

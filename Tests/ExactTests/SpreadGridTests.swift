@@ -26,10 +26,12 @@ import Testing
         }
     }
 
-    /// A point keeps its log(s/d), has the width asked for there, and is the mode given it: no other coordinate's step gains.
+    /// A point keeps its log(s/d), has the width asked for there, and is the mode given it: no other coordinate's step
+    /// gains.
     @Test(arguments: SpreadGridTests.spread)
     func pointsAreModesGivenTheRatio(_ z: Structure) throws {
-        let (theta, y) = Sampler.voxel(z, snr: 15, seed: 9), g = LocalGeometry(z), finder = ModeFinder(acquisition: Sampler.acquisition)
+        let (theta, y) = Sampler.voxel(z, snr: 15, seed: 9), g = LocalGeometry(z),
+            finder = ModeFinder(acquisition: Sampler.acquisition)
         for ratio in [0.15, 0.4, 0.9] {
             var start = theta
             start[Slot.spread] = ratio * start[Slot.diffusivity]
@@ -37,7 +39,8 @@ import Testing
             #expect(abs(c.centre[Slot.spread] / c.centre[Slot.diffusivity] / ratio - 1) < 1e-9)
             #expect(abs(c.deviation(of: g.sticks) / 0.3 - 1) < 1e-9)
             let value = Self.family.logLikelihood(y, c.centre, z, Sampler.acquisition)
-            var random = RandomSource(seed: 42, stream: UInt64(z.bits)), t = start, tangents = [Double](repeating: 0, count: max(1, 6 * g.sticks))
+            var random = RandomSource(seed: 42, stream: UInt64(z.bits)), t = start,
+                tangents = [Double](repeating: 0, count: max(1, 6 * g.sticks))
             g.tangents(c.centre, into: &tangents)
             for _ in 0..<200 {
                 let u = (0..<g.dimension).map { $0 == g.sticks ? 0 : 0.02 * random.normal() }
@@ -51,7 +54,8 @@ import Testing
     /// The less a ball's signal says of the spread, the more points: all in the mode's place, those below it, none.
     @Test func gridsWhereTheDataSayLittle() throws {
         let z = Self.family.structureSpace.structures[2], sampler = EvidenceSampler(acquisition: Sampler.acquisition)
-        let range = BallSticks.logSpreadRatio, grid = SpreadGrid(), spacing = (range.high - range.low) / Double(grid.points)
+        let range = BallSticks.logSpreadRatio, grid = SpreadGrid(),
+            spacing = (range.high - range.low) / Double(grid.points)
         func ratio(_ c: LocalMode) -> Double { log(c.centre[Slot.spread] / c.centre[Slot.diffusivity]) }
         func isRung(_ c: LocalMode) -> Bool {
             let place = (ratio(c) - range.low) / spacing - 0.5
@@ -70,7 +74,9 @@ import Testing
                 #expect(found.count > 2 && found.allSatisfy(isRung))
                 whole += 1
             } else if deviation > grid.shelf {
-                #expect(found[0].centre == alone[0].centre && found[1...].allSatisfy { isRung($0) && ratio($0) < ratio(alone[0]) })
+                #expect(
+                    found[0].centre == alone[0].centre
+                        && found[1...].allSatisfy { isRung($0) && ratio($0) < ratio(alone[0]) })
                 shelves += found.count > 1 ? 1 : 0
             } else {
                 #expect(found.count == 1 && found[0].centre == alone[0].centre)

@@ -16,7 +16,8 @@ import Testing
         var e = [Float](repeating: 0, count: m * layout.componentCount)
         Decays().kernels(design).attenuations(layout, at: x, into: &e)
         return (0..<m).map { i in
-            (0..<layout.componentCount).reduce(0) { $0 + e[$1 * m + i] * Float(x[SignalLayout.firstWeight + $1]) } * Float(exp(x[SignalLayout.scale]))
+            (0..<layout.componentCount).reduce(0) { $0 + e[$1 * m + i] * Float(x[SignalLayout.firstWeight + $1]) }
+                * Float(exp(x[SignalLayout.scale]))
         }
     }
 
@@ -32,8 +33,10 @@ import Testing
     }()
 
     @Test func weightsOfTheTruthExplainTheData() {
-        let layout = Self.layout, m = Self.design.count, y = Self.signal(layout, Self.truth), rows = Self.truth.flatMap { Array(repeating: Float($0), count: 16) }
-        var e = [Float](repeating: 0, count: 16 * m * layout.componentCount), weights = [SampleLanes](repeating: .zero, count: layout.componentCount)
+        let layout = Self.layout, m = Self.design.count, y = Self.signal(layout, Self.truth),
+            rows = Self.truth.flatMap { Array(repeating: Float($0), count: 16) }
+        var e = [Float](repeating: 0, count: 16 * m * layout.componentCount),
+            weights = [SampleLanes](repeating: .zero, count: layout.componentCount)
         Decays().kernels(Self.design).attenuations(layout, rows: rows, stride: 16, into: &e)
         let (squares, scale) = WeightFit.fit(y, count: m, layout, e: e, weights: &weights)
         #expect(squares[7] < 0.02)
@@ -44,8 +47,11 @@ import Testing
     @Test func findsWhatIsMissing() {
         let y = Self.signal(Self.layout, Self.truth), finder = StartFinder(Decays().kernels(Self.design))
         // From the structure without the rod, and from nothing.
-        let without = Decays.layout(Structure(bits: 0b00001)), decay = LayoutTransfer(from: Self.layout, to: without).carry(Self.truth)
-        for (transfer, x) in [(LayoutTransfer(from: without, to: Self.layout), decay), (LayoutTransfer(open: Self.layout), [])] {
+        let without = Decays.layout(Structure(bits: 0b00001)),
+            decay = LayoutTransfer(from: Self.layout, to: without).carry(Self.truth)
+        for (transfer, x) in [
+            (LayoutTransfer(from: without, to: Self.layout), decay), (LayoutTransfer(open: Self.layout), []),
+        ] {
             var random = RandomSource(seed: 3)
             let starts = finder.starts(y, transfer, from: x, most: 3, tries: transfer.dimension > 3 ? 512 : 64, &random)
             #expect(starts.count == 3)

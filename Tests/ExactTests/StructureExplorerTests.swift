@@ -9,7 +9,8 @@ import Testing
     private static func waves(_ z: Structure, seed: UInt64) -> (t: [Double], y: [Float]) {
         var random = RandomSource(seed: seed)
         let t = (0..<40).map { _ in random.uniform(0, 3) }, layout = Waves.layout(z)
-        let u = layout.components.map { $0.bound * random.normal() }, omega = layout.scalars.map { random.uniform($0.low, $0.high) }
+        let u = layout.components.map { $0.bound * random.normal() },
+            omega = layout.scalars.map { random.uniform($0.low, $0.high) }
         let y = t.map { t in
             var wave = 0
             let signal = layout.components.enumerated().reduce(0.0) { sum, item in
@@ -27,7 +28,8 @@ import Testing
         return (t, y)
     }
 
-    /// Of Waves' six structures all but those with two waves have evidence in closed form; the explorer's agrees, and what it finds is a posterior.
+    /// Of Waves' six structures all but those with two waves have evidence in closed form; the explorer's agrees, and
+    /// what it finds is a posterior.
     @Test func agreesWithTheClosedForm() throws {
         var checked = 0
         for seed in 1...6 as ClosedRange<UInt64> { checked += try agreesWithTheClosedForm(seed: seed) }
@@ -35,23 +37,28 @@ import Testing
     }
 
     private func agreesWithTheClosedForm(seed: UInt64) throws -> Int {
-        let structures = Waves.rule.all()!, truth = structures[Int(seed) % structures.count], (t, y) = Self.waves(truth, seed: seed)
+        let structures = Waves.rule.all()!, truth = structures[Int(seed) % structures.count],
+            (t, y) = Self.waves(truth, seed: seed)
         let explorer = StructureExplorer(Waves(), kernels: Waves().kernels(t))
         let found = try #require(explorer.explore(y, allows: { _ in true }, seed: 1, key: seed))
-        let exact = Dictionary(uniqueKeysWithValues: structures.filter { $0.count < 3 && !($0[1] && $0[2]) }.map { z in
-            (z, Waves.logEvidence(y.map(Double.init), t, z))
-        })
+        let exact = Dictionary(
+            uniqueKeysWithValues: structures.filter { $0.count < 3 && !($0[1] && $0[2]) }.map { z in
+                (z, Waves.logEvidence(y.map(Double.init), t, z))
+            })
         var checked = 0
         for (i, z) in found.structures.enumerated() {
             guard let value = exact[z], found.isSampled[i] else { continue }
             checked += 1
-            #expect(abs(found.logEvidence[i] - value) < 0.02 + 5 * found.standardError[i], "structure \(z.bits): \(found.logEvidence[i]), not \(value)")
+            #expect(
+                abs(found.logEvidence[i] - value) < 0.02 + 5 * found.standardError[i],
+                "structure \(z.bits): \(found.logEvidence[i]), not \(value)")
         }
         #expect(abs(found.logProbability.reduce(0) { $0 + exp($1) } - 1) < 1e-9)
         return checked
     }
 
-    /// Nothing that matters is missed: every structure of Decays, begun at each one alone by its own starts, has no more evidence than what was found.
+    /// Nothing that matters is missed: every structure of Decays, begun at each one alone by its own starts, has no
+    /// more evidence than what was found.
     @Test(arguments: [0b00000, 0b00101, 0b00110, 0b01101] as [UInt128]) func findsWhatMatters(bits: UInt128) throws {
         let z = Structure(bits: bits)
         guard Decays.rule.allows(z) else { return }
@@ -66,15 +73,23 @@ import Testing
         let y = StartFinderTests.signal(layout, x).map { $0 + 0.02 * Float(random.normal()) }
         let kernels = Decays().kernels(design), explorer = StructureExplorer(Decays(), kernels: kernels)
         let found = try #require(explorer.explore(y, allows: { $0 == .gaussian }, seed: 1, key: UInt64(bits)))
-        let listed = Dictionary(uniqueKeysWithValues: zip(found.structures, found.logEvidence)), best = found.logEvidence.max()!
+        let listed = Dictionary(uniqueKeysWithValues: zip(found.structures, found.logEvidence)),
+            best = found.logEvidence.max()!
         let sampler = ImportanceSampler(kernels), finder = StartFinder(kernels)
         for other in Decays.rule.all()! where Decays.rule.signal(other) == other {
             let layout = Decays.layout(other)
-            let starts = finder.starts(y, LayoutTransfer(open: layout), from: [], most: 12, tries: 2048, &random).map { (NoiseLikelihood.gaussian, $0) }
-            guard let modes = sampler.modes(y, layout, starts: starts, sigma: nil, options: .init()), modes.laplace > best - 4 else { continue }
-            let known = try #require(listed[other], "structure \(other.bits) was not looked at: \(modes.laplace) beside \(best)")
+            let starts = finder.starts(y, LayoutTransfer(open: layout), from: [], most: 12, tries: 2048, &random).map {
+                (NoiseLikelihood.gaussian, $0)
+            }
+            guard let modes = sampler.modes(y, layout, starts: starts, sigma: nil, options: .init()),
+                modes.laplace > best - 4
+            else { continue }
+            let known = try #require(
+                listed[other], "structure \(other.bits) was not looked at: \(modes.laplace) beside \(best)")
             var run = sampler.start(y, modes, generations: 8, options: .init(), noises: [.gaussian])
-            sampler.advance(&run, y, generations: 8, options: .init()) { RandomSource(seed: 7, stream: UInt64(other.bits), substream: UInt64($0)) }
+            sampler.advance(&run, y, generations: 8, options: .init()) {
+                RandomSource(seed: 7, stream: UInt64(other.bits), substream: UInt64($0))
+            }
             let thorough = run.sample.evidence[.gaussian]!
             #expect(known > thorough.logEvidence - 0.3 - 4 * thorough.standardError, "structure \(other.bits)")
         }
@@ -87,8 +102,10 @@ import Testing
         let (t, y) = Self.waves(Structure(bits: 0b011), seed: 9)
         var few = StructureExplorer.Options()
         few.window = -1
-        let kernels = Waves().kernels(t), all = StructurePosterior(structures: Waves.rule.all()!, logProbability: Waves.rule.all()!.map { _ in 0 })
-        let some = StructurePosterior(structures: Array(all.structures.dropLast()), logProbability: Array(all.logProbability.dropLast()))
+        let kernels = Waves().kernels(t),
+            all = StructurePosterior(structures: Waves.rule.all()!, logProbability: Waves.rule.all()!.map { _ in 0 })
+        let some = StructurePosterior(
+            structures: Array(all.structures.dropLast()), logProbability: Array(all.logProbability.dropLast()))
         few.further = 0
         few.perDimension = 0
         few.fewest = 2

@@ -5,7 +5,8 @@ import Testing
 
 @testable import Exact
 
-/// The structure posterior from rough starts: births and splits find what starts lack, and evidences meet the network's word by their errors.
+/// The structure posterior from rough starts: births and splits find what starts lack, and evidences meet the network's
+/// word by their errors.
 @Suite struct StructureSearchTests {
     typealias Slot = BallSticks.Slot
     typealias Sampler = EvidenceSamplerTests
@@ -21,7 +22,9 @@ import Testing
         }
     }
 
-    static func refine(_ y: [Float], starts: UInt64 = 5, seed: UInt64 = 1, amortised: [Double] = flat) -> StructureSearch.Result {
+    static func refine(_ y: [Float], starts: UInt64 = 5, seed: UInt64 = 1, amortised: [Double] = flat)
+        -> StructureSearch.Result
+    {
         var random = RandomSource(seed: seed)
         return StructureSearch(acquisition: Sampler.acquisition, options: .init()).refine(
             y, starts: blindStarts(starts), amortised: amortised, using: &random)
@@ -45,23 +48,32 @@ import Testing
         }
     }
 
-    /// Structures that are nearly certain or nearly excluded get fewer samples than those in shortfall with as many sticks, whatever the amortised estimate says of the
-    /// others; with more sticks there are more to get.
+    /// Structures that are nearly certain or nearly excluded get fewer samples than those in shortfall with as many
+    /// sticks, whatever the amortised estimate says of the others; with more sticks there are more to get.
     @Test func samplesGoWhereTheDoubtIs() {
         var doubted = [[Int]](repeating: [], count: 4), settled = doubted
         for seed in 0..<12 {
-            let (_, y) = Sampler.voxel(Self.structures[[0, 4, 8, 10][seed % 4]], snr: 25, seed: UInt64(seed + 60)), found = Self.refine(y, seed: UInt64(seed))
+            let (_, y) = Sampler.voxel(Self.structures[[0, 4, 8, 10][seed % 4]], snr: 25, seed: UInt64(seed + 60)),
+                found = Self.refine(y, seed: UInt64(seed))
             let p = StructureSearch.combine(found, amortised: Self.flat).map { exp($0) }
             for pair in 0..<StructureSearch.pairCount {
                 guard let count = found.samples[pair]?.count else { continue }
                 let mine = p[2 * pair] + p[2 * pair + 1]
-                if mine > 0.25 && mine < 0.75 { doubted[pair / 2].append(count) } else if mine < 1e-4 { settled[pair / 2].append(count) }
+                if mine > 0.25 && mine < 0.75 {
+                    doubted[pair / 2].append(count)
+                } else if mine < 1e-4 {
+                    settled[pair / 2].append(count)
+                }
             }
         }
         func mean(_ x: [Int]) -> Double { Double(x.reduce(0, +)) / Double(x.count) }
         let both = (0..<4).filter { doubted[$0].count > 1 && settled[$0].count > 1 }
         #expect(both.count >= 2)
-        for n in both { #expect(doubted[n].min()! > settled[n].max()! || mean(doubted[n]) > 1.3 * mean(settled[n]), "\(n) sticks: \(doubted[n]), \(settled[n])") }
+        for n in both {
+            #expect(
+                doubted[n].min()! > settled[n].max()! || mean(doubted[n]) > 1.3 * mean(settled[n]),
+                "\(n) sticks: \(doubted[n]), \(settled[n])")
+        }
         let known = (0..<4).filter { !doubted[$0].isEmpty }
         for (few, many) in zip(known, known.dropFirst()) { #expect(mean(doubted[many]) > mean(doubted[few])) }
     }
@@ -76,17 +88,20 @@ import Testing
         #expect(a.logEvidence != Self.refine(y, seed: 2).logEvidence)
     }
 
-    /// Rician noise has no likelihood where a signal is not positive, in pairs that are sampled and in those left rough.
+    /// Rician noise has no likelihood where a signal is not positive, in pairs that are sampled and in those left
+    /// rough.
     @Test(arguments: [0, -0.03] as [Float])
     func signalsThatRicianNoiseCannotGive(_ value: Float) {
         var (_, y) = Sampler.voxel(Self.structures[8], snr: 40, seed: 12)
         y[30] = value
         // The network's word leaves all pairs but one unsampled.
-        let amortised = StructureSpace.normalise((0..<16).map { $0 / 2 == 4 ? 0 : -60 }), found = Self.refine(y, amortised: amortised)
+        let amortised = StructureSpace.normalise((0..<16).map { $0 / 2 == 4 ? 0 : -60 }),
+            found = Self.refine(y, amortised: amortised)
         #expect(found.samples.contains { $0 == nil } && found.samples.contains { $0 != nil })
         for p in 0..<StructureSearch.pairCount {
             #expect(found.logEvidence[2 * p].isFinite, "Gaussian, pair \(p)")
-            #expect(found.logEvidence[2 * p + 1] == -.infinity, "Rician, pair \(p), sampled: \(found.samples[p] != nil)")
+            #expect(
+                found.logEvidence[2 * p + 1] == -.infinity, "Rician, pair \(p), sampled: \(found.samples[p] != nil)")
         }
         let combined = StructureSearch.combine(found, amortised: amortised)
         #expect(combined.allSatisfy { !$0.isNaN } && abs(combined.reduce(0) { $0 + exp($1) } - 1) < 1e-12)
@@ -105,10 +120,13 @@ import Testing
         #expect(candidates([0: 0, 5: 0.1 - cutoff]) == [0, 1, 2, 3, 4, 5])
         #expect(candidates([0: 0, 5: -0.2 - cutoff]) == [0])
         #expect(candidates([6: 0]) == [0, 1, 2, 3, 4, 5, 6])
-        #expect(StructureSearch(acquisition: Sampler.acquisition, options: .init()).candidates(amortised: Self.flat) == Array(0..<8))
+        #expect(
+            StructureSearch(acquisition: Sampler.acquisition, options: .init()).candidates(amortised: Self.flat)
+                == Array(0..<8))
     }
 
-    /// A pair that the network expects and whose one start is a saddle (two sticks in one) is looked for again, and found; without the second look it is lost.
+    /// A pair that the network expects and whose one start is a saddle (two sticks in one) is looked for again, and
+    /// found; without the second look it is lost.
     @Test func whatTheNetworkExpectsIsLookedForAgain() throws {
         let z = Self.structures[8], (theta, y) = Sampler.voxel(z, snr: 40, seed: 8)
         let direct = try #require(Sampler.sample(y, z, near: theta, seed: 2, effort: Sampler.fine)).gaussian.logEvidence
@@ -116,7 +134,8 @@ import Testing
         func worst(_ options: StructureSearch.Options) -> Double {
             (0..<12).map { seed in
                 var random = RandomSource(seed: 1), starts = Self.blindStarts(UInt64(seed))
-                let search = StructureSearch(acquisition: Sampler.acquisition, options: options), wanted = search.candidates(amortised: amortised)
+                let search = StructureSearch(acquisition: Sampler.acquisition, options: options),
+                    wanted = search.candidates(amortised: amortised)
                 for p in starts.indices where !wanted.contains(p) { starts[p] = [] }
                 for c in 0..<3 { starts[4][0].1[Slot.axis + 3 + c] = starts[4][0].1[Slot.axis + c] }
                 let found = search.refine(y, starts: starts, amortised: amortised, using: &random)
@@ -134,25 +153,37 @@ import Testing
     @Test func theUnseenHaveTheNetworksWord() {
         let (evidence, amortised) = Self.words(4)
         let l = (0..<16).map { $0 / 2 == 5 ? -.infinity : evidence[$0] }
-        let found = StructureSearch.combine(Self.result(l, errors: Array(repeating: 0, count: 16), skipped: { $0 == 5 }, sampled: { $0 != 5 }), amortised: amortised)
-        let seen = StructureSpace.normalise(l), shift = (0..<16).reduce(0) { $0 + (seen[$1].isFinite ? exp(seen[$1]) * (seen[$1] - amortised[$1]) : 0) }
-        #expect(Self.distance(found, StructureSpace.normalise((0..<16).map { $0 / 2 == 5 ? amortised[$0] + shift : seen[$0] })) < 1e-9)
+        let found = StructureSearch.combine(
+            Self.result(l, errors: Array(repeating: 0, count: 16), skipped: { $0 == 5 }, sampled: { $0 != 5 }),
+            amortised: amortised)
+        let seen = StructureSpace.normalise(l),
+            shift = (0..<16).reduce(0) { $0 + (seen[$1].isFinite ? exp(seen[$1]) * (seen[$1] - amortised[$1]) : 0) }
+        #expect(
+            Self.distance(
+                found, StructureSpace.normalise((0..<16).map { $0 / 2 == 5 ? amortised[$0] + shift : seen[$0] })) < 1e-9
+        )
     }
 
     // MARK: Evidence and the network's word
 
     private static func result(
-        _ logEvidence: [Double], errors: [Double], skipped: (Int) -> Bool = { _ in false }, sampled: (Int) -> Bool = { _ in true }
+        _ logEvidence: [Double], errors: [Double], skipped: (Int) -> Bool = { _ in false },
+        sampled: (Int) -> Bool = { _ in true }
     ) -> StructureSearch.Result {
         .init(
-            logEvidence: logEvidence, standardError: errors, isSkipped: (0..<16).map { skipped($0 / 2) }, samples: (0..<8).map { sampled($0) ? StructureSample(SampleMemory(capacity: 0, components: 0, measurements: 0), sticks: 0) : nil },
+            logEvidence: logEvidence, standardError: errors, isSkipped: (0..<16).map { skipped($0 / 2) },
+            samples: (0..<8).map {
+                sampled($0)
+                    ? StructureSample(SampleMemory(capacity: 0, components: 0, measurements: 0), sticks: 0) : nil
+            },
             modes: Array(repeating: nil, count: 8))
     }
 
     private static func words(_ seed: UInt64) -> (evidence: [Double], amortised: [Double]) {
         var random = RandomSource(seed: seed)
         return (
-            (0..<16).map { _ in 300 + 2 * random.normal() }, StructureSpace.normalise((0..<16).map { _ in 2 * random.normal() })
+            (0..<16).map { _ in 300 + 2 * random.normal() },
+            StructureSpace.normalise((0..<16).map { _ in 2 * random.normal() })
         )
     }
 
@@ -161,7 +192,8 @@ import Testing
     @Test func withoutErrorTheEvidenceStands() {
         for seed in 0..<20 {
             let (evidence, amortised) = Self.words(UInt64(seed))
-            let found = StructureSearch.combine(Self.result(evidence, errors: Array(repeating: 0, count: 16)), amortised: amortised)
+            let found = StructureSearch.combine(
+                Self.result(evidence, errors: Array(repeating: 0, count: 16)), amortised: amortised)
             #expect(Self.distance(found, StructureSpace.normalise(evidence)) < 1e-9)
         }
     }
@@ -169,16 +201,20 @@ import Testing
     @Test func withoutEvidenceTheNetworksWordStands() {
         for seed in 0..<20 {
             let (evidence, amortised) = Self.words(UInt64(seed))
-            let found = StructureSearch.combine(Self.result(evidence, errors: Array(repeating: 1e9, count: 16)), amortised: amortised)
+            let found = StructureSearch.combine(
+                Self.result(evidence, errors: Array(repeating: 1e9, count: 16)), amortised: amortised)
             #expect(Self.distance(found, amortised) < 1e-9)
         }
     }
 
-    /// As the error grows, differences of log-probability go from the evidence's to the network's, half-way where both errors are alike.
+    /// As the error grows, differences of log-probability go from the evidence's to the network's, half-way where both
+    /// errors are alike.
     @Test func inBetweenByTheErrors() {
         let (evidence, amortised) = Self.words(3)
         func share(_ error: Double) -> Double {
-            let found = StructureSearch.combine(Self.result(evidence, errors: Array(repeating: error, count: 16)), amortised: amortised, learnsError: false)
+            let found = StructureSearch.combine(
+                Self.result(evidence, errors: Array(repeating: error, count: 16)), amortised: amortised,
+                learnsError: false)
             let a = amortised[3] - amortised[9], e = evidence[3] - evidence[9]
             return (found[3] - found[9] - a) / (e - a)
         }
@@ -189,15 +225,20 @@ import Testing
 
     /// One structure is known badly, the others well: the network's word about it counts by how right it is about them.
     @Test func anEstimateThatIsWrongElsewhereCountsLess() {
-        let doubtful = 6, errors = (0..<16).map { $0 == doubtful ? 1.2 : 0.01 }, evidence = (0..<16).map { $0 == doubtful ? 298.0 : 300 }
-        /// How far between the evidence (1) and the network (0) the doubtful structure comes out, where the network gives it 2 nats more than the rest has.
+        let doubtful = 6, errors = (0..<16).map { $0 == doubtful ? 1.2 : 0.01 },
+            evidence = (0..<16).map { $0 == doubtful ? 298.0 : 300 }
+        /// How far between the evidence (1) and the network (0) the doubtful structure comes out, where the network
+        /// gives it 2 nats more than the rest has.
         func share(wrong: Double, learns: Bool) -> Double {
-            let amortised = StructureSpace.normalise((0..<16).map { $0 == doubtful ? 2 : wrong * ($0 % 2 == 0 ? 1 : -1) })
-            let found = StructureSearch.combine(Self.result(evidence, errors: errors), amortised: amortised, learnsError: learns)
+            let amortised = StructureSpace.normalise(
+                (0..<16).map { $0 == doubtful ? 2 : wrong * ($0 % 2 == 0 ? 1 : -1) })
+            let found = StructureSearch.combine(
+                Self.result(evidence, errors: errors), amortised: amortised, learnsError: learns)
             let rest = (0..<16).filter { $0 != doubtful }, mean = rest.reduce(0) { $0 + found[$1] } / 15
             return (2 - (found[doubtful] - mean)) / 4
         }
-        let plain = share(wrong: 0, learns: false), right = share(wrong: 0, learns: true), wrong = share(wrong: 1.5, learns: true)
+        let plain = share(wrong: 0, learns: false), right = share(wrong: 0, learns: true),
+            wrong = share(wrong: 1.5, learns: true)
         #expect(abs(right - plain) < 0.02 && plain < 0.05, "\(right), \(plain)")
         #expect(wrong > 0.25, "\(wrong)")
     }
@@ -206,7 +247,8 @@ import Testing
     @Test func whatWasNotSampledIsTheLesser() {
         for seed in 0..<20 {
             let (evidence, amortised) = Self.words(UInt64(seed)), errors = [Double](repeating: 0, count: 16)
-            let found = StructureSearch.combine(Self.result(evidence, errors: errors, sampled: { $0 % 2 == 0 }), amortised: amortised)
+            let found = StructureSearch.combine(
+                Self.result(evidence, errors: errors, sampled: { $0 % 2 == 0 }), amortised: amortised)
             let l = StructureSpace.normalise(evidence), sampled = (0..<16).filter { $0 / 2 % 2 == 0 }
             var shift = 0.0, total = 0.0
             for z in sampled {
@@ -214,9 +256,14 @@ import Testing
                 total += exp(l[z])
             }
             shift /= total
-            let expected = StructureSpace.normalise((0..<16).map { sampled.contains($0) ? l[$0] : min(l[$0], amortised[$0] + shift) })
+            let expected = StructureSpace.normalise(
+                (0..<16).map { sampled.contains($0) ? l[$0] : min(l[$0], amortised[$0] + shift) })
             #expect(Self.distance(found, expected) < 1e-9)
-            #expect(Self.distance(StructureSearch.combine(Self.result(evidence, errors: errors, sampled: { _ in false }), amortised: amortised), l) < 1e-9)
+            #expect(
+                Self.distance(
+                    StructureSearch.combine(
+                        Self.result(evidence, errors: errors, sampled: { _ in false }), amortised: amortised), l) < 1e-9
+            )
         }
     }
 }

@@ -5,7 +5,8 @@ import Testing
 @testable import Exact
 
 @Suite struct TemperedSamplerTests {
-    /// Evidence against the closed form, from the prior and from another reference, judged by its own stated error; posterior means too.
+    /// Evidence against the closed form, from the prior and from another reference, judged by its own stated error;
+    /// posterior means too.
     @Test(arguments: [(0.0, 1.0), (0.4, 1.7)])
     func matchesTheClosedForm(_ reference: (centre: Double, width: Double)) {
         var scores: [Double] = [], drift: [Double] = []
@@ -16,7 +17,8 @@ import Testing
             let exact = problem.exact()
             var runs: [TemperedEstimate] = [], means = [Double](repeating: 0, count: problem.terms)
             for run in 0..<4 {
-                let population = LinearGaussianPopulation(problem, count: 200, centre: reference.centre, width: reference.width)
+                let population = LinearGaussianPopulation(
+                    problem, count: 200, centre: reference.centre, width: reference.width)
                 var random = RandomSource(seed: 4, stream: UInt64(trial), substream: UInt64(run))
                 runs.append(TemperedSampler(retention: 0.8).run(population, using: &random))
                 for i in population.w.indices { means[i % problem.terms] += population.w[i] / 800 }
@@ -49,7 +51,9 @@ import Testing
 
     /// Scatter that contradicts the runs' own estimates wins; agreement by luck does not erase them.
     @Test func averageStatesItsError() {
-        func run(_ e: Double, _ v: Double) -> TemperedEstimate { TemperedEstimate(logEvidence: e, relativeVariance: v, temperatures: 1) }
+        func run(_ e: Double, _ v: Double) -> TemperedEstimate {
+            TemperedEstimate(logEvidence: e, relativeVariance: v, temperatures: 1)
+        }
         let agreeing = EvidenceAverage.combine([run(10, 0.04), run(10, 0.04)])
         #expect(abs(agreeing.logEvidence - 10) < 1e-12)
         #expect(agreeing.standardError > 0.1 && agreeing.standardError < 0.15)

@@ -3,15 +3,17 @@ import ModelSpace
 
 /// Families without any physics, for engines that must know none. Plain loops throughout.
 ///
-/// `Waves`, linear-Gaussian: S = a + b t + Σ_k c_k cos(ω_k t), all coefficients normal, white noise of log-uniform σ. Given ω and σ its evidence is a
-/// closed form, and that over both one or two integrals (`Waves.logEvidence`).
+/// `Waves`, linear-Gaussian: S = a + b t + Σ_k c_k cos(ω_k t), all coefficients normal, white noise of log-uniform σ.
+/// Given ω and σ its evidence is a closed form, and that over both one or two integrals (`Waves.logEvidence`).
 struct Waves: LinearFamily {
     static let description = try! FamilyDescription(
         "waves", shared: [],
         groups: [
             ComponentGroup("constant", .always, [Parameter("a", "", .coefficient(sd: 1))]),
             ComponentGroup("slope", .optional, [Parameter("b", "", .coefficient(sd: 0.5))]),
-            ComponentGroup("wave", .upTo(2), [Parameter("c", "", .coefficient(sd: 1)), Parameter("omega", "", .uniform(low: 1, high: 6))]),
+            ComponentGroup(
+                "wave", .upTo(2),
+                [Parameter("c", "", .coefficient(sd: 1)), Parameter("omega", "", .uniform(low: 1, high: 6))]),
         ],
         noise: ComponentGroup("noise", .oneOf(["gaussian"]), [Parameter("sigma", "", .logUniform(low: 0.03, high: 1))]))
     static let theta = ThetaLayout(description), rule = StructureRule(description)
@@ -30,17 +32,26 @@ struct Waves: LinearFamily {
         }
     }
 
-    /// log p(y | z) by the closed form given ω and σ and the trapezoidal rule over them; at most one wave. Error ≤ 1e-3.
+    /// log p(y | z) by the closed form given ω and σ and the trapezoidal rule over them; at most one wave. Error ≤
+    /// 1e-3.
     /// - Parameter sigma: known σ; nil to integrate over its prior.
     static func logEvidence(_ y: [Double], _ t: [Double], _ z: Structure, sigma known: Double? = nil) -> Double {
         let layout = layout(z), nodes = layout.scalars.isEmpty ? 1 : 2001, levels = known == nil ? 161 : 1
         var terms: [Double] = []
         for n in 0..<nodes {
-            let omega = layout.scalars.first.map { $0.low + ($0.high - $0.low) * (Double(n) + 0.5) / Double(nodes) } ?? 0
-            let columns = layout.components.map { c in t.map { c.group == "constant" ? 1 : c.group == "slope" ? $0 : cos(omega * $0) } }
+            let omega =
+                layout.scalars.first.map { $0.low + ($0.high - $0.low) * (Double(n) + 0.5) / Double(nodes) } ?? 0
+            let columns = layout.components.map { c in
+                t.map { c.group == "constant" ? 1 : c.group == "slope" ? $0 : cos(omega * $0) }
+            }
             for l in 0..<levels {
-                let sigma = known ?? exp(layout.noise.low + (layout.noise.high - layout.noise.low) * (Double(l) + 0.5) / Double(levels))
-                terms.append(logMarginal(y, columns, sds: layout.components.map(\.bound), sigma: sigma) - log(Double(nodes * levels)))
+                let sigma =
+                    known
+                    ?? exp(
+                        layout.noise.low + (layout.noise.high - layout.noise.low) * (Double(l) + 0.5) / Double(levels))
+                terms.append(
+                    logMarginal(y, columns, sds: layout.components.map(\.bound), sigma: sigma)
+                        - log(Double(nodes * levels)))
             }
         }
         let peak = terms.max()!
@@ -66,20 +77,27 @@ struct Waves: LinearFamily {
     }
 }
 
-/// `Decays`: fractions on the simplex, a scale, either kind of noise; S/s0 = f_0 + Σ_k f_k exp(−r_k t) + Σ_j f_j exp(−r_j t (g·μ_j)²): a rest that
-/// does not decay, decays of rate r, and rods of rate r along an axis μ.
+/// `Decays`: fractions on the simplex, a scale, either kind of noise; S/s0 = f_0 + Σ_k f_k exp(−r_k t) + Σ_j f_j
+/// exp(−r_j t (g·μ_j)²): a rest that does not decay, decays of rate r, and rods of rate r along an axis μ.
 struct Decays: LinearFamily {
     static let description = try! FamilyDescription(
         "decays", shared: [],
         groups: [
             ComponentGroup("rest", .always, takesRest: true),
-            ComponentGroup("decay", .upTo(2), [Parameter("f", "", .weight(floor: 0.05)), Parameter("r", "", .logUniform(low: 0.2, high: 5))]),
             ComponentGroup(
-                "rod", .upTo(2), [Parameter("f", "", .weight(floor: 0.05)), Parameter("r", "", .logUniform(low: 0.5, high: 5)), Parameter("mu", "", .axis)],
+                "decay", .upTo(2),
+                [Parameter("f", "", .weight(floor: 0.05)), Parameter("r", "", .logUniform(low: 0.2, high: 5))]),
+            ComponentGroup(
+                "rod", .upTo(2),
+                [
+                    Parameter("f", "", .weight(floor: 0.05)), Parameter("r", "", .logUniform(low: 0.5, high: 5)),
+                    Parameter("mu", "", .axis),
+                ],
                 fibreAxis: "mu"),
         ],
         noise: ComponentGroup(
-            "noise", .oneOf(["gaussian", "rician"]), [Parameter("snr", "", .logUniform(low: 3, high: 150)), Parameter("s0", "", .scale)]))
+            "noise", .oneOf(["gaussian", "rician"]),
+            [Parameter("snr", "", .logUniform(low: 3, high: 150)), Parameter("s0", "", .scale)]))
     static let theta = ThetaLayout(description), rule = StructureRule(description)
     static func layout(_ z: Structure) -> SignalLayout { SignalLayout(description, theta, rule, z) }
 
@@ -98,8 +116,12 @@ struct Decays: LinearFamily {
                 return (e, [-r * t * e])
             default:
                 // Of the axis the derivative is by its three numbers.
-                let r = exp(shape[0]), g = design[i].g, c = g.x * shape[1] + g.y * shape[2] + g.z * shape[3], e = exp(-r * t * c * c)
-                return (e, [-r * t * c * c * e, -2 * r * t * c * e * g.x, -2 * r * t * c * e * g.y, -2 * r * t * c * e * g.z])
+                let r = exp(shape[0]), g = design[i].g, c = g.x * shape[1] + g.y * shape[2] + g.z * shape[3],
+                    e = exp(-r * t * c * c)
+                return (
+                    e,
+                    [-r * t * c * c * e, -2 * r * t * c * e * g.x, -2 * r * t * c * e * g.y, -2 * r * t * c * e * g.z]
+                )
             }
         }
     }
@@ -107,7 +129,9 @@ struct Decays: LinearFamily {
 
 /// Kernels by plain loops: E and its derivatives, by a component's own scalars then its axis, of one measurement.
 final class PlainKernels: SignalKernels {
-    typealias Signal = (_ component: SignalLayout.Component, _ shape: [Double], _ measurement: Int) -> (value: Double, slopes: [Double])
+    typealias Signal = (_ component: SignalLayout.Component, _ shape: [Double], _ measurement: Int) -> (
+        value: Double, slopes: [Double]
+    )
     let measurementCount: Int
     private let signal: Signal
 
@@ -116,47 +140,64 @@ final class PlainKernels: SignalKernels {
     /// A component's own scalars and axes.
     private func own(_ layout: SignalLayout, _ k: Int) -> (scalars: [Int], axes: [Int]) {
         let c = layout.components[k]
-        return (layout.scalars.indices.filter { layout.scalars[$0].group == c.group && layout.scalars[$0].member == c.member },
-            layout.axes.indices.filter { layout.axes[$0].group == c.group && layout.axes[$0].member == c.member })
+        return (
+            layout.scalars.indices.filter {
+                layout.scalars[$0].group == c.group && layout.scalars[$0].member == c.member
+            },
+            layout.axes.indices.filter { layout.axes[$0].group == c.group && layout.axes[$0].member == c.member }
+        )
     }
 
     private func shape(_ layout: SignalLayout, _ k: Int, _ x: (Int) -> Double) -> [Double] {
         let (scalars, axes) = own(layout, k)
-        return scalars.map { x(layout.firstScalar + $0) } + axes.flatMap { a in (0..<3).map { x(layout.firstAxis + 3 * a + $0) } }
+        return scalars.map { x(layout.firstScalar + $0) }
+            + axes.flatMap { a in (0..<3).map { x(layout.firstAxis + 3 * a + $0) } }
     }
 
-    func attenuations(_ layout: SignalLayout, rows: UnsafePointer<Float>, stride: Int, into e: UnsafeMutablePointer<Float>) {
+    func attenuations(
+        _ layout: SignalLayout, rows: UnsafePointer<Float>, stride: Int, into e: UnsafeMutablePointer<Float>
+    ) {
         for k in 0..<layout.componentCount { attenuations(layout, of: k, rows: rows, stride: stride, into: e) }
     }
 
-    func attenuations(_ layout: SignalLayout, of k: Int, rows: UnsafePointer<Float>, stride: Int, into e: UnsafeMutablePointer<Float>) {
+    func attenuations(
+        _ layout: SignalLayout, of k: Int, rows: UnsafePointer<Float>, stride: Int, into e: UnsafeMutablePointer<Float>
+    ) {
         for lane in 0..<16 {
             let p = shape(layout, k) { Double(rows[$0 * stride + lane]) }
-            for i in 0..<measurementCount { e[(i * layout.componentCount + k) * 16 + lane] = Float(signal(layout.components[k], p, i).value) }
+            for i in 0..<measurementCount {
+                e[(i * layout.componentCount + k) * 16 + lane] = Float(signal(layout.components[k], p, i).value)
+            }
         }
     }
 
     func attenuations(_ layout: SignalLayout, at x: UnsafePointer<Double>, into e: UnsafeMutablePointer<Float>) {
         for k in 0..<layout.componentCount {
             let p = shape(layout, k) { x[$0] }
-            for i in 0..<measurementCount { e[k * measurementCount + i] = Float(signal(layout.components[k], p, i).value) }
+            for i in 0..<measurementCount {
+                e[k * measurementCount + i] = Float(signal(layout.components[k], p, i).value)
+            }
         }
     }
 
     func derivatives(
-        _ layout: SignalLayout, _ x: UnsafePointer<Double>, attenuations: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>
+        _ layout: SignalLayout, _ x: UnsafePointer<Double>, attenuations: UnsafeMutablePointer<Float>,
+        rows: UnsafeMutablePointer<Float>
     ) {
         let m = measurementCount
         rows.update(repeating: 0, count: layout.shapeDimension * m)
         for k in 0..<layout.componentCount {
-            let p = shape(layout, k) { x[$0] }, weight = x[SignalLayout.firstWeight + k], (scalars, axes) = own(layout, k)
+            let p = shape(layout, k) { x[$0] }, weight = x[SignalLayout.firstWeight + k],
+                (scalars, axes) = own(layout, k)
             for i in 0..<m {
                 let (value, slopes) = signal(layout.components[k], p, i)
                 attenuations[k * m + i] = Float(value)
                 for (n, j) in scalars.enumerated() { rows[j * m + i] += Float(weight * slopes[n]) }
                 for (n, a) in axes.enumerated() {
                     let at = layout.firstAxis + 3 * a, (e, f) = AxisChart.tangents(SIMD3(x[at], x[at + 1], x[at + 2]))
-                    let g = SIMD3(slopes[scalars.count + 3 * n], slopes[scalars.count + 3 * n + 1], slopes[scalars.count + 3 * n + 2])
+                    let g = SIMD3(
+                        slopes[scalars.count + 3 * n], slopes[scalars.count + 3 * n + 1],
+                        slopes[scalars.count + 3 * n + 2])
                     let row = layout.scalars.count + 2 * a
                     rows[row * m + i] += Float(weight * (g * e).sum())
                     rows[(row + 1) * m + i] += Float(weight * (g * f).sum())

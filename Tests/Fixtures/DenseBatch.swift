@@ -3,7 +3,8 @@ import Foundation
 import Inference
 import ModelSpace
 
-/// Posteriors of ball and sticks as tables, all structures and all numbers of a draw: easy to write down, and what format 2 was.
+/// Posteriors of ball and sticks as tables, all structures and all numbers of a draw: easy to write down, and what
+/// format 2 was.
 ///
 /// Shapes: logProbability v × Z, drawStructures v × D, draws v × D × P.
 package struct DenseBatch {
@@ -29,7 +30,8 @@ package struct DenseBatch {
         for i in voxels.indices where !VoxelQuality(rawValue: quality[i]).contains(.notFitted) {
             batch.records[i] = VoxelRecord(
                 structures: all, logProbability: logProbability[i * 16..<(i + 1) * 16].map(Double.init),
-                drawn: drawStructures[i * d..<(i + 1) * d].map { all[Int($0)] }, rows: draws[i * d * p..<(i + 1) * d * p].map(Float.init),
+                drawn: drawStructures[i * d..<(i + 1) * d].map { all[Int($0)] },
+                rows: draws[i * d * p..<(i + 1) * d * p].map(Float.init),
                 layout: metadata.layout)
         }
         return batch

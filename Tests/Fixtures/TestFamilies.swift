@@ -31,7 +31,8 @@ public enum TestAcquisition {
     public static func shells(_ bValues: [Double], unweighted: Int, directions: Int) -> Acquisition {
         let spread = DirectionSets.fibonacci(directions), zero = SIMD3<Double>(0, 0, 0)
         return try! Acquisition(
-            bValues: Array(repeating: 0, count: unweighted) + bValues.flatMap { Array(repeating: $0, count: directions) },
+            bValues: Array(repeating: 0, count: unweighted)
+                + bValues.flatMap { Array(repeating: $0, count: directions) },
             directions: Array(repeating: zero, count: unweighted) + bValues.flatMap { _ in spread })
     }
 }

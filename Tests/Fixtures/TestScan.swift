@@ -7,7 +7,8 @@ package enum TestScan {
     package static let acquisition: Acquisition = {
         var random = RandomSource(seed: 3)
         let g = DirectionSets.fibonacci(30)
-        return try! Acquisition(bValues: [0, 0] + Array(repeating: 1000, count: 30), directions: [SIMD3(0, 0, 0), SIMD3(0, 0, 0)] + g)
+        return try! Acquisition(
+            bValues: [0, 0] + Array(repeating: 1000, count: 30), directions: [SIMD3(0, 0, 0), SIMD3(0, 0, 0)] + g)
     }()
 
     /// An untrained network: the engine's book-keeping does not depend on what the weights know.
@@ -17,7 +18,8 @@ package enum TestScan {
         c.parameterWidth = 16; c.parameterHeads = 2; c.parameterBlocks = 1
         let network = Network(FamilyShape(BallSticks()), c)
         let origin = NetworkOrigin(
-            name: "untrained", family: "ball-sticks", recipe: "", simulations: 0, steps: 0, structureLoss: 0, parameterLoss: 0)
+            name: "untrained", family: "ball-sticks", recipe: "", simulations: 0, steps: 0, structureLoss: 0,
+            parameterLoss: 0)
         return NetworkFile(network: network, weights: network.initialWeights(seed: 1), origin: origin)
     }()
 
@@ -29,7 +31,9 @@ package enum TestScan {
             var random = RandomSource(seed: 4, stream: UInt64(v)), theta = [Double](repeating: 0, count: 16)
             let z = family.structureSpace.structures[v % 16]
             family.drawParameters(z, acquisition, using: &random, into: &theta)
-            all.withUnsafeMutableBufferPointer { family.simulate(&theta, z, acquisition, using: &random, into: $0.baseAddress! + v * m) }
+            all.withUnsafeMutableBufferPointer {
+                family.simulate(&theta, z, acquisition, using: &random, into: $0.baseAddress! + v * m)
+            }
             for i in 0..<m { all[v * m + i] *= 500 }
         }
         all[10 * m + 3] = .nan

@@ -1,7 +1,7 @@
 import ModelSpace
 
-/// Damages files the way that finds most: not single bits alone, but numbers at the ends of their range, words that parsers treat apart, pieces cut, doubled and moved.
-/// The same seed gives the same damage.
+/// Damages files the way that finds most: not single bits alone, but numbers at the ends of their range, words that
+/// parsers treat apart, pieces cut, doubled and moved. The same seed gives the same damage.
 struct Mutator {
     var random: RandomSource
 
@@ -11,16 +11,23 @@ struct Mutator {
 
     /// Numbers where arithmetic breaks.
     static let numbers = [
-        "0", "-0", "1", "-1", "2", "7", "8", "127", "128", "255", "256", "32767", "32768", "65535", "65536", "2147483647", "2147483648", "-2147483648",
-        "4294967295", "4294967296", "4611686018427387904", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "18446744073709551615",
-        "18446744073709551616", "1e9", "1e15", "1e19", "1e30", "1e300", "1e309", "-1e300", "5e-324", "1e-300", "0.1", "-0.5", "0x10", "0o17", "1_000", "1:30",
-        "4611686018427387904:30", "nan", ".nan", "NaN", "inf", ".inf", "-inf", "Infinity", "", "1,5", "1.5.2", "٣", "2001-01-01", "2001-12-14t21:59:43.10-05:00",
-        "99999999999999999999999999999999999999999", "0.0000000000000000000000000000000000000000001", "00", "+5", ".5", "5.", "true", "null", "~", "no",
+        "0", "-0", "1", "-1", "2", "7", "8", "127", "128", "255", "256", "32767", "32768", "65535", "65536",
+        "2147483647", "2147483648", "-2147483648",
+        "4294967295", "4294967296", "4611686018427387904", "9223372036854775807", "9223372036854775808",
+        "-9223372036854775808", "18446744073709551615",
+        "18446744073709551616", "1e9", "1e15", "1e19", "1e30", "1e300", "1e309", "-1e300", "5e-324", "1e-300", "0.1",
+        "-0.5", "0x10", "0o17", "1_000", "1:30",
+        "4611686018427387904:30", "nan", ".nan", "NaN", "inf", ".inf", "-inf", "Infinity", "", "1,5", "1.5.2", "٣",
+        "2001-01-01", "2001-12-14t21:59:43.10-05:00",
+        "99999999999999999999999999999999999999999", "0.0000000000000000000000000000000000000000001", "00", "+5", ".5",
+        "5.", "true", "null", "~", "no",
     ]
     /// Pieces that grammars give a meaning.
     static let pieces = [
-        "{{ x }}", "{% x %}", "&a ", "*a", "<<: *a", "? ", ": ", "- ", "- - - - ", "[", "]", "{", "}", "[[[[[[[[", "{a: ", ",", "#", "\n", "\r", "\r\n", "\t", "  ", "\u{1B}[2J", "\u{7}",
-        "\0", "\u{FEFF}", "\u{2028}", "\u{202E}", "\"", "'", "\\", "\\u0000", "\\ud800", "|\n", ">-\n", "!!binary ", "!!float ", "!!set ", "%YAML 1.2\n", "---\n", "...\n", "@", "`",
+        "{{ x }}", "{% x %}", "&a ", "*a", "<<: *a", "? ", ": ", "- ", "- - - - ", "[", "]", "{", "}", "[[[[[[[[",
+        "{a: ", ",", "#", "\n", "\r", "\r\n", "\t", "  ", "\u{1B}[2J", "\u{7}",
+        "\0", "\u{FEFF}", "\u{2028}", "\u{202E}", "\"", "'", "\\", "\\u0000", "\\ud800", "|\n", ">-\n", "!!binary ",
+        "!!float ", "!!set ", "%YAML 1.2\n", "---\n", "...\n", "@", "`",
         "name", "__metadata__", "shape", "dtype", "F32", "data_offsets", "../../x", "/etc/passwd", "e\u{301}", "日本",
     ]
 
@@ -67,7 +74,12 @@ struct Mutator {
         case 4:
             return chance(0.4)
                 ? little(pick([0, 1, -1, 2, 348, 540, 1 << 20, Int32.max, .min]))
-                : little(pick([0, 1, -1, 0.5, 1e-30, 1e30, 352, 1e9, 1e15, .nan, .infinity, -.infinity, .greatestFiniteMagnitude, .leastNonzeroMagnitude] as [Float]))
+                : little(
+                    pick(
+                        [
+                            0, 1, -1, 0.5, 1e-30, 1e30, 352, 1e9, 1e15, .nan, .infinity, -.infinity,
+                            .greatestFiniteMagnitude, .leastNonzeroMagnitude,
+                        ] as [Float]))
         case 8:
             return chance(0.5)
                 ? little(pick([0, 1, -1, 2, 3, 1 << 16, 1 << 31, 1 << 32, 1 << 40, Int64.max, .min]))
@@ -86,7 +98,9 @@ struct Mutator {
         bytes.replaceSubrange(start..<end, with: pick(Self.numbers).utf8)
     }
 
-    private mutating func insert(_ piece: [UInt8], _ bytes: inout [UInt8]) { bytes.insert(contentsOf: piece, at: below(bytes.count + 1)) }
+    private mutating func insert(_ piece: [UInt8], _ bytes: inout [UInt8]) {
+        bytes.insert(contentsOf: piece, at: below(bytes.count + 1))
+    }
 
     /// A line removed, doubled or moved.
     private mutating func line(_ bytes: inout [UInt8]) {
@@ -102,7 +116,9 @@ struct Mutator {
 
     private mutating func cut(_ bytes: inout [UInt8]) {
         guard !bytes.isEmpty else { return }
-        if chance(0.5) { bytes.removeLast(below(bytes.count) + (chance(0.5) ? 1 : 0)) } else {
+        if chance(0.5) {
+            bytes.removeLast(below(bytes.count) + (chance(0.5) ? 1 : 0))
+        } else {
             let first = below(bytes.count), count = min(bytes.count - first, 1 + below(40))
             bytes.removeSubrange(first..<first + count)
         }
@@ -118,6 +134,9 @@ struct Mutator {
 
     private mutating func flip(_ bytes: inout [UInt8]) {
         guard !bytes.isEmpty else { return }
-        for _ in 0...below(3) { bytes[below(bytes.count)] = chance(0.5) ? UInt8(below(256)) : bytes[below(bytes.count)] ^ UInt8(1 << below(8)) }
+        for _ in 0...below(3) {
+            bytes[below(bytes.count)] =
+                chance(0.5) ? UInt8(below(256)) : bytes[below(bytes.count)] ^ UInt8(1 << below(8))
+        }
     }
 }

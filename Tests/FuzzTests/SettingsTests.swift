@@ -22,7 +22,11 @@ import Training
         #expect(try keys(FamilyShape(BallSticks())) == Set(FamilyShape.settings.map(\.key)))
         #expect(try keys(ProtocolMixture()) == Set(ProtocolMixture.settings.map(\.key)))
         let all = Set(Recipe.settings.map(\.key))
-        #expect(all == Set(["name", "family"] + TrainingPlan.settings.map { "training." + $0.key } + ProtocolMixture.settings.map { "mixture." + $0.key }))
+        #expect(
+            all
+                == Set(
+                    ["name", "family"] + TrainingPlan.settings.map { "training." + $0.key }
+                        + ProtocolMixture.settings.map { "mixture." + $0.key }))
     }
 
     @Test func theDefaultsAreAllowed() {
@@ -35,16 +39,22 @@ import Training
             name: "all: of it"
             family: ball-sticks
             training:
-              {seed: 18446744073709551615, batch: 64, chunk: 8, noiseDraws: 3, rate: 1e-3, warmup: 1_000, decay: .5, weightDecay: 0, clip: 2, averageSteps: 10,
+              {seed: 18446744073709551615, batch: 64, chunk: 8, noiseDraws: 3, rate: 1e-3, warmup: 1_000, decay: .5, \
+            weightDecay: 0, clip: 2, averageSteps: 10,
                lambdaZero: 0.1, lambdaMean: 1, parameterWeight: 0.5,
-               network: {width: 32, heads: 2, latents: 8, blocksPerReading: 0, structureBlocks: 1, parameterWidth: 48, parameterHeads: 3, parameterBlocks: 2}}
+               network: {width: 32, heads: 2, latents: 8, blocksPerReading: 0, structureBlocks: 1, parameterWidth: 48, \
+            parameterHeads: 3, parameterBlocks: 2}}
             mixture:
               singleShell: 1      # and a comment: with a colon, an &ampersand and [brackets
               jitter: 0.25
             """
         let recipe = try Recipe(yaml: text, path: "r.yaml")
-        #expect(recipe.name == "all: of it" && recipe.training.seed == .max && recipe.training.warmup == 1000 && recipe.training.decay == 0.5)
+        #expect(
+            recipe.name == "all: of it" && recipe.training.seed == .max && recipe.training.warmup == 1000
+                && recipe.training.decay == 0.5)
         #expect(recipe.training.network.parameterWidth == 48 && recipe.training.network.blocksPerReading == 0)
-        #expect(recipe.mixture.singleShell == 1 && recipe.mixture.jitter == 0.25 && recipe.mixture.known == ProtocolMixture().known)
+        #expect(
+            recipe.mixture.singleShell == 1 && recipe.mixture.jitter == 0.25
+                && recipe.mixture.known == ProtocolMixture().known)
     }
 }

@@ -3,15 +3,18 @@ import Inference
 import Tensors
 import Testing
 
-/// Damage to posterior files is found, wherever it is, and what a file says of itself is not believed before it makes sense.
+/// Damage to posterior files is found, wherever it is, and what a file says of itself is not believed before it makes
+/// sense.
 struct ArchiveIntegrityTests {
-    /// Writes a sound file again with other texts in its header, and no checksum: as an earlier version would have, or whoever wants to deceive.
+    /// Writes a sound file again with other texts in its header, and no checksum: as an earlier version would have, or
+    /// whoever wants to deceive.
     private func rewrite(_ path: String, to other: String, _ change: (inout [String: String]) -> Void) throws {
         let file = try SafetensorsReader(path: path)
         var texts = file.metadata
         texts["checksum"] = nil
         change(&texts)
-        let writer = try SafetensorsWriter(path: other, tensors: file.entries.map { ($0.name, $0.type, $0.shape) }, metadata: texts)
+        let writer = try SafetensorsWriter(
+            path: other, tensors: file.entries.map { ($0.name, $0.type, $0.shape) }, metadata: texts)
         for entry in file.entries { try writer.append(file.bytes(entry), to: entry.name) }
         try writer.finish()
     }
@@ -52,7 +55,8 @@ struct ArchiveIntegrityTests {
             return ~crc
         }
         #expect(reference(Array("123456789".utf8)) == 0x995D_C9BB_DF19_39FA, "the check value of the catalogue of CRCs")
-        let zeroed = String(decoding: bytes, as: UTF8.self).replacingOccurrences(of: text, with: String(repeating: "0", count: 16))
+        let zeroed = String(decoding: bytes, as: UTF8.self).replacingOccurrences(
+            of: text, with: String(repeating: "0", count: 16))
         #expect(String(reference(Array(zeroed.utf8)), radix: 16) == String(text.drop { $0 == "0" }))
     }
 
@@ -71,12 +75,18 @@ struct ArchiveIntegrityTests {
         _ = try writeArchive(scratch.path, sizes: [4], s: 3)
         let file = try SafetensorsReader(path: path), place = target.path + "/" + PosteriorShard.name(0)
         let numbers = try NSRegularExpression(pattern: "-?[0-9]+(\\.[0-9]+)?")
-        let wrong = ["-1", "0", "1", "2", "2000000000", "9223372036854775807", "99999999999999999999", "1e300", "-1e300", "nan", "inf", "", "x", "[[[1]]]", "0x10", "1.5"]
+        let wrong = [
+            "-1", "0", "1", "2", "2000000000", "9223372036854775807", "99999999999999999999", "1e300", "-1e300", "nan",
+            "inf", "", "x", "[[[1]]]", "0x10", "1.5",
+        ]
         var tried = 0, opened = 0
-        for (key, text) in file.metadata where !["format", "columns", "checksum", "note.mask", "network", "network_sha256"].contains(key) {
+        for (key, text) in file.metadata
+        where !["format", "columns", "checksum", "note.mask", "network", "network_sha256"].contains(key) {
             for match in numbers.matches(in: text, range: NSRange(text.startIndex..., in: text)) {
                 for value in wrong {
-                    try rewrite(path, to: place) { $0[key] = (text as NSString).replacingCharacters(in: match.range, with: value) }
+                    try rewrite(path, to: place) {
+                        $0[key] = (text as NSString).replacingCharacters(in: match.range, with: value)
+                    }
                     tried += 1
                     // What is accepted must be small enough to be summarised.
                     let start = ContinuousClock.now

@@ -13,33 +13,47 @@ import Testing
     }
 
     @Test func namesAreThoseOfTheFamily() throws {
-        let family = try #require(BuiltInFamilies.family("tissue")), quantities = try DrawLayout(family.description).quantities
-        #expect(quantities.list.map(\.name) == [
-            "fraction_bundle", "fraction_water", "fraction_ball", "fraction_dot", "d_par", "odi", "f_in", "ratio", "d", "rho",
-        ])
-        #expect(quantities.components == ["bundle1", "bundle2", "bundle3", "dispersed", "tied", "free", "water", "ball", "spread", "dot"])
-        #expect(quantities.list.first { $0.name == "d" }?.unit == "mm^2/s" && quantities.list.first { $0.name == "odi" }?.range == 0.02...0.99)
+        let family = try #require(BuiltInFamilies.family("tissue")),
+            quantities = try DrawLayout(family.description).quantities
+        #expect(
+            quantities.list.map(\.name) == [
+                "fraction_bundle", "fraction_water", "fraction_ball", "fraction_dot", "d_par", "odi", "f_in", "ratio",
+                "d", "rho",
+            ])
+        #expect(
+            quantities.components == [
+                "bundle1", "bundle2", "bundle3", "dispersed", "tied", "free", "water", "ball", "spread", "dot",
+            ])
+        #expect(
+            quantities.list.first { $0.name == "d" }?.unit == "mm^2/s"
+                && quantities.list.first { $0.name == "odi" }?.range == 0.02...0.99)
     }
 
-    /// By definition, from θ itself: fractions added up, parameters of several members weighed by fractions, and who has what.
+    /// By definition, from θ itself: fractions added up, parameters of several members weighed by fractions, and who
+    /// has what.
     @Test(arguments: BuiltInFamilies.names) func valuesAreThoseOfTheta(name: String) throws {
         let family = try #require(BuiltInFamilies.family(name)), description = family.description
         let layout = try DrawLayout(description), theta = ThetaLayout(description), quantities = layout.quantities
         var random = RandomSource(seed: 9), x = [Double](repeating: 0, count: theta.count), checked = Set<Int>()
         for z in family.structureSpace.structures {
             family.drawParameters(z, Self.acquisition, using: &random, into: &x)
-            let row = zip(x, layout.scales).map { Float($0 * $1) }, presence = quantities.presence(layout.columns(of: z))
+            let row = zip(x, layout.scales).map { Float($0 * $1) },
+                presence = quantities.presence(layout.columns(of: z))
             for (i, quantity) in quantities.list.enumerated() {
                 let group = description.groups.first { $0.name == quantity.group }
                 func numbers(_ name: String) -> [Double] {
-                    (0..<(group?.most ?? 1)).compactMap { theta.offset(of: name, in: quantity.group, member: $0) }.map { x[$0] }
+                    (0..<(group?.most ?? 1)).compactMap { theta.offset(of: name, in: quantity.group, member: $0) }.map {
+                        x[$0]
+                    }
                 }
                 let weight = group?.parameters.first(where: \.isLinear)?.name
                 if quantity.kind == .fraction {
                     #expect(presence[i] && abs(Double(quantities.value(i, row)) - numbers(weight!).reduce(0, +)) < 1e-6)
                     continue
                 }
-                let parameter = quantity.name.hasPrefix(quantity.group + "_") ? String(quantity.name.dropFirst(quantity.group.count + 1)) : quantity.name
+                let parameter =
+                    quantity.name.hasPrefix(quantity.group + "_")
+                    ? String(quantity.name.dropFirst(quantity.group.count + 1)) : quantity.name
                 let choice = layout.rule.choice(of: quantity.group, in: z)
                 let options = (group!.parameters + group!.common).first { $0.name == parameter }!.options
                 let isThere = choice.members > 0 && (options.isEmpty || options.contains(choice.option ?? ""))
@@ -48,7 +62,9 @@ import Testing
                 let isCommon = group!.common.contains { $0.name == parameter }, values = numbers(parameter)
                 let weights = group!.most > 1 && !isCommon ? numbers(weight!) : [1]
                 let mean = zip(values, weights).reduce(0) { $0 + $1.0 * $1.1 } / weights.reduce(0, +)
-                #expect(abs(Double(quantities.value(i, row)) - mean) < 1e-5 * abs(mean), "\(quantity.name) of \(layout.rule.name(z))")
+                #expect(
+                    abs(Double(quantities.value(i, row)) - mean) < 1e-5 * abs(mean),
+                    "\(quantity.name) of \(layout.rule.name(z))")
                 checked.insert(i)
             }
         }

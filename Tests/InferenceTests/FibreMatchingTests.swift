@@ -4,9 +4,12 @@ import ModelSpace
 import Testing
 
 struct FibreMatchingTests {
-    /// Share of sticks given to the fibre that they came from, over many voxels, and the largest error of a fibre's mean axis (degrees);
-    /// fibres are told apart by nothing but the truth's own order after matching (each found fibre is named by the majority of its sticks).
-    private func agreement(_ voxel: SyntheticVoxel, voxels: Int = 100, s: Int = 50, seed: UInt64 = 1) -> (share: Double, worstAngle: Double) {
+    /// Share of sticks given to the fibre that they came from, over many voxels, and the largest error of a fibre's
+    /// mean axis (degrees); fibres are told apart by nothing but the truth's own order after matching (each found fibre
+    /// is named by the majority of its sticks).
+    private func agreement(_ voxel: SyntheticVoxel, voxels: Int = 100, s: Int = 50, seed: UInt64 = 1) -> (
+        share: Double, worstAngle: Double
+    ) {
         var random = RandomSource(seed: seed)
         var right = 0, total = 0, worst = 0.0
         for _ in 0..<voxels {
@@ -56,7 +59,8 @@ struct FibreMatchingTests {
 
     @Test func threeOrthogonalEqualFractions() {
         let voxel = SyntheticVoxel(fibres: [
-            .init(axis: unit(1, 0, 0), fraction: 0.25, angleSD: 0.1), .init(axis: unit(0, 1, 0), fraction: 0.25, angleSD: 0.1),
+            .init(axis: unit(1, 0, 0), fraction: 0.25, angleSD: 0.1),
+            .init(axis: unit(0, 1, 0), fraction: 0.25, angleSD: 0.1),
             .init(axis: unit(0, 0, 1), fraction: 0.25, angleSD: 0.1),
         ])
         let (share, worst) = agreement(voxel)
@@ -65,7 +69,8 @@ struct FibreMatchingTests {
 
     @Test func missingFibres() {
         let voxel = SyntheticVoxel(fibres: [
-            .init(axis: unit(1, 0, 0), fraction: 0.4, presence: 0.7), .init(axis: unit(0.5, 0.8, 0), fraction: 0.35, presence: 0.8),
+            .init(axis: unit(1, 0, 0), fraction: 0.4, presence: 0.7),
+            .init(axis: unit(0.5, 0.8, 0), fraction: 0.35, presence: 0.8),
         ])
         let (share, worst) = agreement(voxel)
         #expect(share >= 0.99 && worst < 4)
@@ -84,7 +89,8 @@ struct FibreMatchingTests {
 
     @Test func dispersedSecondFibre() {
         let voxel = SyntheticVoxel(fibres: [
-            .init(axis: unit(0, 0, 1), fraction: 0.6), .init(axis: unit(1, 1, 0), fraction: 0.08, angleSD: 0.5, presence: 0.6),
+            .init(axis: unit(0, 0, 1), fraction: 0.6),
+            .init(axis: unit(1, 1, 0), fraction: 0.08, angleSD: 0.5, presence: 0.6),
         ])
         let (share, _) = agreement(voxel)
         #expect(share >= 0.9)
@@ -121,10 +127,14 @@ struct SymmetricEigenTests {
             var a = SymmetricEigen.Matrix()
             // From rank one to full rank, with eigenvalues down to 1e-9 apart.
             for i in 0...(trial % 3) {
-                a.add(unit(random.normal(), random.normal(), random.normal()), weight: i == 0 ? 1 : trial % 2 == 0 ? random.uniform() : 1e-9)
+                a.add(
+                    unit(random.normal(), random.normal(), random.normal()),
+                    weight: i == 0 ? 1 : trial % 2 == 0 ? random.uniform() : 1e-9)
             }
             let (value, v) = SymmetricEigen.largest(a)
-            let av = SIMD3(a.xx * v.x + a.xy * v.y + a.xz * v.z, a.xy * v.x + a.yy * v.y + a.yz * v.z, a.xz * v.x + a.yz * v.y + a.zz * v.z)
+            let av = SIMD3(
+                a.xx * v.x + a.xy * v.y + a.xz * v.z, a.xy * v.x + a.yy * v.y + a.yz * v.z,
+                a.xz * v.x + a.yz * v.y + a.zz * v.z)
             let r = av - value * v
             #expect((r * r).sum().squareRoot() <= 1e-12 * (a.xx + a.yy + a.zz))
             #expect(abs((v * v).sum() - 1) < 1e-14 && v.z >= 0)

@@ -19,12 +19,14 @@ import Testing
         var options = FitOptions()
         options.threads = threads
         options.samples = 6
-        var recipe = try PrismRecipe(file: TestScan.file, path: "test", acquisition: TestScan.acquisition, options: options)
+        var recipe = try PrismRecipe(
+            file: TestScan.file, path: "test", acquisition: TestScan.acquisition, options: options)
         recipe.solverSteps = 3
         let engine = FitEngine(recipe: recipe, acquisition: TestScan.acquisition, options: options, blockSize: block)
         let voxels = (0..<100).map { $0 * 2 }
         return try engine.run(
-            voxels: voxels, signals: TestScan.signals, metadata: engine.metadata(grid: [20, 10, 1], voxelCount: 100), directory: folder,
+            voxels: voxels, signals: TestScan.signals, metadata: engine.metadata(grid: [20, 10, 1], voxelCount: 100),
+            directory: folder,
             shouldStop: { stopAfter == 0 })
     }
 
@@ -36,7 +38,9 @@ import Testing
             let counts = DrawAllocation.counts(log0, parameterCounts: space.parameterCounts, lambda: 0.5, total: 64)
             #expect(counts.reduce(0, +) == 64 && counts.allSatisfy { $0 >= 0 })
             for lambda in [0, 0.5, 1, 1.5, 2, 3] {
-                for (z, l) in space.reweight(log0, from: 0, to: lambda).enumerated() where exp(l) > 0.2 { #expect(counts[z] >= 2) }
+                for (z, l) in space.reweight(log0, from: 0, to: lambda).enumerated() where exp(l) > 0.2 {
+                    #expect(counts[z] >= 2)
+                }
             }
         }
     }
@@ -69,14 +73,17 @@ import Testing
             init(_ asked: Counter) { self.asked = asked }
             func stop(when isAsked: @escaping @Sendable () -> Bool) { shouldStop = isAsked }
             func restricted(to acquisition: Acquisition) -> any PosteriorEngine { self }
-            func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
+            func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior]
+            {
                 var answers: [VoxelPosterior] = []
                 for key in keys {
                     if key >= 20 { while !shouldStop() { usleep(1000) } }
                     if shouldStop() { break }
                     asked.keys.withLock { $0.append(key) }
-                    answers.append(VoxelPosterior(
-                        logProbability: [Double](repeating: -log(16.0), count: 16), structures: [0, 0, 0, 0], parameters: [Double](repeating: 1e-3, count: 64)))
+                    answers.append(
+                        VoxelPosterior(
+                            logProbability: [Double](repeating: -log(16.0), count: 16), structures: [0, 0, 0, 0],
+                            parameters: [Double](repeating: 1e-3, count: 64)))
                 }
                 return answers
             }
@@ -89,7 +96,8 @@ import Testing
         var options = FitOptions()
         options.threads = 2
         let recipe = SlowRecipe(), m = TestScan.acquisition.count
-        let engine = FitEngine(recipe: recipe, acquisition: TestScan.acquisition, options: options, pieceInterval: .milliseconds(50))
+        let engine = FitEngine(
+            recipe: recipe, acquisition: TestScan.acquisition, options: options, pieceInterval: .milliseconds(50))
         let isOnDisk = Atomic<Bool>(false)
         let metadata = engine.metadata(grid: [30, 1, 1], voxelCount: 30), start = ContinuousClock.now
         // Voxels from 20 on do not end by themselves; number 20 is one that cannot be fitted, and finished at once.
@@ -102,15 +110,22 @@ import Testing
             })
         #expect(!isComplete && .now - start < .seconds(2))
         let kept = try PosteriorArchive.shards(in: f)
-        #expect(kept.flatMap { Array($0.voxels) }.sorted() == (0..<21).map { Int32($0) } && kept.allSatisfy { !$0.isWhole })
-        #expect(throws: PosteriorArchiveError.incomplete(directory: f, missing: 9, of: 30)) { try PosteriorArchive(directory: f) }
+        #expect(
+            kept.flatMap { Array($0.voxels) }.sorted() == (0..<21).map { Int32($0) } && kept.allSatisfy { !$0.isWhole })
+        #expect(throws: PosteriorArchiveError.incomplete(directory: f, missing: 9, of: 30)) {
+            try PosteriorArchive(directory: f)
+        }
         // On the disk before the fit ended, though no voxel after the twentieth did.
         let wasOnDisk = isOnDisk.load(ordering: .relaxed)
         #expect(wasOnDisk)
-        // A file torn by a death in the middle of writing never gets its name; one that is damaged is refused, not taken.
+        // A file torn by a death in the middle of writing never gets its name; one that is damaged is refused, not
+        // taken.
         let path = kept[0].path, sound = try Data(contentsOf: URL(fileURLWithPath: path))
         try sound.prefix(sound.count - 1).write(to: URL(fileURLWithPath: path))
-        #expect(throws: (any Error).self) { try engine.run(voxels: Array(0..<30), signals: Array(TestScan.signals[..<(30 * m)]), metadata: metadata, directory: f) }
+        #expect(throws: (any Error).self) {
+            try engine.run(
+                voxels: Array(0..<30), signals: Array(TestScan.signals[..<(30 * m)]), metadata: metadata, directory: f)
+        }
         try sound.write(to: URL(fileURLWithPath: path))
         recipe.asked.keys.withLock { $0 = [] }
         let again = ContinuousClock.now
@@ -121,12 +136,14 @@ import Testing
         #expect(fittedAgain == [], "voxels in the piece are not fitted again")
         // Another voxel list or option is another fit.
         #expect(throws: FitEngineError.self) {
-            try engine.run(voxels: Array(1..<31), signals: Array(TestScan.signals[..<(30 * m)]), metadata: metadata, directory: f)
+            try engine.run(
+                voxels: Array(1..<31), signals: Array(TestScan.signals[..<(30 * m)]), metadata: metadata, directory: f)
         }
         var other = metadata
         other.notes["precision"] = "float32"
         #expect(throws: FitEngineError.self) {
-            try engine.run(voxels: Array(0..<30), signals: Array(TestScan.signals[..<(30 * m)]), metadata: other, directory: f)
+            try engine.run(
+                voxels: Array(0..<30), signals: Array(TestScan.signals[..<(30 * m)]), metadata: other, directory: f)
         }
     }
 
@@ -154,8 +171,9 @@ import Testing
     @Test func whatCannotBeFittedIsCountedBeforehand() {
         let all = FitSurvey(TestScan.signals, TestScan.acquisition, SignalRules())
         #expect(all.voxels == 100 && all.unfitted == 2 && all.firstBadVolume == 3)
-        #expect(all.explanation == "1 of 100 have a signal that is NaN or infinite (first in volume 3, counted from 0), "
-            + "1 of 100 have a mean b=0 signal that is zero or negative")
+        #expect(
+            all.explanation == "1 of 100 have a signal that is NaN or infinite (first in volume 3, counted from 0), "
+                + "1 of 100 have a mean b=0 signal that is zero or negative")
     }
 
     @Test func spoiltVoxelsAreFlaggedAndZero() throws {
@@ -181,7 +199,8 @@ import Testing
         for v in 0..<10 {
             for i in 0..<m {
                 let g = TestScan.acquisition.directions[i], along = (g * fast).sum()
-                signals[v * m + i] = Float(500 * exp(-1e-3 * TestScan.acquisition.bValues[i] * (1 + 0.02 * along * along)))
+                signals[v * m + i] = Float(
+                    500 * exp(-1e-3 * TestScan.acquisition.bValues[i] * (1 + 0.02 * along * along)))
             }
         }
         var options = FitOptions()
@@ -192,12 +211,17 @@ import Testing
             func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe { self }
             final class Engine: PosteriorEngine {
                 func restricted(to acquisition: Acquisition) -> any PosteriorEngine { self }
-                func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
+                func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?])
+                    -> [VoxelPosterior]
+                {
                     (0..<count).map { _ in
                         var theta = [Double](repeating: 0, count: BallSticks.Slot.count)
-                        (theta[BallSticks.Slot.diffusivity], theta[BallSticks.Slot.snr], theta[BallSticks.Slot.s0]) = (1e-3, 20, 1)
+                        (theta[BallSticks.Slot.diffusivity], theta[BallSticks.Slot.snr], theta[BallSticks.Slot.s0]) = (
+                            1e-3, 20, 1
+                        )
                         return VoxelPosterior(
-                            logProbability: (0..<16).map { $0 == 0 ? 0 : -.infinity }, structures: Array(repeating: 0, count: 6),
+                            logProbability: (0..<16).map { $0 == 0 ? 0 : -.infinity },
+                            structures: Array(repeating: 0, count: 6),
                             parameters: (0..<6).flatMap { _ in theta })
                     }
                 }
@@ -206,12 +230,16 @@ import Testing
         let f = try folder()
         defer { try? FileManager.default.removeItem(atPath: f) }
         let engine = FitEngine(recipe: NoFibre(), acquisition: TestScan.acquisition, options: options)
-        #expect(try engine.run(
-            voxels: Array(0..<10), signals: signals, metadata: engine.metadata(grid: [10, 1, 1], voxelCount: 10), directory: f))
+        #expect(
+            try engine.run(
+                voxels: Array(0..<10), signals: signals, metadata: engine.metadata(grid: [10, 1, 1], voxelCount: 10),
+                directory: f))
         let draws = try PosteriorShard(path: f + "/" + PosteriorShard.name(0)).dense.draws
         for row in 0..<60 {
             let mu = (0..<3).map { Double(draws[row * DrawColumn.count + DrawColumn.direction + $0]) }
-            #expect(abs(mu[0] * fast.x + mu[1] * fast.y + mu[2] * fast.z) > 0.99 && draws[row * DrawColumn.count + DrawColumn.fraction] == 0)
+            #expect(
+                abs(mu[0] * fast.x + mu[1] * fast.y + mu[2] * fast.z) > 0.99
+                    && draws[row * DrawColumn.count + DrawColumn.fraction] == 0)
         }
     }
 
@@ -224,7 +252,8 @@ import Testing
             #expect(drawn.count == 50 && drawn == drawn.sorted())
             for (i, w) in weights.enumerated() {
                 let count = drawn.filter { $0 == i }.count, expected = 50 * w / total
-                #expect(Double(count) >= expected.rounded(.down) - 1e-9 && Double(count) <= expected.rounded(.up) + 1e-9)
+                #expect(
+                    Double(count) >= expected.rounded(.down) - 1e-9 && Double(count) <= expected.rounded(.up) + 1e-9)
             }
         }
     }

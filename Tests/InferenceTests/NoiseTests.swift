@@ -11,7 +11,8 @@ import Testing
 @Suite struct NoiseTests {
     /// V voxels of a grid, each a mixture of `rank` courses over M volumes, with noise of σ(voxel).
     private func scan(
-        grid: [Int], voxels: [Int], volumes m: Int, rank: Int = 5, level: Double = 500, isMagnitude: Bool = false, sigma: (Int) -> Double
+        grid: [Int], voxels: [Int], volumes m: Int, rank: Int = 5, level: Double = 500, isMagnitude: Bool = false,
+        sigma: (Int) -> Double
     ) -> [Float] {
         var random = RandomSource(seed: 7), signals = [Float](repeating: 0, count: voxels.count * m)
         let courses = (0..<rank).map { _ in (0..<m).map { _ in level * random.uniform() } }
@@ -36,7 +37,8 @@ import Testing
     func patchesFindTheNoise(grid: [Int], volumes: Int) throws {
         let voxels = Array(0..<grid.reduce(1, *))
         let signals = scan(grid: grid, voxels: voxels, volumes: volumes) { _ in 12 }
-        let noise = try #require(PatchNoise(voxels: voxels, grid: grid, signals: signals, measurements: volumes, threads: 2))
+        let noise = try #require(
+            PatchNoise(voxels: voxels, grid: grid, signals: signals, measurements: volumes, threads: 2))
         let median = noise.values.sorted()[voxels.count / 2]
         #expect(abs(median / 12 - 1) < 0.06 && noise.values.allSatisfy { $0 > 9 && $0 < 15 })
     }
@@ -50,15 +52,19 @@ import Testing
         let errors = zip(one.values, voxels).map { abs(Double($0) / sigma($1) - 1) }
         #expect(errors.reduce(0, +) / Double(errors.count) < 0.06)
         for threads in [2, 5] {
-            #expect(PatchNoise(voxels: voxels, grid: grid, signals: signals, measurements: m, threads: threads)?.values == one.values)
+            #expect(
+                PatchNoise(voxels: voxels, grid: grid, signals: signals, measurements: m, threads: threads)?.values
+                    == one.values)
         }
     }
 
     @Test func magnitudesAtTheFloorScatterLess() throws {
         let grid = [10, 10, 10], voxels = Array(0..<1000), m = 40
         for (isMagnitude, level) in [(true, 0.0), (true, 8), (false, 0)] {
-            let signals = scan(grid: grid, voxels: voxels, volumes: m, rank: 2, level: level, isMagnitude: isMagnitude) { _ in 12 }
-            let noise = try #require(PatchNoise(voxels: voxels, grid: grid, signals: signals, measurements: m, threads: 2))
+            let signals = scan(grid: grid, voxels: voxels, volumes: m, rank: 2, level: level, isMagnitude: isMagnitude)
+            { _ in 12 }
+            let noise = try #require(
+                PatchNoise(voxels: voxels, grid: grid, signals: signals, measurements: m, threads: 2))
             // Left alone, magnitudes of nothing would be 34 % too low.
             #expect(abs(noise.values.sorted()[500] / 12 - 1) < (isMagnitude ? 0.1 : 0.05))
         }
@@ -71,8 +77,12 @@ import Testing
         let small = scan(grid: grid, voxels: Array(0..<12), volumes: 40) { _ in 3 }
         #expect(PatchNoise(voxels: Array(0..<12), grid: grid, signals: small, measurements: 40, threads: 1) == nil)
         let constant = [Float](repeating: 100, count: 36 * 40)
-        #expect(PatchNoise(voxels: Array(0..<36), grid: grid, signals: constant, measurements: 40, threads: 1).map { $0.values.allSatisfy { $0 < 0.01 } } ?? true)
-        let stopped = PatchNoise(voxels: Array(0..<36), grid: grid, signals: constant, measurements: 40, threads: 1, shouldStop: { true })
+        #expect(
+            PatchNoise(voxels: Array(0..<36), grid: grid, signals: constant, measurements: 40, threads: 1).map {
+                $0.values.allSatisfy { $0 < 0.01 }
+            } ?? true)
+        let stopped = PatchNoise(
+            voxels: Array(0..<36), grid: grid, signals: constant, measurements: 40, threads: 1, shouldStop: { true })
         #expect(stopped == nil)
     }
 
@@ -86,7 +96,9 @@ import Testing
         }
         let acquisition = try Acquisition(bValues: b, directions: directions), voxels = Array(0..<3000)
         var random = RandomSource(seed: 3), signals = [Float](repeating: 0, count: 3000 * 10)
-        for v in voxels { for i in 0..<10 { signals[v * 10 + i] = Float((b[i] < 100 ? 800 : 300) + 9 * random.normal()) } }
+        for v in voxels {
+            for i in 0..<10 { signals[v * 10 + i] = Float((b[i] < 100 ? 800 : 300) + 9 * random.normal()) }
+        }
         #expect(abs(try #require(IndependentNoise.scatterOfRepeats(signals, acquisition)) / 9 - 1) < 0.05)
         let few = try Acquisition(bValues: [0, 0, 1000, 1000], directions: [.zero, .zero, g[0], g[1]])
         #expect(IndependentNoise.scatterOfRepeats(signals, few) == nil)
@@ -107,7 +119,8 @@ import Testing
     /// Values by scipy.stats.rice.
     @Test(arguments: [
         (0, 1.2533141373155, 0.655136377562), (0.5, 1.330447340611, 0.692755277), (1, 1.548572460551, 0.775837183),
-        (2, 2.272383428, 0.914479937), (5, 5.101069639, 0.989489026), (11.9, 11.942091787, 0.998220287), (20, 20.025, 0.99937),
+        (2, 2.272383428, 0.914479937), (5, 5.101069639, 0.989489026), (11.9, 11.942091787, 0.998220287),
+        (20, 20.025, 0.99937),
     ])
     func magnitudesHaveTheirMoments(a: Double, mean: Double, sd: Double) {
         let (m, s) = RicianMoments.shared(a)
@@ -116,8 +129,12 @@ import Testing
 
     /// The unit of the misfit is the scatter that the model predicts, at the noise floor too.
     @Test func misfitIsOneWhereNothingIsLeftOfTheSignal() throws {
-        let acquisition = TestScan.acquisition, m = acquisition.count, structures = BallSticks().structureSpace.structures
-        let z = try #require(structures.firstIndex { BallSticks.stickCount($0) == 0 && !BallSticks.hasSpread($0) && BallSticks.isRician($0) })
+        let acquisition = TestScan.acquisition, m = acquisition.count,
+            structures = BallSticks().structureSpace.structures
+        let z = try #require(
+            structures.firstIndex {
+                BallSticks.stickCount($0) == 0 && !BallSticks.hasSpread($0) && BallSticks.isRician($0)
+            })
         var theta = [Double](repeating: 0, count: BallSticks.Slot.count), total = 0.0
         (theta[BallSticks.Slot.diffusivity], theta[BallSticks.Slot.snr], theta[BallSticks.Slot.s0]) = (5e-3, 20, 1)
         for v in 0..<200 {
@@ -135,13 +152,17 @@ import Testing
     private let acquisition: Acquisition = {
         let g = DirectionSets.fibonacci(60)
         return try! Acquisition(
-            bValues: [0, 0] + Array(repeating: 1000, count: 60) + Array(repeating: 2000, count: 60), directions: [.zero, .zero] + g + g)
+            bValues: [0, 0] + Array(repeating: 1000, count: 60) + Array(repeating: 2000, count: 60),
+            directions: [.zero, .zero] + g + g)
     }()
 
-    /// 300 voxels of one fibre along z, whose draws are the truth, and signals that miss it by −0.5 σ along and +0.8 σ across at b = 1000.
+    /// 300 voxels of one fibre along z, whose draws are the truth, and signals that miss it by −0.5 σ along and +0.8 σ
+    /// across at b = 1000.
     private func make(_ directory: String) throws -> (shards: [PosteriorShard], signals: [Float]) {
         let m = acquisition.count, structures = BallSticks().structureSpace.structures, snr = 25.0, s0 = 400.0
-        let z = structures.firstIndex { BallSticks.stickCount($0) == 1 && !BallSticks.hasSpread($0) && !BallSticks.isRician($0) }!
+        let z = structures.firstIndex {
+            BallSticks.stickCount($0) == 1 && !BallSticks.hasSpread($0) && !BallSticks.isRician($0)
+        }!
         var theta = [Double](repeating: 0, count: BallSticks.Slot.count)
         (theta[BallSticks.Slot.diffusivity], theta[BallSticks.Slot.snr], theta[BallSticks.Slot.s0]) = (1e-3, snr, 1)
         (theta[BallSticks.Slot.fraction], theta[BallSticks.Slot.axis + 2]) = (0.5, 1)
@@ -150,13 +171,15 @@ import Testing
         var random = RandomSource(seed: 9), signals: [Float] = []
         for _ in 0..<300 {
             for i in 0..<m {
-                let c = abs(acquisition.directions[i].z), bias = acquisition.bValues[i] != 1000 ? 0 : c > 0.8 ? -0.5 : c < 0.3 ? 0.8 : 0
+                let c = abs(acquisition.directions[i].z),
+                    bias = acquisition.bValues[i] != 1000 ? 0 : c > 0.8 ? -0.5 : c < 0.3 ? 0.8 : 0
                 signals.append(Float(s0 * (Double(attenuations[i]) + (bias + random.normal()) / snr)))
             }
         }
         for (index, range) in [0..<200, 200..<300].enumerated() {
             let metadata = PosteriorMetadata(
-                family: BallSticks.family, drawLambda: 0.5, referenceLambda: 0, drawCount: 4, grid: [300, 1, 1], seed: 1,
+                family: BallSticks.family, drawLambda: 0.5, referenceLambda: 0, drawCount: 4, grid: [300, 1, 1],
+                seed: 1,
                 shardCount: 2, voxelCount: 300)
             var batch = DenseBatch(voxels: range.map(Int32.init), drawCount: 4)
             for i in 0..<range.count where range.lowerBound + i != 5 {
@@ -165,10 +188,13 @@ import Testing
                 for j in structures.indices { batch.logProbability[i * structures.count + j] = j == z ? 0 : -.infinity }
                 for d in 0..<4 {
                     batch.drawStructures[i * 4 + d] = UInt8(z)
-                    for c in 0..<DrawColumn.count { batch.draws[(i * 4 + d) * DrawColumn.count + c] = Float16(c == 0 ? 1 : theta[c]) }
+                    for c in 0..<DrawColumn.count {
+                        batch.draws[(i * 4 + d) * DrawColumn.count + c] = Float16(c == 0 ? 1 : theta[c])
+                    }
                 }
             }
-            try PosteriorShard.write(batch.lists(metadata), metadata: metadata, index: index, first: range.lowerBound, directory: directory)
+            try PosteriorShard.write(
+                batch.lists(metadata), metadata: metadata, index: index, first: range.lowerBound, directory: directory)
         }
         return (try PosteriorArchive.shards(in: directory), signals)
     }
@@ -179,15 +205,21 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let (shards, signals) = try make(folder)
         let whole = ShellResiduals(shards, lambda: 0.5, signals: signals, acquisition: acquisition, threads: 2)
-        #expect(whole.oneFibre.voxels == 299 && whole.anyFibre == whole.oneFibre && whole.oneFibre.shells.map(\.bValue) == [1000, 2000])
+        #expect(
+            whole.oneFibre.voxels == 299 && whole.anyFibre == whole.oneFibre
+                && whole.oneFibre.shells.map(\.bValue) == [1000, 2000])
         let shell = whole.oneFibre.shells
         #expect(abs(shell[0].along.residual + 0.5) < 0.06 && abs(shell[0].across.residual - 0.8) < 0.06)
         #expect(abs(shell[1].along.residual) < 0.06 && abs(shell[1].across.residual) < 0.06)
         #expect(ShellResiduals(shards, lambda: 0.5, signals: signals, acquisition: acquisition, threads: 1) == whole)
         // Parts of a fit add up; without one of them nothing is said.
-        let parts = shards.map { ShellResiduals([$0], lambda: 0.5, signals: signals, acquisition: acquisition, threads: 2) }
+        let parts = shards.map {
+            ShellResiduals([$0], lambda: 0.5, signals: signals, acquisition: acquisition, threads: 2)
+        }
         let joined = try #require(ShellResiduals.joining(parts))
-        #expect(joined.oneFibre.voxels == 299 && joined.oneFibre.shells[0].along.measurements == shell[0].along.measurements)
+        #expect(
+            joined.oneFibre.voxels == 299 && joined.oneFibre.shells[0].along.measurements == shell[0].along.measurements
+        )
         #expect(abs(joined.oneFibre.shells[0].across.residual - shell[0].across.residual) < 1e-12)
         #expect(ShellResiduals.joining([parts[0], nil]) == nil)
     }
@@ -196,6 +228,8 @@ import Testing
         let g = DirectionSets.fibonacci(100)
         let a = try Acquisition(bValues: [0] + (0..<100).map { 300 + 57 * Double($0) }, directions: [.zero] + g)
         let (bValues, shell) = ShellResiduals.shells(a)
-        #expect(bValues.count <= 8 && bValues == bValues.sorted() && shell[0] == nil && shell.dropFirst().allSatisfy { $0 != nil })
+        #expect(
+            bValues.count <= 8 && bValues == bValues.sorted() && shell[0] == nil
+                && shell.dropFirst().allSatisfy { $0 != nil })
     }
 }

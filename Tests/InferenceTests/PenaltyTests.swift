@@ -29,7 +29,9 @@ struct PenaltyTests {
                     // Columns are floats: 16 of them, times at most 10 parameters.
                     #expect(new.mean <= old.mean + 1e-5, "voxel \(fitted[v]), λ \(lambda): \(old.mean) to \(new.mean)")
                     // And it does fall, by the variance on the way.
-                    #expect(new.mean < old.mean - 0.25 * 0.2 * min(old.variance, new.variance) + 1e-5, "voxel \(fitted[v]), λ \(lambda)")
+                    #expect(
+                        new.mean < old.mean - 0.25 * 0.2 * min(old.variance, new.variance) + 1e-5,
+                        "voxel \(fitted[v]), λ \(lambda)")
                 }
             }
             before = now
@@ -37,7 +39,8 @@ struct PenaltyTests {
     }
 
     private let space = StructureSpace(
-        componentCount: 2, structures: [Structure(), Structure(0), Structure(1), Structure(0, 1)], parameterCounts: [0, 3, 3, 6])
+        componentCount: 2, structures: [Structure(), Structure(0), Structure(1), Structure(0, 1)],
+        parameterCounts: [0, 3, 3, 6])
 
     private func counts(_ probability: [Double], lambda: Double = 0, total: Int) -> [Int] {
         let log0 = probability.map { log($0) }
@@ -79,9 +82,11 @@ struct PenaltyTests {
 
     /// Most draws at the λ asked for; a share for those that lead at another.
     @Test func roomForOtherLambdas() {
-        let p = [1e-3, 1e-2, 1e-2, 0.979], atZero = counts(p, lambda: 0, total: 128), atThree = counts(p, lambda: 3, total: 128)
+        let p = [1e-3, 1e-2, 1e-2, 0.979], atZero = counts(p, lambda: 0, total: 128),
+            atThree = counts(p, lambda: 3, total: 128)
         #expect(atZero.max() == atZero[3] && atThree.max() == atThree[0])
-        // At λ = 3, p ∝ (1e-3, 1e-2 e⁻⁹, …): the ball has all; it keeps at least ½ / (1 + ½ · 4) of the draws at λ = 0, less rounding.
+        // At λ = 3, p ∝ (1e-3, 1e-2 e⁻⁹, …): the ball has all; it keeps at least ½ / (1 + ½ · 4) of the draws at λ = 0,
+        // less rounding.
         #expect(atZero[0] >= 128 / 6 - 1 && atThree[3] >= 128 / 6 - 1)
         for (z, l) in space.reweight(p.map { log($0) }, from: 0, to: 1.5).enumerated() where exp(l) > 0.01 {
             #expect(atZero[z] >= 1 && atThree[z] >= 1)

@@ -15,7 +15,8 @@ import Testing
     static let acquisition: Acquisition = {
         let g = DirectionSets.fibonacci(24), b = [1000.0, 2000, 3000]
         return try! Acquisition(
-            bValues: Array(repeating: 0, count: 5) + b.flatMap { Array(repeating: $0, count: 24) }, directions: Array(repeating: .zero, count: 5) + g + g + g)
+            bValues: Array(repeating: 0, count: 5) + b.flatMap { Array(repeating: $0, count: 24) },
+            directions: Array(repeating: .zero, count: 5) + g + g + g)
     }()
     static let m = acquisition.count, structures = BallSticks().structureSpace.structures
 
@@ -35,7 +36,8 @@ import Testing
             (chain.burnIn, chain.jumps, chain.fibres) = (300, 1250, 1)
             return McmcRecipe(acquisition: acquisition, chain: chain, options: options)
         }
-        var prism = try PrismRecipe(file: NetworkFile.standard(), path: "test", acquisition: acquisition, options: options)
+        var prism = try PrismRecipe(
+            file: NetworkFile.standard(), path: "test", acquisition: acquisition, options: options)
         if engine == .fast {
             (prism.solverSteps, prism.correctionSweeps, prism.threeStickSweeps) = (1, 2, 6)
             prism.refinement = .fast
@@ -45,9 +47,11 @@ import Testing
 
     /// Fits raw signals as `fit` does.
     static func fit(
-        _ signals: [Float], _ engine: Engine, noise: NoiseKinds = .either, acquisition: Acquisition = acquisition, voxels: [Int]? = nil, block: Int = 32
+        _ signals: [Float], _ engine: Engine, noise: NoiseKinds = .either, acquisition: Acquisition = acquisition,
+        voxels: [Int]? = nil, block: Int = 32
     ) throws -> PosteriorShard {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("prism-signals-\(UUID())").path, count = signals.count / acquisition.count
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("prism-signals-\(UUID())").path,
+            count = signals.count / acquisition.count
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         var options = FitOptions()
@@ -57,28 +61,33 @@ import Testing
         let made = try recipe(engine, acquisition, options).adapted(to: acquisition, noise: noise)
         let fitter = FitEngine(recipe: made, acquisition: acquisition, options: options, blockSize: block)
         _ = try fitter.run(
-            voxels: voxels ?? Array(0..<count), signals: signals, metadata: fitter.metadata(grid: [1000, 1, 1], voxelCount: count), directory: folder)
+            voxels: voxels ?? Array(0..<count), signals: signals,
+            metadata: fitter.metadata(grid: [1000, 1, 1], voxelCount: count), directory: folder)
         return try PosteriorShard(path: folder + "/" + PosteriorShard.name(0))
     }
 
     /// Posterior over the fit's λ of voxel v: P(no fibre), P(Rician), and quantiles of d (10⁻³ mm²/s).
-    static func summary(_ shard: PosteriorShard, _ v: Int, lambda: Double) -> (none: Double, rician: Double, low: Float, median: Float, high: Float) {
+    static func summary(_ shard: PosteriorShard, _ v: Int, lambda: Double) -> (
+        none: Double, rician: Double, low: Float, median: Float, high: Float
+    ) {
         let d = shard.metadata.drawCount
         var posterior = ListedPosterior(), probability: [Double] = []
         var weights = [Float](repeating: 0, count: d), chosen = [UInt16](repeating: 0, count: 200)
         shard.read(v, into: &posterior)
-        DrawWeights(structures: shard.metadata.structures, reference: 0, target: lambda).update(posterior, probability: &probability, weights: &weights)
+        DrawWeights(structures: shard.metadata.structures, reference: 0, target: lambda).update(
+            posterior, probability: &probability, weights: &weights)
         DrawWeights.resample(weights, drawCount: d, samples: 200, into: &chosen)
         let all = chosen.map { posterior.draws[Int($0) * DrawColumn.count] }.sorted()
         let rows = posterior.rows.map { shard.metadata.structures.rows[$0] }
         return (
             probability.indices.reduce(0) { $0 + (rows[$1].fibreCount == 0 ? probability[$1] : 0) },
-            probability.indices.reduce(0) { $0 + (rows[$1].isRician ? probability[$1] : 0) }, all[10], all[100], all[190]
+            probability.indices.reduce(0) { $0 + (rows[$1].isRician ? probability[$1] : 0) }, all[10], all[100],
+            all[190]
         )
     }
 
-    /// Raised to a small positive value, as they once were, negative signals made d half as large again, intervals that covered it in a few voxels in a hundred,
-    /// and fibres.
+    /// Raised to a small positive value, as they once were, negative signals made d half as large again, intervals that
+    /// covered it in a few voxels in a hundred, and fibres.
     @Test(arguments: Engine.allCases) func negativeSignalsOfFreeWaterAreSignals(_ engine: Engine) throws {
         let count = 40, shard = try Self.fit(Self.freeWater(count, snr: 25), engine)
         var covered = 0, fibres = 0, mean: Float = 0
@@ -90,7 +99,8 @@ import Testing
             if s.none < 0.5 { fibres += 1 }
             mean += s.median / Float(count)
         }
-        // 36 ± 1.9 expected; of the chain 28 ± 3: it always has a weak fibre, which the ball's diffusivity makes up for. It was 11.
+        // 36 ± 1.9 expected; of the chain 28 ± 3: it always has a weak fibre, which the ball's diffusivity makes up
+        // for. It was 11.
         #expect(covered >= (engine == .mcmc ? 20 : 30))
         #expect(fibres <= 2)
         // Where diffusivities may be spread, their mean is a little larger.
@@ -107,13 +117,15 @@ import Testing
         (recipe.settings.minimumRuns, recipe.settings.minimumCrossingRuns) = (1, 1)
         let answer = recipe.makeEngine().posteriors(y.map { $0 / mean }, count: 1, keys: [1])[0]
         let d = stride(from: 0, to: answer.parameters.count, by: BallSticks.Slot.count).map { answer.parameters[$0] }
-        #expect(zip(Self.structures, answer.logProbability).allSatisfy { BallSticks.isRician($0) == ($1 == -.infinity) })
+        #expect(
+            zip(Self.structures, answer.logProbability).allSatisfy { BallSticks.isRician($0) == ($1 == -.infinity) })
         #expect(d.min()! > 2e-3 && d.max()! < 4.5e-3)
     }
 
     /// In a real-valued scan voxels without a negative signal have Gaussian noise, too.
     @Test func gaussianScansHaveNoRicianVoxel() throws {
-        let signals = Self.freeWater(8, snr: 25).map { abs($0) + 1 }, shard = try Self.fit(signals, .fast, noise: .gaussian)
+        let signals = Self.freeWater(8, snr: 25).map { abs($0) + 1 },
+            shard = try Self.fit(signals, .fast, noise: .gaussian)
         for v in 0..<8 { #expect(Self.summary(shard, v, lambda: 0.5).rician == 0) }
         let either = try Self.fit(signals, .fast)
         #expect((0..<8).contains { Self.summary(either, $0, lambda: 0.5).rician > 0.5 })
@@ -126,7 +138,9 @@ import Testing
         var signals = whole
         for (v, gaps) in [3: 0, 4: 0, 5: 1, 9: 2] { for i in patterns[gaps] { signals[v * m + i] = 0 } }
         let shard = try Self.fit(signals, engine), a = shard.dense, b = try Self.fit(signals, engine, block: 5).dense
-        #expect(a.draws.elementsEqual(b.draws) && a.logProbability.elementsEqual(b.logProbability) && a.misfit.elementsEqual(b.misfit))
+        #expect(
+            a.draws.elementsEqual(b.draws) && a.logProbability.elementsEqual(b.logProbability)
+                && a.misfit.elementsEqual(b.misfit))
         let d = a.drawCount * DrawColumn.count, z = shard.metadata.structures.count
         for (v, gaps) in [3: 0, 4: 0, 5: 1, 9: 2] {
             let kept = (0..<m).filter { !patterns[gaps].contains($0) }, part = Self.acquisition.keeping(kept)!
@@ -138,7 +152,9 @@ import Testing
         }
         // The others have the answers of a scan in which nothing is missing.
         let clean = try Self.fit(whole, engine).dense
-        for v in [0, 1, 2, 6, 7, 8, 10, 11] { #expect(clean.draws[v * d..<(v + 1) * d].elementsEqual(a.draws[v * d..<(v + 1) * d])) }
+        for v in [0, 1, 2, 6, 7, 8, 10, 11] {
+            #expect(clean.draws[v * d..<(v + 1) * d].elementsEqual(a.draws[v * d..<(v + 1) * d]))
+        }
     }
 
     @Test func whatIsLeftMustSuffice() throws {
@@ -160,15 +176,22 @@ import Testing
     @Test func scansAreTakenForWhatTheyAre() {
         let m = Self.m, water = Self.freeWater(10, snr: 25)
         let magnitudes = Self.freeWater(990, snr: 25, seed: 2).map { abs($0) + 1 }
-        func survey(_ values: [Float], integers: Bool = false) -> SignalSurvey { SignalSurvey(values, measurements: m, areIntegers: integers) }
-        for integers in [false, true] { #expect(survey(magnitudes, integers: integers).warnings(noise: .either).isEmpty) }
+        func survey(_ values: [Float], integers: Bool = false) -> SignalSurvey {
+            SignalSurvey(values, measurements: m, areIntegers: integers)
+        }
+        for integers in [false, true] {
+            #expect(survey(magnitudes, integers: integers).warnings(noise: .either).isEmpty)
+        }
         // Ten voxels of 1000 often negative: real-valued. Two negative signals a voxel are not often.
         #expect(survey(water + magnitudes).isRealValued && survey(water + magnitudes).negative == 10)
         var few = magnitudes
         for v in 0..<500 { few[v * m + 9] = -1; few[v * m + 20] = -2 }
-        #expect(!survey(few).isRealValued && survey(few).negative == 500 && survey(few).warnings(noise: .either)[0].contains("500 of 990"))
+        #expect(
+            !survey(few).isRealValued && survey(few).negative == 500
+                && survey(few).warnings(noise: .either)[0].contains("500 of 990"))
 
-        // Zeros among negative whole numbers, or as many ones, are numbers; not where they are many, in one volume throughout, or among fractions.
+        // Zeros among negative whole numbers, or as many ones, are numbers; not where they are many, in one volume
+        // throughout, or among fractions.
         var whole = water.map { ($0 / 8).rounded() }
         let zeros = (0..<10).map { v in (0..<m).count { whole[v * m + $0] == 0 } }
         #expect(zeros.contains { $0 > 0 } && survey(whole).incomplete == 0)
@@ -177,17 +200,25 @@ import Testing
         for v in 0..<10 { whole[v * m + 12] = 0 }
         #expect(survey(whole).emptyVolumes == [12])
         var out = [Float](repeating: 0, count: m)
-        let rules = survey(whole).rules(), kept = (1..<10).map { v in
-            whole.withUnsafeBufferPointer { VoxelNormalisation.normalise(UnsafeBufferPointer(rebasing: $0[v * m..<(v + 1) * m]), Self.acquisition, rules, into: &out).kept }
-        }
+        let rules = survey(whole).rules(),
+            kept = (1..<10).map { v in
+                whole.withUnsafeBufferPointer {
+                    VoxelNormalisation.normalise(
+                        UnsafeBufferPointer(rebasing: $0[v * m..<(v + 1) * m]), Self.acquisition, rules, into: &out
+                    ).kept
+                }
+            }
         #expect(kept.allSatisfy { $0 == (0..<m).filter { $0 != 12 } })
         var dark = (0..<2 * m).map { Float($0 % m < 5 ? 300 : 50) }
         for (i, x) in [Float(1), 0, 1, 1, 0].enumerated() { dark[60 + i] = x }
         dark[m + 70] = 0
         let darkRules = survey(dark).rules()
         dark.withUnsafeBufferPointer {
-            let voxel = VoxelNormalisation.normalise(UnsafeBufferPointer(rebasing: $0[0..<m]), Self.acquisition, darkRules, into: &out)
-            #expect(voxel.quality == [] && voxel.kept == nil && out[61] == Float(0.125 / 300.0) && out[60] == Float(1 / 300.0))
+            let voxel = VoxelNormalisation.normalise(
+                UnsafeBufferPointer(rebasing: $0[0..<m]), Self.acquisition, darkRules, into: &out)
+            #expect(
+                voxel.quality == [] && voxel.kept == nil && out[61] == Float(0.125 / 300.0)
+                    && out[60] == Float(1 / 300.0))
         }
         #expect(survey(dark).incomplete == 1 && survey(dark).missing == 1)
 
@@ -207,7 +238,9 @@ import Testing
         var rules = SignalRules()
         rules.trained = range
         func quality() -> VoxelQuality {
-            signal.withUnsafeBufferPointer { VoxelNormalisation.normalise($0, Self.acquisition, rules, into: &out).quality }
+            signal.withUnsafeBufferPointer {
+                VoxelNormalisation.normalise($0, Self.acquisition, rules, into: &out).quality
+            }
         }
         #expect(quality() == [])
         signal[20] = range.upperBound * 1.01

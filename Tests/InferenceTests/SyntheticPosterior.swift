@@ -15,7 +15,8 @@ struct SyntheticVoxel {
     }
     var fibres: [Fibre]
 
-    /// S draws in archive layout with sticks sorted by falling fraction, and for each draw the fibre that each stick came from.
+    /// S draws in archive layout with sticks sorted by falling fraction, and for each draw the fibre that each stick
+    /// came from.
     func draws(_ s: Int, using random: inout RandomSource) -> (values: [Float], origin: [[Int]]) {
         var values = [Float](repeating: 0, count: s * DrawColumn.count), origin: [[Int]] = []
         for d in 0..<s {
@@ -43,7 +44,9 @@ struct SyntheticVoxel {
 /// Sixteen structures: number of sticks, then spread, then noise.
 let table = StructureTable(StructureRule(BallSticks.family))
 
-func unit(_ x: Double, _ y: Double, _ z: Double) -> SIMD3<Double> { SIMD3(x, y, z) / (x * x + y * y + z * z).squareRoot() }
+func unit(_ x: Double, _ y: Double, _ z: Double) -> SIMD3<Double> {
+    SIMD3(x, y, z) / (x * x + y * y + z * z).squareRoot()
+}
 
 /// Angle between axes, degrees.
 func angle(_ a: SIMD3<Double>, _ b: SIMD3<Double>) -> Double { acos(min(1, abs((a * b).sum()))) * 180 / .pi }

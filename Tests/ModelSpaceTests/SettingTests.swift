@@ -9,7 +9,8 @@ import Testing
     }
     struct Outer: BoundedSettings {
         var name = "n", inner = Inner(), seed: UInt64 = 0, note: String?
-        static let settings: [Setting<Outer>] = [.text("name", \.name, upTo: 5), .text("note", \.note, upTo: 5), .whole("seed", \.seed, 0...UInt64.max)]
+        static let settings: [Setting<Outer>] =
+            [.text("name", \.name, upTo: 5), .text("note", \.note, upTo: 5), .whole("seed", \.seed, 0...UInt64.max)]
             + Inner.settings.map { $0.inside(\.inner, "inner") }
         var conflict: String? { inner.width == 7 ? "seven" : nil }
     }
@@ -20,17 +21,24 @@ import Testing
     }
 
     @Test func values() {
-        #expect(set("inner.width", "64").value.inner.width == 64 && set("inner.rate", "1e-2").value.inner.rate == 0.01 && set("inner.width", "6_4").value.inner.width == 64)
+        #expect(
+            set("inner.width", "64").value.inner.width == 64 && set("inner.rate", "1e-2").value.inner.rate == 0.01
+                && set("inner.width", "6_4").value.inner.width == 64)
         #expect(set("seed", "18446744073709551615").value.seed == .max && set("name", "é").value.name == "é")
     }
 
     @Test func refusals() {
-        #expect(set("inner.width", "65").complaint == "'width' of inner is '65'; it must be a whole number from 1 to 64")
-        for text in ["0", "-1", "1.5", "1e1", "nan", ".nan", "inf", "1:30", "x", "", " 5", "99999999999999999999", "_", "0x10"] {
+        #expect(
+            set("inner.width", "65").complaint == "'width' of inner is '65'; it must be a whole number from 1 to 64")
+        for text in [
+            "0", "-1", "1.5", "1e1", "nan", ".nan", "inf", "1:30", "x", "", " 5", "99999999999999999999", "_", "0x10",
+        ] {
             let (complaint, value) = set("inner.width", text)
             #expect(complaint?.hasPrefix("'width' of inner is ") == true && value.inner.width == 8, "\(text)")
         }
-        for text in ["1.1", "-0.1", "nan", "inf", "1e400", "1:30", ""] { #expect(set("inner.rate", text).complaint != nil, "\(text)") }
+        for text in ["1.1", "-0.1", "nan", "inf", "1e400", "1:30", ""] {
+            #expect(set("inner.rate", text).complaint != nil, "\(text)")
+        }
         for text in ["", "123456"] { #expect(set("name", text).complaint != nil && set("note", text).complaint != nil) }
         #expect(set("seed", "-1").complaint != nil && set("seed", "18446744073709551616").complaint != nil)
         #expect(set("inner.rate", String(repeating: "9", count: 5000)).complaint!.count < 200)

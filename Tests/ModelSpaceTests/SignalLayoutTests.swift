@@ -11,15 +11,26 @@ import Testing
             ComponentGroup("ball", .always, takesRest: true),
             ComponentGroup(
                 "stick", .upTo(2),
-                [Parameter("f", "", .weight(floor: 0.05)), Parameter("ratio", "", .uniform(low: 0, high: 1), relativeTo: "d"), Parameter("mu", "", .axis)],
+                [
+                    Parameter("f", "", .weight(floor: 0.05)),
+                    Parameter("ratio", "", .uniform(low: 0, high: 1), relativeTo: "d"), Parameter("mu", "", .axis),
+                ],
                 fibreAxis: "mu"),
-            ComponentGroup("tensor", .optional, [Parameter("f", "", .weight(floor: 0.1)), Parameter("frame", "", .rotation), Parameter("x", "", .fixed(7))]),
+            ComponentGroup(
+                "tensor", .optional,
+                [
+                    Parameter("f", "", .weight(floor: 0.1)), Parameter("frame", "", .rotation),
+                    Parameter("x", "", .fixed(7)),
+                ]),
         ],
         noise: ComponentGroup(
-            "noise", .oneOf(["gaussian", "rician"]), [Parameter("snr", "", .logUniform(low: 3, high: 150)), Parameter("s0", "", .scale)]))
+            "noise", .oneOf(["gaussian", "rician"]),
+            [Parameter("snr", "", .logUniform(low: 3, high: 150)), Parameter("s0", "", .scale)]))
     private static let rule = StructureRule(family), theta = ThetaLayout(family)
 
-    private static func layout(_ bits: UInt128) -> SignalLayout { SignalLayout(family, theta, rule, Structure(bits: bits)) }
+    private static func layout(_ bits: UInt128) -> SignalLayout {
+        SignalLayout(family, theta, rule, Structure(bits: bits))
+    }
 
     private static func point(_ layout: SignalLayout, _ random: inout RandomSource) -> [Double] {
         var x = (0..<layout.count).map { _ in random.normal() }
@@ -33,7 +44,8 @@ import Testing
     @Test func aPointHoldsEveryNumberOnce() {
         for bits in [0, 1, 3, 7, 15] as [UInt128] where Self.rule.allows(Structure(bits: bits)) {
             let layout = Self.layout(bits)
-            var random = RandomSource(seed: UInt64(bits)), theta = [Double](repeating: -1, count: Self.theta.count), back = [Double](repeating: 0, count: layout.count)
+            var random = RandomSource(seed: UInt64(bits)), theta = [Double](repeating: -1, count: Self.theta.count),
+                back = [Double](repeating: 0, count: layout.count)
             let x = Self.point(layout, &random)
             #expect(layout.supports(x))
             layout.unpack(x, into: &theta)
@@ -43,13 +55,16 @@ import Testing
             let hasTensor = bits & 4 != 0
             #expect(theta[Self.theta.offset(of: "x", in: "tensor")!] == (hasTensor ? 7 : 0))
             #expect(!theta.contains { !$0.isFinite })
-            #expect(layout.shapeDimension == Self.rule.parameterCount(Structure(bits: bits)) - (layout.componentCount - 1) + 1)
+            #expect(
+                layout.shapeDimension == Self.rule.parameterCount(Structure(bits: bits)) - (layout.componentCount - 1)
+                    + 1)
         }
     }
 
     @Test func membersStandInOrderOfTheirWeight() {
         let layout = Self.layout(3)
-        var random = RandomSource(seed: 4), x = Self.point(layout, &random), theta = [Double](repeating: 0, count: Self.theta.count)
+        var random = RandomSource(seed: 4), x = Self.point(layout, &random),
+            theta = [Double](repeating: 0, count: Self.theta.count)
         let before = x, members = layout.exchangeable[0]
         layout.exchange(members[0], members[1], &x)
         #expect(x != before && layout.supports(x))
@@ -63,25 +78,34 @@ import Testing
 
     /// Bundles share d, which no structure without a bundle has; two groups' weights are told apart by name.
     @Test func whatMembersHaveInCommonIsThereOnce() throws {
-        let weight = Parameter("f", "", .weight(floor: 0.05)), d = Parameter("d", "", .logUniform(low: 1e-4, high: 5e-3))
+        let weight = Parameter("f", "", .weight(floor: 0.05)),
+            d = Parameter("d", "", .logUniform(low: 1e-4, high: 5e-3))
         func family(common: [Parameter]) throws -> FamilyDescription {
             try FamilyDescription(
                 "shares", shared: [],
                 groups: [
-                    ComponentGroup("bundle", .upTo(2), [weight, Parameter("mu", "", .axis)], common: common), ComponentGroup("water", .optional, [weight]),
+                    ComponentGroup("bundle", .upTo(2), [weight, Parameter("mu", "", .axis)], common: common),
+                    ComponentGroup("water", .optional, [weight]),
                 ],
-                noise: ComponentGroup("noise", .oneOf(["gaussian"]), [Parameter("snr", "", .logUniform(low: 3, high: 150)), Parameter("s0", "", .scale)]),
+                noise: ComponentGroup(
+                    "noise", .oneOf(["gaussian"]),
+                    [Parameter("snr", "", .logUniform(low: 3, high: 150)), Parameter("s0", "", .scale)]),
                 constraints: [.atLeast(1, of: ["bundle", "water"])])
         }
         let shares = try family(common: [d]), rule = StructureRule(shares), theta = ThetaLayout(shares)
-        #expect(theta.names == ["d", "water_f", "snr", "s0", "bundle_f1", "bundle_f2", "mu1x", "mu1y", "mu1z", "mu2x", "mu2y", "mu2z"])
+        #expect(
+            theta.names == [
+                "d", "water_f", "snr", "s0", "bundle_f1", "bundle_f2", "mu1x", "mu1y", "mu1z", "mu2x", "mu2y", "mu2z",
+            ])
         for (z, dimension) in [(Structure(2), 0), (Structure(0), 3), (Structure(0, 1), 5), (Structure(0, 1, 2), 5)] {
             let layout = SignalLayout(shares, theta, rule, z)
             #expect(layout.shapeDimension == dimension)
             // Weights count one each.
             #expect(rule.parameterCount(z) == dimension + layout.componentCount)
             // It goes with no member when these change places.
-            for members in layout.exchangeable { for member in members { #expect(member.scalars.isEmpty && member.axes.count == 1) } }
+            for members in layout.exchangeable {
+                for member in members { #expect(member.scalars.isEmpty && member.axes.count == 1) }
+            }
         }
         #expect(rule.has("bundle", in: Structure(0)) && !rule.has("water", in: Structure(0)))
         #expect(throws: FamilyDescriptionError.self) { try family(common: [Parameter("f2", "", .weight(floor: 0))]) }
@@ -90,7 +114,8 @@ import Testing
 
     @Test func localCoordinatesComeBack() {
         let layout = Self.layout(7)
-        var random = RandomSource(seed: 5), moved = [Double](repeating: 0, count: layout.count), back = [Double](repeating: 0, count: layout.shapeDimension)
+        var random = RandomSource(seed: 5), moved = [Double](repeating: 0, count: layout.count),
+            back = [Double](repeating: 0, count: layout.shapeDimension)
         for _ in 0..<200 {
             let x = Self.point(layout, &random), u = (0..<layout.shapeDimension).map { _ in random.uniform(-0.8, 0.8) }
             layout.moveShape(x, by: u, into: &moved)
@@ -105,7 +130,8 @@ import Testing
         }
     }
 
-    /// The density integrates to 1 over the support: axes and rotations by their known areas, the simplex by Monte Carlo over its bounding box.
+    /// The density integrates to 1 over the support: axes and rotations by their known areas, the simplex by Monte
+    /// Carlo over its bounding box.
     @Test func densityIsNormalised() {
         let layout = Self.layout(7)
         var volume = (layout.noise.high - layout.noise.low) * pow(2 * .pi, 2) * 2 * .pi * .pi

@@ -4,16 +4,27 @@ import Testing
 @testable import ModelSpace
 
 @Suite struct StructureRuleTests {
-    /// Rules of every sort, each with its meaning spelt out: what the rule allows is held to all 2⁷ · 2 masks, looked at one by one.
-    static let cases: [(constraints: [StructureConstraint], allows: @Sendable (_ sticks: Int, _ spread: Bool, _ extra: Int, _ dot: Bool) -> Bool)] = [
-        ([], { _, _, _, _ in true }),
-        ([.needs("extra", anyOf: ["stick"])], { n, _, e, _ in e == 0 || n > 0 }),
-        ([.needs("spread", anyOf: ["dot", "extra=free"])], { _, s, e, d in !s || d || e == 2 }),
-        ([.excludes("dot", "extra=tied"), .needs("extra", anyOf: ["stick"])], { n, _, e, d in !(d && e == 1) && (e == 0 || n > 0) }),
-        ([.atLeast(2, of: ["stick", "dot"]), .atMost(3, of: ["stick", "dot", "spread"])], { n, s, _, d in
-            n + (d ? 1 : 0) >= 2 && n + (d ? 1 : 0) + (s ? 1 : 0) <= 3
-        }),
-    ]
+    /// Rules of every sort, each with its meaning spelt out: what the rule allows is held to all 2⁷ · 2 masks, looked
+    /// at one by one.
+    static let cases:
+        [(
+            constraints: [StructureConstraint],
+            allows: @Sendable (_ sticks: Int, _ spread: Bool, _ extra: Int, _ dot: Bool) -> Bool
+        )] = [
+            ([], { _, _, _, _ in true }),
+            ([.needs("extra", anyOf: ["stick"])], { n, _, e, _ in e == 0 || n > 0 }),
+            ([.needs("spread", anyOf: ["dot", "extra=free"])], { _, s, e, d in !s || d || e == 2 }),
+            (
+                [.excludes("dot", "extra=tied"), .needs("extra", anyOf: ["stick"])],
+                { n, _, e, d in !(d && e == 1) && (e == 0 || n > 0) }
+            ),
+            (
+                [.atLeast(2, of: ["stick", "dot"]), .atMost(3, of: ["stick", "dot", "spread"])],
+                { n, s, _, d in
+                    n + (d ? 1 : 0) >= 2 && n + (d ? 1 : 0) + (s ? 1 : 0) <= 3
+                }
+            ),
+        ]
 
     /// All masks of the small family that are canonical and allowed, with k, by looking at each.
     private func listed(_ allows: (Int, Bool, Int, Bool) -> Bool) -> [(z: Structure, k: Int)] {
@@ -28,21 +39,27 @@ import Testing
 
     @Test("What a rule allows, counts and charges is what looking at every mask gives", arguments: 0..<5)
     func againstAllMasks(_ i: Int) throws {
-        let rule = StructureRule(try FamilyDescriptionTests.small(Self.cases[i].constraints)), expected = listed(Self.cases[i].allows)
+        let rule = StructureRule(try FamilyDescriptionTests.small(Self.cases[i].constraints)),
+            expected = listed(Self.cases[i].allows)
         #expect(rule.count == Double(expected.count))
         #expect(Set(try #require(rule.all())) == Set(expected.map(\.z)))
         for (z, k) in expected { #expect(rule.allows(z) && rule.parameterCount(z) == k) }
         let allowed = Set(expected.map(\.z))
-        for bits in 0..<512 where !allowed.contains(Structure(bits: UInt64(bits))) { #expect(!rule.allows(Structure(bits: UInt64(bits)))) }
+        for bits in 0..<512 where !allowed.contains(Structure(bits: UInt64(bits))) {
+            #expect(!rule.allows(Structure(bits: UInt64(bits))))
+        }
         // The prior.
         for lambda in [0, 0.7, 3] {
             let total = log(expected.reduce(0) { $0 + exp(-lambda * Double($1.k)) })
-            for (z, k) in expected { #expect(abs(rule.logPrior(z, lambda: lambda) - (-lambda * Double(k) - total)) < 1e-12) }
+            for (z, k) in expected {
+                #expect(abs(rule.logPrior(z, lambda: lambda) - (-lambda * Double(k) - total)) < 1e-12)
+            }
         }
         // What may follow a prefix.
         for depth in 0..<rule.family.bitCount {
             for bits in 0..<(1 << depth) {
-                let prefix = Structure(bits: UInt64(bits)), fits = expected.filter { $0.z.sharesPrefix(prefix, length: depth) }
+                let prefix = Structure(bits: UInt64(bits)),
+                    fits = expected.filter { $0.z.sharesPrefix(prefix, length: depth) }
                 let choices = rule.choices(after: prefix, depth: depth)
                 #expect(choices.zero == fits.contains { !$0.z[depth] } && choices.one == fits.contains { $0.z[depth] })
             }
@@ -68,7 +85,8 @@ import Testing
 
     @Test("Draws follow the prior", arguments: [0, 0.8])
     func draws(_ lambda: Double) throws {
-        let rule = StructureRule(try FamilyDescriptionTests.small(Self.cases[3].constraints)), all = try #require(rule.all())
+        let rule = StructureRule(try FamilyDescriptionTests.small(Self.cases[3].constraints)),
+            all = try #require(rule.all())
         var random = RandomSource(seed: 11), counts: [Structure: Double] = [:]
         let n = 60_000.0
         for _ in 0..<Int(n) { counts[rule.draw(lambda: lambda, using: &random), default: 0] += 1 }
@@ -92,20 +110,28 @@ import Testing
                 if case .add = change { #expect(rule.parameterCount(other) > rule.parameterCount(z)) }
             }
         }
-        // One stick and tied extra-axonal space: a second stick, spread, dot; no stick, and with it no extra-axonal space; the stick becomes nothing else
-        // (spread or dot, the stick gone, leaves the extra-axonal space alone); the other options.
+        // One stick and tied extra-axonal space: a second stick, spread, dot; no stick, and with it no extra-axonal
+        // space; the stick becomes nothing else (spread or dot, the stick gone, leaves the extra-axonal space alone);
+        // the other options.
         let z = Structure(0, 4)
-        #expect(Set(rule.neighbours(of: z).map(\.structure)) == [
-            Structure(0, 1, 4), Structure(0, 3, 4), Structure(0, 4, 6), Structure(), Structure(0), Structure(0, 5),
-        ])
+        #expect(
+            Set(rule.neighbours(of: z).map(\.structure)) == [
+                Structure(0, 1, 4), Structure(0, 3, 4), Structure(0, 4, 6), Structure(), Structure(0), Structure(0, 5),
+            ])
         // Nothing: a stick comes with each kind of extra-axonal space, in one step.
-        #expect(Set(rule.neighbours(of: Structure()).map(\.structure)).isSuperset(of: [Structure(0), Structure(0, 4), Structure(0, 5)]))
+        #expect(
+            Set(rule.neighbours(of: Structure()).map(\.structure)).isSuperset(of: [
+                Structure(0), Structure(0, 4), Structure(0, 5),
+            ]))
     }
 
     @Test("Sixty-four bits: counted in closed form, and drawn")
     func many() throws {
-        let terms = (0..<57).map { ComponentGroup("term\($0)", .optional, [Parameter("a\($0)", "", .coefficient(sd: 1))]) }
-        let noise = ComponentGroup("noise", .oneOf((0..<8).map { "kind\($0)" }), [Parameter("sigma", "", .logUniform(low: 0.1, high: 2))])
+        let terms = (0..<57).map {
+            ComponentGroup("term\($0)", .optional, [Parameter("a\($0)", "", .coefficient(sd: 1))])
+        }
+        let noise = ComponentGroup(
+            "noise", .oneOf((0..<8).map { "kind\($0)" }), [Parameter("sigma", "", .logUniform(low: 0.1, high: 2))])
         let rule = StructureRule(try FamilyDescription("terms", shared: [], groups: terms, noise: noise))
         #expect(rule.family.bitCount == 64 && rule.count == 0x1p60)
         #expect(rule.all() == nil)
@@ -120,9 +146,13 @@ import Testing
 
     @Test("A hundred and twenty-eight bits: few states, and a structure's text")
     func more() throws {
-        let terms = (0..<121).map { ComponentGroup("term\($0)", .optional, [Parameter("a\($0)", "", .coefficient(sd: 1))]) }
+        let terms = (0..<121).map {
+            ComponentGroup("term\($0)", .optional, [Parameter("a\($0)", "", .coefficient(sd: 1))])
+        }
         let noise = ComponentGroup("noise", .oneOf((0..<8).map { "kind\($0)" }))
-        let rule = StructureRule(try FamilyDescription("terms", shared: [], groups: terms, noise: noise, constraints: [.atMost(3, of: terms.map(\.name))]))
+        let rule = StructureRule(
+            try FamilyDescription(
+                "terms", shared: [], groups: terms, noise: noise, constraints: [.atMost(3, of: terms.map(\.name))]))
         let automaton = rule.automaton()
         #expect(rule.family.bitCount == 128 && rule.count == Double((1 + 121 + 121 * 60 + 121 * 20 * 119) * 8))
         var random = RandomSource(seed: 5)
@@ -136,24 +166,32 @@ import Testing
             #expect(k == rule.parameterCount(z) && rule.allows(z))
             #expect(try JSONDecoder().decode(Structure.self, from: JSONEncoder().encode(z)) == z)
         }
-        #expect(String(decoding: try JSONEncoder().encode(Structure(0, 5, 127)), as: UTF8.self) == "\"80000000000000000000000000000021\"")
+        #expect(
+            String(decoding: try JSONEncoder().encode(Structure(0, 5, 127)), as: UTF8.self)
+                == "\"80000000000000000000000000000021\"")
         for text in ["\"\"", "\"-1\"", "\"+1\"", "\"g\"", "\"100000000000000000000000000000000\"", "17"] {
             #expect(throws: DecodingError.self) { try JSONDecoder().decode(Structure.self, from: Data(text.utf8)) }
         }
         #expect(Structure(0, 64, 127).count == 3 && Structure(0, 64, 127).prefix(127) == Structure(0, 64))
-        #expect(Structure(0, 64, 127).sharesPrefix(Structure(0, 64), length: 127) && !Structure(0, 64, 127).sharesPrefix(Structure(0, 64), length: 128))
+        #expect(
+            Structure(0, 64, 127).sharesPrefix(Structure(0, 64), length: 127)
+                && !Structure(0, 64, 127).sharesPrefix(Structure(0, 64), length: 128))
     }
 
     @Test("A posterior over a list keeps the rest's mass, and is read again at another λ as the whole is")
     func posterior() throws {
         let rule = StructureRule(try FamilyDescriptionTests.small()), all = try #require(rule.all())
         var random = RandomSource(seed: 4)
-        let evidence = all.map { _ in 3 * random.normal() }, whole = StructurePosterior(structures: all, logProbability: evidence)
+        let evidence = all.map { _ in 3 * random.normal() },
+            whole = StructurePosterior(structures: all, logProbability: evidence)
         #expect(whole.logRest == -.infinity)
         let space = try #require(rule.space()), at = whole.reweighted(by: 0.6, rule)
-        for (a, b) in zip(at.logProbability, space.reweight(whole.logProbability, from: 0, to: 0.6)) { #expect(abs(a - b) < 1e-12) }
+        for (a, b) in zip(at.logProbability, space.reweight(whole.logProbability, from: 0, to: 0.6)) {
+            #expect(abs(a - b) < 1e-12)
+        }
         // The likeliest ten, and the rest: at larger λ its mass is never understated.
-        let order = all.indices.sorted { whole.logProbability[$0] > whole.logProbability[$1] }, kept = Array(order[..<10]), rest = order[10...]
+        let order = all.indices.sorted { whole.logProbability[$0] > whole.logProbability[$1] },
+            kept = Array(order[..<10]), rest = order[10...]
         let part = StructurePosterior(
             structures: kept.map { all[$0] }, logProbability: kept.map { whole.logProbability[$0] },
             logRest: log(rest.reduce(0) { $0 + exp(whole.logProbability[$1]) }),

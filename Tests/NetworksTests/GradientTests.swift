@@ -47,7 +47,8 @@ struct TinyProblem {
         let tape = Tape<Double>(arena: Arena(blockSize: 1 << 20), records: gradients != nil)
         return values.withUnsafeMutableBufferPointer { v in
             let sums = network.loss(
-                tape, Weights(values: v.baseAddress!, gradients: gradients), batch, automaton: space.automaton, structureScale: 0.7, parameterScale: 0.3)
+                tape, Weights(values: v.baseAddress!, gradients: gradients), batch, automaton: space.automaton,
+                structureScale: 0.7, parameterScale: 0.3)
             return 0.7 * sums.structure + 0.3 * sums.parameter
         }
     }
@@ -72,12 +73,17 @@ struct TinyProblem {
                 let below = problem.loss(&values, gradients: nil)
                 values[i] = kept
                 let difference = (above - below) / (2 * step)
-                #expect(abs(difference - gradients[i]) <= 1e-7 + 1e-6 * abs(difference), "\(reference.name)[\(i - reference.offset)]")
+                #expect(
+                    abs(difference - gradients[i]) <= 1e-7 + 1e-6 * abs(difference),
+                    "\(reference.name)[\(i - reference.offset)]")
                 sizes.append(abs(difference))
             }
             // A weight that nothing depends on would pass the comparison without testing anything.
-            // (Query biases shift all logits of a key-independent term by nothing only for keys; key biases cancel in the softmax.)
-            if !reference.name.hasSuffix("table") { #expect(sizes.max()! > 1e-9, "no gradient reaches \(reference.name)") }
+            // (Query biases shift all logits of a key-independent term by nothing only for keys; key biases cancel in
+            // the softmax.)
+            if !reference.name.hasSuffix("table") {
+                #expect(sizes.max()! > 1e-9, "no gradient reaches \(reference.name)")
+            }
         }
     }
 
@@ -90,33 +96,40 @@ struct TinyProblem {
         var narrow = values.map { Float($0) }, narrowGradients = [Float](repeating: 0, count: values.count)
         let tape = Tape<Float>(arena: Arena(blockSize: 1 << 20), records: true)
         let sums = problem.network.loss(
-            tape, Weights(values: &narrow, gradients: &narrowGradients), problem.batch, automaton: problem.space.automaton, structureScale: 0.7,
+            tape, Weights(values: &narrow, gradients: &narrowGradients), problem.batch,
+            automaton: problem.space.automaton, structureScale: 0.7,
             parameterScale: 0.3)
         #expect(abs(0.7 * sums.structure + 0.3 * sums.parameter - reference) < 1e-4 * reference)
         let scale = gradients.map { abs($0) }.max()!
         for i in gradients.indices { #expect(abs(Double(narrowGradients[i]) - gradients[i]) < 2e-5 * scale) }
     }
 
-    /// What training runs agrees with plain passes in double precision, which finite differences check: heads of 16 columns and others, layers laid out in
-    /// every number format. The losses to a part `loss`, the gradient as a whole to √(Σ (g − g*)² / Σ g*²) ≤ `bound`. Noise on the weights is small enough
-    /// for no softmax to be sharp: one that is multiplies whatever rounding its logits have.
+    /// What training runs agrees with plain passes in double precision, which finite differences check: heads of 16
+    /// columns and others, layers laid out in every number format. The losses to a part `loss`, the gradient as a whole
+    /// to √(Σ (g − g*)² / Σ g*²) ≤ `bound`. Noise on the weights is small enough for no softmax to be sharp: one that
+    /// is multiplies whatever rounding its logits have.
     @Test(arguments: TrainingPrecision.available, [true, false])
     func trainingAgreesWithDouble(_ precision: TrainingPrecision, _ wide: Bool) {
-        let loss = precision == .single ? 1e-6 : precision == .half ? 5e-4 : 2e-3, bound = precision == .single ? 1e-5 : precision == .half ? 4e-3 : 1.2e-2
+        let loss = precision == .single ? 1e-6 : precision == .half ? 5e-4 : 2e-3,
+            bound = precision == .single ? 1e-5 : precision == .half ? 4e-3 : 1.2e-2
         var sizes = TinyProblem.sizes
-        if wide { (sizes.width, sizes.heads, sizes.latents, sizes.parameterWidth, sizes.parameterHeads) = (32, 2, 16, 48, 3) }
+        if wide {
+            (sizes.width, sizes.heads, sizes.latents, sizes.parameterWidth, sizes.parameterHeads) = (32, 2, 16, 48, 3)
+        }
         let problem = TinyProblem(measurements: 37, configuration: sizes)
         let layers = TrainingLayers(problem.network.layout, precision: precision)
         // The tape's memory has been used by the pass before: none must depend on what that left there.
         let tape = Tape<Float>(arena: Arena(blockSize: 1 << 20), records: true)
         for seed: UInt64 in 1...4 {
-            var values = problem.weights(noise: 0.05, seed: seed), gradients = [Double](repeating: 0, count: values.count)
+            var values = problem.weights(noise: 0.05, seed: seed),
+                gradients = [Double](repeating: 0, count: values.count)
             let reference = problem.loss(&values, gradients: &gradients)
             var narrow = values.map { Float($0) }, found = [Float](repeating: 0, count: values.count)
             for l in 0..<layers.count { layers.update(l, values: narrow) }
             tape.reset()
             let sums = problem.network.loss(
-                tape, Weights(values: &narrow, gradients: &found, training: layers), problem.batch, automaton: problem.space.automaton,
+                tape, Weights(values: &narrow, gradients: &found, training: layers), problem.batch,
+                automaton: problem.space.automaton,
                 structureScale: 0.7, parameterScale: 0.3)
             #expect(abs(0.7 * sums.structure + 0.3 * sums.parameter - reference) <= loss * reference)
             let apart = zip(found, gradients).reduce(0) { $0 + (Double($1.0) - $1.1) * (Double($1.0) - $1.1) }

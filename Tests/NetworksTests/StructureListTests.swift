@@ -9,12 +9,15 @@ import Testing
 @Suite struct StructureListTests {
     /// Sixteen structures in the order of bits of the built-in network.
     static func sticks() throws -> StructureRule {
-        StructureRule(try FamilyDescription(
-            "sticks", shared: [],
-            groups: [
-                ComponentGroup("stick", .upTo(3), [Parameter("f", "", .weight(floor: 0.05)), Parameter("mu", "", .axis)], fibreAxis: "mu"),
-                ComponentGroup("spread", .optional, [Parameter("s", "", .logUniform(low: 0.1, high: 1))]),
-            ], noise: ComponentGroup("noise", .oneOf(["gaussian", "rician"]))))
+        StructureRule(
+            try FamilyDescription(
+                "sticks", shared: [],
+                groups: [
+                    ComponentGroup(
+                        "stick", .upTo(3), [Parameter("f", "", .weight(floor: 0.05)), Parameter("mu", "", .axis)],
+                        fibreAxis: "mu"),
+                    ComponentGroup("spread", .optional, [Parameter("s", "", .logUniform(low: 0.1, high: 1))]),
+                ], noise: ComponentGroup("noise", .oneOf(["gaussian", "rician"]))))
     }
 
     /// 2²¹ structures, of which the network (random weights) finds a few hundred likely.
@@ -22,16 +25,23 @@ import Testing
         let rule: StructureRule, automaton: StructureAutomaton, network: Network, weights: [Float]
 
         init() throws {
-            let terms = (0..<20).map { ComponentGroup("term\($0)", .optional, [Parameter("a", "", .coefficient(sd: 1))]) }
-            rule = StructureRule(try FamilyDescription("terms", shared: [], groups: terms, noise: ComponentGroup("noise", .oneOf(["gaussian", "rician"]))))
+            let terms = (0..<20).map {
+                ComponentGroup("term\($0)", .optional, [Parameter("a", "", .coefficient(sd: 1))])
+            }
+            rule = StructureRule(
+                try FamilyDescription(
+                    "terms", shared: [], groups: terms, noise: ComponentGroup("noise", .oneOf(["gaussian", "rician"]))))
             automaton = rule.automaton()
             var c = NetworkConfiguration()
-            c.width = 32; c.heads = 2; c.latents = 4; c.blocksPerReading = 0; c.parameterWidth = 8; c.parameterHeads = 1; c.parameterBlocks = 1
+            c.width = 32; c.heads = 2; c.latents = 4; c.blocksPerReading = 0; c.parameterWidth = 8;
+            c.parameterHeads = 1; c.parameterBlocks = 1
             network = Network(FamilyShape(features: 5, summaries: 4, components: 21, tokens: 1, coordinates: 1), c)
             var random = RandomSource(seed: 8), weights = network.initialWeights(seed: 3)
             for i in weights.indices { weights[i] += Float(0.1 * random.normal()) }
             // Decided bits, most of them off.
-            for r in network.layout.references where r.name == "structure.output.weight" { for i in 0..<r.count { weights[r.offset + i] *= 16 } }
+            for r in network.layout.references where r.name == "structure.output.weight" {
+                for i in 0..<r.count { weights[r.offset + i] *= 16 }
+            }
             for r in network.layout.references where r.name == "structure.output.bias" { weights[r.offset] -= 4 }
             self.weights = weights
         }
@@ -55,15 +65,22 @@ import Testing
         for lambda in [0, 0.7, 3] {
             let encoded = encode(runner, voxels: voxels)
             let all = runner.structureLogProbabilities(encoded, lambda: lambda, space: space)
-            let each = runner.structureLogProbabilities(encoded, of: Array(repeating: space.structures, count: voxels), lambda: lambda, automaton: automaton)
-            let lists = runner.structurePosteriors(encoded, lambda: lambda, automaton: automaton, plan: StructureListPlan(rest: 0))
+            let each = runner.structureLogProbabilities(
+                encoded, of: Array(repeating: space.structures, count: voxels), lambda: lambda, automaton: automaton)
+            let lists = runner.structurePosteriors(
+                encoded, lambda: lambda, automaton: automaton, plan: StructureListPlan(rest: 0))
             for v in 0..<voxels {
                 #expect(lists[v].structures.count == 16 && lists[v].logRest == -.infinity)
                 #expect(zip(lists[v].logProbability, lists[v].logProbability.dropFirst()).allSatisfy { $0 >= $1 })
-                for (z, l) in zip(lists[v].structures, lists[v].logProbability) { #expect(abs(l - all[v][try #require(space.index(of: z))]) < 1e-6) }
+                for (z, l) in zip(lists[v].structures, lists[v].logProbability) {
+                    #expect(abs(l - all[v][try #require(space.index(of: z))]) < 1e-6)
+                }
                 for (a, b) in zip(all[v], each[v]) { #expect(abs(a - b) < 1e-6) }
             }
-            #expect(runner.structureLogProbabilities(encoded, of: Array(repeating: [Structure(1)], count: voxels), lambda: lambda, automaton: automaton)
+            #expect(
+                runner.structureLogProbabilities(
+                    encoded, of: Array(repeating: [Structure(1)], count: voxels), lambda: lambda, automaton: automaton
+                )
                 .allSatisfy { $0 == [-.infinity] })
         }
     }
@@ -73,17 +90,20 @@ import Testing
         let many = try Many(), runner = NetworkRunner(many.network, weights: many.weights), voxels = 5
         let encoded = encode(runner, voxels: voxels), plan = StructureListPlan(rest: 0.02)
         let lists = runner.structurePosteriors(encoded, lambda: 0.4, automaton: many.automaton, plan: plan)
-        let each = runner.structureLogProbabilities(encoded, of: lists.map(\.structures), lambda: 0.4, automaton: many.automaton)
+        let each = runner.structureLogProbabilities(
+            encoded, of: lists.map(\.structures), lambda: 0.4, automaton: many.automaton)
         for (list, single) in zip(lists, each) {
             #expect(list.structures.count > 10 && Set(list.structures).count == list.structures.count)
-            // Not made to sum to 1 afterwards: what is listed has the network's own mass, so that the rest's is what it lacks.
+            // Not made to sum to 1 afterwards: what is listed has the network's own mass, so that the rest's is what it
+            // lacks.
             for (a, b) in zip(list.logProbability, single) { #expect(abs(a - b) < 1e-5) }
             let mass = list.logProbability.reduce(0) { $0 + exp($1) }
             #expect(mass < 1 && abs(mass + exp(list.logRest) - 1) < 1e-12)
             #expect(exp(list.logRest) <= plan.rest || list.structures.count >= plan.most)
         }
         #expect(lists.count { $0.structures.count < plan.most } >= 3 && lists.contains { $0.structures.count > 100 })
-        // Best first: none of the structures that were drawn but are not listed is likelier than the rest's mass; and a limit is kept.
+        // Best first: none of the structures that were drawn but are not listed is likelier than the rest's mass; and a
+        // limit is kept.
         var random = (0..<voxels).map { RandomSource(seed: 4, stream: UInt64($0)) }
         let draws = runner.drawStructures(encoded, lambda: 0.4, automaton: many.automaton, count: 300, using: &random)
         for (v, list) in draws.enumerated() {
@@ -92,7 +112,8 @@ import Testing
                 encoded, of: (0..<voxels).map { $0 == v ? others : [] }, lambda: 0.4, automaton: many.automaton)[v]
             #expect(l.allSatisfy { $0 <= lists[v].logRest + 1e-5 })
         }
-        let short = runner.structurePosteriors(encoded, lambda: 0.4, automaton: many.automaton, plan: StructureListPlan(rest: 0, most: 50))
+        let short = runner.structurePosteriors(
+            encoded, lambda: 0.4, automaton: many.automaton, plan: StructureListPlan(rest: 0, most: 50))
         for list in short {
             #expect((50..<100).contains(list.structures.count))
             #expect(abs(list.logProbability.reduce(exp(list.logRest)) { $0 + exp($1) } - 1) < 1e-12)
@@ -101,7 +122,8 @@ import Testing
         let shape = many.network.shape, m = 9, last = voxels - 1
         let (features, summaries) = Self.inputs(shape, voxels: voxels, m)
         let alone = runner.encode(
-            voxels: 1, measurements: m, features: Array(features[(last * m * shape.features)...]), summaries: Array(summaries[(last * shape.summaries)...]))
+            voxels: 1, measurements: m, features: Array(features[(last * m * shape.features)...]),
+            summaries: Array(summaries[(last * shape.summaries)...]))
         #expect(runner.structurePosteriors(alone, lambda: 0.4, automaton: many.automaton, plan: plan)[0] == lists[last])
     }
 
@@ -109,7 +131,8 @@ import Testing
     func draws() throws {
         let many = try Many(), runner = NetworkRunner(many.network, weights: many.weights), voxels = 3, n = 20_000
         let encoded = encode(runner, voxels: voxels)
-        let lists = runner.structurePosteriors(encoded, lambda: 0.4, automaton: many.automaton, plan: StructureListPlan(rest: 0.02))
+        let lists = runner.structurePosteriors(
+            encoded, lambda: 0.4, automaton: many.automaton, plan: StructureListPlan(rest: 0.02))
         var random = (0..<voxels).map { RandomSource(seed: 9, stream: UInt64($0)) }
         let draws = runner.drawStructures(encoded, lambda: 0.4, automaton: many.automaton, count: n, using: &random)
         for (list, drawn) in zip(lists, draws) {
@@ -124,7 +147,9 @@ import Testing
                 cells += 1
             }
             chi += (others.found - others.expected) * (others.found - others.expected) / others.expected
-            #expect(cells >= 5 && abs(chi - cells) < 4 * (2 * cells).squareRoot(), "χ² \(chi) with \(cells) degrees of freedom")
+            #expect(
+                cells >= 5 && abs(chi - cells) < 4 * (2 * cells).squareRoot(),
+                "χ² \(chi) with \(cells) degrees of freedom")
         }
     }
 

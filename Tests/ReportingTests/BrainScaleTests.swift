@@ -12,7 +12,8 @@ import Volumes
 struct BrainScaleTests {
     @Test(.enabled(if: ProcessInfo.processInfo.environment["PRISM_BRAIN"] != nil)) func brain() throws {
         let folder = try OutputFolder("brain"), shape = [128, 128, 78], s = 50
-        let affine = Affine(rows: [-1.8, 0, 0, 115, 0, 1.8, 0, -115, 0, 0, 1.8, -70]), geometry = VolumeGeometry(shape: shape, affine: affine)
+        let affine = Affine(rows: [-1.8, 0, 0, 115, 0, 1.8, 0, -115, 0, 0, 1.8, -70]),
+            geometry = VolumeGeometry(shape: shape, affine: affine)
         let voxels = (0..<geometry.voxelsPerVolume).filter { v in
             let x = Double(v % 128) - 63.5, y = Double(v / 128 % 128) - 63.5, z = Double(v / 16384) - 38.5
             return x * x / (38 * 38) + y * y / (47 * 47) + z * z / (31.5 * 31.5) < 1
@@ -45,10 +46,14 @@ struct BrainScaleTests {
                             axis /= (axis * axis).sum().squareRoot()
                             for a in 0..<3 { row[7 + 3 * j + a] = Float(axis[a]) }
                         }
-                        _ = batch.draws.withUnsafeMutableBufferPointer { HalfPrecision.encode(row, $0.baseAddress! + (i * s + d) * 16, count: 16) }
+                        _ = batch.draws.withUnsafeMutableBufferPointer {
+                            HalfPrecision.encode(row, $0.baseAddress! + (i * s + d) * 16, count: 16)
+                        }
                     }
                 }
-                try PosteriorShard.write(batch.lists(metadata), metadata: metadata, index: index, first: range.lowerBound, directory: folder.path)
+                try PosteriorShard.write(
+                    batch.lists(metadata), metadata: metadata, index: index, first: range.lowerBound,
+                    directory: folder.path)
             }
         }
         let clock = ContinuousClock()
@@ -61,13 +66,17 @@ struct BrainScaleTests {
         }
         let phantom = BundlePhantom(affine)
         for (name, formats) in [
-            ("bids", FitOutputs.Formats.bids), ("mrtrix", .mrtrix), ("fsl", .fsl), ("dipy", .dipy), ("picture", .picture), ("report", .report), ("standard", .standard),
+            ("bids", FitOutputs.Formats.bids), ("mrtrix", .mrtrix), ("fsl", .fsl), ("dipy", .dipy),
+            ("picture", .picture), ("report", .report), ("standard", .standard),
         ] {
             let (_, provenance) = try FitOutputs.write(
-                archive: archive!, lambda: 0.5, geometry: geometry, directory: folder.path, provenance: phantom.provenance(), formats: formats,
+                archive: archive!, lambda: 0.5, geometry: geometry, directory: folder.path,
+                provenance: phantom.provenance(), formats: formats,
                 threads: 2)
             if name == "report" {
-                let size = try FileManager.default.attributesOfItem(atPath: folder.path + "/report.html")[.size] as? Int ?? .max
+                let size =
+                    try FileManager.default.attributesOfItem(atPath: folder.path + "/report.html")[.size] as? Int
+                    ?? .max
                 #expect(size < 5_000_000)
                 print("report.html: \(size) bytes")
             }

@@ -4,13 +4,17 @@ import Testing
 @testable import Reporting
 
 struct FamilyNamesTests {
-    /// BIDS labels have letters and digits only, and no two maps may have one name, whatever a recipe calls its parameters.
+    /// BIDS labels have letters and digits only, and no two maps may have one name, whatever a recipe calls its
+    /// parameters.
     @Test func everyMapHasANameOfItsOwn() {
-        func quantity(_ name: String, _ group: String = "part", _ kind: FamilyQuantity.Kind = .parameter) -> FamilyQuantity {
+        func quantity(_ name: String, _ group: String = "part", _ kind: FamilyQuantity.Kind = .parameter)
+            -> FamilyQuantity
+        {
             FamilyQuantity(name: name, kind: kind, group: group, unit: "")
         }
         let names = BIDSOutputs.ownNames([
-            quantity("odi"), quantity("f_in"), quantity("fin"), quantity("snr", ""), quantity("vf"), quantity("fraction_sum", "sum", .fraction),
+            quantity("odi"), quantity("f_in"), quantity("fin"), quantity("snr", ""), quantity("vf"),
+            quantity("fraction_sum", "sum", .fraction),
             quantity("µ"), quantity("_", ""), quantity("fraction_water", "water", .fraction), quantity("vfwater"),
         ])
         #expect(names[0] == "odi" && names[1] == "fin" && names[8] == "vfwater")

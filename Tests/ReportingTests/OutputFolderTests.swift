@@ -4,21 +4,28 @@ import Testing
 
 /// Folders that are written: what may be touched, and what is left when a run ends at any point.
 @Suite struct OutputFolderTests {
-    private let base = FileManager.default.temporaryDirectory.appendingPathComponent("prism-dmri-\(UUID().uuidString)").path
+    private let base = FileManager.default.temporaryDirectory.appendingPathComponent("prism-dmri-\(UUID().uuidString)")
+        .path
     private var out: String { base + "/out" }
 
     init() throws { try FileManager.default.createDirectory(atPath: base, withIntermediateDirectories: true) }
 
     private func put(_ text: String, _ path: String) throws {
-        try FileManager.default.createDirectory(atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
         try Data(text.utf8).write(to: URL(fileURLWithPath: path))
     }
 
-    private func text(_ name: String) -> String? { FileManager.default.contents(atPath: out + "/" + name).map { String(decoding: $0, as: UTF8.self) } }
+    private func text(_ name: String) -> String? {
+        FileManager.default.contents(atPath: out + "/" + name).map { String(decoding: $0, as: UTF8.self) }
+    }
     private func names() -> [String] { filesBelow(out).filter { !$0.hasPrefix(".prism") } }
 
     /// A whole run.
-    private func write(_ files: [String: String], kind: OutputMarker.Kind = .fit, mode: Reporting.OutputFolder.Mode = .fresh, inputs: [String] = []) throws {
+    private func write(
+        _ files: [String: String], kind: OutputMarker.Kind = .fit, mode: Reporting.OutputFolder.Mode = .fresh,
+        inputs: [String] = []
+    ) throws {
         let folder = try Reporting.OutputFolder(out, kind: kind, mode: mode, canResume: true, inputs: inputs)
         try folder.begin()
         for (name, content) in files { try put(content, folder.staging + "/" + name) }
@@ -39,7 +46,9 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: base) }
         try put("raw", out + "/dwi/sub_dwi.nii.gz")
         for mode in [Reporting.OutputFolder.Mode.fresh, .resume, .force] {
-            #expect(throws: OutputFolderError.foreign(path: out, example: "dwi", wanted: .fit)) { try write([:], mode: mode) }
+            #expect(throws: OutputFolderError.foreign(path: out, example: "dwi", wanted: .fit)) {
+                try write([:], mode: mode)
+            }
         }
         #expect(names() == ["dwi/sub_dwi.nii.gz"])
     }
@@ -61,11 +70,17 @@ import Testing
     @Test func changedFilesInputsAndObstaclesStopIt() throws {
         defer { try? FileManager.default.removeItem(atPath: base) }
         try write(["fit.json": "1", "misfit.nii.gz": "1"])
-        #expect(throws: OutputFolderError.isInput(path: out + "/misfit.nii.gz")) { try write([:], mode: .force, inputs: [out + "/misfit.nii.gz"]) }
+        #expect(throws: OutputFolderError.isInput(path: out + "/misfit.nii.gz")) {
+            try write([:], mode: .force, inputs: [out + "/misfit.nii.gz"])
+        }
         #expect(throws: OutputFolderError.isInput(path: out)) { try write([:], mode: .force, inputs: [out + "/."]) }
-        #expect(throws: OutputFolderError.otherKind(path: out, found: .fit, wanted: .export)) { try write([:], kind: .export, mode: .force) }
+        #expect(throws: OutputFolderError.otherKind(path: out, found: .fit, wanted: .export)) {
+            try write([:], kind: .export, mode: .force)
+        }
         try put("mine", out + "/dwi/a")
-        #expect(throws: OutputFolderError.inTheWay(path: out, name: "dwi/a")) { try write(["fit.json": "2", "dwi/a": "2"], mode: .force) }
+        #expect(throws: OutputFolderError.inTheWay(path: out, name: "dwi/a")) {
+            try write(["fit.json": "2", "dwi/a": "2"], mode: .force)
+        }
         #expect(text("fit.json") == "1" && text("dwi/a") == "mine")
         try FileManager.default.removeItem(atPath: out + "/" + Reporting.OutputFolder.stagingName)
         try put("longer", out + "/misfit.nii.gz")
@@ -77,7 +92,9 @@ import Testing
         try write(["fit.json": "1", "dwi/a": "1"])
         try FileManager.default.moveItem(atPath: out + "/dwi", toPath: base + "/elsewhere")
         try FileManager.default.createSymbolicLink(atPath: out + "/dwi", withDestinationPath: base + "/elsewhere")
-        #expect(throws: OutputFolderError.changed(path: out, names: ["dwi/a"])) { try write(["fit.json": "2"], mode: .force) }
+        #expect(throws: OutputFolderError.changed(path: out, names: ["dwi/a"])) {
+            try write(["fit.json": "2"], mode: .force)
+        }
         #expect(FileManager.default.fileExists(atPath: base + "/elsewhere/a"))
     }
 
@@ -90,7 +107,9 @@ import Testing
         try put("2", folder.work + "/posterior-00000.safetensors")
         try put("2", folder.staging + "/dwi/a")
         folder.abandon()
-        #expect(folder.keepsWork && text("fit.json") == "1" && text("posterior-00000.safetensors") == "1" && text("dwi/a") == "1")
+        #expect(
+            folder.keepsWork && text("fit.json") == "1" && text("posterior-00000.safetensors") == "1"
+                && text("dwi/a") == "1")
         // --resume goes on with the new one and puts it in place.
         let again = try Reporting.OutputFolder(out, kind: .fit, mode: .resume, canResume: true, inputs: [])
         try again.begin()
@@ -110,8 +129,13 @@ import Testing
         try put("1", folder.work + "/.posterior-00001.safetensors.77.partial")
         try put("1", folder.staging + "/dwi/a")
         folder.abandon()
-        #expect(try FileManager.default.contentsOfDirectory(atPath: out).sorted() == [OutputMarker.file, "posterior-00000.safetensors"])
-        #expect(throws: OutputFolderError.exists(path: out, kind: .fit, isComplete: false, canResume: true)) { try write([:]) }
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: out).sorted() == [
+                OutputMarker.file, "posterior-00000.safetensors",
+            ])
+        #expect(throws: OutputFolderError.exists(path: out, kind: .fit, isComplete: false, canResume: true)) {
+            try write([:])
+        }
         try write(["fit.json": "2"], mode: .resume)
         #expect(names() == ["fit.json", "posterior-00000.safetensors"])
         try write(["fit.json": "3"], mode: .force)
@@ -129,13 +153,18 @@ import Testing
 
     @Test func aFolderIsTakenByOneRun() throws {
         defer { try? FileManager.default.removeItem(atPath: base) }
-        let one = try Reporting.OutputFolder(out, kind: .maps, mode: .fresh, inputs: []), two = try Reporting.OutputFolder(out, kind: .maps, mode: .fresh, inputs: [])
+        let one = try Reporting.OutputFolder(out, kind: .maps, mode: .fresh, inputs: []),
+            two = try Reporting.OutputFolder(out, kind: .maps, mode: .fresh, inputs: [])
         try one.begin()
         #expect(throws: OutputFolderError.taken(path: out)) { try two.begin() }
-        #expect(throws: OutputFolderError.taken(path: out)) { try Reporting.OutputFolder(out, kind: .maps, mode: .fresh, inputs: []) }
+        #expect(throws: OutputFolderError.taken(path: out)) {
+            try Reporting.OutputFolder(out, kind: .maps, mode: .fresh, inputs: [])
+        }
         try put("1", one.staging + "/fit.json")
         try one.finish()
-        #expect(throws: OutputFolderError.exists(path: out, kind: .maps, isComplete: true, canResume: false)) { try two.begin() }
+        #expect(throws: OutputFolderError.exists(path: out, kind: .maps, isComplete: true, canResume: false)) {
+            try two.begin()
+        }
     }
 
     /// A run killed between its moves leaves the rest to the next one.
@@ -143,7 +172,8 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: base) }
         try write(["fit.json": "1", "a": "1", "dwi/x": "1", "dwi/y": "1", "mrtrix/p": "1"])
         let staging = out + "/" + Reporting.OutputFolder.stagingName
-        // As it is after fit.json went and dwi came: a and mrtrix, the removal of what is old, and fit.json are to come.
+        // As it is after fit.json went and dwi came: a and mrtrix, the removal of what is old, and fit.json are to
+        // come.
         try FileManager.default.removeItem(atPath: out + "/fit.json")
         try FileManager.default.removeItem(atPath: out + "/dwi/y")
         try put("2", out + "/dwi/x")
@@ -165,11 +195,17 @@ import Testing
 
     @Test func leftoversOfKilledRunsAreTheOnlyOnesRemoved() throws {
         defer { try? FileManager.default.removeItem(atPath: base) }
-        for name in [".r.html.abc1.partial", ".r.html.held2.partial", ".r.html.UPPER.partial", ".other.html.abc.partial", "r.html"] { try put("", base + "/" + name) }
+        for name in [
+            ".r.html.abc1.partial", ".r.html.held2.partial", ".r.html.UPPER.partial", ".other.html.abc.partial",
+            "r.html",
+        ] { try put("", base + "/" + name) }
         let held = open(base + "/.r.html.held2.partial", O_RDWR)
         defer { close(held) }
         flock(held, LOCK_EX)
         Leftovers.remove(of: base + "/r.html")
-        #expect(try FileManager.default.contentsOfDirectory(atPath: base).sorted() == [".other.html.abc.partial", ".r.html.UPPER.partial", ".r.html.held2.partial", "r.html"])
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: base).sorted() == [
+                ".other.html.abc.partial", ".r.html.UPPER.partial", ".r.html.held2.partial", "r.html",
+            ])
     }
 }

@@ -6,8 +6,8 @@ import TestFixtures
 import Reporting
 import Volumes
 
-/// A folder that goes when the test does; with PRISM_KEEP_OUTPUTS=DIR in the environment it is DIR/name and stays, to be looked at with other
-/// tools (examples/check_outputs.py, tckgen).
+/// A folder that goes when the test does; with PRISM_KEEP_OUTPUTS=DIR in the environment it is DIR/name and stays, to
+/// be looked at with other tools (examples/check_outputs.py, tckgen).
 final class OutputFolder {
     let path: String
     private let isKept: Bool
@@ -29,8 +29,9 @@ final class OutputFolder {
 /// Sixteen structures: number of sticks, then spread, then noise.
 let structureTable = StructureTable(StructureRule(BallSticks.family))
 
-/// Two bundles in scanner space (mm): an arc of radius 28 about (−6, −10, −4) in a tilted plane, tube radius 5; and a straight bundle through
-/// (10, 4, 2) along (1, −0.6, 0.5), tube radius 4. Neither is symmetric, so that a wrong flip or rotation leads out of them.
+/// Two bundles in scanner space (mm): an arc of radius 28 about (−6, −10, −4) in a tilted plane, tube radius 5; and a
+/// straight bundle through (10, 4, 2) along (1, −0.6, 0.5), tube radius 4. Neither is symmetric, so that a wrong flip
+/// or rotation leads out of them.
 struct BundlePhantom {
     var geometry: VolumeGeometry
     let drawCount: Int
@@ -41,7 +42,8 @@ struct BundlePhantom {
             var r: [[Double]] = [[flip, 0, 0], [0, 1, 0], [0, 0, 1]]
             if turned {
                 let (a, b) = (0.35, -0.25)
-                let rz = [[cos(a), -sin(a), 0], [sin(a), cos(a), 0], [0, 0, 1]], rx = [[1, 0, 0], [0, cos(b), -sin(b)], [0, sin(b), cos(b)]]
+                let rz = [[cos(a), -sin(a), 0], [sin(a), cos(a), 0], [0, 0, 1]],
+                    rx = [[1, 0, 0], [0, cos(b), -sin(b)], [0, sin(b), cos(b)]]
                 func times(_ p: [[Double]], _ q: [[Double]]) -> [[Double]] {
                     (0..<3).map { i in (0..<3).map { j in (0..<3).reduce(0) { $0 + p[i][$1] * q[$1][j] } } }
                 }
@@ -89,7 +91,8 @@ struct BundlePhantom {
         let voxels = voxels, half = voxels.count / 2 + 7
         let metadata = PosteriorMetadata(
             family: BallSticks.family, drawLambda: 0.5, referenceLambda: 0.5, drawCount: drawCount,
-            grid: geometry.spatialShape, seed: 1, networkName: "phantom", networkSHA256: "00", shardCount: 2, voxelCount: voxels.count)
+            grid: geometry.spatialShape, seed: 1, networkName: "phantom", networkSHA256: "00", shardCount: 2,
+            voxelCount: voxels.count)
         for (index, range) in [0..<half, half..<voxels.count].enumerated() {
             var batch = DenseBatch(voxels: voxels[range].map(Int32.init), drawCount: drawCount)
             for (i, v) in voxels[range].enumerated() where v != voxels[0] {
@@ -112,26 +115,35 @@ struct BundlePhantom {
                     batch.draws[base + 3] = Float16(1 + 0.01 * random.normal())
                     var sticks = truth.map { axis in
                         let jittered = axis + 0.03 * SIMD3(random.normal(), random.normal(), random.normal())
-                        return (f: 0.7 / Double(truth.count) + 0.05 * random.normal(), axis: jittered / (jittered * jittered).sum().squareRoot())
+                        return (
+                            f: 0.7 / Double(truth.count) + 0.05 * random.normal(),
+                            axis: jittered / (jittered * jittered).sum().squareRoot()
+                        )
                     }
                     sticks.sort { $0.f > $1.f }
                     for (j, stick) in sticks.enumerated() {
                         batch.draws[base + 4 + j] = Float16(stick.f)
-                        for a in 0..<3 { batch.draws[base + 7 + 3 * j + a] = Float16(stick.axis[a] * (d % 2 == 0 ? 1 : -1)) }
+                        for a in 0..<3 {
+                            batch.draws[base + 7 + 3 * j + a] = Float16(stick.axis[a] * (d % 2 == 0 ? 1 : -1))
+                        }
                     }
                 }
             }
-            try PosteriorShard.write(batch.lists(metadata), metadata: metadata, index: index, first: range.lowerBound, directory: directory)
+            try PosteriorShard.write(
+                batch.lists(metadata), metadata: metadata, index: index, first: range.lowerBound, directory: directory)
         }
         return try PosteriorArchive(directory: directory)
     }
 
     func provenance() -> FitProvenance {
         FitProvenance(
-            version: "0.0", commandLine: ["prism-dmri", "fit", "a \"quoted\" name.nii.gz"], startedAt: "2026-01-01T00:00:00Z", engine: "prism",
-            family: "ball-sticks", lambda: 0, drawLambda: 0, seed: 1, drawsPerVoxel: drawCount, inputs: ["dwi": "x.nii.gz"],
+            version: "0.0", commandLine: ["prism-dmri", "fit", "a \"quoted\" name.nii.gz"],
+            startedAt: "2026-01-01T00:00:00Z", engine: "prism",
+            family: "ball-sticks", lambda: 0, drawLambda: 0, seed: 1, drawsPerVoxel: drawCount,
+            inputs: ["dwi": "x.nii.gz"],
             sources: ["bids::sub-01/dwi/sub-01_dwi.nii.gz"], sourceStem: "sub-01_dwi",
-            acquisition: .init(volumeCount: 10, baselineCount: 1, shells: [.init(bValue: 1000, volumeCount: 9)]), threads: 2)
+            acquisition: .init(volumeCount: 10, baselineCount: 1, shells: [.init(bValue: 1000, volumeCount: 9)]),
+            threads: 2)
     }
 }
 
@@ -141,7 +153,9 @@ func readAll(_ path: String) throws -> (shape: [Int], affine: Affine, values: [F
     let volume = reader.geometry.voxelsPerVolume
     var values = [Float](repeating: 0, count: volume * reader.geometry.volumeCount)
     for t in 0..<reader.geometry.volumeCount {
-        try values.withUnsafeMutableBufferPointer { try reader.read(into: UnsafeMutableBufferPointer(rebasing: $0[(t * volume)..<((t + 1) * volume)])) }
+        try values.withUnsafeMutableBufferPointer {
+            try reader.read(into: UnsafeMutableBufferPointer(rebasing: $0[(t * volume)..<((t + 1) * volume)]))
+        }
     }
     try reader.finish()
     return (reader.geometry.shape, reader.geometry.affine, values)

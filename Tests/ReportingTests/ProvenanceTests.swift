@@ -9,7 +9,9 @@ import Volumes
 struct ProvenanceTests {
     /// Paths of all values below a JSON value.
     private func places(_ value: Any, _ path: [Any] = []) -> [[Any]] {
-        if let object = value as? [String: Any] { return [path] + object.keys.sorted().flatMap { places(object[$0]!, path + [$0]) } }
+        if let object = value as? [String: Any] {
+            return [path] + object.keys.sorted().flatMap { places(object[$0]!, path + [$0]) }
+        }
         if let list = value as? [Any] { return [path] + list.indices.flatMap { places(list[$0], path + [$0]) } }
         return [path]
     }
@@ -18,7 +20,11 @@ struct ProvenanceTests {
         guard let step = path.first else { return other ?? NSNull() }
         let rest = Array(path.dropFirst())
         if var object = value as? [String: Any], let key = step as? String {
-            if rest.isEmpty && other == nil { object[key] = nil } else { object[key] = replacing(object[key]!, at: rest, by: other) }
+            if rest.isEmpty && other == nil {
+                object[key] = nil
+            } else {
+                object[key] = replacing(object[key]!, at: rest, by: other)
+            }
             return object
         }
         guard var list = value as? [Any], let i = step as? Int else { return value }
@@ -27,30 +33,38 @@ struct ProvenanceTests {
     }
 
     @Test func everyValueInTurnMayBeWrong() throws {
-        let phantom = BundlePhantom(BundlePhantom.affines[0].affine, drawCount: 3), folder = try OutputFolder("provenance")
-        let summary = PosteriorSummary(try phantom.write(to: folder.path), lambda: 0.5, threads: 2), path = folder.path + "/fit.json"
+        let phantom = BundlePhantom(BundlePhantom.affines[0].affine, drawCount: 3),
+            folder = try OutputFolder("provenance")
+        let summary = PosteriorSummary(try phantom.write(to: folder.path), lambda: 0.5, threads: 2),
+            path = folder.path + "/fit.json"
         let content = Report.Content(summary, geometry: phantom.geometry, threads: 2)
         var good = phantom.provenance()
-        (good.grid, good.affine, good.timings) = (phantom.geometry.spatialShape, phantom.geometry.affine.elements, ["fitting": 1.5])
+        (good.grid, good.affine, good.timings) = (
+            phantom.geometry.spatialShape, phantom.geometry.affine.elements, ["fitting": 1.5]
+        )
         good.counts.flagged = ["some reason": 1]
         good.warnings = ["a warning"]
         try good.write(to: path)
         #expect(try FitProvenance(path: path) == good)
         let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path)))
         let wrong: [Any?] = [
-            nil, NSNull(), -1, 0, 1.5, 1e300, -1e300, Int.max, Int.min, 2_000_000_000, "nan", "inf", "-inf", "", "x", "../x", "\u{1B}[2J\n", true, [Any](), [[[[1]]]],
+            nil, NSNull(), -1, 0, 1.5, 1e300, -1e300, Int.max, Int.min, 2_000_000_000, "nan", "inf", "-inf", "", "x",
+            "../x", "\u{1B}[2J\n", true, [Any](), [[[[1]]]],
             [String: Any](), ["a": ["b": 1]], [1, 2, 3],
         ]
         var refused = 0, accepted = 0
         for place in places(json) where !place.isEmpty {
             for value in wrong {
-                try JSONSerialization.data(withJSONObject: replacing(json, at: place, by: value)).write(to: URL(fileURLWithPath: path))
+                try JSONSerialization.data(withJSONObject: replacing(json, at: place, by: value)).write(
+                    to: URL(fileURLWithPath: path))
                 do {
                     let provenance = try FitProvenance(path: path)
                     accepted += 1
                     #expect(provenance.sourceStem.isPlainFileName && provenance.lambda.isFinite)
                     // What is accepted can be written down.
-                    if accepted % 10 == 0 || !(place[0] as? String == "inputs") { _ = try content.page(provenance, threads: 1) }
+                    if accepted % 10 == 0 || !(place[0] as? String == "inputs") {
+                        _ = try content.page(provenance, threads: 1)
+                    }
                 } catch let error as ReportingError {
                     refused += 1
                     #expect("\(error)".hasPrefix(path) && !"\(error)".contains("\n"))

@@ -7,7 +7,8 @@ import Volumes
 
 @testable import Reporting
 
-/// What trackers read as "no direction, stop" must not be written where a voxel has one: probtrackx2 stops at th = 0 or ph = 0.
+/// What trackers read as "no direction, stop" must not be written where a voxel has one: probtrackx2 stops at th = 0 or
+/// ph = 0.
 struct SampleDirectionTests {
     private typealias Axis = SIMD3<Float>
     /// One draw: its fibres' fractions and axes, or only a direction without a fibre.
@@ -43,15 +44,17 @@ struct SampleDirectionTests {
         // 3: no draw has a fibre; all hold a direction (the tensor's).
         all.append(Voxel(draws: draws { _ in Draw(bare: fan[3]) }, probability: [1, 0, 0, 0]))
         // 4: some hold one (the chain), others have the fibre.
-        all.append(Voxel(draws: draws { $0 < 5 ? Draw(bare: fan[$0]) : one(0.06, fan[$0]) }, probability: [0.5, 0.5, 0, 0]))
+        all.append(
+            Voxel(draws: draws { $0 < 5 ? Draw(bare: fan[$0]) : one(0.06, fan[$0]) }, probability: [0.5, 0.5, 0, 0]))
         // 5: a second fibre in three draws, a third in one.
-        all.append(Voxel(
-            draws: draws { d in
-                var draw = one(0.4, fan[d])
-                if d >= 7 { draw.sticks.append((fraction: 0.25, axis: second)) }
-                if d >= 9 { draw.sticks.append((fraction: 0.12, axis: third)) }
-                return draw
-            }, probability: [0, 0.7, 0.2, 0.1]))
+        all.append(
+            Voxel(
+                draws: draws { d in
+                    var draw = one(0.4, fan[d])
+                    if d >= 7 { draw.sticks.append((fraction: 0.25, axis: second)) }
+                    if d >= 9 { draw.sticks.append((fraction: 0.12, axis: third)) }
+                    return draw
+                }, probability: [0, 0.7, 0.2, 0.1]))
         // 6: an older fit, which knows no direction.
         all.append(Voxel(draws: draws { _ in Draw() }, probability: [1, 0, 0, 0]))
         for axis in along { all.append(Voxel(draws: draws { _ in one(0.5, axis) }, probability: [0, 1, 0, 0])) }

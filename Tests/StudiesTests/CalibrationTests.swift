@@ -46,7 +46,8 @@ import Testing
         }
     }
 
-    /// y ~ N(θ, 1), θ ~ N(0, 1): the posterior is N(y/2, ½). Draws whose deviation or mean is off by a fifth are found out, exact ones pass.
+    /// y ~ N(θ, 1), θ ~ N(0, 1): the posterior is N(y/2, ½). Draws whose deviation or mean is off by a fifth are found
+    /// out, exact ones pass.
     @Test func wrongPosteriorsAreToldFromRightOnes() {
         func pValue(width: Double, shift: Double) -> (p: Double, coverage: [RankTest.Coverage]) {
             var random = RandomSource(seed: 2)
@@ -58,7 +59,8 @@ import Testing
             let test = RankTest(name: "θ", label: "θ", draws: 31, ranks: ranks)
             return (test.pValue, test.coverage)
         }
-        let right = pValue(width: 1, shift: 0), narrow = pValue(width: 0.8, shift: 0), wide = pValue(width: 1.25, shift: 0)
+        let right = pValue(width: 1, shift: 0), narrow = pValue(width: 0.8, shift: 0),
+            wide = pValue(width: 1.25, shift: 0)
         #expect(right.p > 0.01)
         for c in right.coverage { #expect(abs(c.observed - c.level) < 4 * c.standardError) }
         #expect(narrow.p < 1e-6 && narrow.coverage.allSatisfy { $0.observed < $0.level - 3 * $0.standardError })
@@ -70,25 +72,35 @@ import Testing
         var random = RandomSource(seed: 3)
         var exact: [[Double]] = [], sharpened: [[Double]] = [], truth: [Int] = []
         for _ in 0..<4000 {
-            let w = (0..<5).map { _ in random.exponential() * random.exponential() }, total = w.reduce(0, +), p = w.map { $0 / total }
+            let w = (0..<5).map { _ in random.exponential() * random.exponential() }, total = w.reduce(0, +),
+                p = w.map { $0 / total }
             let squares = p.map { $0 * $0 }, sum = squares.reduce(0, +)
             exact.append(p)
             sharpened.append(squares.map { $0 / sum })
             var u = random.uniform()
-            truth.append(p.firstIndex { u -= $0; return u <= 0 } ?? 4)
+            truth.append(
+                p.firstIndex {
+                    u -= $0; return u <= 0
+                } ?? 4)
         }
-        let right = ProbabilityScores(exact, truth: truth, seed: 1), wrong = ProbabilityScores(sharpened, truth: truth, seed: 1)
+        let right = ProbabilityScores(exact, truth: truth, seed: 1),
+            wrong = ProbabilityScores(sharpened, truth: truth, seed: 1)
         #expect(right.calibrationError < 2 * right.calibrationErrorIfPerfect)
         #expect(wrong.calibrationError > 4 * wrong.calibrationErrorIfPerfect)
         #expect(right.logScore < wrong.logScore && right.brier < wrong.brier)
         #expect(right.top1 == wrong.top1 && right.top5 == 1)
         #expect(right.reliability.reduce(0) { $0 + $1.count } == 20_000)
-        // Lists of the likeliest three, in their own order: as good where they can be, and no worse than the rest's mass allows elsewhere.
+        // Lists of the likeliest three, in their own order: as good where they can be, and no worse than the rest's
+        // mass allows elsewhere.
         let kept = exact.map { p in p.indices.sorted { p[$0] > p[$1] }.prefix(3).map { $0 } }
-        let lists = zip(exact, kept).map { p, kept in kept.map { p[$0] } }, rest = lists.map { max(0, 1 - $0.reduce(0, +)) }
-        let short = ProbabilityScores(lists: lists, rest: rest, truth: zip(kept, truth).map { $0.firstIndex(of: $1) }, seed: 1)
+        let lists = zip(exact, kept).map { p, kept in kept.map { p[$0] } },
+            rest = lists.map { max(0, 1 - $0.reduce(0, +)) }
+        let short = ProbabilityScores(
+            lists: lists, rest: rest, truth: zip(kept, truth).map { $0.firstIndex(of: $1) }, seed: 1)
         #expect(short.top1 == right.top1 && short.top5 < 1 && short.logScore < right.logScore && short.logScore > 0)
-        #expect(short.calibrationError < 2 * short.calibrationErrorIfPerfect && short.reliability.reduce(0) { $0 + $1.count } == 12_000)
+        #expect(
+            short.calibrationError < 2 * short.calibrationErrorIfPerfect
+                && short.reliability.reduce(0) { $0 + $1.count } == 12_000)
     }
 
     @Test func spreadOfKnownNumbers() {
@@ -100,8 +112,10 @@ import Testing
 
     @Test func exchangeableDrawsFollowTheProbabilitiesAndDoNotRepeat() {
         // Three structures with unequal numbers of draws: how many there are must not matter.
-        let structures = Array(repeating: 0, count: 40) + Array(repeating: 1, count: 12) + Array(repeating: 2, count: 40)
-        let posterior = VoxelPosterior(logProbability: [0.2, 0.1, 0.7].map { log($0) }, structures: structures, parameters: [])
+        let structures =
+            Array(repeating: 0, count: 40) + Array(repeating: 1, count: 12) + Array(repeating: 2, count: 40)
+        let posterior = VoxelPosterior(
+            logProbability: [0.2, 0.1, 0.7].map { log($0) }, structures: structures, parameters: [])
         var random = RandomSource(seed: 4), counts = [0, 0, 0]
         for _ in 0..<2000 {
             let drawn = ExchangeableDraws(posterior, probability: [0.2, 0.1, 0.7], count: 20, using: &random)
@@ -130,9 +144,13 @@ import Testing
             var other = item(15).theta, y = [Float](repeating: 0, count: acquisition.count)
             family.simulate(&other, space.structures[15], acquisition, using: &random, into: &y)
             let mixed = (0..<16).map { _ in item(space.draw(lambda: 0, using: &random)) }
-            for (q, rank) in quantities.jointRanks(mixed, y, acquisition, using: &random).enumerated() { rank.map { joint[q].append($0) } }
+            for (q, rank) in quantities.jointRanks(mixed, y, acquisition, using: &random).enumerated() {
+                rank.map { joint[q].append($0) }
+            }
             let same = (0..<16).map { _ in item(v % 16) }
-            for (q, rank) in quantities.conditionalRanks(same, y, acquisition, using: &random).enumerated() { rank.map { conditional[q].append($0) } }
+            for (q, rank) in quantities.conditionalRanks(same, y, acquisition, using: &random).enumerated() {
+                rank.map { conditional[q].append($0) }
+            }
         }
         for (labels, ranks) in [(quantities.joint, joint), (quantities.conditional, conditional)] {
             for (label, list) in zip(labels, ranks) {

@@ -44,7 +44,8 @@ private final class Distorted: PosteriorEngine {
           name: small
           components:
             ball: {presence: always, weight: 0.05, parameters: {d: log-uniform 1e-4 5e-3 in mm^2/s}, signal: ball}
-            stick: {presence: up to 2, weight: 0.1, parameters: {mu: axis}, common: {d_par: log-uniform 3e-4 4e-3 in mm^2/s}, fibre: mu, signal: {compartment: stick, d: d_par}}
+            stick: {presence: up to 2, weight: 0.1, parameters: {mu: axis}, common: {d_par: log-uniform 3e-4 4e-3 in \
+        mm^2/s}, fibre: mu, signal: {compartment: stick, d: d_par}}
           noise: {kinds: [gaussian], snr: log-uniform 5 80}
         """
     /// Bundles with water between their axons, of one kind or another; what the rest leave is free water.
@@ -62,7 +63,8 @@ private final class Distorted: PosteriorEngine {
                 - {compartment: bundle, when: [extra=free], f_in: extra.f_in, ratio: extra.ratio}
                 - {compartment: bundle, when: [extra=tied], f_in: extra.f_in, ratio: 1 - extra.f_in}
                 - {compartment: stick, d: d_par}
-            extra: {presence: "one of none, tied, free", parameters: {f_in: "uniform 0.05 0.95 for tied, free", ratio: uniform 0 1 for free}}
+            extra: {presence: "one of none, tied, free", parameters: {f_in: "uniform 0.05 0.95 for tied, free", ratio: \
+        uniform 0 1 for free}}
             water: {presence: always, weight: rest, signal: {compartment: ball, d: 3.0e-3}}
             dot: {weight: 0.05, signal: dot}
           rules: [extra needs bundle]
@@ -71,33 +73,49 @@ private final class Distorted: PosteriorEngine {
 
     private static func acquisition() throws -> Acquisition {
         let none = Array(repeating: SIMD3(0.0, 0, 0), count: 3), shell = DirectionSets.fibonacci(20)
-        let b = Array(repeating: 0.0, count: 3) + Array(repeating: 1000.0, count: 20) + Array(repeating: 2500.0, count: 20)
+        let b =
+            Array(repeating: 0.0, count: 3) + Array(repeating: 1000.0, count: 20) + Array(repeating: 2500.0, count: 20)
         return try Acquisition(bValues: b, directions: none + shell + shell)
     }
 
     /// What a report calls things is what programs look for.
     @Test func quantitiesHaveTheirNames() throws {
         let sticks = CalibrationQuantities(StudyFamily(BallSticks()))
-        #expect(sticks.joint.map(\.name) == "fibres rician d s snr s0 f1 f2 f3 fsum loglik mu1 mu1_cone".split(separator: " ").map(String.init))
-        #expect(sticks.joint.map(\.text).contains("spread of diffusivity s") && sticks.conditional.map(\.text).contains("direction 3, cone"))
+        #expect(
+            sticks.joint.map(\.name)
+                == "fibres rician d s snr s0 f1 f2 f3 fsum loglik mu1 mu1_cone".split(separator: " ").map(String.init))
+        #expect(
+            sticks.joint.map(\.text).contains("spread of diffusivity s")
+                && sticks.conditional.map(\.text).contains("direction 3, cone"))
         #expect(StudyFamily(BallSticks()).table == StructureTable.ballSticks)
-        #expect(PosteriorDigest.intervalNames(StudyFamily(BallSticks())) == ["d", "snr", "s0", "f1", "f2", "f3", "fsum"])
+        #expect(
+            PosteriorDigest.intervalNames(StudyFamily(BallSticks())) == ["d", "snr", "s0", "f1", "f2", "f3", "fsum"])
         let options = CalibrationQuantities(StudyFamily(try Self.family(Self.options)))
-        #expect(options.joint.map(\.name) == [
-            "fibres", "rician", "has_bundle1", "has_bundle2", "has_tied", "has_free", "has_dot", "fraction_bundle", "fraction_dot", "d_par", "f_in", "ratio", "snr",
-            "s0", "bundle_f1", "bundle_f2", "fsum", "loglik", "mu1", "mu1_cone",
-        ])
-        #expect(options.conditional.map(\.name).contains("dot_f") && options.conditional.map(\.text).contains("fraction of bundle 2"))
+        #expect(
+            options.joint.map(\.name) == [
+                "fibres", "rician", "has_bundle1", "has_bundle2", "has_tied", "has_free", "has_dot", "fraction_bundle",
+                "fraction_dot", "d_par", "f_in", "ratio", "snr",
+                "s0", "bundle_f1", "bundle_f2", "fsum", "loglik", "mu1", "mu1_cone",
+            ])
+        #expect(
+            options.conditional.map(\.name).contains("dot_f")
+                && options.conditional.map(\.text).contains("fraction of bundle 2"))
         let gaussian = CalibrationQuantities(StudyFamily(try #require(BuiltInFamilies.family("gaussian"))))
-        #expect(gaussian.conditional.contains { $0.name == "rotation2_3_cone" && $0.text == "last axis of tensor 2, cone" })
-        #expect(Set(gaussian.joint.map(\.name)).count == gaussian.joint.count && Set(gaussian.conditional.map(\.name)).count == gaussian.conditional.count)
+        #expect(
+            gaussian.conditional.contains { $0.name == "rotation2_3_cone" && $0.text == "last axis of tensor 2, cone" })
+        #expect(
+            Set(gaussian.joint.map(\.name)).count == gaussian.joint.count
+                && Set(gaussian.conditional.map(\.name)).count == gaussian.conditional.count)
     }
 
     /// Truth and draws alike from the prior: every quantity's rank is uniform, whatever the family.
-    @Test(arguments: ["tissue", "gaussian", "options"]) func ranksAreUniformUnderExchangeability(_ name: String) throws {
+    @Test(arguments: ["tissue", "gaussian", "options"]) func ranksAreUniformUnderExchangeability(_ name: String) throws
+    {
         let family = try name == "options" ? Self.family(Self.options) : #require(BuiltInFamilies.family(name))
-        let acquisition = try Self.acquisition(), space = family.structureSpace, quantities = CalibrationQuantities(StudyFamily(family))
-        var joint = [[Int]](repeating: [], count: quantities.joint.count), conditional = [[Int]](repeating: [], count: quantities.conditional.count)
+        let acquisition = try Self.acquisition(), space = family.structureSpace,
+            quantities = CalibrationQuantities(StudyFamily(family))
+        var joint = [[Int]](repeating: [], count: quantities.joint.count),
+            conditional = [[Int]](repeating: [], count: quantities.conditional.count)
         for v in 0..<800 {
             var random = RandomSource(seed: 3, stream: UInt64(v)), y = [Float](repeating: 0, count: acquisition.count)
             func item(_ z: Int) -> CalibrationQuantities.Item {
@@ -108,9 +126,13 @@ private final class Distorted: PosteriorEngine {
             var other = item(v % space.structures.count)
             family.simulate(&other.theta, space.structures[other.z], acquisition, using: &random, into: &y)
             let mixed = (0..<16).map { _ in item(space.draw(lambda: 0, using: &random)) }
-            for (q, rank) in quantities.jointRanks(mixed, y, acquisition, using: &random).enumerated() { rank.map { joint[q].append($0) } }
+            for (q, rank) in quantities.jointRanks(mixed, y, acquisition, using: &random).enumerated() {
+                rank.map { joint[q].append($0) }
+            }
             let same = (0..<8).map { _ in item(v % space.structures.count) }
-            for (q, rank) in quantities.conditionalRanks(same, y, acquisition, using: &random).enumerated() { rank.map { conditional[q].append($0) } }
+            for (q, rank) in quantities.conditionalRanks(same, y, acquisition, using: &random).enumerated() {
+                rank.map { conditional[q].append($0) }
+            }
         }
         let bound = 1e-2 / Double(joint.count + conditional.count)
         for (labels, ranks, draws) in [(quantities.joint, joint, 15), (quantities.conditional, conditional, 7)] {
@@ -121,21 +143,27 @@ private final class Distorted: PosteriorEngine {
         }
     }
 
-    /// What takes the rest of 1 is told from what does not: the only component of a structure has no fraction of its own to be tested.
+    /// What takes the rest of 1 is told from what does not: the only component of a structure has no fraction of its
+    /// own to be tested.
     @Test func whatCannotVaryIsNotTested() throws {
-        let family = try Self.family(Self.small), studied = StudyFamily(family), quantities = CalibrationQuantities(studied), acquisition = try Self.acquisition()
+        let family = try Self.family(Self.small), studied = StudyFamily(family),
+            quantities = CalibrationQuantities(studied), acquisition = try Self.acquisition()
         var random = RandomSource(seed: 1), theta = [Double](repeating: 0, count: studied.count)
-        let y = [Float](repeating: 1, count: acquisition.count), alone = studied.table.rows.firstIndex { $0.fibreCount == 0 }!
+        let y = [Float](repeating: 1, count: acquisition.count),
+            alone = studied.table.rows.firstIndex { $0.fibreCount == 0 }!
         family.drawParameters(studied.table.rows[alone].structure, acquisition, using: &random, into: &theta)
-        let ranks = quantities.conditionalRanks(Array(repeating: (theta, alone), count: 8), y, acquisition, using: &random)
+        let ranks = quantities.conditionalRanks(
+            Array(repeating: (theta, alone), count: 8), y, acquisition, using: &random)
         let has = zip(quantities.conditional, ranks).filter { $1 != nil }.map(\.0.name)
         #expect(has == ["d", "snr", "s0", "loglik"])
         #expect(!quantities.joint.contains { $0.name == "fsum" })
     }
 
-    /// The engine for any family is calibrated; the same answers with sharper probabilities, or with draws moved by a tenth, are found out.
+    /// The engine for any family is calibrated; the same answers with sharper probabilities, or with draws moved by a
+    /// tenth, are found out.
     @Test(arguments: [small, options]) func aFamilysEngineIsCalibratedAndABrokenOneIsNot(_ yaml: String) throws {
-        let family = try Self.family(yaml), memory = Distorted.Memory(), theta = ThetaLayout(family.description), width = theta.count
+        let family = try Self.family(yaml), memory = Distorted.Memory(), theta = ThetaLayout(family.description),
+            width = theta.count
         let d = try #require(theta.offset(of: "d_par", in: family.description.groups.first { $0.most > 1 }!.name))
         func report(_ distort: @escaping @Sendable (VoxelPosterior) -> VoxelPosterior) throws -> SimulationReport {
             var study = SimulationStudy(), options = FitOptions()
@@ -143,14 +171,18 @@ private final class Distorted: PosteriorEngine {
             study.acquisitions = .listed([try Self.acquisition()])
             study.voxels = 400
             options.threads = 2
-            return try study.run(options: options, engine: { acquisition, options in
-                let base = try FamilyEngineRecipe(family: family, file: nil, path: "", acquisition: acquisition, options: options)
-                return Distorted.Recipe(base: base, memory: memory, distort: distort)
-            })!
+            return try study.run(
+                options: options,
+                engine: { acquisition, options in
+                    let base = try FamilyEngineRecipe(
+                        family: family, file: nil, path: "", acquisition: acquisition, options: options)
+                    return Distorted.Recipe(base: base, memory: memory, distort: distort)
+                })!
         }
         let right = try report { $0 }
         for test in right.tested { #expect(test.pValue > 1e-3, "\(test.name): \(test.binned)") }
-        #expect(right.components!.map(\.name) == StudyFamily(family).components.map(\.name) && right.family == family.name)
+        #expect(
+            right.components!.map(\.name) == StudyFamily(family).components.map(\.name) && right.family == family.name)
         #expect(right.unlisted! <= 2)
         #expect(right.structures.calibrationError < 2 * right.structures.calibrationErrorIfPerfect)
         let sharp = try report { answer in
@@ -166,7 +198,9 @@ private final class Distorted: PosteriorEngine {
             for i in answer.structures.indices { answer.parameters[i * width + d] *= 1.1 }
             return answer
         }
-        #expect(moved.failures.contains { $0.name == "d_par" }, "\(moved.tested.filter { $0.name == "d_par" }.map(\.pValue))")
+        #expect(
+            moved.failures.contains { $0.name == "d_par" },
+            "\(moved.tested.filter { $0.name == "d_par" }.map(\.pValue))")
     }
 
     @Test func agreementOfAFamilysEnginesIsThatOfAnyOther() throws {
@@ -177,7 +211,9 @@ private final class Distorted: PosteriorEngine {
             (study.voxels, study.referenceVoxels, study.referenceStatement) = (8, 8, WideSearch.statement)
             study.acquisitions = .listed([acquisition])
             options.threads = threads
-            let engine: EngineMaker = { try FamilyEngineRecipe(family: family, file: nil, path: "", acquisition: $0, options: $1) }
+            let engine: EngineMaker = {
+                try FamilyEngineRecipe(family: family, file: nil, path: "", acquisition: $0, options: $1)
+            }
             return try study.run(options: options, engine: engine, reference: engine)!
         }
         let one = try report(1), agreement = one.agreement!, encoder = JSONEncoder()
@@ -186,10 +222,17 @@ private final class Distorted: PosteriorEngine {
         // Against itself: the same probabilities, and draws as far apart as two sets of one engine's are.
         #expect(agreement.structures.mean < 1e-12 && agreement.components!.values.allSatisfy { $0.mean < 1e-12 })
         #expect(agreement.overlaps.values.allSatisfy { abs($0 - 1) < 1e-9 } && agreement.sameFibreCount == 1)
-        #expect(abs(agreement.slicedWasserstein.mean - agreement.slicedWassersteinFloor.mean) < 0.1 && agreement.slicedWassersteinFloor.mean > 0)
-        #expect(agreement.intervalNames == ["snr", "s0", "f1", "f2", "f3", "fsum", "d_par", "f_in", "fraction_bundle", "fraction_dot", "fraction_water", "ratio"])
+        #expect(
+            abs(agreement.slicedWasserstein.mean - agreement.slicedWassersteinFloor.mean) < 0.1
+                && agreement.slicedWassersteinFloor.mean > 0)
+        #expect(
+            agreement.intervalNames == [
+                "snr", "s0", "f1", "f2", "f3", "fsum", "d_par", "f_in", "fraction_bundle", "fraction_dot",
+                "fraction_water", "ratio",
+            ])
         #expect(agreement.referenceStatement == WideSearch.statement)
-        // What a truth without probability scores is the same there; probabilities have passed through single precision.
+        // What a truth without probability scores is the same there; probabilities have passed through single
+        // precision.
         #expect(abs(agreement.scores!.logScore - one.structures.logScore) < 1e-5)
         #expect(abs(agreement.referenceFibreScores!.logScore - one.fibres.logScore) < 1e-5)
     }

@@ -14,7 +14,9 @@ final class PriorEngine: PosteriorEngine {
     private let recipe: PriorRecipe, family = BallSticks()
     init(_ recipe: PriorRecipe) { self.recipe = recipe }
 
-    func restricted(to acquisition: Acquisition) -> any PosteriorEngine { recipe.adapted(to: acquisition, noise: .either).makeEngine() }
+    func restricted(to acquisition: Acquisition) -> any PosteriorEngine {
+        recipe.adapted(to: acquisition, noise: .either).makeEngine()
+    }
 
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
         keys.map { key in
@@ -26,9 +28,12 @@ final class PriorEngine: PosteriorEngine {
             var parameters = [Double](repeating: 0, count: structures.count * p)
             for (d, z) in structures.enumerated() {
                 parameters.withUnsafeMutableBufferPointer {
-                    family.drawParameters(space.structures[z], recipe.acquisition, using: &random, into: $0.baseAddress! + d * p)
+                    family.drawParameters(
+                        space.structures[z], recipe.acquisition, using: &random, into: $0.baseAddress! + d * p)
                 }
-                if recipe.fault == .narrowDiffusivity { parameters[d * p] = 1e-3 * (parameters[d * p] / 1e-3).squareRoot() }
+                if recipe.fault == .narrowDiffusivity {
+                    parameters[d * p] = 1e-3 * (parameters[d * p] / 1e-3).squareRoot()
+                }
                 // Directions drawn towards the x axis.
                 if recipe.fault == .tiltedDirection, BallSticks.stickCount(space.structures[z]) > 0 {
                     var v = SIMD3(4 * parameters[d * p + 7], parameters[d * p + 8], parameters[d * p + 9])
@@ -37,7 +42,8 @@ final class PriorEngine: PosteriorEngine {
                 }
             }
             return VoxelPosterior(
-                logProbability: log0, structures: structures, parameters: parameters, logEvidenceError: recipe.error.map { Array(repeating: $0, count: 16) } ?? [])
+                logProbability: log0, structures: structures, parameters: parameters,
+                logEvidenceError: recipe.error.map { Array(repeating: $0, count: 16) } ?? [])
         }
     }
 }
@@ -59,11 +65,13 @@ struct PriorRecipe: EngineRecipe {
         study.acquisitions = .listed([TestScan.acquisition])
         study.voxels = voxels
         options.threads = threads
-        return try study.run(options: options, engine: { acquisition, _ in PriorRecipe(acquisition: acquisition, fault: fault) })!
+        return try study.run(
+            options: options, engine: { acquisition, _ in PriorRecipe(acquisition: acquisition, fault: fault) })!
     }
 
-    /// Averaged over data the prior is calibrated for whatever does not ask the data: a study that failed it would itself be wrong. (S0 and the
-    /// log-likelihood do ask: s0 is 1 over the mean of the noisy b=0 volumes, which the prior's draws leave at 1.)
+    /// Averaged over data the prior is calibrated for whatever does not ask the data: a study that failed it would
+    /// itself be wrong. (S0 and the log-likelihood do ask: s0 is 1 over the mean of the noisy b=0 volumes, which the
+    /// prior's draws leave at 1.)
     private let askTheData = ["s0", "loglik"]
 
     @Test func thePriorPassesWhereItMust() throws {
@@ -78,7 +86,9 @@ struct PriorRecipe: EngineRecipe {
     }
 
     @Test func faultsAreFoundWhereTheyAre() throws {
-        func failed(_ fault: PriorEngine.Fault) throws -> Set<String> { Set(try study(fault).failures.map(\.name)).subtracting(askTheData) }
+        func failed(_ fault: PriorEngine.Fault) throws -> Set<String> {
+            Set(try study(fault).failures.map(\.name)).subtracting(askTheData)
+        }
         #expect(try failed(.narrowDiffusivity).contains("d"))
         #expect(try failed(.favouriteStructure).isSuperset(of: ["fibres", "rician"]))
         let tilted = try failed(.tiltedDirection)
@@ -88,24 +98,30 @@ struct PriorRecipe: EngineRecipe {
     @Test func sameReportOnAnyNumberOfThreads() throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
-        let one = try encoder.encode(study(.none, voxels: 100, threads: 1)), three = try encoder.encode(study(.none, voxels: 100, threads: 3))
+        let one = try encoder.encode(study(.none, voxels: 100, threads: 1)),
+            three = try encoder.encode(study(.none, voxels: 100, threads: 3))
         #expect(one == three)
     }
 
     /// However few voxels there are, each acquisition given has its share.
     @Test(arguments: [12, 40, 700])
     func allAcquisitionsAreMet(_ voxels: Int) throws {
-        let zero = SIMD3<Double>(0, 0, 0), given = try (0..<12).map { i in
-            try Acquisition(bValues: [0] + Array(repeating: 1000, count: 6 + i), directions: [zero] + DirectionSets.fibonacci(6 + i))
-        }
+        let zero = SIMD3<Double>(0, 0, 0),
+            given = try (0..<12).map { i in
+                try Acquisition(
+                    bValues: [0] + Array(repeating: 1000, count: 6 + i),
+                    directions: [zero] + DirectionSets.fibonacci(6 + i))
+            }
         var study = SimulationStudy()
         study.voxels = voxels
         study.acquisitions = .listed(given)
         let met = Mutex<[Int: Int]>([:])
-        let report = try study.run(options: FitOptions(), engine: { a, _ in
-            met.withLock { $0[a.count, default: 0] += 1 }
-            return PriorRecipe(acquisition: a)
-        })
+        let report = try study.run(
+            options: FitOptions(),
+            engine: { a, _ in
+                met.withLock { $0[a.count, default: 0] += 1 }
+                return PriorRecipe(acquisition: a)
+            })
         // The first is asked once more, for the report.
         #expect(report != nil && met.withLock { Set($0.keys) } == Set(given.map(\.count)))
     }
@@ -113,7 +129,8 @@ struct PriorRecipe: EngineRecipe {
     @Test func stopsWhenAsked() throws {
         var study = SimulationStudy()
         study.voxels = 40
-        let report = try study.run(options: FitOptions(), engine: { a, _ in PriorRecipe(acquisition: a) }, shouldStop: { true })
+        let report = try study.run(
+            options: FitOptions(), engine: { a, _ in PriorRecipe(acquisition: a) }, shouldStop: { true })
         #expect(report == nil)
     }
 
@@ -141,7 +158,8 @@ struct PriorRecipe: EngineRecipe {
 
     @Test func distanceOfShiftedDrawsIsTheShift() {
         var random = RandomSource(seed: 1)
-        let a = (0..<2000).map { _ in [random.normal()] }, b = (0..<2000).map { _ in [random.normal() + 1] }, c = (0..<2000).map { _ in [random.normal()] }
+        let a = (0..<2000).map { _ in [random.normal()] }, b = (0..<2000).map { _ in [random.normal() + 1] },
+            c = (0..<2000).map { _ in [random.normal()] }
         // One dimension: all projections are alike; the pooled deviation is √(1 + ¼).
         #expect(abs(SlicedWasserstein.distance(a, b, using: &random) - 1 / 1.25.squareRoot()) < 0.05)
         #expect(SlicedWasserstein.distance(a, c, using: &random) < 0.08)
@@ -166,9 +184,12 @@ struct PriorRecipe: EngineRecipe {
     @Test func voxelsOfAScanThatCannotBeFittedAreLeftOut() throws {
         let m = TestScan.acquisition.count
         let report = try ScanStudy().run(
-            voxels: Array(0..<40), signals: Array(TestScan.signals[0..<40 * m]), acquisition: TestScan.acquisition, options: FitOptions(),
-            engine: { a, _ in PriorRecipe(acquisition: a) }, reference: { a, _ in PriorRecipe(acquisition: a, seed: 2) })!
-        #expect(report.voxels == 38 && report.notFitted == 2 && report.agreement.perVoxel.allSatisfy { $0.truth == nil })
+            voxels: Array(0..<40), signals: Array(TestScan.signals[0..<40 * m]), acquisition: TestScan.acquisition,
+            options: FitOptions(),
+            engine: { a, _ in PriorRecipe(acquisition: a) }, reference: { a, _ in PriorRecipe(acquisition: a, seed: 2) }
+        )!
+        #expect(
+            report.voxels == 38 && report.notFitted == 2 && report.agreement.perVoxel.allSatisfy { $0.truth == nil })
         #expect(report.agreement.misfit.mean > 0 && report.agreement.scores == nil)
     }
 
@@ -191,12 +212,15 @@ struct PriorRecipe: EngineRecipe {
         (study.voxels, study.isNoiseKnown, options.threads) = (40, true, 2)
         let block = study.simulate(block: 0, seed: 1), truth = block.sigma(0, StudyFamily(study.family))
         #expect(abs(truth - block.theta[BallSticks.Slot.s0] / block.theta[BallSticks.Slot.snr]) < 1e-15)
-        let report = try study.run(options: options, engine: { acquisition, options in
-            var recipe = try PrismRecipe(file: TestScan.file, path: "test", acquisition: acquisition, options: options)
-            recipe.solverSteps = 1
-            recipe.refinement = .fast
-            return recipe
-        })
+        let report = try study.run(
+            options: options,
+            engine: { acquisition, options in
+                var recipe = try PrismRecipe(
+                    file: TestScan.file, path: "test", acquisition: acquisition, options: options)
+                recipe.solverSteps = 1
+                recipe.refinement = .fast
+                return recipe
+            })
         #expect(report?.notes["known_noise"] == "true sigma")
     }
 }

@@ -9,7 +9,8 @@ import Testing
     private static let heads = 3, width = 16, columns = 48
     private static let lanes = [4, 8, 16].filter { $0 <= pk_lanes() }
 
-    /// Q rows stand 5 apart beyond their columns, K and V 7; the gaps hold NaN, which any read beyond a row would spread.
+    /// Q rows stand 5 apart beyond their columns, K and V 7; the gaps hold NaN, which any read beyond a row would
+    /// spread.
     private struct Problem {
         var q: [Float], k: [Float], v: [Float]
 
@@ -27,20 +28,25 @@ import Testing
         func run(lanes: Int, _ segments: [AttentionSegment], mask: [UInt8]? = nil) -> [Float] {
             let rows = q.count / (columns + 5)
             var out = [Float](repeating: -7, count: rows * columns)
-            pk_attention16(lanes, q, k, v, columns + 5, columns + 7, segments, segments.count, heads, mask, &out, columns, nil)
+            pk_attention16(
+                lanes, q, k, v, columns + 5, columns + 7, segments, segments.count, heads, mask, &out, columns, nil)
             return out
         }
 
         /// softmax(q·k/√16) v of one query in double precision.
         func plain(_ i: Int, _ keys: Range<Int>, allowed: (Int) -> Bool) -> [Double] {
             (0..<heads).flatMap { h -> [Double] in
-                func at(_ x: [Float], _ row: Int, _ stride: Int, _ d: Int) -> Double { Double(x[row * stride + h * width + d]) }
+                func at(_ x: [Float], _ row: Int, _ stride: Int, _ d: Int) -> Double {
+                    Double(x[row * stride + h * width + d])
+                }
                 let weights = keys.map { j -> Double in
                     let dot = (0..<width).reduce(0) { $0 + at(q, i, columns + 5, $1) * at(k, j, columns + 7, $1) }
                     return allowed(j - keys.lowerBound) ? exp(dot / 4) : 0
                 }
                 let total = weights.reduce(0, +)
-                return (0..<width).map { d in zip(keys, weights).reduce(0) { $0 + $1.1 / total * at(v, $1.0, columns + 7, d) } }
+                return (0..<width).map { d in
+                    zip(keys, weights).reduce(0) { $0 + $1.1 / total * at(v, $1.0, columns + 7, d) }
+                }
             }
         }
     }
@@ -48,7 +54,9 @@ import Testing
     /// Segments of every size around the blocks' edges, ragged within one call, with some rows left out.
     @Test(arguments: lanes)
     func equalsPlainLoops(_ lanes: Int) {
-        let sizes = [(1, 1), (3, 3), (4, 4), (2, 5), (16, 16), (18, 18), (17, 7), (5, 8), (33, 9), (16, 100), (1, 33), (4, 2)]
+        let sizes = [
+            (1, 1), (3, 3), (4, 4), (2, 5), (16, 16), (18, 18), (17, 7), (5, 8), (33, 9), (16, 100), (1, 33), (4, 2),
+        ]
         var segments: [AttentionSegment] = [], queries = 0, keys = 0
         for (nq, nk) in sizes {
             segments.append(AttentionSegment(queries: queries..<queries + nq, keys: keys..<keys + nk))
@@ -71,10 +79,13 @@ import Testing
     func masked(_ lanes: Int, _ size: (nq: Int, nk: Int)) {
         let (nq, nk) = size, mask: [UInt8] = (0..<nq * nk).map { $0 % nk == 0 || $0 % 3 != 0 ? 1 : 0 }
         let segments = (0..<2).map { AttentionSegment(queries: $0 * nq..<($0 + 1) * nq, keys: $0 * nk..<($0 + 1) * nk) }
-        let problem = Problem(queries: 2 * nq, keys: 2 * nk, seed: 4), out = problem.run(lanes: lanes, segments, mask: mask)
+        let problem = Problem(queries: 2 * nq, keys: 2 * nk, seed: 4),
+            out = problem.run(lanes: lanes, segments, mask: mask)
         for i in 0..<2 * nq {
             let expected = problem.plain(i, i / nq * nk..<(i / nq + 1) * nk) { mask[i % nq * nk + $0] != 0 }
-            #expect((0..<Self.columns).allSatisfy { abs(Double(out[i * Self.columns + $0]) - expected[$0]) < 2e-6 }, "query \(i)")
+            #expect(
+                (0..<Self.columns).allSatisfy { abs(Double(out[i * Self.columns + $0]) - expected[$0]) < 2e-6 },
+                "query \(i)")
         }
     }
 
@@ -85,7 +96,8 @@ import Testing
         let segments = (0..<3).map { AttentionSegment(queries: $0 * nq..<($0 + 1) * nq, keys: $0 * nk..<($0 + 1) * nk) }
         let whole = problem.run(lanes: lanes, segments)
         for i in 0..<3 * nq {
-            let alone = problem.run(lanes: lanes, [AttentionSegment(queries: i..<i + 1, keys: i / nq * nk..<(i / nq + 1) * nk)])
+            let alone = problem.run(
+                lanes: lanes, [AttentionSegment(queries: i..<i + 1, keys: i / nq * nk..<(i / nq + 1) * nk)])
             let row = i * Self.columns..<(i + 1) * Self.columns
             #expect(alone[row].map(\.bitPattern) == whole[row].map(\.bitPattern), "query \(i)")
         }

@@ -14,7 +14,8 @@ struct Noise {
     mutating func array<S: Scalar>(_ n: Int, as: S.Type = S.self) -> [S] { (0..<n).map { _ in S(next()) } }
 }
 
-/// Runs a layer on a tape in double precision with inputs whose gradients are checked one by one against central differences of Σ c·y.
+/// Runs a layer on a tape in double precision with inputs whose gradients are checked one by one against central
+/// differences of Σ c·y.
 func checkGradient(
     _ shapes: [(rows: Int, columns: Int)], _ layer: (Tape<Double>, [Variable<Double>]) -> Variable<Double>,
     sourceLocation: SourceLocation = #_sourceLocation
@@ -50,7 +51,8 @@ func checkGradient(
             inputs[k][i] = kept
             let difference = (above - below) / (2 * step)
             #expect(
-                abs(difference - gradients[k][i]) <= 1e-8 + 1e-7 * abs(difference), "input \(k)[\(i)]", sourceLocation: sourceLocation)
+                abs(difference - gradients[k][i]) <= 1e-8 + 1e-7 * abs(difference), "input \(k)[\(i)]",
+                sourceLocation: sourceLocation)
         }
     }
 }
@@ -59,7 +61,9 @@ func checkGradient(
     @Test func linear() { checkGradient([(5, 3), (3, 4), (1, 4)]) { $0.linear($1[0], $1[1], $1[2]) } }
     @Test func silu() { checkGradient([(4, 5)]) { $0.silu($1[0]) } }
     @Test func addition() { checkGradient([(4, 5), (4, 5)]) { $0.add($1[0], $0.silu($1[1])) } }
-    @Test func norm() { checkGradient([(4, 6), (1, 6), (1, 6)]) { $0.norm($1[0], scale: $1[1].slice(0, 6), shift: $1[2].slice(0, 6)) } }
+    @Test func norm() {
+        checkGradient([(4, 6), (1, 6), (1, 6)]) { $0.norm($1[0], scale: $1[1].slice(0, 6), shift: $1[2].slice(0, 6)) }
+    }
 
     @Test func modulatedNorm() {
         let group: [Int32] = [1, 0, 1, 1]
@@ -73,7 +77,9 @@ func checkGradient(
     @Test func gate() {
         let group: [Int32] = [1, 0, 0]
         group.withUnsafeBufferPointer { group in
-            checkGradient([(3, 5), (3, 5), (2, 10)]) { $0.gatedAdd($1[0], $1[1], gate: $1[2].slice(5, 5), group: group.baseAddress!) }
+            checkGradient([(3, 5), (3, 5), (2, 10)]) {
+                $0.gatedAdd($1[0], $1[1], gate: $1[2].slice(5, 5), group: group.baseAddress!)
+            }
         }
     }
 
@@ -107,7 +113,8 @@ func checkGradient(
     func attention(_ size: (nq: Int, nk: Int, width: Int)) {
         let (nq, nk, width) = size, heads = 2, columns = heads * width
         var noise = Noise(state: UInt64(nq * 100 + nk))
-        var q: [Float] = noise.array(nq * columns), k: [Float] = noise.array(nk * columns), v: [Float] = noise.array(nk * columns)
+        var q: [Float] = noise.array(nq * columns), k: [Float] = noise.array(nk * columns),
+            v: [Float] = noise.array(nk * columns)
         for i in q.indices { q[i] *= 3 }
         var out = [Float](repeating: 0, count: nq * columns)
         let mask: [UInt8] = (0..<nq * nk).map { $0 % nk == 0 || $0 % 3 != 0 ? 1 : 0 }
@@ -118,7 +125,9 @@ func checkGradient(
                 var weights = [Double](repeating: 0, count: nk)
                 for j in 0..<nk where mask[i * nk + j] != 0 {
                     var dot = 0.0
-                    for d in 0..<width { dot += Double(q[i * columns + h * width + d]) * Double(k[j * columns + h * width + d]) }
+                    for d in 0..<width {
+                        dot += Double(q[i * columns + h * width + d]) * Double(k[j * columns + h * width + d])
+                    }
                     weights[j] = exp(dot / Double(width).squareRoot())
                 }
                 let total = weights.reduce(0, +)
@@ -145,14 +154,16 @@ func checkGradient(
     @Test func layerNorm() {
         let rows = 5, columns = 37
         var noise = Noise(state: 3)
-        var x: [Float] = noise.array(rows * columns), scale: [Float] = noise.array(columns), shift: [Float] = noise.array(columns)
+        var x: [Float] = noise.array(rows * columns), scale: [Float] = noise.array(columns),
+            shift: [Float] = noise.array(columns)
         var y = x, stats = [Float](repeating: 0, count: 2 * rows)
         Float.normForward(&x, &scale, &shift, nil, columns, &y, &stats, rows, columns)
         for r in 0..<rows {
             let row = x[r * columns..<(r + 1) * columns].map(Double.init), mean = row.reduce(0, +) / Double(columns)
             let variance = row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(columns)
             for j in 0..<columns {
-                let expected = (row[j] - mean) / (variance + 1e-5).squareRoot() * (1 + Double(scale[j])) + Double(shift[j])
+                let expected =
+                    (row[j] - mean) / (variance + 1e-5).squareRoot() * (1 + Double(scale[j])) + Double(shift[j])
                 #expect(abs(Double(y[r * columns + j]) - expected) < 1e-5)
             }
         }
@@ -165,8 +176,10 @@ func checkGradient(
         let g: [Float] = noise.array(n), before = (w, m, v)
         pk_adamw_f32(&w, g, &m, &v, n, 0.5, 0.01, 0.9, 0.98, 1e-8, 0.19, 0.04, 0.1)
         for i in 0..<n {
-            let d = 0.5 * Double(g[i]), m1 = 0.9 * Double(before.1[i]) + 0.1 * d, v1 = 0.98 * Double(before.2[i]) + 0.02 * d * d
-            let expected = Double(before.0[i]) - 0.01 * (m1 / 0.19 / ((v1 / 0.04).squareRoot() + 1e-8) + 0.1 * Double(before.0[i]))
+            let d = 0.5 * Double(g[i]), m1 = 0.9 * Double(before.1[i]) + 0.1 * d,
+                v1 = 0.98 * Double(before.2[i]) + 0.02 * d * d
+            let expected =
+                Double(before.0[i]) - 0.01 * (m1 / 0.19 / ((v1 / 0.04).squareRoot() + 1e-8) + 0.1 * Double(before.0[i]))
             #expect(abs(Double(w[i]) - expected) < 1e-5)
         }
     }

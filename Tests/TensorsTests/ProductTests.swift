@@ -17,13 +17,15 @@ import Testing
     }
 
     /// C with stride `columns + 2`, its gaps −7 beforehand.
-    private static func product(_ a: [Float], _ b: [Float], _ rows: Range<Int>, _ columns: Int, _ depth: Int) -> [Float] {
+    private static func product(_ a: [Float], _ b: [Float], _ rows: Range<Int>, _ columns: Int, _ depth: Int) -> [Float]
+    {
         var a = a, b = b, c = [Float](repeating: -7, count: rows.count * (columns + 2))
         a.withUnsafeMutableBufferPointer { a in
             b.withUnsafeMutableBufferPointer { b in
                 c.withUnsafeMutableBufferPointer { c in
                     Float.product(
-                        rows: rows.count, columns: columns, depth: depth, a: a.baseAddress! + rows.lowerBound * (depth + 3), aStride: depth + 3,
+                        rows: rows.count, columns: columns, depth: depth,
+                        a: a.baseAddress! + rows.lowerBound * (depth + 3), aStride: depth + 3,
                         b: b.baseAddress!, bStride: columns + 5, c: c.baseAddress!, cStride: columns + 2)
                 }
             }
@@ -67,7 +69,9 @@ import Testing
         for count in 1...13 {
             for first in [0, 1, 3, 41, 100 - count] {
                 let part = Self.product(a, b, first..<first + count, columns, depth)
-                for i in 0..<count { #expect(row(part, i) == row(whole, first + i), "row \(i) of \(count) from \(first)") }
+                for i in 0..<count {
+                    #expect(row(part, i) == row(whole, first + i), "row \(i) of \(count) from \(first)")
+                }
             }
         }
     }

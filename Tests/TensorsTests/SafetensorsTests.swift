@@ -3,7 +3,8 @@ import Tensors
 import Testing
 
 final class SafetensorsTests {
-    private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("safetensors-\(UUID().uuidString)")
+    private let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+        "safetensors-\(UUID().uuidString)")
 
     init() throws { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) }
     deinit { try? FileManager.default.removeItem(at: folder) }
@@ -14,7 +15,8 @@ final class SafetensorsTests {
         let writer = try SafetensorsWriter(
             path: path("all.safetensors"),
             tensors: [
-                ("u8", .u8, [3]), ("f32", .f32, [2, 2]), ("f16", .f16, [1, 3]), ("f64", .f64, []), ("i32", .i32, [2]), ("i64", .i64, [1]),
+                ("u8", .u8, [3]), ("f32", .f32, [2, 2]), ("f16", .f16, [1, 3]), ("f64", .f64, []), ("i32", .i32, [2]),
+                ("i64", .i64, [1]),
                 ("u32", .u32, [1]), ("none", .f32, [0, 7]),
             ], metadata: ["units": "mm²/s", "quote": "a \"b\" \\ \n\u{1}"])
         try writer.append([UInt8](1...3), to: "u8")
@@ -42,10 +44,13 @@ final class SafetensorsTests {
         #expect(throws: SafetensorsError.self) { try file.array("f32", as: Double.self) }
         #expect(throws: SafetensorsError.self) { try file.array("f32", as: Float.self, shape: [4]) }
         #expect(throws: SafetensorsError.self) { try file.floats("absent") }
-        for entry in file.entries { #expect(entry.offsets.lowerBound % entry.type.size == 0, "\(entry.name) is not aligned") }
+        for entry in file.entries {
+            #expect(entry.offsets.lowerBound % entry.type.size == 0, "\(entry.name) is not aligned")
+        }
     }
 
-    /// Made with Python's safetensors 0.8.0: save_file({"a": arange(6, float32) as 2×3, "b": zeros(3, uint8), "s": float64 2.5}, metadata).
+    /// Made with Python's safetensors 0.8.0: save_file({"a": arange(6, float32) as 2×3, "b": zeros(3, uint8), "s":
+    /// float64 2.5}, metadata).
     @Test func readsWhatPythonWrites() throws {
         let bytes = Data(
             base64Encoded: """
@@ -68,7 +73,9 @@ final class SafetensorsTests {
         let one = try Data(contentsOf: URL(fileURLWithPath: path("one")))
         try #expect(one == Data(contentsOf: URL(fileURLWithPath: path("two"))))
         #expect(Int(one[0]) % 8 == 0, "the header is padded to a multiple of 8")
-        try #expect(FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["one", "two"], "a temporary file is left")
+        try #expect(
+            FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["one", "two"],
+            "a temporary file is left")
     }
 
     @Test func unfinishedFileLeavesNothing() throws {
@@ -81,7 +88,9 @@ final class SafetensorsTests {
     }
 
     /// Writes a file with the given header text and data, and says how opening it fails.
-    private func attack(_ header: String, data: Int = 0, declared: UInt64? = nil, trailing: Int = 0) -> SafetensorsError? {
+    private func attack(_ header: String, data: Int = 0, declared: UInt64? = nil, trailing: Int = 0)
+        -> SafetensorsError?
+    {
         var bytes = withUnsafeBytes(of: (declared ?? UInt64(header.utf8.count)).littleEndian) { Data($0) }
         bytes.append(contentsOf: header.utf8)
         bytes.append(Data(count: data + trailing))
@@ -97,19 +106,27 @@ final class SafetensorsTests {
         #expect(attack("{}        ") == nil)
         #expect(attack(#"{"\ud83e\udde0":{"shape":[],"data_offsets":[0,1],"dtype":"U8"}}"#, data: 1) == nil)
         func expectHeader(_ text: String, data: Int = 8, line: SourceLocation = #_sourceLocation) {
-            guard case .badHeader = attack(text, data: data) else { Issue.record("accepted or misnamed: \(text)", sourceLocation: line); return }
+            guard case .badHeader = attack(text, data: data) else {
+                Issue.record("accepted or misnamed: \(text)", sourceLocation: line); return
+            }
         }
         func expectTensor(_ text: String, data: Int = 8, line: SourceLocation = #_sourceLocation) {
-            guard case .badTensor = attack(text, data: data) else { Issue.record("accepted or misnamed: \(text)", sourceLocation: line); return }
+            guard case .badTensor = attack(text, data: data) else {
+                Issue.record("accepted or misnamed: \(text)", sourceLocation: line); return
+            }
         }
         func expectLength(_ error: SafetensorsError?, line: SourceLocation = #_sourceLocation) {
-            guard case .wrongLength = error else { Issue.record("accepted or misnamed: \(String(describing: error))", sourceLocation: line); return }
+            guard case .wrongLength = error else {
+                Issue.record("accepted or misnamed: \(String(describing: error))", sourceLocation: line); return
+            }
         }
         expectLength(attack(good, data: 7))
         expectLength(attack(good, data: 8, trailing: 1))
         expectLength(attack(good, data: 8, declared: 5000))
         for declared: UInt64 in [.max, 1 << 63, 100_000_001] {
-            guard case .badHeader = attack(good, data: 8, declared: declared) else { Issue.record("header of \(declared) bytes"); return }
+            guard case .badHeader = attack(good, data: 8, declared: declared) else {
+                Issue.record("header of \(declared) bytes"); return
+            }
         }
         expectHeader("")
         expectHeader(" {}")
@@ -124,7 +141,9 @@ final class SafetensorsTests {
         expectHeader(good.replacingOccurrences(of: "\"a\"", with: "\"\\ud800\""))
         expectHeader(good.replacingOccurrences(of: "\"a\"", with: "\"\\q\""))
         expectHeader(good.replacingOccurrences(of: "\"a\"", with: "\"a\nb\""))
-        expectHeader(#"{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}"#, data: 0)
+        expectHeader(
+            #"{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}"#,
+            data: 0)
         expectHeader(#"{"__metadata__":{"a":"1","a":"2"}}"#, data: 0)
         expectHeader(#"{"__metadata__":{"a":1}}"#, data: 0)
         expectTensor(good.replacingOccurrences(of: "F32", with: "BF16"))
@@ -135,8 +154,12 @@ final class SafetensorsTests {
         expectTensor(good.replacingOccurrences(of: "[2]", with: "[4611686018427387904,4]"))
         expectTensor(good.replacingOccurrences(of: "\"shape\"", with: "\"size\""))
         expectTensor(good.replacingOccurrences(of: "\"shape\":[2]", with: "\"shape\":[2],\"shape\":[2]"))
-        expectTensor(#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}}"#, data: 6)
-        expectTensor(#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[6,10]}}"#, data: 10)
+        expectTensor(
+            #"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}}"#,
+            data: 6)
+        expectTensor(
+            #"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[6,10]}}"#,
+            data: 10)
         #expect(throws: SafetensorsError.self, "a folder") { try SafetensorsReader(path: folder.path) }
         #expect(throws: SafetensorsError.self) { try SafetensorsReader(path: path("absent")) }
         _ = FileManager.default.createFile(atPath: path("empty"), contents: Data())
@@ -145,7 +168,8 @@ final class SafetensorsTests {
 
     /// Random damage to a sound file either leaves it readable or is refused; it never crashes.
     @Test func randomDamageNeverCrashes() throws {
-        try SafetensorsWriter.write([("a", [3], [1, 2, 3]), ("b", [1, 2], [4, 5])], metadata: ["k": "v"], to: path("good"))
+        try SafetensorsWriter.write(
+            [("a", [3], [1, 2, 3]), ("b", [1, 2], [4, 5])], metadata: ["k": "v"], to: path("good"))
         let good = try Data(contentsOf: URL(fileURLWithPath: path("good")))
         var generator = Congruential()
         for _ in 0..<2000 {
@@ -153,7 +177,9 @@ final class SafetensorsTests {
             for _ in 0..<Int.random(in: 1...3, using: &generator) {
                 bytes[Int.random(in: 0..<bytes.count, using: &generator)] = UInt8.random(in: 0...255, using: &generator)
             }
-            if Bool.random(using: &generator) { bytes = bytes.prefix(Int.random(in: 0...bytes.count, using: &generator)) }
+            if Bool.random(using: &generator) {
+                bytes = bytes.prefix(Int.random(in: 0...bytes.count, using: &generator))
+            }
             _ = FileManager.default.createFile(atPath: path("bad"), contents: Data(bytes))
             if let file = try? SafetensorsReader(path: path("bad")) {
                 for entry in file.entries { _ = file.bytes(entry).reduce(0) { $0 &+ Int($1) } }

@@ -51,16 +51,22 @@ import Training
             let encoded = runner.encode(voxels: 1, measurements: m, features: features, summaries: summary)
 
             let logPrior = space.logPrior(lambda: lambda)
-            let exact = StructureSpace.normalise(space.structures.enumerated().map { family.exact(y, $1, design).logEvidence + logPrior[$0] })
+            let exact = StructureSpace.normalise(
+                space.structures.enumerated().map { family.exact(y, $1, design).logEvidence + logPrior[$0] })
             let network = runner.structureLogProbabilities(encoded, lambda: lambda, space: space)[0]
             variation += 0.5 * zip(exact, network).reduce(0) { $0 + abs(exp($1.0) - exp($1.1)) }
             let other = runner.structureLogProbabilities(encoded, lambda: 1.5, space: space)[0]
-            consistency += 0.5 * zip(space.reweight(other, from: 1.5, to: lambda), network).reduce(0) { $0 + abs(exp($1.0) - exp($1.1)) }
+            consistency +=
+                0.5
+                * zip(space.reweight(other, from: 1.5, to: lambda), network).reduce(0) {
+                    $0 + abs(exp($1.0) - exp($1.1))
+                }
 
             let index = space.index(of: truth)!
             guard truth.count > 0 else { continue }
             let x = runner.draw(
-                encoded, structures: Array(repeating: index, count: draws), voxelOfDraw: Array(repeating: 0, count: draws), space: space,
+                encoded, structures: Array(repeating: index, count: draws),
+                voxelOfDraw: Array(repeating: 0, count: draws), space: space,
                 masks: masks, steps: 24
             ) { _, n, out in for i in 0..<n { out[i] = Float(random.normal()) } }
             let posterior = family.exact(y, truth, design)
@@ -75,28 +81,39 @@ import Training
             }
         }
         variation /= Double(voxels)
-        print("linear-Gaussian: structure TV \(variation), λ-consistency TV \(consistency / Double(voxels)), "
-            + "mean error \(meanError / entries) posterior sd, sd ratio \(exp(spreadRatio / entries))")
+        print(
+            "linear-Gaussian: structure TV \(variation), λ-consistency TV \(consistency / Double(voxels)), "
+                + "mean error \(meanError / entries) posterior sd, sd ratio \(exp(spreadRatio / entries))")
         #expect(variation <= 0.03)
         #expect(consistency / Double(voxels) <= 0.05)
         #expect(meanError / entries <= 0.15)  // 200 draws alone give 0.06
         #expect(abs(spreadRatio / entries) <= 0.05)
     }
 
-    /// A run stopped and resumed from its checkpoint, which says how its products were made, on another number of threads, ends with the same bytes.
-    @Test(arguments: TrainingPrecision.available) func resumesExactlyOnAnyThreadCount(_ precision: TrainingPrecision) throws {
+    /// A run stopped and resumed from its checkpoint, which says how its products were made, on another number of
+    /// threads, ends with the same bytes.
+    @Test(arguments: TrainingPrecision.available) func resumesExactlyOnAnyThreadCount(_ precision: TrainingPrecision)
+        throws
+    {
         let family = LinearGaussian()
-        let straight = Trainer(family: family, plan: Self.plan(), threads: 1, precision: precision) { _ in LinearGaussian.design }
+        let straight = Trainer(family: family, plan: Self.plan(), threads: 1, precision: precision) { _ in
+            LinearGaussian.design
+        }
         for _ in 0..<6 { _ = straight.step() }
-        let first = Trainer(family: family, plan: Self.plan(), threads: 2, precision: precision) { _ in LinearGaussian.design }
+        let first = Trainer(family: family, plan: Self.plan(), threads: 2, precision: precision) { _ in
+            LinearGaussian.design
+        }
         for _ in 0..<3 { _ = first.step() }
-        let path = FileManager.default.temporaryDirectory.appendingPathComponent("prism-resume-\(UUID()).safetensors").path
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("prism-resume-\(UUID()).safetensors")
+            .path
         defer { try? FileManager.default.removeItem(atPath: path) }
         try first.state.write(first.network, recipe: "r", to: path)
         let (state, recipe) = try TrainerState.read(first.network, from: path)
         #expect(recipe == "r")
         #expect(state.precision == precision)
-        let second = Trainer(family: family, plan: Self.plan(), threads: 3, precision: try #require(state.precision), state: state) { _ in LinearGaussian.design }
+        let second = Trainer(
+            family: family, plan: Self.plan(), threads: 3, precision: try #require(state.precision), state: state
+        ) { _ in LinearGaussian.design }
         for _ in 0..<3 { _ = second.step() }
         #expect(second.state.weights == straight.state.weights)
         #expect(second.state.average == straight.state.average)

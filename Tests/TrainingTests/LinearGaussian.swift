@@ -15,14 +15,17 @@ struct LinearGaussian: ModelFamily {
     let parameterNames = ["w1", "w2", "w3"]
     let tokenCount = 3, coordinateCount = 1, featureCount = 6, summaryCount = 1
     let structureSpace = StructureSpace(
-        componentCount: 3, structures: (0..<8).map { Structure(bits: UInt64($0)) }, parameterCounts: (0..<8).map { $0.nonzeroBitCount })
+        componentCount: 3, structures: (0..<8).map { Structure(bits: UInt64($0)) },
+        parameterCounts: (0..<8).map { $0.nonzeroBitCount })
 
     static func term(_ c: Int, _ x: Double) -> Double { [1, x, x * x][c] }
 
     func coordinateMask(_ z: Structure) -> [Float] { (0..<3).map { z[$0] ? 1 : 0 } }
     func measurementCount(_ design: Design) -> Int { design.x.count }
 
-    func drawParameters(_ z: Structure, _ design: Design, using random: inout RandomSource, into theta: UnsafeMutablePointer<Double>) {
+    func drawParameters(
+        _ z: Structure, _ design: Design, using random: inout RandomSource, into theta: UnsafeMutablePointer<Double>
+    ) {
         for c in 0..<3 { theta[c] = z[c] ? random.normal() : 0 }
     }
 
@@ -35,7 +38,9 @@ struct LinearGaussian: ModelFamily {
         }
     }
 
-    func logLikelihood(_ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Design) -> Double {
+    func logLikelihood(_ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Design)
+        -> Double
+    {
         design.x.indices.reduce(0) { total, i in
             let e = (Double(y[i]) - (0..<3).reduce(0) { $0 + theta[$1] * Self.term($1, design.x[i]) }) / design.sigma
             return total - 0.5 * e * e - log(design.sigma) - 0.5 * log(2 * .pi)
@@ -43,7 +48,8 @@ struct LinearGaussian: ModelFamily {
     }
 
     func observe(
-        _ y: UnsafePointer<Float>, _ design: Design, features: UnsafeMutablePointer<Float>, summary: UnsafeMutablePointer<Float>
+        _ y: UnsafePointer<Float>, _ design: Design, features: UnsafeMutablePointer<Float>,
+        summary: UnsafeMutablePointer<Float>
     ) {
         for (i, x) in design.x.enumerated() {
             let f = features + i * featureCount
@@ -55,11 +61,17 @@ struct LinearGaussian: ModelFamily {
         summary[0] = 0
     }
 
-    func encode(_ theta: UnsafePointer<Double>, _ z: Structure, _ design: Design, _ frame: Void, into x: UnsafeMutablePointer<Float>) {
+    func encode(
+        _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Design, _ frame: Void,
+        into x: UnsafeMutablePointer<Float>
+    ) {
         for c in 0..<3 { x[c] = Float(theta[c]) }
     }
 
-    func decode(_ x: UnsafePointer<Float>, _ z: Structure, _ design: Design, _ frame: Void, into theta: UnsafeMutablePointer<Double>) {
+    func decode(
+        _ x: UnsafePointer<Float>, _ z: Structure, _ design: Design, _ frame: Void,
+        into theta: UnsafeMutablePointer<Double>
+    ) {
         for c in 0..<3 { theta[c] = Double(x[c]) }
     }
 
@@ -67,11 +79,15 @@ struct LinearGaussian: ModelFamily {
 
     /// log p(y | z) and the posterior mean and covariance of the present weights.
     ///
-    /// With A = ΦᵀΦ/σ² + I, b = Φᵀy/σ²:  w | y ~ N(A⁻¹b, A⁻¹),  log p(y) = −½ y·y/σ² + ½ b·A⁻¹b − ½ log|A| − N log σ − N/2 log 2π.
-    func exact(_ y: [Float], _ z: Structure, _ design: Design) -> (logEvidence: Double, mean: [Double], covariance: [[Double]]) {
+    /// With A = ΦᵀΦ/σ² + I, b = Φᵀy/σ²:  w | y ~ N(A⁻¹b, A⁻¹),  log p(y) = −½ y·y/σ² + ½ b·A⁻¹b − ½ log|A| − N log σ −
+    /// N/2 log 2π.
+    func exact(_ y: [Float], _ z: Structure, _ design: Design) -> (
+        logEvidence: Double, mean: [Double], covariance: [[Double]]
+    ) {
         let terms = (0..<3).filter { z[$0] }, n = terms.count, s2 = design.sigma * design.sigma
         let phi: [[Double]] = design.x.map { x in terms.map { Self.term($0, x) } }
-        var a = [[Double]](repeating: [Double](repeating: 0, count: 2 * n), count: n), b = [Double](repeating: 0, count: n)
+        var a = [[Double]](repeating: [Double](repeating: 0, count: 2 * n), count: n),
+            b = [Double](repeating: 0, count: n)
         for i in 0..<n {
             for j in 0..<n {
                 var sum = 0.0

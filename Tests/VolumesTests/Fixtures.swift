@@ -1,7 +1,8 @@
 import Foundation
 import Volumes
 
-/// Builds NIfTI files byte by byte from the offsets in the NIfTI-1 and NIfTI-2 documents, without the library's own header code.
+/// Builds NIfTI files byte by byte from the offsets in the NIfTI-1 and NIfTI-2 documents, without the library's own
+/// header code.
 struct Fixture {
     var version = 1
     var isBigEndian = false
@@ -36,9 +37,17 @@ struct Fixture {
         var h = [UInt8](repeating: 0, count: headerBytes)
         func put(_ at: Int, _ value: [UInt8]) { h.replaceSubrange(at..<at + value.count, with: value) }
         func integer(_ at: Int, _ narrow: Int, _ value: Int) {
-            put(at, narrow == 1 ? [UInt8(value)] : narrow == 2 ? bytes(Int16(truncatingIfNeeded: value)) : narrow == 4 ? bytes(Int32(value)) : bytes(Int64(value)))
+            put(
+                at,
+                narrow == 1
+                    ? [UInt8(value)]
+                    : narrow == 2
+                        ? bytes(Int16(truncatingIfNeeded: value))
+                        : narrow == 4 ? bytes(Int32(value)) : bytes(Int64(value)))
         }
-        func real(_ at: Int, _ value: Double) { put(at, version == 1 ? bytes(Float(value).bitPattern) : bytes(value.bitPattern)) }
+        func real(_ at: Int, _ value: Double) {
+            put(at, version == 1 ? bytes(Float(value).bitPattern) : bytes(value.bitPattern))
+        }
         let width = version == 1 ? 4 : 8
         let dims = [dimensionCount ?? dim.count] + dim + Array(repeating: 1, count: max(0, 7 - dim.count))
         let dataOffset = offset ?? (isSingle ? Double(headerBytes + 4) : 0)
@@ -83,7 +92,9 @@ func gzipStored(_ bytes: [UInt8], corruptChecksum: Bool = false) -> [UInt8] {
     }
     crc = ~crc
     if corruptChecksum { crc ^= 1 }
-    func little(_ value: UInt32, _ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: value >> UInt32(8 * $0)) } }
+    func little(_ value: UInt32, _ count: Int) -> [UInt8] {
+        (0..<count).map { UInt8(truncatingIfNeeded: value >> UInt32(8 * $0)) }
+    }
     var out: [UInt8] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]
     var rest = bytes[...]
     repeat {
@@ -125,7 +136,8 @@ func volumeError(_ body: () throws -> Void) -> VolumeError? {
 
 /// Real data kept beside the project; absent in a public clone.
 enum SharedData {
-    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
         .deletingLastPathComponent().appendingPathComponent("shared/data").path
     static let isPresent = FileManager.default.fileExists(atPath: folder)
     static let absence = "needs ../shared/data, which is not part of the project"

@@ -9,7 +9,9 @@ import Testing
     static let affines: [String: Affine] = [
         "aligned, left-handed": Affine(rows: [-2, 0, 0, 107.5, 0, 2, 0, -85, 0, 0, 2.5, -52]),
         "aligned, right-handed": Affine(rows: [2, 0, 0, -60, 0, 2, 0, -85, 0, 0, 2.5, -52]),
-        "oblique, left-handed": Affine(rows: [-1.6, 0.028, 0.03, 103.5, 0.025, 1.5901, -0.1895, -84.25, 0.0336, 0.1891, 1.5885, -81.5]),
+        "oblique, left-handed": Affine(rows: [
+            -1.6, 0.028, 0.03, 103.5, 0.025, 1.5901, -0.1895, -84.25, 0.0336, 0.1891, 1.5885, -81.5,
+        ]),
         "oblique, right-handed": Affine(rows: [0, -2, 0, 20, 1.94, 0, 0.487, -25.2, -0.487, 0, 1.94, 12.3]),
     ]
 
@@ -22,7 +24,9 @@ import Testing
         #expect(a(SIMD3(1, 2, 3)) == SIMD3(16, 1.94 + 3 * 0.487 - 25.2, -0.487 + 3 * 1.94 + 12.3))
         #expect(a.orientationLabel == "ALS" && Affine.identity.orientationLabel == "RAS")
         #expect(Self.affines["aligned, left-handed"]!.orientationLabel == "LAS")
-        #expect("\(Affine(rows: [-2, 0, 0, 107.70123, 0, 1.9731, -0.3267, 0, 0, 0.3267, 1.9731, 5]))" == "[-2 0 0 107.701; 0 1.973 -0.327 0; 0 0.327 1.973 5]")
+        #expect(
+            "\(Affine(rows: [-2, 0, 0, 107.70123, 0, 1.9731, -0.3267, 0, 0, 0.3267, 1.9731, 5]))"
+                == "[-2 0 0 107.701; 0 1.973 -0.327 0; 0 0.327 1.973 5]")
     }
 
     @Test(arguments: affines.keys.sorted()) func everyOrientationSurvivesWritingAndReading(name: String) throws {
@@ -45,7 +49,9 @@ import Testing
     }
 
     /// A quaternion alone gives the affine that the same rotation as sform gives.
-    @Test(arguments: ["aligned, left-handed", "aligned, right-handed", "oblique, right-handed"]) func qformAlone(name: String) throws {
+    @Test(arguments: ["aligned, left-handed", "aligned, right-handed", "oblique, right-handed"]) func qformAlone(
+        name: String
+    ) throws {
         let affine = Self.affines[name]!
         let q = VolumeGeometry.QForm(code: 1, matrix: affine)
         var f = Fixture(version: 2, qformCode: 1, sformCode: 0)
@@ -63,7 +69,8 @@ import Testing
         f.quaternion = [0, 1, 0, 5, 6, 7]
         f.setData((0..<12).map { Int16($0) })
         let read = try Volume(path: scratch.file("codes.nii", f.file))
-        #expect(read.geometry.qform?.code == 3 && read.geometry.sform?.code == 4 && read.geometry.qform?.handedness == -1)
+        #expect(
+            read.geometry.qform?.code == 3 && read.geometry.sform?.code == 4 && read.geometry.qform?.handedness == -1)
         let copy = scratch.file("copy.nii.gz")
         try read.write(to: copy, description: "kept")
         let back = try Volume(path: copy)
@@ -85,7 +92,9 @@ import Testing
         f.quaternion = [0, 1, 0, 5, 6, 7]
         f.setData((0..<12).map { Int16($0) })
         let read = try Volume(path: scratch.file("c.nii", f.file)), expected = code < 1 ? nil : code > 5 ? 2 : code
-        #expect(read.geometry.sform?.code == expected && read.geometry.qform?.code == expected && read.geometry.isPlaced == (code > 0))
+        #expect(
+            read.geometry.sform?.code == expected && read.geometry.qform?.code == expected
+                && read.geometry.isPlaced == (code > 0))
         let copy = scratch.file("copy.nii")
         try read.write(to: copy)
         let written = bytes(of: copy)
@@ -114,7 +123,8 @@ import Testing
         for shape in [[2, 3, 2], [40_000, 1, 1]] {
             let copy = scratch.file("copy.nii"), isWide = shape[0] > 32_767
             let geometry = VolumeGeometry(
-                shape: shape, voxelSizes: read.voxelSizes, affine: read.affine, affineSource: read.affineSource, sform: read.sform, qform: read.qform)
+                shape: shape, voxelSizes: read.voxelSizes, affine: read.affine, affineSource: read.affineSource,
+                sform: read.sform, qform: read.qform)
             try VolumeWriter.write(copy, geometry: geometry, as: UInt8.self) { _, _ in }
             let header = bytes(of: copy), back = try VolumeReader(path: copy).geometry
             let squares: [Double] = header.withUnsafeBytes { raw in
@@ -142,19 +152,47 @@ import Testing
             return error
         }
         let path = scratch.path + "/bad.nii"
-        #expect(error { $0.sform[3] = .nan } == .badAffine(path: path, reason: "an element of the affine is not a finite number"))
+        #expect(
+            error { $0.sform[3] = .nan }
+                == .badAffine(path: path, reason: "an element of the affine is not a finite number"))
         #expect(error { $0.sform[0] = 0 } == .badAffine(path: path, reason: "the affine is singular"))
-        #expect(error { $0.sform = Array(repeating: 0, count: 12) } == .badAffine(path: path, reason: "the affine is singular"))
-        #expect(error { $0.sform[0...2] = [0, 2, 0]; $0.sform[4...6] = [0, 2, 0] } == .badAffine(path: path, reason: "the affine is singular"))
-        #expect(error { $0.sformCode = 0; $0.qformCode = 1; $0.quaternion[1] = .nan }
-            == .badAffine(path: path, reason: "its quaternion holds a number that is not finite"))
-        #expect(error { $0.sformCode = 0; $0.qformCode = 1; $0.quaternion[1] = 1.5 } == .badAffine(path: path, reason: "its quaternion has length 1.5, not 1"))
-        #expect(error { $0.qformCode = 1; $0.quaternion[1] = 1.5 } == nil)
-        #expect(error { $0.sform = Array(repeating: 0, count: 12); $0.qformCode = 1 }.map { "\($0)".contains("fslorient -copyqform2sform") } == true)
-        #expect(error { $0.sformCode = 0; $0.pixdim[2] = 0 } == .badAffine(path: path, reason: "a voxel size is 0.0"))
-        #expect(error { $0.sformCode = 0; $0.qformCode = 1; $0.pixdim[3] = .nan } == .badAffine(path: path, reason: "a voxel size is nan"))
+        #expect(
+            error { $0.sform = Array(repeating: 0, count: 12) }
+                == .badAffine(path: path, reason: "the affine is singular"))
+        #expect(
+            error {
+                $0.sform[0...2] = [0, 2, 0]; $0.sform[4...6] = [0, 2, 0]
+            } == .badAffine(path: path, reason: "the affine is singular"))
+        #expect(
+            error {
+                $0.sformCode = 0; $0.qformCode = 1; $0.quaternion[1] = .nan
+            }
+                == .badAffine(path: path, reason: "its quaternion holds a number that is not finite"))
+        #expect(
+            error {
+                $0.sformCode = 0; $0.qformCode = 1; $0.quaternion[1] = 1.5
+            } == .badAffine(path: path, reason: "its quaternion has length 1.5, not 1"))
+        #expect(
+            error {
+                $0.qformCode = 1; $0.quaternion[1] = 1.5
+            } == nil)
+        #expect(
+            error {
+                $0.sform = Array(repeating: 0, count: 12); $0.qformCode = 1
+            }.map { "\($0)".contains("fslorient -copyqform2sform") } == true)
+        #expect(
+            error {
+                $0.sformCode = 0; $0.pixdim[2] = 0
+            } == .badAffine(path: path, reason: "a voxel size is 0.0"))
+        #expect(
+            error {
+                $0.sformCode = 0; $0.qformCode = 1; $0.pixdim[3] = .nan
+            } == .badAffine(path: path, reason: "a voxel size is nan"))
         #expect(error { $0.pixdim = [1, .nan, 0, -2, .nan, .nan, .nan, .nan] } == nil)
-        #expect(error { $0.qformCode = 1; $0.quaternion[1] = .nan } == nil)
+        #expect(
+            error {
+                $0.qformCode = 1; $0.quaternion[1] = .nan
+            } == nil)
     }
 
     @Test func grids() {
@@ -167,7 +205,8 @@ import Testing
         #expect(!a.sharesGrid(with: b) && abs(a.displacement(to: moved) - 0.21) < 1e-9)
         #expect(a.sharesGrid(with: b, tolerance: 0.2))
         #expect(!a.sharesGrid(with: VolumeGeometry(shape: [10, 10, 9], affine: a.affine)))
-        #expect(!a.sharesGrid(with: VolumeGeometry(shape: [10, 10, 10], affine: Self.affines["aligned, right-handed"]!)))
+        #expect(
+            !a.sharesGrid(with: VolumeGeometry(shape: [10, 10, 10], affine: Self.affines["aligned, right-handed"]!)))
         #expect(a.withTrailing([2, 3]).shape == [10, 10, 10, 2, 3] && a.withTrailing([2, 3]).withTrailing([]) == a)
     }
 }

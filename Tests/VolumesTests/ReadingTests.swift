@@ -56,7 +56,8 @@ import Volumes
         for version in [1, 2] {
             for isBigEndian in [false, true] {
                 for (slope, intercept) in [(0.0, 0.0), (1, 0), (0.25, -3), (.nan, 5), (.infinity, 0), (2, .nan)] {
-                    var f = Fixture(version: version, isBigEndian: isBigEndian, isSingle: container == .nii || container == .niiGz)
+                    var f = Fixture(
+                        version: version, isBigEndian: isBigEndian, isSingle: container == .nii || container == .niiGz)
                     (f.slope, f.intercept) = (slope, intercept)
                     let stored = set(&f, type)
                     let path = store(f, container, "image")
@@ -136,7 +137,9 @@ import Volumes
             #expect(few == [27, 35] && reader.nextVolume == 3)
             try reader.finish()
             #expect(try Volume(meanOf: [0, 2], in: path).values == (0..<12).map { Float($0 + 12) })
-            #expect(volumeError { _ = try Volume(meanOf: [3], in: path) } == .volumeOutOfRange(path: path, volume: 3, count: 3))
+            #expect(
+                volumeError { _ = try Volume(meanOf: [3], in: path) }
+                    == .volumeOutOfRange(path: path, volume: 3, count: 3))
         }
     }
 
@@ -147,9 +150,11 @@ import Volumes
         #expect(try Volume(meanOf: [0, 1], in: scratch.file("n.nii", f.file)).values == [4, 0])
     }
 
-    // The three files below were made with nibabel 5.4.2 (numpy 2), header.write_to plus raw data, then gzip -9n and base64.
+    // The three files below were made with nibabel 5.4.2 (numpy 2), header.write_to plus raw data, then gzip -9n and
+    // base64.
 
-    /// int16, 2×3×2×3, values 0…35 with slope 0.5 and intercept −3; sform code 2 and qform code 1 of an oblique left-handed affine.
+    /// int16, 2×3×2×3, values 0…35 with slope 0.5 and intercept −3; sform code 2 and qform code 1 of an oblique
+    /// left-handed affine.
     static let nibabelOblique = """
         H4sIAAAAAAACA4thZCAKsDAwMTCDMSMYossKgOmG/X73ztg/+H3GPnbPGXsgHw1vcAYqAtIOBxgGAWAE+ueRK+uew+31+y29i/YaG593SktbcSjt2aJDZ8+c2d/V98RG+fZP\
         G5B4bO5RG/nW0/bmnY77QGrUF3DaAtl205xP24PUo5udp22IZAszMIRYGdgY2Bk4GDgZuBi4GXgYeBn4GPiB4SbIIMQgzCDCIMogxiDOIMEgySDFIM0gwyDLIMcgz6DAoMig\
@@ -171,7 +176,9 @@ import Volumes
         let oblique = golden(Self.nibabelOblique, "oblique.nii.gz")
         let reader = try VolumeReader(path: oblique)
         let g = reader.geometry
-        #expect(g.shape == [2, 3, 2, 3] && g.affineSource == .sform && g.sform?.code == 2 && g.qform?.code == 1 && !g.isRightHanded)
+        #expect(
+            g.shape == [2, 3, 2, 3] && g.affineSource == .sform && g.sform?.code == 2 && g.qform?.code == 1
+                && !g.isRightHanded)
         #expect(reader.datatype == .int16)
         let s = [-1.6, 0.0279, 0.0305, 103.6, 0.0241, 1.59, -0.189, -84.2, 0.0336, 0.189, 1.588, -81.45]
         #expect(zip(s, g.affine.elements).allSatisfy { abs($0 - $1) < 1e-5 })

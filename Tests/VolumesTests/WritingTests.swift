@@ -5,7 +5,8 @@ import Volumes
 
 @Suite struct WritingTests {
     let scratch = Scratch()
-    let geometry = VolumeGeometry(shape: [4, 3, 2, 2], affine: Affine(rows: [-2, 0, 0, 10, 0, 2, 0, -20, 0, 0, 2, 30]))
+    let geometry = VolumeGeometry(
+        shape: [4, 3, 2, 2], affine: Affine(rows: [-2, 0, 0, 10, 0, 2, 0, -20, 0, 0, 2, 30]))
 
     func roundTrip<T: VoxelValue>(_ values: [T]) throws {
         for name in ["t.nii", "t.nii.gz"] {
@@ -40,23 +41,37 @@ import Volumes
     /// The bytes, held against the NIfTI-1 document rather than against our own reader.
     @Test func headerBytes() throws {
         let path = scratch.file("h.nii")
-        try VolumeWriter.write(path, geometry: geometry, as: UInt32.self, description: String(repeating: "ü", count: 60), intentName: "fixels") { _, _ in }
+        try VolumeWriter.write(
+            path, geometry: geometry, as: UInt32.self, description: String(repeating: "ü", count: 60),
+            intentName: "fixels"
+        ) { _, _ in }
         let b = bytes(of: path)
         func int16(_ at: Int) -> Int { Int(b[at]) | Int(b[at + 1]) << 8 }
-        func float(_ at: Int) -> Float { Float(bitPattern: UInt32(b[at]) | UInt32(b[at + 1]) << 8 | UInt32(b[at + 2]) << 16 | UInt32(b[at + 3]) << 24) }
-        #expect(b.count == 352 + 48 * 4 && int16(0) == 348 && b[344..<348] == [110, 43, 49, 0] && b[348..<352] == [0, 0, 0, 0])
+        func float(_ at: Int) -> Float {
+            Float(
+                bitPattern: UInt32(b[at]) | UInt32(b[at + 1]) << 8 | UInt32(b[at + 2]) << 16 | UInt32(b[at + 3]) << 24)
+        }
+        #expect(
+            b.count == 352 + 48 * 4 && int16(0) == 348 && b[344..<348] == [110, 43, 49, 0]
+                && b[348..<352] == [0, 0, 0, 0])
         #expect((0..<8).map { int16(40 + 2 * $0) } == [4, 4, 3, 2, 2, 1, 1, 1] && int16(70) == 768 && int16(72) == 32)
-        #expect((0..<8).map { float(76 + 4 * $0) } == [-1, 2, 2, 2, 1, 1, 1, 1] && float(108) == 352 && float(112) == 1 && float(116) == 0)
+        #expect(
+            (0..<8).map { float(76 + 4 * $0) } == [-1, 2, 2, 2, 1, 1, 1, 1] && float(108) == 352 && float(112) == 1
+                && float(116) == 0)
         #expect(b[123] == 10 && int16(252) == 1 && int16(254) == 1)
         #expect((0..<12).map { float(280 + 4 * $0) } == [-2, 0, 0, 10, 0, 2, 0, -20, 0, 0, 2, 30])
-        #expect(String(decoding: b[148..<226], as: UTF8.self) == String(repeating: "ü", count: 39) && b[226] == 0 && b[227] == 0)
+        #expect(
+            String(decoding: b[148..<226], as: UTF8.self) == String(repeating: "ü", count: 39) && b[226] == 0
+                && b[227] == 0)
         #expect(String(decoding: b[328..<334], as: UTF8.self) == "fixels")
     }
 
     @Test func equalValuesGiveEqualBytes() throws {
         func write(_ name: String) throws -> [UInt8] {
             let path = scratch.file(name)
-            try VolumeWriter.write(path, geometry: geometry, as: Float.self) { t, grid in for i in 0..<24 { grid[i] = Float(i * t) } }
+            try VolumeWriter.write(path, geometry: geometry, as: Float.self) { t, grid in
+                for i in 0..<24 { grid[i] = Float(i * t) }
+            }
             return bytes(of: path)
         }
         let first = try write("a.nii.gz")
@@ -91,9 +106,11 @@ import Volumes
         #expect(try Mask(path: path, matching: geometry, of: "dwi").indices == mask.indices)
     }
 
-    /// Noise does not compress: several of the file's buffers are filled. zlib, in our reader, checks the length and the checksum.
+    /// Noise does not compress: several of the file's buffers are filled. zlib, in our reader, checks the length and
+    /// the checksum.
     @Test func grownImagesAreWrittenImages() throws {
-        let geometry = VolumeGeometry(shape: [90, 80, 50]), mask = Mask(geometry: geometry, indices: (0..<360_000).filter { $0 % 3 != 1 })
+        let geometry = VolumeGeometry(shape: [90, 80, 50]),
+            mask = Mask(geometry: geometry, indices: (0..<360_000).filter { $0 % 3 != 1 })
         var random = SystemRandomNumberGenerator()
         let values = (0..<3 * mask.count).map { _ in Float.random(in: -1...1, using: &random) }
         func grow(_ name: String, _ steps: [Range<Int>]) throws {
@@ -101,7 +118,9 @@ import Volumes
             #expect(!FileManager.default.fileExists(atPath: scratch.file(name)))
             for step in steps {
                 try values.withUnsafeBufferPointer {
-                    try image.append(UnsafeBufferPointer(rebasing: $0[(step.lowerBound * mask.count)..<(step.upperBound * mask.count)]))
+                    try image.append(
+                        UnsafeBufferPointer(
+                            rebasing: $0[(step.lowerBound * mask.count)..<(step.upperBound * mask.count)]))
                 }
             }
             if steps.last?.upperBound == 3 { try image.finish() }
@@ -109,13 +128,17 @@ import Volumes
         try grow("abandoned.nii.gz", [0..<2])
         #expect(scratch.contents.isEmpty)
         try grow("a.nii.gz", [0..<2, 2..<3])
-        try VolumeWriter.write(scratch.file("b.nii.gz"), mask: mask, trailing: [3], as: Float.self, description: "d") { t, voxels in
+        try VolumeWriter.write(scratch.file("b.nii.gz"), mask: mask, trailing: [3], as: Float.self, description: "d") {
+            t, voxels in
             _ = voxels.update(from: values[(t * mask.count)..<((t + 1) * mask.count)])
         }
         let grown = bytes(of: scratch.file("a.nii.gz"))
         #expect(grown.count > 2_000_000 && grown == bytes(of: scratch.file("b.nii.gz")))
         let series = try MaskedSeries(path: scratch.file("a.nii.gz"), mask: mask)
-        #expect((0..<mask.count).allSatisfy { v in (0..<3).allSatisfy { series.values[3 * v + $0] == values[$0 * mask.count + v] } })
+        #expect(
+            (0..<mask.count).allSatisfy { v in
+                (0..<3).allSatisfy { series.values[3 * v + $0] == values[$0 * mask.count + v] }
+            })
         // Voxels outside the mask stay 0 in every volume.
         let outside = try Volume(meanOf: [2], in: scratch.file("a.nii.gz")).values
         #expect((0..<120_000).allSatisfy { outside[3 * $0 + 1] == 0 })
@@ -132,16 +155,22 @@ import Volumes
         }
         #expect(bytes(of: path).count == 544 + 12 * n && bytes(of: path).starts(with: [0x1c, 0x02, 0, 0]))
         let back = try Volume(path: path)
-        #expect(back.geometry.shape == [n, 3, 1] && back.geometry.affine == .identity && back.values[3 * n - 1] == Float(3 * n - 1))
+        #expect(
+            back.geometry.shape == [n, 3, 1] && back.geometry.affine == .identity
+                && back.values[3 * n - 1] == Float(3 * n - 1))
     }
 
     @Test func failuresLeaveNothing() throws {
         struct Stop: Error {}
-        func write(_ path: String) throws { try VolumeWriter.write(path, geometry: geometry, as: Float.self) { _, _ in } }
+        func write(_ path: String) throws {
+            try VolumeWriter.write(path, geometry: geometry, as: Float.self) { _, _ in }
+        }
         #expect(volumeError { try write(scratch.file("map.mif")) } == .badOutputName(path: scratch.path + "/map.mif"))
         #expect(volumeError { try write(scratch.file("none/map.nii")) }?.kind == .cannotCreate)
         try FileManager.default.createDirectory(atPath: scratch.file("folder.nii"), withIntermediateDirectories: true)
-        #expect(volumeError { try write(scratch.file("folder.nii")) } == .cannotCreate(path: scratch.path + "/folder.nii", reason: "a folder has that name"))
+        #expect(
+            volumeError { try write(scratch.file("folder.nii")) }
+                == .cannotCreate(path: scratch.path + "/folder.nii", reason: "a folder has that name"))
         // A closure that gives up half-way leaves the file of before.
         let path = scratch.file("kept.nii.gz", [1, 2, 3])
         #expect(throws: Stop.self) {
@@ -159,19 +188,28 @@ import Volumes
 
     @Test(.enabled(if: geteuid() != 0, "root may write anywhere")) func unwritableFolder() throws {
         chmod(scratch.path, 0o555)
-        #expect(volumeError { try VolumeWriter.write(scratch.file("x.nii"), geometry: geometry, as: Float.self) { _, _ in } }
-            == .cannotCreate(path: scratch.path + "/x.nii", reason: "Permission denied"))
+        #expect(
+            volumeError {
+                try VolumeWriter.write(scratch.file("x.nii"), geometry: geometry, as: Float.self) { _, _ in }
+            }
+                == .cannotCreate(path: scratch.path + "/x.nii", reason: "Permission denied"))
     }
 
     /// /dev/full takes no byte, as a full disk does.
-    @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/full"), "no /dev/full here"), arguments: [false, true])
+    @Test(
+        .enabled(if: FileManager.default.fileExists(atPath: "/dev/full"), "no /dev/full here"),
+        arguments: [false, true])
     func fullDisk(isCompressed: Bool) throws {
         let temporary = scratch.file(".x.partial", [])
-        let sink = ByteSink(path: "x.nii", temporary: temporary, descriptor: open("/dev/full", O_WRONLY), isCompressed: isCompressed)
+        let sink = ByteSink(
+            path: "x.nii", temporary: temporary, descriptor: open("/dev/full", O_WRONLY), isCompressed: isCompressed)
         var random = SystemRandomNumberGenerator()
         let noise = (0..<1 << 17).map { _ in random.next() as UInt64 }
-        #expect(volumeError { try noise.withUnsafeBytes { try sink.write($0) } } == .writeFailed(path: "x.nii", reason: "No space left on device"))
-        let small = ByteSink(path: "x.nii", temporary: temporary, descriptor: open("/dev/full", O_WRONLY), isCompressed: isCompressed)
+        #expect(
+            volumeError { try noise.withUnsafeBytes { try sink.write($0) } }
+                == .writeFailed(path: "x.nii", reason: "No space left on device"))
+        let small = ByteSink(
+            path: "x.nii", temporary: temporary, descriptor: open("/dev/full", O_WRONLY), isCompressed: isCompressed)
         try [1, 2, 3].withUnsafeBytes { try small.write($0) }
         #expect(volumeError { try small.commit() }?.kind == .io)
     }

@@ -1,7 +1,8 @@
 /* Attenuations of sixteen samples by signal form (forms.h): one pass over the measurements, shell by shell. */
 #include "form_lanes.h"
 
-BLOCK_INLINE void isotropic(const pk_form_design *d, const float *exponents, const float *spread, int has_spread, float *out, long stride) {
+BLOCK_INLINE void isotropic(const pk_form_design *d, const float *exponents, const float *spread, int has_spread,
+                            float *out, long stride) {
     block_f32 factor, shape;
     attenuation_law(has_spread ? spread : 0, &factor, &shape);
     for (long s = 0; s < d->shells; s++) {
@@ -11,8 +12,8 @@ BLOCK_INLINE void isotropic(const pk_form_design *d, const float *exponents, con
     }
 }
 
-BLOCK_INLINE void axial(const pk_form_design *d, const float *across, const float *along, const float *axis, const float *spread, int has_spread,
-                        float *out, long stride) {
+BLOCK_INLINE void axial(const pk_form_design *d, const float *across, const float *along, const float *axis,
+                        const float *spread, int has_spread, float *out, long stride) {
     block_f32 factor, shape;
     attenuation_law(has_spread ? spread : 0, &factor, &shape);
     const block_f32 x = LOAD_BLOCK(axis), y = LOAD_BLOCK(axis + LANES), z = LOAD_BLOCK(axis + 2 * LANES);
@@ -27,7 +28,8 @@ BLOCK_INLINE void axial(const pk_form_design *d, const float *across, const floa
     }
 }
 
-BLOCK_INLINE void quadratic(const pk_form_design *d, const float *tensor, const float *spread, int has_spread, float *out, long stride) {
+BLOCK_INLINE void quadratic(const pk_form_design *d, const float *tensor, const float *spread, int has_spread,
+                            float *out, long stride) {
     block_f32 factor, shape, t[6];
     attenuation_law(has_spread ? spread : 0, &factor, &shape);
     for (int k = 0; k < 6; k++) t[k] = LOAD_BLOCK(tensor + k * LANES) * factor;
@@ -42,12 +44,14 @@ BLOCK_INLINE void quadratic(const pk_form_design *d, const float *tensor, const 
     }
 }
 
-PER_CPU void pk_isotropic(const pk_form_design *d, const float *exponents, const float *spread, float *out, long stride) {
+PER_CPU void pk_isotropic(const pk_form_design *d, const float *exponents, const float *spread, float *out,
+                          long stride) {
     if (spread) isotropic(d, exponents, spread, 1, out, stride);
     else isotropic(d, exponents, 0, 0, out, stride);
 }
 
-PER_CPU void pk_axial(const pk_form_design *d, const float *across, const float *along, const float *axis, const float *spread, float *out, long stride) {
+PER_CPU void pk_axial(const pk_form_design *d, const float *across, const float *along, const float *axis,
+                      const float *spread, float *out, long stride) {
     if (spread) axial(d, across, along, axis, spread, 1, out, stride);
     else axial(d, across, along, axis, 0, 0, out, stride);
 }
@@ -57,9 +61,11 @@ PER_CPU void pk_quadratic(const pk_form_design *d, const float *tensor, const fl
     else quadratic(d, tensor, 0, 0, out, stride);
 }
 
-/* Σ_j a_j s^j by Horner's rule: s = 2c² − 1 covers [−1, 1], where powers lose nothing of the accuracy; powers of c² would lose four digits. The
-   number of terms is a constant where it is called, so that the coefficients stay in registers. */
-BLOCK_INLINE void zonal(const pk_form_design *d, long s, const float *coefficients, long terms, const float *axis, float *restrict out, long stride) {
+/* Σ_j a_j s^j by Horner's rule: s = 2c² − 1 covers [−1, 1], where powers lose nothing of the accuracy; powers of c²
+   would lose four digits. The number of terms is a constant where it is called, so that the coefficients stay in
+   registers. */
+BLOCK_INLINE void zonal(const pk_form_design *d, long s, const float *coefficients, long terms, const float *axis,
+                        float *restrict out, long stride) {
     const block_f32 x = LOAD_BLOCK(axis), y = LOAD_BLOCK(axis + LANES), z = LOAD_BLOCK(axis + 2 * LANES);
     block_f32 a[PK_ZONAL_TERMS];
     UNROLLED for (long j = 0; j < terms; j++) a[j] = LOAD_BLOCK(coefficients + j * LANES);
@@ -71,7 +77,8 @@ BLOCK_INLINE void zonal(const pk_form_design *d, long s, const float *coefficien
     }
 }
 
-PER_CPU void pk_zonal(const pk_form_design *d, const float *coefficients, const int32_t *used, const float *axis, float *restrict out, long stride) {
+PER_CPU void pk_zonal(const pk_form_design *d, const float *coefficients, const int32_t *used, const float *axis,
+                      float *restrict out, long stride) {
     for (long s = 0; s < d->shells; s++) {
         const float *a = coefficients + s * PK_ZONAL_TERMS * LANES;
         const int32_t n = used[s];

@@ -1,20 +1,24 @@
 /* Signals dispersed by Bingham's distribution (forms.h).
 
-   ∫ exp(nᵀQn) dn depends on Q's eigenvalues λ₁ ≤ λ₂ ≤ λ₃ alone, and with the pole along the smallest is, up to a constant,
+   ∫ exp(nᵀQn) dn depends on Q's eigenvalues λ₁ ≤ λ₂ ≤ λ₃ alone, and with the pole along the smallest is, up to a
+   constant,
        e^λ₃ F,  F = ∫₀¹ exp(−(λ₃−λ₁)t²) · e^(−z) I₀(z) dt,  z = (λ₃−λ₂)/2 · (1 − t²),
-   of which 16 Gauss–Legendre nodes leave 1e-8. The signal is its quotient for Q = K − x ggᵀ and K = diag(κ, β, 0) in the distribution's frame.
+   of which 16 Gauss–Legendre nodes leave 1e-8. The signal is its quotient for Q = K − x ggᵀ and K = diag(κ, β, 0) in
+   the distribution's frame.
 
-   What is worked with are the eigenvalues δ = κ − λ of κ − Q = diag(0, κ − β, κ) + x ggᵀ, which is not negative: sums of products without
-   cancellation make its characteristic polynomial, and no distance of eigenvalues is a difference of large numbers. */
+   What is worked with are the eigenvalues δ = κ − λ of κ − Q = diag(0, κ − β, κ) + x ggᵀ, which is not negative: sums
+   of products without cancellation make its characteristic polynomial, and no distance of eigenvalues is a difference
+   of large numbers. */
 #include "bingham_lanes.h"
 #include <math.h>
 
 enum { FRAME = 9 };
 
-/* The roots of δ³ − e1 δ² + e2 δ − e3, all real and ≥ 0, rising. Where two of them meet they are found to the root of the rounding error, with errors that
-   cancel in anything symmetric and smooth. */
+/* The roots of δ³ − e1 δ² + e2 δ − e3, all real and ≥ 0, rising. Where two of them meet they are found to the root of
+   the rounding error, with errors that cancel in anything symmetric and smooth. */
 BLOCK_INLINE void eigenvalues(const block_f32 *e1, const block_f32 *e2, const block_f32 *e3, block_f32 *root) {
-    const block_f32 zero = 0, mean = *e1 * (1.0f / 3), square = mean * mean - *e2 * (1.0f / 3), tiny = mean * mean * 1e-12f + 1e-30f;
+    const block_f32 zero = 0, mean = *e1 * (1.0f / 3), square = mean * mean - *e2 * (1.0f / 3),
+                    tiny = mean * mean * 1e-12f + 1e-30f;
     const block_f32 p2 = square > tiny ? square : tiny, p = ROOT(p2);
     block_f32 y = -(mean * (2.0f * mean * mean - *e2) + *e3) / (2.0f * p2 * p);
     y = y < -1.0f ? (block_f32)-1.0f : y;
@@ -44,9 +48,11 @@ BLOCK_INLINE void eigenvalues(const block_f32 *e1, const block_f32 *e2, const bl
     root[1] = root[1] > d ? root[1] : d;
 }
 
-PER_CPU void pk_bingham(const pk_form_design *d, const float *concentration, const float *ratio, const float *frame, int terms, const pk_term_kind *kinds,
-                        const float *weight, const float *across, const float *along, float *out, long stride) {
-    const block_f32 kappa = LOAD_BLOCK(concentration), less = kappa * (1.0f - LOAD_BLOCK(ratio)), sum = kappa + less, product = kappa * less;
+PER_CPU void pk_bingham(const pk_form_design *d, const float *concentration, const float *ratio, const float *frame,
+                        int terms, const pk_term_kind *kinds, const float *weight, const float *across,
+                        const float *along, float *out, long stride) {
+    const block_f32 kappa = LOAD_BLOCK(concentration), less = kappa * (1.0f - LOAD_BLOCK(ratio)), sum = kappa + less,
+                    product = kappa * less;
     block_f32 axes[FRAME], whole, squares[3] = {0};
     for (int k = 0; k < FRAME; k++) axes[k] = LOAD_BLOCK(frame + k * LANES);
     block_f32 root[3] = {0, less, kappa};
@@ -66,7 +72,8 @@ PER_CPU void pk_bingham(const pk_form_design *d, const float *concentration, con
                 const long at = (s * terms + t) * LANES;
                 const block_f32 x = LOAD_BLOCK(along + at);
                 if (kinds[t] == PK_AVERAGED_TENSOR) {
-                    block_f32 u = LOAD_BLOCK(across + at) + x * (g[0] * squares[0] + g[1] * squares[1] + g[2] * squares[2]);
+                    block_f32 u =
+                        LOAD_BLOCK(across + at) + x * (g[0] * squares[0] + g[1] * squares[1] + g[2] * squares[2]);
                     u *= MINUS_LOG2E;
                     block_exp2(&u);
                     e += LOAD_BLOCK(weight + at) * u;
@@ -116,7 +123,8 @@ BLOCK_INLINE void order(block_f64 (*a)[3], block_f64 (*v)[3], int p, int q) {
     }
 }
 
-/* ⟨n_i² n_j²⟩ and ⟨n_i²⟩ by the trapezoidal rule about e_1 and Gauss–Legendre along it: how averaged tensors change with κ and β. */
+/* ⟨n_i² n_j²⟩ and ⟨n_i²⟩ by the trapezoidal rule about e_1 and Gauss–Legendre along it: how averaged tensors change
+   with κ and β. */
 static void square_products(double kappa, double beta, double *squares, double (*products)[3]) {
     enum { ANGLES = 24 };
     double total = 0;
@@ -127,7 +135,8 @@ static void square_products(double kappa, double beta, double *squares, double (
     for (int i = 0; i < 2 * NODES; i++)
         for (int k = 0; k < ANGLES; k++) {
             /* 16 nodes on either half of [0, 1]. */
-            const double node = 0.5 * (sqrt((double)node_squares[i % NODES]) + i / NODES), c = cos((k + 0.5) * (1.5707963267948966 / ANGLES));
+            const double node = 0.5 * (sqrt((double)node_squares[i % NODES]) + i / NODES),
+                         c = cos((k + 0.5) * (1.5707963267948966 / ANGLES));
             const double t = node * node, n[3] = {t, (1 - t) * c * c, (1 - t) * (1 - c * c)};
             const double w = node_weights[i % NODES] * exp(kappa * (n[0] - 1) + beta * n[1]);
             total += w;
@@ -142,10 +151,11 @@ static void square_products(double kappa, double beta, double *squares, double (
     }
 }
 
-/* Everything at 16 measurements of shell s: with the signal's own density of directions, ∝ exp(nᵀQn), come its derivatives by κ, ratio, x and g. */
-PER_CPU void pk_bingham_gradient(const pk_form_design *d, long count, const double *concentration, const double *ratio, const float *frame, int terms,
-                                 const pk_term_kind *kinds, const double *weight, const double *across, const double *along, float *attenuation,
-                                 float *rows) {
+/* Everything at 16 measurements of shell s: with the signal's own density of directions, ∝ exp(nᵀQn), come its
+   derivatives by κ, ratio, x and g. */
+PER_CPU void pk_bingham_gradient(const pk_form_design *d, long count, const double *concentration, const double *ratio,
+                                 const float *frame, int terms, const pk_term_kind *kinds, const double *weight,
+                                 const double *across, const double *along, float *attenuation, float *rows) {
     const long m = d->measurements, size = count + 1;
     const double kappa = concentration[0], beta = kappa * ratio[0];
     double squares[3], products[3][3], square_slopes[3][2];
@@ -155,7 +165,8 @@ PER_CPU void pk_bingham_gradient(const pk_form_design *d, long count, const doub
     const block_f32 none = 0;
     block_f32 whole, root[3] = {none, none + (float)(kappa - beta), none + (float)kappa};
     integral(root, &whole);
-    block_f32 bare[3]; /* ⟨n_i²⟩ as the signals' own are found, so that in their difference the approximation's errors go */
+    /* ⟨n_i²⟩ as the signals' own are found, so that in their difference the approximation's errors go */
+    block_f32 bare[3];
     moments(root, &whole, bare);
     for (long s = 0; s < d->shells; s++)
         for (long i = d->start[s]; i < d->start[s + 1]; i += LANES) {
@@ -166,9 +177,11 @@ PER_CPU void pk_bingham_gradient(const pk_form_design *d, long count, const doub
             take(d->gz + i, here, room[2]);
             block_f32 g[3], total = 0, slope[PK_MOST_COORDINATES] = {0}, turn[3] = {0, 0, 0};
             for (int k = 0; k < 3; k++)
-                g[k] = LOAD_BLOCK(room[0]) * frame[3 * k] + LOAD_BLOCK(room[1]) * frame[3 * k + 1] + LOAD_BLOCK(room[2]) * frame[3 * k + 2];
+                g[k] = LOAD_BLOCK(room[0]) * frame[3 * k] + LOAD_BLOCK(room[1]) * frame[3 * k + 1] +
+                       LOAD_BLOCK(room[2]) * frame[3 * k + 2];
             for (int t = 0; t < terms; t++) {
-                const double *w = weight + (s * terms + t) * size, *p = across + (s * terms + t) * size, *x = along + (s * terms + t) * size;
+                const double *w = weight + (s * terms + t) * size, *p = across + (s * terms + t) * size,
+                             *x = along + (s * terms + t) * size;
                 block_f32 e, by_x = 0, by_kappa = 0, by_beta = 0, by_g[3];
                 if (kinds[t] == PK_AVERAGED_TENSOR) {
                     for (int k = 0; k < 3; k++) {
@@ -206,7 +219,8 @@ PER_CPU void pk_bingham_gradient(const pk_form_design *d, long count, const doub
                     e *= f / whole;
                     /* T = Σ share_k v_k v_kᵀ: of it T_11, T_22 and T g. */
                     for (int k = 0; k < 3; k++)
-                        along_g[k] = share[k] * (NARROW(v[0][k]) * g[0] + NARROW(v[1][k]) * g[1] + NARROW(v[2][k]) * g[2]);
+                        along_g[k] =
+                            share[k] * (NARROW(v[0][k]) * g[0] + NARROW(v[1][k]) * g[1] + NARROW(v[2][k]) * g[2]);
                     for (int h = 0; h < 3; h++) {
                         own[h] = 0;
                         by_g[h] = 0;
@@ -224,9 +238,11 @@ PER_CPU void pk_bingham_gradient(const pk_form_design *d, long count, const doub
                 const block_f32 we = e * (float)w[0];
                 total += we;
                 for (long k = 0; k < count; k++) {
-                    const double kappa_slope = concentration[k + 1], beta_slope = kappa_slope * ratio[0] + kappa * ratio[k + 1];
-                    slope[k] += e * (float)w[k + 1]
-                                + we * (by_x * (float)x[k + 1] - (float)p[k + 1] + by_kappa * (float)kappa_slope + by_beta * (float)beta_slope);
+                    const double kappa_slope = concentration[k + 1],
+                                 beta_slope = kappa_slope * ratio[0] + kappa * ratio[k + 1];
+                    slope[k] +=
+                        e * (float)w[k + 1] + we * (by_x * (float)x[k + 1] - (float)p[k + 1] +
+                                                    by_kappa * (float)kappa_slope + by_beta * (float)beta_slope);
                 }
                 /* Turning the frame by ω turns g by −ω in it. */
                 turn[0] += we * (by_g[1] * g[2] - by_g[2] * g[1]);

@@ -15,7 +15,8 @@ typedef int64_t block_i64 __attribute__((ext_vector_type(16)));
 BLOCK_INLINE void block_exp_f64(block_f64 *x) {
     block_f64 t = *x < -700.0 ? (block_f64)-700.0 : *x;
     t = t > 700.0 ? (block_f64)700.0 : t;
-    const block_f64 k = t * 1.4426950408889634 + 6755399441055744.0; /* 1.5·2⁵²: the nearest whole number in the low mantissa bits */
+    /* 1.5·2⁵²: the nearest whole number in the low mantissa bits */
+    const block_f64 k = t * 1.4426950408889634 + 6755399441055744.0;
     const block_f64 n = k - 6755399441055744.0;
     const block_f64 r = (t - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10;
     block_f64 p = r * (1.0 / 39916800) + 1.0 / 3628800;
@@ -32,7 +33,8 @@ BLOCK_INLINE void block_exp_f64(block_f64 *x) {
     *x = (block_f64)((block_i64)p + ((block_i64)k << 52));
 }
 
-/* u becomes the attenuation: the exponent times −log₂e where there is no spread, times ρ² where there is (shape = −1/ρ²). */
+/* u becomes the attenuation: the exponent times −log₂e where there is no spread, times ρ² where there is (shape =
+   −1/ρ²). */
 BLOCK_INLINE void block_attenuation(block_f32 *u, const block_f32 *shape, int has_spread) {
     if (has_spread) {
         block_log2_1p(u);

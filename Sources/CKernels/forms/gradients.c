@@ -33,8 +33,8 @@ BLOCK_INLINE void slopes(const block_f32 *u, float spread, block_f32 *a, block_f
     }
 }
 
-PER_CPU void pk_axial_gradient(const pk_form_design *d, long count, const float *exponents, const float *axis, const float *tangents, float spread,
-                               float *attenuation, float *rows) {
+PER_CPU void pk_axial_gradient(const pk_form_design *d, long count, const float *exponents, const float *axis,
+                               const float *tangents, float spread, float *attenuation, float *rows) {
     const long m = d->measurements;
     for (long s = 0; s < d->shells; s++) {
         const float *e = exponents + s * 2 * (count + 1);
@@ -62,7 +62,8 @@ PER_CPU void pk_axial_gradient(const pk_form_design *d, long count, const float 
     }
 }
 
-PER_CPU void pk_quadratic_gradient(const pk_form_design *d, long count, const float *tensors, float spread, float *attenuation, float *rows) {
+PER_CPU void pk_quadratic_gradient(const pk_form_design *d, long count, const float *tensors, float spread,
+                                   float *attenuation, float *rows) {
     const long m = d->measurements;
     for (long i = 0; i < m; i += LANES) {
         some_of g = {i, m - i < LANES ? m - i : LANES, 0, 0, 0};
@@ -89,8 +90,8 @@ PER_CPU void pk_quadratic_gradient(const pk_form_design *d, long count, const fl
     }
 }
 
-PER_CPU void pk_zonal_gradient(const pk_form_design *d, long count, const float *coefficients, const float *axis, const float *tangents,
-                               float *attenuation, float *rows) {
+PER_CPU void pk_zonal_gradient(const pk_form_design *d, long count, const float *coefficients, const float *axis,
+                               const float *tangents, float *attenuation, float *rows) {
     const long m = d->measurements;
     for (long s = 0; s < d->shells; s++) {
         const float *all = coefficients + s * (count + 1) * PK_ZONAL_TERMS;

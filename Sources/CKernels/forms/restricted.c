@@ -1,18 +1,19 @@
-/* Restricted diffusion in the Gaussian phase approximation (Murday & Cotts for spheres, Van Gelderen for cylinders), forms.h. In double: for slow
-   diffusion and short pulses the terms of the bracket below cancel. */
+/* Restricted diffusion in the Gaussian phase approximation (Murday & Cotts for spheres, Van Gelderen for cylinders),
+   forms.h. In double: for slow diffusion and short pulses the terms of the bracket below cancel. */
 #include "form_lanes.h"
 
 enum { ROOTS = 6 };
 /* Of the derivative of the spherical Bessel function j₁, and of J₁. */
 static const double sphere_roots[ROOTS] = {2.081575977818101, 5.940369990572712, 9.205840142936665, 12.404445021901974,
                                            15.579236410387185, 18.742645584774756};
-static const double cylinder_roots[ROOTS] = {1.841183781340659, 5.331442773525033, 8.536316366346286, 11.706004902592063,
-                                             14.863588633909033, 18.015527862681804};
+static const double cylinder_roots[ROOTS] = {1.841183781340659,  5.331442773525033,  8.536316366346286,
+                                             11.706004902592063, 14.863588633909033, 18.015527862681804};
 
-PER_CPU void pk_restricted_exponents(pk_restriction kind, const float *radius, double diffusivity, double b, double small_delta, double big_delta,
-                                     float *out) {
+PER_CPU void pk_restricted_exponents(pk_restriction kind, const float *radius, double diffusivity, double b,
+                                     double small_delta, double big_delta, float *out) {
     /* µm²/ms; (γGδ)² = b/(Δ − δ/3), 1/µm². */
-    const double d = 1e3 * diffusivity, lost = kind == PK_SPHERE ? 2.0 : 1.0, *roots = kind == PK_SPHERE ? sphere_roots : cylinder_roots;
+    const double d = 1e3 * diffusivity, lost = kind == PK_SPHERE ? 2.0 : 1.0,
+                 *roots = kind == PK_SPHERE ? sphere_roots : cylinder_roots;
     const double square = b > 0 ? 1e-3 * b / (big_delta - small_delta / 3) : 0;
     const block_f64 r = WIDE(radius), inverse = 1.0 / r;
     block_f64 sum = 0;

@@ -1,18 +1,21 @@
 /* Coefficients of signals dispersed by Watson's distribution (forms.h).
 
-   exp(−x (g·n)²) = Σ_l (2l+1) k_l(x) P_l(g·n), l even, so that its average over n is Σ_l (2l+1) f_l k_l(x) P_l(c), f_l = ⟨P_l(n·μ)⟩. Both are
-   ratios of the same integrals, R_l(κ) = ∫₀¹ e^(κt²) P_l dt / ∫₀¹ e^(κt²) dt: f_l = R_l(κ), k_l(x) = k_0(x) R_l(−x).
+   exp(−x (g·n)²) = Σ_l (2l+1) k_l(x) P_l(g·n), l even, so that its average over n is Σ_l (2l+1) f_l k_l(x) P_l(c), f_l
+   = ⟨P_l(n·μ)⟩. Both are ratios of the same integrals, R_l(κ) = ∫₀¹ e^(κt²) P_l dt / ∫₀¹ e^(κt²) dt: f_l = R_l(κ),
+   k_l(x) = k_0(x) R_l(−x).
 
-   R_l is the solution that dies away with l of a recurrence in three terms: it is stable from above, whatever κ's sign (Miller), here of
-   S_l = R_l/κ^(l/2), which has no singularity at κ = 0. k_0 follows from the sum of the whole series, which at c = 0 is 1 and has no negative terms for
-   x ≥ 0; for x < 0 that is so at c = 1, where it is e^(−x). No integral and no error function is needed. */
+   R_l is the solution that dies away with l of a recurrence in three terms: it is stable from above, whatever κ's sign
+   (Miller), here of S_l = R_l/κ^(l/2), which has no singularity at κ = 0. k_0 follows from the sum of the whole series,
+   which at c = 0 is 1 and has no negative terms for x ≥ 0; for x < 0 that is so at c = 1, where it is e^(−x). No
+   integral and no error function is needed. */
 #include "form_lanes.h"
 #include <math.h>
 #include "watson_tables.h"
 
 enum { TERMS = PK_ZONAL_TERMS, FEW_STEPS = 30 };
 
-/* S_l up to a common factor, l = 0, 2 … 32; total = Σ_l (2l+1) weight_l |κ|^(l/2) S_l over all l. 30 steps are enough for κ ≤ 0, 80 for κ ≤ 64. */
+/* S_l up to a common factor, l = 0, 2 … 32; total = Σ_l (2l+1) weight_l |κ|^(l/2) S_l over all l. 30 steps are enough
+   for κ ≤ 0, 80 for κ ≤ 64. */
 BLOCK_INLINE void miller(const block_f64 *kappa, int steps, const double *weights, block_f64 *s, block_f64 *total) {
     const block_f64 k = *kappa, square = k * k, size = k < 0.0 ? -k : k;
     block_f64 above = 0, here = 1e-150, sum = 0;
@@ -60,8 +63,8 @@ BLOCK_INLINE void kernel_moments(const block_f64 *across, const block_f64 *along
     }
 }
 
-PER_CPU int pk_zonal_coefficients(const double *moments, int terms, const pk_term_kind *kinds, const float *weight, const float *across,
-                                  const float *along, float *coefficients) {
+PER_CPU int pk_zonal_coefficients(const double *moments, int terms, const pk_term_kind *kinds, const float *weight,
+                                  const float *across, const float *along, float *coefficients) {
     block_f64 a[TERMS], k[TERMS], f;
     for (int j = 0; j < TERMS; j++) a[j] = 0;
     for (int t = 0; t < terms; t++) {
@@ -100,7 +103,8 @@ PER_CPU int pk_zonal_coefficients(const double *moments, int terms, const pk_ter
     return used;
 }
 
-/* cot(y) with y = π/2 · dispersion, by sines and cosines of half its distance to π/4: cot y = (cos u − sin u)/(cos u + sin u), u = y − π/4. */
+/* cot(y) with y = π/2 · dispersion, by sines and cosines of half its distance to π/4: cot y = (cos u − sin u)/(cos u +
+   sin u), u = y − π/4. */
 PER_CPU void pk_concentrations(const float *dispersion, float *out) {
     const block_f64 u = (WIDE(dispersion) - 0.5) * 1.5707963267948966, v = u * u;
     block_f64 c = v * (1.0 / 479001600) - 1.0 / 3628800, s = v * (-1.0 / 39916800) + 1.0 / 362880;
@@ -113,7 +117,8 @@ PER_CPU void pk_concentrations(const float *dispersion, float *out) {
     STORE_BLOCK(out, NARROW(k));
 }
 
-/* The same for one θ, in double, with derivatives: t² P_l = up_l P_(l+2) + level_l P_l + down_l P_(l−2) gives those of the moments. */
+/* The same for one θ, in double, with derivatives: t² P_l = up_l P_(l+2) + level_l P_l + down_l P_(l−2) gives those of
+   the moments. */
 enum { MOMENTS = TERMS + 1, BOUND = PK_MOST_COORDINATES };
 
 static void scalar_miller(double kappa, const double *weights, double *s, double *total) {
@@ -132,12 +137,15 @@ static void scalar_miller(double kappa, const double *weights, double *s, double
 
 /* ⟨t² P_l⟩ from ⟨P_l⟩. */
 static double with_square(const double *moments, int j) {
-    const double l = 2 * j, up = (l + 1) * (l + 2) / ((2 * l + 1) * (2 * l + 3)), level = (2 * l * l + 2 * l - 1) / ((2 * l - 1) * (2 * l + 3));
-    return up * moments[j + 1] + level * moments[j] + (j > 0 ? l * (l - 1) / ((2 * l - 1) * (2 * l + 1)) * moments[j - 1] : 0);
+    const double l = 2 * j, up = (l + 1) * (l + 2) / ((2 * l + 1) * (2 * l + 3)),
+                 level = (2 * l * l + 2 * l - 1) / ((2 * l - 1) * (2 * l + 3));
+    return up * moments[j + 1] + level * moments[j] +
+           (j > 0 ? l * (l - 1) / ((2 * l - 1) * (2 * l + 1)) * moments[j - 1] : 0);
 }
 
-void pk_zonal_coefficient_gradient(long count, const double *concentration, int terms, const pk_term_kind *kinds, const double *weight,
-                                   const double *across, const double *along, float *coefficients) {
+void pk_zonal_coefficient_gradient(long count, const double *concentration, int terms, const pk_term_kind *kinds,
+                                   const double *weight, const double *across, const double *along,
+                                   float *coefficients) {
     double f[MOMENTS], k[MOMENTS], s[MOMENTS], total, power = 1, a[BOUND + 1][TERMS] = {{0}};
     const double kappa = concentration[0];
     scalar_miller(kappa, 0, s, &total);

@@ -1,5 +1,6 @@
 #pragma once
-/* Inner loops chosen per CPU when the program is loaded. Every kernel has a plain reference in the tests of the library that calls it. */
+/* Inner loops chosen per CPU when the program is loaded. Every kernel has a plain reference in the tests of the library
+   that calls it. */
 #include "half.h"
 #include "order.h"
 #include "kernels.h"

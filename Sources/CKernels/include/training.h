@@ -1,17 +1,21 @@
 #pragma once
 #include <stdint.h>
 
-/* Dense layers forwards and backwards, as training needs them: y = r + (1 + gate) f(n(x) W + b), f the identity or SiLU, all of it in one pass over the
-   rows, which go through a block at a time, and all of its gradients in another. Row-major and dense: x rows × depth, W depth × columns.
-   The products' operands may be narrow; their sums over many, and all that stands around them, are single precision. Results depend on the kind alone. */
+/* Dense layers forwards and backwards, as training needs them: y = r + (1 + gate) f(n(x) W + b), f the identity or
+   SiLU, all of it in one pass over the rows, which go through a block at a time, and all of its gradients in another.
+   Row-major and dense: x rows × depth, W depth × columns. The products' operands may be narrow; their sums over many,
+   and all that stands around them, are single precision. Results depend on the kind alone. */
 typedef enum {
-    PK_TRAIN_4, PK_TRAIN_8, PK_TRAIN_16, /* float32 by vectors of 4, 8 and 16 */
-    PK_TRAIN_BF16,                       /* operands rounded to bfloat16, summed in float32 */
-    PK_TRAIN_HALF                        /* operands rounded to half precision, scaled by powers of two; sums of 16 products in half, of those in float32 */
+    PK_TRAIN_4,
+    PK_TRAIN_8,
+    PK_TRAIN_16,   /* float32 by vectors of 4, 8 and 16 */
+    PK_TRAIN_BF16, /* operands rounded to bfloat16, summed in float32 */
+    PK_TRAIN_HALF  /* operands rounded to half precision, scaled by powers of two; sums of 16 products in half, of
+                      those in float32 */
 } pk_train_kind;
 
-/* The fastest float32 kind of this processor, whether it has another, and whether that is faster than single precision on it: the first processors
-   with bfloat16 products make half as many of them a second as of float32. */
+/* The fastest float32 kind of this processor, whether it has another, and whether that is faster than single precision
+   on it: the first processors with bfloat16 products make half as many of them a second as of float32. */
 pk_train_kind pk_train_best(void);
 int pk_train_has(pk_train_kind kind);
 int pk_train_pays(pk_train_kind kind);
@@ -23,22 +27,26 @@ typedef struct {
     const int32_t *norm_group;  /* row of scale and shift, `norm_stride` apart, for each row of x; else row 0 */
     long norm_stride;
     int silu;
-    const float *residual;      /* r, else 0 */
-    const float *gate;          /* with a residual only; else 0 */
+    const float *residual; /* r, else 0 */
+    const float *gate;     /* with a residual only; else 0 */
     const int32_t *gate_group;
     long gate_stride;
     float *y;
-    /* Kept from forwards for backwards: mean and 1/√(var + 1e-5) of each row where there is a norm; f′ where there is SiLU; f where there is a gate. */
+    /* Kept from forwards for backwards: mean and 1/√(var + 1e-5) of each row where there is a norm; f′ where there is
+       SiLU; f where there is a gate. */
     float *stats, *slope, *ungated;
-    /* Backwards: dy is read (it is r's gradient too); dw, db, dscale, dshift and dgate are added to; so is dx, which may be NULL, unless dx_written. */
+    /* Backwards: dy is read (it is r's gradient too); dw, db, dscale, dshift and dgate are added to; so is dx, which
+       may be NULL, unless dx_written. */
     const float *dy;
     float *dx, *dw, *db, *dscale, *dshift, *dgate;
     int dx_written;
 } pk_train_layer;
 
-/* Laid-out weights, forwards depth × columns or, `transposed`, for backwards, take pk_train_size floats, 64-byte aligned. bias: columns values or NULL. */
+/* Laid-out weights, forwards depth × columns or, `transposed`, for backwards, take pk_train_size floats, 64-byte
+   aligned. bias: columns values or NULL. */
 long pk_train_size(pk_train_kind kind, long depth, long columns, int transposed);
-void pk_train_pack(pk_train_kind kind, long depth, long columns, int transposed, const float *weights, const float *bias, float *packed);
+void pk_train_pack(pk_train_kind kind, long depth, long columns, int transposed, const float *weights,
+                   const float *bias, float *packed);
 
 /* Rows that the kernels take at a time, at most: as many at a call cost nothing more. */
 enum { pk_train_block = 128 };

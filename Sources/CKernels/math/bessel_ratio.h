@@ -2,7 +2,8 @@
 #pragma once
 #include "vector_block.h"
 
-/* I₁(x)/I₀(x) for x ≥ 0 (Abramowitz & Stegun 9.8.1–9.8.4), absolute error ≤ 1e-6; what holds below 3.75 only where some lane needs it. */
+/* I₁(x)/I₀(x) for x ≥ 0 (Abramowitz & Stegun 9.8.1–9.8.4), absolute error ≤ 1e-6; what holds below 3.75 only where some
+   lane needs it. */
 BLOCK_INLINE void block_bessel_ratio(block_f32 *argument) {
     const block_f32 x = *argument;
     const block_i32 is_far = x > 3.75f;

@@ -2,7 +2,8 @@
 #include "../include/half.h"
 #include "vector_math.h"
 
-/* Fabian Giesen's conversions (public domain): a multiplication by a power of two moves the exponent and normalises subnormals. */
+/* Fabian Giesen's conversions (public domain): a multiplication by a power of two moves the exponent and normalises
+   subnormals. */
 PER_CPU void pk_half_to_float(const uint16_t *source, float *target, long n) {
     for (long i = 0; i < n; i++) {
         uint32_t h = source[i];

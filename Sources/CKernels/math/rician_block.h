@@ -2,8 +2,8 @@
 #pragma once
 #include "vector_block.h"
 
-/* (e^(−x) I₀(x))² for x ≥ 0: from 3.75 on a minimax polynomial in 1/x, below Abramowitz & Stegun 9.8.1, only where some lane needs it.  Relative error
-   ≤ 9e-7. */
+/* (e^(−x) I₀(x))² for x ≥ 0: from 3.75 on a minimax polynomial in 1/x, below Abramowitz & Stegun 9.8.1, only where some
+   lane needs it.  Relative error ≤ 9e-7. */
 BLOCK_INLINE void block_squared_bessel(block_f32 *x) {
     const block_f32 v = *x > 1e8f ? (block_f32)1e8f : *x;
     const block_i32 is_near = v < 3.75f;
@@ -31,7 +31,8 @@ BLOCK_INLINE void block_squared_bessel(block_f32 *x) {
     *x = far;
 }
 
-/* Products of squared Bessel values: their logarithm (base 2) is taken once for four blocks, of which none can fall below 1e-36. */
+/* Products of squared Bessel values: their logarithm (base 2) is taken once for four blocks, of which none can fall
+   below 1e-36. */
 typedef struct { block_f32 product, logs; int count; } log_products;
 BLOCK_INLINE void gather_logs(log_products *p) {
     block_log2(&p->product);
@@ -43,7 +44,8 @@ BLOCK_INLINE void multiply(log_products *p, const block_f32 *x) {
     p->product *= *x;
     if (++p->count == 4) gather_logs(p);
 }
-/* A product of positive numbers that may leave the range of floats: its exponent is kept apart, taken off every fourth factor. */
+/* A product of positive numbers that may leave the range of floats: its exponent is kept apart, taken off every fourth
+   factor. */
 typedef struct { block_f32 last, mantissa; block_i32 exponent; } long_product;
 BLOCK_INLINE void fold(long_product *p) {
     const block_i32 e = (BITS_OF(p->last) - 0x3F3504F3) >> 23;

@@ -2,11 +2,13 @@
 #pragma once
 #include "vector_block.h"
 
-/* `count` values times weights (or as they are) at the beginning of a row of whole blocks, the others zeros. The last block looks back, with zeros for what its
-   neighbour holds: in which order measurements stand makes no difference to scalar products. */
+/* `count` values times weights (or as they are) at the beginning of a row of whole blocks, the others zeros. The last
+   block looks back, with zeros for what its neighbour holds: in which order measurements stand makes no difference to
+   scalar products. */
 BLOCK_INLINE void lay(const float *x, const float *weight, long count, float *out) {
     const long whole = count & ~15L, tail = count & 15L;
-    for (long i = 0; i < whole; i += 16) STORE_BLOCK(out + i, weight ? LOAD_BLOCK(x + i) * LOAD_BLOCK(weight + i) : LOAD_BLOCK(x + i));
+    for (long i = 0; i < whole; i += 16)
+        STORE_BLOCK(out + i, weight ? LOAD_BLOCK(x + i) * LOAD_BLOCK(weight + i) : LOAD_BLOCK(x + i));
     if (tail && whole) {
         const long i = count - 16;
         const block_f32 v = weight ? LOAD_BLOCK(x + i) * LOAD_BLOCK(weight + i) : LOAD_BLOCK(x + i);
@@ -16,9 +18,10 @@ BLOCK_INLINE void lay(const float *x, const float *weight, long count, float *ou
     }
 }
 
-/* Scalar products of d scaled rows with each other and, as row d, of the score with them; rows of `chunk` measurements stay in the nearest cache. */
-BLOCK_INLINE void row_products(long m, long d, long chunk, const float *weight, const float *score, const float *rows, float *scaled, long width,
-                               float *products) {
+/* Scalar products of d scaled rows with each other and, as row d, of the score with them; rows of `chunk` measurements
+   stay in the nearest cache. */
+BLOCK_INLINE void row_products(long m, long d, long chunk, const float *weight, const float *score, const float *rows,
+                               float *scaled, long width, float *products) {
     for (long i = 0; i < (d + 1) * width; i++) products[i] = 0;
     for (long start = 0; start < m; start += chunk) {
         const long count = m - start < chunk ? m - start : chunk, end = (count + 15) & ~15L;
@@ -27,7 +30,8 @@ BLOCK_INLINE void row_products(long m, long d, long chunk, const float *weight, 
             if (j < d) lay(rows + j * m + start, weight + start, count, row);
             else lay(score + start, 0, count, row);
             for (long k = 0; k <= j; k += 4) {
-                const float *a = scaled + k * chunk, *b = k + 1 < j ? a + chunk : row, *c = k + 2 < j ? a + 2 * chunk : row, *e = k + 3 < j ? a + 3 * chunk : row;
+                const float *a = scaled + k * chunk, *b = k + 1 < j ? a + chunk : row,
+                            *c = k + 2 < j ? a + 2 * chunk : row, *e = k + 3 < j ? a + 3 * chunk : row;
                 block_f32 s[4] = {0, 0, 0, 0};
                 for (long i = 0; i < end; i += 16) {
                     const block_f32 v = LOAD_BLOCK(row + i);

@@ -7,8 +7,8 @@ typedef struct { row_f64 v; } __attribute__((packed, aligned(8), may_alias)) row
 #define ROW(a, j) (((row_anywhere *)((a) + PK_SMALL_STRIDE * (j)))->v)
 #define AT(a, j, k) ((a)[PK_SMALL_STRIDE * (j) + (k)])
 
-/* A = Ũᵀ D Ũ with ones on the diagonal of Ũ; row j becomes D_j ũ_j, and `inverse` 1/D. Whole rows at a time, as each is two or four registers; without square
-   roots, which would follow on one another. */
+/* A = Ũᵀ D Ũ with ones on the diagonal of Ũ; row j becomes D_j ũ_j, and `inverse` 1/D. Whole rows at a time, as each is
+   two or four registers; without square roots, which would follow on one another. */
 static inline __attribute__((always_inline)) int eliminate(long d, double *restrict a, double *restrict inverse) {
     for (long j = 0; j < d; j++) {
         row_f64 row = ROW(a, j);

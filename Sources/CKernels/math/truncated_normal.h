@@ -7,7 +7,8 @@
 /* Bounds so many standard deviations away take nothing from a normal (1e-12 each). */
 #define FAR 7.0f
 
-/* Q, the normal's upper tail, for x ≥ 0 is ½ t e^p e^(−x²/2); relative error of t e^p ≤ 2e-7 (Numerical Recipes' rational-Chebyshev erfc). */
+/* Q, the normal's upper tail, for x ≥ 0 is ½ t e^p e^(−x²/2); relative error of t e^p ≤ 2e-7 (Numerical Recipes'
+   rational-Chebyshev erfc). */
 INLINE void scaled_tail(float x, float *t_out, float *p_out) {
     float t = 1.0f / (1.0f + 0.35355339f * x);
     float p = 0.17087277f;
@@ -24,8 +25,9 @@ INLINE void scaled_tail(float x, float *t_out, float *p_out) {
     *p_out = p;
 }
 
-/* An interval lo < hi of a normal, mirrored if need be so that its nearer end is on the left of its centre or right of 0.  The masses below lo
-   (or, for lo ≥ 0, above it) and above hi, and inside, all times e^−shift: right of 0 the tails would underflow. */
+/* An interval lo < hi of a normal, mirrored if need be so that its nearer end is on the left of its centre or right of
+   0.  The masses below lo (or, for lo ≥ 0, above it) and above hi, and inside, all times e^−shift: right of 0 the tails
+   would underflow. */
 typedef struct { float lo, hi, shift, end, beyond, inside; } interval;
 
 INLINE interval make_interval(float a, float b) {
@@ -52,7 +54,8 @@ INLINE interval make_interval(float a, float b) {
 INLINE float log_interval(float a, float b) {
     const interval v = make_interval(a, b);
     const float value = v.shift + fast_log(v.inside > 1e-30f ? v.inside : 1e-30f);
-    /* An interval more than 30 standard deviations out is never drawn from (NaN below): 0 leaves the untruncated density, which is nothing. */
+    /* An interval more than 30 standard deviations out is never drawn from (NaN below): 0 leaves the untruncated
+       density, which is nothing. */
     return (a + b < 0.0f ? -b : a) > 30.0f ? 0.0f : value;
 }
 
@@ -61,7 +64,8 @@ INLINE float upper_quantile(float l) {
     float q = -2.0f * l;
     float s = ROOT(q > 1.3862944f ? q : 1.3862944f);
     /* Abramowitz & Stegun 26.2.23, within 4.5e-4 */
-    float x = s - (2.515517f + s * (0.802853f + s * 0.010328f)) / (1.0f + s * (1.432788f + s * (0.189269f + s * 0.001308f)));
+    float x =
+        s - (2.515517f + s * (0.802853f + s * 0.010328f)) / (1.0f + s * (1.432788f + s * (0.189269f + s * 0.001308f)));
     float a = x > 0.0f ? x : 0.0f, t, p;
     scaled_tail(a, &t, &p);
     /* d log Q / dx = −φ/Q = −1/(√2π e^r), e^r = ½ t e^p */
@@ -83,9 +87,11 @@ INLINE float truncated_quantile(float u, float a, float b) {
     return (a + b < 0.0f ? -b : a) > 30.0f ? NAN : mirror > 0.0f ? -x : x;
 }
 
-/* Φ⁻¹(u) = (2u − 1) P(√(4 − log 4u(1 − u))), P minimax: relative error ≤ 3e-6 for 5e-8 ≤ u ≤ 1 − 1e-7; beyond, about 5.3. */
+/* Φ⁻¹(u) = (2u − 1) P(√(4 − log 4u(1 − u))), P minimax: relative error ≤ 3e-6 for 5e-8 ≤ u ≤ 1 − 1e-7; beyond, about
+   5.3. */
 INLINE float normal_quantile(float u) {
-    const float m = 4.0f * u * (1.0f - u), w = -fast_log(m > 1.2e-7f ? m : 1.2e-7f), z = ROOT(4.0f + (w > 0.0f ? w : 0.0f)) - 3.25f;
+    const float m = 4.0f * u * (1.0f - u), w = -fast_log(m > 1.2e-7f ? m : 1.2e-7f),
+                z = ROOT(4.0f + (w > 0.0f ? w : 0.0f)) - 3.25f;
     float p = 1.867428132e-03f;
     p = p * z - 8.322693633e-04f;
     p = p * z - 1.060631230e-02f;
@@ -109,8 +115,8 @@ INLINE float lower_log_mass(float a) {
     return a >= 0.0f ? p + fast_log(0.5f * t) : fast_log(1.0f - 0.5f * t * fast_exp(p));
 }
 
-/* The quantile of u of a normal restricted to [a, ∞), and its log-density there without the constant −½ log 2π.  Beyond 8 standard deviations an
-   exponential of rate a stands for it, which has no limit. */
+/* The quantile of u of a normal restricted to [a, ∞), and its log-density there without the constant −½ log 2π.  Beyond
+   8 standard deviations an exponential of rate a stands for it, which has no limit. */
 INLINE float lower_quantile(float u, float a, float *log_density) {
     const float b = a > 8.0f ? 8.0f : a, mass = lower_log_mass(b), rest = fast_log(1.0f - u), l = mass + rest;
     /* Below the median from the other side, where 1 − e^l has more digits. */
@@ -123,6 +129,7 @@ INLINE float lower_quantile(float u, float a, float *log_density) {
 }
 INLINE float lower_log_density(float z, float a) {
     const float b = a > 8.0f ? 8.0f : a;
-    const float near = -0.5f * z * z - lower_log_mass(b), far = 0.918938533f + fast_log(a > 8.0f ? a : 8.0f) - a * (z - a);
+    const float near = -0.5f * z * z - lower_log_mass(b),
+                far = 0.918938533f + fast_log(a > 8.0f ? a : 8.0f) - a * (z - a);
     return a > 8.0f ? far : near;
 }

@@ -1,5 +1,5 @@
-/* Blocks of 16 measurements as one vector each, cut into registers by the compiler. Arguments go by address: functions that pass vectors by value
-   cannot be inlined across instruction sets. */
+/* Blocks of 16 measurements as one vector each, cut into registers by the compiler. Arguments go by address: functions
+   that pass vectors by value cannot be inlined across instruction sets. */
 #pragma once
 #include <string.h>
 #include "vector_math.h"
@@ -18,7 +18,8 @@ typedef struct { block_f32 v; } __attribute__((packed, aligned(4), may_alias)) b
 #define FLOATS_OF(x) ((block_f32)(x))
 
 /* 16 zeros, then 16 ones: from `tail` on, a mask of the last `tail` lanes. */
-static const float tail_lanes[32] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+static const float tail_lanes[32] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                                     1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
 /* x becomes 2^x: relative error ≤ 2e-7 on [−120, 120], at least 2^−120; above is not for it. NaN stays. */
 BLOCK_INLINE void block_exp2(block_f32 *x) {
@@ -54,8 +55,8 @@ BLOCK_INLINE void block_log2(block_f32 *x) {
     *x = r + __builtin_convertvector(e, block_f32);
 }
 
-/* x ≥ 0 becomes log₂(1 + x), relative error ≤ 4e-7 also near 0.  With 2^e ≤ about 1 + x, r = (1 + x) 2^−e − 1 = x 2^−e + (2^−e − 1) keeps what the
-   sum 1 + x would round away. */
+/* x ≥ 0 becomes log₂(1 + x), relative error ≤ 4e-7 also near 0.  With 2^e ≤ about 1 + x, r = (1 + x) 2^−e − 1 = x 2^−e
+   + (2^−e − 1) keeps what the sum 1 + x would round away. */
 BLOCK_INLINE void block_log2_1p(block_f32 *x) {
     block_i32 e = (BITS_OF(1.0f + *x) - 0x3F3504F3) >> 23;
     block_f32 s = FLOATS_OF(0x3F800000 - (e << 23));
@@ -94,8 +95,8 @@ BLOCK_INLINE void decay_lanes(block_f32 *x, const block_f32 *shape, int has_spre
 }
 
 /* Attenuations of a ball and n sticks at 16 measurements. */
-BLOCK_INLINE void block_signal(const float *b, const float *gx, const float *gy, const float *gz, const decay_law *law, int has_spread, long n,
-                               const float *fractions, const float *axes, block_f32 *out) {
+BLOCK_INLINE void block_signal(const float *b, const float *gx, const float *gy, const float *gz, const decay_law *law,
+                               int has_spread, long n, const float *fractions, const float *axes, block_f32 *out) {
     const block_f32 q = LOAD_BLOCK(b) * law->rate, x = LOAD_BLOCK(gx), y = LOAD_BLOCK(gy), z = LOAD_BLOCK(gz);
     block_f32 a = q;
     block_decay(&a, law, has_spread);
@@ -136,16 +137,31 @@ BLOCK_INLINE void take(const float *x, long count, float *out) {
 }
 
 /* CALL(n, spread) with both as constants, so that each structure of the family gets code of its own. */
-#define BY_STRUCTURE(n, spread, CALL)                                                                                                                 \
-    switch (2 * (n) + ((spread) ? 1 : 0)) {                                                                                                           \
-    case 0: CALL(0, 0); break;                                                                                                                        \
-    case 1: CALL(0, 1); break;                                                                                                                        \
-    case 2: CALL(1, 0); break;                                                                                                                        \
-    case 3: CALL(1, 1); break;                                                                                                                        \
-    case 4: CALL(2, 0); break;                                                                                                                        \
-    case 5: CALL(2, 1); break;                                                                                                                        \
-    case 6: CALL(3, 0); break;                                                                                                                        \
-    default: CALL(3, 1);                                                                                                                              \
+#define BY_STRUCTURE(n, spread, CALL) \
+    switch (2 * (n) + ((spread) ? 1 : 0)) { \
+    case 0: \
+        CALL(0, 0); \
+        break; \
+    case 1: \
+        CALL(0, 1); \
+        break; \
+    case 2: \
+        CALL(1, 0); \
+        break; \
+    case 3: \
+        CALL(1, 1); \
+        break; \
+    case 4: \
+        CALL(2, 0); \
+        break; \
+    case 5: \
+        CALL(2, 1); \
+        break; \
+    case 6: \
+        CALL(3, 0); \
+        break; \
+    default: \
+        CALL(3, 1); \
     }
 
 /* Fewer than 16 values, moved to the end of a block of their own. */

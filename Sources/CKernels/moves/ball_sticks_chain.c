@@ -4,10 +4,12 @@
 /* The stores are wider than the arithmetic: left to itself the compiler would compute in half-filled registers. */
 #define FULL_VECTORS _Pragma("clang loop vectorize_width(16) interleave_count(1)")
 
-PER_CPU void pk_chain_row(long m, const float *restrict b, const float *restrict gx, const float *restrict gy, const float *restrict gz,
-                          const float *restrict weight, float diffusivity, float spread, const float *axis, double *restrict row) {
+PER_CPU void pk_chain_row(long m, const float *restrict b, const float *restrict gx, const float *restrict gy,
+                          const float *restrict gz, const float *restrict weight, float diffusivity, float spread,
+                          const float *axis, double *restrict row) {
     const float d = diffusivity;
-    const float shape = spread > 0.0f ? (d / spread) * (d / spread) : 0.0f, scale = spread > 0.0f ? spread * (spread / d) : 0.0f;
+    const float shape = spread > 0.0f ? (d / spread) * (d / spread) : 0.0f,
+                scale = spread > 0.0f ? spread * (spread / d) : 0.0f;
     m &= ~15L;
     if (axis) {
         const float x = axis[0], y = axis[1], z = axis[2];
@@ -34,7 +36,8 @@ PER_CPU void pk_chain_row(long m, const float *restrict b, const float *restrict
 }
 
 PER_CPU void pk_chain_products(long m, const double *restrict row, const double *restrict y, const double *restrict a0,
-                               const double *restrict a1, const double *restrict a2, const double *restrict a3, double *restrict out) {
+                               const double *restrict a1, const double *restrict a2, const double *restrict a3,
+                               double *restrict out) {
 #pragma clang fp reassociate(on)
     double t = 0, p0 = 0, p1 = 0, p2 = 0, p3 = 0, self = 0;
     m &= ~15L;

@@ -14,11 +14,12 @@ INLINE void propose_scale(pk_lane_random *r, const int32_t *who, lanes_f32 *x) {
     EACH(i) x[ROW_SNR][i] += who[i] ? z[i] * step[i] : 0.0f;
 }
 
-/* Moves of the lanes `who` along a difference of two partners; without partners by a random walk.  One time in eight a stretch instead, toward or away from
-   one partner by a factor z with density ∝ z^−½ on [½, 2], accepted with z^(D − 1) (Goodman & Weare 2010): it brings in a draw far from an ensemble that has
-   contracted.  Its share of the acceptance, a logarithm, goes to `bonus`. */
-INLINE void propose_evolution(const pk_moves *w, const pk_moves_group *g, const block_kind *kind, pk_lane_random *r, const int32_t *who, lanes_f32 *x,
-                              float *bonus) {
+/* Moves of the lanes `who` along a difference of two partners; without partners by a random walk.  One time in eight a
+   stretch instead, toward or away from one partner by a factor z with density ∝ z^−½ on [½, 2], accepted with z^(D − 1)
+   (Goodman & Weare 2010): it brings in a draw far from an ensemble that has contracted.  Its share of the acceptance, a
+   logarithm, goes to `bonus`. */
+INLINE void propose_evolution(const pk_moves *w, const pk_moves_group *g, const block_kind *kind, pk_lane_random *r,
+                              const int32_t *who, lanes_f32 *x, float *bonus) {
     /* Beside the fractions and the spread: log d, log s0 and, unless it follows, log snr. */
     const int others = w->is_known ? 2 : 3;
     const long n = g->sticks, at = kind->at, stride = kind->stride;
@@ -39,7 +40,8 @@ INLINE void propose_evolution(const pk_moves *w, const pk_moves_group *g, const 
         any_walk |= walks[i];
         j[i] = k[i] = (int32_t)(at + i);
         if (walks[i]) continue;
-        const uint32_t p = (uint32_t)(((uint64_t)a[i] * count) >> 32), q = (uint32_t)(((uint64_t)b[i] * (count - 1)) >> 32);
+        const uint32_t p = (uint32_t)(((uint64_t)a[i] * count) >> 32),
+                       q = (uint32_t)(((uint64_t)b[i] * (count - 1)) >> 32);
         j[i] = from[p];
         k[i] = stretches[i] ? k[i] : from[q < p ? q : q + 1];
     }
@@ -68,8 +70,9 @@ INLINE void propose_evolution(const pk_moves *w, const pk_moves_group *g, const 
     }
 }
 
-/* Turns stick k: v becomes v + scale · a normal vector, at unit length; the last one time in four is that normal vector's direction alone, anywhere. Both
-   are symmetric, the density of the new direction being a function of the angle between old and new. */
+/* Turns stick k: v becomes v + scale · a normal vector, at unit length; the last one time in four is that normal
+   vector's direction alone, anywhere. Both are symmetric, the density of the new direction being a function of the
+   angle between old and new. */
 INLINE void propose_turn(const pk_moves_group *g, long k, pk_lane_random *r, lanes_f32 *x) {
     lanes_f32 u, stays, scale, z, length;
     uniforms(r, u);
@@ -96,8 +99,9 @@ INLINE void support(const pk_moves *w, long n, const block_kind *kind, const lan
     const pk_support *p = &w->support;
     EACH(i) {
         const float d = x[ROW_D][i], ratio = x[ROW_RATIO][i], snr = x[ROW_SNR][i], s0 = x[ROW_S0][i];
-        inside[i] = (d >= p->d_low) & (d <= p->d_high) & (w->is_known | ((snr >= p->snr_low) & (snr <= p->snr_high))) & (s0 < 5.0f) & (s0 > -5.0f)
-                    & (!kind->spread[i] | ((ratio >= p->ratio_low) & (ratio <= p->ratio_high)));
+        inside[i] = (d >= p->d_low) & (d <= p->d_high) & (w->is_known | ((snr >= p->snr_low) & (snr <= p->snr_high))) &
+                    (s0 < 5.0f) & (s0 > -5.0f) &
+                    (!kind->spread[i] | ((ratio >= p->ratio_low) & (ratio <= p->ratio_high)));
     }
     lanes_f64 total;
     lanes_f32 before;
@@ -120,8 +124,9 @@ INLINE void copy_rows(const block_i32 *mask, const float *from, float *to, long 
 }
 
 /* Accepts or refuses x, of which `what` changed the attenuations, lane by lane. */
-INLINE void decide(const pk_moves *w, const pk_moves_group *g, int what, long moved, const block_kind *kind, pk_lane_random *r, const lanes_f32 *x,
-                   const float *bonus, float *e, float *work, long *proposed, long *accepted) {
+INLINE void decide(const pk_moves *w, const pk_moves_group *g, int what, long moved, const block_kind *kind,
+                   pk_lane_random *r, const lanes_f32 *x, const float *bonus, float *e, float *work, long *proposed,
+                   long *accepted) {
     const long n = g->sticks;
     lanes_f32 u;
     lanes_f64 candidate;
@@ -155,12 +160,14 @@ INLINE void decide(const pk_moves *w, const pk_moves_group *g, int what, long mo
 }
 
 INLINE void start(const pk_moves_group *g, const block_kind *kind, lanes_f32 *x) {
-    for (long c = 0; c < ROW_AXIS + 3 * g->sticks; c++) memcpy(x[c], g->rows + c * kind->stride + kind->at, sizeof(lanes_f32));
+    for (long c = 0; c < ROW_AXIS + 3 * g->sticks; c++)
+        memcpy(x[c], g->rows + c * kind->stride + kind->at, sizeof(lanes_f32));
 }
 
-/* The moves of a sweep, one after the other: evolution (of either half, the other moving scale and noise), scale and noise, each stick. */
-INLINE void sweep_block(const pk_moves *w, const pk_moves_group *g, const block_kind *kind, pk_lane_random *r, float *e, float *work, long *proposed,
-                        long *accepted) {
+/* The moves of a sweep, one after the other: evolution (of either half, the other moving scale and noise), scale and
+   noise, each stick. */
+INLINE void sweep_block(const pk_moves *w, const pk_moves_group *g, const block_kind *kind, pk_lane_random *r, float *e,
+                        float *work, long *proposed, long *accepted) {
     lanes_f32 x[ROWS];
     lanes_f32 bonus;
     lanes_i32 evolves, scales;
@@ -176,7 +183,8 @@ INLINE void sweep_block(const pk_moves *w, const pk_moves_group *g, const block_
         if (move >= 2) propose_turn(g, move - 2, r, x);
         /* The parts of a draw's measurements have one proposal. */
         if (kind->own < LANES - 1) {
-            const long from = move < 2 ? 0 : ROW_AXIS + 3 * (move - 2), end = move < 2 ? ROW_FRACTION + g->sticks : from + 3;
+            const long from = move < 2 ? 0 : ROW_AXIS + 3 * (move - 2),
+                       end = move < 2 ? ROW_FRACTION + g->sticks : from + 3;
             for (long c = from; c < end; c++)
                 for (int width = kind->own + 1; width < LANES; width *= 2)
                     for (int i = 0; i < width; i++) x[c][i + width] = x[c][i];
@@ -186,8 +194,8 @@ INLINE void sweep_block(const pk_moves *w, const pk_moves_group *g, const block_
     }
 }
 
-PER_CPU void pk_moves_sweep(const pk_moves *job, const pk_moves_group *group, long sweeps, pk_lane_random *random, float *work, long *proposed,
-                            long *accepted) {
+PER_CPU void pk_moves_sweep(const pk_moves *job, const pk_moves_group *group, long sweeps, pk_lane_random *random,
+                            float *work, long *proposed, long *accepted) {
     for (long sweep = 0; sweep < sweeps; sweep++) {
         for (long block = 0; block < group->blocks; block++) {
             block_kind kind;

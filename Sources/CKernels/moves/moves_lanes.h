@@ -59,7 +59,8 @@ INLINE void decay_each(block_f32 *x, const block_f32 *shape, const block_i32 *sp
     block_exp2(x);
 }
 
-/* What the signals of 16 lanes are made of: weights s0 f of the attenuations kept, and of the one that moves; axes of those that move. */
+/* What the signals of 16 lanes are made of: weights s0 f of the attenuations kept, and of the one that moves; axes of
+   those that move. */
 typedef struct {
     block_f32 u[4], weight, axes[9], rate, shape, inverse;
     block_i32 spread;
@@ -75,10 +76,11 @@ INLINE void balls(const pk_moves_table *t, int is_split, int any_spread, const l
     }
 }
 
-/* A part of Σ (y − S)² and of the product of (e^−x I₀(x))², x = yS/σ², over the rows from … end.  Attenuations of sticks that a move changes go to `fresh`:
-   n blocks a row, or one; the others are those of `sticks`. */
-INLINE void part_of(const pk_moves_table *t, long n, int is_split, int any_spread, int any_rician, int what, const lanes_model *m, long from, long end,
-                    const float *ball, const float *sticks, float *fresh, const block_f32 *valid, block_f32 *squares, long_product *bessel) {
+/* A part of Σ (y − S)² and of the product of (e^−x I₀(x))², x = yS/σ², over the rows from … end.  Attenuations of
+   sticks that a move changes go to `fresh`: n blocks a row, or one; the others are those of `sticks`. */
+INLINE void part_of(const pk_moves_table *t, long n, int is_split, int any_spread, int any_rician, int what,
+                    const lanes_model *m, long from, long end, const float *ball, const float *sticks, float *fresh,
+                    const block_f32 *valid, block_f32 *squares, long_product *bessel) {
 #define ROW(x) (is_split ? LOAD_BLOCK((x) + i * LANES) : (block_f32)(x)[i])
     block_f32 total = 0;
     long_product product = {1, 1, 0};
@@ -128,24 +130,25 @@ INLINE void part_of(const pk_moves_table *t, long n, int is_split, int any_sprea
 }
 
 /* All arguments but the constants are those of `sums`. */
-#define PART_AS(n, split, spread, rician, what) part_of(t, n, split, spread, rician, what, &m, from, end, ball, sticks, fresh, &valid, &total, &bessel)
-#define PART_FOR(n, split, spread, what)                                                                                                              \
-    do {                                                                                                                                              \
-        if (any_rician) PART_AS(n, split, spread, 1, what);                                                                                           \
-        else PART_AS(n, split, spread, 0, what);                                                                                                      \
+#define PART_AS(n, split, spread, rician, what) \
+    part_of(t, n, split, spread, rician, what, &m, from, end, ball, sticks, fresh, &valid, &total, &bessel)
+#define PART_FOR(n, split, spread, what) \
+    do { \
+        if (any_rician) PART_AS(n, split, spread, 1, what); \
+        else PART_AS(n, split, spread, 0, what); \
     } while (0)
-#define PART_OF(n, spread)                                                                                                                            \
-    do {                                                                                                                                              \
-        if (what == NO_ROW || (n) == 0) {                                                                                                             \
-            if (is_split) PART_FOR(n, 1, 0, NO_ROW);                                                                                                  \
-            else PART_FOR(n, 0, 0, NO_ROW);                                                                                                           \
-        } else if (what == ALL_ROWS) {                                                                                                                \
-            if (is_split) PART_FOR(n, 1, spread, ALL_ROWS);                                                                                           \
-            else PART_FOR(n, 0, spread, ALL_ROWS);                                                                                                    \
-        } else {                                                                                                                                      \
-            if (is_split) PART_FOR(n, 1, spread, ONE_ROW);                                                                                            \
-            else PART_FOR(n, 0, spread, ONE_ROW);                                                                                                     \
-        }                                                                                                                                             \
+#define PART_OF(n, spread) \
+    do { \
+        if (what == NO_ROW || (n) == 0) { \
+            if (is_split) PART_FOR(n, 1, 0, NO_ROW); \
+            else PART_FOR(n, 0, 0, NO_ROW); \
+        } else if (what == ALL_ROWS) { \
+            if (is_split) PART_FOR(n, 1, spread, ALL_ROWS); \
+            else PART_FOR(n, 0, spread, ALL_ROWS); \
+        } else { \
+            if (is_split) PART_FOR(n, 1, spread, ONE_ROW); \
+            else PART_FOR(n, 0, spread, ONE_ROW); \
+        } \
     } while (0)
 
 /* Of a ball alone, without Rician noise, a shell's signals are one: Σ (y − S)² from their mean. */
@@ -160,10 +163,10 @@ INLINE void shell_squares(const pk_moves_table *t, const lanes_model *m, const f
     EACH(i) squares[i] = t->within + (double)part[i];
 }
 
-/* Σ (y − S)² and Σ log₂ (e^−x I₀(x))² of the parameters x, in parts lest rounding adds up. `moved`: the stick of ONE_ROW.  e: the attenuations kept;
-   fresh: those that a move changes. */
-INLINE void sums(const pk_moves_table *t, long n, const block_kind *kind, int what, long moved, const lanes_f32 *x, const float *e, float *fresh,
-                 const float *inverse, double *squares, double *logs) {
+/* Σ (y − S)² and Σ log₂ (e^−x I₀(x))² of the parameters x, in parts lest rounding adds up. `moved`: the stick of
+   ONE_ROW.  e: the attenuations kept; fresh: those that a move changes. */
+INLINE void sums(const pk_moves_table *t, long n, const block_kind *kind, int what, long moved, const lanes_f32 *x,
+                 const float *e, float *fresh, const float *inverse, double *squares, double *logs) {
     const int is_split = kind->own < LANES - 1, any_spread = kind->any_spread, any_rician = kind->any_rician;
     const float *ball = e, *sticks = e + t->shells * LANES;
     lanes_f32 rate, shape, s0, rest;
@@ -224,8 +227,8 @@ INLINE void gather(const block_kind *kind, double *x) {
 }
 
 /* Log-likelihoods of the lanes with parameters x. */
-INLINE void likelihoods(const pk_moves *w, long n, const block_kind *kind, int what, long moved, const lanes_f32 *x, const float *e, float *fresh,
-                        double *out) {
+INLINE void likelihoods(const pk_moves *w, long n, const block_kind *kind, int what, long moved, const lanes_f32 *x,
+                        const float *e, float *fresh, double *out) {
     lanes_f32 inverse;
     lanes_f64 squares, logs;
     if (w->is_known) EACH(i) inverse[i] = fast_exp(-w->known_log_sigma);
@@ -235,7 +238,9 @@ INLINE void likelihoods(const pk_moves *w, long n, const block_kind *kind, int w
     gather(kind, logs);
     const double size = (double)w->measurements;
     EACH(i) {
-        const double log_sigma = w->is_known ? (double)w->known_log_sigma : (double)x[ROW_S0][i] - (double)x[ROW_SNR][i], half = 0.5 * squares[i] * (double)inverse[i] * (double)inverse[i];
+        const double log_sigma =
+                         w->is_known ? (double)w->known_log_sigma : (double)x[ROW_S0][i] - (double)x[ROW_SNR][i],
+                     half = 0.5 * squares[i] * (double)inverse[i] * (double)inverse[i];
         const double gaussian = -half - size * (log_sigma + 0.91893853320467274178);
         const double rician = w->log_signals - 2 * size * log_sigma + 0.5 * LN2 * logs[i] - half;
         out[i] = kind->rician[i] ? (w->positive ? rician : -INFINITY) : gaussian;

@@ -6,7 +6,8 @@
 
 #pragma clang fp contract(fast)
 
-/* HEAD: columns of a head.  KEYS: keys whose logits are summed side by side.  FEW: up to so many keys, queries of several problems share a vector. */
+/* HEAD: columns of a head.  KEYS: keys whose logits are summed side by side.  FEW: up to so many keys, queries of
+   several problems share a vector. */
 enum { HEAD = 16, KEYS = 8, FEW = 4 };
 #define LOGIT_SCALE 0.36067376f /* log₂ e / √HEAD: logits to base 2 */
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -57,16 +58,17 @@ long pk_lanes(void) {
 }
 
 #if defined(__x86_64__)
-#define BY_LANES(name, ...)                                                                                                                           \
-    if (lanes == 16) { name##_w16(__VA_ARGS__); return; }                                                                                              \
-    if (lanes == 8) { name##_w8(__VA_ARGS__); return; }                                                                                                \
+#define BY_LANES(name, ...) \
+    if (lanes == 16) { name##_w16(__VA_ARGS__); return; } \
+    if (lanes == 8) { name##_w8(__VA_ARGS__); return; } \
     name##_w4(__VA_ARGS__);
 #else
 #define BY_LANES(name, ...) name##_w4(__VA_ARGS__);
 #endif
 
-void pk_attention16(long lanes, const float *q, const float *k, const float *v, long qstride, long kstride, const pk_segment *segments, long count,
-                    long heads, const uint8_t *mask, float *out, long ostride, float *kept) {
+void pk_attention16(long lanes, const float *q, const float *k, const float *v, long qstride, long kstride,
+                    const pk_segment *segments, long count, long heads, const uint8_t *mask, float *out, long ostride,
+                    float *kept) {
     if (!lanes) lanes = pk_lanes();
     BY_LANES(attention, q, k, v, qstride, kstride, segments, count, heads, mask, out, ostride, kept)
 }
@@ -74,13 +76,15 @@ void pk_attention16(long lanes, const float *q, const float *k, const float *v, 
 long pk_attention16_kept(long lanes, const pk_segment *segments, long count, long heads) {
     if (!lanes) lanes = pk_lanes();
     long total = 0;
-    for (long t = 0; t < count; t++) total += heads * ((segments[t].nq + lanes - 1) / lanes) * (segments[t].nk + 1) * lanes;
+    for (long t = 0; t < count; t++)
+        total += heads * ((segments[t].nq + lanes - 1) / lanes) * (segments[t].nk + 1) * lanes;
     return total;
 }
 
-void pk_attention16_backward(long lanes, const float *q, const float *k, const float *v, long qstride, long kstride, const pk_segment *segments,
-                             long count, long heads, const float *kept, const float *dout, long ostride, float *dq, int qwritten, float *dk, float *dv,
-                             int kwritten) {
+void pk_attention16_backward(long lanes, const float *q, const float *k, const float *v, long qstride, long kstride,
+                             const pk_segment *segments, long count, long heads, const float *kept, const float *dout,
+                             long ostride, float *dq, int qwritten, float *dk, float *dv, int kwritten) {
     if (!lanes) lanes = pk_lanes();
-    BY_LANES(backwards, q, k, v, qstride, kstride, segments, count, heads, kept, dout, ostride, dq, qwritten, dk, dv, kwritten)
+    BY_LANES(backwards, q, k, v, qstride, kstride, segments, count, heads, kept, dout, ostride, dq, qwritten, dk, dv,
+             kwritten)
 }

@@ -1,5 +1,6 @@
-/* Attention for heads of 16 columns.  Included once per instruction set with TARGET, LANES, its binary logarithm
-   and the shuffles' index lists defined.  Every query's result is made of the same operations in the same order wherever it stands. */
+/* Attention for heads of 16 columns.  Included once per instruction set with TARGET, LANES, its binary logarithm and
+   the shuffles' index lists defined.  Every query's result is made of the same operations in the same order wherever it
+   stands. */
 
 #define GLUE2(a, b) a##_w##b
 #define GLUE(a, b) GLUE2(a, b)
@@ -13,7 +14,8 @@ typedef int32_t INTS __attribute__((ext_vector_type(LANES), aligned(4)));
 /* Columns of the output that are summed at a time: what the registers hold. */
 #define TILE (LANES == 16 ? 16 : 8)
 
-/* x ≤ 0 becomes 2^x, relative error ≤ 2e-7 down to −120, below which what is left is at most 2^−120 (block_exp2's polynomial). */
+/* x ≤ 0 becomes 2^x, relative error ≤ 2e-7 down to −120, below which what is left is at most 2^−120 (block_exp2's
+   polynomial). */
 INLINED void FN(power)(VEC *x) {
 #if LANES == 16
     const VEC k = (VEC)_mm512_roundscale_ps((__m512)*x, 0), r = *x - k;
@@ -32,7 +34,8 @@ INLINED void FN(power)(VEC *x) {
 #endif
 }
 
-/* Rows become columns: perfect shuffles, log₂ LANES rounds of them; with 16 lanes the same in shuffles within and of quarters, which cost less. */
+/* Rows become columns: perfect shuffles, log₂ LANES rounds of them; with 16 lanes the same in shuffles within and of
+   quarters, which cost less. */
 INLINED void FN(transpose)(VEC *x) {
 #if LANES == 16
     __m512 a[16], b[16];
@@ -49,8 +52,10 @@ INLINED void FN(transpose)(VEC *x) {
         }
     }
     UNROLL for (int c = 0; c < 4; c++) {
-        const __m512 p = _mm512_shuffle_f32x4(b[c], b[4 + c], 0x88), q = _mm512_shuffle_f32x4(b[8 + c], b[12 + c], 0x88);
-        const __m512 s = _mm512_shuffle_f32x4(b[c], b[4 + c], 0xDD), t = _mm512_shuffle_f32x4(b[8 + c], b[12 + c], 0xDD);
+        const __m512 p = _mm512_shuffle_f32x4(b[c], b[4 + c], 0x88),
+                     q = _mm512_shuffle_f32x4(b[8 + c], b[12 + c], 0x88);
+        const __m512 s = _mm512_shuffle_f32x4(b[c], b[4 + c], 0xDD),
+                     t = _mm512_shuffle_f32x4(b[8 + c], b[12 + c], 0xDD);
         x[c] = (VEC)_mm512_shuffle_f32x4(p, q, 0x88);
         x[8 + c] = (VEC)_mm512_shuffle_f32x4(p, q, 0xDD);
         x[4 + c] = (VEC)_mm512_shuffle_f32x4(s, t, 0x88);
@@ -86,11 +91,11 @@ INLINED void FN(fetch)(const float *a, long astride, const float *b, long bstrid
     }
 }
 
-/* Up to LANES queries of one head, a lane each, against nk keys, whose values are broadcast from where they stand: no packing, and no sums across lanes.
-   allowed: nk × LANES words of ones or zeros, or NULL.  p: room for nk × LANES floats; with `keeps` LANES more: there the exponentials stay, and what they
-   are to be multiplied with. */
-TARGET static void FN(queries)(const float *q, long qstride, long count, const float *k, const float *v, long kstride, long nk, const int32_t *allowed,
-                               float *out, long ostride, float *p, int keeps) {
+/* Up to LANES queries of one head, a lane each, against nk keys, whose values are broadcast from where they stand: no
+   packing, and no sums across lanes. allowed: nk × LANES words of ones or zeros, or NULL.  p: room for nk × LANES
+   floats; with `keeps` LANES more: there the exponentials stay, and what they are to be multiplied with. */
+TARGET static void FN(queries)(const float *q, long qstride, long count, const float *k, const float *v, long kstride,
+                               long nk, const int32_t *allowed, float *out, long ostride, float *p, int keeps) {
     VEC qt[HEAD], x[LANES];
     UNROLL for (int tile = 0; tile < HEAD; tile += LANES) {
         UNROLL for (int i = 0; i < LANES; i++) x[i] = LOAD(q + (i < count ? i : count - 1) * qstride + tile);
@@ -146,25 +151,28 @@ TARGET static void FN(queries)(const float *q, long qstride, long count, const f
 INLINED void FN(sums)(VEC *x) {
 #if LANES == 16
     __m512 t[8];
-    UNROLL for (int i = 0; i < 8; i++)
-        t[i] = _mm512_unpacklo_ps((__m512)x[2 * i], (__m512)x[2 * i + 1]) + _mm512_unpackhi_ps((__m512)x[2 * i], (__m512)x[2 * i + 1]);
+    UNROLL for (int i = 0; i < 8; i++) t[i] = _mm512_unpacklo_ps((__m512)x[2 * i], (__m512)x[2 * i + 1]) +
+                                              _mm512_unpackhi_ps((__m512)x[2 * i], (__m512)x[2 * i + 1]);
     UNROLL for (int i = 0; i < 4; i++) {
         const __m512d p = (__m512d)t[2 * i], q = (__m512d)t[2 * i + 1];
         t[i] = (__m512)_mm512_unpacklo_pd(p, q) + (__m512)_mm512_unpackhi_pd(p, q);
     }
-    UNROLL for (int i = 0; i < 2; i++) t[i] = _mm512_shuffle_f32x4(t[2 * i], t[2 * i + 1], 0x44) + _mm512_shuffle_f32x4(t[2 * i], t[2 * i + 1], 0xEE);
+    UNROLL for (int i = 0; i < 2; i++) t[i] =
+        _mm512_shuffle_f32x4(t[2 * i], t[2 * i + 1], 0x44) + _mm512_shuffle_f32x4(t[2 * i], t[2 * i + 1], 0xEE);
     x[0] = (VEC)(_mm512_shuffle_f32x4(t[0], t[1], 0x88) + _mm512_shuffle_f32x4(t[0], t[1], 0xDD));
 #else
     UNROLL for (int round = 0; round < LOG_LANES; round++) {
-        UNROLL for (int i = 0; i < LANES >> (round + 1); i++)
-            x[i] = __builtin_shufflevector(x[2 * i], x[2 * i + 1], EVENS) + __builtin_shufflevector(x[2 * i], x[2 * i + 1], ODDS);
+        UNROLL for (int i = 0; i < LANES >> (round + 1); i++) x[i] =
+            __builtin_shufflevector(x[2 * i], x[2 * i + 1], EVENS) +
+            __builtin_shufflevector(x[2 * i], x[2 * i + 1], ODDS);
     }
 #endif
 }
 
-/* LANES / FEW queries that have at most FEW keys each, all heads: a lane a query and key, logits summed by a tree of pairs. */
-TARGET static void FN(few)(const few_query *row, long count, const float *q, const float *k, const float *v, long qstride, long kstride, long heads,
-                           float *out, long ostride) {
+/* LANES / FEW queries that have at most FEW keys each, all heads: a lane a query and key, logits summed by a tree of
+   pairs. */
+TARGET static void FN(few)(const few_query *row, long count, const float *q, const float *k, const float *v,
+                           long qstride, long kstride, long heads, float *out, long ostride) {
     enum { ROWS = LANES / FEW };
 #if LANES == 16
     uint32_t within = 0;
@@ -201,7 +209,8 @@ TARGET static void FN(few)(const few_query *row, long count, const float *q, con
             if (r == count) break;
             UNROLL for (int tile = 0; tile < HEAD; tile += LANES) {
                 VEC o = p[r * FEW] * LOAD(v + row[r].key[0] * kstride + h * HEAD + tile);
-                UNROLL for (int j = 1; j < FEW; j++) o += p[r * FEW + j] * LOAD(v + row[r].key[j] * kstride + h * HEAD + tile);
+                UNROLL for (int j = 1; j < FEW; j++) o +=
+                    p[r * FEW + j] * LOAD(v + row[r].key[j] * kstride + h * HEAD + tile);
                 *(VEC *)(out + row[r].query * ostride + h * HEAD + tile) = o;
             }
         }
@@ -217,8 +226,9 @@ INLINED void FN(permit)(const uint8_t *mask, long rows, long most, int32_t *allo
 }
 
 /* kept: NULL, or room for what the backward pass needs. */
-TARGET static void FN(attention)(const float *q, const float *k, const float *v, long qstride, long kstride, const pk_segment *segments, long count,
-                                 long heads, const uint8_t *mask, float *out, long ostride, float *kept) {
+TARGET static void FN(attention)(const float *q, const float *k, const float *v, long qstride, long kstride,
+                                 const pk_segment *segments, long count, long heads, const uint8_t *mask, float *out,
+                                 long ostride, float *kept) {
     long most = 0;
     for (long t = 0; t < count; t++) most = segments[t].nk > most ? segments[t].nk : most;
     const long masked = mask && count > 0 ? (segments[0].nq + LANES - 1) / LANES * most * LANES : 0;
@@ -243,8 +253,9 @@ TARGET static void FN(attention)(const float *q, const float *k, const float *v,
         }
         for (long h = 0; h < heads; h++)
             for (long i = 0; i < g.nq; i += LANES) {
-                FN(queries)(q + (g.q0 + i) * qstride + h * HEAD, qstride, g.nq - i < LANES ? g.nq - i : LANES, k + g.k0 * kstride + h * HEAD,
-                            v + g.k0 * kstride + h * HEAD, kstride, g.nk, mask ? allowed + i * most : NULL, out + (g.q0 + i) * ostride + h * HEAD, ostride,
+                FN(queries)(q + (g.q0 + i) * qstride + h * HEAD, qstride, g.nq - i < LANES ? g.nq - i : LANES,
+                            k + g.k0 * kstride + h * HEAD, v + g.k0 * kstride + h * HEAD, kstride, g.nk,
+                            mask ? allowed + i * most : NULL, out + (g.q0 + i) * ostride + h * HEAD, ostride,
                             kept ? kept : p, kept != NULL);
                 if (kept) kept += (g.nk + 1) * LANES;
             }
@@ -256,8 +267,10 @@ TARGET static void FN(attention)(const float *q, const float *k, const float *v,
     free(p);
 }
 
-/* `n` keys, a constant where called: their gradient (or values') = Σ_i weight_i · row_i over `count` queries, a lane of the weights each. */
-INLINED void FN(spread)(int n, long count, const float *weight, const float *rows, long stride, float *to, long tostride, int written) {
+/* `n` keys, a constant where called: their gradient (or values') = Σ_i weight_i · row_i over `count` queries, a lane of
+   the weights each. */
+INLINED void FN(spread)(int n, long count, const float *weight, const float *rows, long stride, float *to,
+                        long tostride, int written) {
     UNROLL for (int tile = 0; tile < HEAD; tile += LANES) {
         VEC sum[4];
         UNROLL for (int j = 0; j < n; j++) sum[j] = (VEC)0.0f;
@@ -279,8 +292,9 @@ INLINED void FN(spread)(int n, long count, const float *weight, const float *row
 }
 
 /* Backwards what `queries` did.  kept: the exponentials and their factor; p, ds: room for nk × LANES floats each. */
-TARGET static void FN(questioned)(const float *q, long qstride, long count, const float *k, const float *v, long kstride, long nk, const float *kept,
-                                  const float *dout, long ostride, float *dq, int qwritten, float *dk, float *dv, int kwritten, float *p, float *ds) {
+TARGET static void FN(questioned)(const float *q, long qstride, long count, const float *k, const float *v,
+                                  long kstride, long nk, const float *kept, const float *dout, long ostride, float *dq,
+                                  int qwritten, float *dk, float *dv, int kwritten, float *p, float *ds) {
     VEC dt[HEAD], x[LANES];
     UNROLL for (int tile = 0; tile < HEAD; tile += LANES) {
         UNROLL for (int i = 0; i < LANES; i++) x[i] = i < count ? LOAD(dout + i * ostride + tile) : (VEC)0.0f;
@@ -303,7 +317,8 @@ TARGET static void FN(questioned)(const float *q, long qstride, long count, cons
         *(VEC *)(p + j * LANES) = pj;
         mean += pj * LOAD(ds + j * LANES);
     }
-    for (long j = 0; j < nk; j++) *(VEC *)(ds + j * LANES) = LOAD(p + j * LANES) * (LOAD(ds + j * LANES) - mean) * 0.25f; /* 1/√HEAD */
+    for (long j = 0; j < nk; j++)
+        *(VEC *)(ds + j * LANES) = LOAD(p + j * LANES) * (LOAD(ds + j * LANES) - mean) * 0.25f; /* 1/√HEAD */
     VEC ot[HEAD];
     UNROLL for (int tile = 0; tile < HEAD; tile += TILE) {
         VEC o[TILE];
@@ -333,8 +348,10 @@ TARGET static void FN(questioned)(const float *q, long qstride, long count, cons
     }
 }
 
-TARGET static void FN(backwards)(const float *q, const float *k, const float *v, long qstride, long kstride, const pk_segment *segments, long count, long heads,
-                                 const float *kept, const float *dout, long ostride, float *dq, int qwritten, float *dk, float *dv, int kwritten) {
+TARGET static void FN(backwards)(const float *q, const float *k, const float *v, long qstride, long kstride,
+                                 const pk_segment *segments, long count, long heads, const float *kept,
+                                 const float *dout, long ostride, float *dq, int qwritten, float *dk, float *dv,
+                                 int kwritten) {
     long most = 0;
     for (long t = 0; t < count; t++) most = segments[t].nk > most ? segments[t].nk : most;
     float *p = aligned_alloc(64, (size_t)(2 * most + KEYS) * LANES * 4 / 64 * 64 + 64), *ds = p + most * LANES;
@@ -343,8 +360,9 @@ TARGET static void FN(backwards)(const float *q, const float *k, const float *v,
         for (long h = 0; h < heads; h++)
             for (long i = 0; i < g.nq; i += LANES) {
                 const long from = (g.q0 + i) * qstride + h * HEAD, at = g.k0 * kstride + h * HEAD;
-                FN(questioned)(q + from, qstride, g.nq - i < LANES ? g.nq - i : LANES, k + at, v + at, kstride, g.nk, kept,
-                               dout + (g.q0 + i) * ostride + h * HEAD, ostride, dq + from, qwritten, dk + at, dv + at, kwritten && i == 0, p, ds);
+                FN(questioned)(q + from, qstride, g.nq - i < LANES ? g.nq - i : LANES, k + at, v + at, kstride, g.nk,
+                               kept, dout + (g.q0 + i) * ostride + h * HEAD, ostride, dq + from, qwritten, dk + at,
+                               dv + at, kwritten && i == 0, p, ds);
                 kept += (g.nk + 1) * LANES;
             }
     }

@@ -66,7 +66,8 @@ static uint32_t narrowed(float x) {
     return (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
 }
 
-void pk_dense_pack(pk_dense_kind kind, long depth, long columns, const float *weights, const float *bias, float *packed) {
+void pk_dense_pack(pk_dense_kind kind, long depth, long columns, const float *weights, const float *bias,
+                   float *packed) {
     const long panel = panel_of(kind), steps = steps_of(kind, depth), across = (columns + panel - 1) / panel * panel;
     memset(packed, 0, (size_t)pk_dense_size(kind, depth, columns) * 4);
     for (long j = 0; j < columns; j++) {

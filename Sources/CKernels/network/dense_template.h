@@ -1,6 +1,6 @@
-/* A dense layer over laid-out weights.  Included once per kind with TARGET, LANES, KIND and, for bfloat16, NARROW defined.
-   A word is what one step of a sum takes from a row of x: a float, or two neighbouring bfloat16. Weights lie in panels of two vectors of columns, step
-   after step, all of a panel's biases behind all panels. */
+/* A dense layer over laid-out weights.  Included once per kind with TARGET, LANES, KIND and, for bfloat16, NARROW
+   defined. A word is what one step of a sum takes from a row of x: a float, or two neighbouring bfloat16. Weights lie
+   in panels of two vectors of columns, step after step, all of a panel's biases behind all panels. */
 
 #define GLUE2(a, b) a##_##b
 #define GLUE(a, b) GLUE2(a, b)
@@ -9,8 +9,8 @@
 #define INTS FN(ints)
 #define INLINED TARGET static inline __attribute__((always_inline))
 #define PANEL (2 * LANES)
-/* Rows of x at a time: with two vectors of columns enough sums to hide the multiply-add's latency, and no more than the registers hold.
-   STRIDE: of rows made ready, where they fit: a constant, so that all rows need one address. */
+/* Rows of x at a time: with two vectors of columns enough sums to hide the multiply-add's latency, and no more than the
+   registers hold. STRIDE: of rows made ready, where they fit: a constant, so that all rows need one address. */
 #ifdef NARROW
 #define ROWS 8
 #define STRIDE 144
@@ -20,11 +20,13 @@
 typedef float VEC __attribute__((ext_vector_type(LANES), aligned(4)));
 typedef int32_t INTS __attribute__((ext_vector_type(LANES), aligned(4)));
 
-/* y σ(y).  Relative error of the exponential ≤ 2e-7; of bfloat16 kinds ≤ 8e-5, a twentieth of what the next layer's rounding does. */
+/* y σ(y).  Relative error of the exponential ≤ 2e-7; of bfloat16 kinds ≤ 8e-5, a twentieth of what the next layer's
+   rounding does. */
 INLINED void FN(silu)(VEC *y) {
     VEC t = *y * -1.44269504f;
 #if LANES == 16
-    const VEC k = (VEC)_mm512_roundscale_ps((__m512)t, 0), r = t - k; /* too large an exponential is ∞, its quotient 0: no bounds are needed */
+    /* too large an exponential is ∞, its quotient 0: no bounds are needed */
+    const VEC k = (VEC)_mm512_roundscale_ps((__m512)t, 0), r = t - k;
 #else
     t = t < -120.0f ? (VEC)-120.0f : t;
     t = t > 120.0f ? (VEC)120.0f : t;
@@ -48,9 +50,10 @@ INLINED void FN(silu)(VEC *y) {
 #endif
 }
 
-/* `rows` (a constant where called) rows of words by a panel; one chain of multiply-adds an element, whatever the row's place. */
-INLINED void FN(micro)(int rows, long steps, const float *x, long ldx, const float *panel, const float *bias, const pk_dense_around *around, long row,
-                       long column, float *y, long ldy) {
+/* `rows` (a constant where called) rows of words by a panel; one chain of multiply-adds an element, whatever the row's
+   place. */
+INLINED void FN(micro)(int rows, long steps, const float *x, long ldx, const float *panel, const float *bias,
+                       const pk_dense_around *around, long row, long column, float *y, long ldy) {
     VEC s[ROWS][2];
     UNROLL for (int r = 0; r < rows; r++) s[r][0] = s[r][1] = (VEC)0.0f;
     _Pragma("clang loop unroll_count(4)") for (long k = 0; k < steps; k++) {
@@ -83,7 +86,8 @@ INLINED void FN(micro)(int rows, long steps, const float *x, long ldx, const flo
         UNROLL for (int r = 0; r < rows; r++) {
             const float *to = around->residual + (row + r) * around->residual_stride + column;
             if (around->gate) {
-                const float *gate = around->gate + (around->group ? around->group[row + r] : 0) * around->stride + column;
+                const float *gate =
+                    around->gate + (around->group ? around->group[row + r] : 0) * around->stride + column;
                 s[r][0] = *(const VEC *)to + (1.0f + *(const VEC *)gate) * s[r][0];
                 s[r][1] = *(const VEC *)(to + LANES) + (1.0f + *(const VEC *)(gate + LANES)) * s[r][1];
             } else {
@@ -97,13 +101,14 @@ INLINED void FN(micro)(int rows, long steps, const float *x, long ldx, const flo
     }
 }
 
-/* y = (x − mean)/√(var + ε) · (1 + scale) + shift of `rows` rows of n, up to eight with AVX-512, in words; what lies behind a row's end in y, up to a whole
-   vector, may be written too. */
+/* y = (x − mean)/√(var + ε) · (1 + scale) + shift of `rows` rows of n, up to eight with AVX-512, in words; what lies
+   behind a row's end in y, up to a whole vector, may be written too. */
 #if LANES == 16
 /* Lane r % 4 + r / 4 · 8 becomes the sum over the lanes of x[r], the same additions for each of eight. */
 INLINED __m512 FN(sums)(const __m512 *x) {
     __m512 pair[4], four[2];
-    UNROLL for (int i = 0; i < 4; i++) pair[i] = _mm512_unpacklo_ps(x[2 * i], x[2 * i + 1]) + _mm512_unpackhi_ps(x[2 * i], x[2 * i + 1]);
+    UNROLL for (int i = 0; i < 4; i++) pair[i] =
+        _mm512_unpacklo_ps(x[2 * i], x[2 * i + 1]) + _mm512_unpackhi_ps(x[2 * i], x[2 * i + 1]);
     UNROLL for (int i = 0; i < 2; i++) {
         const __m512d p = (__m512d)pair[2 * i], q = (__m512d)pair[2 * i + 1];
         four[i] = (__m512)_mm512_unpacklo_pd(p, q) + (__m512)_mm512_unpackhi_pd(p, q);
@@ -112,7 +117,8 @@ INLINED __m512 FN(sums)(const __m512 *x) {
     return both + _mm512_shuffle_f32x4(both, both, 0xB1);
 }
 
-INLINED void FN(normalise)(long rows, const float *x, long ldx, long n, const pk_dense_around *around, const int32_t *group, float *y, long ldy) {
+INLINED void FN(normalise)(long rows, const float *x, long ldx, long n, const pk_dense_around *around,
+                           const int32_t *group, float *y, long ldy) {
     __m512 part[8];
     float mean[16] __attribute__((aligned(64))), root[16] __attribute__((aligned(64)));
 #define WITHIN(k) ((__mmask16)(n - (k) < 16 ? (1u << (n - (k))) - 1 : 0xFFFF))
@@ -136,9 +142,10 @@ INLINED void FN(normalise)(long rows, const float *x, long ldx, long n, const pk
         const long at = (group ? group[r] : 0) * around->stride;
         const float *scale = around->scale + at, *shift = around->shift + at;
         const __m512 m = _mm512_set1_ps(mean[r % 4 + r / 4 * 8]), f = _mm512_set1_ps(root[r % 4 + r / 4 * 8]);
-#define NORMAL(k)                                                                                                                                     \
-    ((_mm512_maskz_loadu_ps(WITHIN(k), x + r * ldx + (k)) - m) * f * (1.0f + _mm512_maskz_loadu_ps(WITHIN(k), scale + (k)))                            \
-     + _mm512_maskz_loadu_ps(WITHIN(k), shift + (k)))
+#define NORMAL(k) \
+    ((_mm512_maskz_loadu_ps(WITHIN(k), x + r * ldx + (k)) - m) * f * \
+         (1.0f + _mm512_maskz_loadu_ps(WITHIN(k), scale + (k))) + \
+     _mm512_maskz_loadu_ps(WITHIN(k), shift + (k)))
 #ifdef NARROW
         for (long k = 0; k < n; k += 32) {
             const __m512 low = NORMAL(k), high = k + 16 < n ? NORMAL(k + 16) : _mm512_setzero_ps();
@@ -152,7 +159,8 @@ INLINED void FN(normalise)(long rows, const float *x, long ldx, long n, const pk
 #undef WITHIN
 }
 #else
-INLINED void FN(normalise)(long rows, const float *x, long ldx, long n, const pk_dense_around *around, const int32_t *group, float *y, long ldy) {
+INLINED void FN(normalise)(long rows, const float *x, long ldx, long n, const pk_dense_around *around,
+                           const int32_t *group, float *y, long ldy) {
     for (long r = 0; r < rows; r++) {
         const long at = (group ? group[r] : 0) * around->stride;
         const float *row = x + r * ldx, *scale = around->scale + at, *shift = around->shift + at;
@@ -171,14 +179,16 @@ INLINED void FN(normalise)(long rows, const float *x, long ldx, long n, const pk
         for (int i = 0; i < LANES; i++) variance += square[i];
         const float f = 1.0f / ROOT(variance / (float)n + 1e-5f);
         for (k = 0; k + LANES <= n; k += LANES)
-            *(VEC *)(y + r * ldy + k) = (*(const VEC *)(row + k) - mean) * f * (1.0f + *(const VEC *)(scale + k)) + *(const VEC *)(shift + k);
+            *(VEC *)(y + r * ldy + k) =
+                (*(const VEC *)(row + k) - mean) * f * (1.0f + *(const VEC *)(scale + k)) + *(const VEC *)(shift + k);
         for (; k < n; k++) y[r * ldy + k] = (row[k] - mean) * f * (1.0f + scale[k]) + shift[k];
     }
 }
 #endif
 
 /* Up to ROWS rows of x, of which the first is row `first` of all, normalised if so asked and in words. */
-INLINED void FN(make)(long rows, const float *x, long ldx, long depth, const pk_dense_around *around, long first, float *words, long stride) {
+INLINED void FN(make)(long rows, const float *x, long ldx, long depth, const pk_dense_around *around, long first,
+                      float *words, long stride) {
     if (around->scale) {
         const int32_t *group = around->group ? around->group + first : NULL;
         if (depth == 64) FN(normalise)(rows, x, ldx, 64, around, group, words, stride);
@@ -191,17 +201,18 @@ INLINED void FN(make)(long rows, const float *x, long ldx, long depth, const pk_
     for (long r = 0; r < rows; r++) {
         const float *from = x + r * ldx;
         for (long k = 0; k < whole; k += 32)
-            _mm512_store_ps(words + r * stride + k / 2, (__m512)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + k + 16), _mm512_loadu_ps(from + k)));
+            _mm512_store_ps(words + r * stride + k / 2,
+                            (__m512)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + k + 16), _mm512_loadu_ps(from + k)));
         if (left)
-            _mm512_store_ps(
-                words + r * stride + whole / 2,
-                (__m512)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(high, from + whole + 16), _mm512_maskz_loadu_ps(low, from + whole)));
+            _mm512_store_ps(words + r * stride + whole / 2,
+                            (__m512)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(high, from + whole + 16),
+                                                        _mm512_maskz_loadu_ps(low, from + whole)));
     }
 #endif
 }
 
-TARGET static void FN(dense)(long rows, long columns, long depth, const float *x, long ldx, const float *packed, const pk_dense_around *around, float *y,
-                             long ldy) {
+TARGET static void FN(dense)(long rows, long columns, long depth, const float *x, long ldx, const float *packed,
+                             const pk_dense_around *around, float *y, long ldy) {
     float edge[ROWS * PANEL] __attribute__((aligned(64)));
     const long padded = (depth + 31) / 32 * 32;
 #ifdef NARROW
@@ -240,8 +251,12 @@ TARGET static void FN(dense)(long rows, long columns, long depth, const float *x
                 for (long r = 0; r < m; r++)
                     for (long c = 0; c < n; c++) {
                         const float h = edge[r * PANEL + c];
-                        const float *to = around->residual ? around->residual + (i + r) * around->residual_stride + j + c : NULL;
-                        const float gate = around->gate ? around->gate[(around->group ? around->group[i + r] : 0) * around->stride + j + c] : 0;
+                        const float *to =
+                            around->residual ? around->residual + (i + r) * around->residual_stride + j + c : NULL;
+                        const float gate =
+                            around->gate
+                                ? around->gate[(around->group ? around->group[i + r] : 0) * around->stride + j + c]
+                                : 0;
                         y[(i + r) * ldy + j + c] = to ? *to + (1 + gate) * h : h;
                     }
         }

@@ -38,8 +38,9 @@ long pk_attention_saved(const pk_segment *segments, long count, long heads) {
     return total;
 }
 
-PER_CPU void pk_adamw_f32(float *restrict w, const float *restrict g, float *restrict m, float *restrict v, long n, float gradscale,
-                          float rate, float beta1, float beta2, float epsilon, float c1, float c2, float decay) {
+PER_CPU void pk_adamw_f32(float *restrict w, const float *restrict g, float *restrict m, float *restrict v, long n,
+                          float gradscale, float rate, float beta1, float beta2, float epsilon, float c1, float c2,
+                          float decay) {
     for (long i = 0; i < n; i++) {
         float d = g[i] * gradscale;
         m[i] = beta1 * m[i] + (1 - beta1) * d;

@@ -22,8 +22,8 @@ PER_CPU void FN(pk_bias_backward)(const REAL *restrict dy, REAL *restrict dbias,
 }
 
 PER_CPU void FN(pk_norm_forward)(const REAL *restrict x, const REAL *restrict scale, const REAL *restrict shift,
-                                 const int32_t *restrict group, long stride, REAL *restrict y, REAL *restrict stats, long rows,
-                                 long cols) {
+                                 const int32_t *restrict group, long stride, REAL *restrict y, REAL *restrict stats,
+                                 long rows, long cols) {
 #pragma clang fp reassociate(on)
     for (long i = 0; i < rows; i++) {
         const REAL *xi = x + i * cols;
@@ -39,9 +39,9 @@ PER_CPU void FN(pk_norm_forward)(const REAL *restrict x, const REAL *restrict sc
     }
 }
 
-PER_CPU void FN(pk_norm_backward)(const REAL *restrict x, const REAL *restrict scale, const int32_t *restrict group, long stride,
-                                  const REAL *restrict stats, const REAL *restrict dy, REAL *restrict dx, REAL *restrict dscale,
-                                  REAL *restrict dshift, long rows, long cols) {
+PER_CPU void FN(pk_norm_backward)(const REAL *restrict x, const REAL *restrict scale, const int32_t *restrict group,
+                                  long stride, const REAL *restrict stats, const REAL *restrict dy, REAL *restrict dx,
+                                  REAL *restrict dscale, REAL *restrict dshift, long rows, long cols) {
 #pragma clang fp reassociate(on)
     for (long i = 0; i < rows; i++) {
         const REAL *xi = x + i * cols, *di = dy + i * cols;
@@ -73,9 +73,9 @@ PER_CPU void FN(pk_gate_forward)(const REAL *restrict x, const REAL *restrict h,
     }
 }
 
-PER_CPU void FN(pk_gate_backward)(const REAL *restrict h, const REAL *restrict gate, const int32_t *restrict group, long stride,
-                                  const REAL *restrict dy, REAL *restrict dx, REAL *restrict dh, REAL *restrict dgate, long rows,
-                                  long cols) {
+PER_CPU void FN(pk_gate_backward)(const REAL *restrict h, const REAL *restrict gate, const int32_t *restrict group,
+                                  long stride, const REAL *restrict dy, REAL *restrict dx, REAL *restrict dh,
+                                  REAL *restrict dgate, long rows, long cols) {
     for (long i = 0; i < rows; i++) {
         long o = (group ? group[i] : 0) * stride;
         for (long j = 0; j < cols; j++) {
@@ -98,10 +98,13 @@ PER_CPU double FN(pk_sum_of_squares)(const REAL *restrict x, long n) {
     return sum;
 }
 
-/* ---- attention ---------------------------------------------------------------------------------------------------------------- */
+/* ---- attention
+   ---------------------------------------------------------------------------------------------------------------- */
 
-/* Packs `rows` × `cols` (row stride `stride`) into dst with row stride `pitch`, the rest of each row and up to `rows4` rows zero. */
-INLINE void FN(pack)(const REAL *src, long stride, long rows, long cols, REAL *dst, long pitch, long rows4, REAL scale) {
+/* Packs `rows` × `cols` (row stride `stride`) into dst with row stride `pitch`, the rest of each row and up to `rows4`
+   rows zero. */
+INLINE void FN(pack)(const REAL *src, long stride, long rows, long cols, REAL *dst, long pitch, long rows4,
+                     REAL scale) {
     for (long i = 0; i < rows4; i++)
         for (long j = 0; j < pitch; j++) dst[i * pitch + j] = i < rows && j < cols ? src[i * stride + j] * scale : 0;
 }
@@ -177,8 +180,8 @@ PER_CPU static void FN(softmax_rows)(REAL *restrict s, long pitch, long nq, long
 #define UPL(n) (((n) + LANES - 1) & ~(long)(LANES - 1))
 
 PER_CPU void FN(pk_attention_forward)(const REAL *q, const REAL *k, const REAL *v, long qstride, long kstride,
-                                      const pk_segment *segments, long count, long heads, long headwidth, const uint8_t *mask,
-                                      REAL *out, long ostride, REAL *prob) {
+                                      const pk_segment *segments, long count, long heads, long headwidth,
+                                      const uint8_t *mask, REAL *out, long ostride, REAL *prob) {
     long most_q = 0, most_k = 0;
     for (long t = 0; t < count; t++) {
         most_q = segments[t].nq > most_q ? segments[t].nq : most_q;
@@ -208,8 +211,8 @@ PER_CPU void FN(pk_attention_forward)(const REAL *q, const REAL *k, const REAL *
 }
 
 PER_CPU void FN(pk_attention_backward)(const REAL *q, const REAL *k, const REAL *v, long qstride, long kstride,
-                                       const pk_segment *segments, long count, long heads, long headwidth, const REAL *prob,
-                                       const REAL *dout, long ostride, REAL *dq, REAL *dk, REAL *dv) {
+                                       const pk_segment *segments, long count, long heads, long headwidth,
+                                       const REAL *prob, const REAL *dout, long ostride, REAL *dq, REAL *dk, REAL *dv) {
 #pragma clang fp reassociate(on)
     long most_q = 0, most_k = 0;
     for (long t = 0; t < count; t++) {
@@ -218,8 +221,8 @@ PER_CPU void FN(pk_attention_backward)(const REAL *q, const REAL *k, const REAL 
     }
     long dp = UPL(headwidth), qr = UP4(most_q), kp = UPL(most_k), kr = UP4(most_k);
     REAL *scratch = aligned_alloc(64, sizeof(REAL) * (3 * qr * dp + dp * kp + 2 * kr * dp + qr * kp) + 64);
-    REAL *qp = scratch, *dop = qp + qr * dp, *tmp = dop + qr * dp, *vt = tmp + qr * dp, *kk = vt + dp * kp, *ko = kk + kr * dp,
-         *ds = ko + kr * dp;
+    REAL *qp = scratch, *dop = qp + qr * dp, *tmp = dop + qr * dp, *vt = tmp + qr * dp, *kk = vt + dp * kp,
+         *ko = kk + kr * dp, *ds = ko + kr * dp;
     const REAL scale = 1 / SQRT((REAL)headwidth);
     for (long t = 0; t < count; t++) {
         pk_segment g = segments[t];

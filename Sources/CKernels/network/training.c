@@ -13,14 +13,17 @@
 
 /* CHAIN: pairs of products that are summed in half precision. */
 enum { CHAIN = 32 };
-/* Rows of a block: many, so that the weights and their gradients are read seldom, and few enough for the second-level cache; whole tiles. */
+/* Rows of a block: many, so that the weights and their gradients are read seldom, and few enough for the second-level
+   cache; whole tiles. */
 #define MOST (TILE * (pk_train_block / TILE))
 
 static long up(long n, long by) { return (n + by - 1) / by * by; }
-/* Between rows of scratch matrices of n columns: whole panels, and not a power of two, which would crowd a few sets of the cache. */
+/* Between rows of scratch matrices of n columns: whole panels, and not a power of two, which would crowd a few sets of
+   the cache. */
 static long pitch_of(long n) { return up(n, 32) + 16; }
 
-/* 2^e that brings `peak` to [8, 16): products of two such numbers, summed by the chain, stay in half precision's range. */
+/* 2^e that brings `peak` to [8, 16): products of two such numbers, summed by the chain, stay in half precision's range.
+   */
 static float half_scale(float peak) {
     int32_t bits;
     memcpy(&bits, &peak, 4);
@@ -105,40 +108,68 @@ long pk_train_scratch(pk_train_kind kind, long depth, long columns) {
     return 4 * (pk_train_block * (2 * x + z + (is_narrow(kind) ? x + 2 * z : 0)) + 1024);
 }
 
-void pk_train_pack(pk_train_kind kind, long depth, long columns, int transposed, const float *weights, const float *bias, float *packed) {
+void pk_train_pack(pk_train_kind kind, long depth, long columns, int transposed, const float *weights,
+                   const float *bias, float *packed) {
     const long steps = transposed ? columns : depth, across = transposed ? depth : columns;
     const long step = transposed ? 1 : columns, next = transposed ? columns : 1;
     switch (kind) {
 #if defined(__x86_64__)
-    case PK_TRAIN_HALF: pack_half(steps, across, weights, step, next, bias, packed); return;
-    case PK_TRAIN_BF16: pack_bf16(steps, across, weights, step, next, bias, packed); return;
-    case PK_TRAIN_16: pack_f16(steps, across, weights, step, next, bias, packed); return;
-    case PK_TRAIN_8: pack_f8(steps, across, weights, step, next, bias, packed); return;
+    case PK_TRAIN_HALF:
+        pack_half(steps, across, weights, step, next, bias, packed);
+        return;
+    case PK_TRAIN_BF16:
+        pack_bf16(steps, across, weights, step, next, bias, packed);
+        return;
+    case PK_TRAIN_16:
+        pack_f16(steps, across, weights, step, next, bias, packed);
+        return;
+    case PK_TRAIN_8:
+        pack_f8(steps, across, weights, step, next, bias, packed);
+        return;
 #endif
-    default: pack_f4(steps, across, weights, step, next, bias, packed);
+    default:
+        pack_f4(steps, across, weights, step, next, bias, packed);
     }
 }
 
 void pk_train_forward(pk_train_kind kind, const pk_train_layer *layer, const float *packed, void *scratch) {
     switch (kind) {
 #if defined(__x86_64__)
-    case PK_TRAIN_HALF: forward_half(layer, packed, scratch); return;
-    case PK_TRAIN_BF16: forward_bf16(layer, packed, scratch); return;
-    case PK_TRAIN_16: forward_f16(layer, packed, scratch); return;
-    case PK_TRAIN_8: forward_f8(layer, packed, scratch); return;
+    case PK_TRAIN_HALF:
+        forward_half(layer, packed, scratch);
+        return;
+    case PK_TRAIN_BF16:
+        forward_bf16(layer, packed, scratch);
+        return;
+    case PK_TRAIN_16:
+        forward_f16(layer, packed, scratch);
+        return;
+    case PK_TRAIN_8:
+        forward_f8(layer, packed, scratch);
+        return;
 #endif
-    default: forward_f4(layer, packed, scratch);
+    default:
+        forward_f4(layer, packed, scratch);
     }
 }
 
 void pk_train_backward(pk_train_kind kind, const pk_train_layer *layer, const float *transposed, void *scratch) {
     switch (kind) {
 #if defined(__x86_64__)
-    case PK_TRAIN_HALF: backward_half(layer, transposed, scratch); return;
-    case PK_TRAIN_BF16: backward_bf16(layer, transposed, scratch); return;
-    case PK_TRAIN_16: backward_f16(layer, transposed, scratch); return;
-    case PK_TRAIN_8: backward_f8(layer, transposed, scratch); return;
+    case PK_TRAIN_HALF:
+        backward_half(layer, transposed, scratch);
+        return;
+    case PK_TRAIN_BF16:
+        backward_bf16(layer, transposed, scratch);
+        return;
+    case PK_TRAIN_16:
+        backward_f16(layer, transposed, scratch);
+        return;
+    case PK_TRAIN_8:
+        backward_f8(layer, transposed, scratch);
+        return;
 #endif
-    default: backward_f4(layer, transposed, scratch);
+    default:
+        backward_f4(layer, transposed, scratch);
     }
 }

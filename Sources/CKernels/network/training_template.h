@@ -1,6 +1,8 @@
-/* Dense layers forwards and backwards.  Included once per kind with TARGET, LANES, KIND and, for narrow operands, NARROW (1: bfloat16, 2: half) defined.
-   A word is what one step of a sum takes of an operand: a float, or two neighbouring narrow numbers.  Weights lie in panels of two vectors of columns,
-   step after step; a block's rows are made ready in scratch matrices whose rows and columns are padded with zeros, so that only whole tiles are multiplied. */
+/* Dense layers forwards and backwards.  Included once per kind with TARGET, LANES, KIND and, for narrow operands,
+   NARROW (1: bfloat16, 2: half) defined. A word is what one step of a sum takes of an operand: a float, or two
+   neighbouring narrow numbers.  Weights lie in panels of two vectors of columns, step after step; a block's rows are
+   made ready in scratch matrices whose rows and columns are padded with zeros, so that only whole tiles are multiplied.
+   */
 
 #define GLUE2(a, b) a##_##b
 #define GLUE(a, b) GLUE2(a, b)
@@ -9,7 +11,8 @@
 #define INTS FN(ints)
 #define INLINED TARGET static inline __attribute__((always_inline))
 #define PANEL (2 * LANES)
-/* Rows of a tile: with two vectors of columns enough sums to hide the multiply-add's latency, and no more than the registers hold. */
+/* Rows of a tile: with two vectors of columns enough sums to hide the multiply-add's latency, and no more than the
+   registers hold. */
 #if LANES == 16
 #define TILE 8
 #else
@@ -56,7 +59,8 @@ INLINED float FN(largest)(VEC v) {
 INLINED VEC FN(silu)(VEC y, VEC *slope) {
     VEC t = y * -1.44269504f;
 #if LANES == 16
-    const VEC k = (VEC)_mm512_roundscale_ps((__m512)t, 0), r = t - k; /* too large an exponential is ∞, its quotient 0: no bounds are needed */
+    const VEC k = (VEC)_mm512_roundscale_ps((__m512)t, 0),
+              r = t - k; /* too large an exponential is ∞, its quotient 0: no bounds are needed */
 #else
     t = t < -120.0f ? (VEC)-120.0f : t;
     t = t > 120.0f ? (VEC)120.0f : t;
@@ -102,7 +106,8 @@ INLINED void FN(micro)(long steps, const float *x, long across, long along, cons
         UNROLL for (int r = 0; r < TILE; r++) {
             UNROLL for (int v = 0; v < 2; v++) {
                 const __m512i pair = (__m512i)s[r][v];
-                const VEC low = (VEC)_mm512_cvtxph_ps((__m256h)_mm512_cvtepi32_epi16((__m512i)_mm512_add_ph(s[r][v], (__m512h)_mm512_srli_epi32(pair, 16))));
+                const VEC low = (VEC)_mm512_cvtxph_ps((__m256h)_mm512_cvtepi32_epi16(
+                    (__m512i)_mm512_add_ph(s[r][v], (__m512h)_mm512_srli_epi32(pair, 16))));
                 VEC *to = (VEC *)(tile + r * PANEL + v * LANES);
                 *to = first ? *to + low : low;
             }
@@ -145,7 +150,8 @@ INLINED __m256i FN(round)(VEC v) {
 INLINED void FN(narrow)(long rows, long n, const float *x, long pitch, float scale, float *words) {
     for (long r = 0; r < rows; r++)
         for (long k = 0; k < n; k += 16)
-            _mm256_store_si256((__m256i *)(words + r * pitch + k / 2), FN(round)(*(const VEC *)(x + r * pitch + k) * scale));
+            _mm256_store_si256((__m256i *)(words + r * pitch + k / 2),
+                               FN(round)(*(const VEC *)(x + r * pitch + k) * scale));
 }
 
 /* The same in words of neighbours in a column: row r of the words has rows 2r and 2r + 1 of x. */
@@ -160,7 +166,8 @@ INLINED void FN(narrow_down)(long rows, long n, const float *x, long pitch, floa
 #endif
 
 /* Element (k, j) is weights[k·step + j·next]. */
-TARGET static void FN(pack)(long depth, long columns, const float *weights, long step, long next, const float *bias, float *packed) {
+TARGET static void FN(pack)(long depth, long columns, const float *weights, long step, long next, const float *bias,
+                            float *packed) {
     const long steps = STEPS(depth), across = up(columns, PANEL);
     float *behind = packed + across * steps;
     float scale = 1;
@@ -197,8 +204,8 @@ TARGET static void FN(pack)(long depth, long columns, const float *weights, long
     behind[across] = 1 / scale;
 }
 
-/* n(x) or x of `rows` rows from row `first`, and zeros around them; returns the largest absolute value, where that is asked for (NARROW 2).
-   Forwards the statistics of a norm are made, backwards used. */
+/* n(x) or x of `rows` rows from row `first`, and zeros around them; returns the largest absolute value, where that is
+   asked for (NARROW 2). Forwards the statistics of a norm are made, backwards used. */
 INLINED float FN(read)(const pk_train_layer *l, long n, long first, long rows, int forwards, float *to) {
     const long pitch = pitch_of(n), wide = up(n, 32), tall = up(rows, TILE);
     VEC peak = (VEC)0.0f;
@@ -224,7 +231,8 @@ INLINED float FN(read)(const pk_train_layer *l, long n, long first, long rows, i
             const long at = (l->norm_group ? l->norm_group[first + r] : 0) * l->norm_stride;
             const float mean = stats[0], root = stats[1], *scale = l->scale + at, *shift = l->shift + at;
             for (long k = 0; k < n; k += LANES) {
-                const VEC v = (FN(load)(x + k, n - k) - mean) * root * (1.0f + FN(load)(scale + k, n - k)) + FN(load)(shift + k, n - k);
+                const VEC v = (FN(load)(x + k, n - k) - mean) * root * (1.0f + FN(load)(scale + k, n - k)) +
+                              FN(load)(shift + k, n - k);
                 FN(store)(y + k, v, n - k);
 #if defined(NARROW) && NARROW == 2
                 peak = FN(larger)(peak, FN(load)(y + k, n - k));
@@ -245,12 +253,13 @@ INLINED float FN(read)(const pk_train_layer *l, long n, long first, long rows, i
 }
 
 /* A tile's way from sums to y. silu, gated, onto: what the layer has of them. */
-INLINED void FN(finish)(const pk_train_layer *l, long first, long rows, long j, const float *tile, float factor, const float *biases, int silu, int gated,
-                        int onto) {
+INLINED void FN(finish)(const pk_train_layer *l, long first, long rows, long j, const float *tile, float factor,
+                        const float *biases, int silu, int gated, int onto) {
     const long columns = l->columns, width = columns - j < PANEL ? columns - j : PANEL;
     for (long r = 0; r < rows; r++) {
         const long at = (first + r) * columns + j;
-        const float *gate = gated ? l->gate + (l->gate_group ? l->gate_group[first + r] : 0) * l->gate_stride + j : NULL;
+        const float *gate =
+            gated ? l->gate + (l->gate_group ? l->gate_group[first + r] : 0) * l->gate_stride + j : NULL;
         UNROLL for (int c = 0; c < PANEL; c += LANES) {
             const long left = width - c;
             if (left <= 0) break;
@@ -272,12 +281,14 @@ INLINED void FN(finish)(const pk_train_layer *l, long first, long rows, long j, 
 
 TARGET static void FN(forward)(const pk_train_layer *l, const float *packed, float *scratch) {
     float tile[TILE * PANEL] __attribute__((aligned(64)));
-    const long pitch = pitch_of(l->depth), steps = STEPS(l->depth), across = up(l->columns, PANEL), columns = l->columns;
+    const long pitch = pitch_of(l->depth), steps = STEPS(l->depth), across = up(l->columns, PANEL),
+               columns = l->columns;
     const float *biases = packed + across * steps;
     for (long first = 0; first < l->rows; first += MOST) {
         const long rows = l->rows - first < MOST ? l->rows - first : MOST;
         float *x = scratch, factor = biases[across];
-        const float peak = l->depth == 64 ? FN(read)(l, 64, first, rows, 1, x) : FN(read)(l, l->depth, first, rows, 1, x);
+        const float peak =
+            l->depth == 64 ? FN(read)(l, 64, first, rows, 1, x) : FN(read)(l, l->depth, first, rows, 1, x);
         (void)peak;
 #ifdef NARROW
         float *words = scratch + MOST * pitch;
@@ -292,7 +303,8 @@ TARGET static void FN(forward)(const pk_train_layer *l, const float *packed, flo
                 FN(fetch)(l->y + (first + i) * columns + j, m, columns);
                 if (l->residual) FN(fetch)(l->residual + (first + i) * columns + j, m, columns);
                 FN(micro)(steps, x + i * pitch, pitch, 1, packed + j * steps, PANEL, tile);
-                if (l->silu) FN(finish)(l, first + i, m, j, tile, factor, biases, 1, l->gate != NULL, l->residual != NULL);
+                if (l->silu)
+                    FN(finish)(l, first + i, m, j, tile, factor, biases, 1, l->gate != NULL, l->residual != NULL);
                 else if (l->gate) FN(finish)(l, first + i, m, j, tile, factor, biases, 0, 1, 1);
                 else if (l->residual) FN(finish)(l, first + i, m, j, tile, factor, biases, 0, 0, 1);
                 else FN(finish)(l, first + i, m, j, tile, factor, biases, 0, 0, 0);
@@ -300,12 +312,15 @@ TARGET static void FN(forward)(const pk_train_layer *l, const float *packed, flo
     }
 }
 
-/* `width` vectors of columns from column c: see `arrive`. silu, gated: what the layer has of them; left: columns that there are. */
-INLINED VEC FN(arrive_columns)(const pk_train_layer *l, long first, long rows, long c, int width, long left, int silu, int gated, float *to, long pitch) {
+/* `width` vectors of columns from column c: see `arrive`. silu, gated: what the layer has of them; left: columns that
+   there are. */
+INLINED VEC FN(arrive_columns)(const pk_train_layer *l, long first, long rows, long c, int width, long left, int silu,
+                               int gated, float *to, long pitch) {
     VEC total[4], peak = (VEC)0.0f;
     UNROLL for (int v = 0; v < width; v++) total[v] = (VEC)0.0f;
     for (long r = 0; r < rows; r++) {
-        const long at = (first + r) * l->columns + c, g = gated ? (l->gate_group ? l->gate_group[first + r] : 0) * l->gate_stride + c : 0;
+        const long at = (first + r) * l->columns + c,
+                   g = gated ? (l->gate_group ? l->gate_group[first + r] : 0) * l->gate_stride + c : 0;
         UNROLL for (int v = 0; v < width; v++) {
             const long o = v * LANES, n = left - o;
             VEC d = FN(load)(l->dy + at + o, n);
@@ -328,7 +343,8 @@ INLINED VEC FN(arrive_columns)(const pk_train_layer *l, long first, long rows, l
     return peak;
 }
 
-/* The gradient of f's argument, and zeros around it, and on the way those of the gate and the bias; returns as `read` does. */
+/* The gradient of f's argument, and zeros around it, and on the way those of the gate and the bias; returns as `read`
+   does. */
 INLINED float FN(arrive)(const pk_train_layer *l, long first, long rows, float *to) {
     const long n = l->columns, pitch = pitch_of(n), wide = up(n, 32), tall = up(rows, TILE);
     VEC peak = (VEC)0.0f;
@@ -353,9 +369,10 @@ INLINED float FN(arrive)(const pk_train_layer *l, long first, long rows, float *
     return FN(largest)(peak);
 }
 
-/* From dn, the gradient of n(x), to those of x, scale and shift.  Where depth is the constant `n` a row stays in registers, and so do the gradients of
-   scale and shift as long as the group does not change. */
-INLINED void FN(leave)(const pk_train_layer *l, long first, long rows, const float *dn, long pitch, long n, int written) {
+/* From dn, the gradient of n(x), to those of x, scale and shift.  Where depth is the constant `n` a row stays in
+   registers, and so do the gradients of scale and shift as long as the group does not change. */
+INLINED void FN(leave)(const pk_train_layer *l, long first, long rows, const float *dn, long pitch, long n,
+                       int written) {
     for (long r = 0; r < rows;) {
         const int32_t group = l->norm_group ? l->norm_group[first + r] : 0;
         const long at = group * l->norm_stride;
@@ -366,7 +383,8 @@ INLINED void FN(leave)(const pk_train_layer *l, long first, long rows, const flo
             VEC ds[4], db[4];
             UNROLL for (int v = 0; v < 4; v++) ds[v] = db[v] = (VEC)0.0f;
             for (long i = r; i < last; i++) {
-                const float *x = l->x + (first + i) * n, *d = dn + i * pitch, mean = l->stats[2 * (first + i)], root = l->stats[2 * (first + i) + 1];
+                const float *x = l->x + (first + i) * n, *d = dn + i * pitch, mean = l->stats[2 * (first + i)],
+                            root = l->stats[2 * (first + i) + 1];
                 UNROLL for (int v = 0; v < 4; v++) {
                     const long k = k0 + v * LANES, left = n - k;
                     if (left <= 0) break;
@@ -383,7 +401,8 @@ INLINED void FN(leave)(const pk_train_layer *l, long first, long rows, const flo
             }
         }
         for (; r < last; r++) {
-            const float *x = l->x + (first + r) * n, *d = dn + r * pitch, mean = l->stats[2 * (first + r)], root = l->stats[2 * (first + r) + 1];
+            const float *x = l->x + (first + r) * n, *d = dn + r * pitch, mean = l->stats[2 * (first + r)],
+                        root = l->stats[2 * (first + r) + 1];
             float *dx = l->dx + (first + r) * n;
             VEC plain = (VEC)0.0f, along = (VEC)0.0f;
             for (long k = 0; k < n; k += LANES) {
@@ -395,7 +414,8 @@ INLINED void FN(leave)(const pk_train_layer *l, long first, long rows, const flo
             const float a = FN(sum)(plain) / (float)n, b = FN(sum)(along) / (float)n;
             for (long k = 0; k < n; k += LANES) {
                 const long left = n - k;
-                const VEC normal = (FN(load)(x + k, left) - mean) * root, e = FN(load)(d + k, left) * (1.0f + FN(load)(scale + k, left));
+                const VEC normal = (FN(load)(x + k, left) - mean) * root,
+                          e = FN(load)(d + k, left) * (1.0f + FN(load)(scale + k, left));
                 const VEC v = root * (e - a - normal * b);
                 FN(store)(dx + k, written ? v : FN(load)(dx + k, left) + v, left);
             }
@@ -410,10 +430,12 @@ TARGET static void FN(backward)(const pk_train_layer *l, const float *transposed
     float *x = scratch, *z = x + MOST * xpitch, *dn = z + MOST * zpitch;
     for (long first = 0; first < l->rows; first += MOST) {
         const long rows = l->rows - first < MOST ? l->rows - first : MOST;
-        const float xpeak = depth == 64 ? FN(read)(l, 64, first, rows, 0, x) : FN(read)(l, depth, first, rows, 0, x), zpeak = FN(arrive)(l, first, rows, z);
+        const float xpeak = depth == 64 ? FN(read)(l, 64, first, rows, 0, x) : FN(read)(l, depth, first, rows, 0, x),
+                    zpeak = FN(arrive)(l, first, rows, z);
         const float *xt = x, *zt = z, *zw = z;
         float xscale = 1, zscale = 1;
-        (void)xpeak; (void)zpeak;
+        (void)xpeak;
+        (void)zpeak;
 #ifdef NARROW
         float *words = dn + MOST * xpitch, *more = words + MOST / 2 * xpitch, *last = more + MOST / 2 * zpitch;
         if (NARROW == 2) xscale = half_scale(xpeak), zscale = half_scale(zpeak);
@@ -428,12 +450,12 @@ TARGET static void FN(backward)(const pk_train_layer *l, const float *transposed
                 const long m = depth - i < TILE ? depth - i : TILE;
                 FN(fetch)(l->dw + i * columns + j, m, columns);
                 FN(micro)(STEPS(rows), xt + i, 1, xpitch, zt + j, zpitch, tile);
-                for (long r = 0; r < m; r++)
-                    UNROLL for (int v = 0; v < 2; v++) {
+                for (long r = 0; r < m; r++) UNROLL for (int v = 0; v < 2; v++) {
                         const long c = j + v * LANES, left = columns - c;
                         if (left <= 0) break;
                         float *to = l->dw + (i + r) * columns + c;
-                        FN(store)(to, FN(load)(to, left) + wfactor * *(const VEC *)(tile + r * PANEL + v * LANES), left);
+                        FN(store)(to, FN(load)(to, left) + wfactor * *(const VEC *)(tile + r * PANEL + v * LANES),
+                                  left);
                     }
             }
         if (!l->dx) continue;
@@ -447,8 +469,7 @@ TARGET static void FN(backward)(const pk_train_layer *l, const float *transposed
                 const long m = rows - i < TILE ? rows - i : TILE;
                 if (!l->scale) FN(fetch)(l->dx + (first + i) * depth + j, m, depth);
                 FN(micro)(steps, zw + i * zpitch, zpitch, 1, transposed + j * steps, PANEL, tile);
-                for (long r = 0; r < m; r++)
-                    UNROLL for (int v = 0; v < 2; v++) {
+                for (long r = 0; r < m; r++) UNROLL for (int v = 0; v < 2; v++) {
                         const long c = j + v * LANES, left = depth - c;
                         if (left <= 0) break;
                         const VEC d = factor * *(const VEC *)(tile + r * PANEL + v * LANES);

@@ -6,7 +6,8 @@
 /* Bounds so many standard deviations away take 1e-4 from a normal, which a log-density may err by. */
 #define NEAR 3.7f
 
-/* Takes from a log-density what a normal restricted to [low, high] has inside, where a bound is near. mean: minus the normal's, in standard deviations. */
+/* Takes from a log-density what a normal restricted to [low, high] has inside, where a bound is near. mean: minus the
+   normal's, in standard deviations. */
 INLINE void take_inside(const block_f32 *mean, float low, float high, float root, block_f32 *sum) {
     float a[LANES_IN_BLOCK], b[LANES_IN_BLOCK], inside[LANES_IN_BLOCK];
     STORE_BLOCK(a, *mean + low * root);
@@ -21,7 +22,8 @@ INLINE void take_inside(const block_f32 *mean, float low, float high, float root
 /* Components that are summed together: the largest term first, so that each costs one exponential. */
 enum { TOGETHER = 24 };
 
-/* total = log(exp total + Σ exp term_k). NaN, which no comparison chooses, marks a sample that is not there: its total stays. */
+/* total = log(exp total + Σ exp term_k). NaN, which no comparison chooses, marks a sample that is not there: its total
+   stays. */
 INLINE void add_terms(const block_f32 *term, long many, float *total) {
     const block_f32 before = LOAD_BLOCK(total);
     block_f32 peak = before;

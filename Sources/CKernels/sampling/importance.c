@@ -78,8 +78,8 @@ PER_CPU double pk_importance_sums(const double *logs, const float *mixture, long
     return peak;
 }
 
-PER_CPU double pk_importance_choice(const double *logs, const double *other, const float *mixture, long count, long many, double offset, float *work,
-                                    long *chosen) {
+PER_CPU double pk_importance_choice(const double *logs, const double *other, const float *mixture, long count,
+                                    long many, double offset, float *work, long *chosen) {
     const double peak = peak_of(logs, other, mixture, count);
     double total = 0, before = 0;
     for (long from = 0; from < count; from += LANES_IN_BLOCK) {

@@ -12,8 +12,8 @@ PER_CPU void pk_linear_signal(long m, long w, const double *v, const float *rest
 }
 
 /* Columns of Ẽ and of the shape instead of the rows': J A Jᵀ and J g. */
-BLOCK_INLINE void place(long w, long shape, const double *share, double scale, const float *products, long width, long stride, double *information,
-                        double *gradient) {
+BLOCK_INLINE void place(long w, long shape, const double *share, double scale, const float *products, long width,
+                        long stride, double *information, double *gradient) {
     const long d = w + shape;
     double with[64], own = 0;
     /* Σ_j share_j (row j) against each row, and against itself. */
@@ -39,8 +39,9 @@ BLOCK_INLINE void place(long w, long shape, const double *share, double scale, c
     for (long j = 0; j <= d; j++) information[w * stride + j] = information[j * stride + w] = 0;
 }
 
-PER_CPU void pk_linear_information(long m, long w, long shape, const double *share, double scale, const float *restrict weight, const float *restrict score,
-                                   const float *restrict e, long stride, double *restrict information, double *restrict gradient) {
+PER_CPU void pk_linear_information(long m, long w, long shape, const double *share, double scale,
+                                   const float *restrict weight, const float *restrict score, const float *restrict e,
+                                   long stride, double *restrict information, double *restrict gradient) {
     const long d = w + shape;
     if (d < 16) {
         _Alignas(64) float scaled[16 * 128];
@@ -56,7 +57,8 @@ PER_CPU void pk_linear_information(long m, long w, long shape, const double *sha
 }
 
 /* As in small_matrix.c, A = Ũᵀ D Ũ with ones on the diagonal of Ũ; row j becomes D_j ũ_j, and `inverse` 1/D. */
-static inline __attribute__((always_inline)) int eliminate(long d, long stride, double *restrict a, double *restrict inverse) {
+static inline __attribute__((always_inline)) int eliminate(long d, long stride, double *restrict a,
+                                                           double *restrict inverse) {
     for (long j = 0; j < d; j++) {
         double *row = a + j * stride;
         for (long k = 0; k < j; k++) {

@@ -2,7 +2,8 @@
 #include <math.h>
 #include "linear_weights_lanes.h"
 
-/* Gram matrix and product with the data of the columns that u multiplies: of Ẽ = (1 + 1φᵀ/c) E; without a scale of Ẽ_k − Ẽ_0 against ŷ − c Ẽ_0. */
+/* Gram matrix and product with the data of the columns that u multiplies: of Ẽ = (1 + 1φᵀ/c) E; without a scale of Ẽ_k
+   − Ẽ_0 against ŷ − c Ẽ_0. */
 INLINE void change_columns(const pk_linear_weights *w, long W, float *gram, float *product) {
     if (w->kind == PK_COEFFICIENTS) return;
     float share[PK_WEIGHTS_MOST], free_part = 1;
@@ -16,7 +17,8 @@ INLINE void change_columns(const pk_linear_weights *w, long W, float *gram, floa
         float with[PK_WEIGHTS_MOST][LANES], all[LANES] = {0}, data[LANES] = {0};
         for (long k = 0; k < W; k++) {
             EACH(i) with[k][i] = 0;
-            for (long j = 0; j < W; j++) EACH(i) with[k][i] += share[j] * gram[(j < k ? AT(k, j) : AT(j, k)) * LANES + i];
+            for (long j = 0; j < W; j++)
+                EACH(i) with[k][i] += share[j] * gram[(j < k ? AT(k, j) : AT(j, k)) * LANES + i];
             EACH(i) all[i] += share[k] * with[k][i];
             EACH(i) data[i] += share[k] * product[k * LANES + i];
         }
@@ -33,9 +35,10 @@ INLINE void change_columns(const pk_linear_weights *w, long W, float *gram, floa
     }
 }
 
-/* Cholesky factor and mean of a view's normal of the coordinates from `first` on, in double: nearly parallel columns leave few digits.  What the data say
-   counts `times` so much; NULL: once. */
-INLINE void solve(const pk_linear_weights *w, long first, long W, const float *gram, const float *product, const float *times, float *factor, float *mean) {
+/* Cholesky factor and mean of a view's normal of the coordinates from `first` on, in double: nearly parallel columns
+   leave few digits.  What the data say counts `times` so much; NULL: once. */
+INLINE void solve(const pk_linear_weights *w, long first, long W, const float *gram, const float *product,
+                  const float *times, float *factor, float *mean) {
     double l[PRODUCTS_MOST][LANES], x[PK_WEIGHTS_MOST][LANES];
     for (long j = first; j < W; j++) {
         for (long k = first; k <= j; k++) {
@@ -64,7 +67,8 @@ INLINE void solve(const pk_linear_weights *w, long first, long W, const float *g
 /* A view's normal of log σ: its centre, the bounds in standard deviations, and whether any of them cuts. */
 typedef struct { float centre[LANES], low[LANES], high[LANES]; int is_cut; } noise_law;
 
-INLINE void noise_given(const pk_linear_weights *w, const pk_linear_view *view, const float *rss, const float *log_s0, noise_law *law) {
+INLINE void noise_given(const pk_linear_weights *w, const pk_linear_view *view, const float *rss, const float *log_s0,
+                        noise_law *law) {
     const float root = w->noise_root, above = 5.0f / root;
     /* Towards small σ the likelihood falls by M a unit of log σ, however good the fit. */
     const float fall = (float)w->measurements / (root * root), below = fall < above ? fall : above;
@@ -103,10 +107,11 @@ INLINE void noise_density(const noise_law *law, float root, const float *log_sig
     if (law->is_cut) EACH(i) out[i] -= log_interval(law->low[i], law->high[i]);
 }
 
-/* Quantile of v of a normal restricted to [a, b], and its log-density there without the constant −½ log 2π.  Where the interval begins more than 8 standard
-   deviations away an exponential stands for the normal, which has no limit. */
+/* Quantile of v of a normal restricted to [a, b], and its log-density there without the constant −½ log 2π.  Where the
+   interval begins more than 8 standard deviations away an exponential stands for the normal, which has no limit. */
 INLINE float between(float v, float a, float b, float *log_density) {
-    const float mirror = a + b < 0.0f ? 1.0f : 0.0f, lo = mirror > 0.0f ? -b : a, hi = mirror > 0.0f ? -a : b, rate = lo > 8.0f ? lo : 8.0f;
+    const float mirror = a + b < 0.0f ? 1.0f : 0.0f, lo = mirror > 0.0f ? -b : a, hi = mirror > 0.0f ? -a : b,
+                rate = lo > 8.0f ? lo : 8.0f;
     const float width = (hi - lo) * rate, mass = 1.0f - fast_exp(-width), far = lo - fast_log(1.0f - v * mass) / rate;
     const float near = truncated_quantile(v, lo > 8.0f ? 0.0f : lo, lo > 8.0f ? 1.0f : hi);
     float x = lo > 8.0f ? far : near;
@@ -117,15 +122,17 @@ INLINE float between(float v, float a, float b, float *log_density) {
     return mirror > 0.0f ? -x : x;
 }
 INLINE float between_density(float z, float a, float b) {
-    const float mirror = a + b < 0.0f ? 1.0f : 0.0f, lo = mirror > 0.0f ? -b : a, hi = mirror > 0.0f ? -a : b, x = mirror > 0.0f ? -z : z;
+    const float mirror = a + b < 0.0f ? 1.0f : 0.0f, lo = mirror > 0.0f ? -b : a, hi = mirror > 0.0f ? -a : b,
+                x = mirror > 0.0f ? -z : z;
     const float rate = lo > 8.0f ? lo : 8.0f, mass = 1.0f - fast_exp(-(hi - lo) * rate);
     return lo > 8.0f ? 0.918938533f + fast_log(rate) - rate * (x - lo) - fast_log(mass > 1e-30f ? mass : 1e-30f)
                      : -0.5f * x * x - log_interval(lo > 8.0f ? 0.0f : lo, lo > 8.0f ? 1.0f : hi);
 }
 
 /* u from a normal, from the last coordinate to the first; log of its density. */
-INLINE void draw_weights(const pk_linear_weights *w, long first, long W, const float *factor, const float *mean, const float *shift, const float *uniforms,
-                         long across, long count, float free_part, float (*u)[LANES], float *log_q) {
+INLINE void draw_weights(const pk_linear_weights *w, long first, long W, const float *factor, const float *mean,
+                         const float *shift, const float *uniforms, long across, long count, float free_part,
+                         float (*u)[LANES], float *log_q) {
     float centre[LANES], rest[LANES];
     EACH(i) rest[i] = free_part;
     EACH(i) log_q[i] = 0;
@@ -139,7 +146,10 @@ INLINE void draw_weights(const pk_linear_weights *w, long first, long W, const f
             centre[i] += shift[j * LANES + i] / root[i];
             is_cut |= centre[i] * root[i] < FAR;
         }
-        if (w->kind == PK_FRACTIONS) EACH(i) u[j][i] = centre[i] + between(v[i], -centre[i] * root[i], (rest[i] - centre[i]) * root[i], &own[i]) / root[i];
+        if (w->kind == PK_FRACTIONS)
+            EACH(i)
+            u[j][i] =
+                centre[i] + between(v[i], -centre[i] * root[i], (rest[i] - centre[i]) * root[i], &own[i]) / root[i];
         else if (w->kind == PK_SCALED_FRACTIONS && is_cut)
             EACH(i) u[j][i] = centre[i] + lower_quantile(v[i], -centre[i] * root[i], &own[i]) / root[i];
         else
@@ -160,8 +170,8 @@ INLINE void draw_weights(const pk_linear_weights *w, long first, long W, const f
 }
 
 /* Adds to log q of each width the density of u by a view's normal. */
-INLINE void weight_density(const pk_linear_weights *w, long first, long W, const float *factor, const float *mean, const float *shift, float free_part,
-                           float (*u)[LANES], float (*log_q)[LANES]) {
+INLINE void weight_density(const pk_linear_weights *w, long first, long W, const float *factor, const float *mean,
+                           const float *shift, float free_part, float (*u)[LANES], float (*log_q)[LANES]) {
     float centre[LANES], rest[LANES];
     EACH(i) rest[i] = free_part;
     for (int h = 0; h < w->widths; h++) EACH(i) log_q[h][i] = 0;
@@ -177,8 +187,10 @@ INLINE void weight_density(const pk_linear_weights *w, long first, long W, const
                 is_cut |= centre_of[i] * root[i] < FAR;
             }
             EACH(i) q[i] += fast_log(root[i]) - 0.918938533f;
-            if (w->kind == PK_FRACTIONS) EACH(i) q[i] += between_density(z[i], -centre_of[i] * root[i], (rest[i] - centre_of[i]) * root[i]);
-            else if (w->kind == PK_SCALED_FRACTIONS && is_cut) EACH(i) q[i] += lower_log_density(z[i], -centre_of[i] * root[i]);
+            if (w->kind == PK_FRACTIONS)
+                EACH(i) q[i] += between_density(z[i], -centre_of[i] * root[i], (rest[i] - centre_of[i]) * root[i]);
+            else if (w->kind == PK_SCALED_FRACTIONS && is_cut)
+                EACH(i) q[i] += lower_log_density(z[i], -centre_of[i] * root[i]);
             else EACH(i) q[i] -= 0.5f * z[i] * z[i];
         }
         EACH(i) rest[i] -= u[j][i];
@@ -186,7 +198,8 @@ INLINE void weight_density(const pk_linear_weights *w, long first, long W, const
 }
 
 /* v_k = s0 f_k from u, or the coefficients themselves. */
-INLINE void amplitudes(const pk_linear_weights *w, long W, float free_part, float (*u)[LANES], float (*v)[LANES], float *sum) {
+INLINE void amplitudes(const pk_linear_weights *w, long W, float free_part, float (*u)[LANES], float (*v)[LANES],
+                       float *sum) {
     EACH(i) sum[i] = 0;
     for (long k = 0; k < W; k++) EACH(i) sum[i] += u[k][i];
     for (long k = 0; k < W; k++) {
@@ -195,12 +208,15 @@ INLINE void amplitudes(const pk_linear_weights *w, long W, float free_part, floa
     }
 }
 
-INLINE void sixteen(const pk_linear_weights *w, long W, float *e, const float *uniforms, long across, long index, long count, long stride, float *rows,
-                    double *gaussian, double *rician) {
-    const int views = w->views, widths = w->widths, ways = views * widths, is_joint = w->kind == PK_COEFFICIENTS && !w->rician;
+INLINE void sixteen(const pk_linear_weights *w, long W, float *e, const float *uniforms, long across, long index,
+                    long count, long stride, float *rows, double *gaussian, double *rician) {
+    const int views = w->views, widths = w->widths, ways = views * widths,
+              is_joint = w->kind == PK_COEFFICIENTS && !w->rician;
     const long first = w->kind == PK_FRACTIONS;
-    float gram[2][PRODUCTS_MOST * LANES], product[2][PK_WEIGHTS_MOST * LANES], factor[2][PRODUCTS_MOST * LANES], mean[2][PK_WEIGHTS_MOST * LANES];
-    float u[PK_WEIGHTS_MOST][LANES], v[PK_WEIGHTS_MOST][LANES], log_q[2 * WIDTHS][LANES], rss[LANES], log_s0[LANES], log_sigma[LANES], sum[LANES], draw[LANES];
+    float gram[2][PRODUCTS_MOST * LANES], product[2][PK_WEIGHTS_MOST * LANES], factor[2][PRODUCTS_MOST * LANES],
+        mean[2][PK_WEIGHTS_MOST * LANES];
+    float u[PK_WEIGHTS_MOST][LANES], v[PK_WEIGHTS_MOST][LANES], log_q[2 * WIDTHS][LANES], rss[LANES], log_s0[LANES],
+        log_sigma[LANES], sum[LANES], draw[LANES];
     float free_part = 1;
     if (w->kind != PK_COEFFICIENTS) for (long k = 0; k < W; k++) free_part -= w->bound[k];
     EACH(i) log_s0[i] = 0;
@@ -251,9 +267,11 @@ INLINE void sixteen(const pk_linear_weights *w, long W, float *e, const float *u
                 if (views > 1) EACH(i) shift[k + i] = own_view[i] ? w->view[1].shift[k / LANES] : shift[k + i];
             }
         }
-        draw_weights(w, first, W, is_one ? factor[0] : own_factor, is_one ? mean[0] : own_mean, shift, uniforms, across, count, free_part, u, log_q[0]);
+        draw_weights(w, first, W, is_one ? factor[0] : own_factor, is_one ? mean[0] : own_mean, shift, uniforms, across,
+                     count, free_part, u, log_q[0]);
         /* With one way to draw, the density is that of the draw. */
-        for (int h = 0; h < views && !is_one; h++) weight_density(w, first, W, factor[h], mean[h], w->view[h].shift, free_part, u, log_q + h * widths);
+        for (int h = 0; h < views && !is_one; h++)
+            weight_density(w, first, W, factor[h], mean[h], w->view[h].shift, free_part, u, log_q + h * widths);
     }
     amplitudes(w, W, free_part, u, v, sum);
     if (w->kind == PK_SCALED_FRACTIONS) EACH(i) log_s0[i] = fast_log(sum[i] > 1e-30f ? sum[i] / free_part : 1e-30f);
@@ -299,7 +317,8 @@ INLINE void sixteen(const pk_linear_weights *w, long W, float *e, const float *u
         double g = -0.5 * squares - size_of * ((double)log_sigma[i] + 0.91893853320467274178) - (double)log_q[0][i];
         gaussian[i] = g == g ? g : -INFINITY;
         if (w->rician) {
-            g = w->log_signals - 2 * size_of * (double)log_sigma[i] + 0.5 * (LN2 * (double)bessel[i] - squares) - (double)log_q[0][i];
+            g = w->log_signals - 2 * size_of * (double)log_sigma[i] + 0.5 * (LN2 * (double)bessel[i] - squares) -
+                (double)log_q[0][i];
             rician[i] = g == g ? g : -INFINITY;
         }
     }
@@ -307,8 +326,8 @@ INLINE void sixteen(const pk_linear_weights *w, long W, float *e, const float *u
 
 #define ALL(W) sixteen(job, W, e, uniforms, across, index, count, stride, rows, gaussian, rician)
 
-PER_CPU void pk_draw_weights(const pk_linear_weights *job, float *e, const float *uniforms, long across, long index, long count, long stride, float *rows,
-                             double *gaussian, double *rician) {
+PER_CPU void pk_draw_weights(const pk_linear_weights *job, float *e, const float *uniforms, long across, long index,
+                             long count, long stride, float *rows, double *gaussian, double *rician) {
     switch (job->components) {
     case 1: ALL(1); break;
     case 2: ALL(2); break;

@@ -1,4 +1,5 @@
-/* What the weights of a linear signal (linear_weights.h) take from the measurements: loops over them, of which each lane is a sample's. */
+/* What the weights of a linear signal (linear_weights.h) take from the measurements: loops over them, of which each
+   lane is a sample's. */
 #pragma once
 #include "../include/linear_weights.h"
 #include "../math/truncated_normal.h"
@@ -8,9 +9,10 @@
 
 enum { PRODUCTS_MOST = PK_WEIGHTS_MOST * (PK_WEIGHTS_MOST + 1) / 2 };
 
-/* Row j of EᵀPE (packed) against up to four rows from `from` on, and of EᵀPŷ; in parts of so many measurements, lest rounding adds up. */
-INLINE void products_of(long j, long from, long many, int with_data, long W, const pk_linear_weights *w, const pk_linear_view *v, const float *e, float *gram,
-                        float *product) {
+/* Row j of EᵀPE (packed) against up to four rows from `from` on, and of EᵀPŷ; in parts of so many measurements, lest
+   rounding adds up. */
+INLINE void products_of(long j, long from, long many, int with_data, long W, const pk_linear_weights *w,
+                        const pk_linear_view *v, const float *e, float *gram, float *product) {
     block_f32 total[4] = {0, 0, 0, 0}, data = 0;
     for (long start = 0; start < w->measurements; start += PART) {
         const long end = start + PART < w->measurements ? start + PART : w->measurements;
@@ -27,7 +29,8 @@ INLINE void products_of(long j, long from, long many, int with_data, long W, con
     UNROLLED for (long k = 0; k < many; k++) STORE_BLOCK(gram + AT(j, from + k) * LANES, total[k]);
     if (with_data) STORE_BLOCK(product + j * LANES, data);
 }
-INLINE void products(long W, const pk_linear_weights *w, const pk_linear_view *v, const float *e, float *gram, float *product) {
+INLINE void products(long W, const pk_linear_weights *w, const pk_linear_view *v, const float *e, float *gram,
+                     float *product) {
     if (W <= 4) {
         products_of(0, 0, 1, 1, W, w, v, e, gram, product);
         if (W > 1) products_of(1, 0, 2, 1, W, w, v, e, gram, product);

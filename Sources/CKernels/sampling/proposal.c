@@ -9,8 +9,10 @@ INLINE void range_of(const float *c, long n, const pk_support *s, long j, float 
     *high = is_ratio ? s->ratio_high - c[1] : s->d_high - c[0];
 }
 
-/* Sixteen samples from uniforms u (rows of sixteen) into rows of `stride`. `n` and `spread` are constants where it is called. */
-INLINE void shape_draw(const float *c, long n, int spread, const pk_support *support, const float *inverse, const float *uniforms, long stride, float *out) {
+/* Sixteen samples from uniforms u (rows of sixteen) into rows of `stride`. `n` and `spread` are constants where it is
+   called. */
+INLINE void shape_draw(const float *c, long n, int spread, const pk_support *support, const float *inverse,
+                       const float *uniforms, long stride, float *out) {
     const float *L = c + PK_SHAPE_FACTOR, *e = c + PK_SHAPE_TANGENTS;
     const long d = 1 + 2 * n + spread;
     block_f32 u[8];
@@ -27,7 +29,10 @@ INLINE void shape_draw(const float *c, long n, int spread, const pk_support *sup
             EACH(i) is_near |= ((mean[i] - low) * root < FAR) | ((high - mean[i]) * root < FAR);
             if (is_near)
                 EACH(i) {
-                    const float w = mean[i] + truncated_quantile(v[i], (low - mean[i]) * root, (high - mean[i]) * root) * inverse[j], least = w < low ? low : w;
+                    const float w = mean[i] +
+                                    truncated_quantile(v[i], (low - mean[i]) * root, (high - mean[i]) * root) *
+                                        inverse[j],
+                                least = w < low ? low : w;
                     x[i] = least > high ? high : least;
                 }
         }
@@ -42,7 +47,8 @@ INLINE void shape_draw(const float *c, long n, int spread, const pk_support *sup
     }
 }
 
-INLINE void shape_draws(const float *c, long n, int spread, const pk_support *support, const float *uniforms, long count, long stride, float *rows) {
+INLINE void shape_draws(const float *c, long n, int spread, const pk_support *support, const float *uniforms,
+                        long count, long stride, float *rows) {
     const long d = 1 + 2 * n + spread;
     float inverse[8], own[8 * LANES_IN_BLOCK], out[PK_SAMPLE_ROWS * LANES_IN_BLOCK];
     for (long j = 0; j < d; j++) inverse[j] = 1.0f / c[PK_SHAPE_FACTOR + j * d + j];
@@ -55,15 +61,15 @@ INLINE void shape_draws(const float *c, long n, int spread, const pk_support *su
         }
         shape_draw(c, n, spread, support, inverse, own, LANES_IN_BLOCK, out);
         for (long k = 0; k < PK_ROW_AXIS + 3 * n; k++)
-            if (k < 2 || k >= PK_ROW_AXIS) memcpy(rows + k * stride + from, out + k * LANES_IN_BLOCK, (size_t)rest * sizeof(float));
+            if (k < 2 || k >= PK_ROW_AXIS)
+                memcpy(rows + k * stride + from, out + k * LANES_IN_BLOCK, (size_t)rest * sizeof(float));
     }
 }
 
-PER_CPU void pk_shape_draw(const float *component, long n, int spread, const pk_support *support, const float *uniforms, long first, long count, long stride,
-                           float *rows) {
+PER_CPU void pk_shape_draw(const float *component, long n, int spread, const pk_support *support, const float *uniforms,
+                           long first, long count, long stride, float *rows){
 #define DRAW(n, spread) shape_draws(component, n, spread, support, uniforms, count, stride, rows + first)
-    BY_STRUCTURE(n, spread, DRAW)
-}
+    BY_STRUCTURE(n, spread, DRAW)}
 
 /* log g(x) − log Σ_π g(πx) of sixteen samples, log g = Σ_k κ_k (μ_k·r_k)². `n` is a constant where it is called. */
 INLINE void label_share(const float *rows, long n, long stride, const float *axes, const float *sharpness, float *out) {
@@ -93,22 +99,26 @@ INLINE void label_share(const float *rows, long n, long stride, const float *axe
     EACH(i) out[i] = total[i] == total[i] ? -fast_log(total[i]) : -INFINITY;
 }
 
-INLINE void label_shares(const float *rows, long n, long stride, long count, const float *axes, const float *sharpness, float *out) {
+INLINE void label_shares(const float *rows, long n, long stride, long count, const float *axes, const float *sharpness,
+                         float *out) {
     float own[PK_SAMPLE_ROWS * LANES_IN_BLOCK], shares[LANES_IN_BLOCK];
     for (long from = 0; from < count; from += LANES_IN_BLOCK) {
         const long rest = count - from < LANES_IN_BLOCK ? count - from : LANES_IN_BLOCK;
-        for (long k = PK_ROW_AXIS; k < PK_ROW_AXIS + 3 * n; k++) take(rows + k * stride + from, rest, own + k * LANES_IN_BLOCK);
+        for (long k = PK_ROW_AXIS; k < PK_ROW_AXIS + 3 * n; k++)
+            take(rows + k * stride + from, rest, own + k * LANES_IN_BLOCK);
         label_share(own, n, LANES_IN_BLOCK, axes, sharpness, shares);
         memcpy(out + from, shares, (size_t)rest * sizeof(float));
     }
 }
 
-PER_CPU void pk_label_share(const float *rows, long n, long stride, long count, const float *axes, const float *sharpness, float *out) {
+PER_CPU void pk_label_share(const float *rows, long n, long stride, long count, const float *axes,
+                            const float *sharpness, float *out) {
     if (n == 2) label_shares(rows, 2, stride, count, axes, sharpness, out);
     else label_shares(rows, 3, stride, count, axes, sharpness, out);
 }
 
-/* What a component's log-density has that no sample changes: its normaliser, and what the truncation of the last coordinate leaves. */
+/* What a component's log-density has that no sample changes: its normaliser, and what the truncation of the last
+   coordinate leaves. */
 INLINE float constant_of(const float *c, long n, int spread, const pk_support *support) {
     const long d = 1 + 2 * n + spread;
     const float root = c[PK_SHAPE_FACTOR + d * d - 1];
@@ -118,8 +128,10 @@ INLINE float constant_of(const float *c, long n, int spread, const pk_support *s
     return sum - log_interval(low * root, high * root);
 }
 
-/* Log-density of a component at sixteen samples, from its constant on. `n` and `spread` are constants where it is called. */
-INLINE void log_density(const float *c, long n, int spread, const pk_support *support, float constant, const float *rows, long stride, block_f32 *out) {
+/* Log-density of a component at sixteen samples, from its constant on. `n` and `spread` are constants where it is
+   called. */
+INLINE void log_density(const float *c, long n, int spread, const pk_support *support, float constant,
+                        const float *rows, long stride, block_f32 *out) {
     const float *L = c + PK_SHAPE_FACTOR, *e = c + PK_SHAPE_TANGENTS;
     const long d = 1 + 2 * n + spread;
     block_f32 u[8], sum = constant;
@@ -143,32 +155,36 @@ INLINE void log_density(const float *c, long n, int spread, const pk_support *su
     *out = sum;
 }
 
-INLINE void add_densities(const float *components, const float *constants, long many, long n, int spread, const pk_support *support, const float *rows,
-                          long stride, float *total) {
+INLINE void add_densities(const float *components, const float *constants, long many, long n, int spread,
+                          const pk_support *support, const float *rows, long stride, float *total) {
     block_f32 term[TOGETHER];
-    for (long k = 0; k < many; k++) log_density(components + k * PK_SHAPE_SIZE, n, spread, support, constants[k], rows, stride, &term[k]);
+    for (long k = 0; k < many; k++)
+        log_density(components + k * PK_SHAPE_SIZE, n, spread, support, constants[k], rows, stride, &term[k]);
     add_terms(term, many, total);
 }
 
-INLINE void add_all(const float *components, const float *counts, long many, long n, int spread, const pk_support *support, const float *rows, long stride,
-                    long count, float *total) {
+INLINE void add_all(const float *components, const float *counts, long many, long n, int spread,
+                    const pk_support *support, const float *rows, long stride, long count, float *total) {
     float own[PK_SAMPLE_ROWS * LANES_IN_BLOCK], sums[LANES_IN_BLOCK], constants[TOGETHER];
-    for (long k = 0; k < many; k++) constants[k] = logf(counts[k]) + constant_of(components + k * PK_SHAPE_SIZE, n, spread, support);
+    for (long k = 0; k < many; k++)
+        constants[k] = logf(counts[k]) + constant_of(components + k * PK_SHAPE_SIZE, n, spread, support);
     for (long from = 0; from < count; from += LANES_IN_BLOCK) {
         const long rest = count - from < LANES_IN_BLOCK ? count - from : LANES_IN_BLOCK;
         const int is_whole = rest == LANES_IN_BLOCK;
         if (!is_whole) {
-            for (long k = 0; k < PK_ROW_AXIS + 3 * n; k++) take(rows + k * stride + from, rest, own + k * LANES_IN_BLOCK);
+            for (long k = 0; k < PK_ROW_AXIS + 3 * n; k++)
+                take(rows + k * stride + from, rest, own + k * LANES_IN_BLOCK);
             take(total + from, rest, sums);
         }
-        add_densities(
-            components, constants, many, n, spread, support, is_whole ? rows + from : own, is_whole ? stride : LANES_IN_BLOCK, is_whole ? total + from : sums);
+        add_densities(components, constants, many, n, spread, support, is_whole ? rows + from : own,
+                      is_whole ? stride : LANES_IN_BLOCK, is_whole ? total + from : sums);
         if (!is_whole) memcpy(total + from, sums, (size_t)rest * sizeof(float));
     }
 }
 
-PER_CPU void pk_add_shape_densities(const float *components, const float *counts, long many, long n, int spread, const pk_support *support,
-                                    const float *rows, long stride, long count, float *total) {
+PER_CPU void pk_add_shape_densities(const float *components, const float *counts, long many, long n, int spread,
+                                    const pk_support *support, const float *rows, long stride, long count,
+                                    float *total) {
     for (long k = 0; k < many; k += TOGETHER) {
         const float *some = components + k * PK_SHAPE_SIZE;
         const long now = many - k < TOGETHER ? many - k : TOGETHER;

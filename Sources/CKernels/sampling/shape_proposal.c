@@ -17,25 +17,53 @@ long pk_shape_component_size(const pk_shape_space *s) {
 }
 
 /* CALL(axes, rotations, scalars) with small numbers as constants, so that each gets code of its own. */
-#define BY_COUNTS(s, CALL)                                                                                                                            \
-    switch ((s)->axes < 8 && (s)->rotations < 8 && (s)->scalars < 8 ? 64 * (s)->axes + 8 * (s)->rotations + (s)->scalars : -1) {                       \
-    case 0: CALL(0, 0, 0); break;                                                                                                                     \
-    case 1: CALL(0, 0, 1); break;                                                                                                                     \
-    case 2: CALL(0, 0, 2); break;                                                                                                                     \
-    case 65: CALL(1, 0, 1); break;                                                                                                                    \
-    case 66: CALL(1, 0, 2); break;                                                                                                                    \
-    case 67: CALL(1, 0, 3); break;                                                                                                                    \
-    case 129: CALL(2, 0, 1); break;                                                                                                                   \
-    case 130: CALL(2, 0, 2); break;                                                                                                                   \
-    case 131: CALL(2, 0, 3); break;                                                                                                                   \
-    case 193: CALL(3, 0, 1); break;                                                                                                                   \
-    case 194: CALL(3, 0, 2); break;                                                                                                                   \
-    case 195: CALL(3, 0, 3); break;                                                                                                                   \
-    default: CALL((s)->axes, (s)->rotations, (s)->scalars);                                                                                           \
+#define BY_COUNTS(s, CALL) \
+    switch ((s)->axes < 8 && (s)->rotations < 8 && (s)->scalars < 8 \
+                ? 64 * (s)->axes + 8 * (s)->rotations + (s)->scalars \
+                : -1) { \
+    case 0: \
+        CALL(0, 0, 0); \
+        break; \
+    case 1: \
+        CALL(0, 0, 1); \
+        break; \
+    case 2: \
+        CALL(0, 0, 2); \
+        break; \
+    case 65: \
+        CALL(1, 0, 1); \
+        break; \
+    case 66: \
+        CALL(1, 0, 2); \
+        break; \
+    case 67: \
+        CALL(1, 0, 3); \
+        break; \
+    case 129: \
+        CALL(2, 0, 1); \
+        break; \
+    case 130: \
+        CALL(2, 0, 2); \
+        break; \
+    case 131: \
+        CALL(2, 0, 3); \
+        break; \
+    case 193: \
+        CALL(3, 0, 1); \
+        break; \
+    case 194: \
+        CALL(3, 0, 2); \
+        break; \
+    case 195: \
+        CALL(3, 0, 3); \
+        break; \
+    default: \
+        CALL((s)->axes, (s)->rotations, (s)->scalars); \
     }
 
 /* Sixteen samples from uniforms (rows of `across`) into rows of `stride`. */
-INLINE void shape_draw(const float *c, long A, long R, long K, const pk_shape_space *space, const float *uniforms, long across, long stride, float *out) {
+INLINE void shape_draw(const float *c, long A, long R, long K, const pk_shape_space *space, const float *uniforms,
+                       long across, long stride, float *out) {
     const parts p = parts_of(c, A, R, K);
     const long d = 2 * A + 3 * R + K, first = d - K;
     block_f32 u[PK_SHAPE_MOST];
@@ -47,13 +75,15 @@ INLINE void shape_draw(const float *c, long A, long R, long K, const pk_shape_sp
         STORE_BLOCK(mean, sum * inverse);
         int32_t is_near = 0;
         if (j >= first) {
-            const float low = space->low[j - first] - p.scalars[j - first], high = space->high[j - first] - p.scalars[j - first];
+            const float low = space->low[j - first] - p.scalars[j - first],
+                        high = space->high[j - first] - p.scalars[j - first];
             EACH(i) is_near |= ((mean[i] - low) * root < FAR) | ((high - mean[i]) * root < FAR);
             if (is_near)
                 EACH(i) {
-                    const float w = mean[i] + truncated_quantile(v[i], (low - mean[i]) * root, (high - mean[i]) * root) * inverse;
-                    /* So far outside that no quantile is a number: no sample. At the bound it would be one whose density, which is nothing,
-                       its weight is divided by. */
+                    const float w =
+                        mean[i] + truncated_quantile(v[i], (low - mean[i]) * root, (high - mean[i]) * root) * inverse;
+                    /* So far outside that no quantile is a number: no sample. At the bound it would be one whose
+                       density, which is nothing, its weight is divided by. */
                     const float least = w < low ? low : w;
                     x[i] = least > high ? high : least;
                 }
@@ -79,7 +109,8 @@ INLINE void shape_draw(const float *c, long A, long R, long K, const pk_shape_sp
         a = a * square - 1.250000000e-01f;
         a = a * square + 1.0f;
         const block_f32 x = s * w[0], y = s * w[1], z = s * w[2];
-        const block_i32 is_near = (square < 4.5f) & (a >= __builtin_elementwise_abs(x)) & (a >= __builtin_elementwise_abs(y)) & (a >= __builtin_elementwise_abs(z));
+        const block_i32 is_near = (square < 4.5f) & (a >= __builtin_elementwise_abs(x)) &
+                                  (a >= __builtin_elementwise_abs(y)) & (a >= __builtin_elementwise_abs(z));
         const block_f32 first_of = q[0] * a - q[1] * x - q[2] * y - q[3] * z;
         STORE_BLOCK(out, is_near ? first_of : (block_f32)NAN);
         STORE_BLOCK(out + stride, q[0] * x + q[1] * a + q[2] * z - q[3] * y);
@@ -88,9 +119,11 @@ INLINE void shape_draw(const float *c, long A, long R, long K, const pk_shape_sp
     }
 }
 
-PER_CPU void pk_draw_shapes(const float *component, const pk_shape_space *space, const float *uniforms, long count, long stride, float *rows) {
+PER_CPU void pk_draw_shapes(const float *component, const pk_shape_space *space, const float *uniforms, long count,
+                            long stride, float *rows) {
 #define DRAW(A, R, K) \
-    for (long from = 0; from < count; from += LANES_IN_BLOCK) shape_draw(component, A, R, K, space, uniforms + from, count, stride, rows + from)
+    for (long from = 0; from < count; from += LANES_IN_BLOCK) \
+    shape_draw(component, A, R, K, space, uniforms + from, count, stride, rows + from)
     BY_COUNTS(space, DRAW)
 }
 
@@ -110,7 +143,8 @@ long pk_keep_shapes(const pk_shape_space *s, long count, long stride, float *row
     return kept;
 }
 
-/* What a component's log-density has that no sample changes: its normaliser, and what the truncation of the last coordinate leaves. */
+/* What a component's log-density has that no sample changes: its normaliser, and what the truncation of the last
+   coordinate leaves. */
 INLINE float constant_of(const float *c, long A, long R, long K, const pk_shape_space *space) {
     const parts p = parts_of(c, A, R, K);
     const long d = 2 * A + 3 * R + K;
@@ -118,16 +152,20 @@ INLINE float constant_of(const float *c, long A, long R, long K, const pk_shape_
     for (long j = 0; j < d; j++) sum += logf(p.factor[j * d + j]);
     if (K == 0) return sum;
     const float root = p.factor[d * d - 1];
-    return sum - log_interval((space->low[K - 1] - p.scalars[K - 1]) * root, (space->high[K - 1] - p.scalars[K - 1]) * root);
+    return sum -
+           log_interval((space->low[K - 1] - p.scalars[K - 1]) * root, (space->high[K - 1] - p.scalars[K - 1]) * root);
 }
 
 /* ω of the nearest of the four rotations alike to a sample's about q; log of its density's change of measure. */
 INLINE void angles_about(const float *q, const float *r, long stride, block_f32 *w, block_f32 *measure) {
-    const block_f32 a = LOAD_BLOCK(r), x = LOAD_BLOCK(r + stride), y = LOAD_BLOCK(r + 2 * stride), z = LOAD_BLOCK(r + 3 * stride);
+    const block_f32 a = LOAD_BLOCK(r), x = LOAD_BLOCK(r + stride), y = LOAD_BLOCK(r + 2 * stride),
+                    z = LOAD_BLOCK(r + 3 * stride);
     const block_f32 s0 = q[0] * a + q[1] * x + q[2] * y + q[3] * z, s1 = q[0] * x - q[1] * a - q[2] * z + q[3] * y;
     const block_f32 s2 = q[0] * y - q[2] * a - q[3] * x + q[1] * z, s3 = q[0] * z - q[3] * a - q[1] * y + q[2] * x;
-    const block_f32 n0 = __builtin_elementwise_abs(s0), n1 = __builtin_elementwise_abs(s1), n2 = __builtin_elementwise_abs(s2), n3 = __builtin_elementwise_abs(s3);
-    const block_f32 most = __builtin_elementwise_max(__builtin_elementwise_max(n0, n1), __builtin_elementwise_max(n2, n3));
+    const block_f32 n0 = __builtin_elementwise_abs(s0), n1 = __builtin_elementwise_abs(s1),
+                    n2 = __builtin_elementwise_abs(s2), n3 = __builtin_elementwise_abs(s3);
+    const block_f32 most =
+        __builtin_elementwise_max(__builtin_elementwise_max(n0, n1), __builtin_elementwise_max(n2, n3));
     const block_i32 is0 = n0 >= most, is1 = ~is0 & (n1 == most), is2 = ~is0 & ~is1 & (n2 == most);
     /* Multiplied by i, j or k its numbers change places. */
     block_f32 r0 = is0 ? s0 : is1 ? s1 : is2 ? s2 : s3, r1 = is0 ? s1 : is1 ? -s0 : is2 ? s3 : -s2;
@@ -153,7 +191,8 @@ INLINE void angles_about(const float *q, const float *r, long stride, block_f32 
 }
 
 /* Log-density of a component at sixteen samples, from its constant on. */
-INLINE void log_density(const float *c, long A, long R, long K, const pk_shape_space *space, float constant, const float *rows, long stride, block_f32 *out) {
+INLINE void log_density(const float *c, long A, long R, long K, const pk_shape_space *space, float constant,
+                        const float *rows, long stride, block_f32 *out) {
     const parts p = parts_of(c, A, R, K);
     const long d = 2 * A + 3 * R + K, first = d - K;
     const float *r = rows;
@@ -177,23 +216,25 @@ INLINE void log_density(const float *c, long A, long R, long K, const pk_shape_s
         const block_f32 w = mean + root * u[j];
         sum -= 0.5f * w * w;
         if (j < first || j == d - 1) continue;
-        const float low = space->low[j - first] - p.scalars[j - first], high = space->high[j - first] - p.scalars[j - first];
+        const float low = space->low[j - first] - p.scalars[j - first],
+                    high = space->high[j - first] - p.scalars[j - first];
         take_inside(&mean, low, high, root, &sum);
     }
     *out = sum;
 }
 
-INLINE void add_block(const float *components, const float *constants, long many, long A, long R, long K, const pk_shape_space *space, long size,
-                      const float *rows, long stride, float *total) {
+INLINE void add_block(const float *components, const float *constants, long many, long A, long R, long K,
+                      const pk_shape_space *space, long size, const float *rows, long stride, float *total) {
     block_f32 term[TOGETHER];
-    for (long k = 0; k < many; k++) log_density(components + k * size, A, R, K, space, constants[k], rows, stride, &term[k]);
+    for (long k = 0; k < many; k++)
+        log_density(components + k * size, A, R, K, space, constants[k], rows, stride, &term[k]);
     add_terms(term, many, total);
 }
 
 enum { ROWS_MOST = PK_SHAPE_MOST * 3 / 2 };
 
-INLINE void add_all(const float *components, const float *counts, long many, long A, long R, long K, const pk_shape_space *space, const float *rows,
-                    long stride, long count, float *total) {
+INLINE void add_all(const float *components, const float *counts, long many, long A, long R, long K,
+                    const pk_shape_space *space, const float *rows, long stride, long count, float *total) {
     const long size = pk_shape_component_size(space), height = K + 3 * A + 4 * R;
     float own[ROWS_MOST * LANES_IN_BLOCK], sums[LANES_IN_BLOCK], constants[TOGETHER];
     for (long k = 0; k < many; k++) constants[k] = logf(counts[k]) + constant_of(components + k * size, A, R, K, space);
@@ -204,14 +245,14 @@ INLINE void add_all(const float *components, const float *counts, long many, lon
             for (long k = 0; k < height; k++) take(rows + k * stride + from, rest, own + k * LANES_IN_BLOCK);
             take(total + from, rest, sums);
         }
-        add_block(components, constants, many, A, R, K, space, size, is_whole ? rows + from : own, is_whole ? stride : LANES_IN_BLOCK,
-                  is_whole ? total + from : sums);
+        add_block(components, constants, many, A, R, K, space, size, is_whole ? rows + from : own,
+                  is_whole ? stride : LANES_IN_BLOCK, is_whole ? total + from : sums);
         if (!is_whole) memcpy(total + from, sums, (size_t)rest * sizeof(float));
     }
 }
 
-PER_CPU void pk_add_proposals(const float *components, const float *counts, long many, const pk_shape_space *space, const float *rows, long stride, long count,
-                              float *total) {
+PER_CPU void pk_add_proposals(const float *components, const float *counts, long many, const pk_shape_space *space,
+                              const float *rows, long stride, long count, float *total) {
     const long size = pk_shape_component_size(space);
     for (long k = 0; k < many; k += TOGETHER) {
         const float *some = components + k * size;
@@ -222,17 +263,21 @@ PER_CPU void pk_add_proposals(const float *components, const float *counts, long
 }
 
 /* Likeness of the member with these places to a reference, of sixteen samples. */
-INLINE void likeness(const pk_member_set *set, const int *places, const float *reference, const float *sharpness, const float *rows, long stride, block_f32 *out) {
+INLINE void likeness(const pk_member_set *set, const int *places, const float *reference, const float *sharpness,
+                     const float *rows, long stride, block_f32 *out) {
     block_f32 sum = 0;
     for (long a = 0; a < set->axes; a++, reference += 3, places++, sharpness++) {
         const float *r = rows + *places * stride;
-        const block_f32 c = LOAD_BLOCK(r) * reference[0] + LOAD_BLOCK(r + stride) * reference[1] + LOAD_BLOCK(r + 2 * stride) * reference[2];
+        const block_f32 c = LOAD_BLOCK(r) * reference[0] + LOAD_BLOCK(r + stride) * reference[1] +
+                            LOAD_BLOCK(r + 2 * stride) * reference[2];
         sum += *sharpness * c * c;
     }
     for (long a = 0; a < set->rotations; a++, reference += 4, places++, sharpness++) {
         const float *r = rows + *places * stride, *q = reference;
-        const block_f32 w = LOAD_BLOCK(r), i = LOAD_BLOCK(r + stride), j = LOAD_BLOCK(r + 2 * stride), k = LOAD_BLOCK(r + 3 * stride);
-        block_f32 x = q[0] * i - q[1] * w - q[2] * k + q[3] * j, y = q[0] * j - q[2] * w - q[3] * i + q[1] * k, z = q[0] * k - q[3] * w - q[1] * j + q[2] * i;
+        const block_f32 w = LOAD_BLOCK(r), i = LOAD_BLOCK(r + stride), j = LOAD_BLOCK(r + 2 * stride),
+                        k = LOAD_BLOCK(r + 3 * stride);
+        block_f32 x = q[0] * i - q[1] * w - q[2] * k + q[3] * j, y = q[0] * j - q[2] * w - q[3] * i + q[1] * k,
+                  z = q[0] * k - q[3] * w - q[1] * j + q[2] * i;
         x *= x;
         y *= y;
         z *= z;
@@ -246,14 +291,17 @@ INLINE void likeness(const pk_member_set *set, const int *places, const float *r
     *out = sum;
 }
 
-/* −log Σ_π e^(Σ_k l_kπ(k) − l_kk) of sixteen samples: a term for each order where they are few, otherwise a permanent, over subsets of references. */
+/* −log Σ_π e^(Σ_k l_kπ(k) − l_kk) of sixteen samples: a term for each order where they are few, otherwise a permanent,
+   over subsets of references. */
 INLINE void label_block(const pk_member_set *set, const float *rows, long stride, float *out) {
     static const int orders[6][3] = {{0, 1, 2}, {1, 0, 2}, {0, 2, 1}, {2, 1, 0}, {1, 2, 0}, {2, 0, 1}};
-    const long n = set->members, width = 3 * set->axes + 4 * set->rotations + set->scalars, places = set->axes + set->rotations + set->scalars;
+    const long n = set->members, width = 3 * set->axes + 4 * set->rotations + set->scalars,
+               places = set->axes + set->rotations + set->scalars;
     block_f32 l[PK_MEMBERS_MOST][PK_MEMBERS_MOST], all = 1;
     for (long k = 0; k < n; k++) {
         for (long j = 0; j < n; j++)
-            likeness(set, set->places + k * places, set->references + j * width, set->sharpness + j * places, rows, stride, &l[k][j]);
+            likeness(set, set->places + k * places, set->references + j * width, set->sharpness + j * places, rows,
+                     stride, &l[k][j]);
         const block_f32 own = l[k][k];
         for (long j = 0; j < n; j++) l[k][j] = (l[k][j] - own) * 1.44269504f;
     }
@@ -287,7 +335,8 @@ INLINE void label_block(const pk_member_set *set, const float *rows, long stride
     STORE_BLOCK(out, all * -0.693147181f);
 }
 
-PER_CPU void pk_share_labels(const pk_member_set *set, const float *rows, long stride, long count, double *logs, double *other) {
+PER_CPU void pk_share_labels(const pk_member_set *set, const float *rows, long stride, long count, double *logs,
+                             double *other) {
     for (long from = 0; from < count; from += LANES_IN_BLOCK) {
         const long rest = count - from < LANES_IN_BLOCK ? count - from : LANES_IN_BLOCK;
         float share[LANES_IN_BLOCK];

@@ -1,4 +1,5 @@
-/* What all weights of a signal that is linear in them share when sixteen samples are drawn together: each lane is a sample's. */
+/* What all weights of a signal that is linear in them share when sixteen samples are drawn together: each lane is a
+   sample's. */
 #pragma once
 #include "../math/rician_block.h"
 

@@ -4,7 +4,8 @@
 #include "weights_lanes.h"
 
 /* Cholesky factor and mean of a view's normal, in double: nearly parallel sticks leave few digits. */
-INLINE void solve(long n, float ridge, float pull, const float *gram, const float *product, float *factor, float *mean) {
+INLINE void solve(long n, float ridge, float pull, const float *gram, const float *product, float *factor,
+                  float *mean) {
     double l[PRODUCTS][LANES], x[MOST][LANES];
     for (long j = 0; j <= n; j++) {
         for (long k = 0; k <= j; k++) {
@@ -28,7 +29,8 @@ INLINE void solve(long n, float ridge, float pull, const float *gram, const floa
 /* A view's normal of log σ: its centre, the bounds in standard deviations, and whether any of them cuts. */
 typedef struct { float centre[LANES], low[LANES], high[LANES]; int is_cut; } noise_law;
 
-INLINE void noise_given(const pk_weights *w, const pk_weights_view *view, const float *rss, const float *log_s0, noise_law *law) {
+INLINE void noise_given(const pk_weights *w, const pk_weights_view *view, const float *rss, const float *log_s0,
+                        noise_law *law) {
     const float root = w->noise_root, base = view->log_sigma - 0.5f * view->log_rss, above = 5.0f / root;
     /* Towards small σ the likelihood falls by M a unit of log σ, however good the fit. */
     const float fall = (float)w->measurements / (root * root), below = fall < above ? fall : above;
@@ -46,9 +48,10 @@ INLINE void noise_given(const pk_weights *w, const pk_weights_view *view, const 
     law->is_cut = is_cut;
 }
 
-/* Up to sixteen samples, numbers `which` of those drawn together. Uniforms have rows of `total`, samples of `stride`. */
-INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *uniforms, const long *which, long count, long total, long stride, float *rows,
-                    double *gaussian, double *rician, float *work) {
+/* Up to sixteen samples, numbers `which` of those drawn together. Uniforms have rows of `total`, samples of `stride`.
+   */
+INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *uniforms, const long *which, long count,
+                    long total, long stride, float *rows, double *gaussian, double *rician, float *work) {
     const int views = w->views, widths = w->widths, ways = views * widths;
     float gram[2][PRODUCTS * LANES], product[2][MOST * LANES], factor[2][PRODUCTS * LANES], mean[2][MOST * LANES];
     float u[MOST][LANES], centre[LANES], log_q[2 * WIDTHS][LANES], rss[LANES], log_s0[LANES], log_sigma[LANES] = {0};
@@ -178,15 +181,16 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
         double g = -0.5 * squares - size_of * ((double)log_sigma[i] + 0.91893853320467274178) - (double)log_q[0][i];
         gaussian[which[i]] = g == g ? g : -INFINITY;
         if (w->rician) {
-            g = w->log_signals - 2 * size_of * (double)log_sigma[i] + 0.5 * (LN2 * (double)bessel[i] - squares) - (double)log_q[0][i];
+            g = w->log_signals - 2 * size_of * (double)log_sigma[i] + 0.5 * (LN2 * (double)bessel[i] - squares) -
+                (double)log_q[0][i];
             rician[which[i]] = g == g ? g : -INFINITY;
         }
     }
 }
 
 /* All samples that are there, sixteen at a time, the number of sticks and the spread being constants. */
-INLINE void all_of(const pk_weights *w, long n, int has_spread, const float *uniforms, long count, long stride, float *rows, double *gaussian,
-                   double *rician, float *work) {
+INLINE void all_of(const pk_weights *w, long n, int has_spread, const float *uniforms, long count, long stride,
+                   float *rows, double *gaussian, double *rician, float *work) {
     long which[LANES], found = 0;
     for (long i = 0; i < count; i++) {
         float there = rows[i] + rows[stride + i];
@@ -203,9 +207,10 @@ INLINE void all_of(const pk_weights *w, long n, int has_spread, const float *uni
     }
 }
 
-#define ALL(n, spread) all_of(w, n, spread, uniforms, count, stride, rows + first, gaussian + first, rician + first, work)
+#define ALL(n, spread) \
+    all_of(w, n, spread, uniforms, count, stride, rows + first, gaussian + first, rician + first, work)
 
-PER_CPU void pk_weights_draw(const pk_weights *w, const float *uniforms, long first, long count, long stride, float *rows, double *gaussian,
-                             double *rician, float *work) {
+PER_CPU void pk_weights_draw(const pk_weights *w, const float *uniforms, long first, long count, long stride,
+                             float *rows, double *gaussian, double *rician, float *work) {
     BY_STRUCTURE(w->sticks, w->spread, ALL)
 }

@@ -1,4 +1,5 @@
-/* What the conditional weights (weights.h) take from the measurements: a loop over them, of which each lane is a sample's. */
+/* What the conditional weights (weights.h) take from the measurements: a loop over them, of which each lane is a
+   sample's. */
 #pragma once
 #include "../include/weights.h"
 #include "weight_lanes.h"
@@ -11,7 +12,8 @@ INLINE void pick(const float *row, const long *which, long count, float *out) {
 }
 
 /* Lanes are samples. Ẽ: for each measurement its n + 1 blocks, one after the other. */
-INLINE void signals(const pk_weights *w, long n, int has_spread, const block_f32 *rate, const block_f32 *shape, const block_f32 *axes, float *e) {
+INLINE void signals(const pk_weights *w, long n, int has_spread, const block_f32 *rate, const block_f32 *shape,
+                    const block_f32 *axes, float *e) {
     const float share = w->support.floor / (1.0f - (float)n * w->support.floor);
     for (long i = 0; i < w->measurements; i++, e += (n + 1) * LANES) {
         const block_f32 q = *rate * w->b[i];
@@ -33,8 +35,10 @@ INLINE void signals(const pk_weights *w, long n, int has_spread, const block_f32
     }
 }
 
-/* ẼᵀPẼ (packed) and ẼᵀPŷ: row j against rows up to j and the data; in parts of so many measurements, lest rounding adds up. */
-INLINE void products_of(long j, long n, const pk_weights *w, const pk_weights_view *v, const float *e, float *gram, float *product) {
+/* ẼᵀPẼ (packed) and ẼᵀPŷ: row j against rows up to j and the data; in parts of so many measurements, lest rounding adds
+   up. */
+INLINE void products_of(long j, long n, const pk_weights *w, const pk_weights_view *v, const float *e, float *gram,
+                        float *product) {
     block_f32 total[MOST] = {0, 0, 0, 0}, data = 0;
     for (long from = 0; from < w->measurements; from += PART) {
         const long end = from + PART < w->measurements ? from + PART : w->measurements;
@@ -51,7 +55,8 @@ INLINE void products_of(long j, long n, const pk_weights *w, const pk_weights_vi
     UNROLLED for (long k = 0; k <= j; k++) STORE_BLOCK(gram + AT(j, k) * LANES, total[k]);
     STORE_BLOCK(product + j * LANES, data);
 }
-INLINE void products(long n, const pk_weights *w, const pk_weights_view *v, const float *e, float *gram, float *product) {
+INLINE void products(long n, const pk_weights *w, const pk_weights_view *v, const float *e, float *gram,
+                     float *product) {
     products_of(0, n, w, v, e, gram, product);
     if (n > 0) products_of(1, n, w, v, e, gram, product);
     if (n > 1) products_of(2, n, w, v, e, gram, product);

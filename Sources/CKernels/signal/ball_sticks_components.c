@@ -19,8 +19,8 @@ BLOCK_INLINE void laws(const float *rows, long stride, int has_spread, block_f32
     *shapes = LOAD_BLOCK(shape);
 }
 
-BLOCK_INLINE void lanes(long m, const float *b, const float *gx, const float *gy, const float *gz, long n, int has_spread, const float *rows, long stride,
-                        float *e) {
+BLOCK_INLINE void lanes(long m, const float *b, const float *gx, const float *gy, const float *gz, long n,
+                        int has_spread, const float *rows, long stride, float *e) {
     block_f32 rates, shapes;
     laws(rows, stride, has_spread, &rates, &shapes);
     block_f32 axes[9] = {0}, ball = 0;
@@ -42,14 +42,13 @@ BLOCK_INLINE void lanes(long m, const float *b, const float *gx, const float *gy
     }
 }
 
-PER_CPU void pk_ball_sticks_lanes(long m, const float *b, const float *gx, const float *gy, const float *gz, long n, int spread, const float *shape,
-                                  long stride, float *e) {
+PER_CPU void pk_ball_sticks_lanes(long m, const float *b, const float *gx, const float *gy, const float *gz, long n,
+                                  int spread, const float *shape, long stride, float *e){
 #define LANES_OF(n, has_spread) lanes(m, b, gx, gy, gz, n, has_spread, shape, stride, e)
-    BY_STRUCTURE(n, spread, LANES_OF)
-}
+    BY_STRUCTURE(n, spread, LANES_OF)}
 
-BLOCK_INLINE void lane(long m, const float *b, const float *gx, const float *gy, const float *gz, long n, long k, int has_spread, const float *rows,
-                       long stride, float *e) {
+BLOCK_INLINE void lane(long m, const float *b, const float *gx, const float *gy, const float *gz, long n, long k,
+                       int has_spread, const float *rows, long stride, float *e) {
     block_f32 rates, shapes, x = 0, y = 0, z = 0;
     laws(rows, stride, has_spread, &rates, &shapes);
     const float *axis = rows + (1 + has_spread + 3 * (k - 1)) * stride;
@@ -67,19 +66,21 @@ BLOCK_INLINE void lane(long m, const float *b, const float *gx, const float *gy,
     }
 }
 
-PER_CPU void pk_ball_sticks_lane(long m, const float *b, const float *gx, const float *gy, const float *gz, long n, long k, int spread,
-                                 const float *shape, long stride, float *e) {
+PER_CPU void pk_ball_sticks_lane(long m, const float *b, const float *gx, const float *gy, const float *gz, long n,
+                                 long k, int spread, const float *shape, long stride, float *e) {
     if (spread) lane(m, b, gx, gy, gz, n, k, 1, shape, stride, e);
     else lane(m, b, gx, gy, gz, n, k, 0, shape, stride, e);
 }
 
 /* 16 measurements from `i` on: q = b c² gives E = exp(−d q), or with u = 1 + βq, E = u^−α. */
-BLOCK_INLINE void components_block(long i, long m, const float *b, const float *gx, const float *gy, const float *gz, float d, float spread, long n,
-                                   const float *fractions, const float *axes, const float *tangents, int has_spread, int derives, float *attenuations,
+BLOCK_INLINE void components_block(long i, long m, const float *b, const float *gx, const float *gy, const float *gz,
+                                   float d, float spread, long n, const float *fractions, const float *axes,
+                                   const float *tangents, int has_spread, int derives, float *attenuations,
                                    float *rows) {
     const decay_law law = make_decay(d, spread);
     const float rate = has_spread ? law.rate : d;
-    const block_f32 vb = LOAD_BLOCK(b + i) * rate, x = LOAD_BLOCK(gx + i), y = LOAD_BLOCK(gy + i), z = LOAD_BLOCK(gz + i);
+    const block_f32 vb = LOAD_BLOCK(b + i) * rate, x = LOAD_BLOCK(gx + i), y = LOAD_BLOCK(gy + i),
+                    z = LOAD_BLOCK(gz + i);
     block_f32 by_d = 0, by_ratio = 0;
     float *rt = rows + (1 + has_spread) * m + i;
     for (long k = -1; k < n; k++) {
@@ -106,29 +107,41 @@ BLOCK_INLINE void components_block(long i, long m, const float *b, const float *
 }
 
 /* The last block looks back so as to be whole: it repeats what its neighbour did. */
-BLOCK_INLINE void components_blocks(long m, const float *b, const float *gx, const float *gy, const float *gz, float d, float spread, long n,
-                                    const float *fractions, const float *axes, const float *tangents, int has_spread, int derives, float *attenuations,
+BLOCK_INLINE void components_blocks(long m, const float *b, const float *gx, const float *gy, const float *gz, float d,
+                                    float spread, long n, const float *fractions, const float *axes,
+                                    const float *tangents, int has_spread, int derives, float *attenuations,
                                     float *rows) {
     for (long start = 0; start < m; start += LANES_IN_BLOCK) {
         const long i = m - start < LANES_IN_BLOCK ? m - LANES_IN_BLOCK : start;
-        components_block(i, m, b, gx, gy, gz, d, spread, n, fractions, axes, tangents, has_spread, derives, attenuations, rows);
+        components_block(i, m, b, gx, gy, gz, d, spread, n, fractions, axes, tangents, has_spread, derives,
+                         attenuations, rows);
     }
 }
 
-PER_CPU void pk_ball_sticks_components(long m, const float *b, const float *gx, const float *gy, const float *gz, float diffusivity, float spread, long n,
-                                       const float *fractions, const float *axes, const float *tangents, float *attenuations, float *rows) {
+PER_CPU void pk_ball_sticks_components(long m, const float *b, const float *gx, const float *gy, const float *gz,
+                                       float diffusivity, float spread, long n, const float *fractions,
+                                       const float *axes, const float *tangents, float *attenuations, float *rows) {
     const int has_spread = spread > 0.0f;
     if (m < LANES_IN_BLOCK) {
         float room[4][16], a[4 * 16], r[8 * 16];
         padded(b, m, room[0]); padded(gx, m, room[1]); padded(gy, m, room[2]); padded(gz, m, room[3]);
-        if (has_spread) components_block(0, 16, room[0], room[1], room[2], room[3], diffusivity, spread, n, fractions, axes, tangents, 1, 1, a, r);
-        else components_block(0, 16, room[0], room[1], room[2], room[3], diffusivity, 0, n, fractions, axes, tangents, 0, 1, a, r);
+        if (has_spread)
+            components_block(0, 16, room[0], room[1], room[2], room[3], diffusivity, spread, n, fractions, axes,
+                             tangents, 1, 1, a, r);
+        else
+            components_block(0, 16, room[0], room[1], room[2], room[3], diffusivity, 0, n, fractions, axes, tangents, 0,
+                             1, a, r);
         for (long k = 0; k <= n; k++) memcpy(attenuations + k * m, a + 16 * k + 16 - m, sizeof(float) * (size_t)m);
-        for (long k = 0; rows && k < 1 + has_spread + 2 * n; k++) memcpy(rows + k * m, r + 16 * k + 16 - m, sizeof(float) * (size_t)m);
+        for (long k = 0; rows && k < 1 + has_spread + 2 * n; k++)
+            memcpy(rows + k * m, r + 16 * k + 16 - m, sizeof(float) * (size_t)m);
         return;
     }
-#define COMPONENTS(n, has_spread)                                                                                                                        \
-    if (rows) components_blocks(m, b, gx, gy, gz, diffusivity, spread, n, fractions, axes, tangents, has_spread, 1, attenuations, rows);                  \
-    else components_blocks(m, b, gx, gy, gz, diffusivity, spread, n, fractions, axes, tangents, has_spread, 0, attenuations, rows)
+#define COMPONENTS(n, has_spread) \
+    if (rows) \
+        components_blocks(m, b, gx, gy, gz, diffusivity, spread, n, fractions, axes, tangents, has_spread, 1, \
+                          attenuations, rows); \
+    else \
+        components_blocks(m, b, gx, gy, gz, diffusivity, spread, n, fractions, axes, tangents, has_spread, 0, \
+                          attenuations, rows)
     BY_STRUCTURE(n, has_spread, COMPONENTS)
 }

@@ -2,9 +2,10 @@
 #pragma once
 #include "../math/vector_block.h"
 
-/* With q = b d c² (with spread βq of u = 1 + βq): A = exp(−q) or u^−α; h = −∂ log A/∂ log q and slope its quotient by q. by_ratio gains f ∂A/∂ log(s/d). */
-BLOCK_INLINE void decay_slopes(const block_f32 *q, const decay_law *law, int has_spread, float f, block_f32 *a, block_f32 *slope, block_f32 *h,
-                               block_f32 *by_ratio) {
+/* With q = b d c² (with spread βq of u = 1 + βq): A = exp(−q) or u^−α; h = −∂ log A/∂ log q and slope its quotient by
+   q. by_ratio gains f ∂A/∂ log(s/d). */
+BLOCK_INLINE void decay_slopes(const block_f32 *q, const decay_law *law, int has_spread, float f, block_f32 *a,
+                               block_f32 *slope, block_f32 *h, block_f32 *by_ratio) {
     if (has_spread) {
         const float shape = -law->shape;
         block_f32 l = *q;

@@ -12,9 +12,11 @@ static inline __attribute__((always_inline)) float clampf(float x, float low, fl
     return x > high ? high : x;
 }
 
-/* The measurements that a block at `start` of m computes: the last one looks back so as to be whole, and computes some of them twice. */
-BLOCK_INLINE void signal_rows(long m, const float *b, const float *gx, const float *gy, const float *gz, const decay_law *law, int has_spread, long n,
-                              const float *fractions, const float *axes, float *out) {
+/* The measurements that a block at `start` of m computes: the last one looks back so as to be whole, and computes some
+   of them twice. */
+BLOCK_INLINE void signal_rows(long m, const float *b, const float *gx, const float *gy, const float *gz,
+                              const decay_law *law, int has_spread, long n, const float *fractions, const float *axes,
+                              float *out) {
     for (long start = 0; start < m; start += LANES_IN_BLOCK) {
         const long i = m - start < LANES_IN_BLOCK ? m - LANES_IN_BLOCK : start;
         block_f32 a;
@@ -24,8 +26,8 @@ BLOCK_INLINE void signal_rows(long m, const float *b, const float *gx, const flo
 }
 
 PER_CPU void pk_ball_sticks_signal(long m, const float *restrict b, const float *restrict gx, const float *restrict gy,
-                                   const float *restrict gz, float diffusivity, float spread, long n, const float *fractions,
-                                   const float *axes, float *restrict out) {
+                                   const float *restrict gz, float diffusivity, float spread, long n,
+                                   const float *fractions, const float *axes, float *restrict out) {
     const decay_law law = make_decay(diffusivity, spread);
     if (m < LANES_IN_BLOCK) {
         float room[4][16], result[16];
@@ -46,7 +48,8 @@ static inline __attribute__((always_inline)) float bring_into(float x, float low
     return x < high ? x : high;
 }
 
-PER_CPU void pk_log_weights(long n, const float *restrict y, double *restrict w, double *restrict wl, float *restrict logy) {
+PER_CPU void pk_log_weights(long n, const float *restrict y, double *restrict w, double *restrict wl,
+                            float *restrict logy) {
     for (long i = 0; i < n; i++) {
         float v = bring_into(y[i], 0.02f, 20.0f), l = fast_log(v);
         logy[i] = l;
@@ -55,8 +58,8 @@ PER_CPU void pk_log_weights(long n, const float *restrict y, double *restrict w,
     }
 }
 
-PER_CPU void pk_predicted_weights(long n, const double *restrict x, const double *restrict beta, const float *restrict logy,
-                                  double *restrict w, double *restrict wl) {
+PER_CPU void pk_predicted_weights(long n, const double *restrict x, const double *restrict beta,
+                                  const float *restrict logy, double *restrict w, double *restrict wl) {
     for (long i = 0; i < n; i++) {
         double s = 0;
         for (long j = 0; j < 7; j++) s += beta[j] * x[j * n + i];
@@ -67,7 +70,8 @@ PER_CPU void pk_predicted_weights(long n, const double *restrict x, const double
     }
 }
 
-PER_CPU void pk_weighted_sums(long rows, long n, const double *restrict table, const double *restrict w, double *restrict out) {
+PER_CPU void pk_weighted_sums(long rows, long n, const double *restrict table, const double *restrict w,
+                              double *restrict out) {
 #pragma clang fp reassociate(on)
     for (long r = 0; r < rows; r++) {
         const double *t = table + r * n;
@@ -80,8 +84,8 @@ PER_CPU void pk_weighted_sums(long rows, long n, const double *restrict table, c
 PER_CPU void pk_tensor_residuals(long m, const float *restrict b, const float *restrict gx, const float *restrict gy,
                                  const float *restrict gz, const float *restrict mask, const float *restrict y,
                                  const float *restrict rotation, const float *restrict eigenvalues, float log_s0,
-                                 float *restrict rotated, float *restrict clean, float *restrict logy, float *restrict prediction,
-                                 float *restrict residual, double *sums) {
+                                 float *restrict rotated, float *restrict clean, float *restrict logy,
+                                 float *restrict prediction, float *restrict residual, double *sums) {
 #pragma clang fp reassociate(on)
     float *restrict ux = rotated, *restrict uy = rotated + m, *restrict uz = rotated + 2 * m;
     const float *R = rotation;
@@ -112,8 +116,9 @@ enum { FEATURES = 20, BLOCK = 16 };
 typedef float quad_f32 __attribute__((ext_vector_type(4)));
 
 PER_CPU void pk_measurement_features(long m, const float *restrict compressed_b, const float *restrict log_b,
-                                     const float *restrict weighted, const float *restrict rotated, const float *restrict clean,
-                                     const float *restrict logy, const float *restrict prediction, const float *restrict residual,
+                                     const float *restrict weighted, const float *restrict rotated,
+                                     const float *restrict clean, const float *restrict logy,
+                                     const float *restrict prediction, const float *restrict residual,
                                      const float *restrict signs, float inverse_scale, float *restrict out) {
     const float diagonal = 3.3541020f, off = 3.8729833f; /* 1/√(4/45), 1/√(1/15) */
     const float sxy = signs[0] * signs[1], sxz = signs[0] * signs[2], syz = signs[1] * signs[2];
@@ -145,8 +150,10 @@ PER_CPU void pk_measurement_features(long m, const float *restrict compressed_b,
             for (long j = 0; j < BLOCK; j += 4) {
                 quad_f32 r[4];
                 for (int i = 0; i < 4; i++) memcpy(&r[i], &t[k + i][j], sizeof r[i]);
-                const quad_f32 a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
-                const quad_f32 c = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7), d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+                const quad_f32 a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5),
+                               b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+                const quad_f32 c = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7),
+                               d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
                 r[0] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
                 r[1] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
                 r[2] = __builtin_shufflevector(c, d, 0, 1, 4, 5);

@@ -2,11 +2,12 @@
 #include <math.h>
 #include "../math/rician_block.h"
 
-/* A loop over blocks of 16: all whole blocks, then the last `tail` measurements again as the end of a block whose other lanes do not count. With fewer
-   than 16 measurements that block is made for them. */
+/* A loop over blocks of 16: all whole blocks, then the last `tail` measurements again as the end of a block whose other
+   lanes do not count. With fewer than 16 measurements that block is made for them. */
 #define TAIL_START(m) ((m) < LANES_IN_BLOCK ? 0 : (m) - LANES_IN_BLOCK)
 
-PER_CPU double pk_gaussian_log_likelihood(long m, const float *restrict a, const float *restrict y, double s0, double sigma) {
+PER_CPU double pk_gaussian_log_likelihood(long m, const float *restrict a, const float *restrict y, double s0,
+                                          double sigma) {
     const float scale = (float)(s0 / sigma), inverse = (float)(1 / sigma);
     const long whole = m & ~15L, tail = m & 15L;
     block_f32 total = 0, other = 0;
@@ -32,7 +33,8 @@ PER_CPU double pk_gaussian_log_likelihood(long m, const float *restrict a, const
     return -0.5 * block_sum(&total) - (double)m * (log(sigma) + 0.91893853320467274178);
 }
 
-PER_CPU double pk_rician_log_likelihood(long m, const float *restrict a, const float *restrict y, double s0, double sigma) {
+PER_CPU double pk_rician_log_likelihood(long m, const float *restrict a, const float *restrict y, double s0,
+                                        double sigma) {
     const float scale = (float)(s0 / sigma), inverse = (float)(1 / sigma), precision = inverse * inverse;
     block_f32 squares = 0, logs = 0;
     log_products bessel = {1, 0, 0};

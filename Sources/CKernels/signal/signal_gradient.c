@@ -4,14 +4,16 @@
 #include "../math/row_products.h"
 #include "decay_slopes.h"
 
-/* Everything at 16 measurements from `i` on, in registers until it is stored: q = b c² gives A = exp(−d q), or with u = 1 + βq, A = u^−α. */
-BLOCK_INLINE void gradient_block(long i, long m, const float *b, const float *gx, const float *gy, const float *gz, float d, float spread, float s0,
-                                 long n, const float *fractions, const float *axes, const float *tangents, int has_spread, float *attenuation,
-                                 float *rows) {
+/* Everything at 16 measurements from `i` on, in registers until it is stored: q = b c² gives A = exp(−d q), or with u =
+   1 + βq, A = u^−α. */
+BLOCK_INLINE void gradient_block(long i, long m, const float *b, const float *gx, const float *gy, const float *gz,
+                                 float d, float spread, float s0, long n, const float *fractions, const float *axes,
+                                 const float *tangents, int has_spread, float *attenuation, float *rows) {
     const decay_law law = make_decay(d, spread);
     const float rate = has_spread ? law.rate : d;
     float *rf = rows + i, *rd = rf + (n + has_spread) * m, *rt = rd + 2 * m;
-    const block_f32 vb = LOAD_BLOCK(b + i) * rate, x = LOAD_BLOCK(gx + i), y = LOAD_BLOCK(gy + i), z = LOAD_BLOCK(gz + i);
+    const block_f32 vb = LOAD_BLOCK(b + i) * rate, x = LOAD_BLOCK(gx + i), y = LOAD_BLOCK(gy + i),
+                    z = LOAD_BLOCK(gz + i);
     block_f32 total = 0, by_d = 0, by_ratio = 0, ball = 0;
     for (long k = -1; k < n; k++) {
         const float f = fractions[k + 1], *mu = axes + 3 * k;
@@ -42,30 +44,38 @@ BLOCK_INLINE void gradient_block(long i, long m, const float *b, const float *gx
 }
 
 /* The last block looks back so as to be whole: it repeats what its neighbour did. */
-BLOCK_INLINE void gradient_blocks(long m, const float *b, const float *gx, const float *gy, const float *gz, float d, float spread, float s0, long n,
-                                  const float *fractions, const float *axes, const float *tangents, int has_spread, float *attenuation, float *rows) {
+BLOCK_INLINE void gradient_blocks(long m, const float *b, const float *gx, const float *gy, const float *gz, float d,
+                                  float spread, float s0, long n, const float *fractions, const float *axes,
+                                  const float *tangents, int has_spread, float *attenuation, float *rows) {
     for (long start = 0; start < m; start += LANES_IN_BLOCK) {
         const long i = m - start < LANES_IN_BLOCK ? m - LANES_IN_BLOCK : start;
-        gradient_block(i, m, b, gx, gy, gz, d, has_spread ? spread : 0, s0, n, fractions, axes, tangents, has_spread, attenuation, rows);
+        gradient_block(i, m, b, gx, gy, gz, d, has_spread ? spread : 0, s0, n, fractions, axes, tangents, has_spread,
+                       attenuation, rows);
     }
 }
 
-PER_CPU void pk_ball_sticks_gradient(long m, const float *restrict b, const float *restrict gx, const float *restrict gy,
-                                     const float *restrict gz, float diffusivity, float spread, float s0, long n, const float *fractions,
-                                     const float *axes, const float *tangents, float *restrict attenuation, float *restrict rows) {
+PER_CPU void pk_ball_sticks_gradient(long m, const float *restrict b, const float *restrict gx,
+                                     const float *restrict gy, const float *restrict gz, float diffusivity,
+                                     float spread, float s0, long n, const float *fractions, const float *axes,
+                                     const float *tangents, float *restrict attenuation, float *restrict rows) {
     const int has_spread = spread > 0.0f;
     if (m < LANES_IN_BLOCK) {
         float room[4][16], a[16], r[12 * 16];
         const long count = 2 + has_spread + 3 * n;
         padded(b, m, room[0]); padded(gx, m, room[1]); padded(gy, m, room[2]); padded(gz, m, room[3]);
-        if (has_spread) gradient_block(0, 16, room[0], room[1], room[2], room[3], diffusivity, spread, s0, n, fractions, axes, tangents, 1, a, r);
-        else gradient_block(0, 16, room[0], room[1], room[2], room[3], diffusivity, 0, s0, n, fractions, axes, tangents, 0, a, r);
+        if (has_spread)
+            gradient_block(0, 16, room[0], room[1], room[2], room[3], diffusivity, spread, s0, n, fractions, axes,
+                           tangents, 1, a, r);
+        else
+            gradient_block(0, 16, room[0], room[1], room[2], room[3], diffusivity, 0, s0, n, fractions, axes, tangents,
+                           0, a, r);
         memcpy(attenuation, a + 16 - m, sizeof(float) * (size_t)m);
         for (long k = 0; k < count; k++) memcpy(rows + k * m, r + 16 * k + 16 - m, sizeof(float) * (size_t)m);
         return;
     }
 #define CALL(sticks, has_spread) \
-    gradient_blocks(m, b, gx, gy, gz, diffusivity, spread, s0, sticks, fractions, axes, tangents, has_spread, attenuation, rows)
+    gradient_blocks(m, b, gx, gy, gz, diffusivity, spread, s0, sticks, fractions, axes, tangents, has_spread, \
+                    attenuation, rows)
     BY_STRUCTURE(n, has_spread, CALL)
 #undef CALL
 }
@@ -85,7 +95,8 @@ PER_CPU double pk_gaussian_scores(long m, const float *restrict a, const float *
 }
 
 /* Weights and scores at 16 measurements; what they add to ∂ log p / ∂ log σ. */
-BLOCK_INLINE void rician_block(const float *a, const float *y, float scale, float inverse, float *weight, float *score, block_f32 *sum) {
+BLOCK_INLINE void rician_block(const float *a, const float *y, float scale, float inverse, float *weight, float *score,
+                               block_f32 *sum) {
     const block_f32 s = LOAD_BLOCK(a) * scale, v = LOAD_BLOCK(y) * inverse, x = s * v, square = s * s;
     block_f32 ratio = x;
     block_bessel_ratio(&ratio);
@@ -117,8 +128,9 @@ PER_CPU double pk_rician_scores(long m, const float *restrict a, const float *re
     return block_sum(&total) - 2.0 * (double)m;
 }
 
-PER_CPU void pk_normal_equations(long m, long d, long gap, const float *restrict weight, const float *restrict score, const float *restrict rows, long stride,
-                                 double *restrict information, double *restrict gradient) {
+PER_CPU void pk_normal_equations(long m, long d, long gap, const float *restrict weight, const float *restrict score,
+                                 const float *restrict rows, long stride, double *restrict information,
+                                 double *restrict gradient) {
     _Alignas(64) float scaled[16 * 128];
     float products[16 * 16];
     row_products(m, d, 128, weight, score, rows, scaled, 16, products);

@@ -1,15 +1,18 @@
 import Foundation
 
-/// How a diffusion-weighted series was taken: M b-values and directions, which volumes are b≈0, and tables derived from them once.
+/// How a diffusion-weighted series was taken: M b-values and directions, which volumes are b≈0, and tables derived from
+/// them once.
 ///
-/// The directions are unit vectors in whatever frame the caller works in (the product's internal frame is the scanner's); b≈0 volumes
-/// without a direction have the zero vector.
+/// The directions are unit vectors in whatever frame the caller works in (the product's internal frame is the
+/// scanner's); b≈0 volumes without a direction have the zero vector.
 ///
-/// **b≈0** means b ≤ `threshold`, by default 100 s/mm² (at 7 T a "b0" may be 65). Such volumes keep their b and direction in every signal.
+/// **b≈0** means b ≤ `threshold`, by default 100 s/mm² (at 7 T a "b0" may be 65). Such volumes keep their b and
+/// direction in every signal.
 ///
-/// **Vector lengths.** By default they are normalised away and b stands as given, if they are 1 up to rounding or follow b (FSL's habit). Lengths that say
-/// something else than b are refused; `.scaleByLength` multiplies b by length², which makes zero vectors b = 0. See `VectorLengths`.
-/// A direction that is not a number counts as a zero vector where b ≤ `threshold`.
+/// **Vector lengths.** By default they are normalised away and b stands as given, if they are 1 up to rounding or
+/// follow b (FSL's habit). Lengths that say something else than b are refused; `.scaleByLength` multiplies b by
+/// length², which makes zero vectors b = 0. See `VectorLengths`. A direction that is not a number counts as a zero
+/// vector where b ≤ `threshold`.
 ///
 /// - Units: s/mm².
 public struct Acquisition: Sendable, Equatable {
@@ -40,7 +43,8 @@ public struct Acquisition: Sendable, Equatable {
     /// Checks and adopts a gradient table.
     /// - Errors: `GradientTableError` for every way such a table can be wrong.
     public init(
-        bValues: [Double], directions: [SIMD3<Double>], threshold: Double = Acquisition.defaultThreshold, lengths: LengthRule = .normalise
+        bValues: [Double], directions: [SIMD3<Double>], threshold: Double = Acquisition.defaultThreshold,
+        lengths: LengthRule = .normalise
     ) throws {
         guard bValues.count == directions.count else {
             throw GradientTableError.countMismatch(bValues: bValues.count, directions: directions.count)
@@ -51,24 +55,36 @@ public struct Acquisition: Sendable, Equatable {
         }
         // eddy and others write nan for the directions that b = 0 volumes do not have.
         var units = directions
-        for i in units.indices where bValues[i] <= threshold && !(units[i] * units[i]).sum().isFinite { units[i] = .zero }
+        for i in units.indices where bValues[i] <= threshold && !(units[i] * units[i]).sum().isFinite {
+            units[i] = .zero
+        }
         let norms = units.map { ($0 * $0).sum().squareRoot() }
-        if let bad = norms.firstIndex(where: { !$0.isFinite }) { throw GradientTableError.notFinite(what: "direction", index: bad) }
+        if let bad = norms.firstIndex(where: { !$0.isFinite }) {
+            throw GradientTableError.notFinite(what: "direction", index: bad)
+        }
         let table = VectorLengths(bValues: bValues, norms: norms, threshold: threshold)
         let b = lengths == .scaleByLength ? try table.scaledB() : bValues
 
         let largest = b.max() ?? 0
-        // Some b-values differ from 0 and each other, or point somewhere: perhaps another unit. Else there is no weighting at all.
+        // Some b-values differ from 0 and each other, or point somewhere: perhaps another unit. Else there is no
+        // weighting at all.
         guard largest >= 10 else {
-            let isWeighting = largest > 0 && norms.indices.contains { b[$0] == largest && norms[$0] > VectorLengths.smallest } && b.contains { $0 < largest / 2 }
+            let isWeighting =
+                largest > 0 && norms.indices.contains { b[$0] == largest && norms[$0] > VectorLengths.smallest }
+                && b.contains { $0 < largest / 2 }
             throw isWeighting || b.isEmpty
-                ? GradientTableError.bValuesTooSmall(largest: largest) : GradientTableError.noWeightedVolume(largest: largest, threshold: threshold)
+                ? GradientTableError.bValuesTooSmall(largest: largest)
+                : GradientTableError.noWeightedVolume(largest: largest, threshold: threshold)
         }
         if lengths == .normalise { try table.requireMeaningless() }
         guard largest <= 50_000 else { throw GradientTableError.bValuesTooLarge(largest: largest) }
         let unweighted = b.indices.filter { b[$0] <= threshold }
-        guard !unweighted.isEmpty else { throw GradientTableError.noUnweightedVolume(smallest: b.min()!, threshold: threshold) }
-        guard unweighted.count < b.count else { throw GradientTableError.noWeightedVolume(largest: largest, threshold: threshold) }
+        guard !unweighted.isEmpty else {
+            throw GradientTableError.noUnweightedVolume(smallest: b.min()!, threshold: threshold)
+        }
+        guard unweighted.count < b.count else {
+            throw GradientTableError.noWeightedVolume(largest: largest, threshold: threshold)
+        }
         for i in b.indices { units[i] = norms[i] > VectorLengths.smallest ? units[i] / norms[i] : .zero }
         self.init(trusted: b, units, threshold: threshold, unweighted: unweighted)
     }
@@ -79,7 +95,8 @@ public struct Acquisition: Sendable, Equatable {
         self.directions = directions
         self.threshold = threshold
         unweightedIndices = unweighted
-        tables = AcquisitionTables(bValues: bValues, directions: directions, threshold: threshold, unweighted: unweighted)
+        tables = AcquisitionTables(
+            bValues: bValues, directions: directions, threshold: threshold, unweighted: unweighted)
     }
 
     /// The same acquisition with every direction replaced by `rotation` · direction (3×3, row-major).
@@ -90,12 +107,14 @@ public struct Acquisition: Sendable, Equatable {
         return Acquisition(trusted: bValues, turned, threshold: threshold, unweighted: unweightedIndices)
     }
 
-    /// The acquisition with only some of its volumes, given by ascending position; nil where what is left cannot be fitted: no b≈0 volume, or fewer
-    /// than six directions.
+    /// The acquisition with only some of its volumes, given by ascending position; nil where what is left cannot be
+    /// fitted: no b≈0 volume, or fewer than six directions.
     public func keeping(_ volumes: [Int]) -> Acquisition? {
         let unweighted = volumes.indices.filter { isUnweighted(volumes[$0]) }
         guard !unweighted.isEmpty, volumes.count - unweighted.count >= 6 else { return nil }
-        let rest = Acquisition(trusted: volumes.map { bValues[$0] }, volumes.map { directions[$0] }, threshold: threshold, unweighted: unweighted)
+        let rest = Acquisition(
+            trusted: volumes.map { bValues[$0] }, volumes.map { directions[$0] }, threshold: threshold,
+            unweighted: unweighted)
         return rest.statistics.directionCount >= 6 ? rest : nil
     }
 

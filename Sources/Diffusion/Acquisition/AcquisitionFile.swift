@@ -1,7 +1,7 @@
 import ModelSpace
 
-/// An acquisition described in a YAML file (`protocols/acquisitions/*.yaml`): shells and their numbers of directions, the b≈0 volumes, and
-/// optionally the pulse timing.
+/// An acquisition described in a YAML file (`protocols/acquisitions/*.yaml`): shells and their numbers of directions,
+/// the b≈0 volumes, and optionally the pulse timing.
 ///
 ///     name: three-shell            # required
 ///     description: One sentence.   # optional
@@ -13,7 +13,8 @@ import ModelSpace
 ///       - {b: 1000, directions: 30}
 ///     timing: {delta: 10.6, Delta: 43.1}   # optional; pulse duration δ and separation Δ, ms
 ///
-/// Any other key is an error. The directions are generated: evenly spread within each shell and over all shells together, always the same.
+/// Any other key is an error. The directions are generated: evenly spread within each shell and over all shells
+/// together, always the same.
 public struct AcquisitionFile: BoundedSettings, Sendable, Equatable {
     public struct Shell: BoundedSettings, Sendable, Equatable {
         /// s/mm².
@@ -39,7 +40,8 @@ public struct AcquisitionFile: BoundedSettings, Sendable, Equatable {
 
     public static let settings: [Setting<AcquisitionFile>] = [
         .text("name", \.name), .text("description", \.description, upTo: 10_000),
-        .whole("unweighted.count", \.unweightedCount, 1...1000), .real("unweighted.b", \.unweightedB, 0...Acquisition.defaultThreshold),
+        .whole("unweighted.count", \.unweightedCount, 1...1000),
+        .real("unweighted.b", \.unweightedB, 0...Acquisition.defaultThreshold),
         .choice("unweighted.placement", \.placement, ["spread", "first"]),
         .real("timing.delta", \.pulseDuration, 0.01...1000), .real("timing.Delta", \.pulseSeparation, 0.01...10_000),
     ]
@@ -47,8 +49,12 @@ public struct AcquisitionFile: BoundedSettings, Sendable, Equatable {
     private static let mostDirections = 4000
 
     public var conflict: String? {
-        if shells.reduce(0, { $0 + $1.directions }) > Self.mostDirections { return "more than \(Self.mostDirections) directions in all shells" }
-        if let pulseDuration, let pulseSeparation, pulseSeparation < pulseDuration { return "'Delta' of timing must not be smaller than 'delta'" }
+        if shells.reduce(0, { $0 + $1.directions }) > Self.mostDirections {
+            return "more than \(Self.mostDirections) directions in all shells"
+        }
+        if let pulseDuration, let pulseSeparation, pulseSeparation < pulseDuration {
+            return "'Delta' of timing must not be smaller than 'delta'"
+        }
         return nil
     }
 
@@ -56,7 +62,9 @@ public struct AcquisitionFile: BoundedSettings, Sendable, Equatable {
     public init(path: String) throws {
         let text: String
         do { text = try SettingsTree.text(path: path) } catch let error as SettingsError {
-            throw error.isMissing ? GradientTableError.unreadable(path: path, reason: error.reason) : .badAcquisitionFile(path: path, reason: error.reason)
+            throw error.isMissing
+                ? GradientTableError.unreadable(path: path, reason: error.reason)
+                : .badAcquisitionFile(path: path, reason: error.reason)
         }
         try self.init(yaml: text, path: path)
     }
@@ -74,15 +82,21 @@ public struct AcquisitionFile: BoundedSettings, Sendable, Equatable {
             rest = .map(pairs.filter { $0.key != "shells" })
         }
         let given = try rest.read(Self.settings, into: &self)
-        for key in ["name", "unweighted.count"] where !given.contains(key) { throw SettingsError(reason: "needs \(Setting<Self>.name(key))") }
-        if given.contains("timing.delta") != given.contains("timing.Delta") { throw SettingsError(reason: "'timing' needs both 'delta' and 'Delta'") }
+        for key in ["name", "unweighted.count"] where !given.contains(key) {
+            throw SettingsError(reason: "needs \(Setting<Self>.name(key))")
+        }
+        if given.contains("timing.delta") != given.contains("timing.Delta") {
+            throw SettingsError(reason: "'timing' needs both 'delta' and 'Delta'")
+        }
         guard case .list(let items)? = list, (1...Self.mostDirections).contains(items.count) else {
             throw SettingsError(reason: "'shells' must be a list of one or more {b, directions}")
         }
         shells = try items.enumerated().map { k, item in
             var shell = Shell(b: 0, directions: 0)
             let given = try item.read(Shell.settings, into: &shell, place: "shells[\(k)]")
-            for key in ["b", "directions"] where !given.contains(key) { throw SettingsError(reason: "shells[\(k)] needs '\(key)'") }
+            for key in ["b", "directions"] where !given.contains(key) {
+                throw SettingsError(reason: "shells[\(k)] needs '\(key)'")
+            }
             return shell
         }
         if let conflict { throw SettingsError(reason: conflict) }
@@ -96,7 +110,9 @@ public struct AcquisitionFile: BoundedSettings, Sendable, Equatable {
         for (shell, set) in zip(shells, sets) { weighted += set.map { (shell.b, $0) } }
         var b: [Double] = [], g: [SIMD3<Double>] = [], placed = 0
         for k in 0...weighted.count {
-            let due = unweightedFirst ? unweightedCount : min(unweightedCount, 1 + k * unweightedCount / max(weighted.count, 1))
+            let due =
+                unweightedFirst
+                ? unweightedCount : min(unweightedCount, 1 + k * unweightedCount / max(weighted.count, 1))
             while placed < due { b.append(unweightedB); g.append(.zero); placed += 1 }
             if k < weighted.count { b.append(weighted[k].b); g.append(weighted[k].g) }
         }

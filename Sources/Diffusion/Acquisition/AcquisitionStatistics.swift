@@ -16,7 +16,8 @@ public struct AcquisitionStatistics: Sendable {
     public let fractions: [Double]
     /// log Σ a²/(1 + a)^1.5, a = 1.5e-3·b: how much the volumes together can say about a stick's direction.
     public let gain: Double
-    /// Fractions of the weighted directions' mean dyad along its weakest axis, times 3: 1 for an even sphere, 0 for a planar set.
+    /// Fractions of the weighted directions' mean dyad along its weakest axis, times 3: 1 for an even sphere, 0 for a
+    /// planar set.
     public let evenness: Double
 
     static let edges = [800.0, 1600, 2600, 4600, .infinity]
@@ -46,7 +47,9 @@ public struct AcquisitionStatistics: Sendable {
             }
         }
         weightedB.sort()
-        shellCount = weightedB.isEmpty ? 0 : 1 + zip(weightedB, weightedB.dropFirst()).reduce(0) { $0 + ($1.1 - $1.0 > 80 ? 1 : 0) }
+        shellCount =
+            weightedB.isEmpty
+            ? 0 : 1 + zip(weightedB, weightedB.dropFirst()).reduce(0) { $0 + ($1.1 - $1.0 > 80 ? 1 : 0) }
         unweightedCount = n0
         largestUnweighted = low
         smallestWeighted = bottom
@@ -61,7 +64,8 @@ public struct AcquisitionStatistics: Sendable {
     /// The protocol's part of the network's summaries, standardised.
     var summary: [Float] {
         var raw = [
-            log(Double(max(unweightedCount, 1))), unweightedCount >= 2 ? 1 : 0, log(Double(count)), log(largest / 1000), meanCompressedB,
+            log(Double(max(unweightedCount, 1))), unweightedCount >= 2 ? 1 : 0, log(Double(count)), log(largest / 1000),
+            meanCompressedB,
         ]
         raw += fractions
         raw += [log(Double(max(directionCount, 1))), log(1 + Double(shellCount)), gain]

@@ -5,10 +5,11 @@ import Foundation
 /// Shapes: M measurements; n volumes in the tensor fit.
 final class AcquisitionTables: @unchecked Sendable {
     let count: Int
-    /// M floats each: b (s/mm²), direction, compressed b, log(1 + b/1000), 1 for b > threshold, 1 for a volume in the tensor fit.
+    /// M floats each: b (s/mm²), direction, compressed b, log(1 + b/1000), 1 for b > threshold, 1 for a volume in the
+    /// tensor fit.
     let b, gx, gy, gz, compressedB, logB, weighted, fitMask: UnsafePointer<Float>
-    /// Volumes in the tensor fit, and products of its 7 regressors X = (1, −b g_x², …): 7 rows X_j = X_0 X_j, then the 21 others with
-    /// j ≤ k; 28 × n.
+    /// Volumes in the tensor fit, and products of its 7 regressors X = (1, −b g_x², …): 7 rows X_j = X_0 X_j, then the
+    /// 21 others with j ≤ k; 28 × n.
     let fitCount: Int
     let fitIndices: UnsafePointer<Int32>
     let products: UnsafePointer<Double>
@@ -66,7 +67,8 @@ final class AcquisitionTables: @unchecked Sendable {
         for (j, i) in fit.enumerated() {
             let k = bValues[i] / 1000, g = directions[i]
             let x = (
-                1.0, -k * g.x * g.x, -k * g.y * g.y, -k * g.z * g.z, -2 * k * g.x * g.y, -2 * k * g.x * g.z, -2 * k * g.y * g.z
+                1.0, -k * g.x * g.x, -k * g.y * g.y, -k * g.z * g.z, -2 * k * g.x * g.y, -2 * k * g.x * g.z,
+                -2 * k * g.y * g.z
             )
             withUnsafeBytes(of: x) { raw in
                 let x = raw.bindMemory(to: Double.self)
@@ -99,9 +101,10 @@ final class AcquisitionTables: @unchecked Sendable {
         lock.lock()
         defer { lock.unlock() }
         if let made { return made }
-        let new = FormDesign((0..<count).map { i in
-            DiffusionMeasurement(b: Double(b[i]), g: SIMD3(Double(gx[i]), Double(gy[i]), Double(gz[i])))
-        })
+        let new = FormDesign(
+            (0..<count).map { i in
+                DiffusionMeasurement(b: Double(b[i]), g: SIMD3(Double(gx[i]), Double(gy[i]), Double(gz[i])))
+            })
         made = new
         return new
     }
@@ -114,8 +117,8 @@ final class AcquisitionTables: @unchecked Sendable {
         integers.deallocate()
     }
 
-    /// Volumes for the quick tensor fit: b≈0 and b ≤ 1600 s/mm² if the latter hold six directions, else shells added from below
-    /// until six are reached (or all volumes are used).
+    /// Volumes for the quick tensor fit: b≈0 and b ≤ 1600 s/mm² if the latter hold six directions, else shells added
+    /// from below until six are reached (or all volumes are used).
     static func tensorVolumes(
         _ bValues: [Double], _ directions: [SIMD3<Double>], _ unweighted: [Int], _ weighted: [Int]
     ) -> [Int] {

@@ -5,8 +5,8 @@ import Foundation
 ///     v_scanner = R diag(s, 1, 1) v_fsl        s = −1 if det(affine) > 0, else 1
 ///     v_voxel   = Rᵀ v_scanner                 (DIPY: voxel axes, no flip)
 ///
-/// R is the orthogonal matrix nearest to the affine's 3×3 part with its columns normalised (for an affine without shear: those columns). It may be
-/// a reflection: R keeps the sign of the determinant.
+/// R is the orthogonal matrix nearest to the affine's 3×3 part with its columns normalised (for an affine without
+/// shear: those columns). It may be a reflection: R keeps the sign of the determinant.
 public struct FrameConversion: Sendable, Equatable {
     /// Columns of R: the scanner directions of the voxel axes i, j, k.
     public let columns: [SIMD3<Double>]
@@ -29,7 +29,8 @@ public struct FrameConversion: Sendable, Equatable {
         for _ in 0..<60 {
             let d = determinant(c)
             let inverseTranspose = [
-                SymmetricMatrix3.cross(c[1], c[2]) / d, SymmetricMatrix3.cross(c[2], c[0]) / d, SymmetricMatrix3.cross(c[0], c[1]) / d,
+                SymmetricMatrix3.cross(c[1], c[2]) / d, SymmetricMatrix3.cross(c[2], c[0]) / d,
+                SymmetricMatrix3.cross(c[0], c[1]) / d,
             ]
             var change = 0.0
             for k in 0..<3 {
@@ -46,11 +47,15 @@ public struct FrameConversion: Sendable, Equatable {
     /// The conversion for an identity affine (voxel axes = scanner axes).
     public static let identity = try! FrameConversion(affine3x3: [1, 0, 0, 0, 1, 0, 0, 0, 1])
 
-    public func scanner(fromVoxel v: SIMD3<Double>) -> SIMD3<Double> { v.x * columns[0] + v.y * columns[1] + v.z * columns[2] }
+    public func scanner(fromVoxel v: SIMD3<Double>) -> SIMD3<Double> {
+        v.x * columns[0] + v.y * columns[1] + v.z * columns[2]
+    }
     public func voxel(fromScanner v: SIMD3<Double>) -> SIMD3<Double> {
         SIMD3((columns[0] * v).sum(), (columns[1] * v).sum(), (columns[2] * v).sum())
     }
-    public func scanner(fromFSL v: SIMD3<Double>) -> SIMD3<Double> { scanner(fromVoxel: SIMD3(fslSign * v.x, v.y, v.z)) }
+    public func scanner(fromFSL v: SIMD3<Double>) -> SIMD3<Double> {
+        scanner(fromVoxel: SIMD3(fslSign * v.x, v.y, v.z))
+    }
     public func fsl(fromScanner v: SIMD3<Double>) -> SIMD3<Double> {
         let u = voxel(fromScanner: v)
         return SIMD3(fslSign * u.x, u.y, u.z)

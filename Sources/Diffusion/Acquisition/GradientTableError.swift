@@ -1,7 +1,8 @@
 import Foundation
 import Volumes
 
-/// What can be wrong with a gradient table or an acquisition: each case says what, where, and the remedy. Volumes are counted from 0.
+/// What can be wrong with a gradient table or an acquisition: each case says what, where, and the remedy. Volumes are
+/// counted from 0.
 public enum GradientTableError: Error, Equatable, CustomStringConvertible {
     /// A file that cannot be opened or is not text.
     case unreadable(path: String, reason: String)
@@ -61,49 +62,91 @@ public enum GradientTableError: Error, Equatable, CustomStringConvertible {
         case .standIn(let path, let what):
             "\(path) \(what)"
         case .commaInside(let path, let line, let word):
-            "\(path), line \(line): '\(word)' has a comma inside, a decimal comma or thousands; write numbers with a decimal point and no commas inside"
+            """
+            \(path), line \(line): '\(word)' has a comma inside, a decimal comma or thousands; write numbers with a \
+            decimal point and no commas inside
+            """
         case .notANumber(let path, let line, let word):
             "\(path), line \(line): '\(word)' is not a number; the table must hold numbers only"
         case .notFinite(let what, let index):
-            "the \(what) of volume \(index) (counted from 0) is not finite; write the right one (for a b≈0 volume: b-value 0, direction 0 0 0)"
+            """
+            the \(what) of volume \(index) (counted from 0) is not finite; write the right one (for a b≈0 volume: \
+            b-value 0, direction 0 0 0)
+            """
         case .empty(let path):
             "\(path) holds no numbers; give the table that belongs to the DWI"
         case .wrongShape(let path, let rows, let columns, let expected):
             "\(path) has \(rows) rows and \(columns) columns; expected \(expected)"
         case .countMismatch(let bValues, let directions):
-            "\(bValues) b-values but \(directions) directions\(directions == 2 * bValues ? " (decimal commas?)" : ""); the two must describe the same volumes"
+            """
+            \(bValues) b-values but \(directions) directions\(directions == 2 * bValues ? " (decimal commas?)" : ""); \
+            the two must describe the same volumes
+            """
         case .volumeMismatch(let table, let volumes):
-            "the gradient table describes \(table) volumes but the DWI has \(volumes); give the table that belongs to this DWI"
+            """
+            the gradient table describes \(table) volumes but the DWI has \(volumes); give the table that belongs to \
+            this DWI
+            """
         case .ambiguousOrientation(let path):
-            "\(path) is 3×3, and its rows and columns both could be the directions; append any fourth volume or use an MRtrix N×4 table"
+            """
+            \(path) is 3×3, and its rows and columns both could be the directions; append any fourth volume or use an \
+            MRtrix N×4 table
+            """
         case .negativeBValue(let index, let value):
             "b-value of volume \(index) (counted from 0) is \(value); b-values in s/mm² cannot be negative"
         case .bValuesTooSmall(let largest):
-            "the largest b-value is \(Self.text(largest)); b-values must be in s/mm² (multiply by 1000 if yours are in ms/µm²)"
+            """
+            the largest b-value is \(Self.text(largest)); b-values must be in s/mm² (multiply by 1000 if yours are in \
+            ms/µm²)
+            """
         case .bValuesTooLarge(let largest):
-            "the largest b-value is \(Self.text(largest)); b-values must be in s/mm² (divide by 1e6 if yours are in s/m²)"
+            """
+            the largest b-value is \(Self.text(largest)); b-values must be in s/mm² (divide by 1e6 if yours are in \
+            s/m²)
+            """
         case .noUnweightedVolume(let smallest, let threshold):
-            "no b≈0 volume: the smallest b-value is \(Self.text(smallest)), --b0-threshold \(Self.text(threshold)) s/mm²; "
-                + (smallest <= 250 ? "raise --b0-threshold if those are your b≈0 volumes" : "give the series and the table with their b≈0 volumes")
+            """
+            no b≈0 volume: the smallest b-value is \(Self.text(smallest)), --b0-threshold \(Self.text(threshold)) \
+            s/mm²;\u{20}
+            """
+                + (smallest <= 250
+                    ? "raise --b0-threshold if those are your b≈0 volumes"
+                    : "give the series and the table with their b≈0 volumes")
         case .noWeightedVolume(let largest, let threshold):
-            "no diffusion-weighted volume: the largest b-value is \(Self.text(largest)), the b≈0 threshold \(Self.text(threshold)) s/mm²; "
-                + "give the diffusion series and the table that belongs to it"
+            """
+            no diffusion-weighted volume: the largest b-value is \(Self.text(largest)), the b≈0 threshold \
+            \(Self.text(threshold)) s/mm²; give the diffusion series and the table that belongs to it
+            """
         case .missingDirection(let index, let bValue):
-            "volume \(index) (counted from 0) has b = \(Self.text(bValue)) s/mm² but a zero direction; give its direction, or b-value 0 if it is unweighted"
+            """
+            volume \(index) (counted from 0) has b = \(Self.text(bValue)) s/mm² but a zero direction; give its \
+            direction, or b-value 0 if it is unweighted
+            """
         case .undirected(let count, let first, let bValue, let hasLabelledBaseline):
-            (count == 1 ? "volume \(first) (counted from 0) has" : "\(count) volumes, the first \(first) (counted from 0), have")
+            (count == 1
+                ? "volume \(first) (counted from 0) has"
+                : "\(count) volumes, the first \(first) (counted from 0), have")
                 + " b = \(Self.text(bValue)) s/mm² but a zero direction; "
                 + (hasLabelledBaseline
-                    ? "write b-value 0 if unweighted (--scale-by-length if every zero vector means that), else the direction"
+                    ? """
+                    write b-value 0 if unweighted (--scale-by-length if every zero vector means that), else the \
+                    direction
+                    """
                     : "if b is nominal and zero vectors mean b = 0, give --scale-by-length")
         case .notUnit(let index, let norm):
             "the directions have length \(Self.text(norm)) (volume \(index), counted from 0), not 1; "
                 + "give --scale-by-length if the real b is b·length²; if b is right as it is, give unit vectors"
         case .amplitudeScaled(let shortest, let longest, let undirected):
-            "directions of length \(Self.text(shortest)) to \(Self.text(longest))\(undirected > 0 ? " and \(undirected) of length 0" : "") do not follow b; "
-                + "if b is nominal and the real b is b·length², give --scale-by-length; if b is right, unit vectors"
+            """
+            directions of length \(Self.text(shortest)) to \
+            \(Self.text(longest))\(undirected > 0 ? " and \(undirected) of length 0" : "") do not follow b; if b is \
+            nominal and the real b is b·length², give --scale-by-length; if b is right, unit vectors
+            """
         case .alreadyScaled(let shortest, let longest):
-            "the b-values already contain the lengths of the directions (\(Self.text(shortest)) to \(Self.text(longest)) follow b); leave out --scale-by-length"
+            """
+            the b-values already contain the lengths of the directions (\(Self.text(shortest)) to \
+            \(Self.text(longest)) follow b); leave out --scale-by-length
+            """
         case .singularAffine:
             "the affine's 3×3 part is singular or not finite; repair the DWI's header (sform/qform)"
         case .badAcquisitionFile(let path, let reason):

@@ -6,7 +6,9 @@ public struct Ball: IsotropicCompartment {
     public let name: String, list: ParameterList
 
     public init() { (name, list) = ("ball", ParameterList([Prior.diffusivity("d")])) }
-    private init(_ name: String, fixed d: Double) { (self.name, list) = (name, ParameterList([Parameter("d", "mm^2/s", .fixed(d))])) }
+    private init(_ name: String, fixed d: Double) {
+        (self.name, list) = (name, ParameterList([Parameter("d", "mm^2/s", .fixed(d))]))
+    }
     /// Free water at body temperature.
     public static let csf = Ball("csf", fixed: 3.0e-3)
 

@@ -4,7 +4,8 @@ import ModelSpace
 public struct BinghamZeppelin: BinghamCompartment {
     public init() {}
     public var name: String { "bingham_zeppelin" }
-    public let list = ParameterList([Prior.diffusivity("d_par"), Parameter("ratio", "", .uniform(low: 0, high: 1))] + Prior.bingham)
+    public let list = ParameterList(
+        [Prior.diffusivity("d_par"), Parameter("ratio", "", .uniform(low: 0, high: 1))] + Prior.bingham)
     public func term<N: FormNumber>(_ index: Int, _ p: UnsafePointer<N>, _ s: Shell) -> DispersedTerm<N> {
         let across = p[0] * p[1]
         return DispersedTerm(weight: N(1), across: s.b * across, along: s.b * (p[0] - across))

@@ -6,7 +6,8 @@ public struct DiffusionMeasurement: Sendable, Hashable {
     public var b: Double
     /// Unit direction, or zero where b = 0.
     public var g: SIMD3<Double>
-    /// Duration of a gradient pulse, and the time from one's start to the other's, ms. Only restricted compartments ask for them.
+    /// Duration of a gradient pulse, and the time from one's start to the other's, ms. Only restricted compartments ask
+    /// for them.
     public var smallDelta: Double?, bigDelta: Double?
 
     public init(b: Double, g: SIMD3<Double>, smallDelta: Double? = nil, bigDelta: Double? = nil) {
@@ -28,8 +29,8 @@ public struct Shell: Sendable, Hashable {
 
 /// A part of the signal: how it falls, for given parameters, with b, direction and timing.
 ///
-/// Its weight, its number and what it shares with others are a family's business. Its numbers p stand in the order of `parameters`: one each,
-/// three for an axis, four for a rotation. An axis or rotation is the last of them.
+/// Its weight, its number and what it shares with others are a family's business. Its numbers p stand in the order of
+/// `parameters`: one each, three for an axis, four for a rotation. An axis or rotation is the last of them.
 public protocol Compartment: Sendable {
     var name: String { get }
     /// Names, units, charts and default priors.
@@ -47,11 +48,12 @@ public protocol Compartment: Sendable {
     ///   - spread: ρ, for a gamma-distributed diffusivity; only where `takesSpread`.
     ///   - scratch: `design.scratchCount` floats.
     func attenuations(
-        _ p: UnsafePointer<Lanes>, _ design: FormDesign, spread: UnsafePointer<Float>?, scratch: UnsafeMutablePointer<Float>,
+        _ p: UnsafePointer<Lanes>, _ design: FormDesign, spread: UnsafePointer<Float>?,
+        scratch: UnsafeMutablePointer<Float>,
         into out: UnsafeMutablePointer<Float>, stride: Int)
 
-    /// Attenuations of one θ and their derivatives, M floats each, by the local coordinates of `LocalCoordinates` in the order of `parameters`,
-    /// then by log ρ where there is a spread.
+    /// Attenuations of one θ and their derivatives, M floats each, by the local coordinates of `LocalCoordinates` in
+    /// the order of `parameters`, then by log ρ where there is a spread.
     func derivatives(
         _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>,
         rows: UnsafeMutablePointer<Float>)
@@ -69,7 +71,9 @@ extension Compartment {
     /// Local coordinates.
     public var dimension: Int { list.dimension }
 
-    public func attenuation(_ p: [Double], _ m: DiffusionMeasurement) -> Double { p.withUnsafeBufferPointer { attenuation($0.baseAddress!, m) } }
+    public func attenuation(_ p: [Double], _ m: DiffusionMeasurement) -> Double {
+        p.withUnsafeBufferPointer { attenuation($0.baseAddress!, m) }
+    }
 }
 
 /// A compartment's parameters, with what the kernels' callers ask for at every block of samples.
@@ -85,13 +89,19 @@ public struct ParameterList: Sendable, Hashable {
 
 /// Default priors that several compartments share.
 enum Prior {
-    static func diffusivity(_ name: String) -> Parameter { Parameter(name, "mm^2/s", .logUniform(low: 1e-4, high: 5e-3)) }
+    static func diffusivity(_ name: String) -> Parameter {
+        Parameter(name, "mm^2/s", .logUniform(low: 1e-4, high: 5e-3))
+    }
     static let axis = Parameter("mu", "", .axis)
     static let dispersion = Parameter("odi", "", .uniform(low: 0.02, high: 0.99))
-    static let bingham = [dispersion, Parameter("skew", "", .uniform(low: 0, high: 1)), Parameter("rotation", "", .rotation)]
+    static let bingham = [
+        dispersion, Parameter("skew", "", .uniform(low: 0, high: 1)), Parameter("rotation", "", .rotation),
+    ]
     static func radius(_ name: String) -> Parameter { Parameter(name, "um", .uniform(low: 1, high: 12)) }
 }
 
 /// c = g·μ.
 @inline(__always)
-func cosine(_ m: DiffusionMeasurement, _ axis: UnsafePointer<Double>) -> Double { m.g.x * axis[0] + m.g.y * axis[1] + m.g.z * axis[2] }
+func cosine(_ m: DiffusionMeasurement, _ axis: UnsafePointer<Double>) -> Double {
+    m.g.x * axis[0] + m.g.y * axis[1] + m.g.z * axis[2]
+}

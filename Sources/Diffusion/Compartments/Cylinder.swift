@@ -13,7 +13,8 @@ public struct Cylinder: AxialCompartment {
     public var needsTiming: Bool { true }
     public func attenuation(_ p: UnsafePointer<Double>, _ m: DiffusionMeasurement) -> Double {
         let c = cosine(m, p + 2)
-        return exp(-m.b * p[0] * c * c - p[1].restrictedExponent(.cylinder, diffusivity: diffusivity, m.shell) * (1 - c * c))
+        return exp(
+            -m.b * p[0] * c * c - p[1].restrictedExponent(.cylinder, diffusivity: diffusivity, m.shell) * (1 - c * c))
     }
     public func exponents<N: FormNumber>(_ p: UnsafePointer<N>, _ s: Shell) -> (across: N, along: N) {
         let across = p[1].restrictedExponent(.cylinder, diffusivity: diffusivity, s)

@@ -1,13 +1,16 @@
 import Foundation
 import ModelSpace
 
-/// Tensor: A = exp(−b gᵀDg), D with eigenvalues d1, d2, d3 along the columns of a rotation. Each of their orders stands for the same tensors: a prior
-/// over sorted ones is 3! times this one where they are sorted.
+/// Tensor: A = exp(−b gᵀDg), D with eigenvalues d1, d2, d3 along the columns of a rotation. Each of their orders stands
+/// for the same tensors: a prior over sorted ones is 3! times this one where they are sorted.
 public struct DiffusionTensor: QuadraticCompartment {
     public init() {}
     public var name: String { "tensor" }
     public let list = ParameterList(
-        [Prior.diffusivity("d1"), Prior.diffusivity("d2"), Prior.diffusivity("d3"), Parameter("rotation", "", .rotation)])
+        [
+            Prior.diffusivity("d1"), Prior.diffusivity("d2"), Prior.diffusivity("d3"),
+            Parameter("rotation", "", .rotation),
+        ])
     public var takesSpread: Bool { true }
     public func attenuation(_ p: UnsafePointer<Double>, _ m: DiffusionMeasurement) -> Double {
         let r = rotationColumns(p + 3)

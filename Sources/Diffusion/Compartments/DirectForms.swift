@@ -1,8 +1,8 @@
 import CKernels
 import ModelSpace
 
-// The signal forms that need an exponential a measurement or less. A compartment states what its form is made of, once, for any kind of number;
-// the loops below are compiled for each compartment with that inside them.
+// The signal forms that need an exponential a measurement or less. A compartment states what its form is made of, once,
+// for any kind of number; the loops below are compiled for each compartment with that inside them.
 
 /// E = exp(−exponent), the same in every direction.
 public protocol IsotropicCompartment: Compartment {
@@ -22,7 +22,8 @@ public protocol QuadraticCompartment: Compartment {
 
 extension IsotropicCompartment {
     public func attenuations(
-        _ p: UnsafePointer<Lanes>, _ design: FormDesign, spread: UnsafePointer<Float>?, scratch: UnsafeMutablePointer<Float>,
+        _ p: UnsafePointer<Lanes>, _ design: FormDesign, spread: UnsafePointer<Float>?,
+        scratch: UnsafeMutablePointer<Float>,
         into out: UnsafeMutablePointer<Float>, stride: Int
     ) {
         for (s, shell) in design.shells.enumerated() { store(exponent(p, shell), scratch + 16 * s) }
@@ -30,7 +31,8 @@ extension IsotropicCompartment {
     }
 
     public func derivatives(
-        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>
+        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>,
+        rows: UnsafeMutablePointer<Float>
     ) {
         axialDerivatives(p, design, spread, hasAxis: false, attenuation, rows) { (exponent($0, $1), Dual(0)) }
     }
@@ -38,7 +40,8 @@ extension IsotropicCompartment {
 
 extension AxialCompartment {
     public func attenuations(
-        _ p: UnsafePointer<Lanes>, _ design: FormDesign, spread: UnsafePointer<Float>?, scratch: UnsafeMutablePointer<Float>,
+        _ p: UnsafePointer<Lanes>, _ design: FormDesign, spread: UnsafePointer<Float>?,
+        scratch: UnsafeMutablePointer<Float>,
         into out: UnsafeMutablePointer<Float>, stride: Int
     ) {
         let along = scratch + 16 * design.shells.count
@@ -51,7 +54,8 @@ extension AxialCompartment {
     }
 
     public func derivatives(
-        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>
+        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>,
+        rows: UnsafeMutablePointer<Float>
     ) {
         axialDerivatives(p, design, spread, hasAxis: true, attenuation, rows, exponents)
     }
@@ -59,7 +63,8 @@ extension AxialCompartment {
 
 extension QuadraticCompartment {
     public func attenuations(
-        _ p: UnsafePointer<Lanes>, _ design: FormDesign, spread: UnsafePointer<Float>?, scratch: UnsafeMutablePointer<Float>,
+        _ p: UnsafePointer<Lanes>, _ design: FormDesign, spread: UnsafePointer<Float>?,
+        scratch: UnsafeMutablePointer<Float>,
         into out: UnsafeMutablePointer<Float>, stride: Int
     ) {
         withUnsafeTemporaryAllocation(of: Lanes.self, capacity: 6) { t in
@@ -70,7 +75,8 @@ extension QuadraticCompartment {
     }
 
     public func derivatives(
-        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>
+        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>,
+        rows: UnsafeMutablePointer<Float>
     ) {
         let n = dimension
         withUnsafeTemporaryAllocation(of: Dual.self, capacity: width + 6) { buffer in
@@ -82,7 +88,9 @@ extension QuadraticCompartment {
                     tensors[j] = Float(t[j].value)
                     for k in 0..<n { tensors[6 * (k + 1) + j] = Float(t[j].slope[k]) }
                 }
-                withUnsafePointer(to: design.table) { pk_quadratic_gradient($0, n, tensors.baseAddress!, Float(spread), attenuation, rows) }
+                withUnsafePointer(to: design.table) {
+                    pk_quadratic_gradient($0, n, tensors.baseAddress!, Float(spread), attenuation, rows)
+                }
             }
         }
     }
@@ -97,7 +105,8 @@ extension Compartment {
 
     /// Derivatives of E = exp(−(across + along (g·μ)²)).
     fileprivate func axialDerivatives(
-        _ p: UnsafePointer<Double>, _ design: FormDesign, _ spread: Double, hasAxis: Bool, _ attenuation: UnsafeMutablePointer<Float>,
+        _ p: UnsafePointer<Double>, _ design: FormDesign, _ spread: Double, hasAxis: Bool,
+        _ attenuation: UnsafeMutablePointer<Float>,
         _ rows: UnsafeMutablePointer<Float>, _ exponents: (UnsafePointer<Dual>, Shell) -> (across: Dual, along: Dual)
     ) {
         let count = dimension - (hasAxis ? 2 : 0), size = 2 * (count + 1)
@@ -116,7 +125,8 @@ extension Compartment {
                 }
                 if hasAxis { axisAndTangents(p, into: axis) }
                 withUnsafePointer(to: design.table) {
-                    pk_axial_gradient($0, count, e, hasAxis ? UnsafePointer(axis) : nil, axis + 3, Float(spread), attenuation, rows)
+                    pk_axial_gradient(
+                        $0, count, e, hasAxis ? UnsafePointer(axis) : nil, axis + 3, Float(spread), attenuation, rows)
                 }
             }
         }

@@ -1,7 +1,8 @@
 import CKernels
 import ModelSpace
 
-/// Axially symmetric signals exp(−(across + along (g·n)²)), of which a dispersed compartment has one or two, averaged over directions n.
+/// Axially symmetric signals exp(−(across + along (g·n)²)), of which a dispersed compartment has one or two, averaged
+/// over directions n.
 public struct DispersedTerm<N: FormNumber> {
     public var weight: N, across: N, along: N
 
@@ -30,7 +31,8 @@ extension DispersedCompartment {
     /// The terms of a shell, weight, across and along: terms × 16 each.
     @inline(__always)
     func storeTerms(
-        _ p: UnsafePointer<Lanes>, _ s: Shell, _ weight: UnsafeMutablePointer<Float>, _ across: UnsafeMutablePointer<Float>,
+        _ p: UnsafePointer<Lanes>, _ s: Shell, _ weight: UnsafeMutablePointer<Float>,
+        _ across: UnsafeMutablePointer<Float>,
         _ along: UnsafeMutablePointer<Float>
     ) {
         for t in 0..<termCount {
@@ -43,7 +45,8 @@ extension DispersedCompartment {
 
     /// The same of one θ with derivatives by `count` coordinates: terms × (1 + count) each.
     func storeTerms(
-        _ p: UnsafePointer<Dual>, _ s: Shell, count: Int, _ weight: UnsafeMutablePointer<Double>, _ across: UnsafeMutablePointer<Double>,
+        _ p: UnsafePointer<Dual>, _ s: Shell, count: Int, _ weight: UnsafeMutablePointer<Double>,
+        _ across: UnsafeMutablePointer<Double>,
         _ along: UnsafeMutablePointer<Double>
     ) {
         for t in 0..<termCount {
@@ -56,7 +59,9 @@ extension DispersedCompartment {
 
     /// What is averaged in each term.
     func withKinds(_ body: (UnsafePointer<pk_term_kind>) -> Void) {
-        var kinds = (averagesTensor(0) ? PK_AVERAGED_TENSOR : PK_DISPERSED, averagesTensor(1) ? PK_AVERAGED_TENSOR : PK_DISPERSED)
+        var kinds = (
+            averagesTensor(0) ? PK_AVERAGED_TENSOR : PK_DISPERSED, averagesTensor(1) ? PK_AVERAGED_TENSOR : PK_DISPERSED
+        )
         withUnsafeBytes(of: &kinds) { body($0.bindMemory(to: pk_term_kind.self).baseAddress!) }
     }
 }

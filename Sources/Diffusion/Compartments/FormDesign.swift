@@ -2,8 +2,8 @@ import CKernels
 
 /// Measurements as the forms' kernels read them: sorted by shell, owned once.
 ///
-/// Measurements belong to one shell where b, δ and Δ are the same numbers: what a shell costs (coefficients of a zonal form above all) is then
-/// paid once for all of them.
+/// Measurements belong to one shell where b, δ and Δ are the same numbers: what a shell costs (coefficients of a zonal
+/// form above all) is then paid once for all of them.
 public final class FormDesign: @unchecked Sendable {
     /// M.
     public let count: Int
@@ -46,7 +46,8 @@ public final class FormDesign: @unchecked Sendable {
             start[s + 1] = Int32(k)
         }
         table = pk_form_design(
-            measurements: m, shells: shells.count, start: start, place: place, gx: floats, gy: floats + m, gz: floats + 2 * m, products: floats + 3 * m)
+            measurements: m, shells: shells.count, start: start, place: place, gx: floats, gy: floats + m,
+            gz: floats + 2 * m, products: floats + 3 * m)
     }
 
     deinit {

@@ -4,7 +4,8 @@ import Foundation
 /// Sixteen samples.
 public typealias Lanes = SIMD16<Float>
 
-/// What a compartment's form is computed in, so that one definition serves one θ (`Double`), its derivatives (`Dual`) and sixteen samples (`Lanes`).
+/// What a compartment's form is computed in, so that one definition serves one θ (`Double`), its derivatives (`Dual`)
+/// and sixteen samples (`Lanes`).
 public protocol FormNumber {
     init(_ value: Double)
     static func + (a: Self, b: Self) -> Self
@@ -37,7 +38,8 @@ extension SIMD16: FormNumber where Scalar == Float {
     public func restrictedExponent(_ walls: Walls, diffusivity: Double, _ s: Shell) -> Lanes {
         guard let small = s.smallDelta, let big = s.bigDelta else { return Lanes(Double.nan) }
         return withScalars { radius, out in
-            pk_restricted_exponents(walls == .sphere ? PK_SPHERE : PK_CYLINDER, radius, diffusivity, s.b, small, big, out)
+            pk_restricted_exponents(
+                walls == .sphere ? PK_SPHERE : PK_CYLINDER, radius, diffusivity, s.b, small, big, out)
         }
     }
 
@@ -47,7 +49,9 @@ extension SIMD16: FormNumber where Scalar == Float {
         var from = self, to = Lanes()
         withUnsafePointer(to: &from) { from in
             withUnsafeMutablePointer(to: &to) { to in
-                kernel(UnsafeRawPointer(from).assumingMemoryBound(to: Float.self), UnsafeMutableRawPointer(to).assumingMemoryBound(to: Float.self))
+                kernel(
+                    UnsafeRawPointer(from).assumingMemoryBound(to: Float.self),
+                    UnsafeMutableRawPointer(to).assumingMemoryBound(to: Float.self))
             }
         }
         return to
@@ -64,7 +68,9 @@ public struct Dual: FormNumber, Sendable {
 
     @inline(__always) public static func + (a: Dual, b: Dual) -> Dual { Dual(a.value + b.value, a.slope + b.slope) }
     @inline(__always) public static func - (a: Dual, b: Dual) -> Dual { Dual(a.value - b.value, a.slope - b.slope) }
-    @inline(__always) public static func * (a: Dual, b: Dual) -> Dual { Dual(a.value * b.value, a.slope * b.value + b.slope * a.value) }
+    @inline(__always) public static func * (a: Dual, b: Dual) -> Dual {
+        Dual(a.value * b.value, a.slope * b.value + b.slope * a.value)
+    }
     @inline(__always) public static func / (a: Dual, b: Dual) -> Dual {
         let q = a.value / b.value
         return Dual(q, (a.slope - b.slope * q) / b.value)

@@ -1,8 +1,9 @@
 import Foundation
 import ModelSpace
 
-/// Local coordinates of a compartment's parameters about a centre, in which the prior is flat but for its bounds: differences of logarithms or of
-/// values by chart; Lambert's for an axis (`AxisChart`); for a rotation R three angles ω about its own axes, R exp[ω] (`RotationChart`).
+/// Local coordinates of a compartment's parameters about a centre, in which the prior is flat but for its bounds:
+/// differences of logarithms or of values by chart; Lambert's for an axis (`AxisChart`); for a rotation R three angles
+/// ω about its own axes, R exp[ω] (`RotationChart`).
 public enum LocalCoordinates {
     /// p as numbers that know their derivatives by the coordinates, at most eight of them.
     static func duals(_ p: UnsafePointer<Double>, _ parameters: [Parameter], into out: UnsafeMutablePointer<Dual>) {
@@ -22,8 +23,12 @@ public enum LocalCoordinates {
                 for c in 0..<3 { out[i + c] = Dual(p[i + c], unit(k, e[c]) + unit(k + 1, f[c])) }
             case .rotation:
                 // q (1, ω/2): the product of quaternions.
-                let q = p + i, slopes = [[-q[1], -q[2], -q[3]], [q[0], -q[3], q[2]], [q[3], q[0], -q[1]], [-q[2], q[1], q[0]]]
-                for c in 0..<4 { out[i + c] = Dual(q[c], unit(k, slopes[c][0] / 2) + unit(k + 1, slopes[c][1] / 2) + unit(k + 2, slopes[c][2] / 2)) }
+                let q = p + i,
+                    slopes = [[-q[1], -q[2], -q[3]], [q[0], -q[3], q[2]], [q[3], q[0], -q[1]], [-q[2], q[1], q[0]]]
+                for c in 0..<4 {
+                    out[i + c] = Dual(
+                        q[c], unit(k, slopes[c][0] / 2) + unit(k + 1, slopes[c][1] / 2) + unit(k + 2, slopes[c][2] / 2))
+                }
             }
             i += parameter.width
             k += parameter.dimension

@@ -16,8 +16,8 @@ public enum BundleDiffusivities: String, Sendable, Codable, CaseIterable {
     case free
 }
 
-/// NODDI bundle: of water about dispersed fibres, the part f_in inside sticks of d∥ and the rest in zeppelins of d∥ and d⊥ around them;
-/// Watson's distribution.
+/// NODDI bundle: of water about dispersed fibres, the part f_in inside sticks of d∥ and the rest in zeppelins of d∥ and
+/// d⊥ around them; Watson's distribution.
 public struct NODDIBundle: WatsonCompartment {
     public let extracellular: Extracellular, diffusivities: BundleDiffusivities
 

@@ -1,6 +1,7 @@
 import Foundation
 
-/// Averages over directions n with density ∝ exp(κ n_1² + β n_2²) by plain quadrature: the definition of dispersed compartments, for tests.
+/// Averages over directions n with density ∝ exp(κ n_1² + β n_2²) by plain quadrature: the definition of dispersed
+/// compartments, for tests.
 ///
 /// Gauss–Legendre in n_1, the trapezoidal rule in the angle about it: 1e-12 for κ and b·d to 64.
 struct OrientationAverage {
@@ -51,7 +52,9 @@ struct OrientationAverage {
             var x = cos(.pi * (Double(i) + 0.75) / (Double(n) + 0.5)), slope = 1.0
             for _ in 0..<8 {
                 var before = 1.0, value = x
-                for l in 2...n { (before, value) = (value, (Double(2 * l - 1) * x * value - Double(l - 1) * before) / Double(l)) }
+                for l in 2...n {
+                    (before, value) = (value, (Double(2 * l - 1) * x * value - Double(l - 1) * before) / Double(l))
+                }
                 slope = Double(n) * (x * value - before) / (x * x - 1)
                 x -= value / slope
             }

@@ -1,8 +1,9 @@
 import CKernels
 import ModelSpace
 
-// One θ at all measurements of a series, sixteen measurements at a time: what simulation asks for, where every observation has its own structure. Without
-// pulse timing every exponent is proportional to b, so that each measurement may have a b of its own at no more cost.
+// One θ at all measurements of a series, sixteen measurements at a time: what simulation asks for, where every
+// observation has its own structure. Without pulse timing every exponent is proportional to b, so that each measurement
+// may have a b of its own at no more cost.
 
 /// A series of measurements as sixteen neighbours read it: M numbers each, with room to read beyond the last.
 struct MeasurementSeries {

@@ -13,5 +13,7 @@ public struct Sphere: IsotropicCompartment {
     public func attenuation(_ p: UnsafePointer<Double>, _ m: DiffusionMeasurement) -> Double {
         exp(-p[0].restrictedExponent(.sphere, diffusivity: diffusivity, m.shell))
     }
-    public func exponent<N: FormNumber>(_ p: UnsafePointer<N>, _ s: Shell) -> N { p[0].restrictedExponent(.sphere, diffusivity: diffusivity, s) }
+    public func exponent<N: FormNumber>(_ p: UnsafePointer<N>, _ s: Shell) -> N {
+        p[0].restrictedExponent(.sphere, diffusivity: diffusivity, s)
+    }
 }

@@ -11,5 +11,7 @@ public struct Stick: AxialCompartment {
         let c = cosine(m, p + 1)
         return exp(-m.b * p[0] * c * c)
     }
-    public func exponents<N: FormNumber>(_ p: UnsafePointer<N>, _ s: Shell) -> (across: N, along: N) { (N(0), s.b * p[0]) }
+    public func exponents<N: FormNumber>(_ p: UnsafePointer<N>, _ s: Shell) -> (across: N, along: N) {
+        (N(0), s.b * p[0])
+    }
 }

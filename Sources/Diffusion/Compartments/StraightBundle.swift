@@ -2,7 +2,8 @@ import CKernels
 import Foundation
 import ModelSpace
 
-/// Straight bundle: parallel axons with the water around them. The part f_in is inside, in sticks of d∥; the rest in zeppelins on the same axis, d⊥ = ratio · d∥:
+/// Straight bundle: parallel axons with the water around them. The part f_in is inside, in sticks of d∥; the rest in
+/// zeppelins on the same axis, d⊥ = ratio · d∥:
 ///
 ///     A = f_in exp(−b d∥ c²) + (1 − f_in) exp(−b [d⊥ + (d∥ − d⊥) c²]),   c = g·μ
 ///

@@ -1,7 +1,8 @@
 import CKernels
 import ModelSpace
 
-/// A compartment whose directions n have Watson's distribution, density ∝ exp(κ(n·μ)²), κ = 1/tan(π/2 · ODI). Its last two parameters are ODI and μ.
+/// A compartment whose directions n have Watson's distribution, density ∝ exp(κ(n·μ)²), κ = 1/tan(π/2 · ODI). Its last
+/// two parameters are ODI and μ.
 ///
 /// It is zonal: a polynomial in (g·μ)² once its coefficients are known, which are computed once a shell.
 public protocol WatsonCompartment: DispersedCompartment {}
@@ -14,7 +15,8 @@ extension WatsonCompartment {
     }
 
     public func attenuations(
-        _ p: UnsafePointer<Lanes>, _ design: FormDesign, spread: UnsafePointer<Float>?, scratch: UnsafeMutablePointer<Float>,
+        _ p: UnsafePointer<Lanes>, _ design: FormDesign, spread: UnsafePointer<Float>?,
+        scratch: UnsafeMutablePointer<Float>,
         into out: UnsafeMutablePointer<Float>, stride: Int
     ) {
         withUnsafeTemporaryAllocation(of: Int32.self, capacity: design.shells.count) { used in
@@ -23,9 +25,12 @@ extension WatsonCompartment {
         }
     }
 
-    /// The polynomials of sixteen samples, shells × PK_ZONAL_TERMS × 16, and how many coefficients of each shell are used: all that does not depend on the
-    /// axis, and so is the same for compartments that differ in their axis alone.
-    func coefficients(_ p: UnsafePointer<Lanes>, _ design: FormDesign, used: UnsafeMutablePointer<Int32>, into out: UnsafeMutablePointer<Float>) {
+    /// The polynomials of sixteen samples, shells × PK_ZONAL_TERMS × 16, and how many coefficients of each shell are
+    /// used: all that does not depend on the axis, and so is the same for compartments that differ in their axis alone.
+    func coefficients(
+        _ p: UnsafePointer<Lanes>, _ design: FormDesign, used: UnsafeMutablePointer<Int32>,
+        into out: UnsafeMutablePointer<Float>
+    ) {
         let n = PK_ZONAL_TERMS * 16, terms = termCount, part = 16 * terms
         withUnsafeTemporaryAllocation(of: Double.self, capacity: n) { moments in
             withUnsafeTemporaryAllocation(of: Float.self, capacity: 16 + 3 * part) { floats in
@@ -35,7 +40,8 @@ extension WatsonCompartment {
                 withKinds { kinds in
                     for (s, shell) in design.shells.enumerated() {
                         storeTerms(p, shell, weight, across, along)
-                        used[s] = pk_zonal_coefficients(moments.baseAddress!, Int32(terms), kinds, weight, across, along, out + s * n)
+                        used[s] = pk_zonal_coefficients(
+                            moments.baseAddress!, Int32(terms), kinds, weight, across, along, out + s * n)
                     }
                 }
             }
@@ -51,7 +57,8 @@ extension WatsonCompartment {
     }
 
     public func derivatives(
-        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>
+        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>,
+        rows: UnsafeMutablePointer<Float>
     ) {
         withUnsafeTemporaryAllocation(of: Float.self, capacity: slopeCount(design)) { coefficients in
             coefficientSlopes(p, design, into: coefficients.baseAddress!)
@@ -62,19 +69,22 @@ extension WatsonCompartment {
     /// Floats that `coefficientSlopes` writes: no more than a design's scratch memory.
     func slopeCount(_ design: FormDesign) -> Int { max(1, design.shells.count * PK_ZONAL_TERMS * (dimension - 1)) }
 
-    /// The polynomials of one θ and their derivatives, shells × (1 + coordinates) × PK_ZONAL_TERMS: all that does not depend on the axis.
+    /// The polynomials of one θ and their derivatives, shells × (1 + coordinates) × PK_ZONAL_TERMS: all that does not
+    /// depend on the axis.
     func coefficientSlopes(_ p: UnsafePointer<Double>, _ design: FormDesign, into out: UnsafeMutablePointer<Float>) {
         let count = dimension - 2, size = count + 1, terms = termCount, n = PK_ZONAL_TERMS * size
         withUnsafeTemporaryAllocation(of: Dual.self, capacity: width) { numbers in
             LocalCoordinates.duals(p, parameters, into: numbers.baseAddress!)
             let q = UnsafePointer(numbers.baseAddress!)
             withUnsafeTemporaryAllocation(of: Double.self, capacity: size * (1 + 3 * terms)) { doubles in
-                let kappa = doubles.baseAddress!, weight = kappa + size, across = weight + terms * size, along = across + terms * size
+                let kappa = doubles.baseAddress!, weight = kappa + size, across = weight + terms * size,
+                    along = across + terms * size
                 q[width - 4].concentration.store(kappa, count)
                 withKinds { kinds in
                     for (s, shell) in design.shells.enumerated() {
                         storeTerms(q, shell, count: count, weight, across, along)
-                        pk_zonal_coefficient_gradient(count, kappa, Int32(terms), kinds, weight, across, along, out + s * n)
+                        pk_zonal_coefficient_gradient(
+                            count, kappa, Int32(terms), kinds, weight, across, along, out + s * n)
                     }
                 }
             }
@@ -83,13 +93,15 @@ extension WatsonCompartment {
 
     /// Attenuations and derivatives by polynomials already known.
     func derivatives(
-        _ p: UnsafePointer<Double>, _ design: FormDesign, coefficients: UnsafePointer<Float>, attenuation: UnsafeMutablePointer<Float>,
+        _ p: UnsafePointer<Double>, _ design: FormDesign, coefficients: UnsafePointer<Float>,
+        attenuation: UnsafeMutablePointer<Float>,
         rows: UnsafeMutablePointer<Float>
     ) {
         withUnsafeTemporaryAllocation(of: Float.self, capacity: 9) { axis in
             axisAndTangents(p, into: axis.baseAddress!)
             withUnsafePointer(to: design.table) {
-                pk_zonal_gradient($0, dimension - 2, coefficients, axis.baseAddress!, axis.baseAddress! + 3, attenuation, rows)
+                pk_zonal_gradient(
+                    $0, dimension - 2, coefficients, axis.baseAddress!, axis.baseAddress! + 3, attenuation, rows)
             }
         }
     }

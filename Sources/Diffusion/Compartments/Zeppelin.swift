@@ -1,11 +1,14 @@
 import Foundation
 import ModelSpace
 
-/// Zeppelin: an axially symmetric tensor, A = exp(−b [d⊥ + (d∥ − d⊥)(g·μ)²]) with d⊥ = ratio · d∥; a ratio above 1 makes it oblate.
+/// Zeppelin: an axially symmetric tensor, A = exp(−b [d⊥ + (d∥ − d⊥)(g·μ)²]) with d⊥ = ratio · d∥; a ratio above 1
+/// makes it oblate.
 public struct Zeppelin: AxialCompartment {
     public init() {}
     public var name: String { "zeppelin" }
-    public let list = ParameterList([Prior.diffusivity("d_par"), Parameter("ratio", "", .uniform(low: 0, high: 1)), Prior.axis])
+    public let list = ParameterList([
+        Prior.diffusivity("d_par"), Parameter("ratio", "", .uniform(low: 0, high: 1)), Prior.axis,
+    ])
     public var takesSpread: Bool { true }
     public func attenuation(_ p: UnsafePointer<Double>, _ m: DiffusionMeasurement) -> Double {
         let c = cosine(m, p + 2), across = p[0] * p[1]

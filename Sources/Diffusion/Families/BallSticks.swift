@@ -1,20 +1,23 @@
 import Foundation
 import ModelSpace
 
-/// Ball and sticks: an isotropic compartment and 0–3 fibres, optionally with gamma-distributed diffusivity, Gaussian or Rician noise.
+/// Ball and sticks: an isotropic compartment and 0–3 fibres, optionally with gamma-distributed diffusivity, Gaussian or
+/// Rician noise.
 ///
 ///     ball      A(b)    = exp(−b d)                       with spread: (1 + b s²/d)^(−d²/s²)
 ///     stick k   A(b,g)  = exp(−b d (g·μ_k)²)              with spread: b → b (g·μ_k)² in the same formula
 ///     signal    y/S0    = f_0 A_ball + Σ f_k A_stick,k    Σ f = 1
 ///
-/// Components, in decision order: stick1, stick2, stick3 (present ones are a prefix), spread, rician: 4 × 2 × 2 = 16 structures;
-/// k(z) = 3 a stick, 1 for spread.
+/// Components, in decision order: stick1, stick2, stick3 (present ones are a prefix), spread, rician: 4 × 2 × 2 = 16
+/// structures; k(z) = 3 a stick, 1 for spread.
 ///
-/// θ (P = 16): d, s (0 without spread), snr, s0, f1, f2, f3, μ1 (x y z), μ2, μ3. Fractions fall; f0 = 1 − Σf. `s0` is the true S0
-/// in units of the mean of the noisy b≈0 volumes, by which the loader divides; the noise's standard deviation is s0 / snr.
+/// θ (P = 16): d, s (0 without spread), snr, s0, f1, f2, f3, μ1 (x y z), μ2, μ3. Fractions fall; f0 = 1 − Σf. `s0` is
+/// the true S0 in units of the mean of the noisy b≈0 volumes, by which the loader divides; the noise's standard
+/// deviation is s0 / snr.
 ///
-/// Priors: f uniform on {f_k ≥ 0.05 for present sticks, f_0 ≥ 0, Σ = 1}, then sorted; μ uniform on the sphere; log d uniform on
-/// [log 1e-4, log 5e-3]; log(s/d) on [log 0.1, log 1]; log snr on [log 3, log 150]; s0 follows from the noise (see `simulate`).
+/// Priors: f uniform on {f_k ≥ 0.05 for present sticks, f_0 ≥ 0, Σ = 1}, then sorted; μ uniform on the sphere; log d
+/// uniform on [log 1e-4, log 5e-3]; log(s/d) on [log 0.1, log 1]; log snr on [log 3, log 150]; s0 follows from the
+/// noise (see `simulate`).
 ///
 /// - Units: d and s in mm²/s.
 /// - Source: Behrens et al., MRM 50 (2003) 1077; Jbabdi et al., MRM 68 (2012) 1846 (gamma-distributed diffusivity).
@@ -58,11 +61,15 @@ public struct BallSticks: ModelFamily {
                 groups: [
                     ComponentGroup("ball", .always, takesRest: true),
                     ComponentGroup(
-                        "stick", .upTo(3), [Parameter("f", "", .weight(floor: fractionFloor)), Parameter("mu", "", .axis)], fibreAxis: "mu"),
-                    ComponentGroup("spread", .optional, [Parameter("s", "mm^2/s", logUniform(logSpreadRatio), relativeTo: "d")]),
+                        "stick", .upTo(3),
+                        [Parameter("f", "", .weight(floor: fractionFloor)), Parameter("mu", "", .axis)], fibreAxis: "mu"
+                    ),
+                    ComponentGroup(
+                        "spread", .optional, [Parameter("s", "mm^2/s", logUniform(logSpreadRatio), relativeTo: "d")]),
                 ],
                 noise: ComponentGroup(
-                    "noise", .oneOf(["gaussian", "rician"]), [Parameter("snr", "", logUniform(logSNR)), Parameter("s0", "", .scale)]))
+                    "noise", .oneOf(["gaussian", "rician"]),
+                    [Parameter("snr", "", logUniform(logSNR)), Parameter("s0", "", .scale)]))
         } catch { preconditionFailure("\(error)") }
     }()
     static let layout = ThetaLayout(family)
@@ -80,7 +87,8 @@ public struct BallSticks: ModelFamily {
 
     /// Features and summaries of a voxel, the same for every family (`Acquisition.observe`).
     public func observe(
-        _ y: UnsafePointer<Float>, _ design: Acquisition, features: UnsafeMutablePointer<Float>, summary: UnsafeMutablePointer<Float>
+        _ y: UnsafePointer<Float>, _ design: Acquisition, features: UnsafeMutablePointer<Float>,
+        summary: UnsafeMutablePointer<Float>
     ) -> CanonicalFrame {
         design.observe(y, features: features, summary: summary)
     }
@@ -99,12 +107,15 @@ public struct BallSticks: ModelFamily {
 
     /// Draws θ from the prior of structure z, with s0 = 1 (see `simulate`).
     public func drawParameters(
-        _ z: Structure, _ design: Acquisition, using random: inout RandomSource, into theta: UnsafeMutablePointer<Double>
+        _ z: Structure, _ design: Acquisition, using random: inout RandomSource,
+        into theta: UnsafeMutablePointer<Double>
     ) {
         theta.update(repeating: 0, count: Slot.count)
         let d = exp(random.uniform(Self.logDiffusivity.low, Self.logDiffusivity.high))
         theta[Slot.diffusivity] = d
-        if Self.hasSpread(z) { theta[Slot.spread] = d * exp(random.uniform(Self.logSpreadRatio.low, Self.logSpreadRatio.high)) }
+        if Self.hasSpread(z) {
+            theta[Slot.spread] = d * exp(random.uniform(Self.logSpreadRatio.low, Self.logSpreadRatio.high))
+        }
         theta[Slot.snr] = exp(random.uniform(Self.logSNR.low, Self.logSNR.high))
         theta[Slot.s0] = 1
         let n = Self.stickCount(z)
@@ -126,17 +137,19 @@ public struct BallSticks: ModelFamily {
         }
     }
 
-    /// log p(θ | z) in the coordinates (log d, log(s/d), log snr, sorted fractions, directions by area); −∞ outside the support.
+    /// log p(θ | z) in the coordinates (log d, log(s/d), log snr, sorted fractions, directions by area); −∞ outside the
+    /// support.
     ///
-    /// s0 is left out: its prior is flat in log s0. So is snr where the noise is known, which gives it from s0: its bounds have no say then, as σ is a
-    /// measurement of this voxel and they are but a guess at any voxel's.
+    /// s0 is left out: its prior is flat in log s0. So is snr where the noise is known, which gives it from s0: its
+    /// bounds have no say then, as σ is a measurement of this voxel and they are but a guess at any voxel's.
     public func logPrior(_ theta: UnsafePointer<Double>, _ z: Structure, isNoiseKnown: Bool = false) -> Double {
         func logUniform(_ x: Double, _ range: (low: Double, high: Double)) -> Double {
             x >= range.low && x <= range.high ? -log(range.high - range.low) : -.infinity
         }
         let d = theta[Slot.diffusivity], n = Self.stickCount(z)
         guard d > 0, theta[Slot.snr] > 0, theta[Slot.s0] > 0 else { return -.infinity }
-        var total = logUniform(log(d), Self.logDiffusivity) + (isNoiseKnown ? 0 : logUniform(log(theta[Slot.snr]), Self.logSNR))
+        var total =
+            logUniform(log(d), Self.logDiffusivity) + (isNoiseKnown ? 0 : logUniform(log(theta[Slot.snr]), Self.logSNR))
         if Self.hasSpread(z) {
             guard theta[Slot.spread] > 0 else { return -.infinity }
             total += logUniform(log(theta[Slot.spread] / d), Self.logSpreadRatio)

@@ -3,12 +3,13 @@ import ModelSpace
 
 /// Coordinates, T = 4 tokens (shared, stick 1–3) × Q = 11 columns:
 ///
-///     0  Φ⁻¹ of the prior's distribution function of log d         4–9   the dyad of μ in the canonical frame, μμᵀ − I/3
-///     1  the same of log(s/d), with spread only                          (xx yy zz xy xz yz), scaled to unit variance on the sphere
-///     2  the same of log snr                                       10    stick-breaking logit of the fraction, standardised
-///     3  log(s0 · Ā_b0) · snr · √n0
+///     0  Φ⁻¹ of the prior's distribution function of log d         4–9   the dyad of μ in the canonical frame, μμᵀ −
+///     I/3 1  the same of log(s/d), with spread only                          (xx yy zz xy xz yz), scaled to unit
+///     variance on the sphere 2  the same of log snr                                       10    stick-breaking logit
+///     of the fraction, standardised 3  log(s0 · Ā_b0) · snr · √n0
 ///
-/// The fraction: w_k = (f_k − 0.05)/(1 − 0.05 n), v_1 = w_1, v_2 = w_2/(1 − w_1), v_3 = w_3/(1 − w_1 − w_2), x = (logit v_k − mean)/sd.
+/// The fraction: w_k = (f_k − 0.05)/(1 − 0.05 n), v_1 = w_1, v_2 = w_2/(1 − w_1), v_3 = w_3/(1 − w_1 − w_2), x = (logit
+/// v_k − mean)/sd.
 extension BallSticks {
     static let s0Bound = CoordinateCharts.s0Bound
     /// Means and standard deviations under the prior of logit v_k, by number of sticks.
@@ -24,9 +25,13 @@ extension BallSticks {
         coordinates.update(repeating: 0, count: tokenCount * coordinateCount)
         let d = theta[Slot.diffusivity], snr = theta[Slot.snr], n = Self.stickCount(z)
         coordinates[0] = CoordinateCharts.probit(log(d), Self.logDiffusivity)
-        if Self.hasSpread(z) { coordinates[1] = CoordinateCharts.probit(log(theta[Slot.spread] / d), Self.logSpreadRatio) }
+        if Self.hasSpread(z) {
+            coordinates[1] = CoordinateCharts.probit(log(theta[Slot.spread] / d), Self.logSpreadRatio)
+        }
         coordinates[2] = CoordinateCharts.probit(log(snr), Self.logSNR)
-        let offset = log(theta[Slot.s0] * unweightedAttenuation(theta, z, design)) * snr * Double(frame.unweightedCount).squareRoot()
+        let offset =
+            log(theta[Slot.s0] * unweightedAttenuation(theta, z, design)) * snr
+            * Double(frame.unweightedCount).squareRoot()
         coordinates[3] = Float(max(-Self.s0Bound, min(Self.s0Bound, offset.isNaN ? 0 : offset)))
 
         let free = 1 - Double(n) * Self.fractionFloor
@@ -41,7 +46,8 @@ extension BallSticks {
         }
     }
 
-    /// Coordinates → θ in the prior's support, whatever the coordinates hold: sticks sorted by falling fraction, unit directions, s0 > 0.
+    /// Coordinates → θ in the prior's support, whatever the coordinates hold: sticks sorted by falling fraction, unit
+    /// directions, s0 > 0.
     ///
     /// - Accuracy: decode(encode(θ)) gives back d, s, snr and s0 within 1e-5 relative (s0 where its coordinate is
     ///   within ±10), fractions within 2e-5, directions within 1e-6 rad.
@@ -53,7 +59,9 @@ extension BallSticks {
         let n = Self.stickCount(z)
         let d = exp(CoordinateCharts.unprobit(coordinates[0], Self.logDiffusivity))
         theta[Slot.diffusivity] = d
-        if Self.hasSpread(z) { theta[Slot.spread] = d * exp(CoordinateCharts.unprobit(coordinates[1], Self.logSpreadRatio)) }
+        if Self.hasSpread(z) {
+            theta[Slot.spread] = d * exp(CoordinateCharts.unprobit(coordinates[1], Self.logSpreadRatio))
+        }
         let snr = exp(CoordinateCharts.unprobit(coordinates[2], Self.logSNR))
         theta[Slot.snr] = snr
 
@@ -69,7 +77,8 @@ extension BallSticks {
         }
         Self.sortSticks(theta, count: n)
         let offset = max(-Self.s0Bound, min(Self.s0Bound, coordinates[3].isNaN ? 0 : Double(coordinates[3])))
-        theta[Slot.s0] = exp(offset / (snr * Double(frame.unweightedCount).squareRoot())) / unweightedAttenuation(theta, z, design)
+        theta[Slot.s0] =
+            exp(offset / (snr * Double(frame.unweightedCount).squareRoot())) / unweightedAttenuation(theta, z, design)
     }
 
     /// Puts the first n sticks of θ in order of falling fraction; equal ones keep their order.

@@ -15,9 +15,11 @@ extension BallSticks {
 
     /// The same from attenuations already predicted: for moves that change s0 and snr only.
     public func logLikelihood(
-        _ y: UnsafePointer<Float>, attenuations: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Acquisition
+        _ y: UnsafePointer<Float>, attenuations: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ z: Structure,
+        _ design: Acquisition
     ) -> Double {
         design.logLikelihood(
-            y, attenuations: attenuations, s0: theta[Slot.s0], snr: theta[Slot.snr], Self.isRician(z) ? .rician : .gaussian)
+            y, attenuations: attenuations, s0: theta[Slot.s0], snr: theta[Slot.snr],
+            Self.isRician(z) ? .rician : .gaussian)
     }
 }

@@ -4,7 +4,9 @@ import ModelSpace
 
 extension BallSticks {
     /// A(b, g; θ): one predicted attenuation, signal over S0; the plain reference of `attenuations`.
-    public static func attenuation(_ theta: UnsafePointer<Double>, _ z: Structure, b: Double, g: SIMD3<Double>) -> Double {
+    public static func attenuation(_ theta: UnsafePointer<Double>, _ z: Structure, b: Double, g: SIMD3<Double>)
+        -> Double
+    {
         let d = theta[Slot.diffusivity], s = hasSpread(z) ? theta[Slot.spread] : 0
         func decay(_ b: Double) -> Double {
             s > 0 ? exp(-(d / s) * (d / s) * log1p(b * s * (s / d))) : exp(-b * d)
@@ -36,7 +38,8 @@ extension BallSticks {
                 f[0] = Float(rest)
                 for k in 0..<3 * n { a[k] = Float(theta[Slot.axis + k]) }
                 pk_ball_sticks_signal(
-                    t.count, t.b, t.gx, t.gy, t.gz, Float(theta[Slot.diffusivity]), Self.hasSpread(z) ? Float(theta[Slot.spread]) : 0, n,
+                    t.count, t.b, t.gx, t.gy, t.gz, Float(theta[Slot.diffusivity]),
+                    Self.hasSpread(z) ? Float(theta[Slot.spread]) : 0, n,
                     f, a, out)
             }
         }
@@ -55,17 +58,21 @@ extension BallSticks {
         return total / Double(t.unweightedCount)
     }
 
-    /// Draws y as the loader delivers it (`Acquisition.addNoise`), and writes the matching s0 into θ, whatever was there.
+    /// Draws y as the loader delivers it (`Acquisition.addNoise`), and writes the matching s0 into θ, whatever was
+    /// there.
     public func simulate(
         _ theta: UnsafeMutablePointer<Double>, _ z: Structure, _ design: Acquisition, using random: inout RandomSource,
         into y: UnsafeMutablePointer<Float>
     ) {
-        theta[Slot.s0] = design.addNoise(snr: theta[Slot.snr], Self.isRician(z) ? .rician : .gaussian, using: &random, to: y) {
+        theta[Slot.s0] = design.addNoise(
+            snr: theta[Slot.snr], Self.isRician(z) ? .rician : .gaussian, using: &random, to: y
+        ) {
             attenuations(theta, z, design, into: $0)
         }
     }
 
-    /// log p(y | θ, z), exact, over all M volumes (`Acquisition.logLikelihood`); the plain reference of any faster likelihood.
+    /// log p(y | θ, z), exact, over all M volumes (`Acquisition.logLikelihood`); the plain reference of any faster
+    /// likelihood.
     public func logLikelihood(
         _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Acquisition
     ) -> Double {

@@ -7,7 +7,8 @@ import ModelSpace
 ///     snr         the same;   s0: log(s0 · Ā_b0) · snr · √n0, within ±10
 ///     axes        the dyad of μ in the canonical frame, μμᵀ − I/3, scaled to unit variance on the sphere
 ///     rotations   the dyads of the frame's first and third axes
-///     weights     stick-breaking logits in the layout's order, standardised: w_k = (f_k − floor_k)/(1 − Σ floors), v_k = w_k/(1 − w_1 − … − w_(k−1)),
+///     weights     stick-breaking logits in the layout's order, standardised: w_k = (f_k − floor_k)/(1 − Σ floors), v_k
+///     = w_k/(1 − w_1 − … − w_(k−1)),
 ///                 x = (logit v_k − mean)/sd; the component that takes the rest, or else the last, has none
 extension CompartmentFamily {
     public func coordinateMask(_ z: Structure) -> [Float] { known(z).coordinates.mask }
@@ -55,10 +56,12 @@ extension CompartmentFamily {
             max(-CoordinateCharts.s0Bound, min(CoordinateCharts.s0Bound, offset.isNaN ? 0 : offset)))
     }
 
-    /// Coordinates → θ in the prior's support, whatever the coordinates hold: members sorted by falling weight, unit directions, s0 > 0.
+    /// Coordinates → θ in the prior's support, whatever the coordinates hold: members sorted by falling weight, unit
+    /// directions, s0 > 0.
     ///
-    /// - Accuracy: decode(encode(θ)) gives back log-uniform numbers, snr and s0 within 1e-5 relative (s0 where its coordinate is within ±10), uniform ones
-    ///   within 1e-5 of their range, fractions within 2e-5, axes within 1e-6 rad, rotations within 2e-6 rad.
+    /// - Accuracy: decode(encode(θ)) gives back log-uniform numbers, snr and s0 within 1e-5 relative (s0 where its
+    ///   coordinate is within ±10), uniform ones within 1e-5 of their range, fractions within 2e-5, axes within 1e-6
+    ///   rad, rotations within 2e-6 rad.
     public func decode(
         _ coordinates: UnsafePointer<Float>, _ z: Structure, _ design: Acquisition, _ frame: CanonicalFrame,
         into theta: UnsafeMutablePointer<Double>

@@ -5,10 +5,11 @@ import ModelSpace
 ///
 ///     signal    y/S0 = Σ_k f_k A_k(b, g; shape)      Σ f = 1
 ///
-/// θ holds what `layout` says, for every structure in the same places. `s0` is the true S0 in units of the mean of the noisy b≈0 volumes, by which
-/// the loader divides; the noise's standard deviation is s0 / snr.
+/// θ holds what `layout` says, for every structure in the same places. `s0` is the true S0 in units of the mean of the
+/// noisy b≈0 volumes, by which the loader divides; the noise's standard deviation is s0 / snr.
 ///
-/// Priors: fractions uniform on the simplex above their floors, members of a group then sorted by falling weight; everything else uniform in its chart.
+/// Priors: fractions uniform on the simplex above their floors, members of a group then sorted by falling weight;
+/// everything else uniform in its chart.
 public struct CompartmentFamily: ModelFamily, LinearFamily {
     public typealias Design = Acquisition
     public typealias Frame = CanonicalFrame
@@ -47,7 +48,10 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
         }
         if description.bitCount > 32 || tokenCount > 64 || coordinateCount > 256 {
             return
-                "has \(description.bitCount) bits, \(tokenCount) tokens and \(coordinateCount) coordinates a token, of which a network can have 32, 64 and 256"
+                """
+                has \(description.bitCount) bits, \(tokenCount) tokens and \(coordinateCount) coordinates a token, of \
+                which a network can have 32, 64 and 256
+                """
         }
         return nil
     }
@@ -107,8 +111,8 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
         }
     }
 
-    /// log p(θ | z) by free fractions, scalars' coordinates, area of axes on the half-sphere, angles of rotations and log snr; −∞ outside the support. s0 is
-    /// left out: its prior is flat in log s0.
+    /// log p(θ | z) by free fractions, scalars' coordinates, area of axes on the half-sphere, angles of rotations and
+    /// log snr; −∞ outside the support. s0 is left out: its prior is flat in log s0.
     public func logPrior(_ theta: UnsafePointer<Double>, _ z: Structure) -> Double {
         let signal = known(z).plan.layout
         return withUnsafeTemporaryAllocation(of: Double.self, capacity: signal.count) { buffer in
@@ -191,7 +195,8 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
         }
     }
 
-    /// Draws y as the loader delivers it (`Acquisition.addNoise`), and writes the matching s0 into θ, whatever was there.
+    /// Draws y as the loader delivers it (`Acquisition.addNoise`), and writes the matching s0 into θ, whatever was
+    /// there.
     public func simulate(
         _ theta: UnsafeMutablePointer<Double>, _ z: Structure, _ design: Acquisition, using random: inout RandomSource,
         into y: UnsafeMutablePointer<Float>
@@ -202,8 +207,8 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
         }
     }
 
-    /// log p(y | θ, z), exact, over all M volumes (`Acquisition.logLikelihood`). Dispersed compartments are integrated over directions: some 0.1 ms each and
-    /// measurement.
+    /// log p(y | θ, z), exact, over all M volumes (`Acquisition.logLikelihood`). Dispersed compartments are integrated
+    /// over directions: some 0.1 ms each and measurement.
     public func logLikelihood(
         _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Acquisition
     ) -> Double {

@@ -1,11 +1,11 @@
 import CKernels
 import ModelSpace
 
-/// Attenuations of a composed family for the exact engines: a structure's numbers are gathered once a block of sixteen samples, then each compartment's kernel
-/// is called once.
+/// Attenuations of a composed family for the exact engines: a structure's numbers are gathered once a block of sixteen
+/// samples, then each compartment's kernel is called once.
 ///
-/// - Accuracy: as of the compartments' kernels, ≤ 2e-6 (Bingham's 1e-5); derivatives within 2e-5 · max(1, |derivative|) (Bingham's 1e-4), times the
-///   slopes of expressions.
+/// - Accuracy: as of the compartments' kernels, ≤ 2e-6 (Bingham's 1e-5); derivatives within 2e-5 · max(1, |derivative|)
+///   (Bingham's 1e-4), times the slopes of expressions.
 final class CompartmentKernels: SignalKernels {
     private let family: CompartmentFamily, acquisition: Acquisition, design: FormDesign, series: MeasurementSeries
     private let scratch: UnsafeMutablePointer<Float>, used: UnsafeMutablePointer<Int32>

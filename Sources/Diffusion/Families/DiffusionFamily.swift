@@ -6,7 +6,8 @@ public protocol DiffusionFamily: ModelFamily, LinearFamily where Design == Acqui
     var definition: String? { get }
 
     /// Predicted attenuations, signal over S0, of all M volumes.
-    func attenuations(_ theta: UnsafePointer<Double>, _ z: Structure, _ design: Acquisition, into out: UnsafeMutablePointer<Float>)
+    func attenuations(
+        _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Acquisition, into out: UnsafeMutablePointer<Float>)
 }
 
 extension BallSticks: DiffusionFamily {

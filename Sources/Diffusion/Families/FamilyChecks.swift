@@ -59,12 +59,18 @@ extension FamilyComposition {
         for variant in part.variants {
             guard let compartment = CompartmentCatalogue.compartment(variant.compartment) else {
                 throw fail(
-                    "'\(group.name)' is a '\(variant.compartment)', which is no compartment; known: \(CompartmentCatalogue.names.joined(separator: ", "))"
+                    """
+                    '\(group.name)' is a '\(variant.compartment)', which is no compartment; known: \
+                    \(CompartmentCatalogue.names.joined(separator: ", "))
+                    """
                 )
             }
             if compartment.needsTiming {
                 throw fail(
-                    "'\(group.name)' is a \(variant.compartment), whose signal depends on the gradients' timing (δ, Δ), which acquisitions do not state yet; leave it out"
+                    """
+                    '\(group.name)' is a \(variant.compartment), whose signal depends on the gradients' timing (δ, \
+                    Δ), which acquisitions do not state yet; leave it out
+                    """
                 )
             }
             for name in variant.when where !names.contains(name) {
@@ -73,7 +79,10 @@ extension FamilyComposition {
             for name in variant.parameters.keys.sorted()
             where !compartment.parameters.contains(where: { $0.name == name }) {
                 throw fail(
-                    "a \(variant.compartment) has no parameter '\(name)'; it has \(compartment.parameters.map(\.name).joined(separator: ", "))"
+                    """
+                    a \(variant.compartment) has no parameter '\(name)'; it has \
+                    \(compartment.parameters.map(\.name).joined(separator: ", "))
+                    """
                 )
             }
             for parameter in compartment.parameters { try check(parameter, of: variant, group) }
@@ -102,7 +111,10 @@ extension FamilyComposition {
             try reference(name, group: group, when: variant.when).parameter.chart == parameter.chart
         else {
             throw fail(
-                "\(what) must be \(parameter.chart == .axis ? "an axis" : "a rotation") of the component or of another, not '\(expression.text)'"
+                """
+                \(what) must be \(parameter.chart == .axis ? "an axis" : "a rotation") of the component or of \
+                another, not '\(expression.text)'
+                """
             )
         }
     }
@@ -123,7 +135,10 @@ extension FamilyComposition {
         let slack = 1e-12 * (valid.upperBound - valid.lowerBound)
         guard bounds.lowerBound >= valid.lowerBound - slack, bounds.upperBound <= valid.upperBound + slack else {
             throw fail(
-                "\(what) is '\(expression.text)', from \(short(bounds.lowerBound)) to \(short(bounds.upperBound)); its signal holds from \(short(valid.lowerBound)) to \(short(valid.upperBound))"
+                """
+                \(what) is '\(expression.text)', from \(short(bounds.lowerBound)) to \(short(bounds.upperBound)); its \
+                signal holds from \(short(valid.lowerBound)) to \(short(valid.upperBound))
+                """
             )
         }
     }
@@ -136,8 +151,7 @@ extension FamilyComposition {
             guard range(of: reference.parameter) != nil else { continue }
             found.insert(reference)
             if let base = reference.parameter.relativeTo.flatMap({ name in description.shared.first { $0.name == name }
-                })
-            {
+            }) {
                 found.insert(Reference(group: "", parameter: base, isMembers: false))
             }
         }
@@ -173,19 +187,29 @@ extension FamilyComposition {
             }
             guard components > 0 else {
                 throw fail(
-                    "a structure without any component is allowed; add a rule like 'at least 1 of \(parts.map(\.group).joined(separator: ", "))'"
+                    """
+                    a structure without any component is allowed; add a rule like 'at least 1 of \
+                    \(parts.map(\.group).joined(separator: ", "))'
+                    """
                 )
             }
             guard floors < 0.95 else {
                 throw fail(
-                    "the least weights of a structure's \(components) components add up to \(floors); they must leave something of 1"
+                    """
+                    the least weights of a structure's \(components) components add up to \(floors); they must leave \
+                    something of 1
+                    """
                 )
             }
         }
         for (p, part) in parts.enumerated() {
             for (v, variant) in part.variants.enumerated() where !used.contains([p, v]) {
                 throw fail(
-                    "no structure has the signal '\(variant.compartment)' of '\(part.group)'\(variant.when.isEmpty ? "" : " with \(variant.when.joined(separator: " and "))"): an earlier one applies, or a rule forbids it"
+                    """
+                    no structure has the signal '\(variant.compartment)' of \
+                    '\(part.group)'\(variant.when.isEmpty ? "" : " with \(variant.when.joined(separator: " and "))"): \
+                    an earlier one applies, or a rule forbids it
+                    """
                 )
             }
         }

@@ -1,8 +1,8 @@
 import Foundation
 import ModelSpace
 
-/// A family put together from compartments, as data: its components, and for each that is a part of the signal which compartment it is under which
-/// conditions, and what the compartment's parameters are.
+/// A family put together from compartments, as data: its components, and for each that is a part of the signal which
+/// compartment it is under which conditions, and what the compartment's parameters are.
 ///
 /// This is what a recipe's `family:` says, what a network's file carries, and all that is to be known of a family.
 public struct FamilyComposition: Hashable, Codable, Sendable {
@@ -25,8 +25,8 @@ public struct FamilyComposition: Hashable, Codable, Sendable {
         public var compartment: String
         /// Groups ("dispersed") and options ("extra=free") that are there.
         public var when: [String]
-        /// What each of the compartment's parameters is: of the component itself or shared (`d`), of another group (`extra.f_in`), or an expression of
-        /// these; an axis or a rotation is one parameter's.
+        /// What each of the compartment's parameters is: of the component itself or shared (`d`), of another group
+        /// (`extra.f_in`), or an expression of these; an axis or a rotation is one parameter's.
         public var parameters: [String: Expression]
         /// ρ of gamma-distributed diffusivities; nil without.
         public var spread: Expression?
@@ -77,7 +77,10 @@ public struct FamilyComposition: Hashable, Codable, Sendable {
                 ?? find("", description.shared, false, name)
             guard let found else {
                 throw fail(
-                    "'\(name)' of '\(group.name)' is bound to nothing: no parameter of it or of all components has that name"
+                    """
+                    '\(name)' of '\(group.name)' is bound to nothing: no parameter of it or of all components has \
+                    that name
+                    """
                 )
             }
             return found
@@ -102,7 +105,10 @@ public struct FamilyComposition: Hashable, Codable, Sendable {
         }
         guard isThere || other.name == group.name else {
             throw fail(
-                "'\(name)' is used by '\(group.name)' where it may be absent; add '\(other.name)' or one of its options to 'when'"
+                """
+                '\(name)' is used by '\(group.name)' where it may be absent; add '\(other.name)' or one of its \
+                options to 'when'
+                """
             )
         }
         return found

@@ -1,6 +1,7 @@
 import ModelSpace
 
-/// What a number is made of: constants and parameters, added, subtracted, multiplied and divided, as in `1 - extra.f_in` or `d * ratio`.
+/// What a number is made of: constants and parameters, added, subtracted, multiplied and divided, as in `1 -
+/// extra.f_in` or `d * ratio`.
 public indirect enum FamilyExpression<Leaf: Hashable & Sendable>: Hashable, Sendable {
     case number(Double)
     case parameter(Leaf)
@@ -29,7 +30,8 @@ public indirect enum FamilyExpression<Leaf: Hashable & Sendable>: Hashable, Send
         }
     }
 
-    /// Bounds of its value where each parameter lies between its own; wider than needed where one is mentioned twice. Nil where it divides by what may be 0.
+    /// Bounds of its value where each parameter lies between its own; wider than needed where one is mentioned twice.
+    /// Nil where it divides by what may be 0.
     public func range(_ bounds: (Leaf) -> ClosedRange<Double>) -> ClosedRange<Double>? {
         func hull(_ values: [Double]) -> ClosedRange<Double>? {
             values.allSatisfy(\.isFinite) ? values.min()!...values.max()! : nil
@@ -149,7 +151,10 @@ private struct ExpressionReader {
     var fault: SettingsError {
         SettingsError(
             reason:
-                "'\(text)' is no expression (\(next.map { "at '\($0)'" } ?? "it ends too early")); write it like '1 - f_in' or 'd * ratio'"
+                """
+                '\(text)' is no expression (\(next.map { "at '\($0)'" } ?? "it ends too early")); write it like '1 - \
+                f_in' or 'd * ratio'
+                """
         )
     }
 

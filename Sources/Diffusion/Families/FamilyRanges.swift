@@ -3,7 +3,8 @@ import ModelSpace
 
 /// Which values a composed family's expressions can take.
 extension FamilyComposition {
-    /// The least and the largest value of an expression over its parameters' priors, on a grid of these; nil where it may divide by zero.
+    /// The least and the largest value of an expression over its parameters' priors, on a grid of these; nil where it
+    /// may divide by zero.
     func bounds(
         of expression: Expression, _ variant: Variant, _ group: ComponentGroup
     ) throws -> ClosedRange<Double>? {
@@ -76,7 +77,10 @@ extension FamilyComposition {
                 else { continue }
                 if top * largestB > CompartmentCatalogue.largestExponent {
                     return
-                        "'\(d.name)' of '\(part.group)' up to \(Float(top)) mm²/s with b up to \(Int(largestB)) s/mm² is beyond b·d = \(Int(CompartmentCatalogue.largestExponent)), for which dispersed signals hold"
+                        """
+                        '\(d.name)' of '\(part.group)' up to \(Float(top)) mm²/s with b up to \(Int(largestB)) s/mm² \
+                        is beyond b·d = \(Int(CompartmentCatalogue.largestExponent)), for which dispersed signals hold
+                        """
                 }
             }
         }

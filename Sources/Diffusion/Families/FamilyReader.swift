@@ -1,7 +1,8 @@
 import Foundation
 import ModelSpace
 
-/// Reads a family from a recipe's mapping, strictly: every key is known and every value what it may be, or one sentence says what is wrong.
+/// Reads a family from a recipe's mapping, strictly: every key is known and every value what it may be, or one sentence
+/// says what is wrong.
 ///
 ///     name: tissue
 ///     shared: {d: log-uniform 1e-4 5e-3 in mm^2/s}
@@ -13,7 +14,8 @@ import ModelSpace
 ///         common: {…}                  # one for all members
 ///         fibre: mu                    # the axis that is drawn
 ///         signal:                      # the first whose conditions hold; a compartment's name where there is one
-///           - {compartment: noddi, when: [dispersed, extra=tied], f_in: extra.f_in, ratio: 1 - extra.f_in, odi: dispersed.odi}
+///           - {compartment: noddi, when: [dispersed, extra=tied], f_in: extra.f_in, ratio: 1 - extra.f_in, odi:
+///           dispersed.odi}
 ///           - stick
 ///     rules: [dispersed needs bundle, at least 1 of bundle or ball]
 ///     noise: {kinds: [gaussian, rician], snr: log-uniform 3 150}
@@ -141,7 +143,10 @@ public enum FamilyReader {
             guard !known.isEmpty, options.allSatisfy(known.contains), Set(options).count == options.count else {
                 throw wrong(
                     place,
-                    "for options of its component\(known.isEmpty ? ", which has none" : " (\(known.joined(separator: ", ")))")"
+                    """
+                    for options of its \
+                    component\(known.isEmpty ? ", which has none" : " (\(known.joined(separator: ", ")))")
+                    """
                 )
             }
         }
@@ -162,7 +167,11 @@ public enum FamilyReader {
         guard let chart else {
             throw SettingsError(
                 reason:
-                    "\(Setting<Int>.name(place)) is '\(text.prefix(60))'; it must be 'log-uniform LOW HIGH', 'uniform LOW HIGH', 'axis', 'rotation' or a number, then perhaps 'of' a shared parameter, 'in' a unit, 'for' options"
+                    """
+                    \(Setting<Int>.name(place)) is '\(text.prefix(60))'; it must be 'log-uniform LOW HIGH', 'uniform \
+                    LOW HIGH', 'axis', 'rotation' or a number, then perhaps 'of' a shared parameter, 'in' a unit, \
+                    'for' options
+                    """
             )
         }
         return Parameter(name, unit, chart, options: options, relativeTo: relative)
@@ -212,7 +221,10 @@ public enum FamilyReader {
         }
         throw SettingsError(
             reason:
-                "the rule '\(text.prefix(60))' is none of 'A needs B or C', 'A excludes B', 'at least N of A, B', 'at most N of A, B'"
+                """
+                the rule '\(text.prefix(60))' is none of 'A needs B or C', 'A excludes B', 'at least N of A, B', 'at \
+                most N of A, B'
+                """
         )
     }
 

@@ -1,7 +1,8 @@
 import Foundation
 import ModelSpace
 
-/// A family in words, for people: components, what they are, parameters with their ranges, rules, and how many structures there are.
+/// A family in words, for people: components, what they are, parameters with their ranges, rules, and how many
+/// structures there are.
 public struct FamilyTable {
     private let family: FamilyDescription, parts: [FamilyComposition.SignalPart]
 
@@ -13,7 +14,10 @@ public struct FamilyTable {
         let k = counts.indices.filter { counts[$0] > 0 }
         var lines = [
             "family       \(family.name)",
-            "structures   \(Int(min(rule.count, 1e18))); the richest has \((k.last ?? 0) - (k.first ?? 0)) free parameters more than the plainest",
+            """
+            structures   \(Int(min(rule.count, 1e18))); the richest has \((k.last ?? 0) - (k.first ?? 0)) free \
+            parameters more than the plainest
+            """,
             "",
         ]
         var rows = [["component", "presence", "parameter", "prior", "unit"]]

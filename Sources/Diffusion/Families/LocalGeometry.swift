@@ -2,17 +2,18 @@ import CKernels
 import Foundation
 import ModelSpace
 
-/// Local coordinates of ball-and-sticks parameters about a centre θ, in which the prior is flat but for its bounds, and the likelihood's
-/// gradient and information matrix in them.
+/// Local coordinates of ball-and-sticks parameters about a centre θ, in which the prior is flat but for its bounds, and
+/// the likelihood's gradient and information matrix in them.
 ///
 /// Coordinates u, D = 3 + 3n (+ 1 with spread), all but the last 2n as differences from the centre:
 ///
 ///     f_1 … f_n, [log(s/d)], log d, log snr, log s0, t_11, t_12, t_21, …
 ///
-/// (t_k1, t_k2) are Lambert's about the centre's stick: μ = (1 − ½t²) μ_k + (1 − ¼t²)^½ (t_1 e_1 + t_2 e_2), t² ≤ 2, which covers the half-sphere
-/// once. The area element is dt.
+/// (t_k1, t_k2) are Lambert's about the centre's stick: μ = (1 − ½t²) μ_k + (1 − ¼t²)^½ (t_1 e_1 + t_2 e_2), t² ≤ 2,
+/// which covers the half-sphere once. The area element is dt.
 ///
-/// Where σ is known, log snr is no coordinate: it is log s0 − log σ, whatever the prior's bounds of it. Its place remains, at 0.
+/// Where σ is known, log snr is no coordinate: it is log s0 − log σ, whatever the prior's bounds of it. Its place
+/// remains, at 0.
 public struct LocalGeometry {
     public let structure: Structure
     /// The noise's standard deviation, in units of the signals, where it is known.
@@ -50,7 +51,8 @@ public struct LocalGeometry {
 
     /// Writes the θ at u. The result may lie outside the prior's support; t beyond the half-sphere stays at its edge.
     public func move(
-        _ centre: UnsafePointer<Double>, _ tangents: UnsafePointer<Double>, by u: UnsafePointer<Double>, into theta: UnsafeMutablePointer<Double>
+        _ centre: UnsafePointer<Double>, _ tangents: UnsafePointer<Double>, by u: UnsafePointer<Double>,
+        into theta: UnsafeMutablePointer<Double>
     ) {
         theta.update(repeating: 0, count: Slot.count)
         let d = centre[Slot.diffusivity] * exp(u[diffusivityIndex])
@@ -60,7 +62,8 @@ public struct LocalGeometry {
         theta[Slot.snr] = sigma.map { theta[Slot.s0] / $0 } ?? centre[Slot.snr] * exp(u[snrIndex])
         for k in 0..<sticks {
             theta[Slot.fraction + k] = centre[Slot.fraction + k] + u[k]
-            let t0 = u[tangentIndex + 2 * k], t1 = u[tangentIndex + 2 * k + 1], a = Slot.axis + 3 * k, e = tangents + 6 * k
+            let t0 = u[tangentIndex + 2 * k], t1 = u[tangentIndex + 2 * k + 1], a = Slot.axis + 3 * k,
+                e = tangents + 6 * k
             let beyond = t0 * t0 + t1 * t1, square = min(2, beyond), along = 1 - 0.5 * square
             let across = (1 - 0.25 * square).squareRoot() * (beyond > 2 ? (2 / beyond).squareRoot() : 1)
             for c in 0..<3 { theta[a + c] = along * centre[a + c] + across * (t0 * e[c] + t1 * e[3 + c]) }
@@ -74,7 +77,8 @@ public struct LocalGeometry {
         @inline(__always)
         func inside(_ x: Double) -> Double { max(low, min(high, x)) }
     }
-    private static let diffusivity = Bounds(BallSticks.logDiffusivity), spreadRatio = Bounds(BallSticks.logSpreadRatio), snr = Bounds(BallSticks.logSNR)
+    private static let diffusivity = Bounds(BallSticks.logDiffusivity), spreadRatio = Bounds(BallSticks.logSpreadRatio),
+        snr = Bounds(BallSticks.logSNR)
 
     /// Brings θ into the prior's support: ranges, floors, sum, order; snr to what a known σ makes it.
     public func clamp(_ theta: UnsafeMutablePointer<Double>) {
@@ -91,27 +95,34 @@ public struct LocalGeometry {
         }
         let free = 1 - Double(sticks) * floor
         if excess > free * (1 - 1e-9) {
-            for k in 0..<sticks { theta[Slot.fraction + k] = floor + (theta[Slot.fraction + k] - floor) * free * (1 - 1e-9) / excess }
+            for k in 0..<sticks {
+                theta[Slot.fraction + k] = floor + (theta[Slot.fraction + k] - floor) * free * (1 - 1e-9) / excess
+            }
         }
         BallSticks.sortSticks(theta, count: sticks)
     }
 
-    /// Log-likelihood at θ, its gradient in u at u = 0 and (about) the Fisher information: `predict`, then `derivatives`.
+    /// Log-likelihood at θ, its gradient in u at u = 0 and (about) the Fisher information: `predict`, then
+    /// `derivatives`.
     ///
     /// Shapes: gradient D, information D × D; rows: room for D × M floats, attenuation, weight, score: M floats each.
     public func likelihood(
-        _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ tangents: UnsafePointer<Double>, _ design: Acquisition,
+        _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ tangents: UnsafePointer<Double>,
+        _ design: Acquisition,
         rows: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Double>,
         information: UnsafeMutablePointer<Double>
     ) -> Double {
         let value = predict(y, theta, tangents, design, rows: rows, scratch: scratch)
-        derivatives(y, theta, design, rows: rows, scratch: scratch, gradient: gradient, information: information, stride: dimension)
+        derivatives(
+            y, theta, design, rows: rows, scratch: scratch, gradient: gradient, information: information,
+            stride: dimension)
         return value
     }
 
     /// Log-likelihood at θ; leaves attenuations in the first M of `scratch`, derivatives of the signal in `rows`.
     public func predict(
-        _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ tangents: UnsafePointer<Double>, _ design: Acquisition,
+        _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ tangents: UnsafePointer<Double>,
+        _ design: Acquisition,
         rows: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
     ) -> Double {
         let t = design.tables
@@ -123,20 +134,27 @@ public struct LocalGeometry {
             for k in 0..<3 * sticks { f[4 + k] = Float(theta[Slot.axis + k]) }
             for k in 0..<6 * sticks { f[13 + k] = Float(tangents[k]) }
             pk_ball_sticks_gradient(
-                t.count, t.b, t.gx, t.gy, t.gz, Float(theta[Slot.diffusivity]), hasSpread ? Float(theta[Slot.spread]) : 0, Float(theta[Slot.s0]),
+                t.count, t.b, t.gx, t.gy, t.gz, Float(theta[Slot.diffusivity]),
+                hasSpread ? Float(theta[Slot.spread]) : 0, Float(theta[Slot.s0]),
                 sticks, f, f + 4, f + 13, scratch, rows)
         }
         return BallSticks().logLikelihood(y, attenuations: scratch, theta, structure, design)
     }
 
-    /// The gradient and information of `likelihood` from what `predict` left, which is spoilt; rows of the information lie `stride` numbers apart.
+    /// The gradient and information of `likelihood` from what `predict` left, which is spoilt; rows of the information
+    /// lie `stride` numbers apart.
     public func derivatives(
-        _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ design: Acquisition, rows: UnsafeMutablePointer<Float>,
-        scratch: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Double>, information: UnsafeMutablePointer<Double>, stride: Int
+        _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ design: Acquisition,
+        rows: UnsafeMutablePointer<Float>,
+        scratch: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Double>,
+        information: UnsafeMutablePointer<Double>, stride: Int
     ) {
         let m = design.tables.count, weight = scratch + m, score = scratch + 2 * m
         let s0 = theta[Slot.s0], sigma = s0 / theta[Slot.snr]
-        let slope = BallSticks.isRician(structure) ? pk_rician_scores(m, scratch, y, s0, sigma, weight, score) : pk_gaussian_scores(m, scratch, y, s0, sigma, weight, score)
+        let slope =
+            BallSticks.isRician(structure)
+            ? pk_rician_scores(m, scratch, y, s0, sigma, weight, score)
+            : pk_gaussian_scores(m, scratch, y, s0, sigma, weight, score)
         pk_normal_equations(m, dimension - 1, snrIndex, weight, score, rows, stride, information, gradient)
         for j in 0..<dimension {
             information[snrIndex * stride + j] = 0
@@ -159,18 +177,21 @@ public struct LocalGeometry {
 }
 
 extension BallSticks {
-    /// How much a stick along each of some axes would help θ: the residual's normalised product with the stick's signal against the ball's,
-    /// r·(A_stick − A_ball) / |A_stick − A_ball|, r = y − s0·A(θ).
+    /// How much a stick along each of some axes would help θ: the residual's normalised product with the stick's signal
+    /// against the ball's, r·(A_stick − A_ball) / |A_stick − A_ball|, r = y − s0·A(θ).
     public func stickGains(
-        _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ hasSpread: Bool, axes: [SIMD3<Double>], _ design: Acquisition
+        _ y: UnsafePointer<Float>, _ theta: UnsafePointer<Double>, _ hasSpread: Bool, axes: [SIMD3<Double>],
+        _ design: Acquisition
     ) -> [Double] {
         let t = design.tables, m = t.count, s0 = Float(theta[Slot.s0])
         let n = (0..<3).count { theta[Slot.fraction + $0] > 0 }
         var residual = [Float](repeating: 0, count: m), gains = [Float](repeating: 0, count: axes.count)
-        attenuations(theta, Structure(bits: (1 << n) - 1 | (hasSpread ? 1 << Self.spreadBit : 0)), design, into: &residual)
+        attenuations(
+            theta, Structure(bits: (1 << n) - 1 | (hasSpread ? 1 << Self.spreadBit : 0)), design, into: &residual)
         for i in 0..<m { residual[i] = y[i] - s0 * residual[i] }
         pk_stick_gains(
-            m, t.b, t.gx, t.gy, t.gz, Float(theta[Slot.diffusivity]), hasSpread ? Float(theta[Slot.spread]) : 0, residual, axes.count,
+            m, t.b, t.gx, t.gy, t.gz, Float(theta[Slot.diffusivity]), hasSpread ? Float(theta[Slot.spread]) : 0,
+            residual, axes.count,
             axes.flatMap { [Float($0.x), Float($0.y), Float($0.z)] }, &gains)
         return gains.map(Double.init)
     }

@@ -1,7 +1,8 @@
 import Foundation
 import ModelSpace
 
-/// What one structure's signal comes to: for each component its compartment, and where the compartment's numbers come from. Worked out once a structure.
+/// What one structure's signal comes to: for each component its compartment, and where the compartment's numbers come
+/// from. Worked out once a structure.
 struct SignalPlan: Sendable {
     /// Where a number of a compartment comes from, among the layout's.
     enum Source: Sendable, Hashable {
@@ -14,7 +15,8 @@ struct SignalPlan: Sendable {
         /// One a parameter of the compartment, in its order.
         var sources: [Source]
         var spread: FamilyExpression<Int>?
-        /// Where it is one whose polynomials do not depend on the axis: the compartment, and whether they are those of the component before.
+        /// Where it is one whose polynomials do not depend on the axis: the compartment, and whether they are those of
+        /// the component before.
         var zonal: (any WatsonCompartment)?, isLikeLast = false
         /// The layout's scalars that its numbers depend on, at most eight.
         var inputs: [Int]
@@ -101,7 +103,8 @@ struct SignalPlan: Sendable {
         for (j, s) in layout.scalars.enumerated() { out[j] = theta[s.place] }
     }
 
-    /// A component's numbers from natural values of the scalars and from the orientations that `orientation` finds (kind and index).
+    /// A component's numbers from natural values of the scalars and from the orientations that `orientation` finds
+    /// (kind and index).
     @inline(__always)
     func numbers<N: FormNumber>(
         _ k: Int, _ values: UnsafePointer<N>, axis: (Int, UnsafeMutablePointer<N>) -> Void,

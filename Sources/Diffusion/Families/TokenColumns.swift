@@ -3,8 +3,9 @@ import ModelSpace
 
 /// Where a composed family's parameters stand in a network's tokens: T tokens of Q coordinates.
 ///
-/// The first token has whatever there is one of, each number in a column of its own; then comes a token for each possible member of each group of several,
-/// in columns that come after: groups share those of parameters of the same name. An axis takes six columns, a rotation twelve; weights stand last.
+/// The first token has whatever there is one of, each number in a column of its own; then comes a token for each
+/// possible member of each group of several, in columns that come after: groups share those of parameters of the same
+/// name. An axis takes six columns, a rotation twelve; weights stand last.
 struct TokenColumns: Sendable {
     let tokens: Int, columns: Int
     /// Of each place of θ where a parameter begins: its first coordinate, token · Q + column.
@@ -72,7 +73,8 @@ struct StructureCoordinates: Sendable {
     /// First coordinates of the layout's scalars, axes and rotations, in their order.
     let scalars: [Int], axes: [Int], rotations: [Int]
     let snr: Int, s0: Int
-    /// Components whose weights have a coordinate, in order, each with its standardisation; what these leave is `rest`'s.
+    /// Components whose weights have a coordinate, in order, each with its standardisation; what these leave is
+    /// `rest`'s.
     let weights: [(component: Int, coordinate: Int, moments: (mean: Double, sd: Double))]
     let rest: Int
 
@@ -108,8 +110,9 @@ struct StructureCoordinates: Sendable {
         self.mask = mask
     }
 
-    /// Means and standard deviations under the prior of the logits of v_k = w_k/(1 − w_1 − … − w_(k−1)), w uniform on the simplex and then sorted within each
-    /// run: by a fixed set of draws, which leave about 1 % (what is only a standardisation need not be exact, but always the same).
+    /// Means and standard deviations under the prior of the logits of v_k = w_k/(1 − w_1 − … − w_(k−1)), w uniform on
+    /// the simplex and then sorted within each run: by a fixed set of draws, which leave about 1 % (what is only a
+    /// standardisation need not be exact, but always the same).
     private static func moments(_ runs: [Int], hasTaker: Bool) -> [(mean: Double, sd: Double)] {
         let draws = 8192, n = runs.reduce(0, +), count = hasTaker ? n : n - 1
         var random = RandomSource(seed: 0x4D4F4D454E5453), sum = [Double](repeating: 0, count: n), square = sum, w = sum

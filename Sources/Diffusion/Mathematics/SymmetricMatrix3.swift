@@ -32,7 +32,8 @@ struct SymmetricMatrix3 {
     /// One Jacobi rotation that zeroes the element `pq`; `pr`, `qr` are the others of the two rows.
     @inline(__always)
     private static func rotate(
-        _ pp: inout Double, _ qq: inout Double, _ pq: inout Double, _ pr: inout Double, _ qr: inout Double, _ p: inout SIMD3<Double>,
+        _ pp: inout Double, _ qq: inout Double, _ pq: inout Double, _ pr: inout Double, _ qr: inout Double,
+        _ p: inout SIMD3<Double>,
         _ q: inout SIMD3<Double>
     ) {
         if pq == 0 { return }
@@ -48,7 +49,8 @@ struct SymmetricMatrix3 {
 
     /// The unit eigenvector of the largest eigenvalue; (1, 0, 0) for a matrix that is zero or not finite.
     ///
-    /// Closed form (trigonometric eigenvalue, cross product of rows); Jacobi when the two largest eigenvalues nearly coincide.
+    /// Closed form (trigonometric eigenvalue, cross product of rows); Jacobi when the two largest eigenvalues nearly
+    /// coincide.
     func principalAxis() -> SIMD3<Double> {
         let mean = (xx + yy + zz) / 3
         let dx = xx - mean, dy = yy - mean, dz = zz - mean

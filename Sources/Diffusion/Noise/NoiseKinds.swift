@@ -2,12 +2,15 @@
 public enum NoiseKinds: String, Sendable, CaseIterable {
     /// Each voxel's signals decide between Gaussian and Rician noise: magnitude images.
     case either
-    /// Gaussian noise of zero mean, so that signals may be negative: real-valued images (phase-corrected, complex-denoised). Rician structures have no
-    /// probability.
+    /// Gaussian noise of zero mean, so that signals may be negative: real-valued images (phase-corrected,
+    /// complex-denoised). Rician structures have no probability.
     case gaussian
 
-    /// Whether Rician structures can have any probability for these signals: they have none where a signal is not positive.
-    public func allowRician(_ y: UnsafePointer<Float>, count: Int) -> Bool { self == .either && (0..<count).allSatisfy { y[$0] > 0 } }
+    /// Whether Rician structures can have any probability for these signals: they have none where a signal is not
+    /// positive.
+    public func allowRician(_ y: UnsafePointer<Float>, count: Int) -> Bool {
+        self == .either && (0..<count).allSatisfy { y[$0] > 0 }
+    }
 }
 
 extension NoiseKinds {

@@ -23,7 +23,9 @@ public struct RicianMoments: Sendable {
     public func callAsFunction(_ a: Double) -> (mean: Double, sd: Double) {
         guard a < Double(Self.end) else { return (a + 0.5 / a, 1 - 0.25 / (a * a)) }
         let x = max(0, a) * Double(Self.density), i = Int(x), t = x - Double(i)
-        return (table[i].mean + t * (table[i + 1].mean - table[i].mean), table[i].sd + t * (table[i + 1].sd - table[i].sd))
+        return (
+            table[i].mean + t * (table[i + 1].mean - table[i].mean), table[i].sd + t * (table[i + 1].sd - table[i].sd)
+        )
     }
 
     /// By Simpson's rule for the mean, in which exp(−(r − a)²/2) r · (e^−x I₀(x)), x = ra, is the density.

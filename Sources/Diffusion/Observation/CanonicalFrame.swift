@@ -3,10 +3,11 @@ import Foundation
 
 /// A voxel's own axes: the eigenframe of a quick tensor fit, with signs fixed, and what decoding needs besides.
 ///
-/// The signals are rotation-equivariant, so inference in this frame, rotated back, is inference; the frame is a deterministic function
-/// of the data, so the posterior is unchanged.
+/// The signals are rotation-equivariant, so inference in this frame, rotated back, is inference; the frame is a
+/// deterministic function of the data, so the posterior is unchanged.
 public struct CanonicalFrame: Sendable, Equatable {
-    /// Orthonormal, right-handed axes in the acquisition's frame, largest diffusivity first: canonical v = (axis1·v, axis2·v, axis3·v).
+    /// Orthonormal, right-handed axes in the acquisition's frame, largest diffusivity first: canonical v = (axis1·v,
+    /// axis2·v, axis3·v).
     public var axis1, axis2, axis3: SIMD3<Double>
     /// n0, the number of b≈0 volumes.
     public var unweightedCount: Int
@@ -30,7 +31,8 @@ public struct CanonicalFrame: Sendable, Equatable {
 }
 
 extension Acquisition {
-    /// The axis along which a voxel (b≈0-normalised signals, M of them) diffuses fastest, by a quick tensor fit: unit length, in this acquisition's frame.
+    /// The axis along which a voxel (b≈0-normalised signals, M of them) diffuses fastest, by a quick tensor fit: unit
+    /// length, in this acquisition's frame.
     public func tensorAxis(_ y: UnsafePointer<Float>) -> SIMD3<Double> { QuickTensor.fit(y, tables).axes.0 }
 }
 
@@ -42,11 +44,11 @@ struct QuickTensor {
     var eigenvalues: SIMD3<Double>
     var axes: (SIMD3<Double>, SIMD3<Double>, SIMD3<Double>)
 
-    /// Fits log y = log S0 − k gᵀDg (k = b/1000) to the acquisition's tensor volumes, twice: first with weights y², then with the squares of
-    /// the first fit's prediction.
+    /// Fits log y = log S0 − k gᵀDg (k = b/1000) to the acquisition's tensor volumes, twice: first with weights y²,
+    /// then with the squares of the first fit's prediction.
     ///
-    /// A ridge draws D toward 0.7 I in the Frobenius norm (hence without regard to axes) by a hundredth of the mean information on D, so that
-    /// the fit never fails. `y` may hold anything.
+    /// A ridge draws D toward 0.7 I in the Frobenius norm (hence without regard to axes) by a hundredth of the mean
+    /// information on D, so that the fit never fails. `y` may hold anything.
     static func fit(_ y: UnsafePointer<Float>, _ t: AcquisitionTables) -> QuickTensor {
         let n = t.fitCount
         var beta = (0.0, 0.7, 0.7, 0.7, 0.0, 0.0, 0.0)
@@ -70,12 +72,15 @@ struct QuickTensor {
         let d = SymmetricMatrix3(xx: beta.1, yy: beta.2, zz: beta.3, xy: beta.4, xz: beta.5, yz: beta.6)
         let (values, axes) = d.eigensystem()
         return QuickTensor(
-            logS0: max(-4, min(3, beta.0)), eigenvalues: values.clamped(lowerBound: SIMD3(repeating: 0.01), upperBound: SIMD3(repeating: 5)),
+            logS0: max(-4, min(3, beta.0)),
+            eigenvalues: values.clamped(lowerBound: SIMD3(repeating: 0.01), upperBound: SIMD3(repeating: 5)),
             axes: axes)
     }
 
     /// Solves the ridged 7×7 normal equations (upper triangle, by rows) by Cholesky.
-    private static func solve(_ gram: UnsafePointer<Double>, _ moment: UnsafePointer<Double>, into beta: UnsafeMutablePointer<Double>) {
+    private static func solve(
+        _ gram: UnsafePointer<Double>, _ moment: UnsafePointer<Double>, into beta: UnsafeMutablePointer<Double>
+    ) {
         withUnsafeTemporaryAllocation(of: Double.self, capacity: 49) { buffer in
             let a = buffer.baseAddress!
             var r = 0

@@ -1,5 +1,5 @@
-/// Fixed means and standard deviations that standardise the summaries: measured over the default training mixture (see the tests, which
-/// measure them again).
+/// Fixed means and standard deviations that standardise the summaries: measured over the default training mixture (see
+/// the tests, which measure them again).
 enum ObservationScale {
     static let protocolStart = 9
     static let protocolCount = 13

@@ -3,11 +3,11 @@ import Foundation
 import ModelSpace
 
 extension Acquisition {
-    /// Draws y as the loader delivers it: the signal of S0 = 1 with noise of σ = 1/snr on *every* volume, divided by the mean of the noisy
-    /// b≈0 volumes. Returns the matching s0 = 1 / that mean.
+    /// Draws y as the loader delivers it: the signal of S0 = 1 with noise of σ = 1/snr on *every* volume, divided by
+    /// the mean of the noisy b≈0 volumes. Returns the matching s0 = 1 / that mean.
     ///
-    /// Gaussian: S + σ n; Rician: |S + σ (n₁ + i n₂)|, independent draws. Noise that brings the b≈0 mean to 0.05 or below is redrawn (as no
-    /// voxel with such a mean is fitted).
+    /// Gaussian: S + σ n; Rician: |S + σ (n₁ + i n₂)|, independent draws. Noise that brings the b≈0 mean to 0.05 or
+    /// below is redrawn (as no voxel with such a mean is fitted).
     /// - Parameter signal: writes the M attenuations.
     func addNoise(
         snr: Double, _ noise: NoiseLikelihood, using random: inout RandomSource, to y: UnsafeMutablePointer<Float>,

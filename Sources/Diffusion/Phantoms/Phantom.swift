@@ -6,11 +6,11 @@ import ModelSpace
 ///     y = s0 · A(b, g; θ) + σ n₁                      Gaussian noise
 ///     y = |s0 · A(b, g; θ) + σ (n₁ + i n₂)|           Rician noise,       σ = s0 / snr
 ///
-/// The grid lies as in most scanners' files: i grows to the left, j to the front, k upwards (LAS, det(affine) < 0), 2 mm cubes centred on the
-/// scanner's origin. Directions are in the scanner's frame.
+/// The grid lies as in most scanners' files: i grows to the left, j to the front, k upwards (LAS, det(affine) < 0), 2
+/// mm cubes centred on the scanner's origin. Directions are in the scanner's frame.
 ///
-/// The truth of a voxel depends on the seed and its place alone, its noise on the seed, its place and the volume's number: so a series is the same
-/// in whatever order it is made.
+/// The truth of a voxel depends on the seed and its place alone, its noise on the seed, its place and the volume's
+/// number: so a series is the same in whatever order it is made.
 ///
 /// Shapes: V voxels (those that hold something), P = 16 parameters. Units: mm, s/mm², mm²/s.
 public struct Phantom: Sendable {
@@ -24,7 +24,8 @@ public struct Phantom: Sendable {
     public let indices: [Int]
     /// Number of sticks, spread and noise of each voxel; V.
     public let structures: [Structure]
-    /// θ of each voxel as `BallSticks` lays it out, but s0 in the image's own units (about 1000); V × P. snr may be infinite: no noise.
+    /// θ of each voxel as `BallSticks` lays it out, but s0 in the image's own units (about 1000); V × P. snr may be
+    /// infinite: no noise.
     public let parameters: [Double]
     /// σ of the empty voxels around, and their noise, in the image's units; nil leaves them 0.
     public let background: (sigma: Double, noise: Noise)?
@@ -35,7 +36,8 @@ public struct Phantom: Sendable {
     public static let referenceSignal = 1000.0
 
     init(
-        shape: [Int], seed: UInt64, indices: [Int], structures: [Structure], parameters: [Double], background: (sigma: Double, noise: Noise)? = nil
+        shape: [Int], seed: UInt64, indices: [Int], structures: [Structure], parameters: [Double],
+        background: (sigma: Double, noise: Noise)? = nil
     ) {
         precondition(structures.count == indices.count && parameters.count == indices.count * BallSticks.Slot.count)
         self.shape = shape
@@ -55,7 +57,9 @@ public struct Phantom: Sendable {
     }
 
     /// θ of voxel n, P values.
-    public func theta(_ n: Int) -> ArraySlice<Double> { parameters[n * BallSticks.Slot.count..<(n + 1) * BallSticks.Slot.count] }
+    public func theta(_ n: Int) -> ArraySlice<Double> {
+        parameters[n * BallSticks.Slot.count..<(n + 1) * BallSticks.Slot.count]
+    }
 
     /// The three upper rows of the voxel → scanner affine, twelve numbers (mm).
     public static func affineRows(_ shape: [Int]) -> [Double] {
@@ -94,7 +98,9 @@ public struct Phantom: Sendable {
             return Float((real * real + imaginary * imaginary).squareRoot())
         }
         if let background {
-            for index in grid.indices { grid[index] = noisy(0, background.sigma, isRician: background.noise == .rician, at: index) }
+            for index in grid.indices {
+                grid[index] = noisy(0, background.sigma, isRician: background.noise == .rician, at: index)
+            }
         } else {
             for index in grid.indices { grid[index] = 0 }
         }
@@ -122,7 +128,8 @@ struct PhantomBuilder {
 
     /// Adds a voxel without spread; the sticks may come in any order.
     mutating func add(
-        _ index: Int, diffusivity: Double, sticks: [(fraction: Double, axis: SIMD3<Double>)], s0: Double, snr: Double, noise: Phantom.Noise
+        _ index: Int, diffusivity: Double, sticks: [(fraction: Double, axis: SIMD3<Double>)], s0: Double, snr: Double,
+        noise: Phantom.Noise
     ) {
         typealias Slot = BallSticks.Slot
         var theta = [Double](repeating: 0, count: Slot.count)
@@ -143,7 +150,9 @@ struct PhantomBuilder {
     }
 
     func phantom(background: (sigma: Double, noise: Phantom.Noise)? = nil) -> Phantom {
-        Phantom(shape: shape, seed: seed, indices: indices, structures: structures, parameters: parameters, background: background)
+        Phantom(
+            shape: shape, seed: seed, indices: indices, structures: structures, parameters: parameters,
+            background: background)
     }
 }
 

@@ -1,15 +1,17 @@
 import Foundation
 
 extension Phantom {
-    /// A small brain: an ellipsoid of grey-matter-like tissue with two ventricles and curved bundles that cross where real ones do.
+    /// A small brain: an ellipsoid of grey-matter-like tissue with two ventricles and curved bundles that cross where
+    /// real ones do.
     ///
-    /// Bundles: a callosum (left–right, rising to both sides and fanning to the front and back), and on each side a corticospinal tract (upwards)
-    /// and superior longitudinal, inferior longitudinal and cingulum bundles (front–back). Callosum, corticospinal and superior longitudinal
-    /// bundle meet beside and above the ventricles: three fibres there, two around and where the cingulum touches the callosum, else one.
+    /// Bundles: a callosum (left–right, rising to both sides and fanning to the front and back), and on each side a
+    /// corticospinal tract (upwards) and superior longitudinal, inferior longitudinal and cingulum bundles
+    /// (front–back). Callosum, corticospinal and superior longitudinal bundle meet beside and above the ventricles:
+    /// three fibres there, two around and where the cingulum touches the callosum, else one.
     ///
-    /// Fractions fall smoothly towards a bundle's edge, where they are cut at 0.1; diffusivity and s0 vary with them and across the brain.
-    /// σ is one number for the whole image, as on a scanner: `referenceSignal` / snr; so snr differs from voxel to voxel, and the
-    /// space around the brain holds noise alone.
+    /// Fractions fall smoothly towards a bundle's edge, where they are cut at 0.1; diffusivity and s0 vary with them
+    /// and across the brain. σ is one number for the whole image, as on a scanner: `referenceSignal` / snr; so snr
+    /// differs from voxel to voxel, and the space around the brain holds noise alone.
     public static func brain(shape: [Int], snr: Double, noise: Noise, seed: UInt64) -> Phantom {
         var builder = PhantomBuilder(shape: shape, seed: seed)
         let sigma = referenceSignal / snr, extent = SIMD3(Double(shape[0]), Double(shape[1]), Double(shape[2]))
@@ -18,14 +20,16 @@ extension Phantom {
             guard let tissue = BrainScene.tissue(p) else { continue }
             let s0 = referenceSignal * tissue.brightness * sensitivity(p)
             builder.add(
-                index, diffusivity: tissue.diffusivity, sticks: tissue.sticks.map { ($0.fraction, DirectionSets.unit($0.tangent * extent)) }, s0: s0,
+                index, diffusivity: tissue.diffusivity,
+                sticks: tissue.sticks.map { ($0.fraction, DirectionSets.unit($0.tangent * extent)) }, s0: s0,
                 snr: s0 / sigma, noise: noise)
         }
         return builder.phantom(background: (sigma, noise))
     }
 }
 
-/// The brain phantom in the scaled coordinates of `Phantom.place`: x to the right, y to the front, z up, all within [−1, 1].
+/// The brain phantom in the scaled coordinates of `Phantom.place`: x to the right, y to the front, z up, all within
+/// [−1, 1].
 enum BrainScene {
     struct Tissue {
         var diffusivity: Double
@@ -47,11 +51,24 @@ enum BrainScene {
             let name = side < 0 ? "left" : "right"
             return [
                 ("corticospinal, \(name)", { corticospinal($0, side) }),
-                ("superior longitudinal, \(name)",
-                    { longitudinal($0, x: side * 0.42, bend: -side * 0.15, z: 0.34, sag: -0.25, width: SIMD2(0.22, 0.22)) }),
-                ("inferior longitudinal, \(name)",
-                    { longitudinal($0, x: side * 0.54, bend: -side * 0.35, z: -0.34, sag: 0.10, width: SIMD2(0.22, 0.24)) }),
-                ("cingulum, \(name)", { longitudinal($0, x: side * 0.13, bend: 0, z: 0.46, sag: -0.45, width: SIMD2(0.13, 0.17)) }),
+                (
+                    "superior longitudinal, \(name)",
+                    {
+                        longitudinal(
+                            $0, x: side * 0.42, bend: -side * 0.15, z: 0.34, sag: -0.25, width: SIMD2(0.22, 0.22))
+                    }
+                ),
+                (
+                    "inferior longitudinal, \(name)",
+                    {
+                        longitudinal(
+                            $0, x: side * 0.54, bend: -side * 0.35, z: -0.34, sag: 0.10, width: SIMD2(0.22, 0.24))
+                    }
+                ),
+                (
+                    "cingulum, \(name)",
+                    { longitudinal($0, x: side * 0.13, bend: 0, z: 0.46, sag: -0.45, width: SIMD2(0.13, 0.17)) }
+                ),
             ]
         }
 
@@ -72,7 +89,8 @@ enum BrainScene {
         // A bundle too weak to count as a fibre leaves its room to the rest.
         while !found.isEmpty {
             total = largestTotal * (1 - found.reduce(1) { $0 * (1 - $1.weight) })
-            let sum = found.reduce(0) { $0 + $1.weight }, weakest = found.indices.min { found[$0].weight < found[$1].weight }!
+            let sum = found.reduce(0) { $0 + $1.weight },
+                weakest = found.indices.min { found[$0].weight < found[$1].weight }!
             if found.count <= 3 && total * found[weakest].weight / sum >= smallestFraction { break }
             found.remove(at: weakest)
             total = 0

@@ -31,7 +31,9 @@ public enum DirectionSets {
     }
 
     static func rotate(_ v: SIMD3<Double>, by r: [Double]) -> SIMD3<Double> {
-        SIMD3(r[0] * v.x + r[1] * v.y + r[2] * v.z, r[3] * v.x + r[4] * v.y + r[5] * v.z, r[6] * v.x + r[7] * v.y + r[8] * v.z)
+        SIMD3(
+            r[0] * v.x + r[1] * v.y + r[2] * v.z, r[3] * v.x + r[4] * v.y + r[5] * v.z,
+            r[6] * v.x + r[7] * v.y + r[8] * v.z)
     }
 
     static func unit(_ v: SIMD3<Double>) -> SIMD3<Double> { v / max((v * v).sum().squareRoot(), 1e-300) }
@@ -79,10 +81,12 @@ public enum DirectionSets {
         return set
     }
 
-    /// Steps of repulsion, each of which costs n², that many directions can have within a second; the lattice that they start from is well spread already.
+    /// Steps of repulsion, each of which costs n², that many directions can have within a second; the lattice that they
+    /// start from is well spread already.
     private static func steps(_ n: Int) -> Int { max(6, min(300, 108_000_000 / max(1, n * n))) }
 
-    /// Directions for several shells, well spread within each and, less strongly, over all together; the same every time.
+    /// Directions for several shells, well spread within each and, less strongly, over all together; the same every
+    /// time.
     /// - Source: Caruyer, Lenglet, Sapiro, Deriche, MRM 69 (2013) 1534 (the joint energy).
     public static func spreadShells(_ counts: [Int]) -> [[SIMD3<Double>]] {
         let total = counts.reduce(0, +)
@@ -91,7 +95,8 @@ public enum DirectionSets {
         var dealt = [Int](repeating: 0, count: counts.count)
         let shell = (0..<total).map { k in
             let next = counts.indices.max { a, b in
-                Double(counts[a] * (k + 1)) / Double(total) - Double(dealt[a]) < Double(counts[b] * (k + 1)) / Double(total) - Double(dealt[b])
+                Double(counts[a] * (k + 1)) / Double(total) - Double(dealt[a]) < Double(counts[b] * (k + 1))
+                    / Double(total) - Double(dealt[b])
             }!
             dealt[next] += 1
             return next

@@ -3,7 +3,9 @@ import ModelSpace
 
 /// The kinds of acquisition of a `ProtocolMixture`.
 extension ProtocolMixture {
-    func logUniform(_ low: Double, _ high: Double, _ random: inout RandomSource) -> Double { exp(random.uniform(log(low), log(high))) }
+    func logUniform(_ low: Double, _ high: Double, _ random: inout RandomSource) -> Double {
+        exp(random.uniform(log(low), log(high)))
+    }
 
     /// A log-uniform count.
     func count(_ low: Int, _ high: Int, _ random: inout RandomSource) -> Int {
@@ -17,7 +19,8 @@ extension ProtocolMixture {
         return max(smallestB, min(largestB, value))
     }
 
-    /// n directions: a rotated half-sphere lattice with jitter (relaxed when n ≤ 40), sometimes plainly random; signs as they come, or at random.
+    /// n directions: a rotated half-sphere lattice with jitter (relaxed when n ≤ 40), sometimes plainly random; signs
+    /// as they come, or at random.
     func set(_ n: Int, _ random: inout RandomSource) -> [SIMD3<Double>] {
         var directions: [SIMD3<Double>]
         if random.uniform() < 0.06 {
@@ -45,7 +48,9 @@ extension ProtocolMixture {
         }
         let all = shuffled(set(sizes.reduce(0, +), &random), &random)
         var start = 0
-        return sizes.map { n in defer { start += n }; return Array(all[start..<start + n]) }
+        return sizes.map { n in
+            defer { start += n }; return Array(all[start..<start + n])
+        }
     }
 
     private func shuffled(_ list: [SIMD3<Double>], _ random: inout RandomSource) -> [SIMD3<Double>] {
@@ -68,7 +73,10 @@ extension ProtocolMixture {
             tries += 1
             if tries > 2000 { (levels, n, tries) = ([], n - 1, 0) }
             let v = random.uniform()
-            let b = tidy(v < 0.3 ? random.uniform(500, 1300) : v < 0.85 ? random.uniform(1000, 3300) : logUniform(smallestB, largestB, &random), &random)
+            let b = tidy(
+                v < 0.3
+                    ? random.uniform(500, 1300)
+                    : v < 0.85 ? random.uniform(1000, 3300) : logUniform(smallestB, largestB, &random), &random)
             if levels.allSatisfy({ abs($0 - b) >= 250 }) { levels.append(b) }
         }
         levels.sort()

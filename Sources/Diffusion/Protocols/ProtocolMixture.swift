@@ -3,8 +3,9 @@ import ModelSpace
 
 /// The mixture of acquisitions that a network is trained across, as a recipe states it; every field has a default.
 ///
-/// Kinds: one shell; 2–5 shells; clinical (few directions, one shell); known protocols (ABCD, HCP 3 T and 7 T, 1000/2000/3000, 4000 shells, …);
-/// scattered b-values; Cartesian grids (DSI). Then b≈0 volumes, jitter of b, repeats and missing volumes.
+/// Kinds: one shell; 2–5 shells; clinical (few directions, one shell); known protocols (ABCD, HCP 3 T and 7 T,
+/// 1000/2000/3000, 4000 shells, …); scattered b-values; Cartesian grids (DSI). Then b≈0 volumes, jitter of b, repeats
+/// and missing volumes.
 /// - Units: s/mm².
 public struct ProtocolMixture: BoundedSettings, Codable, Sendable, Equatable {
     /// Relative weights of the kinds.
@@ -35,11 +36,14 @@ public struct ProtocolMixture: BoundedSettings, Codable, Sendable, Equatable {
     }
 
     public static let settings: [Setting<ProtocolMixture>] = [
-        .real("singleShell", \.singleShell, 0...1000), .real("multiShell", \.multiShell, 0...1000), .real("clinical", \.clinical, 0...1000),
+        .real("singleShell", \.singleShell, 0...1000), .real("multiShell", \.multiShell, 0...1000),
+        .real("clinical", \.clinical, 0...1000),
         .real("known", \.known, 0...1000), .real("scattered", \.scattered, 0...1000), .real("grid", \.grid, 0...1000),
-        .real("smallestB", \.smallestB, 150...20_000), .real("largestB", \.largestB, 500...50_000), .real("largestGridB", \.largestGridB, 1000...50_000),
+        .real("smallestB", \.smallestB, 150...20_000), .real("largestB", \.largestB, 500...50_000),
+        .real("largestGridB", \.largestGridB, 1000...50_000),
         .whole("largestCount", \.largestCount, 7...4096), .whole("largestGridCount", \.largestGridCount, 7...4096),
-        .whole("largestUnweightedCount", \.largestUnweightedCount, 1...1000), .real("largestUnweightedB", \.largestUnweightedB, 0...Acquisition.defaultThreshold),
+        .whole("largestUnweightedCount", \.largestUnweightedCount, 1...1000),
+        .real("largestUnweightedB", \.largestUnweightedB, 0...Acquisition.defaultThreshold),
         .real("jitter", \.jitter, 0...1), .real("missing", \.missing, 0...1), .real("repeated", \.repeated, 0...1),
     ]
     /// Names of all fields.
@@ -47,16 +51,24 @@ public struct ProtocolMixture: BoundedSettings, Codable, Sendable, Equatable {
 
     public var conflict: String? {
         guard singleShell + multiShell + clinical + known + scattered + grid > 0 else {
-            return "every kind of acquisition has weight 0; give one of singleShell, multiShell, clinical, known, scattered, grid a weight above 0"
+            return
+                """
+                every kind of acquisition has weight 0; give one of singleShell, multiShell, clinical, known, \
+                scattered, grid a weight above 0
+                """
         }
         guard largestB >= smallestB else { return "'largestB', \(largestB), is below 'smallestB', \(smallestB)" }
         if self == ProtocolMixture() { return nil }
         // `draw` proposes until the ranges accept, which a mixture at odds with them would do for ever.
         var random = RandomSource(seed: 1, stream: 0x4D495854)
-        let proposals = 200, accepted = (0..<proposals).count { _ in rangeViolations(of: propose(using: &random).statistics).isEmpty }
+        let proposals = 200,
+            accepted = (0..<proposals).count { _ in rangeViolations(of: propose(using: &random).statistics).isEmpty }
         guard accepted >= proposals / 20 else {
-            return "the ranges exclude nearly all acquisitions that the kinds would draw (\(proposals - accepted) of \(proposals)); widen smallestB to largestB or "
-                + "largestCount, or choose other kinds"
+            return
+                """
+                the ranges exclude nearly all acquisitions that the kinds would draw (\(proposals - accepted) of \
+                \(proposals)); widen smallestB to largestB or largestCount, or choose other kinds
+                """
         }
         return nil
     }
@@ -83,7 +95,10 @@ public struct ProtocolMixture: BoundedSettings, Codable, Sendable, Equatable {
         switch kind {
         case 0:
             let u = random.uniform()
-            let level = u < 0.5 ? random.uniform(700, 1350) : u < 0.85 ? random.uniform(1350, 3100) : logUniform(smallestB, largestB, &random)
+            let level =
+                u < 0.5
+                ? random.uniform(700, 1350)
+                : u < 0.85 ? random.uniform(1350, 3100) : logUniform(smallestB, largestB, &random)
             shells = [Shell(b: tidy(level, &random), directions: set(count(6, 150, &random), &random))]
         case 1:
             shells = drawShells(&random)
@@ -94,7 +109,8 @@ public struct ProtocolMixture: BoundedSettings, Codable, Sendable, Equatable {
         case 3:
             shells = drawKnown(&random, unweighted: &n0)
         case 4:
-            let n = count(20, 200, &random), top = logUniform(1500, largestB, &random), low = random.uniform(smallestB, 0.6 * top)
+            let n = count(20, 200, &random), top = logUniform(1500, largestB, &random),
+                low = random.uniform(smallestB, 0.6 * top)
             g = set(n, &random)
             b = g.map { _ in random.uniform(low, top) }
         default:
@@ -109,7 +125,10 @@ public struct ProtocolMixture: BoundedSettings, Codable, Sendable, Equatable {
         }
         if kind != 5 && random.uniform() < repeated {
             let times = 2 + random.index(below: 3)
-            if b.count * times <= 130 { b = Array(repeating: b, count: times).flatMap { $0 }; g = Array(repeating: g, count: times).flatMap { $0 } }
+            if b.count * times <= 130 {
+                b = Array(repeating: b, count: times).flatMap { $0 };
+                g = Array(repeating: g, count: times).flatMap { $0 }
+            }
         }
         if random.uniform() < missing && b.count > 8 {
             let keep = random.uniform(0.75, 1)
@@ -134,7 +153,10 @@ public struct ProtocolMixture: BoundedSettings, Codable, Sendable, Equatable {
 
     private func drawUnweightedCount(_ random: inout RandomSource) -> Int {
         let u = random.uniform()
-        let n = u < 0.25 ? 1 : u < 0.5 ? 2 + random.index(below: 4) : u < 0.8 ? 5 + random.index(below: 6) : 10 + random.index(below: 9)
+        let n =
+            u < 0.25
+            ? 1
+            : u < 0.5 ? 2 + random.index(below: 4) : u < 0.8 ? 5 + random.index(below: 6) : 10 + random.index(below: 9)
         return min(n, largestUnweightedCount)
     }
 }

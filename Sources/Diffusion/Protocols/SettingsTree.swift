@@ -4,8 +4,9 @@ import Yams
 
 /// What a YAML file of settings says, with nothing read into it: texts, lists and mappings from words to these.
 ///
-/// Of YAML only this much is taken. Files are small and shallow, and anchors (which could make much of little) are refused before the parser sees them; what a
-/// word means (a number, a name) is for the setting to say, not for YAML's rules.
+/// Of YAML only this much is taken. Files are small and shallow, and anchors (which could make much of little) are
+/// refused before the parser sees them; what a word means (a number, a name) is for the setting to say, not for YAML's
+/// rules.
 public indirect enum SettingsTree: Sendable {
     /// `isText`: quoted, or spelled like nothing else. A plain 2001-01-01, 1:30 or no is not a text by YAML's rules.
     case word(String, isText: Bool)
@@ -17,7 +18,8 @@ public indirect enum SettingsTree: Sendable {
         try Self.checkShape(yaml)
         let root: Node?
         do { root = try compose(yaml: yaml) } catch {
-            throw SettingsError(reason: "not valid YAML (\(Self.sentence(error)))\(Self.template(yaml)); correct its syntax")
+            throw SettingsError(
+                reason: "not valid YAML (\(Self.sentence(error)))\(Self.template(yaml)); correct its syntax")
         }
         self = try root.map { try Self.tree($0, at: "") } ?? .map([])
     }
@@ -28,7 +30,9 @@ public indirect enum SettingsTree: Sendable {
         func missing(_ reason: String) -> SettingsError { SettingsError(reason: reason, isMissing: true) }
         // A pipe that nobody writes to must not keep us waiting.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { throw missing(errno == ENOENT ? "no such file" : String(cString: strerror(errno))) }
+        guard descriptor >= 0 else {
+            throw missing(errno == ENOENT ? "no such file" : String(cString: strerror(errno)))
+        }
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw missing(String(cString: strerror(errno))) }
@@ -43,18 +47,26 @@ public indirect enum SettingsTree: Sendable {
             if got == 0 { break }
             if errno == EINTR { continue }
             var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            guard errno == EAGAIN, poll(&waiting, 1, 10_000) > 0 else { throw missing(String(cString: strerror(errno))) }
+            guard errno == EAGAIN, poll(&waiting, 1, 10_000) > 0 else {
+                throw missing(String(cString: strerror(errno)))
+            }
         }
-        guard bytes.count <= longest else { throw SettingsError(reason: "larger than \(longest / 1024) kB, which no such file is") }
+        guard bytes.count <= longest else {
+            throw SettingsError(reason: "larger than \(longest / 1024) kB, which no such file is")
+        }
         guard !bytes.isEmpty else { throw SettingsError(reason: "empty") }
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw SettingsError(reason: "not a text file (its bytes are not UTF-8)") }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw SettingsError(reason: "not a text file (its bytes are not UTF-8)")
+        }
         return text
     }
 
     /// Takes every setting that the mapping names into `root`, and returns their keys.
     /// - Parameter outer: where the mapping stands, for messages: `shells[0]`; empty for a whole file.
     /// - Errors: SettingsError, which names the key.
-    public func read<Root>(_ settings: [Setting<Root>], into root: inout Root, place outer: String = "") throws -> Set<String> {
+    public func read<Root>(_ settings: [Setting<Root>], into root: inout Root, place outer: String = "") throws -> Set<
+        String
+    > {
         var given = Set<String>()
         func place(_ key: String) -> String { outer.isEmpty || key.isEmpty ? outer + key : outer + "." + key }
         func visit(_ tree: SettingsTree, _ key: String) throws {
@@ -63,24 +75,33 @@ public indirect enum SettingsTree: Sendable {
                 for pair in pairs {
                     let inner = key.isEmpty ? pair.key : key + "." + pair.key
                     guard settings.contains(where: { $0.key == inner || $0.key.hasPrefix(inner + ".") }) else {
-                        throw SettingsError.unknown(pair.key, place: place(key), known: Self.names(settings.map(\.key), below: key))
+                        throw SettingsError.unknown(
+                            pair.key, place: place(key), known: Self.names(settings.map(\.key), below: key))
                     }
                     try visit(pair.value, inner)
                 }
             case .word(let text, let isText):
                 guard let setting = settings.first(where: { $0.key == key }) else { fallthrough }
                 guard isText || !setting.isText || text.isEmpty else {
-                    throw SettingsError(reason: "\(Setting<Root>.name(place(key))) is '\(text.prefix(60))', which YAML takes for a number, a date or the like; put it in quotes")
+                    throw SettingsError(
+                        reason:
+                            """
+                            \(Setting<Root>.name(place(key))) is '\(text.prefix(60))', which YAML takes for a number, \
+                            a date or the like; put it in quotes
+                            """
+                    )
                 }
                 if let complaint = setting.set(text, in: &root) {
-                    throw SettingsError(reason: Setting<Root>.name(place(key)) + complaint.dropFirst(Setting<Root>.name(key).count))
+                    throw SettingsError(
+                        reason: Setting<Root>.name(place(key)) + complaint.dropFirst(Setting<Root>.name(key).count))
                 }
                 given.insert(key)
             default:
                 let inner = Self.names(settings.map(\.key), below: key)
                 let what = key.isEmpty ? (outer.isEmpty ? "the file" : "'\(outer)'") : Setting<Root>.name(place(key))
                 guard let setting = settings.first(where: { $0.key == key }) else {
-                    throw SettingsError(reason: "\(what) must be a mapping with the keys \(inner.joined(separator: ", "))")
+                    throw SettingsError(
+                        reason: "\(what) must be a mapping with the keys \(inner.joined(separator: ", "))")
                 }
                 throw SettingsError(reason: "\(what) is a list or a mapping; it must be \(setting.allowed)")
             }
@@ -103,10 +124,16 @@ public indirect enum SettingsTree: Sendable {
 
     /// What the parser is not to see: much text, deep nesting (it calls itself for every level) and anchors.
     private static func checkShape(_ text: String) throws {
-        guard text.utf8.count <= longest else { throw SettingsError(reason: "larger than \(longest / 1024) kB, which no such file is") }
+        guard text.utf8.count <= longest else {
+            throw SettingsError(reason: "larger than \(longest / 1024) kB, which no such file is")
+        }
         var brackets = 0
-        func deep(_ line: Int) -> SettingsError { SettingsError(reason: "line \(line) is nested more than \(deepest) deep, which no such file is") }
-        for (number, line) in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+        func deep(_ line: Int) -> SettingsError {
+            SettingsError(reason: "line \(line) is nested more than \(deepest) deep, which no such file is")
+        }
+        for (number, line) in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            .enumerated()
+        {
             // Nested blocks each begin in a column of their own, on one line (- - - x) or on several.
             let start = line.prefix { [0x20, 0x09, 0x2D, 0x3F, 0x3A].contains($0) }.count
             var before = UInt8(ascii: " ")
@@ -116,7 +143,13 @@ public indirect enum SettingsTree: Sendable {
                 if brackets > deepest { throw deep(number + 1) }
                 if byte == UInt8(ascii: "]") || byte == UInt8(ascii: "}") { brackets = max(0, brackets - 1) }
                 if byte == UInt8(ascii: "&"), " \t[]{},:-?".utf8.contains(before), !" \t\r,[]{}&".utf8.contains(next) {
-                    throw SettingsError(reason: "line \(number + 1) has an anchor (&name), which is not used here; write the value out wherever it is meant")
+                    throw SettingsError(
+                        reason:
+                            """
+                            line \(number + 1) has an anchor (&name), which is not used here; write the value out \
+                            wherever it is meant
+                            """
+                    )
                 }
                 before = byte
             }
@@ -129,20 +162,32 @@ public indirect enum SettingsTree: Sendable {
         switch node {
         case .scalar(let scalar):
             if !template(scalar.string).isEmpty {
-                throw SettingsError(reason: "'\(place)' is still the template '\(scalar.string.prefix(60))'; fill it in")
+                throw SettingsError(
+                    reason: "'\(place)' is still the template '\(scalar.string.prefix(60))'; fill it in")
             }
-            return .word(scalar.string, isText: scalar.style != .any && scalar.style != .plain || node.tag.description == Tag.Name.str.rawValue)
+            return .word(
+                scalar.string,
+                isText: scalar.style != .any && scalar.style != .plain || node.tag.description == Tag.Name.str.rawValue)
         case .sequence(let sequence):
             return .list(try sequence.enumerated().map { try tree($1, at: "\(place)[\($0)]") })
         case .mapping(let mapping):
-            return .map(try mapping.map { key, value in
-                guard case .scalar(let word) = key else {
-                    let line = key.mark.map { "line \($0.line): " } ?? ""
-                    throw SettingsError(reason: "\(line)a key is itself a list or a mapping (so reads an unfilled template, {{ name }}); keys are single words")
-                }
-                guard word.string.count <= 60 else { throw SettingsError(reason: "unknown key '\(word.string.prefix(60))…'") }
-                return (key: word.string, value: try tree(value, at: inner(word.string)))
-            })
+            return .map(
+                try mapping.map { key, value in
+                    guard case .scalar(let word) = key else {
+                        let line = key.mark.map { "line \($0.line): " } ?? ""
+                        throw SettingsError(
+                            reason:
+                                """
+                                \(line)a key is itself a list or a mapping (so reads an unfilled template, {{ name \
+                                }}); keys are single words
+                                """
+                        )
+                    }
+                    guard word.string.count <= 60 else {
+                        throw SettingsError(reason: "unknown key '\(word.string.prefix(60))…'")
+                    }
+                    return (key: word.string, value: try tree(value, at: inner(word.string)))
+                })
         case .alias:
             throw SettingsError(reason: "'\(place)' is an alias (*name), which is not used here; write the value out")
         }
@@ -156,7 +201,9 @@ public indirect enum SettingsTree: Sendable {
     private static func sentence(_ error: any Error) -> String {
         func at(_ problem: String, _ mark: Mark) -> String { "line \(mark.line): \(problem)" }
         switch error as? YamlError {
-        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _): return at(problem, mark)
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+            .composer(_, let problem, let mark, _):
+            return at(problem, mark)
         case .reader(let problem, _, _, _): return problem
         case .duplicatedKeysInMapping(let keys, let context):
             return at("the key '\(keys.first.map { String($0.prefix(60)) } ?? "")' occurs twice", context.mark)
@@ -166,7 +213,9 @@ public indirect enum SettingsTree: Sendable {
 }
 
 /// read(2), whose name means something else inside `SettingsTree`.
-private func nextBytes(_ descriptor: Int32, _ buffer: UnsafeMutableRawPointer, _ count: Int) -> Int { read(descriptor, buffer, count) }
+private func nextBytes(_ descriptor: Int32, _ buffer: UnsafeMutableRawPointer, _ count: Int) -> Int {
+    read(descriptor, buffer, count)
+}
 
 /// Why a file of settings is refused: a sentence without its subject (the file) and its full stop.
 public struct SettingsError: Error, Equatable, Sendable {
@@ -177,6 +226,12 @@ public struct SettingsError: Error, Equatable, Sendable {
     public init(reason: String, isMissing: Bool = false) { (self.reason, self.isMissing) = (reason, isMissing) }
 
     static func unknown(_ key: String, place: String, known: [String]) -> SettingsError {
-        SettingsError(reason: "unknown key '\(key)'\(place.isEmpty ? "" : " in \(place)"); known here: \(known.joined(separator: ", "))")
+        SettingsError(
+            reason:
+                """
+                unknown key '\(key)'\(place.isEmpty ? "" : " in \(place)"); known here: \
+                \(known.joined(separator: ", "))
+                """
+        )
     }
 }

@@ -17,33 +17,55 @@ extension ProtocolMixture {
         let isGrid = s.shellCount > 6
         let top = isGrid ? largestGridB : largestB, most = isGrid ? largestGridCount : largestCount
         if s.largest > 1.03 * top {
-            list.append("The largest b-value, \(whole(s.largest)) s/mm², is above \(whole(top)), the largest trained on\(isGrid ? "" : " for shells").")
+            list.append(
+                """
+                The largest b-value, \(whole(s.largest)) s/mm², is above \(whole(top)), the largest trained \
+                on\(isGrid ? "" : " for shells").
+                """
+            )
         }
         if s.largest < 0.9 * smallestB {
-            list.append("The largest b-value, \(whole(s.largest)) s/mm², is below \(whole(smallestB)), the smallest trained on.")
+            list.append(
+                "The largest b-value, \(whole(s.largest)) s/mm², is below \(whole(smallestB)), the smallest trained on."
+            )
         } else if !isGrid && s.smallestWeighted < 0.85 * smallestB {
-            list.append("The lowest shell, b = \(whole(s.smallestWeighted)) s/mm², is below \(whole(smallestB)), the smallest trained on.")
+            list.append(
+                """
+                The lowest shell, b = \(whole(s.smallestWeighted)) s/mm², is below \(whole(smallestB)), the smallest \
+                trained on.
+                """
+            )
         }
         if s.count > most { list.append("\(s.count) volumes are more than \(most), the most trained on.") }
-        if s.directionCount < 6 { list.append("\(s.directionCount) distinct directions are fewer than 6, the fewest trained on.") }
+        if s.directionCount < 6 {
+            list.append("\(s.directionCount) distinct directions are fewer than 6, the fewest trained on.")
+        }
         if s.directionCount >= 6 && s.evenness < 0.1 {
             list.append("The directions lie nearly in a plane; the training covered sets spread over the sphere.")
         }
         if s.unweightedCount > largestUnweightedCount + 2 {
-            list.append("\(s.unweightedCount) b≈0 volumes are more than \(largestUnweightedCount), the most trained on.")
+            list.append(
+                "\(s.unweightedCount) b≈0 volumes are more than \(largestUnweightedCount), the most trained on.")
         }
         if s.largestUnweighted > largestUnweightedB + 5 {
-            list.append("A b≈0 volume has b = \(whole(s.largestUnweighted)) s/mm², above \(whole(largestUnweightedB)), the largest trained on.")
+            list.append(
+                """
+                A b≈0 volume has b = \(whole(s.largestUnweighted)) s/mm², above \(whole(largestUnweightedB)), the \
+                largest trained on.
+                """
+            )
         }
         return list
     }
 }
 
 extension DiffusionFamily {
-    /// The least and the largest signal over mean b≈0 in 4096 simulations of an acquisition from the prior: about what a network is shown of it in training.
+    /// The least and the largest signal over mean b≈0 in 4096 simulations of an acquisition from the prior: about what
+    /// a network is shown of it in training.
     public func simulatedRange(of acquisition: Acquisition) -> ClosedRange<Float> {
         let structures = structureSpace.structures, m = acquisition.count
-        var low = Float(0), high = Float(0), theta = [Double](repeating: 0, count: parameterNames.count), y = [Float](repeating: 0, count: m)
+        var low = Float(0), high = Float(0), theta = [Double](repeating: 0, count: parameterNames.count),
+            y = [Float](repeating: 0, count: m)
         for i in 0..<4096 {
             var random = RandomSource(seed: 1, stream: UInt64(i))
             let z = structures[i % structures.count]

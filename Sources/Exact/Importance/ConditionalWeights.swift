@@ -3,11 +3,13 @@ import Diffusion
 import Foundation
 import ModelSpace
 
-/// Draws the compartments' weights and the noise of samples whose shapes are given, from nearly their conditional posterior (`weights.h`). One a thread.
+/// Draws the compartments' weights and the noise of samples whose shapes are given, from nearly their conditional
+/// posterior (`weights.h`). One a thread.
 package final class ConditionalWeights {
     package typealias View = LikelihoodView
 
-    /// How many widths the views get. With few measurements to spare σ remains open, and weights have the tails of a t rather than a normal.
+    /// How many widths the views get. With few measurements to spare σ remains open, and weights have the tails of a t
+    /// rather than a normal.
     static func widths(_ count: Int, _ g: LocalGeometry) -> Int {
         g.sigma != nil ? 1 : WeightsJob.widths(count, dimension: g.dimension)
     }
@@ -39,7 +41,8 @@ package final class ConditionalWeights {
     ///   - scale: about s0.
     ///   - tables: room for five rows of M, which must stay as long as the job; without, it holds until the next one.
     package func job(
-        _ y: UnsafePointer<Float>, _ g: LocalGeometry, views: [View], scale: Double, canBeRician: Bool, tables: UnsafeMutablePointer<Float>? = nil
+        _ y: UnsafePointer<Float>, _ g: LocalGeometry, views: [View], scale: Double, canBeRician: Bool,
+        tables: UnsafeMutablePointer<Float>? = nil
     ) -> pk_weights {
         let tables = tables ?? design + 4 * count
         func row(_ k: Int) -> UnsafeMutablePointer<Float> { tables + k * count }
@@ -50,7 +53,10 @@ package final class ConditionalWeights {
         for (k, view) in views.enumerated() {
             row(1 + k).update(from: view.data, count: count)
             for i in 0..<count { row(3 + k)[i] = view.precision[i] / WeightsJob.widening }
-            each.append(pk_weights_view(data: row(1 + k), precision: row(3 + k), log_sigma: Float(view.logSigma), log_rss: Float(view.logSquares)))
+            each.append(
+                pk_weights_view(
+                    data: row(1 + k), precision: row(3 + k), log_sigma: Float(view.logSigma),
+                    log_rss: Float(view.logSquares)))
         }
         job.view = (each[0], each.last!)
         (job.measurements, job.sticks, job.views) = (count, g.sticks, Int32(views.count))
@@ -74,9 +80,11 @@ package final class ConditionalWeights {
     /// - Parameters:
     ///   - uniforms: n + 2 rows of `count`.
     ///   - rows: 16 rows of `stride`.
-    ///   - gaussian, rician: log p(y | θ) − log density of the draw by (log snr, log s0, f); −∞ for a shape that is NaN.
+    ///   - gaussian, rician: log p(y | θ) − log density of the draw by (log snr, log s0, f); −∞ for a shape that is
+    ///   NaN.
     package func draw(
-        _ job: pk_weights, uniforms: UnsafePointer<Float>, first: Int, count: Int, stride: Int, rows: UnsafeMutablePointer<Float>,
+        _ job: pk_weights, uniforms: UnsafePointer<Float>, first: Int, count: Int, stride: Int,
+        rows: UnsafeMutablePointer<Float>,
         gaussian: UnsafeMutablePointer<Double>, rician: UnsafeMutablePointer<Double>
     ) {
         var job = job

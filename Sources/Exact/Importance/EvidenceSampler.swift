@@ -5,16 +5,19 @@ import ModelSpace
 
 /// Evidence and posterior of structures by mixture importance sampling about modes, with the exact likelihood.
 ///
-/// Gauss–Newton climbs from given starts find modes; the local normals' marginals over shapes x (diffusivities and directions) make a first proposal; later
-/// generations centre components near weighted samples of the earlier ones. Given its shape a sample's weights and noise w are drawn from nearly their
-/// conditional posterior, which no bend or bound of the fractions upsets. Samples are weighted by target over the whole mixture (deterministic mixture weights),
+/// Gauss–Newton climbs from given starts find modes; the local normals' marginals over shapes x (diffusivities and
+/// directions) make a first proposal; later generations centre components near weighted samples of the earlier ones.
+/// Given its shape a sample's weights and noise w are drawn from nearly their conditional posterior, which no bend or
+/// bound of the fractions upsets. Samples are weighted by target over the whole mixture (deterministic mixture
+/// weights),
 ///
 ///     w_i = p(y|θ_i) p(θ_i) / (q(w_i|x_i) Σ_c (n_c/N) q_c(x_i)),    p(y|z) ≈ Σ w_i / N
 ///
-/// Sticks are exchangeable: a sample counts by the share of its labelling (`StickLabelling`), and is sorted by fraction in the end. Points are a randomly
-/// shifted Kronecker sequence. Gaussian and Rician noise share the samples.
+/// Sticks are exchangeable: a sample counts by the share of its labelling (`StickLabelling`), and is sorted by fraction
+/// in the end. Points are a randomly shifted Kronecker sequence. Gaussian and Rician noise share the samples.
 ///
-/// - Source: Cornuet et al., "Adaptive multiple importance sampling", Scand. J. Statistics 39 (2012); Elvira et al., Statistical Science 34 (2019).
+/// - Source: Cornuet et al., "Adaptive multiple importance sampling", Scand. J. Statistics 39 (2012); Elvira et al.,
+///   Statistical Science 34 (2019).
 public final class EvidenceSampler {
     public struct Options: Sendable {
         /// Samples of a generation (of the first half as many), and components that one after the first adds.
@@ -79,7 +82,9 @@ public final class EvidenceSampler {
     ///   - starts: structures of one number of sticks and spread, and θ of each.
     ///   - sigma: the noise's standard deviation in units of y where it is known: evidences are then p(y | z, σ).
     /// - Returns: nil when the likelihood vanishes at all starts.
-    public func modes(_ y: UnsafePointer<Float>, starts: [(Structure, [Double])], options: Options, sigma: Double? = nil) -> Modes? {
+    public func modes(
+        _ y: UnsafePointer<Float>, starts: [(Structure, [Double])], options: Options, sigma: Double? = nil
+    ) -> Modes? {
         guard let first = starts.first else { return nil }
         let g = LocalGeometry(first.0, sigma: sigma)
         // The prior's density is constant on its support; axes count on the half-sphere.
@@ -88,7 +93,11 @@ public final class EvidenceSampler {
         let constant = family.logPrior(inside, first.0, isNoiseKnown: sigma != nil) + Double(g.sticks) * log(2)
         var modes: [LocalMode] = []
         for (z, start) in starts {
-            guard let c = finder.climb(y, LocalGeometry(z, sigma: sigma), from: start, steps: options.climbs, constant: constant, known: modes) else { continue }
+            guard
+                let c = finder.climb(
+                    y, LocalGeometry(z, sigma: sigma), from: start, steps: options.climbs, constant: constant,
+                    known: modes)
+            else { continue }
             if modes.contains(where: { $0.isNear(c) }) { continue }
             modes.append(c)
         }
@@ -96,7 +105,9 @@ public final class EvidenceSampler {
         modes.removeAll { $0.laplace < best - Self.depth }
         if g.hasSpread { modes = withSpreadGrids(y, modes, constant, options.grid) }
         let top = modes.map(\.laplace).max()!
-        return Modes(geometry: g, constant: constant, list: modes, laplace: top + log(modes.reduce(0) { $0 + exp($1.laplace - top) }))
+        return Modes(
+            geometry: g, constant: constant, list: modes,
+            laplace: top + log(modes.reduce(0) { $0 + exp($1.laplace - top) }))
     }
 
     /// Samples of one pair of structures, generation by generation.
@@ -115,39 +126,52 @@ public final class EvidenceSampler {
     /// - Parameters:
     ///   - generations: the most there will be.
     ///   - noise: the kinds of noise that are possible; where Rician is not, all samples serve Gaussian noise alone.
-    public func start(_ y: UnsafePointer<Float>, _ found: Modes, generations: Int, options: Options, noise: NoiseKinds = .either) -> Run {
-        let canBeRician = noise.allowRician(y, count: acquisition.count), (views, extra) = self.views(y, found, canBeRician)
+    public func start(
+        _ y: UnsafePointer<Float>, _ found: Modes, generations: Int, options: Options, noise: NoiseKinds = .either
+    ) -> Run {
+        let canBeRician = noise.allowRician(y, count: acquisition.count),
+            (views, extra) = self.views(y, found, canBeRician)
         let copies = ConditionalWeights.widths(acquisition.count, found.geometry)
         let memory = pool.take(
             capacity: generations * options.generation + Self.lanes,
-            components: (found.list.count + extra.count) * copies + max(0, generations - 1) * options.components, measurements: acquisition.count)
+            components: (found.list.count + extra.count) * copies + max(0, generations - 1) * options.components,
+            measurements: acquisition.count)
         let job = weights.job(
-            y, found.geometry, views: views, scale: found.best.centre[Slot.s0], canBeRician: canBeRician, tables: memory.tables)
-        return Run(modes: found, labelling: StickLabelling(found.best), extra: extra, job: job, sample: StructureSample(memory, sticks: found.geometry.sticks, sigma: found.geometry.sigma))
+            y, found.geometry, views: views, scale: found.best.centre[Slot.s0], canBeRician: canBeRician,
+            tables: memory.tables)
+        return Run(
+            modes: found, labelling: StickLabelling(found.best), extra: extra, job: job,
+            sample: StructureSample(memory, sticks: found.geometry.sticks, sigma: found.geometry.sigma))
     }
 
     /// Adds generations and weighs all samples.
     public func advance(
-        _ run: inout Run, _ y: UnsafePointer<Float>, generations: Int = 1, options: Options, using random: inout RandomSource
+        _ run: inout Run, _ y: UnsafePointer<Float>, generations: Int = 1, options: Options,
+        using random: inout RandomSource
     ) {
         for _ in 0..<generations where !run.isExhausted { add(&run, y, options, &random) }
         run.sample.gaussian = .init(run.memory, count: run.sample.count, isRician: false, constant: run.modes.constant)
-        if run.job.rician != 0 { run.sample.rician = .init(run.memory, count: run.sample.count, isRician: true, constant: run.modes.constant) }
+        if run.job.rician != 0 {
+            run.sample.rician = .init(run.memory, count: run.sample.count, isRician: true, constant: run.modes.constant)
+        }
     }
 
     private func add(_ run: inout Run, _ y: UnsafePointer<Float>, _ options: Options, _ random: inout RandomSource) {
-        let g = run.modes.geometry, n = g.sticks, spread: Int32 = g.hasSpread ? 1 : 0, width = 1 + Int(spread) + 2 * n, size = Int(PK_SHAPE_SIZE)
+        let g = run.modes.geometry, n = g.sticks, spread: Int32 = g.hasSpread ? 1 : 0, width = 1 + Int(spread) + 2 * n,
+            size = Int(PK_SHAPE_SIZE)
         let memory = run.memory, start = run.sample.count, stride = memory.capacity
         // The first, about modes, fits worst.
         let count = min(start == 0 ? options.generation / 2 : options.generation, stride - Self.lanes - start)
         let hasRoom = start == 0 || run.componentCount + options.components <= memory.componentCapacity
         let shares = count > 0 && hasRoom ? start == 0 ? first(run, options) : later(y, run, options, &random) : []
         guard !shares.isEmpty else { run.isExhausted = true; return }
-        let fresh = memory.components + run.componentCount * size, counts = memory.counts + run.componentCount, sum = shares.reduce(0, +)
+        let fresh = memory.components + run.componentCount * size, counts = memory.counts + run.componentCount,
+            sum = shares.reduce(0, +)
         for i in shares.indices { counts[i] = Float(Int(Double(count) * shares[i] / sum)) }
         for i in 0..<count - shares.indices.reduce(0, { $0 + Int(counts[$1]) }) { counts[i % shares.count] += 1 }
 
-        // Shapes component by component, whole vectors at a time: what is too many the next ones overwrite. Weights and noise of all together.
+        // Shapes component by component, whole vectors at a time: what is too many the next ones overwrite. Weights and
+        // noise of all together.
         let whole = count + Self.lanes, shapes = room((width + n + 2) * whole), rest = shapes + width * whole
         var support = LocalMode.support, done = start
         for i in shares.indices where counts[i] > 0 {
@@ -158,14 +182,18 @@ public final class EvidenceSampler {
             done += many
         }
         weights.draw(
-            run.job, uniforms: rest, first: start, count: count, stride: stride, rows: memory.rows, gaussian: memory.gaussian, rician: memory.rician)
-        run.labelling.share(memory.rows, stride: stride, first: start, count: count, gaussian: memory.gaussian, rician: memory.rician, work: rest)
+            run.job, uniforms: rest, first: start, count: count, stride: stride, rows: memory.rows,
+            gaussian: memory.gaussian, rician: memory.rician)
+        run.labelling.share(
+            memory.rows, stride: stride, first: start, count: count, gaussian: memory.gaussian, rician: memory.rician,
+            work: rest)
         (memory.mixture + start).update(repeating: -1e30, count: count)
         func add(_ components: Range<Int>, _ range: Range<Int>) {
             guard !range.isEmpty, !components.isEmpty else { return }
             let i = range.lowerBound, c = components.lowerBound
             pk_add_shape_densities(
-                memory.components + c * size, memory.counts + c, components.count, n, spread, &support, memory.rows + i, stride, range.count,
+                memory.components + c * size, memory.counts + c, components.count, n, spread, &support, memory.rows + i,
+                stride, range.count,
                 memory.mixture + i)
         }
         // Of the samples so far only the fresh ones are news.
@@ -188,11 +216,13 @@ public final class EvidenceSampler {
         return end
     }
 
-    /// Heavy samples are chosen by more than one generation: their components are one. Returns how many there are in all.
+    /// Heavy samples are chosen by more than one generation: their components are one. Returns how many there are in
+    /// all.
     private func merge(_ first: Int, _ count: Int, _ memory: SampleMemory) -> Int {
         var end = first
         for i in first..<first + count {
-            if memory.origins[i] >= 0, let same = (0..<first).first(where: { memory.origins[$0] == memory.origins[i] }) {
+            if memory.origins[i] >= 0, let same = (0..<first).first(where: { memory.origins[$0] == memory.origins[i] })
+            {
                 memory.counts[same] += memory.counts[i]
                 continue
             }

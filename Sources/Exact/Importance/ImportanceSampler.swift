@@ -2,18 +2,22 @@ import CKernels
 import Foundation
 import ModelSpace
 
-/// Evidence and posterior of any structure whose signal is linear in its weights, by mixture importance sampling about modes, with the exact likelihood.
+/// Evidence and posterior of any structure whose signal is linear in its weights, by mixture importance sampling about
+/// modes, with the exact likelihood.
 ///
-/// Gauss–Newton climbs from given starts find modes; the local normals' marginals over shapes x make a first proposal; later generations centre components
-/// near weighted samples of the earlier ones. Given its shape a sample's weights and noise w are drawn from nearly their conditional posterior, which no bend
-/// or bound of the fractions upsets. Samples are weighted by target over the whole mixture (deterministic mixture weights),
+/// Gauss–Newton climbs from given starts find modes; the local normals' marginals over shapes x make a first proposal;
+/// later generations centre components near weighted samples of the earlier ones. Given its shape a sample's weights
+/// and noise w are drawn from nearly their conditional posterior, which no bend or bound of the fractions upsets.
+/// Samples are weighted by target over the whole mixture (deterministic mixture weights),
 ///
 ///     w_i = p(y|θ_i) p(θ_i) / (q(w_i|x_i) Σ_c (n_c/N) q_c(x_i)),    p(y|z) ≈ Σ w_i / N
 ///
-/// Members that may change places are exchangeable: a sample counts by the share of its labelling (`MemberLikeness`), and is sorted in the end. Points are a
-/// randomly shifted Kronecker sequence. Gaussian and Rician noise share the samples. One a thread.
+/// Members that may change places are exchangeable: a sample counts by the share of its labelling (`MemberLikeness`),
+/// and is sorted in the end. Points are a randomly shifted Kronecker sequence. Gaussian and Rician noise share the
+/// samples. One a thread.
 ///
-/// - Source: Cornuet et al., "Adaptive multiple importance sampling", Scand. J. Statistics 39 (2012); Elvira et al., Statistical Science 34 (2019).
+/// - Source: Cornuet et al., "Adaptive multiple importance sampling", Scand. J. Statistics 39 (2012); Elvira et al.,
+///   Statistical Science 34 (2019).
 package final class ImportanceSampler {
     package struct Options: Sendable {
         /// Samples of a generation (of the first half as many), and components that one after the first adds.
@@ -65,8 +69,8 @@ package final class ImportanceSampler {
         point.deallocate()
     }
 
-    /// Whether a structure is small enough: at most 12 components, 48 shape coordinates, 8 members that may change places. (Importance sampling holds to some
-    /// 15 to 20 shape coordinates; the standard error tells.)
+    /// Whether a structure is small enough: at most 12 components, 48 shape coordinates, 8 members that may change
+    /// places. (Importance sampling holds to some 15 to 20 shape coordinates; the standard error tells.)
     package static func canSample(_ layout: SignalLayout) -> Bool { SignalLimits.hold(layout) }
 
     /// At least so many floats, of no meaning.
@@ -97,7 +101,9 @@ package final class ImportanceSampler {
             return tasks.last!
         }
         for (noise, start) in starts {
-            guard let mode = climber.climb(task(noise), from: start, steps: options.climbs, known: modes) else { continue }
+            guard let mode = climber.climb(task(noise), from: start, steps: options.climbs, known: modes) else {
+                continue
+            }
             if modes.contains(where: { $0.isNear(mode.centre) }) { continue }
             modes.append(mode)
         }
@@ -154,7 +160,8 @@ package final class ImportanceSampler {
     }
 
     /// Adds generations and weighs all samples.
-    /// - Parameter stream: the random numbers of generation g of this structure, from 0: no other generation or structure has a part in them.
+    /// - Parameter stream: the random numbers of generation g of this structure, from 0: no other generation or
+    ///   structure has a part in them.
     package func advance(
         _ run: inout Run, _ y: UnsafePointer<Float>, generations: Int = 1, options: Options,
         stream: (Int) -> RandomSource
@@ -183,7 +190,8 @@ package final class ImportanceSampler {
         for i in shares.indices { counts[i] = Float(Int(Double(count) * shares[i] / sum)) }
         for i in 0..<count - shares.indices.reduce(0, { $0 + Int(counts[$1]) }) { counts[i % shares.count] += 1 }
 
-        // Shapes component by component, whole vectors at a time: what is too many the next ones overwrite. Weights and noise of all together.
+        // Shapes component by component, whole vectors at a time: what is too many the next ones overwrite. Weights and
+        // noise of all together.
         let whole = count + lanes, uniforms = room((width + w + 1) * whole), rest = uniforms + width * whole
         var done = start
         for i in shares.indices where counts[i] > 0 {
@@ -247,7 +255,8 @@ package final class ImportanceSampler {
         return end
     }
 
-    /// Heavy samples are chosen by more than one generation: their components are one. Returns how many there are in all.
+    /// Heavy samples are chosen by more than one generation: their components are one. Returns how many there are in
+    /// all.
     private func merge(_ first: Int, _ count: Int, _ memory: SignalSampleMemory, _ size: Int) -> Int {
         var end = first
         for i in first..<first + count {

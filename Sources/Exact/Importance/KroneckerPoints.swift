@@ -1,7 +1,8 @@
 import CKernels
 import ModelSpace
 
-/// Points that fill a cube evenly: a Kronecker sequence with a random shift, x_i = frac(shift + i √p) with another prime p in each dimension.
+/// Points that fill a cube evenly: a Kronecker sequence with a random shift, x_i = frac(shift + i √p) with another
+/// prime p in each dimension.
 enum KroneckerPoints {
     /// Fractional parts of the roots of the first primes, in units of 2⁻³².
     static let steps: [UInt32] = {
@@ -15,7 +16,8 @@ enum KroneckerPoints {
 
     /// Fills a row of `count` uniforms for each of some dimensions.
     static func fill(
-        _ dimensions: Range<Int>, _ count: Int, _ out: UnsafeMutablePointer<Float>, stride: Int, _ random: inout RandomSource
+        _ dimensions: Range<Int>, _ count: Int, _ out: UnsafeMutablePointer<Float>, stride: Int,
+        _ random: inout RandomSource
     ) {
         for j in dimensions {
             let row = out + (j - dimensions.lowerBound) * stride

@@ -2,10 +2,12 @@ import CKernels
 import Foundation
 import ModelSpace
 
-/// A normal approximation of the likelihood about a reference, in the signals: working data ŷ_i = S_i + score_i / p_i and precisions p_i.
+/// A normal approximation of the likelihood about a reference, in the signals: working data ŷ_i = S_i + score_i / p_i
+/// and precisions p_i.
 package struct LikelihoodView {
     var data: [Float], precision: [Float], logSigma: Double
-    /// log Σ (y − S)² at the reference; where that is far from M σ² (by a factor of e), as when a fit is perfect, what makes it so.
+    /// log Σ (y − S)² at the reference; where that is far from M σ² (by a factor of e), as when a fit is perfect, what
+    /// makes it so.
     var logSquares: Double
 
     /// - Parameters:
@@ -50,10 +52,12 @@ package struct LikelihoodView {
 
 /// What the samples of one voxel and structure need to draw weights and noise given their shapes (`linear_weights.h`).
 struct WeightsJob {
-    /// The views' standard deviations are widened by √1.2, so that tails are met; a fraction the data leave open keeps a standard deviation of s0 / 2.
+    /// The views' standard deviations are widened by √1.2, so that tails are met; a fraction the data leave open keeps
+    /// a standard deviation of s0 / 2.
     static let widening: Float = 1.2, ridge = 4.0
 
-    /// How many widths the views get. With few measurements to spare σ remains open, and weights have the tails of a t rather than a normal.
+    /// How many widths the views get. With few measurements to spare σ remains open, and weights have the tails of a t
+    /// rather than a normal.
     static func widths(_ count: Int, dimension: Int) -> Int {
         let spare = count - dimension
         return spare >= 24 ? 1 : spare >= 8 ? 2 : 3

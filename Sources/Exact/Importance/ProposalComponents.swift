@@ -3,15 +3,16 @@ import Foundation
 import ModelSpace
 
 extension ImportanceSampler {
-    /// Where few measurements leave the noise open, modes at high SNR are too narrow for the posterior: they get copies so much wider, with these shares,
-    /// as many as the weights get widths.
+    /// Where few measurements leave the noise open, modes at high SNR are too narrow for the posterior: they get copies
+    /// so much wider, with these shares, as many as the weights get widths.
     private static let copies: [(scale: Double, share: Double)] = [(1, 1), (3, 0.5), (9, 0.25)]
 
-    /// Below this sum over volumes of (σ/2S)², about the square of the Rician bias in standard deviations, noise of either kind gives the same normal.
+    /// Below this sum over volumes of (σ/2S)², about the square of the Rician bias in standard deviations, noise of
+    /// either kind gives the same normal.
     private static let negligibleBias = 0.05
 
-    /// Normal approximations of the likelihood about the best mode: one, or where signals are low one for each kind of noise, and modes that only the
-    /// other kind has.
+    /// Normal approximations of the likelihood about the best mode: one, or where signals are low one for each kind of
+    /// noise, and modes that only the other kind has.
     func views(
         _ y: UnsafePointer<Float>, _ found: Modes, _ noises: Set<NoiseLikelihood>, canBeRician: Bool, sigma: Double?
     ) -> ([LikelihoodView], [PosteriorMode]) {
@@ -75,8 +76,8 @@ extension ImportanceSampler {
         return shares
     }
 
-    /// Writes components near samples of earlier generations, chosen by weight; how often each was chosen is its share. Their members have the sample's
-    /// labels: where a sample's weight is heavy, that labelling has too few.
+    /// Writes components near samples of earlier generations, chosen by weight; how often each was chosen is its share.
+    /// Their members have the sample's labels: where a sample's weight is heavy, that labelling has too few.
     func later(_ y: UnsafePointer<Float>, _ run: Run, _ options: Options, _ random: inout RandomSource) -> [Double] {
         let memory = run.memory, count = run.sample.count, size = run.proposal.size
         let offset = random.uniform(), noises = run.noises
@@ -101,7 +102,7 @@ extension ImportanceSampler {
                     out.update(from: memory.components + same * size, count: size)
                 } else {
                     run.sample.labelled(i, into: point)
-guard climber.approach(task, from: point) else { continue }
+                    guard climber.approach(task, from: point) else { continue }
                     let isWritten = run.proposal.write(
                         centre: climber.point, precision: climber.precision, stride: task.stride, orders: [],
                         scale: options.scale, into: out)

@@ -1,15 +1,17 @@
 import CKernels
 
-/// What the samples of one pair of structures, the components they came from and the voxel's tables lie in. It is written anew for each voxel, a quarter of a
-/// megabyte that need neither be asked for nor cleared.
+/// What the samples of one pair of structures, the components they came from and the voxel's tables lie in. It is
+/// written anew for each voxel, a quarter of a megabyte that need neither be asked for nor cleared.
 final class SampleMemory {
     /// Samples and components there is room for.
     let capacity: Int, componentCapacity: Int
     /// `PK_SAMPLE_ROWS` rows of `capacity`: `proposal.h`.
     let rows: UnsafeMutablePointer<Float>
     /// log p(y, w|x) − log q(w|x) for either noise, and log Σ_c n_c q_c(x).
-    let gaussian: UnsafeMutablePointer<Double>, rician: UnsafeMutablePointer<Double>, mixture: UnsafeMutablePointer<Float>
-    /// The components so far as the kernels take them, how many samples each gave, and the sample that it was made from, or −1.
+    let gaussian: UnsafeMutablePointer<Double>, rician: UnsafeMutablePointer<Double>,
+        mixture: UnsafeMutablePointer<Float>
+    /// The components so far as the kernels take them, how many samples each gave, and the sample that it was made
+    /// from, or −1.
     let components: UnsafeMutablePointer<Float>, counts: UnsafeMutablePointer<Float>, origins: UnsafeMutablePointer<Int>
     /// Rows of M: y; data and precision of each view.
     let tables: UnsafeMutablePointer<Float>

@@ -1,10 +1,12 @@
 import Foundation
 import ModelSpace
 
-/// Values of a scalar with bounds, evenly spaced over its range, at each of which a component helps a mode that barely determines it.
+/// Values of a scalar with bounds, evenly spaced over its range, at each of which a component helps a mode that barely
+/// determines it.
 ///
-/// The other parameters follow such a scalar x along a bend that no single normal covers. Where the signal depends on x through e^{2x}, as on the relative
-/// spread of a diffusivity, the posterior towards small x ends in a shelf: about a mode x₀ of standard deviation σ
+/// The other parameters follow such a scalar x along a bend that no single normal covers. Where the signal depends on x
+/// through e^{2x}, as on the relative spread of a diffusivity, the posterior towards small x ends in a shelf: about a
+/// mode x₀ of standard deviation σ
 ///
 ///     log p(x) ≈ −(e^{2(x − x₀)} − 1)² / 8σ²,   which at x ≪ x₀ is only 1/8σ² nats below the mode
 ///
@@ -12,9 +14,11 @@ import ModelSpace
 package struct ScalarLadder: Sendable {
     /// Number of values; 0 for no ladder.
     package var rungs = 5
-    /// Standard deviation of the scalar in each component, relative to the spacing: neighbours overlap, their sum ripples by less than 1 %.
+    /// Standard deviation of the scalar in each component, relative to the spacing: neighbours overlap, their sum
+    /// ripples by less than 1 %.
     package var width = 0.6
-    /// The standard deviation, relative to the spacing, above which the whole ladder takes the mode's place: where a normal no longer follows the bend.
+    /// The standard deviation, relative to the spacing, above which the whole ladder takes the mode's place: where a
+    /// normal no longer follows the bend.
     package var deviation = 0.54
     /// The standard deviation, relative to the spacing, above which a mode has rungs beside it, for shelves.
     package var shelf = 0.26
@@ -49,7 +53,8 @@ extension ImportanceSampler {
         }
     }
 
-    /// The ladder of one mode, or only the rungs beside it: outwards from the mode's own value, each rung climbs from where its neighbour ended.
+    /// The ladder of one mode, or only the rungs beside it: outwards from the mode's own value, each rung climbs from
+    /// where its neighbour ended.
     private func rungs(
         _ task: ModeClimber.Task, _ mode: PosteriorMode, _ scalar: Int, _ ladder: ScalarLadder, isShelf: Bool
     ) -> [PosteriorMode] {

@@ -2,8 +2,8 @@ import CKernels
 import Diffusion
 import Foundation
 
-/// One component of an importance sampler's proposal of shapes (diffusivities and directions): a normal with precision Λ = L Lᵀ in local coordinates about a
-/// centre, log(s/d) and log d truncated to the prior's ranges (`proposal.h`).
+/// One component of an importance sampler's proposal of shapes (diffusivities and directions): a normal with precision
+/// Λ = L Lᵀ in local coordinates about a centre, log(s/d) and log d truncated to the prior's ranges (`proposal.h`).
 enum ShapeComponent {
     private typealias Slot = BallSticks.Slot
 
@@ -20,7 +20,8 @@ enum ShapeComponent {
     ///   - scale: standard deviations relative to the normal's.
     /// - Returns: false, and leaves `out` alone, when the precision is not positive definite.
     static func write(
-        _ g: LocalGeometry, centre: UnsafePointer<Double>, tangents: UnsafePointer<Double>, precision: UnsafePointer<Double>, stride: Int,
+        _ g: LocalGeometry, centre: UnsafePointer<Double>, tangents: UnsafePointer<Double>,
+        precision: UnsafePointer<Double>, stride: Int,
         order: [Int], scale: Double, into out: UnsafeMutablePointer<Float>
     ) -> Bool {
         let n = g.sticks, d = g.dimension, m = n + 2
@@ -49,16 +50,21 @@ enum ShapeComponent {
             }
             let w = d - m, inverse = 1 / scale
             for i in 0..<w {
-                for j in 0...i { out[PK_SHAPE_FACTOR + i * w + j] = Float(a[(m + j) * SmallMatrix.stride + m + i] * inverse) }
+                for j in 0...i {
+                    out[PK_SHAPE_FACTOR + i * w + j] = Float(a[(m + j) * SmallMatrix.stride + m + i] * inverse)
+                }
             }
             return true
         }
     }
 
     /// The same about a mode.
-    static func write(_ mode: LocalMode, labelling: StickLabelling, scale: Double, into out: UnsafeMutablePointer<Float>) -> Bool {
+    static func write(
+        _ mode: LocalMode, labelling: StickLabelling, scale: Double, into out: UnsafeMutablePointer<Float>
+    ) -> Bool {
         write(
-            mode.geometry, centre: mode.centre, tangents: mode.tangents, precision: mode.precision, stride: mode.geometry.dimension,
+            mode.geometry, centre: mode.centre, tangents: mode.tangents, precision: mode.precision,
+            stride: mode.geometry.dimension,
             order: labelling.order(of: mode.axes), scale: scale, into: out)
     }
 }

@@ -2,8 +2,8 @@ import CKernels
 import Foundation
 import ModelSpace
 
-/// Where shapes of a layout lie for the kernels, and the components of an importance sampler's proposal of them: normals in local coordinates about a
-/// centre, scalars truncated to their bounds (`shape_proposal.h`).
+/// Where shapes of a layout lie for the kernels, and the components of an importance sampler's proposal of them:
+/// normals in local coordinates about a centre, scalars truncated to their bounds (`shape_proposal.h`).
 final class ShapeProposal {
     let layout: SignalLayout
     /// D; floats of a component.
@@ -110,7 +110,8 @@ final class ShapeProposal {
             orders: labels.orders(of: mode.centre), scale: scale, into: out)
     }
 
-    /// Shapes of `count` samples (a multiple of 16) from uniforms, D rows of `count`, into rows from `first` on. Returns how many of the first `asked` are there.
+    /// Shapes of `count` samples (a multiple of 16) from uniforms, D rows of `count`, into rows from `first` on.
+    /// Returns how many of the first `asked` are there.
     func draw(
         _ component: UnsafePointer<Float>, _ uniforms: UnsafePointer<Float>, count: Int, asked: Int, stride: Int,
         rows: UnsafeMutablePointer<Float>, first: Int

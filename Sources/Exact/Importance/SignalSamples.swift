@@ -2,8 +2,8 @@ import CKernels
 import Foundation
 import ModelSpace
 
-/// What the samples of one structure, the components they came from and the voxel's tables lie in. It is written anew for each voxel, so that memory need
-/// neither be asked for nor cleared.
+/// What the samples of one structure, the components they came from and the voxel's tables lie in. It is written anew
+/// for each voxel, so that memory need neither be asked for nor cleared.
 final class SignalSampleMemory {
     /// Samples in the widest vector: so much room there is beyond the last.
     static let lanes = 16
@@ -15,7 +15,8 @@ final class SignalSampleMemory {
     /// log p(y, w|x) − log q(w|x) for either noise, and log Σ_c n_c q_c(x).
     let gaussian: UnsafeMutablePointer<Double>, rician: UnsafeMutablePointer<Double>,
         mixture: UnsafeMutablePointer<Float>
-    /// The components so far as the kernels take them, how many samples each gave, and the sample that it was made from, or −1.
+    /// The components so far as the kernels take them, how many samples each gave, and the sample that it was made
+    /// from, or −1.
     let components: UnsafeMutablePointer<Float>, counts: UnsafeMutablePointer<Float>, origins: UnsafeMutablePointer<Int>
     /// `WeightsJob`'s.
     let tables: UnsafeMutablePointer<Float>
@@ -82,7 +83,8 @@ final class SignalSampleMemory {
 
 /// Weighted samples of a structure's parameters for each kind of noise that is possible, and the evidences.
 package struct SignalSample {
-    /// log p(y | z) over the family's prior, log s0 flat (density 1), its standard error (nats), and 1/Σw² of the samples.
+    /// log p(y | z) over the family's prior, log s0 flat (density 1), its standard error (nats), and 1/Σw² of the
+    /// samples.
     package struct Evidence: Sendable {
         package var logEvidence = -Double.infinity, standardError = Double.infinity, effectiveCount = 0.0
     }

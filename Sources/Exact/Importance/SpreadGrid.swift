@@ -1,21 +1,24 @@
 import Diffusion
 import Foundation
 
-/// Values of log(s/d), evenly spaced over its prior's range, at each of which a component helps a mode that barely determines log(s/d).
+/// Values of log(s/d), evenly spaced over its prior's range, at each of which a component helps a mode that barely
+/// determines log(s/d).
 ///
-/// The other parameters follow x = log(s/d) along a bend that no single normal covers. The signal depends on s through s², so that towards small s the
-/// posterior ends in a shelf: about a mode x₀ of standard deviation σ
+/// The other parameters follow x = log(s/d) along a bend that no single normal covers. The signal depends on s through
+/// s², so that towards small s the posterior ends in a shelf: about a mode x₀ of standard deviation σ
 ///
 ///     log p(x) ≈ −(e^{2(x − x₀)} − 1)² / 8σ²,   which at x ≪ x₀ is only 1/8σ² nats below the mode
 public struct SpreadGrid: Sendable {
     /// Number of values; 0 for none.
     public var points = 5
-    /// Standard deviation of log(s/d) in each component, relative to the spacing: neighbours overlap, their sum ripples by less than 1 %.
+    /// Standard deviation of log(s/d) in each component, relative to the spacing: neighbours overlap, their sum ripples
+    /// by less than 1 %.
     public var width = 0.6
-    /// The standard deviation of log(s/d) above which the whole grid takes the mode's place: half a spacing, where a normal still follows the bend.
+    /// The standard deviation of log(s/d) above which the whole grid takes the mode's place: half a spacing, where a
+    /// normal still follows the bend.
     public var deviation = 0.25
-    /// The standard deviation above which a mode has points on the shelf below it: a shelf 8.7 nats down, which holds 0.1 % of the mode's mass
-    /// (13 % at a standard deviation of 0.2).
+    /// The standard deviation above which a mode has points on the shelf below it: a shelf 8.7 nats down, which holds
+    /// 0.1 % of the mode's mass (13 % at a standard deviation of 0.2).
     public var shelf = 0.12
     /// Gauss–Newton steps from one point to the next, which is near.
     public var steps = 3
@@ -24,7 +27,9 @@ public struct SpreadGrid: Sendable {
 
     public init() {}
 
-    var summary: String { "ladders of \(points) x \(width) above \(deviation), shelves above \(shelf), \(steps) steps, \(modes) modes" }
+    var summary: String {
+        "ladders of \(points) x \(width) above \(deviation), shelves above \(shelf), \(steps) steps, \(modes) modes"
+    }
 }
 
 extension EvidenceSampler {
@@ -40,7 +45,8 @@ extension EvidenceSampler {
         }
     }
 
-    /// The grid of one mode, or only the points below it: outwards from the mode's own log(s/d), each of them climbs from where its neighbour ended.
+    /// The grid of one mode, or only the points below it: outwards from the mode's own log(s/d), each of them climbs
+    /// from where its neighbour ended.
     private func points(
         _ y: UnsafePointer<Float>, _ mode: LocalMode, _ constant: Double, _ grid: SpreadGrid, isShelf: Bool
     ) -> [LocalMode] {
@@ -55,7 +61,8 @@ extension EvidenceSampler {
             for i in side {
                 theta[Slot.spread] = theta[Slot.diffusivity] * exp(low + (Double(i) + 0.5) * spacing)
                 let point = finder.climb(
-                    y, mode.geometry, from: theta, steps: grid.steps, constant: constant, ratioDeviation: grid.width * spacing)
+                    y, mode.geometry, from: theta, steps: grid.steps, constant: constant,
+                    ratioDeviation: grid.width * spacing)
                 guard let point, point.laplace >= mode.laplace - Self.depth else { break }
                 result.append(point)
                 theta = point.centre

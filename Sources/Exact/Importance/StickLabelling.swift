@@ -5,8 +5,9 @@ import Foundation
 ///
 ///     log g(μ) = Σ_k κ_k (μ_k·r_k)²,    h(μ) = g(μ) / Σ_π g(πμ)
 ///
-/// r: the mode's axes; κ: half of what would make g fall off as the local normal does. h sums to one over the labellings of a sample, so that the integral
-/// over all μ of target × h is that over one labelling each. A likeness without sharp edges wastes no samples near them.
+/// r: the mode's axes; κ: half of what would make g fall off as the local normal does. h sums to one over the
+/// labellings of a sample, so that the integral over all μ of target × h is that over one labelling each. A likeness
+/// without sharp edges wastes no samples near them.
 struct StickLabelling {
     let axes: [SIMD3<Double>], sharpness: [Double]
     /// The same for the kernel.
@@ -51,7 +52,8 @@ struct StickLabelling {
     /// Multiplies by h the weights of the samples in rows (`proposal.h`) from `first` on.
     /// - Parameter work: `count` floats.
     func share(
-        _ rows: UnsafePointer<Float>, stride: Int, first: Int, count: Int, gaussian: UnsafeMutablePointer<Double>, rician: UnsafeMutablePointer<Double>,
+        _ rows: UnsafePointer<Float>, stride: Int, first: Int, count: Int, gaussian: UnsafeMutablePointer<Double>,
+        rician: UnsafeMutablePointer<Double>,
         work: UnsafeMutablePointer<Float>
     ) {
         guard axes.count > 1 else { return }

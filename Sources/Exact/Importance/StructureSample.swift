@@ -18,7 +18,8 @@ public struct StructureSample {
         /// Evidence and its error from log p(y, w|x) − log q(w|x) and log Σ_c n_c q_c(x).
         init(_ memory: SampleMemory, count: Int, isRician: Bool, constant: Double) {
             var sum = 0.0, squares = 0.0
-            let peak = pk_importance_sums(isRician ? memory.rician : memory.gaussian, memory.mixture, count, &sum, &squares)
+            let peak = pk_importance_sums(
+                isRician ? memory.rician : memory.gaussian, memory.mixture, count, &sum, &squares)
             guard peak.isFinite else { return }
             // mixture is Σ n_c q_c = N × density, so the evidence is Σ w itself.
             logEvidence = constant + peak + log(sum)
@@ -31,7 +32,8 @@ public struct StructureSample {
         public var weights: [Double] {
             guard let memory else { return [] }
             return [Double](unsafeUninitializedCapacity: count) { out, filled in
-                _ = pk_importance_weights(isRician ? memory.rician : memory.gaussian, memory.mixture, count, out.baseAddress!)
+                _ = pk_importance_weights(
+                    isRician ? memory.rician : memory.gaussian, memory.mixture, count, out.baseAddress!)
                 let sum = out[0..<count].reduce(0, +)
                 for i in 0..<count { out[i] /= sum }
                 filled = count
@@ -43,9 +45,12 @@ public struct StructureSample {
     let memory: SampleMemory, sticks: Int, sigma: Double?
 
     /// - Parameter sigma: the noise's standard deviation where it is known.
-    init(_ memory: SampleMemory, sticks: Int, sigma: Double? = nil) { (self.memory, self.sticks, self.sigma) = (memory, sticks, sigma) }
+    init(_ memory: SampleMemory, sticks: Int, sigma: Double? = nil) {
+        (self.memory, self.sticks, self.sigma) = (memory, sticks, sigma)
+    }
 
-    /// N samples, the first of each row of `capacity`: log d, log(s/d), log snr, log s0, fractions, axes, sticks in any order; of what is not there, anything.
+    /// N samples, the first of each row of `capacity`: log d, log(s/d), log snr, log s0, fractions, axes, sticks in any
+    /// order; of what is not there, anything.
     public var rows: UnsafePointer<Float> { UnsafePointer(memory.rows) }
     public var capacity: Int { memory.capacity }
 

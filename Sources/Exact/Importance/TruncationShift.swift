@@ -1,10 +1,10 @@
 import Foundation
 
-/// How to draw from a normal restricted to u ≥ 0, and perhaps Σ u ≤ c, one coordinate after another from the last to the first: one that is drawn knows
-/// nothing of the bounds of those to come.
+/// How to draw from a normal restricted to u ≥ 0, and perhaps Σ u ≤ c, one coordinate after another from the last to
+/// the first: one that is drawn knows nothing of the bounds of those to come.
 ///
-/// With Λ = L Lᵀ and z = Lᵀ (u − ū) coordinate k is between a_k and b_k, linear functions of the z_j, j > k, drawn before it. Drawn from normals about
-/// shifts μ_k restricted so, a sample's weight is
+/// With Λ = L Lᵀ and z = Lᵀ (u − ū) coordinate k is between a_k and b_k, linear functions of the z_j, j > k, drawn
+/// before it. Drawn from normals about shifts μ_k restricted so, a sample's weight is
 ///
 ///     exp ψ(z, μ),   ψ = Σ_k ½μ_k² − z_k μ_k + log[Φ(b_k − μ_k) − Φ(a_k − μ_k)]
 ///
@@ -12,7 +12,8 @@ import Foundation
 ///
 ///     z_k = μ_k + p^a_k − p^b_k,   μ_j = Σ_{k<j} p^b_k ∂b_k/∂z_j − p^a_k ∂a_k/∂z_j
 ///
-/// found by Newton's method. Of nine overlapping exponentials with a known σ half the samples are effective then, without shifts one in 250.
+/// found by Newton's method. Of nine overlapping exponentials with a known σ half the samples are effective then,
+/// without shifts one in 250.
 ///
 /// - Source: Botev, "The normal law under linear restrictions", J. Royal Statistical Society B 79 (2017).
 struct TruncationShift {

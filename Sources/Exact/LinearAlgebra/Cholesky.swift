@@ -1,6 +1,7 @@
 import CKernels
 
-/// Cholesky's factorisation of small positive definite matrices, row-major in the lower triangle; `SmallMatrix` is the same for inner loops.
+/// Cholesky's factorisation of small positive definite matrices, row-major in the lower triangle; `SmallMatrix` is the
+/// same for inner loops.
 enum Cholesky {
     /// Factor in the lower triangle, in place; false, with the matrix as it was, when it is not positive definite.
     static func factorise(_ a: inout [Double], _ d: Int) -> Bool {

@@ -2,7 +2,8 @@ import CKernels
 import Diffusion
 import Foundation
 
-/// A mode of prior × likelihood, or a point near one, and the local normal there: precision Λ = L Lᵀ in the local coordinates about θ.
+/// A mode of prior × likelihood, or a point near one, and the local normal there: precision Λ = L Lᵀ in the local
+/// coordinates about θ.
 package final class LocalMode {
     let geometry: LocalGeometry
     /// θ; two tangent vectors a stick.
@@ -16,8 +17,10 @@ package final class LocalMode {
 
     /// Bounds of the prior as the kernels take them.
     package static let support = pk_support(
-        d_low: Float(BallSticks.logDiffusivity.low), d_high: Float(BallSticks.logDiffusivity.high), ratio_low: Float(BallSticks.logSpreadRatio.low),
-        ratio_high: Float(BallSticks.logSpreadRatio.high), snr_low: Float(BallSticks.logSNR.low), snr_high: Float(BallSticks.logSNR.high),
+        d_low: Float(BallSticks.logDiffusivity.low), d_high: Float(BallSticks.logDiffusivity.high),
+        ratio_low: Float(BallSticks.logSpreadRatio.low),
+        ratio_high: Float(BallSticks.logSpreadRatio.high), snr_low: Float(BallSticks.logSNR.low),
+        snr_high: Float(BallSticks.logSNR.high),
         floor: Float(BallSticks.fractionFloor))
 
     /// - Parameter logDensity: of the posterior at the centre, up to the evidence.

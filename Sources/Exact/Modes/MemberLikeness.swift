@@ -4,10 +4,11 @@ import ModelSpace
 
 /// Which labels exchangeable members get: by likeness to the members of a mode.
 ///
-///     log g(x) = Σ_k l_k(x_k),   h(x) = g(x) / Σ_π g(πx),   l: `pk_member_set`, whose κ are half of what would make g fall off as the local normal does
+///     log g(x) = Σ_k l_k(x_k),   h(x) = g(x) / Σ_π g(πx),   l: `pk_member_set`, whose κ are half of what would make g
+///     fall off as the local normal does
 ///
-/// h sums to one over the labellings of a sample, so that the integral over all x of target × h is that over one labelling each. A likeness without sharp
-/// edges wastes no samples near them.
+/// h sums to one over the labellings of a sample, so that the integral over all x of target × h is that over one
+/// labelling each. A likeness without sharp edges wastes no samples near them.
 struct MemberLikeness {
     /// One set of members.
     private struct Part {

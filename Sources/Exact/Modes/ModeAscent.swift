@@ -10,7 +10,8 @@ extension ModeClimber {
         if task.weights.kind == PK_FRACTIONS { x[SignalLayout.scale] = 0 }
     }
 
-    /// Log-likelihood and what varies of the prior's density by local coordinates, from attenuations in `rows`; leaves the signal.
+    /// Log-likelihood and what varies of the prior's density by local coordinates, from attenuations in `rows`; leaves
+    /// the signal.
     private func value(_ task: Task, _ x: UnsafePointer<Double>) -> Double {
         let m = measurementCount, sigma = exp(x[SignalLayout.sigma])
         guard sigma > 0, (1 / (sigma * sigma)).isFinite else { return -.infinity }
@@ -71,8 +72,9 @@ extension ModeClimber {
         if task.logSigma != nil { gradient[w] = 0 }
     }
 
-    /// Precision that the prior's width lends to each coordinate: one over the variance of a uniform variable on its range; of a uniform axis on the
-    /// half-sphere a tangent has variance ½, of a rotation in its quarter an angle about 0.8.
+    /// Precision that the prior's width lends to each coordinate: one over the variance of a uniform variable on its
+    /// range; of a uniform axis on the half-sphere a tangent has variance ½, of a rotation in its quarter an angle
+    /// about 0.8.
     private func setPrior(_ task: Task) {
         let layout = task.layout, w = task.weights.count
         func uniform(_ low: Double, _ high: Double) -> Double { 12 / ((high - low) * (high - low)) }
@@ -122,7 +124,8 @@ extension ModeClimber {
             for j in firstScalar + layout.scalars.count..<max(d, firstScalar + layout.scalars.count) {
                 step[j] = max(-1, min(1, step[j]))
             }
-            // Of log σ the log-likelihood −M t − R e^{−2t}/2 is far from quadratic: the same step in σ², which alone would reach its maximum at once.
+            // Of log σ the log-likelihood −M t − R e^{−2t}/2 is far from quadratic: the same step in σ², which alone
+            // would reach its maximum at once.
             step[w] = 0.5 * log(1 + 2 * max(-0.48, step[w]))
             move(task, by: step)
             let next = predict(task, trial)
@@ -152,8 +155,9 @@ extension ModeClimber {
         bringInside(task, trial)
     }
 
-    /// Puts the damped Gauss–Newton step into `step`: weights and scalars that it would take out of their ranges go to the bound, and the others to the best
-    /// given that. False, and no step, where the damped information is not positive definite.
+    /// Puts the damped Gauss–Newton step into `step`: weights and scalars that it would take out of their ranges go to
+    /// the bound, and the others to the best given that. False, and no step, where the damped information is not
+    /// positive definite.
     private func newton(_ task: Task, _ damping: Double, _ heldScalar: Int?) -> Bool {
         let layout = task.layout, w = task.weights.count, d = task.dimension, row = task.stride
         // Bits of the coordinates held.
@@ -222,7 +226,8 @@ extension ModeClimber {
         precision[w * row + w] = 1
     }
 
-    /// Gives a scalar the marginal variance deviation² whatever the other coordinates do with it: Λ_ss = 1/deviation² + Λ_sr Λ_rr⁻¹ Λ_rs.
+    /// Gives a scalar the marginal variance deviation² whatever the other coordinates do with it: Λ_ss = 1/deviation² +
+    /// Λ_sr Λ_rr⁻¹ Λ_rs.
     func widen(_ task: Task, _ scalar: Int, to deviation: Double) -> Bool {
         let d = task.dimension, row = task.stride, s = task.weights.count + 1 + scalar
         precision[s * row + s] = 0

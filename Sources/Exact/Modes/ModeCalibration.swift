@@ -3,11 +3,11 @@ import Diffusion
 import Foundation
 
 extension ModeFinder {
-    /// Brings the precision along wide directions to what the likelihood does at that distance, where the second derivative misleads (two sticks that nearly
-    /// coincide have no first-order information on their difference).
+    /// Brings the precision along wide directions to what the likelihood does at that distance, where the second
+    /// derivative misleads (two sticks that nearly coincide have no first-order information on their difference).
     ///
-    /// With Λ = Uᵀ U the directions v_i = U⁻¹ e_i are conjugate, v_iᵀ Λ v_j = δ_ij; where the log-likelihood falls by ½ at s v_i rather than at v_i, row i of U
-    /// is divided by s.
+    /// With Λ = Uᵀ U the directions v_i = U⁻¹ e_i are conjugate, v_iᵀ Λ v_j = δ_ij; where the log-likelihood falls by ½
+    /// at s v_i rather than at v_i, row i of U is divided by s.
     ///
     /// - Parameter value: log-likelihood at θ.
     func calibrate(_ y: UnsafePointer<Float>, _ g: LocalGeometry, _ value: Double) {
@@ -33,7 +33,9 @@ extension ModeFinder {
     }
 
     /// The distance along ±v at which the log-likelihood falls by ½ on average, about.
-    private func scale(_ y: UnsafePointer<Float>, _ g: LocalGeometry, _ v: UnsafePointer<Double>, _ value: Double, _ square: Double) -> Double {
+    private func scale(
+        _ y: UnsafePointer<Float>, _ g: LocalGeometry, _ v: UnsafePointer<Double>, _ value: Double, _ square: Double
+    ) -> Double {
         var s = 1.0
         for _ in 0..<3 {
             var sum = 0.0, sides = 0.0
@@ -44,13 +46,21 @@ extension ModeFinder {
             }
             if sides == 0 { break }
             let mean = sum / sides
-            if mean > 1 { s *= max(0.2, pow(0.5 / mean, 0.33)) } else if mean < 0.2 && s * s * square < 1 { s *= 1.4 } else { break }
+            if mean > 1 {
+                s *= max(0.2, pow(0.5 / mean, 0.33))
+            } else if mean < 0.2 && s * s * square < 1 {
+                s *= 1.4
+            } else {
+                break
+            }
         }
         return s
     }
 
     /// By how much the log-likelihood falls from θ to s v; nil where fractions leave the prior's support.
-    private func drop(_ y: UnsafePointer<Float>, _ g: LocalGeometry, _ v: UnsafePointer<Double>, _ s: Double, _ value: Double) -> Double? {
+    private func drop(
+        _ y: UnsafePointer<Float>, _ g: LocalGeometry, _ v: UnsafePointer<Double>, _ s: Double, _ value: Double
+    ) -> Double? {
         for j in 0..<g.dimension { step[j] = s * v[j] }
         g.move(theta, tangents, by: step, into: trial)
         let f = trial + Slot.fraction, before = (f[0], f[1], f[2])

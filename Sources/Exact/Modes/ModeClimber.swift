@@ -2,10 +2,12 @@ import CKernels
 import Foundation
 import ModelSpace
 
-/// Gauss–Newton ascent to modes of prior × likelihood of any signal that is linear in its weights, and the local normal there.
+/// Gauss–Newton ascent to modes of prior × likelihood of any signal that is linear in its weights, and the local normal
+/// there.
 ///
-/// It climbs in weights u, log σ and the local coordinates of the shape (`PosteriorMode`). Weights that would fall below 0 and scalars that would leave
-/// their bounds go to the bound, and the others to the best given that. Climbs are short and many: they work in memory that the climber owns. One a thread.
+/// It climbs in weights u, log σ and the local coordinates of the shape (`PosteriorMode`). Weights that would fall
+/// below 0 and scalars that would leave their bounds go to the bound, and the others to the best given that. Climbs are
+/// short and many: they work in memory that the climber owns. One a thread.
 package final class ModeClimber {
     package let kernels: any SignalKernels
     let measurementCount: Int
@@ -64,7 +66,8 @@ package final class ModeClimber {
         }
     }
 
-    /// Climbs from a point for at most `steps` steps, until another would gain less than 0.02 nats, and returns the mode there.
+    /// Climbs from a point for at most `steps` steps, until another would gain less than 0.02 nats, and returns the
+    /// mode there.
     ///
     /// - Parameters:
     ///   - y: M signals.
@@ -79,8 +82,9 @@ package final class ModeClimber {
         climb(Task(y, layout, noise, sigma: sigma), from: x, steps: steps, known: known)
     }
 
-    /// - Parameter rung: nil to climb in all coordinates. Otherwise a scalar that stays as it is at the start, about which the mode given back has this
-    ///   standard deviation, members as they stand. Wide directions are brought to what the likelihood does at that distance without a rung only.
+    /// - Parameter rung: nil to climb in all coordinates. Otherwise a scalar that stays as it is at the start, about
+    ///   which the mode given back has this standard deviation, members as they stand. Wide directions are brought to
+    ///   what the likelihood does at that distance without a rung only.
     func climb(
         _ task: Task, from x: UnsafePointer<Double>, steps: Int, known: [PosteriorMode] = [],
         rung: (scalar: Int, deviation: Double)? = nil
@@ -103,7 +107,8 @@ package final class ModeClimber {
             precision: precision, stride: task.stride, logDensity: density, knowsNoise: task.logSigma != nil)
     }
 
-    /// The point as a mode has it: members by falling weight. What is known of their local coordinates changes places with them.
+    /// The point as a mode has it: members by falling weight. What is known of their local coordinates changes places
+    /// with them.
     private func sorted(_ task: Task) -> [Double] {
         let layout = task.layout, w = SignalLayout.firstWeight
         for members in layout.exchangeable {
@@ -142,7 +147,8 @@ package final class ModeClimber {
         }
     }
 
-    /// Leaves one step from a point, and the precision there without a look at how wide it ought to be, in `point` and `precision`; members keep their places.
+    /// Leaves one step from a point, and the precision there without a look at how wide it ought to be, in `point` and
+    /// `precision`; members keep their places.
     func approach(_ task: Task, from x: UnsafePointer<Double>) -> Bool {
         guard ascend(task, from: x, steps: 1) != nil else { return false }
         setPrecision(task)

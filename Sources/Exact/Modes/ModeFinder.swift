@@ -11,7 +11,8 @@ final class ModeFinder {
     typealias Slot = BallSticks.Slot
     /// D × M and 3 M floats for `LocalGeometry`.
     let rows: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
-    /// Where a climb stands: θ, tangents, gradient, information; the prior's precision there, and the precision of the normal about it, damped for a step.
+    /// Where a climb stands: θ, tangents, gradient, information; the prior's precision there, and the precision of the
+    /// normal about it, damped for a step.
     let theta: UnsafeMutablePointer<Double>, tangents: UnsafeMutablePointer<Double>, prior: UnsafeMutablePointer<Double>
     let precision: UnsafeMutablePointer<Double>
     private let gradient: UnsafeMutablePointer<Double>, information: UnsafeMutablePointer<Double>
@@ -32,7 +33,9 @@ final class ModeFinder {
         memory = start
         (information, precision, other) = (start, start + matrix, start + 2 * matrix)
         let rest = start + 3 * matrix
-        (theta, trial, gradient, step, prior, vector) = (rest, rest + row, rest + 2 * row, rest + 3 * row, rest + 4 * row, rest + 5 * row)
+        (theta, trial, gradient, step, prior, vector) = (
+            rest, rest + row, rest + 2 * row, rest + 3 * row, rest + 4 * row, rest + 5 * row
+        )
         // 18 numbers each.
         (tangents, trialTangents) = (rest + 6 * row, rest + 8 * row)
     }
@@ -44,11 +47,15 @@ final class ModeFinder {
     }
 
     /// One over the variance of a uniform variable on a range.
-    private static func uniform(_ range: (low: Double, high: Double)) -> Double { 12 / ((range.high - range.low) * (range.high - range.low)) }
-    private static let ofSpread = uniform(BallSticks.logSpreadRatio), ofDiffusivity = uniform(BallSticks.logDiffusivity), ofSNR = uniform(BallSticks.logSNR)
+    private static func uniform(_ range: (low: Double, high: Double)) -> Double {
+        12 / ((range.high - range.low) * (range.high - range.low))
+    }
+    private static let ofSpread = uniform(BallSticks.logSpreadRatio),
+        ofDiffusivity = uniform(BallSticks.logDiffusivity), ofSNR = uniform(BallSticks.logSNR)
 
-    /// Precision that the prior's width lends to each coordinate: one over the variance of a uniform variable on its range; of a uniform
-    /// axis on the half-sphere a tangent has variance ½. What a known σ leaves of log snr is a factor of its own that integrates to 1.
+    /// Precision that the prior's width lends to each coordinate: one over the variance of a uniform variable on its
+    /// range; of a uniform axis on the half-sphere a tangent has variance ½. What a known σ leaves of log snr is a
+    /// factor of its own that integrates to 1.
     private func setPrior(_ g: LocalGeometry) {
         for k in 0..<g.sticks { prior[k] = 12 }
         if g.hasSpread { prior[g.sticks] = Self.ofSpread }
@@ -58,17 +65,20 @@ final class ModeFinder {
         for k in 0..<2 * g.sticks { prior[g.tangentIndex + k] = 2 }
     }
 
-    /// Climbs from θ for at most `steps` steps, until another would gain less than 0.02 nats, and returns the component there.
+    /// Climbs from θ for at most `steps` steps, until another would gain less than 0.02 nats, and returns the component
+    /// there.
     ///
     /// - Parameters:
     ///   - constant: log-density of the prior.
-    ///   - ratioDeviation: nil to climb in all coordinates. Otherwise log(s/d) stays as it is at the start, the component's centre is the mode given it, and its
-    ///     standard deviation of log(s/d) is `ratioDeviation`. Wide directions are brought to what the likelihood does at that distance
-    ///     only where all coordinates climb.
+    ///   - ratioDeviation: nil to climb in all coordinates. Otherwise log(s/d) stays as it is at the start, the
+    ///   component's centre is the mode given it, and its
+    ///     standard deviation of log(s/d) is `ratioDeviation`. Wide directions are brought to what the likelihood does
+    ///     at that distance only where all coordinates climb.
     ///   - known: modes near which this one's width does not matter, and is not looked at.
     /// - Returns: nil when the likelihood vanishes at the start.
     func climb(
-        _ y: UnsafePointer<Float>, _ g: LocalGeometry, from start: UnsafePointer<Double>, steps: Int, constant: Double, ratioDeviation: Double? = nil,
+        _ y: UnsafePointer<Float>, _ g: LocalGeometry, from start: UnsafePointer<Double>, steps: Int, constant: Double,
+        ratioDeviation: Double? = nil,
         known: [LocalMode] = []
     ) -> LocalMode? {
         guard let value = ascend(y, g, from: start, steps: steps, holdsRatio: ratioDeviation != nil) else { return nil }
@@ -84,36 +94,47 @@ final class ModeFinder {
             count = d * d
         }
         return LocalMode(
-            g, centre: Array(UnsafeBufferPointer(start: theta, count: Slot.count)), tangents: Array(UnsafeBufferPointer(start: tangents, count: max(1, 6 * g.sticks))),
+            g, centre: Array(UnsafeBufferPointer(start: theta, count: Slot.count)),
+            tangents: Array(UnsafeBufferPointer(start: tangents, count: max(1, 6 * g.sticks))),
             precision: matrix, logDensity: value + constant)
     }
 
-    /// Writes the component of shapes about where one step leads, without a look at how wide it ought to be; its sticks have the labels of the start's.
+    /// Writes the component of shapes about where one step leads, without a look at how wide it ought to be; its sticks
+    /// have the labels of the start's.
     /// - Parameter start: θ, sticks in the order of their labels.
     func writeComponent(
-        _ y: UnsafePointer<Float>, _ g: LocalGeometry, from start: UnsafePointer<Double>, scale: Double, into out: UnsafeMutablePointer<Float>
+        _ y: UnsafePointer<Float>, _ g: LocalGeometry, from start: UnsafePointer<Double>, scale: Double,
+        into out: UnsafeMutablePointer<Float>
     ) -> Bool {
         guard ascend(y, g, from: start, steps: 1) != nil else { return false }
         setPrecision(g)
         let order = StickLabelling.order(g.sticks) { k, s in
-            let a = start + Slot.axis + 3 * k, b = theta + Slot.axis + 3 * s, c = a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+            let a = start + Slot.axis + 3 * k, b = theta + Slot.axis + 3 * s,
+                c = a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
             return c * c
         }
         return ShapeComponent.write(
-            g, centre: theta, tangents: tangents, precision: precision, stride: SmallMatrix.stride, order: order, scale: scale, into: out)
+            g, centre: theta, tangents: tangents, precision: precision, stride: SmallMatrix.stride, order: order,
+            scale: scale, into: out)
     }
 
     /// Whether stick k is at its least fraction and would have less.
     @inline(__always)
-    private func isHeld(_ k: Int, _ g: LocalGeometry) -> Bool { k < g.sticks && theta[Slot.fraction + k] <= BallSticks.fractionFloor + 1e-9 && gradient[k] < 0 }
+    private func isHeld(_ k: Int, _ g: LocalGeometry) -> Bool {
+        k < g.sticks && theta[Slot.fraction + k] <= BallSticks.fractionFloor + 1e-9 && gradient[k] < 0
+    }
 
     private func derive(_ y: UnsafePointer<Float>, _ g: LocalGeometry) {
         g.derivatives(
-            y, theta, acquisition, rows: rows, scratch: scratch, gradient: gradient, information: information, stride: SmallMatrix.stride)
+            y, theta, acquisition, rows: rows, scratch: scratch, gradient: gradient, information: information,
+            stride: SmallMatrix.stride)
     }
 
     /// Leaves where it arrives in `theta`, `tangents`, `gradient` and `information`; returns the log-likelihood there.
-    private func ascend(_ y: UnsafePointer<Float>, _ g: LocalGeometry, from start: UnsafePointer<Double>, steps: Int, holdsRatio: Bool = false) -> Double? {
+    private func ascend(
+        _ y: UnsafePointer<Float>, _ g: LocalGeometry, from start: UnsafePointer<Double>, steps: Int,
+        holdsRatio: Bool = false
+    ) -> Double? {
         let d = g.dimension, ratio = g.sticks
         theta.update(from: start, count: Slot.count)
         g.clamp(theta)
@@ -126,7 +147,8 @@ final class ModeFinder {
             guard newton(g, damping, holdsRatio ? 0 : nil) else { break }
             if !holdsRatio && g.hasSpread {
                 // Where it would leave the prior's support, to the bound.
-                let range = BallSticks.logSpreadRatio, x = log(theta[Slot.spread] / theta[Slot.diffusivity]), there = x + step[ratio]
+                let range = BallSticks.logSpreadRatio, x = log(theta[Slot.spread] / theta[Slot.diffusivity]),
+                    there = x + step[ratio]
                 let bounded = max(range.low, min(range.high, there))
                 if bounded != there { _ = newton(g, damping, bounded - x) }
             }
@@ -134,7 +156,8 @@ final class ModeFinder {
             for j in 0..<d where !isHeld(j, g) { gain += gradient[j] * step[j] }
             if gain < 0.04 { break }
             for k in g.tangentIndex..<d { step[k] = max(-1, min(1, step[k])) }
-            // Of log snr the log-likelihood M t − R e^{2t}/2 is far from quadratic: the same step in σ², which alone would reach its maximum at once.
+            // Of log snr the log-likelihood M t − R e^{2t}/2 is far from quadratic: the same step in σ², which alone
+            // would reach its maximum at once.
             step[g.snrIndex] = -0.5 * log(1 - 2 * min(0.48, step[g.snrIndex]))
             g.move(theta, tangents, by: step, into: trial)
             g.clamp(trial)
@@ -156,8 +179,8 @@ final class ModeFinder {
         return value
     }
 
-    /// Puts the damped Gauss–Newton step into `step`; with log(s/d) moved by `fixed` if given, and the others the best given that. False, and no step, where
-    /// the damped information is not positive definite.
+    /// Puts the damped Gauss–Newton step into `step`; with log(s/d) moved by `fixed` if given, and the others the best
+    /// given that. False, and no step, where the damped information is not positive definite.
     private func newton(_ g: LocalGeometry, _ damping: Double, _ fixed: Double?) -> Bool {
         let d = g.dimension, row = SmallMatrix.stride
         precision.update(from: information, count: d * row)
@@ -188,7 +211,8 @@ final class ModeFinder {
         for k in 0..<g.sticks where isHeld(k, g) { precision[k * row + k] += gradient[k] * gradient[k] }
     }
 
-    /// Gives log(s/d) the marginal variance deviation² whatever the other coordinates do with it: Λ_ss = 1/deviation² + Λ_sr Λ_rr⁻¹ Λ_rs.
+    /// Gives log(s/d) the marginal variance deviation² whatever the other coordinates do with it: Λ_ss = 1/deviation² +
+    /// Λ_sr Λ_rr⁻¹ Λ_rs.
     private func widen(_ g: LocalGeometry, to deviation: Double) -> Bool {
         let d = g.dimension, row = SmallMatrix.stride, ratio = g.sticks
         precision[ratio * row + ratio] = 0

@@ -2,7 +2,8 @@ import CKernels
 import Foundation
 import ModelSpace
 
-/// A mode of prior × likelihood, or a point near one, and the local normal there: precision Λ = L Lᵀ in local coordinates about it.
+/// A mode of prior × likelihood, or a point near one, and the local normal there: precision Λ = L Lᵀ in local
+/// coordinates about it.
 ///
 /// Local coordinates, D = W + 1 + shape: weights u (`WeightCoordinates`), log σ, those of the shape (`SignalLayout`).
 package final class PosteriorMode {
@@ -11,7 +12,8 @@ package final class PosteriorMode {
     package let centre: [Double]
     /// Λ, D × D; L, in the lower triangle. With a known σ log σ stands apart with 1 on the diagonal.
     package let precision: [Double], factor: [Double]
-    /// Log of the posterior mass that an untruncated normal with this Λ and the centre's density would hold: roughly the evidence.
+    /// Log of the posterior mass that an untruncated normal with this Λ and the centre's density would hold: roughly
+    /// the evidence.
     package let laplace: Double
     let weights: WeightCoordinates
     private let u: [Double], noiseVariance: Double
@@ -26,7 +28,8 @@ package final class PosteriorMode {
     ///   - knowsNoise: whether σ is known, so that log σ is a point.
     /// - Returns: nil when `precision` is not positive definite.
     init?(
-        _ layout: SignalLayout, _ weights: WeightCoordinates, _ noise: NoiseLikelihood, centre: [Double], precision: UnsafePointer<Double>,
+        _ layout: SignalLayout, _ weights: WeightCoordinates, _ noise: NoiseLikelihood, centre: [Double],
+        precision: UnsafePointer<Double>,
         stride: Int, logDensity: Double,
         knowsNoise: Bool
     ) {

@@ -3,11 +3,11 @@ import Foundation
 import ModelSpace
 
 extension ModeClimber {
-    /// Brings the precision along wide directions to what the posterior does at that distance, where the second derivative misleads (two members that nearly
-    /// coincide have no first-order information on their difference).
+    /// Brings the precision along wide directions to what the posterior does at that distance, where the second
+    /// derivative misleads (two members that nearly coincide have no first-order information on their difference).
     ///
-    /// With Λ = Uᵀ U the directions v_i = U⁻¹ e_i are conjugate, v_iᵀ Λ v_j = δ_ij; where the log-density falls by ½ at s v_i rather than at v_i, row i of U
-    /// is divided by s.
+    /// With Λ = Uᵀ U the directions v_i = U⁻¹ e_i are conjugate, v_iᵀ Λ v_j = δ_ij; where the log-density falls by ½ at
+    /// s v_i rather than at v_i, row i of U is divided by s.
     func calibrate(_ task: Task, _ value: Double) {
         let d = task.dimension, row = task.stride, u = other, v = vector
         u.update(from: precision, count: d * row)

@@ -3,27 +3,31 @@ import Diffusion
 import Foundation
 import ModelSpace
 
-/// Moves posterior draws of one voxel toward, and then about, the exact posterior p(θ | z, y) of each draw's own structure.
+/// Moves posterior draws of one voxel toward, and then about, the exact posterior p(θ | z, y) of each draw's own
+/// structure.
 ///
-/// An ensemble Markov chain whose invariant density is prior × exact likelihood. Coordinates are log d, log(s/d), log snr, log s0 and the fractions, in all
-/// of which the prior is flat on its support, and directions on the sphere, where it is uniform; so a symmetric proposal is accepted with probability
-/// min(1, likelihood ratio) inside the support and never outside. Moves, symmetric but for the stretch:
+/// An ensemble Markov chain whose invariant density is prior × exact likelihood. Coordinates are log d, log(s/d), log
+/// snr, log s0 and the fractions, in all of which the prior is flat on its support, and directions on the sphere, where
+/// it is uniform; so a symmetric proposal is accepted with probability min(1, likelihood ratio) inside the support and
+/// never outside. Moves, symmetric but for the stretch:
 ///
-/// - differential evolution: x + γ (x_j − x_k) + ε with j, k two draws with the same number of sticks and kind of diffusivity that do not move at the same
-///   time (`MoveLanes`); γ drawn from {1, 0.5, 0.15} × 2.38/√(2 D), |ε| ≤ 1.5e-5; with too few such draws a random
-///   walk; one time in eight, to bring in draws far from the others, x + (1 − z)(x_j − x) with density of z ∝ z^−½ on [½, 2], whose acceptance has z^(D − 1);
+/// - differential evolution: x + γ (x_j − x_k) + ε with j, k two draws with the same number of sticks and kind of
+///   diffusivity that do not move at the same time (`MoveLanes`); γ drawn from {1, 0.5, 0.15} × 2.38/√(2 D), |ε| ≤
+///   1.5e-5; with too few such draws a random walk; one time in eight, to bring in draws far from the others, x + (1 −
+///   z)(x_j − x) with density of z ∝ z^−½ on [½, 2], whose acceptance has z^(D − 1);
 /// - scale and noise: log s0 and log snr by a random walk;
-/// - directions: each stick turned about a random axis, by an angle whose scale was measured on the draws at the start and then kept; the last, which may
-///   hardly contribute and so have many modes, now and then anywhere on the sphere.
+/// - directions: each stick turned about a random axis, by an angle whose scale was measured on the draws at the start
+///   and then kept; the last, which may hardly contribute and so have many modes, now and then anywhere on the sphere.
 ///
-/// Step sizes of the walks are drawn anew from fixed distributions, never taken from the state they move: that would break the symmetry. Sixteen draws move
-/// together; none of them is another's partner, so that given the others each makes a Metropolis step of its own.
+/// Step sizes of the walks are drawn anew from fixed distributions, never taken from the state they move: that would
+/// break the symmetry. Sixteen draws move together; none of them is another's partner, so that given the others each
+/// makes a Metropolis step of its own.
 ///
 /// A known σ stays: log snr follows log s0, whatever the prior's bounds of it, and is no dimension.
 ///
 /// - Accuracy: coordinates that move are kept in single precision; log-likelihoods are within 2e-6 · Σ(1 + (y/σ)²).
-/// - Source: ter Braak, "A Markov chain Monte Carlo version of the genetic algorithm differential evolution", Statistics and Computing 16 (2006);
-///   Goodman & Weare, "Ensemble samplers with affine invariance", CAMCoS 5 (2010).
+/// - Source: ter Braak, "A Markov chain Monte Carlo version of the genetic algorithm differential evolution",
+///   Statistics and Computing 16 (2006); Goodman & Weare, "Ensemble samplers with affine invariance", CAMCoS 5 (2010).
 public final class EnsembleMoves {
     private let count: Int, tables: MoveTables
     /// Attenuations of a proposal, the lanes' parameters now and at the start, attenuations kept.
@@ -45,13 +49,15 @@ public final class EnsembleMoves {
     ///   - y: M normalised signals.
     ///   - theta: S × P parameters in the support of the prior.
     ///   - structures: the structure of each draw.
-    ///   - sweeps: their number, and that of draws with three sticks (the same unless given), which have the most to find.
+    ///   - sweeps: their number, and that of draws with three sticks (the same unless given), which have the most to
+    ///   find.
     ///   - turn: scale of the direction moves (radians) instead of one measured on the draws.
     ///   - sigma: the noise's standard deviation in units of y where it is known; every θ's s0 / snr is that.
     /// - Returns: the share of proposals accepted.
     @discardableResult
     public func run(
-        _ y: UnsafePointer<Float>, _ theta: inout [Double], structures: [Structure], sweeps: Int, threeSticks: Int? = nil, turn: Double? = nil,
+        _ y: UnsafePointer<Float>, _ theta: inout [Double], structures: [Structure], sweeps: Int,
+        threeSticks: Int? = nil, turn: Double? = nil,
         sigma: Double? = nil, using random: inout RandomSource
     ) -> Double {
         let limits = [sweeps, sweeps, sweeps, threeSticks ?? sweeps]
@@ -72,7 +78,9 @@ public final class EnsembleMoves {
                 }
             }
             for n in 0...3 {
-                for block in lanes.groups[n] { for lane in block.start..<block.start + block.draws { write(lane, n, theta.baseAddress!, sigma) } }
+                for block in lanes.groups[n] {
+                    for lane in block.start..<block.start + block.draws { write(lane, n, theta.baseAddress!, sigma) }
+                }
             }
         }
         return proposed > 0 ? Double(accepted) / Double(proposed) : 0
@@ -99,7 +107,9 @@ public final class EnsembleMoves {
     private static func lanes(_ random: inout RandomSource) -> pk_lane_random {
         var generator = pk_lane_random()
         withUnsafeMutableBytes(of: &generator) { bytes in
-            for i in stride(from: 0, to: bytes.count, by: 8) { bytes.storeBytes(of: random.next(), toByteOffset: i, as: UInt64.self) }
+            for i in stride(from: 0, to: bytes.count, by: 8) {
+                bytes.storeBytes(of: random.next(), toByteOffset: i, as: UInt64.self)
+            }
         }
         return generator
     }
@@ -108,7 +118,9 @@ public final class EnsembleMoves {
 /// Parameters in and out of the lanes.
 extension EnsembleMoves {
     /// Work for proposals, rows of parameters, their copy, attenuations.
-    private func reserve() -> (work: UnsafeMutablePointer<Float>, kept: UnsafeMutablePointer<Float>, attenuations: UnsafeMutablePointer<Float>) {
+    private func reserve() -> (
+        work: UnsafeMutablePointer<Float>, kept: UnsafeMutablePointer<Float>, attenuations: UnsafeMutablePointer<Float>
+    ) {
         let size = MoveLanes.size, work = 4 * size * count, parameters = Self.rows * lanes.draw.count
         let needed = work + 2 * parameters + (0...3).reduce(0) { $0 + lanes.groups[$1].count * size * ($1 + 1) * count }
         if needed > capacity {
@@ -120,18 +132,23 @@ extension EnsembleMoves {
     }
 
     /// Fills the groups that have draws.
-    private func withGroups(turn: Double?, _ theta: UnsafePointer<Double>, _ body: ([pk_moves_group], UnsafeMutablePointer<Float>) -> Void) {
+    private func withGroups(
+        turn: Double?, _ theta: UnsafePointer<Double>, _ body: ([pk_moves_group], UnsafeMutablePointer<Float>) -> Void
+    ) {
         let size = MoveLanes.size, room = reserve(), all = lanes.groups.joined()
         var next = room.attenuations, blocks: [pk_moves_block] = []
         blocks.reserveCapacity(all.count)
         lanes.partners.withUnsafeBufferPointer { partners in
             for n in 0...3 {
                 for b in lanes.groups[n] {
-                    func list(_ k: Int) -> UnsafePointer<Int32>? { partners.baseAddress.map { $0 + b.choices[k].lowerBound } }
+                    func list(_ k: Int) -> UnsafePointer<Int32>? {
+                        partners.baseAddress.map { $0 + b.choices[k].lowerBound }
+                    }
                     func length(_ k: Int) -> Int32 { Int32(b.choices[k].count) }
                     blocks.append(
                         pk_moves_block(
-                            split: Int32(b.split), halves: b.halves ? 1 : 0, partners: ((list(0), list(1)), (list(2), list(3))),
+                            split: Int32(b.split), halves: b.halves ? 1 : 0,
+                            partners: ((list(0), list(1)), (list(2), list(3))),
                             count: ((length(0), length(1)), (length(2), length(3))), attenuations: next))
                     next += size * (n + 1) * count
                 }
@@ -144,14 +161,17 @@ extension EnsembleMoves {
                             let own = lanes.groups[n], at = own[0].start
                             var group = pk_moves_group()
                             (group.sticks, group.blocks, group.block) = (n, own.count, blocks.baseAddress! + first)
-                            (group.rows, group.kinds, group.log_likelihood) = (room.kept + Self.rows * at, kind.baseAddress! + at, values.baseAddress! + at)
+                            (group.rows, group.kinds, group.log_likelihood) = (
+                                room.kept + Self.rows * at, kind.baseAddress! + at, values.baseAddress! + at
+                            )
                             for block in own { read(block, theta, group, at) }
                             let turns = (0..<3).map { k in k < n ? Float(turn ?? spread(theta, n, stick: k)) : 0 }
                             group.turn = (turns[0], turns[1], turns[2])
                             groups.append(group)
                             first += own.count
                         }
-                        (room.kept + Self.rows * lanes.draw.count).update(from: room.kept, count: Self.rows * lanes.draw.count)
+                        (room.kept + Self.rows * lanes.draw.count).update(
+                            from: room.kept, count: Self.rows * lanes.draw.count)
                         body(groups, room.work)
                     }
                 }
@@ -178,29 +198,38 @@ extension EnsembleMoves {
 
     /// Coordinates that moved, of one draw; those that did not keep all their digits.
     private func write(_ lane: Int, _ n: Int, _ all: UnsafeMutablePointer<Double>, _ sigma: Double?) {
-        let theta = all + lanes.draw[lane] * Slot.count, size = MoveLanes.size, stride = lanes.groups[n].count * size, start = lanes.groups[n][0].start
-        let now = floats + 4 * size * count + Self.rows * start + lane - start, before = now + Self.rows * lanes.draw.count
+        let theta = all + lanes.draw[lane] * Slot.count, size = MoveLanes.size, stride = lanes.groups[n].count * size,
+            start = lanes.groups[n][0].start
+        let now = floats + 4 * size * count + Self.rows * start + lane - start,
+            before = now + Self.rows * lanes.draw.count
         func hasMoved(_ row: Int) -> Bool { now[row * stride] != before[row * stride] }
-        func value(_ row: Int, _ range: (low: Double, high: Double)) -> Double { exp(min(range.high, max(range.low, Double(now[row * stride])))) }
+        func value(_ row: Int, _ range: (low: Double, high: Double)) -> Double {
+            exp(min(range.high, max(range.low, Double(now[row * stride]))))
+        }
         let ratio = hasMoved(1) ? value(1, BallSticks.logSpreadRatio) : theta[Slot.spread] / theta[Slot.diffusivity]
         if hasMoved(0) || hasMoved(1) {
             if hasMoved(0) { theta[Slot.diffusivity] = value(0, BallSticks.logDiffusivity) }
             if theta[Slot.spread] > 0 { theta[Slot.spread] = theta[Slot.diffusivity] * ratio }
         }
         if hasMoved(3) { theta[Slot.s0] = exp(Double(now[3 * stride])) }
-        if let sigma { theta[Slot.snr] = theta[Slot.s0] / sigma } else if hasMoved(2) { theta[Slot.snr] = value(2, BallSticks.logSNR) }
+        if let sigma {
+            theta[Slot.snr] = theta[Slot.s0] / sigma
+        } else if hasMoved(2) {
+            theta[Slot.snr] = value(2, BallSticks.logSNR)
+        }
         if (0..<n).contains(where: { hasMoved(Slot.fraction + $0) }) {
             for k in Slot.fraction..<Slot.fraction + n { theta[k] = Double(now[k * stride]) }
         }
         for k in 0..<n where (0..<3).contains(where: { hasMoved(Slot.axis + 3 * k + $0) }) {
-            let a = Slot.axis + 3 * k, v = SIMD3(Double(now[a * stride]), Double(now[(a + 1) * stride]), Double(now[(a + 2) * stride]))
+            let a = Slot.axis + 3 * k,
+                v = SIMD3(Double(now[a * stride]), Double(now[(a + 1) * stride]), Double(now[(a + 2) * stride]))
             let length = (v * v).sum().squareRoot()
             for c in 0..<3 { theta[a + c] = v[c] / length }
         }
     }
 
-    /// Angular standard deviation of a stick over the draws with n (radians), about the one of twelve that agrees best with all: from its mean dyad D,
-    /// 1 − max mᵀDm = 2 sd²; between 0.005 and 0.6.
+    /// Angular standard deviation of a stick over the draws with n (radians), about the one of twelve that agrees best
+    /// with all: from its mean dyad D, 1 − max mᵀDm = 2 sd²; between 0.005 and 0.6.
     private func spread(_ theta: UnsafePointer<Double>, _ n: Int, stick k: Int) -> Double {
         var members = 0, dyad = (SIMD3<Double>.zero, SIMD3<Double>.zero, SIMD3<Double>.zero)
         func each(_ body: (SIMD3<Double>) -> Void) {
@@ -219,7 +248,11 @@ extension EnsembleMoves {
         var best = 0.0, seen = 0
         let every = (members + 11) / 12
         each { v in
-            if seen % every == 0 { best = max(best, (v * SIMD3((dyad.0 * v).sum(), (dyad.1 * v).sum(), (dyad.2 * v).sum())).sum() / Double(members)) }
+            if seen % every == 0 {
+                best = max(
+                    best,
+                    (v * SIMD3((dyad.0 * v).sum(), (dyad.1 * v).sum(), (dyad.2 * v).sum())).sum() / Double(members))
+            }
             seen += 1
         }
         return min(0.6, max(0.005, (max(0, 1 - best) / 2).squareRoot()))

@@ -2,11 +2,13 @@ import CKernels
 import Diffusion
 import ModelSpace
 
-/// How draws stand in the lanes of the moves' kernel (`moves.h`): by number of sticks in groups, a group in blocks of 16 lanes.
+/// How draws stand in the lanes of the moves' kernel (`moves.h`): by number of sticks in groups, a group in blocks of
+/// 16 lanes.
 ///
-/// Draws that move together must not be each other's partners. Where the other blocks of its group hold enough of the same kind of diffusivity a block has
-/// those; elsewhere its even and its odd draws evolve in turn and may also choose from one another. Within a group draws of one noise and of one kind of
-/// diffusivity stand together: blocks without Rician noise or spread are cheaper. What 16 leave over shares lanes by parts of the measurements.
+/// Draws that move together must not be each other's partners. Where the other blocks of its group hold enough of the
+/// same kind of diffusivity a block has those; elsewhere its even and its odd draws evolve in turn and may also choose
+/// from one another. Within a group draws of one noise and of one kind of diffusivity stand together: blocks without
+/// Rician noise or spread are cheaper. What 16 leave over shares lanes by parts of the measurements.
 struct MoveLanes {
     struct Block {
         /// First lane, log₂ of the parts of the measurements, draws.
@@ -61,15 +63,23 @@ struct MoveLanes {
         var outside = [0, 0], inside = [0, 0]
         for other in blocks {
             for lane in other.start..<other.start + other.draws {
-                if other.start == block.start { inside[hasSpread(lane) ? 1 : 0] += 1 } else { outside[hasSpread(lane) ? 1 : 0] += 1 }
+                if other.start == block.start {
+                    inside[hasSpread(lane) ? 1 : 0] += 1
+                } else {
+                    outside[hasSpread(lane) ? 1 : 0] += 1
+                }
             }
         }
         let halves = !isAlone && (0...1).contains { inside[$0] > 0 && outside[$0] < Self.enough }
         func list(_ half: Int, _ isFitting: (Int) -> Bool, _ into: inout [Int32]) {
             for other in blocks where other.start != block.start {
-                for lane in other.start..<other.start + other.draws where isFitting(lane) { into.append(Int32(lane - blocks[0].start)) }
+                for lane in other.start..<other.start + other.draws where isFitting(lane) {
+                    into.append(Int32(lane - blocks[0].start))
+                }
             }
-            for lane in own where halves && (lane - block.start) & 1 != half && isFitting(lane) { into.append(Int32(lane - blocks[0].start)) }
+            for lane in own where halves && (lane - block.start) & 1 != half && isFitting(lane) {
+                into.append(Int32(lane - blocks[0].start))
+            }
         }
         var choices: [Range<Int>] = []
         for half in 0...1 {

@@ -2,7 +2,8 @@ import CKernels
 import Diffusion
 import Foundation
 
-/// An acquisition and one voxel's signals as the moves' kernel reads them: sorted by b, one measurement a row, and 2, 4, 8 and 16 a row for blocks of few draws.
+/// An acquisition and one voxel's signals as the moves' kernel reads them: sorted by b, one measurement a row, and 2,
+/// 4, 8 and 16 a row for blocks of few draws.
 final class MoveTables {
     private let count: Int, order: [Int], shells: Int
     private let floats: UnsafeMutablePointer<Float>, shell: UnsafeMutablePointer<Int32>
@@ -32,7 +33,9 @@ final class MoveTables {
             }
             var table = pk_moves_table()
             (table.rows, table.shells, table.last) = (n, n, Int32(m - (n - 1) << split))
-            (table.b, table.gx, table.gy) = (UnsafePointer(next), UnsafePointer(next + length), UnsafePointer(next + 2 * length))
+            (table.b, table.gx, table.gy) = (
+                UnsafePointer(next), UnsafePointer(next + length), UnsafePointer(next + 2 * length)
+            )
             (table.gz, table.y) = (UnsafePointer(next + 3 * length), UnsafePointer(next + 4 * length))
             (table.shell_b, table.shell) = (table.b, UnsafePointer(shell + m))
             signals.append(next + 4 * length)
@@ -66,7 +69,9 @@ final class MoveTables {
         for i in 0..<m { signals[0][i] = y[order[i]] }
         for split in 1...4 where splits.contains(split) {
             for j in 0..<tables[split].rows {
-                for lane in 0..<16 { signals[split][16 * j + lane] = signals[0][min(m - 1, j << split + lane >> (4 - split))] }
+                for lane in 0..<16 {
+                    signals[split][16 * j + lane] = signals[0][min(m - 1, j << split + lane >> (4 - split))]
+                }
             }
         }
         var squares = 0.0, from = 0

@@ -3,19 +3,22 @@ import ModelSpace
 
 /// Structure log-probabilities from evidences and an amortised estimate, weighted by their variances.
 ///
-///     log p(z) = (l_z/e_z² + a_z/τ²) / (1/e_z² + 1/τ²) + const,    τ² = τ₀² + Σ_z √p_z max(0, r_z² − e_z²),    r_z = l_z − a_z − c
+///     log p(z) = (l_z/e_z² + a_z/τ²) / (1/e_z² + 1/τ²) + const,    τ² = τ₀² + Σ_z √p_z max(0, r_z² − e_z²),    r_z =
+///     l_z − a_z − c
 ///
-/// l: log-evidence with error e = `errorScale` · standard error (what importance sampling says of itself errs on the small side); a: the amortised
-/// log-probability, brought to l's level, by c, where the posterior is. Its error is τ₀ = `amortisedError` and, if `learnsError`, what the evidences
-/// that are known better than that say: an estimate that is wrong about some structures is not to be trusted about others. As samples are added
-/// e → 0 and the amortised estimate loses its say. `errorScale` and `amortisedError` were chosen by the log score of held-out simulations on four
+/// l: log-evidence with error e = `errorScale` · standard error (what importance sampling says of itself errs on the
+/// small side); a: the amortised log-probability, brought to l's level, by c, where the posterior is. Its error is τ₀ =
+/// `amortisedError` and, if `learnsError`, what the evidences that are known better than that say: an estimate that is
+/// wrong about some structures is not to be trusted about others. As samples are added e → 0 and the amortised estimate
+/// loses its say. `errorScale` and `amortisedError` were chosen by the log score of held-out simulations on four
 /// acquisitions, the exponent of p by the total variation from long runs over 18 b-tables.
 enum EvidenceCombination {
     static let errorScale = 3.5, amortisedError = 0.5, greatestAmortisedError = 3.0
 
     /// - Parameters:
     ///   - evidence, standardError: log p(y | z) and its error, nats; of those not sampled Laplace's approximation.
-    ///   - isSkipped: structures that nobody looked at, for which the estimate stands alone; empty where there are none.
+    ///   - isSkipped: structures that nobody looked at, for which the estimate stands alone; empty where there are
+    ///   none.
     ///   - amortised: log p(z | y, λ = 0) by the estimate; −∞ where it says nothing.
     /// - Returns: log p(z | y, λ = 0), normalised over these structures.
     static func combine(
@@ -24,7 +27,8 @@ enum EvidenceCombination {
     ) -> [Double] {
         let l = StructureSpace.normalise(evidence)
         // Without samples that count Laplace's approximations will have to do.
-        let matter = l.indices.filter { l[$0] > -20 && amortised[$0].isFinite }, sampled = matter.filter { isSampled[$0] }
+        let matter = l.indices.filter { l[$0] > -20 && amortised[$0].isFinite },
+            sampled = matter.filter { isSampled[$0] }
         let isRough = sampled.isEmpty
         guard !matter.isEmpty else { return l }
         var shift = 0.0, total = 0.0
@@ -49,15 +53,16 @@ enum EvidenceCombination {
             }
             variance = min(greatestAmortisedError * greatestAmortisedError, amortisedError * amortisedError + excess)
         }
-        return StructureSpace.normalise(l.indices.map { z in
-            if !isSkipped.isEmpty, isSkipped[z] { return amortised[z] + shift }
-            guard amortised[z].isFinite else { return l[z] }
-            // Not sampled: Laplace's approximation may lack nats, the amortised estimate has a floor.
-            guard isSampled[z], l[z].isFinite, standardError[z].isFinite else {
-                return isRough ? l[z] : min(l[z], amortised[z] + shift)
-            }
-            let e = errorScale * standardError[z], weight = variance / (variance + e * e)
-            return weight * l[z] + (1 - weight) * (amortised[z] + shift)
-        })
+        return StructureSpace.normalise(
+            l.indices.map { z in
+                if !isSkipped.isEmpty, isSkipped[z] { return amortised[z] + shift }
+                guard amortised[z].isFinite else { return l[z] }
+                // Not sampled: Laplace's approximation may lack nats, the amortised estimate has a floor.
+                guard isSampled[z], l[z].isFinite, standardError[z].isFinite else {
+                    return isRough ? l[z] : min(l[z], amortised[z] + shift)
+                }
+                let e = errorScale * standardError[z], weight = variance / (variance + e * e)
+                return weight * l[z] + (1 - weight) * (amortised[z] + shift)
+            })
     }
 }

@@ -31,27 +31,36 @@ public struct ExploredStructures {
         self.entries = entries
         self.hasNetwork = hasNetwork
         var origin: [(Int, Int)] = []
-        for (i, entry) in entries.enumerated() where entry.modes != nil { for v in entry.variants.indices { origin.append((i, v)) } }
+        for (i, entry) in entries.enumerated() where entry.modes != nil {
+            for v in entry.variants.indices { origin.append((i, v)) }
+        }
         self.origin = origin.map { ($0.0, $0.1) }
         structures = origin.map { entries[$0.0].variants[$0.1].structure }
         logEvidence = origin.map { entries[$0.0].logEvidence($0.1) }
         isSampled = origin.map { entries[$0.0].run != nil }
-        standardError = origin.map { i, v in entries[i].run?.sample.evidence[entries[i].variants[v].noise]?.standardError ?? .infinity }
+        standardError = origin.map { i, v in
+            entries[i].run?.sample.evidence[entries[i].variants[v].noise]?.standardError ?? .infinity
+        }
     }
 
     /// The network's word on each structure, log p(z | y, λ = 0); −∞ where it has none.
     public var network: [Double] { origin.map { entries[$0.entry].network[$0.variant] } }
 
-    /// log p(z | y, λ = 0) of the structures found: by evidence, and where there is a network by both (`EvidenceCombination`).
+    /// log p(z | y, λ = 0) of the structures found: by evidence, and where there is a network by both
+    /// (`EvidenceCombination`).
     public var logProbability: [Double] {
         guard hasNetwork else { return StructureSpace.normalise(logEvidence) }
-        return EvidenceCombination.combine(evidence: logEvidence, standardError: standardError, isSampled: isSampled, amortised: network)
+        return EvidenceCombination.combine(
+            evidence: logEvidence, standardError: standardError, isSampled: isSampled, amortised: network)
     }
 
     public func layout(_ index: Int) -> SignalLayout { entries[origin[index].entry].layout }
-    public func noise(_ index: Int) -> NoiseLikelihood { entries[origin[index].entry].variants[origin[index].variant].noise }
+    public func noise(_ index: Int) -> NoiseLikelihood {
+        entries[origin[index].entry].variants[origin[index].variant].noise
+    }
 
-    /// Points drawn from the posterior of one structure's parameters: samples by weight, or where it was not sampled its best mode.
+    /// Points drawn from the posterior of one structure's parameters: samples by weight, or where it was not sampled
+    /// its best mode.
     public func draw(_ index: Int, count: Int, using random: inout RandomSource) -> [[Double]] {
         let entry = entries[origin[index].entry], noise = noise(index)
         guard let sample = entry.run?.sample, case let weights = sample.weights(noise), !weights.isEmpty else {

@@ -2,8 +2,8 @@ import ModelSpace
 
 /// A point carried from one structure's layout to another's: what both have keeps its value, the rest is open.
 ///
-/// Components, scalars, axes and rotations correspond by name, group and member. Members stand in order of falling weight, so that of a group
-/// which loses a member the weakest goes.
+/// Components, scalars, axes and rotations correspond by name, group and member. Members stand in order of falling
+/// weight, so that of a group which loses a member the weakest goes.
 struct LayoutTransfer {
     /// Numbers of `to` that come from the other point; −1 for those that are open.
     private var origins: [Int]
@@ -16,12 +16,17 @@ struct LayoutTransfer {
         origins = Array(repeating: -1, count: to.count)
         (origins[SignalLayout.sigma], origins[SignalLayout.scale]) = (SignalLayout.sigma, SignalLayout.scale)
         for (k, c) in to.components.enumerated() {
-            guard let j = from.components.firstIndex(where: { $0.group == c.group && $0.member == c.member }) else { continue }
+            guard let j = from.components.firstIndex(where: { $0.group == c.group && $0.member == c.member }) else {
+                continue
+            }
             origins[SignalLayout.firstWeight + k] = SignalLayout.firstWeight + j
         }
         for (k, s) in to.scalars.enumerated() {
-            if let j = from.scalars.firstIndex(where: { $0.place == s.place }) { origins[to.firstScalar + k] = from.firstScalar + j }
-            else { scalars.append(k) }
+            if let j = from.scalars.firstIndex(where: { $0.place == s.place }) {
+                origins[to.firstScalar + k] = from.firstScalar + j
+            } else {
+                scalars.append(k)
+            }
         }
         func orientation(_ k: Int, _ j: Int?, _ here: Int, _ there: Int, width: Int) -> Bool {
             guard let j else { return false }
@@ -54,7 +59,9 @@ struct LayoutTransfer {
         var point = [Double](repeating: 0, count: to.count)
         for (i, origin) in origins.enumerated() where origin >= 0 { point[i] = x[origin] }
         if to.weights == .simplex {
-            for (k, c) in to.components.enumerated() where origins[SignalLayout.firstWeight + k] < 0 { point[SignalLayout.firstWeight + k] = c.bound + 0.03 }
+            for (k, c) in to.components.enumerated() where origins[SignalLayout.firstWeight + k] < 0 {
+                point[SignalLayout.firstWeight + k] = c.bound + 0.03
+            }
         }
         for j in scalars { point[to.firstScalar + j] = (to.scalars[j].low + to.scalars[j].high) / 2 }
         for a in axes { point[to.firstAxis + 3 * a + 2] = 1 }

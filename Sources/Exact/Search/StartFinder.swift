@@ -1,8 +1,8 @@
 import Foundation
 import ModelSpace
 
-/// Finds points from which to climb to a structure's modes: what another structure's mode leaves open is tried out all over its prior's support, weights
-/// fitted to the data, and the best are kept. One a thread.
+/// Finds points from which to climb to a structure's modes: what another structure's mode leaves open is tried out all
+/// over its prior's support, weights fitted to the data, and the best are kept. One a thread.
 final class StartFinder {
     private let kernels: any SignalKernels, m: Int
     private var rows: [Float] = [], e: [Float] = []
@@ -20,18 +20,25 @@ final class StartFinder {
     ///   - x: the point that is carried over.
     ///   - most: how many are wanted.
     ///   - tries: how many are tried; a multiple of sixteen.
-    func starts(_ y: UnsafePointer<Float>, _ transfer: LayoutTransfer, from x: [Double], most: Int, tries: Int, _ random: inout RandomSource) -> [[Double]] {
+    func starts(
+        _ y: UnsafePointer<Float>, _ transfer: LayoutTransfer, from x: [Double], most: Int, tries: Int,
+        _ random: inout RandomSource
+    ) -> [[Double]] {
         let layout = transfer.to, base = transfer.carry(x), blocks = transfer.isOpen ? max(1, tries / 16) : 1
         let shift = (0..<transfer.dimension).map { _ in random.uniform() }
         var found: [(squares: Float, point: [Double])] = []
         withWeights(layout.componentCount) { weights in
             for block in 0..<blocks {
-                var points = (0..<16).map { lane in transfer.isOpen ? trial(transfer, base, 16 * block + lane, shift) : base }
+                var points = (0..<16).map { lane in
+                    transfer.isOpen ? trial(transfer, base, 16 * block + lane, shift) : base
+                }
                 write(points, layout)
                 kernels.attenuations(layout, rows: rows, stride: 16, into: &e)
                 let (squares, scale) = WeightFit.fit(y, count: m, layout, e: e, weights: weights)
                 for lane in 0..<(transfer.isOpen ? 16 : 1) where squares[lane].isFinite {
-                    for k in 0..<layout.componentCount { points[lane][SignalLayout.firstWeight + k] = Double(weights[k][lane]) }
+                    for k in 0..<layout.componentCount {
+                        points[lane][SignalLayout.firstWeight + k] = Double(weights[k][lane])
+                    }
                     if layout.weights == .simplex { points[lane][SignalLayout.scale] = log(Double(scale[lane])) }
                     points[lane][SignalLayout.sigma] = 0.5 * log(max(1e-12, Double(squares[lane]) / Double(m)))
                     found.append((squares[lane], points[lane]))
@@ -41,12 +48,14 @@ final class StartFinder {
         found.sort { $0.squares < $1.squares }
         var chosen: [[Double]] = []
         for (_, point) in found where chosen.count < most {
-            let isFlank = !transfer.axes.isEmpty && chosen.contains { other in
-                transfer.axes.allSatisfy { a in
-                    let at = layout.firstAxis + 3 * a
-                    return abs((0..<3).reduce(0) { $0 + point[at + $1] * other[at + $1] }) > 0.8
+            let isFlank =
+                !transfer.axes.isEmpty
+                && chosen.contains { other in
+                    transfer.axes.allSatisfy { a in
+                        let at = layout.firstAxis + 3 * a
+                        return abs((0..<3).reduce(0) { $0 + point[at + $1] * other[at + $1] }) > 0.8
+                    }
                 }
-            }
             if !isFlank { chosen.append(point) }
         }
         return chosen.map { point in
@@ -75,7 +84,8 @@ final class StartFinder {
         }
         for r in transfer.rotations {
             // Shoemake's uniform quaternions.
-            let u = number(), v = 2 * .pi * number(), w = 2 * .pi * number(), a = (1 - u).squareRoot(), b = u.squareRoot(), at = layout.firstRotation + 4 * r
+            let u = number(), v = 2 * .pi * number(), w = 2 * .pi * number(), a = (1 - u).squareRoot(),
+                b = u.squareRoot(), at = layout.firstRotation + 4 * r
             (point[at], point[at + 1], point[at + 2], point[at + 3]) = (a * sin(v), a * cos(v), b * sin(w), b * cos(w))
         }
         return point

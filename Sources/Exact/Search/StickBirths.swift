@@ -2,7 +2,8 @@ import Diffusion
 import Foundation
 import ModelSpace
 
-/// Starts for a structure of n sticks from a mode with n − 1: one more stick where the residual asks for it most, or a stick split in two.
+/// Starts for a structure of n sticks from a mode with n − 1: one more stick where the residual asks for it most, or a
+/// stick split in two.
 struct StickBirths {
     private typealias Slot = BallSticks.Slot
     private let acquisition: Acquisition, family = BallSticks()
@@ -17,11 +18,14 @@ struct StickBirths {
     ///   - theta: a mode of the structure with one stick fewer.
     ///   - structure: the structure with n sticks, same spread.
     ///   - births, splits: how many starts of each kind.
-    func starts(_ y: UnsafePointer<Float>, from theta: [Double], to structure: Structure, births: Int, splits: Int) -> [[Double]] {
+    func starts(_ y: UnsafePointer<Float>, from theta: [Double], to structure: Structure, births: Int, splits: Int)
+        -> [[Double]]
+    {
         let n = BallSticks.stickCount(structure)
         guard n > 0 else { return [] }
         var result: [[Double]] = []
-        let gains = births > 0 ? family.stickGains(y, theta, BallSticks.hasSpread(structure), axes: Self.axes, acquisition) : []
+        let gains =
+            births > 0 ? family.stickGains(y, theta, BallSticks.hasSpread(structure), axes: Self.axes, acquisition) : []
         var chosen: [SIMD3<Double>] = []
         for i in gains.indices.sorted(by: { gains[$0] > gains[$1] }) where chosen.count < births {
             let axis = Self.axes[i]
@@ -54,7 +58,9 @@ struct StickBirths {
     }
 
     /// θ with an n-th stick; its fraction comes from the others in proportion unless `isTaken` already.
-    private func with(_ theta: [Double], _ n: Int, fraction: Double, axis: SIMD3<Double>, isTaken: Bool = false) -> [Double] {
+    private func with(_ theta: [Double], _ n: Int, fraction: Double, axis: SIMD3<Double>, isTaken: Bool = false)
+        -> [Double]
+    {
         var start = theta
         if !isTaken { for k in 0..<n - 1 { start[Slot.fraction + k] *= 1 - fraction } }
         start[Slot.fraction + n - 1] = fraction

@@ -1,41 +1,55 @@
 import Foundation
 import ModelSpace
 
-/// Structure posterior and draws of one observation, for any family whose signal is linear in its weights, however many structures it has.
+/// Structure posterior and draws of one observation, for any family whose signal is linear in its weights, however many
+/// structures it has.
 ///
-/// Structures are never listed. Those that a network names (or where there is none the plainest) have their modes looked for; then the neighbours of
-/// every structure that matters, until those that matter have only neighbours that do not. What matters is within some nats of the best at a λ in [0, 3] by
-/// Laplace's approximation or by the network. Evidence by importance sampling follows for them, generation by generation, where it most moves the posterior.
+/// Structures are never listed. Those that a network names (or where there is none the plainest) have their modes
+/// looked for; then the neighbours of every structure that matters, until those that matter have only neighbours that
+/// do not. What matters is within some nats of the best at a λ in [0, 3] by Laplace's approximation or by the network.
+/// Evidence by importance sampling follows for them, generation by generation, where it most moves the posterior.
 ///
-/// Everything random comes from streams named by the observation, the structure and the generation: one structure less changes no other's draws.
+/// Everything random comes from streams named by the observation, the structure and the generation: one structure less
+/// changes no other's draws.
 public final class StructureExplorer {
     public struct Options: Sendable {
         package var sampling = ImportanceSampler.Options()
-        /// Nats below the best at every λ in [0, 3] beyond which a structure is not sampled: by Laplace's approximation, and by the network.
+        /// Nats below the best at every λ in [0, 3] beyond which a structure is not sampled: by Laplace's
+        /// approximation, and by the network.
         public var cutoff = 10.0, networkCutoff = 8.0
         /// Nats below the best within which a structure's neighbours are looked at too.
         public var window = 6.0
         /// Structures looked at, noise aside, at most, and how many of them because a network names them.
         public var mostStructures = 192, mostNamed = 20
-        /// From how many neighbours' modes a structure's own are looked for, with how many starts each, of how many that are tried.
+        /// From how many neighbours' modes a structure's own are looked for, with how many starts each, of how many
+        /// that are tried.
         public var parents = 2, births = 2, tries = 64
         /// The same where there is nothing to start from.
         public var firstStarts = 4, firstTries = 256
-        /// Generations that a structure gets first: within 3 nats of the best, and the others; and where it is as likely as not, by its shape's dimension.
+        /// Generations that a structure gets first: within 3 nats of the best, and the others; and where it is as
+        /// likely as not, by its shape's dimension.
         public var likely = 2, unlikely = 1, fewest = 3, perDimension = 0.55
-        /// Generations given after that, one at a time to the structure whose error most moves the posterior, while it moves it by more than `tolerance`.
+        /// Generations given after that, one at a time to the structure whose error most moves the posterior, while it
+        /// moves it by more than `tolerance`.
         public var further = 5, tolerance = 0.01
         public init() {}
 
         /// What the answers depend on, in a line.
         public var summary: String {
-            "\(sampling.summary); \(mostStructures) structures, \(mostNamed) named, \(parents)x\(births) of \(tries) and \(firstStarts) of \(firstTries) starts, "
-                + "cutoffs \(cutoff)/\(networkCutoff)/\(window), \(likely)/\(unlikely) to \(fewest)+\(perDimension)d generations+\(further) to \(tolerance)"
+            """
+            \(sampling.summary); \(mostStructures) structures, \(mostNamed) named, \(parents)x\(births) of \(tries) \
+            and \(firstStarts) of \(firstTries) starts,\u{20}
+            """
+                + """
+                cutoffs \(cutoff)/\(networkCutoff)/\(window), \(likely)/\(unlikely) to \(fewest)+\(perDimension)d \
+                generations+\(further) to \(tolerance)
+                """
         }
     }
 
     /// A start that somebody knows: a structure (with its noise) and θ.
-    public struct Start { public var structure: Structure, theta: [Double]
+    public struct Start {
+        public var structure: Structure, theta: [Double]
         public init(_ structure: Structure, _ theta: [Double]) { (self.structure, self.theta) = (structure, theta) }
     }
 
@@ -79,7 +93,9 @@ public final class StructureExplorer {
     /// k and the allowed structures with any noise of one without.
     private func kind(_ signal: Structure) -> (k: Int, variants: [(structure: Structure, noise: NoiseLikelihood)]) {
         if let known = kinds[signal] { return known }
-        let variants = noiseOptions.map { Structure(bits: signal.bits | $0.bits) }.filter(rule.allows).map { (structure: $0, noise: noise($0)) }
+        let variants = noiseOptions.map { Structure(bits: signal.bits | $0.bits) }.filter(rule.allows).map {
+            (structure: $0, noise: noise($0))
+        }
         let new = (k: rule.parameterCount(signal), variants: variants)
         kinds[signal] = new
         return new
@@ -96,7 +112,10 @@ public final class StructureExplorer {
         var modes: ImportanceSampler.Modes?, run: ImportanceSampler.Run?
         var hasExpanded = false
 
-        init(_ structure: Structure, _ layout: SignalLayout, k: Int, variants: [(structure: Structure, noise: NoiseLikelihood)], network: [Double]) {
+        init(
+            _ structure: Structure, _ layout: SignalLayout, k: Int,
+            variants: [(structure: Structure, noise: NoiseLikelihood)], network: [Double]
+        ) {
             (self.structure, self.layout, self.k) = (structure, layout, k)
             (self.variants, self.network) = (variants, network)
         }
@@ -110,11 +129,13 @@ public final class StructureExplorer {
     ///   - network: log p(z | y, λ = 0) of the structures that an amortised estimate lists; nil without one.
     ///   - starts: θ near which to look, of any structures.
     ///   - allows: whether a kind of noise is possible for these data.
-    ///   - sigma: the noise's standard deviation where it is known. The network's word, given without it, then only says where to look.
+    ///   - sigma: the noise's standard deviation where it is known. The network's word, given without it, then only
+    ///   says where to look.
     ///   - seed, key: name the observation's random streams.
     /// - Returns: nil when the signals are impossible under every structure, or the search was told to stop.
     public func explore(
-        _ y: UnsafePointer<Float>, network: StructurePosterior? = nil, starts: [Start] = [], allows: (NoiseLikelihood) -> Bool, sigma: Double? = nil,
+        _ y: UnsafePointer<Float>, network: StructurePosterior? = nil, starts: [Start] = [],
+        allows: (NoiseLikelihood) -> Bool, sigma: Double? = nil,
         seed: UInt64, key: UInt64
     ) -> ExploredStructures? {
         var table: [Structure: Double] = [:]
@@ -151,7 +172,11 @@ public final class StructureExplorer {
         // Neighbours of what matters.
         while entries.count < options.mostStructures {
             let gap = gaps(entries.map(\.laplace), entries)
-            guard let next = entries.indices.filter({ !entries[$0].hasExpanded && gap[$0] <= options.window }).min(by: { gap[$0] < gap[$1] }) else { break }
+            guard
+                let next = entries.indices.filter({ !entries[$0].hasExpanded && gap[$0] <= options.window }).min(by: {
+                    gap[$0] < gap[$1]
+                })
+            else { break }
             entries[next].hasExpanded = true
             for (_, z) in neighbours(entries[next].structure) {
                 if shouldStop() { return nil }
@@ -163,50 +188,66 @@ public final class StructureExplorer {
         return ExploredStructures(entries: entries, hasNetwork: network != nil && sigma == nil)
     }
 
-    /// The plainest structures, and those that the network does not rule out at every λ. Its word alone would not do: what is far from all that it names is
-    /// reached only from the plainest, by steps that the signals decide on.
+    /// The plainest structures, and those that the network does not rule out at every λ. Its word alone would not do:
+    /// what is far from all that it names is reached only from the plainest, by steps that the signals decide on.
     private func seeds(_ network: StructurePosterior?) -> [Structure] {
         guard let network else { return rule.plainest }
-        let signals = Dictionary(grouping: zip(network.structures, network.logProbability), by: { rule.signal($0.0) }).mapValues { logSum($0.map(\.1)) }
-        let list = signals.keys.sorted { $0.bits < $1.bits }, gap = Self.gaps(list.map { signals[$0]! }, list.map(rule.parameterCount))
-        let named = list.indices.filter { gap[$0] <= options.networkCutoff }.sorted { (gap[$0], $0) < (gap[$1], $1) }.prefix(options.mostNamed)
+        let signals = Dictionary(grouping: zip(network.structures, network.logProbability), by: { rule.signal($0.0) })
+            .mapValues { logSum($0.map(\.1)) }
+        let list = signals.keys.sorted { $0.bits < $1.bits },
+            gap = Self.gaps(list.map { signals[$0]! }, list.map(rule.parameterCount))
+        let named = list.indices.filter { gap[$0] <= options.networkCutoff }.sorted { (gap[$0], $0) < (gap[$1], $1) }
+            .prefix(options.mostNamed)
         return rule.plainest + named.map { list[$0] }
     }
 
-    /// Looks for a structure's modes: from the starts that it has, and from the modes of neighbours that have been found.
+    /// Looks for a structure's modes: from the starts that it has, and from the modes of neighbours that have been
+    /// found.
     private func look(
-        _ y: UnsafePointer<Float>, _ entry: Entry, _ all: [Entry], _ sigma: Double?, _ stream: (Structure, Int) -> RandomSource
+        _ y: UnsafePointer<Float>, _ entry: Entry, _ all: [Entry], _ sigma: Double?,
+        _ stream: (Structure, Int) -> RandomSource
     ) {
         var random = stream(entry.structure, 255), starts = entry.starts
         let near = Set(neighbours(entry.structure).map(\.structure))
-        let parents = all.filter { $0.modes != nil && near.contains($0.structure) }.sorted { $0.laplace > $1.laplace }.prefix(options.parents)
+        let parents = all.filter { $0.modes != nil && near.contains($0.structure) }.sorted { $0.laplace > $1.laplace }
+            .prefix(options.parents)
         for parent in parents {
             let best = parent.modes!.best, transfer = LayoutTransfer(from: parent.layout, to: entry.layout)
             let noise = entry.variants.contains { $0.noise == best.noise } ? best.noise : entry.variants[0].noise
-            starts += finder.starts(y, transfer, from: best.centre, most: options.births, tries: options.tries, &random).map { (noise, $0) }
+            starts += finder.starts(y, transfer, from: best.centre, most: options.births, tries: options.tries, &random)
+                .map { (noise, $0) }
         }
         if starts.isEmpty {
-            let found = finder.starts(y, LayoutTransfer(open: entry.layout), from: [], most: options.firstStarts, tries: options.firstTries, &random)
+            let found = finder.starts(
+                y, LayoutTransfer(open: entry.layout), from: [], most: options.firstStarts, tries: options.firstTries,
+                &random)
             starts = found.map { (entry.variants.last!.noise, $0) }
         }
         entry.modes = sampler.modes(y, entry.layout, starts: starts, sigma: sigma, options: options.sampling)
     }
 
     /// Evidence of the structures that may matter. False when told to stop.
-    private func sample(_ y: UnsafePointer<Float>, _ entries: [Entry], _ sigma: Double?, _ stream: (Structure, Int) -> RandomSource) -> Bool {
+    private func sample(
+        _ y: UnsafePointer<Float>, _ entries: [Entry], _ sigma: Double?, _ stream: (Structure, Int) -> RandomSource
+    ) -> Bool {
         let gap = gaps(entries.map(\.laplace), entries)
         let hasNetwork = entries.contains { $0.networkTotal.isFinite }
         let networkGap = hasNetwork ? gaps(entries.map(\.networkTotal), entries) : entries.map { _ in 0 }
-        func most(_ entry: Entry) -> Int { options.fewest + Int((options.perDimension * Double(entry.layout.shapeDimension)).rounded()) }
+        func most(_ entry: Entry) -> Int {
+            options.fewest + Int((options.perDimension * Double(entry.layout.shapeDimension)).rounded())
+        }
         func advance(_ entry: Entry, _ generations: Int) {
-            sampler.advance(&entry.run!, y, generations: generations, options: options.sampling) { stream(entry.structure, $0) }
+            sampler.advance(&entry.run!, y, generations: generations, options: options.sampling) {
+                stream(entry.structure, $0)
+            }
         }
         for (i, entry) in entries.enumerated() {
             guard let modes = entry.modes, gap[i] <= options.cutoff else { continue }
             if shouldStop() { return false }
             let first = min(gap[i], networkGap[i]) < 3 ? options.likely : options.unlikely
             entry.run = sampler.start(
-                y, modes, generations: max(first, most(entry)) + options.further, options: options.sampling, noises: Set(entry.variants.map(\.noise)),
+                y, modes, generations: max(first, most(entry)) + options.further, options: options.sampling,
+                noises: Set(entry.variants.map(\.noise)),
                 sigma: sigma)
             advance(entry, first)
         }
@@ -224,7 +265,8 @@ public final class StructureExplorer {
         return true
     }
 
-    /// Which share of its generations each structure is to have: like the root of P (1 − P), the more of λ = 0 and 1 (see `StructureRefiner`).
+    /// Which share of its generations each structure is to have: like the root of P (1 − P), the more of λ = 0 and 1
+    /// (see `StructureRefiner`).
     private func shares(_ entries: [Entry]) -> [Double] {
         var share = [Double](repeating: 0, count: entries.count)
         for lambda in [0.0, 1] {
@@ -234,7 +276,8 @@ public final class StructureExplorer {
         return share
     }
 
-    /// The structure of probability P whose error e moves the posterior most, by P (1 − P) e at λ = 0 or 1; nil when none exceeds the tolerance.
+    /// The structure of probability P whose error e moves the posterior most, by P (1 − P) e at λ = 0 or 1; nil when
+    /// none exceeds the tolerance.
     private func mostUncertain(_ entries: [Entry]) -> Entry? {
         var worst = options.tolerance, chosen: Entry?
         for lambda in [0.0, 1] {
@@ -264,12 +307,17 @@ public final class StructureExplorer {
 
     /// The same at nine λ of a range.
     static func gaps(_ values: [Double], _ counts: [Int], lambdas: ClosedRange<Double>) -> [Double] {
-        gaps(values, counts, lambdas: (0...8).map { lambdas.lowerBound + (lambdas.upperBound - lambdas.lowerBound) * Double($0) / 8 })
+        gaps(
+            values, counts,
+            lambdas: (0...8).map { lambdas.lowerBound + (lambdas.upperBound - lambdas.lowerBound) * Double($0) / 8 })
     }
 
     /// The stream of one observation, structure and generation.
     static func stream(_ seed: UInt64, _ key: UInt64, _ z: Structure, _ generation: Int) -> RandomSource {
-        RandomSource(seed: seed, stream: key, substream: (UInt64(truncatingIfNeeded: z.bits ^ (z.bits >> 64)) &* 0x9E37_79B9_7F4A_7C15) ^ (UInt64(generation) << 56) ^ (1 << 33))
+        RandomSource(
+            seed: seed, stream: key,
+            substream: (UInt64(truncatingIfNeeded: z.bits ^ (z.bits >> 64)) &* 0x9E37_79B9_7F4A_7C15)
+                ^ (UInt64(generation) << 56) ^ (1 << 33))
     }
 }
 

@@ -5,15 +5,17 @@ typealias SampleLanes = SIMD16<Float>
 
 /// The weights that explain the data best by least squares, given sixteen shapes: rough, quick, for ranking starts.
 ///
-/// With u the weights above their floors (`SignalLayout`: u ≥ 0, Ẽ_k = E_k + Σ_j φ_j E_j / (1 − Σφ)), ½ uᵀGu − pᵀu with G = ẼᵀẼ, p = Ẽᵀy is brought
-/// down one coordinate after the other, all sixteen together. Of normal coefficients u may have any sign.
+/// With u the weights above their floors (`SignalLayout`: u ≥ 0, Ẽ_k = E_k + Σ_j φ_j E_j / (1 − Σφ)), ½ uᵀGu − pᵀu with
+/// G = ẼᵀẼ, p = Ẽᵀy is brought down one coordinate after the other, all sixteen together. Of normal coefficients u may
+/// have any sign.
 enum WeightFit {
     /// - Parameters:
     ///   - e: M × W vectors, as `SignalKernels.attenuations` leaves them; floors are mixed in on the way.
     ///   - weights: fractions (or coefficients), W vectors.
     /// - Returns: Σ (y − S)² and s0.
     static func fit(
-        _ y: UnsafePointer<Float>, count m: Int, _ layout: SignalLayout, e: UnsafePointer<Float>, weights: UnsafeMutablePointer<SampleLanes>
+        _ y: UnsafePointer<Float>, count m: Int, _ layout: SignalLayout, e: UnsafePointer<Float>,
+        weights: UnsafeMutablePointer<SampleLanes>
     ) -> (squares: SampleLanes, scale: SampleLanes) {
         let w = layout.componentCount, isSimplex = layout.weights == .simplex, free = Float(1 - layout.floors)
         return withUnsafeTemporaryAllocation(of: SampleLanes.self, capacity: w * w + 3 * w) { room in
@@ -25,7 +27,9 @@ enum WeightFit {
                 var mixed = SampleLanes.zero
                 for k in 0..<w {
                     row[k] = at.loadUnaligned(fromByteOffset: 64 * k, as: SampleLanes.self)
-                    if isSimplex, layout.components[k].bound > 0 { mixed += row[k] * (Float(layout.components[k].bound) / free) }
+                    if isSimplex, layout.components[k].bound > 0 {
+                        mixed += row[k] * (Float(layout.components[k].bound) / free)
+                    }
                 }
                 if isSimplex { for k in 0..<w { row[k] += mixed } }
                 let value = SampleLanes(repeating: y[i])

@@ -35,7 +35,8 @@ extension BallSticksPopulation {
                 to += 1
             }
             let e = x[Slot.fraction + k] - BallSticks.fractionFloor
-            let h = 0.5 * (exp(-e / Self.birthScales.0) / Self.birthScales.0 + exp(-e / Self.birthScales.1) / Self.birthScales.1)
+            let scales = Self.birthScales
+            let h = 0.5 * (exp(-e / scales.0) / scales.0 + exp(-e / scales.1) / scales.1)
             for (j, g) in births.enumerated() {
                 let value = birthShares[j] + g.logDensity(fewer) + log(h / (4 * Double.pi))
                 let peak = max(total, value)

@@ -6,14 +6,17 @@ extension BallSticksPopulation {
     /// Spreads (tangent of the angle) of the directions in which a stick is set down about another.
     private static let nearScales = (0.12, 0.35)
 
-    /// Proposes for a pair of sticks k, l: their summed fraction shared anew, uniformly; k's direction from the sphere or about l's.
+    /// Proposes for a pair of sticks k, l: their summed fraction shared anew, uniformly; k's direction from the sphere
+    /// or about l's.
     ///
-    /// Densities by area, v·l = c: (1 + a(c, s₁) + a(c, s₂)) / 12π with a(c, s) = s⁻² (c² + (1 − c²)/s²)^(−3/2), the angular central Gaussian; the shares
-    /// are uniform on the same range forth and back.
+    /// Densities by area, v·l = c: (1 + a(c, s₁) + a(c, s₂)) / 12π with a(c, s) = s⁻² (c² + (1 − c²)/s²)^(−3/2), the
+    /// angular central Gaussian; the shares are uniform on the same range forth and back.
     func hop(_ i: Int, _ beta: Double, using random: inout RandomSource) {
         proposal.update(from: x + i * Self.width, count: Self.width)
-        let k = random.index(below: sticks), l = (k + 1 + random.index(below: sticks - 1)) % sticks, f = proposal + Slot.fraction
-        let total = f[k] + f[l], share = BallSticks.fractionFloor + (total - 2 * BallSticks.fractionFloor) * random.uniform()
+        let k = random.index(below: sticks), l = (k + 1 + random.index(below: sticks - 1)) % sticks,
+            f = proposal + Slot.fraction
+        let total = f[k] + f[l],
+            share = BallSticks.fractionFloor + (total - 2 * BallSticks.fractionFloor) * random.uniform()
         f[k] = share
         f[l] = total - share
         let v = proposal + Slot.axis + 3 * k, centre = proposal + Slot.axis + 3 * l

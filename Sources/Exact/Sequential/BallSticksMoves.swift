@@ -2,14 +2,18 @@ import Diffusion
 import Foundation
 import ModelSpace
 
-/// Markov moves that leave q₀ R^β invariant. Every move is accepted with probability min(1, ratio of target × ratio of proposal densities).
+/// Markov moves that leave q₀ R^β invariant. Every move is accepted with probability min(1, ratio of target × ratio of
+/// proposal densities).
 ///
-/// - along a difference of two other particles, of scale and noise alone (no new attenuations) and of all but the directions;
-/// - a walk in the charts of a density fitted to the population, which knows how directions and fractions move together, and independent
-///   draws from it (proposals adapt to the population as is usual in sequential Monte Carlo; the bias this makes falls as 1/N);
-/// - a stick lifted off and set down elsewhere or beside another, with which it shares their fraction anew: between modes in which a surplus
-///   stick splits a true one and modes in which it is weak and far;
-/// - each stick turned by the angle between the same stick of two other particles; two sticks exchanged; a stick drawn anew on the sphere.
+/// - along a difference of two other particles, of scale and noise alone (no new attenuations) and of all but the
+///   directions;
+/// - a walk in the charts of a density fitted to the population, which knows how directions and fractions move
+///   together, and independent draws from it (proposals adapt to the population as is usual in sequential Monte Carlo;
+///   the bias this makes falls as 1/N);
+/// - a stick lifted off and set down elsewhere or beside another, with which it shares their fraction anew: between
+///   modes in which a surplus stick splits a true one and modes in which it is weak and far;
+/// - each stick turned by the angle between the same stick of two other particles; two sticks exchanged; a stick drawn
+///   anew on the sphere.
 extension BallSticksPopulation {
     func move(at beta: Double, using random: inout RandomSource) {
         fit(walker, inflation: 1)
@@ -49,7 +53,9 @@ extension BallSticksPopulation {
     }
 
     /// Accepts or refuses `proposal` (within the support) for particle i.
-    func consider(_ i: Int, _ beta: Double, _ proposalRatio: Double, sameShape: Bool = false, using random: inout RandomSource) -> Bool {
+    func consider(
+        _ i: Int, _ beta: Double, _ proposalRatio: Double, sameShape: Bool = false, using random: inout RandomSource
+    ) -> Bool {
         let likelihood = sameShape ? likelihood(proposal, attenuations: attenuations + i * m) : likelihood(proposal)
         guard likelihood > -.infinity else { return false }
         let reference = referenceDensity(proposal), ratio = logPrior + likelihood - reference
@@ -113,7 +119,8 @@ extension BallSticksPopulation {
 
     private func relocate(_ i: Int, _ beta: Double, using random: inout RandomSource) -> Bool {
         start(i)
-        let o = Slot.axis + 3 * random.index(below: sticks), z = random.uniform(-1, 1), phi = random.uniform(0, 2 * Double.pi)
+        let o = Slot.axis + 3 * random.index(below: sticks), z = random.uniform(-1, 1),
+            phi = random.uniform(0, 2 * Double.pi)
         let r = (1 - z * z).squareRoot()
         proposal[o] = r * cos(phi)
         proposal[o + 1] = r * sin(phi)

@@ -2,18 +2,21 @@ import Diffusion
 import Foundation
 import ModelSpace
 
-/// N particles of one ball-and-sticks structure, tempered from the prior or from a fitted density to the posterior of one voxel.
+/// N particles of one ball-and-sticks structure, tempered from the prior or from a fitted density to the posterior of
+/// one voxel.
 ///
-/// Particles x: log d, log(s/d), log snr, log s0, f1…f3 (falling), μ1…μ3, in the places of `BallSticks.Slot`; base measure as in
-/// `BallSticks.logPrior`, with density 1 in log s0. Storage is allocated once, for `capacity` particles.
+/// Particles x: log d, log(s/d), log snr, log s0, f1…f3 (falling), μ1…μ3, in the places of `BallSticks.Slot`; base
+/// measure as in `BallSticks.logPrior`, with density 1 in log s0. Storage is allocated once, for `capacity` particles.
 ///
 /// The reference q₀ is either
 ///
 ///     prior(x) · t₄((log s0 − c(d)) / w(d, snr)) / w           the t standing in for the improper prior of log s0, or
-///     0.1 · (the above) + 0.2 · births(x) + Σ w_j g_j(x)       g_j fitted to a pilot's particles early on its way and at its end
+///     0.1 · (the above) + 0.2 · births(x) + Σ w_j g_j(x)       g_j fitted to a pilot's particles early on its way and
+///     at its end
 ///
-/// where `births` adds a stick of any direction, most likely a weak one, to densities fitted for one stick fewer: the mode that pilots miss most;
-/// so that R = prior × likelihood / q₀ stays bounded wherever the last fit may have missed something.
+/// where `births` adds a stick of any direction, most likely a weak one, to densities fitted for one stick fewer: the
+/// mode that pilots miss most; so that R = prior × likelihood / q₀ stays bounded wherever the last fit may have missed
+/// something.
 ///
 /// Where σ is known every particle's log snr is log s0 − log σ, whatever the prior's bounds of it.
 final class BallSticksPopulation: TemperedPopulation {
@@ -75,13 +78,19 @@ final class BallSticksPopulation: TemperedPopulation {
         y = floats(m); scratch = floats(m)
         x = doubles(capacity * Self.width); otherX = doubles(capacity * Self.width)
         attenuations = floats(capacity * m); otherAttenuations = floats(capacity * m)
-        logLikelihood = doubles(capacity); logReference = doubles(capacity); logRatio = doubles(capacity); copied = doubles(capacity)
-        proposal = doubles(Self.width); theta = doubles(Self.width); fewer = doubles(Self.width); room = doubles(capacity * FittedDensity.limit)
-        meanUnweightedB = acquisition.unweightedIndices.reduce(0) { $0 + acquisition.bValues[$1] } / Double(acquisition.unweightedCount)
+        logLikelihood = doubles(capacity); logReference = doubles(capacity); logRatio = doubles(capacity);
+        copied = doubles(capacity)
+        proposal = doubles(Self.width); theta = doubles(Self.width); fewer = doubles(Self.width);
+        room = doubles(capacity * FittedDensity.limit)
+        meanUnweightedB =
+            acquisition.unweightedIndices.reduce(0) { $0 + acquisition.bValues[$1] }
+            / Double(acquisition.unweightedCount)
     }
 
     deinit {
-        for p in [x, otherX, logLikelihood, logReference, logRatio, copied, proposal, theta, fewer, room] { p.deallocate() }
+        for p in [x, otherX, logLikelihood, logReference, logRatio, copied, proposal, theta, fewer, room] {
+            p.deallocate()
+        }
         for p in [y, scratch, attenuations, otherAttenuations] { p.deallocate() }
     }
 
@@ -95,7 +104,8 @@ final class BallSticksPopulation: TemperedPopulation {
         hasReference = !fitted.isEmpty
         reference = fitted
         births = fewer
-        let defended = Self.defence + (births.isEmpty ? 0 : Self.birthShare), total = births.reduce(0) { $0 + $1.weight }
+        let defended = Self.defence + (births.isEmpty ? 0 : Self.birthShare),
+            total = births.reduce(0) { $0 + $1.weight }
         shares = fitted.map { log((1 - defended) * $0.weight) }
         birthShares = births.map { log(Self.birthShare * $0.weight / total) }
         early = nil
@@ -142,7 +152,9 @@ final class BallSticksPopulation: TemperedPopulation {
     func fit(_ density: FittedDensity, inflation: Double) {
         var best = 0
         for i in 1..<count where logLikelihood[i] > logLikelihood[best] { best = i }
-        density.fit(x, count: count, sticks: sticks, spread: spread, logSigma: logSigma, best: best, inflation: inflation, room: room)
+        density.fit(
+            x, count: count, sticks: sticks, spread: spread, logSigma: logSigma, best: best, inflation: inflation,
+            room: room)
     }
 
     /// Remembers the walker of an early temperature.

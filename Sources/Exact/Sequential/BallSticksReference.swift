@@ -71,9 +71,11 @@ extension BallSticksPopulation {
         return reference[reference.count - 1].draw(into: x, using: &random)
     }
 
-    /// Centre and width of the reference for log s0: about 1, by which y is normalised, as far as noise and weighting of the b≈0 volumes reach.
+    /// Centre and width of the reference for log s0: about 1, by which y is normalised, as far as noise and weighting
+    /// of the b≈0 volumes reach.
     private func scaleWindow(_ x: UnsafePointer<Double>) -> (centre: Double, width: Double) {
-        let decay = 0.5 * meanUnweightedB * exp(x[0]), noise = 1.5 * (sigma ?? exp(-x[2])) / Double(acquisition.unweightedCount).squareRoot()
+        let decay = 0.5 * meanUnweightedB * exp(x[0]),
+            noise = 1.5 * (sigma ?? exp(-x[2])) / Double(acquisition.unweightedCount).squareRoot()
         return (decay, (noise * noise + decay * decay + 1e-4).squareRoot())
     }
 
@@ -82,7 +84,8 @@ extension BallSticksPopulation {
 
     private func scaleDensity(_ x: UnsafePointer<Double>) -> Double {
         let window = scaleWindow(x), t = (x[3] - window.centre) / window.width
-        return Self.scaleNormaliser - log(window.width) - 0.5 * (Self.scaleFreedom + 1) * log1p(t * t / Self.scaleFreedom)
+        return Self.scaleNormaliser - log(window.width) - 0.5 * (Self.scaleFreedom + 1)
+            * log1p(t * t / Self.scaleFreedom)
     }
 
     /// θ as a particle: what `natural` undoes.

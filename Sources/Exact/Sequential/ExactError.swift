@@ -6,9 +6,11 @@ public enum ExactError: Error, Equatable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .measurementCount(let expected, let found): "the acquisition has \(expected) volumes but the observation \(found) values"
+        case .measurementCount(let expected, let found):
+            "the acquisition has \(expected) volumes but the observation \(found) values"
         case .notFinite(let index): "value \(index) of the observation is not a number: leave such voxels out"
-        case .notNormalised(let mean): "the b≈0 volumes of the observation have mean \(mean): divide the voxel by it first"
+        case .notNormalised(let mean):
+            "the b≈0 volumes of the observation have mean \(mean): divide the voxel by it first"
         }
     }
 }

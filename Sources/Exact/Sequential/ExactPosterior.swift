@@ -30,14 +30,18 @@ public struct ExactPosterior: Sendable {
 
     /// The probability of structures that were not sampled, by the approximations that stand for their evidence.
     public func approximateMass(lambda: Double) -> Double {
-        zip(logProbabilities(lambda: lambda), evidences).reduce(0) { $1.1.standardError == .infinity ? $0 + exp($1.0) : $0 }
+        zip(logProbabilities(lambda: lambda), evidences).reduce(0) {
+            $1.1.standardError == .infinity ? $0 + exp($1.0) : $0
+        }
     }
 
     /// Standard errors of `logProbabilities`, nats, to first order: ((1 − p_z)² se_z² + Σ_{others} p² se²)^½; ∞ of
     /// approximations, which have no part in the others'.
     public func standardErrors(lambda: Double) -> [Double] {
         let p = logProbabilities(lambda: lambda).map(exp)
-        let shares = zip(p, evidences).map { $0 > 0 && $1.standardError.isFinite ? $0 * $0 * $1.standardError * $1.standardError : 0 }
+        let shares = zip(p, evidences).map {
+            $0 > 0 && $1.standardError.isFinite ? $0 * $0 * $1.standardError * $1.standardError : 0
+        }
         let total = shares.reduce(0, +)
         return p.indices.map { i in
             guard p[i] > 0, evidences[i].standardError.isFinite else { return evidences[i].standardError }
@@ -48,7 +52,9 @@ public struct ExactPosterior: Sendable {
 
     /// S joint draws (z, θ) at λ: structures by systematic resampling, each with parameters from its own draws.
     /// - Returns: positions in `evidences`, S, and θ, S × P.
-    public func draw(_ count: Int, lambda: Double, using random: inout RandomSource) -> (structures: [Int], theta: [Double]) {
+    public func draw(_ count: Int, lambda: Double, using random: inout RandomSource) -> (
+        structures: [Int], theta: [Double]
+    ) {
         evidences.draw(count, probabilities: logProbabilities(lambda: lambda).map(exp), parameterCount, using: &random)
     }
 }

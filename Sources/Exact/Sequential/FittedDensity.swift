@@ -2,14 +2,16 @@ import Diffusion
 import Foundation
 import ModelSpace
 
-/// A proper density over the parameters of one ball-and-sticks structure, fitted to a population: a multivariate t in charts of the directions,
-/// summed over the labels of the sticks.
+/// A proper density over the parameters of one ball-and-sticks structure, fitted to a population: a multivariate t in
+/// charts of the directions, summed over the labels of the sticks.
 ///
-///     u = (w_1 … w_n, f_1 … f_n, log d, [log s/d], log snr, log s0) ~ t_ν(m, C),   w_k = v √(2 / (1 + v·μ̂_k)) in the tangent plane of μ̂_k
-///     g(x) = 2^−n Σ_π t_ν(u(π x); m, C)     over the n! ways of giving the sticks of x to the labels
+///     u = (w_1 … w_n, f_1 … f_n, log d, [log s/d], log snr, log s0) ~ t_ν(m, C),   w_k = v √(2 / (1 + v·μ̂_k)) in the
+///     tangent plane of μ̂_k g(x) = 2^−n Σ_π t_ν(u(π x); m, C)     over the n! ways of giving the sticks of x to the
+///     labels
 ///
-/// The chart is Lambert's: it preserves area, so g is a density by area on the full sphere for directions known up to sign. Draws may leave the
-/// prior's support (g is not truncated). Where σ is known, log snr is log s0 − log σ and no coordinate of u.
+/// The chart is Lambert's: it preserves area, so g is a density by area on the full sphere for directions known up to
+/// sign. Draws may leave the prior's support (g is not truncated). Where σ is known, log snr is log s0 − log σ and no
+/// coordinate of u.
 ///
 /// Particles x: log d, log(s/d), log snr, log s0, f1…f3 (falling), μ1…μ3, in the places of `BallSticks.Slot`.
 final class FittedDensity {
@@ -108,8 +110,12 @@ final class FittedDensity {
 
     /// A random walk in the charts of one labelling, chosen by its share in g(x).
     ///
-    /// Returns log of what the acceptance ratio needs beside the densities, log share(x′) − log share(x); nil when x′ lies beyond a chart.
-    func walk(_ x: UnsafePointer<Double>, scale: Double, into proposal: UnsafeMutablePointer<Double>, using random: inout RandomSource) -> Double? {
+    /// Returns log of what the acceptance ratio needs beside the densities, log share(x′) − log share(x); nil when x′
+    /// lies beyond a chart.
+    func walk(
+        _ x: UnsafePointer<Double>, scale: Double, into proposal: UnsafeMutablePointer<Double>,
+        using random: inout RandomSource
+    ) -> Double? {
         let here = logDensity(x)
         var c = 0, v = random.uniform()
         while c < labellingCount - 1 {

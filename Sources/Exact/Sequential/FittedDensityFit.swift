@@ -10,13 +10,20 @@ extension FittedDensity {
     ///   - inflation: factor on the covariance.
     ///   - room: scratch for N × 14 values.
     func fit(
-        _ x: UnsafePointer<Double>, count: Int, sticks n: Int, spread: Bool, logSigma: Double? = nil, best: Int, inflation: Double,
+        _ x: UnsafePointer<Double>, count: Int, sticks n: Int, spread: Bool, logSigma: Double? = nil, best: Int,
+        inflation: Double,
         room: UnsafeMutablePointer<Double>
     ) {
         begin(sticks: n, spread: spread, logSigma: logSigma)
         let d = dimension, width = Self.width, axis = BallSticks.Slot.axis, fraction = BallSticks.Slot.fraction
         var centre = (0..<n).map { x[best * width + fraction + $0] }
-        for k in 0..<n { orient(k, SIMD3(x[best * width + axis + 3 * k], x[best * width + axis + 3 * k + 1], x[best * width + axis + 3 * k + 2])) }
+        for k in 0..<n {
+            orient(
+                k,
+                SIMD3(
+                    x[best * width + axis + 3 * k], x[best * width + axis + 3 * k + 1],
+                    x[best * width + axis + 3 * k + 2]))
+        }
         for _ in 0..<(n > 0 ? 4 : 0) {
             var dyads = [Double](repeating: 0, count: 6 * n), sums = [Double](repeating: 0, count: n)
             for i in 0..<count {
@@ -29,14 +36,20 @@ extension FittedDensity {
                 }
             }
             for k in 0..<n {
-                orient(k, principal(Array(dyads[6 * k..<6 * k + 6]), from: SIMD3(frames[9 * k], frames[9 * k + 1], frames[9 * k + 2])))
+                orient(
+                    k,
+                    principal(
+                        Array(dyads[6 * k..<6 * k + 6]),
+                        from: SIMD3(frames[9 * k], frames[9 * k + 1], frames[9 * k + 2])))
                 centre[k] = sums[k] / Double(count)
             }
         }
         for j in 0..<d { mean[j] = 0 }
         for i in 0..<count {
             let p = x + i * width, c = match(p, centre)
-            for k in 0..<n { chart(p, label: k, stick: labelling[3 * c + k], charted + 6 * k + 2 * labelling[3 * c + k]) }
+            for k in 0..<n {
+                chart(p, label: k, stick: labelling[3 * c + k], charted + 6 * k + 2 * labelling[3 * c + k])
+            }
             assemble(p, c)
             for j in 0..<d { room[i * d + j] = u[j]; mean[j] += u[j] / Double(count) }
         }
@@ -57,15 +70,19 @@ extension FittedDensity {
     ///
     /// - Parameter inflation: factor on the covariance.
     func fit(_ mode: LocalMode, inflation: Double) {
-        let g = mode.geometry, n = g.sticks, order = Array(g.tangentIndex..<g.tangentIndex + 2 * n) + Array(0..<n)
-            + [g.diffusivityIndex] + (g.hasSpread ? [n] : []) + (g.sigma == nil ? [g.snrIndex] : []) + [g.s0Index]
+        let g = mode.geometry, n = g.sticks,
+            order =
+                Array(g.tangentIndex..<g.tangentIndex + 2 * n) + Array(0..<n)
+                + [g.diffusivityIndex] + (g.hasSpread ? [n] : []) + (g.sigma == nil ? [g.snrIndex] : []) + [g.s0Index]
         begin(sticks: n, spread: g.hasSpread, logSigma: g.sigma.map { log($0) })
         for k in 0..<n {
             for c in 0..<3 { frames[9 * k + c] = mode.centre[BallSticks.Slot.axis + 3 * k + c] }
             for c in 0..<6 { frames[9 * k + 3 + c] = mode.tangents[6 * k + c] }
             (mean[2 * k], mean[2 * k + 1], mean[2 * n + k]) = (0, 0, mode.centre[BallSticks.Slot.fraction + k])
         }
-        BallSticksPopulation.particle(mode.centre, hasSpread: g.hasSpread).withUnsafeBufferPointer { scalars($0.baseAddress!, mean + 3 * n) }
+        BallSticksPopulation.particle(mode.centre, hasSpread: g.hasSpread).withUnsafeBufferPointer {
+            scalars($0.baseAddress!, mean + 3 * n)
+        }
         for (i, p) in order.enumerated() {
             var column = [Double](repeating: 0, count: g.dimension)
             column[p] = 1
@@ -85,7 +102,9 @@ extension FittedDensity {
             for l in 0...j {
                 var sum = row[l]
                 for q in 0..<l { sum -= row[q] * factor[l * Self.limit + q] }
-                if l < j { row[l] = sum * inverse[l] } else {
+                if l < j {
+                    row[l] = sum * inverse[l]
+                } else {
                     row[j] = max(sum, floor).squareRoot()
                     inverse[j] = 1 / row[j]
                     logDeterminant += log(row[j])
@@ -93,7 +112,9 @@ extension FittedDensity {
             }
         }
         let half = 0.5 * Self.freedom, d = Double(dimension)
-        logNormaliser = lgamma(half + 0.5 * d) - lgamma(half) - 0.5 * d * log(Self.freedom * Double.pi) - logDeterminant - Double(sticks) * log(2)
+        logNormaliser =
+            lgamma(half + 0.5 * d) - lgamma(half) - 0.5 * d * log(Self.freedom * Double.pi) - logDeterminant - Double(
+                sticks) * log(2)
     }
 
     /// Labelling of a particle that agrees best with the charts' centres.
@@ -125,7 +146,8 @@ extension FittedDensity {
         var v = start
         for _ in 0..<30 {
             let w = SIMD3(
-                t[0] * v.x + t[1] * v.y + t[2] * v.z, t[1] * v.x + t[3] * v.y + t[4] * v.z, t[2] * v.x + t[4] * v.y + t[5] * v.z)
+                t[0] * v.x + t[1] * v.y + t[2] * v.z, t[1] * v.x + t[3] * v.y + t[4] * v.z,
+                t[2] * v.x + t[4] * v.y + t[5] * v.z)
             let norm = (w * w).sum().squareRoot()
             guard norm > 1e-300 else { return start }
             v = w / norm
@@ -133,7 +155,8 @@ extension FittedDensity {
         return v
     }
 
-    /// The particle with chart coordinates u: sticks sorted by falling fraction (their places noted); false beyond a chart.
+    /// The particle with chart coordinates u: sticks sorted by falling fraction (their places noted); false beyond a
+    /// chart.
     func unchart(into x: UnsafeMutablePointer<Double>) -> Bool {
         let n = sticks
         for c in 0..<Self.width { x[c] = 0 }
@@ -145,7 +168,8 @@ extension FittedDensity {
             x[BallSticks.Slot.fraction + s] = u[2 * n + k]
             let r2 = u[2 * k] * u[2 * k] + u[2 * k + 1] * u[2 * k + 1]
             guard r2 < 2 else { return false }
-            let c = 1 - 0.5 * r2, scale = (1 - 0.25 * r2).squareRoot(), f = frames + 9 * k, v = x + BallSticks.Slot.axis + 3 * s
+            let c = 1 - 0.5 * r2, scale = (1 - 0.25 * r2).squareRoot(), f = frames + 9 * k,
+                v = x + BallSticks.Slot.axis + 3 * s
             for q in 0..<3 { v[q] = c * f[q] + scale * (u[2 * k] * f[3 + q] + u[2 * k + 1] * f[6 + q]) }
         }
         x[0] = u[3 * n]

@@ -7,8 +7,9 @@ extension BallSticksPopulation {
 
     /// Densities fitted to the particles, one for each cluster they fall into, with weights that sum to 1.
     ///
-    /// Classification EM from one cluster up: the particles worst described so far, and those most like the worst of them, seed the next. A further cluster
-    /// is kept when it raises the mean log-density by more than its parameters cost.
+    /// Classification EM from one cluster up: the particles worst described so far, and those most like the worst of
+    /// them, seed the next. A further cluster is kept when it raises the mean log-density by more than its parameters
+    /// cost.
     func fitClusters(inflation: Double) -> [FittedDensity] {
         var all = [FittedDensity()]
         fit(all[0], inflation: inflation)
@@ -63,7 +64,9 @@ extension BallSticksPopulation {
             (otherX + k * Self.width).update(from: x + i * Self.width, count: Self.width)
             if logLikelihood[i] > logLikelihood[members[best]] { best = k }
         }
-        density.fit(otherX, count: members.count, sticks: sticks, spread: spread, logSigma: logSigma, best: best, inflation: inflation, room: room)
+        density.fit(
+            otherX, count: members.count, sticks: sticks, spread: spread, logSigma: logSigma, best: best,
+            inflation: inflation, room: room)
     }
 
     private func mixtureDensity(_ parts: [FittedDensity], _ p: UnsafePointer<Double>) -> Double {
@@ -79,7 +82,8 @@ extension BallSticksPopulation {
         (0..<count).reduce(0) { $0 + mixtureDensity(parts, x + $1 * Self.width) } / Double(count)
     }
 
-    /// How far apart two particles' sticks are: each stick of the one to the nearest of the other, weighted by fraction.
+    /// How far apart two particles' sticks are: each stick of the one to the nearest of the other, weighted by
+    /// fraction.
     private func likeness(_ i: Int, _ j: Int) -> Double {
         let a = x + i * Self.width, b = x + j * Self.width
         var total = 0.0
@@ -87,7 +91,8 @@ extension BallSticksPopulation {
             for k in 0..<sticks {
                 var nearest = Double.infinity
                 for l in 0..<sticks {
-                    let v = p + Slot.axis + 3 * k, w = q + Slot.axis + 3 * l, c = v[0] * w[0] + v[1] * w[1] + v[2] * w[2]
+                    let v = p + Slot.axis + 3 * k, w = q + Slot.axis + 3 * l,
+                        c = v[0] * w[0] + v[1] * w[1] + v[2] * w[2]
                     let off = p[Slot.fraction + k] - q[Slot.fraction + l]
                     nearest = min(nearest, 1 - c * c + off * off)
                 }

@@ -2,7 +2,8 @@ import Diffusion
 import Foundation
 import ModelSpace
 
-/// Modes that a pilot's few particles may have lost on their way, found by climbing from where they came through and from modes with one stick fewer.
+/// Modes that a pilot's few particles may have lost on their way, found by climbing from where they came through and
+/// from modes with one stick fewer.
 extension SequentialMonteCarlo {
     /// Gauss–Newton steps of a climb; modes kept, no more than so many nats below the best.
     private static let climbs = 12, mostModes = 6, depth = 8.0
@@ -26,7 +27,9 @@ extension SequentialMonteCarlo {
         for parent in fewer.prefix(Self.parents) {
             starts += births.starts(y, from: parent.centre, to: z, births: Self.births, splits: Self.splits)
         }
-        let found = starts.compactMap { finder.climb(y, g, from: $0, steps: Self.climbs, constant: constant) }.sorted { $0.laplace > $1.laplace }
+        let found = starts.compactMap { finder.climb(y, g, from: $0, steps: Self.climbs, constant: constant) }.sorted {
+            $0.laplace > $1.laplace
+        }
         var kept: [(mode: LocalMode, density: FittedDensity)] = [], peaks: [Double] = []
         for mode in found where mode.laplace > found[0].laplace - Self.depth && kept.count < Self.mostModes {
             let x = BallSticksPopulation.particle(mode.centre, hasSpread: g.hasSpread)

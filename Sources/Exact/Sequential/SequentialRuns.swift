@@ -19,7 +19,8 @@ struct StructureState {
 
     init(structure: Structure) { self.structure = structure }
 
-    /// Best estimate of log-evidence so far; before the first run, Laplace's approximation where it exceeds the pilots', which may have lost every mode.
+    /// Best estimate of log-evidence so far; before the first run, Laplace's approximation where it exceeds the
+    /// pilots', which may have lost every mode.
     var best: Double {
         if impossible { return -.infinity }
         guard runs.isEmpty else { return EvidenceAverage.combine(runs).logEvidence }
@@ -29,12 +30,14 @@ struct StructureState {
     func evidence(draws count: Int, rough: Bool, seed: UInt64, voxel: UInt64, index: Int) -> StructureEvidence {
         let p = BallSticks.Slot.count
         if impossible {
-            return StructureEvidence(structure: structure, logEvidence: -.infinity, standardError: 0, runs: 0, isRough: false, draws: [])
+            return StructureEvidence(
+                structure: structure, logEvidence: -.infinity, standardError: 0, runs: 0, isRough: false, draws: [])
         }
         guard !runs.isEmpty else {
             let pilot = EvidenceAverage.combine(pilots)
             return StructureEvidence(
-                structure: structure, logEvidence: pilot.logEvidence, standardError: pilot.standardError, runs: 0, isRough: true, draws: pilotDraws)
+                structure: structure, logEvidence: pilot.logEvidence, standardError: pilot.standardError, runs: 0,
+                isRough: true, draws: pilotDraws)
         }
         // Draws of the runs in proportion to their evidence.
         let average = EvidenceAverage.combine(runs)
@@ -43,10 +46,12 @@ struct StructureState {
             weights += Array(repeating: exp(run.logEvidence - average.logEvidence), count: held.count / p)
             all += held
         }
-        var random = RandomSource(seed: seed, stream: voxel, substream: UInt64(index) << 16 | 0xFFFF), chosen = [Int](repeating: 0, count: count)
+        var random = RandomSource(seed: seed, stream: voxel, substream: UInt64(index) << 16 | 0xFFFF),
+            chosen = [Int](repeating: 0, count: count)
         TemperedSampler.systematic(weights, into: &chosen, using: &random)
         return StructureEvidence(
-            structure: structure, logEvidence: average.logEvidence, standardError: average.standardError, runs: runs.count, isRough: rough,
+            structure: structure, logEvidence: average.logEvidence, standardError: average.standardError,
+            runs: runs.count, isRough: rough,
             draws: chosen.flatMap { all[$0 * p..<($0 + 1) * p] })
     }
 }
@@ -56,14 +61,17 @@ extension SequentialMonteCarlo {
     static let inflation = 1.2
     /// Particles of a pilot's end from which modes are sought.
     private static let finalStarts = 8
-    /// Share of a Gaussian pilot's particles that must stay effective under the Rician likelihood for the pilot to serve both.
+    /// Share of a Gaussian pilot's particles that must stay effective under the Rician likelihood for the pilot to
+    /// serve both.
     static let sharedShare = 0.2
 
     private func source(_ index: Int, _ run: Int, _ stage: UInt64, seed: UInt64, voxel: UInt64) -> RandomSource {
         RandomSource(seed: seed, stream: voxel, substream: UInt64(index) << 16 | UInt64(run) << 2 | stage)
     }
 
-    private func canMake(_ z: Structure) -> Bool { !BallSticks.isRician(z) || options.noise.allowRician(population.y, count: acquisition.count) }
+    private func canMake(_ z: Structure) -> Bool {
+        !BallSticks.isRician(z) || options.noise.allowRician(population.y, count: acquisition.count)
+    }
 
     /// Makes the pilot of repeat `run` of structure i, if it is not there yet.
     func pilot(_ states: inout [StructureState], _ i: Int, run: Int, seed: UInt64, voxel: UInt64) throws {
@@ -72,11 +80,15 @@ extension SequentialMonteCarlo {
         guard states[i].pilots.count <= run else { return }
         // Structures are listed with each Rician one after its Gaussian partner.
         let gaussian = BallSticks.isRician(z) ? i - 1 : i
-        if states[gaussian].pilots.count <= run { try ownPilot(&states, gaussian, partner: gaussian + 1, run: run, seed: seed, voxel: voxel) }
+        if states[gaussian].pilots.count <= run {
+            try ownPilot(&states, gaussian, partner: gaussian + 1, run: run, seed: seed, voxel: voxel)
+        }
         if states[i].pilots.count <= run { try ownPilot(&states, i, partner: nil, run: run, seed: seed, voxel: voxel) }
     }
 
-    private func ownPilot(_ states: inout [StructureState], _ i: Int, partner: Int?, run: Int, seed: UInt64, voxel: UInt64) throws {
+    private func ownPilot(
+        _ states: inout [StructureState], _ i: Int, partner: Int?, run: Int, seed: UInt64, voxel: UInt64
+    ) throws {
         var random = source(i, run, 0, seed: seed, voxel: voxel), fewer: [LocalMode] = []
         // The same noise and spread with one stick fewer stands four places before.
         if BallSticks.stickCount(states[i].structure) > 0 {
@@ -84,7 +96,8 @@ extension SequentialMonteCarlo {
             fewer = states[i - 4].modes[min(run, states[i - 4].modes.count - 1)]
         }
         population.prepare(states[i].structure, count: options.pilotParticles, fitted: [])
-        let estimate = try TemperedSampler(retention: options.pilotRetention, finalMoves: 1).run(population, using: &random, check: check)
+        let estimate = try TemperedSampler(retention: options.pilotRetention, finalMoves: 1).run(
+            population, using: &random, check: check)
         population.expand(to: options.particles)
         population.move(at: 1, using: &random)
         var fit = population.fitClusters(inflation: Self.inflation)
@@ -93,7 +106,8 @@ extension SequentialMonteCarlo {
             early.weight = BallSticksPopulation.earlyShare
             fit.append(early)
         }
-        let modes = modes(states[i].structure, fewer: fewer, starts: population.earlyParticles + population.some(Self.finalStarts))
+        let modes = modes(
+            states[i].structure, fewer: fewer, starts: population.earlyParticles + population.some(Self.finalStarts))
         fit = blend(fit, modes)
         states[i].modes.append(modes.map(\.mode))
         states[i].pilots.append(estimate)
@@ -115,7 +129,9 @@ extension SequentialMonteCarlo {
         states[partner].modes.append(modes.map(\.mode))
         states[partner].fits.append(fit)
         states[partner].borrowed.append(true)
-        if states[partner].pilotDraws.isEmpty { states[partner].pilotDraws = chosenDraws(weights.map { $0 - peak }, using: &random) }
+        if states[partner].pilotDraws.isEmpty {
+            states[partner].pilotDraws = chosenDraws(weights.map { $0 - peak }, using: &random)
+        }
     }
 
     /// One more run of structure i.
@@ -128,11 +144,13 @@ extension SequentialMonteCarlo {
         var fewer: [FittedDensity] = []
         if BallSticks.stickCount(states[i].structure) > 0 {
             try pilot(&states, i - 4, run: r, seed: seed, voxel: voxel)
-            fewer = Array(states[i - 4].fits[min(r, states[i - 4].fits.count - 1)].sorted { $0.weight > $1.weight }.prefix(2))
+            fewer = Array(
+                states[i - 4].fits[min(r, states[i - 4].fits.count - 1)].sorted { $0.weight > $1.weight }.prefix(2))
         }
         population.prepare(states[i].structure, count: options.particles, fitted: states[i].fits[r], fewer: fewer)
         states[i].runs.append(
-            try TemperedSampler(retention: options.retention, finalMoves: 1).run(population, using: &random, check: check))
+            try TemperedSampler(retention: options.retention, finalMoves: 1).run(
+                population, using: &random, check: check))
         states[i].draws.append(chosenDraws([Double](repeating: 0, count: options.particles), using: &random))
     }
 
@@ -154,7 +172,8 @@ extension BallSticksPopulation {
     func logLikelihoodRatio(of other: Structure) -> [Double] {
         (0..<count).map { i in
             natural(x + i * Self.width)
-            return family.logLikelihood(y, attenuations: attenuations + i * m, theta, other, acquisition) - logLikelihood[i]
+            return family.logLikelihood(y, attenuations: attenuations + i * m, theta, other, acquisition)
+                - logLikelihood[i]
         }
     }
 }

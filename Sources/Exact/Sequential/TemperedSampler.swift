@@ -14,12 +14,13 @@ public struct TemperedEstimate: Sendable {
 /// Tempered sequential Monte Carlo: evidence and equally weighted posterior draws of one problem.
 ///
 /// Each next β is the one at which the conditional effective sample size of the reweighting,
-/// (Σ W w)² / Σ W w² with w = R^Δβ, falls to `retention`; particles are resampled (systematically) when (Σ W²)⁻¹ < N/2, and moved at every β.
+/// (Σ W w)² / Σ W w² with w = R^Δβ, falls to `retention`; particles are resampled (systematically) when (Σ W²)⁻¹ < N/2,
+/// and moved at every β.
 ///
 ///     log Z = log(mass of q₀ in the support) + Σ_t log Σ_i W_i R_i^(β_t − β_{t−1})
 ///
-/// Variance: Σ_e W_e² − 1/N over the particles e of the start, W_e the final weight of the descendants of e; for a single step this is the
-/// variance of importance sampling.
+/// Variance: Σ_e W_e² − 1/N over the particles e of the start, W_e the final weight of the descendants of e; for a
+/// single step this is the variance of importance sampling.
 /// - Source: Del Moral, Doucet, Jasra, JRSS B 68 (2006) 411; Zhou, Johansen, Aston, JCGS 25 (2016) 701 (adaptive path);
 ///   Lee & Whiteley, Biometrika 105 (2018) 609 (variance).
 public struct TemperedSampler {
@@ -36,14 +37,16 @@ public struct TemperedSampler {
         self.finalMoves = finalMoves
     }
 
-    /// Runs from q₀ to the posterior; the population ends as equally weighted posterior draws (unless the evidence is −∞).
+    /// Runs from q₀ to the posterior; the population ends as equally weighted posterior draws (unless the evidence is
+    /// −∞).
     /// - Parameter check: called at every temperature; what it throws ends the run.
     public func run<Population: TemperedPopulation>(
         _ population: Population, using random: inout RandomSource, check: () throws -> Void
     ) rethrows -> TemperedEstimate {
         let n = population.count, logRatio = population.logRatio
         var weights = [Double](repeating: 1 / Double(n), count: n), eves = Array(0..<n), ancestors = Array(0..<n)
-        var result = TemperedEstimate(logEvidence: population.begin(using: &random), relativeVariance: 0, temperatures: 0)
+        var result = TemperedEstimate(
+            logEvidence: population.begin(using: &random), relativeVariance: 0, temperatures: 0)
         var beta = 0.0
         while beta < 1 {
             try check()
@@ -78,7 +81,9 @@ public struct TemperedSampler {
     }
 
     /// The same without a check.
-    public func run<Population: TemperedPopulation>(_ population: Population, using random: inout RandomSource) -> TemperedEstimate {
+    public func run<Population: TemperedPopulation>(_ population: Population, using random: inout RandomSource)
+        -> TemperedEstimate
+    {
         run(population, using: &random, check: {})
     }
 

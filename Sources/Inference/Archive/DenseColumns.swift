@@ -1,7 +1,8 @@
 import ModelSpace
 import Tensors
 
-/// Format 2, of versions to 0.2: for every voxel a log-probability of each of the family's structures, and all P numbers of each of its D draws.
+/// Format 2, of versions to 0.2: for every voxel a log-probability of each of the family's structures, and all P
+/// numbers of each of its D draws.
 ///
 /// Tensors: logprob F32 [v, Z], draw_structure U8 [v, D], draws F16 [v, D, P].
 final class DenseColumns: PosteriorColumns {
@@ -16,7 +17,8 @@ final class DenseColumns: PosteriorColumns {
         drawStructures = try file.column("draw_structure", [v, d])
         draws = try file.column("draws", [v, d, p])
         guard drawStructures.max().map({ Int($0) < z }) ?? true else {
-            throw PosteriorArchiveError.damaged(path: file.path, reason: "a draw names a structure that the fit does not have")
+            throw PosteriorArchiveError.damaged(
+                path: file.path, reason: "a draw names a structure that the fit does not have")
         }
         guard !logProbability.contains(where: \.isNaN) else {
             throw PosteriorArchiveError.damaged(path: file.path, reason: "it holds values that are not finite")

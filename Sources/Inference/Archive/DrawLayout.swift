@@ -1,10 +1,12 @@
 import Diffusion
 import ModelSpace
 
-/// Which of a family's P numbers an archive keeps of a draw, and in which unit: those that the draw's structure has, in the order of θ.
+/// Which of a family's P numbers an archive keeps of a draw, and in which unit: those that the draw's structure has, in
+/// the order of θ.
 ///
-/// Diffusivities are kept in 10⁻³ mm²/s, so that half precision has three digits of them. A draw without any fibre keeps the numbers of the first axis
-/// that outputs would draw as one, all the same: the direction of a fibre that is not there (`DrawColumn`), or zeros.
+/// Diffusivities are kept in 10⁻³ mm²/s, so that half precision has three digits of them. A draw without any fibre
+/// keeps the numbers of the first axis that outputs would draw as one, all the same: the direction of a fibre that is
+/// not there (`DrawColumn`), or zeros.
 public struct DrawLayout: Sendable {
     public let rule: StructureRule
     /// P names; `1e3*d` is a thousand times d.

@@ -1,10 +1,12 @@
 import ModelSpace
 
-/// The view of a family's draws that everything works on that draws fibres, whatever the compartments: `DrawColumn`'s numbers from the P of its own.
+/// The view of a family's draws that everything works on that draws fibres, whatever the compartments: `DrawColumn`'s
+/// numbers from the P of its own.
 ///
-/// Fibres are the members of groups that have an axis to draw (`ComponentGroup.fibreAxis`), the three of most weight in order of falling weight; an
-/// absent one has fraction 0 and direction 0, but for the direction that a draw without any keeps in the first place. Diffusivity and its spread are
-/// there where all compartments share one (`DrawColumn`'s own family); else they are 0.
+/// Fibres are the members of groups that have an axis to draw (`ComponentGroup.fibreAxis`), the three of most weight in
+/// order of falling weight; an absent one has fraction 0 and direction 0, but for the direction that a draw without any
+/// keeps in the first place. Diffusivity and its spread are there where all compartments share one (`DrawColumn`'s own
+/// family); else they are 0.
 package struct FibreColumns: Sendable {
     private struct Fibre: Sendable { var weight: Int, axis: Int }
     private let fibres: [Fibre], snr: Int, scale: Int

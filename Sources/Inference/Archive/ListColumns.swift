@@ -3,10 +3,11 @@ import ModelSpace
 import Tensors
 
 /// Format 3: a table of the structures that occur in the file, and for every voxel a list of structures with
-/// log-probabilities and its draws, each with the numbers that its structure has. Voxels that are not fitted have neither.
+/// log-probabilities and its draws, each with the numbers that its structure has. Voxels that are not fitted have
+/// neither.
 ///
-/// Shapes: v voxels, n structures in the table, P numbers of θ, L listed, S draws, N numbers of draws in all; indices are of 8, 16 or 32 bits, as
-/// few as will do.
+/// Shapes: v voxels, n structures in the table, P numbers of θ, L listed, S draws, N numbers of draws in all; indices
+/// are of 8, 16 or 32 bits, as few as will do.
 ///
 /// | tensor | | |
 /// |---|---|---|
@@ -22,7 +23,8 @@ import Tensors
 final class ListColumns: PosteriorColumns {
     let structures: [Structure]
     private var rows: [Int]
-    /// How many numbers a draw of each structure has; their columns, one structure after another; and where each begins there.
+    /// How many numbers a draw of each structure has; their columns, one structure after another; and where each begins
+    /// there.
     private let widths: [Int], columns: [Int], columnStart: [Int]
     private let listStructure: IndexColumn, drawPlace: IndexColumn
     private let logProbability: MappedColumn<Float>, logRest: MappedColumn<Float>, restParameters: MappedColumn<Float>
@@ -208,7 +210,8 @@ extension ListColumns {
             func total(_ count: (VoxelRecord) -> Int) -> Int { records.reduce(0) { $0 + ($1.map(count) ?? 0) } }
             let v = records.count, n = table.count, l = total(\.structures.count), s = total(\.drawPlaces.count)
             shapes = [
-                ("structure", .u64, [n, 2]), ("structure_parameters", .u16, [n]), ("structure_columns", .u8, [n, layout.count]),
+                ("structure", .u64, [n, 2]), ("structure_parameters", .u16, [n]),
+                ("structure_columns", .u8, [n, layout.count]),
                 ("list_count", .u16, [v]), ("draw_count", .u16, [v]), ("list_structure", IndexColumn.type(n), [l]),
                 ("list_logprob", .f32, [l]), ("log_rest", .f32, [v]), ("rest_parameters", .f32, [v]),
                 ("draw_place", IndexColumn.type(longest), [s]), ("draws", .f16, [total(\.draws.count)]),

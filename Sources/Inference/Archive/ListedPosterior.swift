@@ -1,13 +1,15 @@
 import Foundation
 import ModelSpace
 
-/// One voxel's posterior as a fit hands it to its archive: the structures that matter, and draws, each with the numbers that its structure has.
+/// One voxel's posterior as a fit hands it to its archive: the structures that matter, and draws, each with the numbers
+/// that its structure has.
 public struct VoxelRecord: Sendable, Equatable {
     /// Rising, each once.
     public var structures: [Structure]
     /// log p(z | y, λ) of each at the archive's reference λ.
     public var logProbability: [Float]
-    /// log of the mass of structures left out, and how many parameters it is charged for towards larger λ (`StructurePosterior`).
+    /// log of the mass of structures left out, and how many parameters it is charged for towards larger λ
+    /// (`StructurePosterior`).
     public var logRest: Float, restParameters: Float
     /// D places in the list.
     public var drawPlaces: [UInt16]
@@ -16,15 +18,16 @@ public struct VoxelRecord: Sendable, Equatable {
 }
 
 extension VoxelRecord {
-    /// A list longer than this is cut where all that is cut has no more than this share at any λ of `DrawAllocation.range`. Shorter ones keep every
-    /// structure that has any mass.
+    /// A list longer than this is cut where all that is cut has no more than this share at any λ of
+    /// `DrawAllocation.range`. Shorter ones keep every structure that has any mass.
     static let shortList = 256
     private static let share = 1e-6
 
     /// Keeps of a list what can matter at some λ, and of draws what their structures have.
     ///
     /// - Parameters:
-    ///   - logProbability: of `structures` (each once) at λ = 0; need not be normalised; −∞ for those that have no mass.
+    ///   - logProbability: of `structures` (each once) at λ = 0; need not be normalised; −∞ for those that have no
+    ///   mass.
     ///   - drawn: D structures, all of them listed.
     ///   - rows: D × P numbers in the archive's units.
     public init(
@@ -75,9 +78,10 @@ extension VoxelRecord {
             (lambda: lambda, peak: all.map { logProbability[$0] - lambda * cost[$0] }.max()!)
         }
         // How far below the best each is where it comes closest.
-        let below = Dictionary(uniqueKeysWithValues: all.map { i in
-            (i, nodes.map { $0.peak - (logProbability[i] - $0.lambda * cost[i]) }.min()!)
-        })
+        let below = Dictionary(
+            uniqueKeysWithValues: all.map { i in
+                (i, nodes.map { $0.peak - (logProbability[i] - $0.lambda * cost[i]) }.min()!)
+            })
         var gone = [Double](repeating: 0, count: nodes.count), out: Set<Int> = []
         for i in all.sorted(by: { (below[$0]!, $1) > (below[$1]!, $0) }) where !drawn.contains(structures[i]) {
             let more = zip(gone, nodes).map { $0 + exp(logProbability[i] - $1.lambda * cost[i] - $1.peak) }
@@ -98,7 +102,8 @@ extension VoxelRecord {
 ///
 /// Shapes: L structures listed, D draws, P columns.
 public struct ListedPosterior: Sendable {
-    /// L: rows of the archive's `StructureTable`. Where a family has too many structures for a row each, several share one.
+    /// L: rows of the archive's `StructureTable`. Where a family has too many structures for a row each, several share
+    /// one.
     public internal(set) var rows: [Int] = []
     /// L.
     public internal(set) var structures: [Structure] = []

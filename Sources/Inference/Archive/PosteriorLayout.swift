@@ -2,10 +2,10 @@ import ModelSpace
 
 /// Where the parameters of a ball-and-sticks draw stand in its P = 16 numbers (`DrawLayout`).
 ///
-/// Units: diffusivities in 10⁻³ mm²/s (so that half precision keeps three digits of them), `scale` relative to the voxel's mean b≈0 signal,
-/// directions unit and in the scanner frame (world, RAS+). An absent stick has fraction 0 and direction 0, except that a draw without any stick may
-/// keep in the first place the direction that one would have, for trackers that have to pass: the chain's own, or the tensor's axis in a voxel
-/// none of whose draws has a stick.
+/// Units: diffusivities in 10⁻³ mm²/s (so that half precision keeps three digits of them), `scale` relative to the
+/// voxel's mean b≈0 signal, directions unit and in the scanner frame (world, RAS+). An absent stick has fraction 0 and
+/// direction 0, except that a draw without any stick may keep in the first place the direction that one would have, for
+/// trackers that have to pass: the chain's own, or the tensor's axis in a voxel none of whose draws has a stick.
 public enum DrawColumn {
     /// Mean diffusivity d and its standard deviation s (0 without spread), 10⁻³ mm²/s.
     public static let diffusivity = 0, spread = 1
@@ -24,14 +24,17 @@ public enum DrawColumn {
 
     /// The columns' names, as the metadata of format 2 list them.
     static let denseNames = [
-        "1e3*d", "1e3*d_std", "snr", "s0/mean_b0", "f1", "f2", "f3", "mu1x", "mu1y", "mu1z", "mu2x", "mu2y", "mu2z", "mu3x", "mu3y", "mu3z",
+        "1e3*d", "1e3*d_std", "snr", "s0/mean_b0", "f1", "f2", "f3", "mu1x", "mu1y", "mu1z", "mu2x", "mu2y", "mu2z",
+        "mu3x", "mu3y", "mu3z",
     ]
 }
 
-/// The structures z of a fit, in the order of every table of structure probabilities, with what summaries need to know of each.
+/// The structures z of a fit, in the order of every table of structure probabilities, with what summaries need to know
+/// of each.
 ///
-/// A family of few structures (`most`) has a row for each, whether it occurs or not. One of many has a row for each class of structures with the same
-/// number of parameters and of fibres and the same flags, as far as they occur: all that maps and λ ask of a structure.
+/// A family of few structures (`most`) has a row for each, whether it occurs or not. One of many has a row for each
+/// class of structures with the same number of parameters and of fibres and the same flags, as far as they occur: all
+/// that maps and λ ask of a structure.
 public struct StructureTable: Codable, Equatable, Sendable {
     public struct Row: Codable, Equatable, Sendable {
         public var name: String
@@ -85,7 +88,9 @@ public struct StructureTable: Codable, Equatable, Sendable {
         for z in structures {
             var row = Row(z, rule)
             guard classes[row.key] == nil else { continue }
-            row.name = "\(row.fibreCount)fibres,\(row.parameterCount)parameters" + (row.hasSpread ? ",spread" : "") + (row.isRician ? ",rician" : "")
+            row.name =
+                "\(row.fibreCount)fibres,\(row.parameterCount)parameters" + (row.hasSpread ? ",spread" : "")
+                + (row.isRician ? ",rician" : "")
             row.structure = Structure()
             classes[row.key] = row
         }

@@ -9,7 +9,8 @@ public struct PosteriorMetadata: Equatable, Sendable {
     public let layout: DrawLayout
     /// 3, or of fits of earlier versions 2.
     public private(set) var format = listFormat
-    /// The rows of tables of structure probabilities. Of a family of many structures they are known when the whole archive is (`PosteriorArchive`).
+    /// The rows of tables of structure probabilities. Of a family of many structures they are known when the whole
+    /// archive is (`PosteriorArchive`).
     public internal(set) var structures: StructureTable
     /// λ that the fit was asked for, and λ of the stored structure log-probabilities.
     public var drawLambda: Double, referenceLambda: Double
@@ -27,8 +28,10 @@ public struct PosteriorMetadata: Equatable, Sendable {
 
     /// - Precondition: the family makes sense (`DrawLayout`).
     public init(
-        family: FamilyDescription, drawLambda: Double, referenceLambda: Double, drawCount: Int, sampleCount: Int? = nil, grid: [Int], seed: UInt64,
-        networkName: String = "", networkSHA256: String = "", shardCount: Int, voxelCount: Int, notes: [String: String] = [:]
+        family: FamilyDescription, drawLambda: Double, referenceLambda: Double, drawCount: Int, sampleCount: Int? = nil,
+        grid: [Int], seed: UInt64,
+        networkName: String = "", networkSHA256: String = "", shardCount: Int, voxelCount: Int,
+        notes: [String: String] = [:]
     ) {
         precondition(grid.count == 3 && grid.allSatisfy { $0 > 0 }, "the grid needs X, Y and Z")
         precondition(drawLambda.isFinite && referenceLambda.isFinite && drawCount > 0 && shardCount > 0)
@@ -74,7 +77,8 @@ public struct PosteriorMetadata: Equatable, Sendable {
 
     /// The entries of the metadata, beside those that begin with `note.`.
     private static let keys: Set = [
-        "format", "family", "structures", "lambda_draws", "lambda_reference", "draws", "samples", "grid", "seed", "network", "network_sha256", "shards",
+        "format", "family", "structures", "lambda_draws", "lambda_reference", "draws", "samples", "grid", "seed",
+        "network", "network_sha256", "shards",
         "voxels", "shard", "first_voxel", "columns", "checksum",
     ]
     /// Draws a voxel; choices among them are numbered with 16 bits.
@@ -86,9 +90,12 @@ public struct PosteriorMetadata: Equatable, Sendable {
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let description = (try? encoder.encode(family)).flatMap { String(data: $0, encoding: .utf8) }
         var texts = [
-            "format": Self.formatName + "\(Self.listFormat)", "family": description ?? "", "lambda_draws": "\(drawLambda)",
-            "lambda_reference": "\(referenceLambda)", "draws": "\(drawCount)", "samples": "\(sampleCount)", "grid": grid.map(String.init).joined(separator: ","),
-            "seed": "\(seed)", "network": networkName, "network_sha256": networkSHA256, "shards": "\(shardCount)", "voxels": "\(voxelCount)",
+            "format": Self.formatName + "\(Self.listFormat)", "family": description ?? "",
+            "lambda_draws": "\(drawLambda)",
+            "lambda_reference": "\(referenceLambda)", "draws": "\(drawCount)", "samples": "\(sampleCount)",
+            "grid": grid.map(String.init).joined(separator: ","),
+            "seed": "\(seed)", "network": networkName, "network_sha256": networkSHA256, "shards": "\(shardCount)",
+            "voxels": "\(voxelCount)",
             "shard": "\(shard)", "first_voxel": "\(first)", "columns": layout.names.joined(separator: ","),
         ]
         for (key, value) in notes { texts["note." + key] = value }
@@ -97,12 +104,18 @@ public struct PosteriorMetadata: Equatable, Sendable {
 
     /// Reads what `encode` wrote.
     /// - Throws: `PosteriorArchiveError.damaged` when an entry is absent or senseless.
-    static func decode(_ texts: [String: String], path: String) throws -> (metadata: PosteriorMetadata, shard: Int, first: Int) {
+    static func decode(_ texts: [String: String], path: String) throws -> (
+        metadata: PosteriorMetadata, shard: Int, first: Int
+    ) {
         func text(_ key: String) throws -> String {
-            guard let value = texts[key] else { throw PosteriorArchiveError.damaged(path: path, reason: "its metadata lacks '\(key)'") }
+            guard let value = texts[key] else {
+                throw PosteriorArchiveError.damaged(path: path, reason: "its metadata lacks '\(key)'")
+            }
             return value
         }
-        func bad(_ key: String) -> PosteriorArchiveError { .damaged(path: path, reason: "'\(key)' of its metadata makes no sense") }
+        func bad(_ key: String) -> PosteriorArchiveError {
+            .damaged(path: path, reason: "'\(key)' of its metadata makes no sense")
+        }
         func whole(_ key: String, in range: ClosedRange<Int>) throws -> Int {
             guard let value = Int(try text(key)), range.contains(value) else { throw bad(key) }
             return value
@@ -112,9 +125,11 @@ public struct PosteriorMetadata: Equatable, Sendable {
             return value
         }
         guard let format = [listFormat, denseFormat].first(where: { texts["format"] == formatName + "\($0)" }) else {
-            throw PosteriorArchiveError.damaged(path: path, reason: "it is no posterior archive that this version reads ('\(texts["format"] ?? "")')")
+            throw PosteriorArchiveError.damaged(
+                path: path, reason: "it is no posterior archive that this version reads ('\(texts["format"] ?? "")')")
         }
-        // A name that this version does not know is a damaged one: were it that of the checksum, nothing would be checked.
+        // A name that this version does not know is a damaged one: were it that of the checksum, nothing would be
+        // checked.
         if let stranger = texts.keys.filter({ !$0.hasPrefix("note.") && !keys.contains($0) }).min() {
             throw PosteriorArchiveError.damaged(path: path, reason: "its metadata hold an unknown entry '\(stranger)'")
         }
@@ -124,42 +139,56 @@ public struct PosteriorMetadata: Equatable, Sendable {
             guard family == BallSticks.family.name else { throw bad("family") }
             description = BallSticks.family
         } else {
-            guard let decoded = try? JSONDecoder().decode(FamilyDescription.self, from: Data(family.utf8)) else { throw bad("family") }
+            guard let decoded = try? JSONDecoder().decode(FamilyDescription.self, from: Data(family.utf8)) else {
+                throw bad("family")
+            }
             description = decoded
         }
         do { layout = try DrawLayout(description) } catch {
-            throw PosteriorArchiveError.damaged(path: path, reason: "'family' of its metadata makes no sense (\(error))")
+            throw PosteriorArchiveError.damaged(
+                path: path, reason: "'family' of its metadata makes no sense (\(error))")
         }
-        guard try text("columns") == (format == denseFormat ? DrawColumn.denseNames : layout.names).joined(separator: ",") else { throw bad("columns") }
+        guard
+            try text("columns") == (format == denseFormat ? DrawColumn.denseNames : layout.names).joined(separator: ",")
+        else { throw bad("columns") }
         let grid = try text("grid").split(separator: ",").compactMap { Int($0) }
         var extent = 1, overflow = false
         for n in grid where !overflow { (extent, overflow) = extent.multipliedReportingOverflow(by: n) }
-        guard grid.count == 3, grid.allSatisfy({ $0 > 0 }), !overflow, extent <= Int(Int32.max) else { throw bad("grid") }
+        guard grid.count == 3, grid.allSatisfy({ $0 > 0 }), !overflow, extent <= Int(Int32.max) else {
+            throw bad("grid")
+        }
         guard let seed = UInt64(try text("seed")) else { throw bad("seed") }
         var structures = layout.table
         if format == denseFormat {
             // The rows are the file's own, in its order: which structure each is shows by its fibres and flags.
-            guard var rows = try? JSONDecoder().decode([StructureTable.Row].self, from: Data(try text("structures").utf8)), !rows.isEmpty,
+            guard
+                var rows = try? JSONDecoder().decode(
+                    [StructureTable.Row].self, from: Data(try text("structures").utf8)), !rows.isEmpty,
                 Set(rows.map { [$0.fibreCount, $0.hasSpread ? 1 : 0, $0.isRician ? 1 : 0] }).count == rows.count
             else { throw bad("structures") }
             for i in rows.indices {
                 let row = rows[i]
-                guard (0...1000).contains(row.parameterCount), let known = structures.rows.first(where: {
-                    $0.fibreCount == row.fibreCount && $0.hasSpread == row.hasSpread && $0.isRician == row.isRician
-                }) else { throw bad("structures") }
+                guard (0...1000).contains(row.parameterCount),
+                    let known = structures.rows.first(where: {
+                        $0.fibreCount == row.fibreCount && $0.hasSpread == row.hasSpread && $0.isRician == row.isRician
+                    })
+                else { throw bad("structures") }
                 rows[i].structure = known.structure
             }
             structures = StructureTable(rows: rows)
         }
         var notes: [String: String] = [:]
         for (key, value) in texts where key.hasPrefix("note.") { notes[String(key.dropFirst(5))] = value }
-        let draws = try whole("draws", in: 1...mostDraws), voxels = try whole("voxels", in: 0...extent), shards = try whole("shards", in: 1...max(1, voxels))
+        let draws = try whole("draws", in: 1...mostDraws), voxels = try whole("voxels", in: 0...extent),
+            shards = try whole("shards", in: 1...max(1, voxels))
         // A reader has all numbers of a voxel's draws in memory.
         guard draws * layout.count <= 1 << 24 else { throw bad("draws") }
         var metadata = PosteriorMetadata(
             family: description, drawLambda: try lambda("lambda_draws"),
-            referenceLambda: try lambda("lambda_reference"), drawCount: draws, sampleCount: try whole("samples", in: 1...mostDraws), grid: grid, seed: seed,
-            networkName: try text("network"), networkSHA256: try text("network_sha256"), shardCount: shards, voxelCount: voxels, notes: notes)
+            referenceLambda: try lambda("lambda_reference"), drawCount: draws,
+            sampleCount: try whole("samples", in: 1...mostDraws), grid: grid, seed: seed,
+            networkName: try text("network"), networkSHA256: try text("network_sha256"), shardCount: shards,
+            voxelCount: voxels, notes: notes)
         metadata.format = format
         metadata.structures = structures
         return (metadata, try whole("shard", in: 0...shards - 1), try whole("first_voxel", in: 0...voxels))
@@ -179,11 +208,18 @@ public enum PosteriorArchiveError: Error, Equatable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case let .empty(directory): return "\(directory): no posterior-*.safetensors here; give the directory that 'fit --out' wrote"
+        case let .empty(directory):
+            return "\(directory): no posterior-*.safetensors here; give the directory that 'fit --out' wrote"
         case let .incomplete(directory, missing, count):
-            return "\(directory): \(missing) of \(count) voxels are not fitted yet; finish the fit with --resume or merge its parts"
-        case let .damaged(path, reason): return "\(path): \(reason); copy it again, or remove it and run the fit again with --resume"
-        case let .mixed(path, reason): return "\(path): belongs to another fit than the shards before it (\(reason)); keep one fit a directory"
+            return
+                """
+                \(directory): \(missing) of \(count) voxels are not fitted yet; finish the fit with --resume or merge \
+                its parts
+                """
+        case let .damaged(path, reason):
+            return "\(path): \(reason); copy it again, or remove it and run the fit again with --resume"
+        case let .mixed(path, reason):
+            return "\(path): belongs to another fit than the shards before it (\(reason)); keep one fit a directory"
         }
     }
 }

@@ -21,13 +21,15 @@ public struct MappedColumn<Element: SafetensorsScalar>: RandomAccessCollection, 
     @inline(__always)
     public var start: UnsafePointer<Element> { buffer.baseAddress! }
 
-    public func withContiguousStorageIfAvailable<R>(_ body: (UnsafeBufferPointer<Element>) throws -> R) rethrows -> R? { try body(buffer) }
+    public func withContiguousStorageIfAvailable<R>(_ body: (UnsafeBufferPointer<Element>) throws -> R) rethrows -> R? {
+        try body(buffer)
+    }
 }
 
 /// One file of a posterior archive: the posteriors of v voxels, mapped into memory.
 ///
-/// A whole shard is named by its number. A piece of one, which an interrupted fit or one part of many leaves, is the same with fewer voxels and has the rank
-/// of its first voxel in its name as well.
+/// A whole shard is named by its number. A piece of one, which an interrupted fit or one part of many leaves, is the
+/// same with fewer voxels and has the rank of its first voxel in its name as well.
 public final class PosteriorShard: @unchecked Sendable {
     public let path: String
     public let metadata: PosteriorMetadata
@@ -52,15 +54,19 @@ public final class PosteriorShard: @unchecked Sendable {
     public static func name(_ index: Int) -> String { String(format: "posterior-%05d.safetensors", index) }
 
     /// The name of a piece of shard `index` whose first voxel has this rank among all voxels of the fit.
-    public static func name(_ index: Int, pieceFrom first: Int) -> String { String(format: "posterior-%05d-%09d.safetensors", index, first) }
+    public static func name(_ index: Int, pieceFrom first: Int) -> String {
+        String(format: "posterior-%05d-%09d.safetensors", index, first)
+    }
 
-    /// Opens a shard and checks its checksum (files of earlier versions have none), its layout, its voxels (in the grid, ascending), lists and draws.
+    /// Opens a shard and checks its checksum (files of earlier versions have none), its layout, its voxels (in the
+    /// grid, ascending), lists and draws.
     /// - Throws: `SafetensorsError`, `PosteriorArchiveError.damaged`.
     public init(path: String) throws {
         self.path = path
         let file = try SafetensorsReader(path: path)
         if file.isIntact == false {
-            throw PosteriorArchiveError.damaged(path: path, reason: "it is not what was written: its checksum does not hold")
+            throw PosteriorArchiveError.damaged(
+                path: path, reason: "it is not what was written: its checksum does not hold")
         }
         (metadata, index, first) = try PosteriorMetadata.decode(file.metadata, path: path)
         voxels = try file.column("voxel", [-1])
@@ -76,7 +82,8 @@ public final class PosteriorShard: @unchecked Sendable {
         var previous = -1
         for voxel in voxels {
             guard Int(voxel) > previous, Int(voxel) < extent else {
-                throw PosteriorArchiveError.damaged(path: path, reason: "voxel indices leave the grid or are not ascending")
+                throw PosteriorArchiveError.damaged(
+                    path: path, reason: "voxel indices leave the grid or are not ascending")
             }
             previous = Int(voxel)
         }
@@ -90,7 +97,8 @@ public final class PosteriorShard: @unchecked Sendable {
         }
     }
 
-    /// Says which row of the whole archive's table each structure of this file belongs to. Once, before anything is read.
+    /// Says which row of the whole archive's table each structure of this file belongs to. Once, before anything is
+    /// read.
     func place(in table: StructureTable) { body.place(in: table) }
 
     /// Reads the list and the draws of voxel i, which must be a fitted one.
@@ -108,7 +116,9 @@ public final class PosteriorShard: @unchecked Sendable {
         if layout.fibres.isIdentity { return readDraws(i, range, into: values) }
         withUnsafeTemporaryAllocation(of: Float.self, capacity: range.count * p) { rows in
             readDraws(i, range, into: rows.baseAddress!)
-            for d in 0..<range.count { layout.fibres.convert(rows.baseAddress! + d * p, into: values + d * DrawColumn.count) }
+            for d in 0..<range.count {
+                layout.fibres.convert(rows.baseAddress! + d * p, into: values + d * DrawColumn.count)
+            }
         }
     }
 
@@ -117,24 +127,32 @@ public final class PosteriorShard: @unchecked Sendable {
         VoxelQuality(rawValue: quality[i]).contains(.notFitted) ? nil : body.record(i)
     }
 
-    /// Stores a batch as shard `index` of the fit, or as a piece of it, under a temporary name until all of it is there.
+    /// Stores a batch as shard `index` of the fit, or as a piece of it, under a temporary name until all of it is
+    /// there.
     /// - Parameter first: rank of the batch's first voxel among all voxels of the fit.
     /// - Throws: `SafetensorsError.unwritable`.
     public static func write(
-        _ batch: PosteriorBatch, metadata: PosteriorMetadata, index: Int, first: Int, directory: String, isPiece: Bool = false
+        _ batch: PosteriorBatch, metadata: PosteriorMetadata, index: Int, first: Int, directory: String,
+        isPiece: Bool = false
     ) throws {
         let v = batch.voxels.count
         precondition(metadata.format == PosteriorMetadata.listFormat, "earlier formats are read only")
-        precondition(batch.quality.count == v && batch.meanB0.count == v && batch.misfit.count == v && batch.records.count == v, "ragged columns")
-        precondition(batch.misfit.allSatisfy(\.isFinite) && batch.meanB0.allSatisfy(\.isFinite), "misfit and b0 must be finite")
+        precondition(
+            batch.quality.count == v && batch.meanB0.count == v && batch.misfit.count == v && batch.records.count == v,
+            "ragged columns")
+        precondition(
+            batch.misfit.allSatisfy(\.isFinite) && batch.meanB0.allSatisfy(\.isFinite), "misfit and b0 must be finite")
         precondition(zip(batch.voxels, batch.voxels.dropFirst()).allSatisfy { $0 < $1 }, "voxels must ascend")
         precondition(
-            zip(batch.quality, batch.records).allSatisfy { VoxelQuality(rawValue: $0).contains(.notFitted) == ($1 == nil) },
+            zip(batch.quality, batch.records).allSatisfy {
+                VoxelQuality(rawValue: $0).contains(.notFitted) == ($1 == nil)
+            },
             "voxels have a posterior when they are fitted, and only then")
         let lists = ListColumns.Tensors(batch, metadata)
         let writer = try SafetensorsWriter(
             path: directory + "/" + (isPiece ? name(index, pieceFrom: first) : name(index)),
-            tensors: [("voxel", .i32, [v]), ("quality", .u8, [v]), ("b0", .f32, [v]), ("misfit", .f32, [v])] + lists.shapes,
+            tensors: [("voxel", .i32, [v]), ("quality", .u8, [v]), ("b0", .f32, [v]), ("misfit", .f32, [v])]
+                + lists.shapes,
             metadata: metadata.encode(shard: index, first: first), isChecksummed: true)
         try writer.append(batch.voxels, to: "voxel")
         try writer.append(batch.quality, to: "quality")
@@ -156,7 +174,9 @@ protocol PosteriorColumns: AnyObject {
 
 extension SafetensorsReader {
     /// A tensor as it lies in the file.
-    func column<T: SafetensorsScalar>(_ name: String, _ shape: [Int], of type: T.Type = T.self) throws -> MappedColumn<T> {
+    func column<T: SafetensorsScalar>(_ name: String, _ shape: [Int], of type: T.Type = T.self) throws -> MappedColumn<
+        T
+    > {
         let bytes = bytes(try require(name, T.safetensorsType, shape: shape))
         guard Int(bitPattern: bytes.baseAddress) % MemoryLayout<T>.alignment == 0 else {
             throw PosteriorArchiveError.damaged(path: path, reason: "tensor '\(name)' is not aligned")

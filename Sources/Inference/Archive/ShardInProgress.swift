@@ -3,8 +3,9 @@ import Synchronization
 
 /// A shard, or one part's share of it, while its voxels are fitted by whichever threads come.
 ///
-/// Now and then the voxels finished since the last time are kept as a *piece*: a file like the shard's with fewer voxels. A fit that is stopped, or killed, goes
-/// on from its pieces. When all voxels are there the file itself is written, whose bytes tell nothing of pieces, and they are removed.
+/// Now and then the voxels finished since the last time are kept as a *piece*: a file like the shard's with fewer
+/// voxels. A fit that is stopped, or killed, goes on from its pieces. When all voxels are there the file itself is
+/// written, whose bytes tell nothing of pieces, and they are removed.
 final class ShardInProgress: Sendable {
     /// The shard's number.
     let index: Int
@@ -24,15 +25,16 @@ final class ShardInProgress: Sendable {
         var last: ContinuousClock.Instant?
     }
     private let state: Mutex<State>
-    /// Pieces in the folder all of whose voxels lie in the range, whether others reach into it (which stay), and whether the file itself is there.
-    /// Held while files are written.
+    /// Pieces in the folder all of whose voxels lie in the range, whether others reach into it (which stay), and
+    /// whether the file itself is there. Held while files are written.
     private let files = Mutex<(pieces: [String], hasOthers: Bool, isWritten: Bool)>(([], false, false))
 
     /// - Parameters:
     ///   - voxels: image indices of the range's voxels.
     ///   - interval: least time between two pieces.
     init(
-        index: Int, range: Range<Int>, isWhole: Bool, voxels: [Int32], metadata: PosteriorMetadata, directory: String, interval: Duration
+        index: Int, range: Range<Int>, isWhole: Bool, voxels: [Int32], metadata: PosteriorMetadata, directory: String,
+        interval: Duration
     ) {
         (self.index, self.range, self.isWhole) = (index, range, isWhole)
         (self.metadata, self.directory, self.interval) = (metadata, directory, interval)
@@ -82,7 +84,8 @@ final class ShardInProgress: Sendable {
     /// Says that work on the shard has begun: the time of its first piece counts from here.
     func begin() { state.withLock { if $0.last == nil { $0.last = .now } } }
 
-    /// Takes the posteriors of voxels from rank `first` on, as far as they are finished; the last of them, or a while since the last piece, brings a file.
+    /// Takes the posteriors of voxels from rank `first` on, as far as they are finished; the last of them, or a while
+    /// since the last piece, brings a file.
     func add(_ part: PosteriorBatch, where isDone: [Bool], first: Int) throws {
         let isTime = state.withLock { s -> Bool in
             for (i, at) in zip(isDone.indices, (first - range.lowerBound)...) where isDone[i] {
@@ -95,7 +98,8 @@ final class ShardInProgress: Sendable {
         if isTime { try keep() }
     }
 
-    /// Writes a piece if there is anything for it and the last was a while ago: for a clock to call, as the next voxel may be long in coming.
+    /// Writes a piece if there is anything for it and the last was a while ago: for a clock to call, as the next voxel
+    /// may be long in coming.
     func keepWhatIsDue() throws {
         if state.withLock({ s in isDue(s) && s.isDone != s.isKept }) { try keep() }
     }
@@ -106,13 +110,16 @@ final class ShardInProgress: Sendable {
     func keep() throws {
         try files.withLock { f in
             guard !f.isWritten else { return }
-            // A part whose voxels are all in pieces already is there: one of another part that holds more of them must not be replaced.
+            // A part whose voxels are all in pieces already is there: one of another part that holds more of them must
+            // not be replaced.
             if !isWhole && state.withLock({ s in s.isKept.allSatisfy { $0 } }) {
                 f.isWritten = true
                 return
             }
             if let all = state.withLock({ $0.left == 0 ? $0.batch : nil }) {
-                try PosteriorShard.write(all, metadata: metadata, index: index, first: range.lowerBound, directory: directory, isPiece: !isWhole)
+                try PosteriorShard.write(
+                    all, metadata: metadata, index: index, first: range.lowerBound, directory: directory,
+                    isPiece: !isWhole)
                 f.isWritten = true
                 state.withLock { $0.batch = PosteriorBatch(voxels: []) }
                 for path in f.pieces where path != directory + "/" + name { unlink(path) }
@@ -127,7 +134,8 @@ final class ShardInProgress: Sendable {
             }
             guard let fresh else { return }
             let first = range.lowerBound + places[0]
-            try PosteriorShard.write(fresh, metadata: metadata, index: index, first: first, directory: directory, isPiece: true)
+            try PosteriorShard.write(
+                fresh, metadata: metadata, index: index, first: first, directory: directory, isPiece: true)
             state.withLock { s in for i in places { s.isKept[i] = true } }
             let path = directory + "/" + PosteriorShard.name(index, pieceFrom: first)
             if f.pieces.count >= Self.mostPieces && !f.hasOthers {
@@ -138,5 +146,7 @@ final class ShardInProgress: Sendable {
         }
     }
 
-    private var name: String { isWhole ? PosteriorShard.name(index) : PosteriorShard.name(index, pieceFrom: range.lowerBound) }
+    private var name: String {
+        isWhole ? PosteriorShard.name(index) : PosteriorShard.name(index, pieceFrom: range.lowerBound)
+    }
 }

@@ -5,7 +5,8 @@ import Tensors
 
 /// Observations of one design → structure posteriors and joint draws (z, θ), by a trained network. One a worker thread.
 ///
-/// Everything random about an observation comes from streams named by its own `key`, so answers do not depend on batches or threads.
+/// Everything random about an observation comes from streams named by its own `key`, so answers do not depend on
+/// batches or threads.
 public final class AmortisedSampler<F: ModelFamily> {
     private let family: F, runner: NetworkRunner, masks: [[Float]]
     /// Observations whose draws are made together: enough for fat matrices, few enough to stay in cache.
@@ -47,13 +48,18 @@ public final class AmortisedSampler<F: ModelFamily> {
         for start in stride(from: 0, to: count, by: drawBlock) {
             let block = start..<min(start + drawBlock, count)
             let asked = block.flatMap { v in structures[v].indices.map { (voxel: v, sample: $0) } }
-            let coordinates = asked.isEmpty ? [] : runner.draw(
-                encoded, structures: asked.map { structures[$0.voxel][$0.sample] }, voxelOfDraw: asked.map(\.voxel), space: space,
-                masks: masks, steps: steps
-            ) { draw, n, out in
-                var random = RandomSource(seed: seed, stream: keys[asked[draw].voxel], substream: UInt64(asked[draw].sample) + 1)
-                for i in 0..<n { out[i] = Float(random.normal()) }
-            }
+            let coordinates =
+                asked.isEmpty
+                ? []
+                : runner.draw(
+                    encoded, structures: asked.map { structures[$0.voxel][$0.sample] }, voxelOfDraw: asked.map(\.voxel),
+                    space: space,
+                    masks: masks, steps: steps
+                ) { draw, n, out in
+                    var random = RandomSource(
+                        seed: seed, stream: keys[asked[draw].voxel], substream: UInt64(asked[draw].sample) + 1)
+                    for i in 0..<n { out[i] = Float(random.normal()) }
+                }
             var next = 0
             for v in block {
                 var parameters = [Double](repeating: 0, count: structures[v].count * p)
@@ -61,19 +67,25 @@ public final class AmortisedSampler<F: ModelFamily> {
                     coordinates.withUnsafeBufferPointer { x in
                         parameters.withUnsafeMutableBufferPointer { theta in
                             family.decode(
-                                x.baseAddress! + next * row, space.structures[structures[v][s]], design, frames[v], into: theta.baseAddress! + s * p)
+                                x.baseAddress! + next * row, space.structures[structures[v][s]], design, frames[v],
+                                into: theta.baseAddress! + s * p)
                         }
                     }
                     next += 1
                 }
-                answers.append(VoxelPosterior(logProbability: logProbability[v], structures: structures[v], parameters: parameters))
+                answers.append(
+                    VoxelPosterior(logProbability: logProbability[v], structures: structures[v], parameters: parameters)
+                )
             }
         }
         return answers
     }
 
-    /// log q(z | y, λ) as the network itself gives it at each λ asked for: λ × V × Z. What the exact identity should give is `StructureSpace.reweight`.
-    public func structureLogProbabilities(_ y: UnsafePointer<Float>, count: Int, design: F.Design, lambdas: [Double]) -> [[[Double]]] {
+    /// log q(z | y, λ) as the network itself gives it at each λ asked for: λ × V × Z. What the exact identity should
+    /// give is `StructureSpace.reweight`.
+    public func structureLogProbabilities(_ y: UnsafePointer<Float>, count: Int, design: F.Design, lambdas: [Double])
+        -> [[[Double]]]
+    {
         let (encoded, _) = encode(y, count: count, design: design)
         return lambdas.map { runner.structureLogProbabilities(encoded, lambda: $0, space: family.structureSpace) }
     }
@@ -82,8 +94,11 @@ public final class AmortisedSampler<F: ModelFamily> {
     private func encode(_ y: UnsafePointer<Float>, count: Int, design: F.Design) -> (EncodedVoxels, [F.Frame]) {
         let m = family.measurementCount(design), f = family.featureCount, g = family.summaryCount
         inputs.reset()
-        let features: UnsafeMutablePointer<Float> = inputs.take(count * m * f), summaries: UnsafeMutablePointer<Float> = inputs.take(count * g)
-        let frames = (0..<count).map { family.observe(y + $0 * m, design, features: features + $0 * m * f, summary: summaries + $0 * g) }
+        let features: UnsafeMutablePointer<Float> = inputs.take(count * m * f),
+            summaries: UnsafeMutablePointer<Float> = inputs.take(count * g)
+        let frames = (0..<count).map {
+            family.observe(y + $0 * m, design, features: features + $0 * m * f, summary: summaries + $0 * g)
+        }
         return (runner.encode(voxels: count, measurements: m, features: features, summaries: summaries), frames)
     }
 }

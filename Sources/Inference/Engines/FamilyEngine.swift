@@ -5,8 +5,9 @@ import ModelSpace
 import Networks
 import Tensors
 
-/// The engine for any family whose signal is linear in its weights: structures found by exploration (`StructureExplorer`), their evidence by importance
-/// sampling, draws ended by exact-likelihood moves. A trained network, where there is one, says where to look and what to expect.
+/// The engine for any family whose signal is linear in its weights: structures found by exploration
+/// (`StructureExplorer`), their evidence by importance sampling, draws ended by exact-likelihood moves. A trained
+/// network, where there is one, says where to look and what to expect.
 public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     public var exploration = StructureExplorer.Options()
     /// Sweeps of moves that end each voxel's draws.
@@ -21,7 +22,10 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     /// - Parameter file: nil to search without a network.
     /// - Throws: `NetworkFileError.otherFamily` when the network was trained for something else.
     public init(family: F, file: NetworkFile?, path: String, acquisition: Acquisition, options: FitOptions) throws {
-        if let file, file.origin.family != family.name || file.origin.familyDefinition != family.definition || file.network.shape != FamilyShape(family) {
+        if let file,
+            file.origin.family != family.name || file.origin.familyDefinition != family.definition
+                || file.network.shape != FamilyShape(family)
+        {
             throw NetworkFileError.otherFamily(path: path, found: file.origin.family, wanted: family.name)
         }
         (self.family, self.file, self.acquisition, self.options) = (family, file, acquisition, options)
@@ -36,7 +40,9 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     public var voxelsAtOnce: Int { file == nil ? 4 : 32 }
     public var notes: [String: String] {
         var notes = ["exploration": exploration.summary, "correction_sweeps": "\(sweeps)"]
-        if file != nil { (notes["solver_steps"], notes["precision"]) = ("\(solverSteps)", NetworkPrecision.preferred.rawValue) }
+        if file != nil {
+            (notes["solver_steps"], notes["precision"]) = ("\(solverSteps)", NetworkPrecision.preferred.rawValue)
+        }
         return notes.merging(noise.notes) { $1 }
     }
 
@@ -76,15 +82,21 @@ final class FamilyEngine<F: DiffusionFamily>: PosteriorEngine {
         explorer.stop(when: isAsked)
     }
 
-    func restricted(to acquisition: Acquisition) -> any PosteriorEngine { FamilyEngine(recipe.restricted(to: acquisition), sampler) }
+    func restricted(to acquisition: Acquisition) -> any PosteriorEngine {
+        FamilyEngine(recipe.restricted(to: acquisition), sampler)
+    }
 
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
         let sigma = sigma.isEmpty ? Array(repeating: nil, count: count) : sigma
         let m = recipe.acquisition.count, seed = recipe.options.seed, starts = recipe.starts
-        let guesses = sampler?.answer(y, count: count, design: recipe.acquisition, keys: keys, seed: seed, steps: recipe.solverSteps) { _, l in
+        let guesses = sampler?.answer(
+            y, count: count, design: recipe.acquisition, keys: keys, seed: seed, steps: recipe.solverSteps
+        ) { _, l in
             // Draws of the structures that are near the best at some λ.
             let gap = StructureExplorer.gaps(l, self.space.parameterCounts)
-            return l.indices.filter { gap[$0] <= self.recipe.exploration.networkCutoff }.flatMap { Array(repeating: $0, count: starts) }
+            return l.indices.filter { gap[$0] <= self.recipe.exploration.networkCutoff }.flatMap {
+                Array(repeating: $0, count: starts)
+            }
         }
         var answers: [VoxelPosterior] = []
         for v in 0..<count {
@@ -95,7 +107,9 @@ final class FamilyEngine<F: DiffusionFamily>: PosteriorEngine {
     }
 
     /// Nil when told to stop.
-    private func posterior(_ y: UnsafePointer<Float>, _ guess: VoxelPosterior?, _ sigma: Double?, key: UInt64) -> VoxelPosterior? {
+    private func posterior(_ y: UnsafePointer<Float>, _ guess: VoxelPosterior?, _ sigma: Double?, key: UInt64)
+        -> VoxelPosterior?
+    {
         let p = recipe.family.parameterNames.count, options = recipe.options
         let canBeRician = recipe.noise.allowRician(y, count: recipe.acquisition.count)
         var starts: [StructureExplorer.Start] = []
@@ -106,37 +120,45 @@ final class FamilyEngine<F: DiffusionFamily>: PosteriorEngine {
         }
         let network = guess.map { StructurePosterior(structures: space.structures, logProbability: $0.logProbability) }
         let found = explorer.explore(
-            y, network: network, starts: starts, allows: { $0 == .gaussian || canBeRician }, sigma: sigma, seed: options.seed, key: key)
+            y, network: network, starts: starts, allows: { $0 == .gaussian || canBeRician }, sigma: sigma,
+            seed: options.seed, key: key)
         if found == nil && shouldStop() { return nil }
         var random = RandomSource(seed: options.seed, stream: key, substream: 1 << 32)
         guard let found else {
             // No structure explains these signals: the network's word, or the prior's.
             return .prior(
-                recipe.family, recipe.acquisition, logProbability: guess?.logProbability, lambda: options.lambda, total: recipe.drawCount,
+                recipe.family, recipe.acquisition, logProbability: guess?.logProbability, lambda: options.lambda,
+                total: recipe.drawCount,
                 using: &random)
         }
-        var logProbability = [Double](repeating: -.infinity, count: space.structures.count), index = [Int](repeating: -1, count: logProbability.count)
+        var logProbability = [Double](repeating: -.infinity, count: space.structures.count),
+            index = [Int](repeating: -1, count: logProbability.count)
         for (i, l) in found.logProbability.enumerated() {
             guard let place = places[found.structures[i]] else { continue }
             logProbability[place] = l
             index[place] = i
         }
-        let counts = DrawAllocation.counts(logProbability, parameterCounts: space.parameterCounts, lambda: options.lambda, total: recipe.drawCount)
+        let counts = DrawAllocation.counts(
+            logProbability, parameterCounts: space.parameterCounts, lambda: options.lambda, total: recipe.drawCount)
         var drawn: [Int] = [], parameters = [Double](repeating: 0, count: recipe.drawCount * p)
         for (z, n) in counts.enumerated() where n > 0 {
             let layout = found.layout(index[z])
             let points = draws(y, found, index[z], count: n, sigma, &random)
             for (d, point) in points.enumerated() {
-                parameters.withUnsafeMutableBufferPointer { layout.unpack(point, into: $0.baseAddress! + (drawn.count + d) * p) }
+                parameters.withUnsafeMutableBufferPointer {
+                    layout.unpack(point, into: $0.baseAddress! + (drawn.count + d) * p)
+                }
             }
             drawn += Array(repeating: z, count: n)
         }
         return VoxelPosterior(logProbability: logProbability, structures: drawn, parameters: parameters)
     }
 
-    /// Draws of one structure found. They move in an ensemble that fills the lanes of two blocks: few would have no partners, and cost as much.
+    /// Draws of one structure found. They move in an ensemble that fills the lanes of two blocks: few would have no
+    /// partners, and cost as much.
     private func draws(
-        _ y: UnsafePointer<Float>, _ found: ExploredStructures, _ i: Int, count: Int, _ sigma: Double?, _ random: inout RandomSource
+        _ y: UnsafePointer<Float>, _ found: ExploredStructures, _ i: Int, count: Int, _ sigma: Double?,
+        _ random: inout RandomSource
     ) -> [[Double]] {
         guard found.isSampled[i], recipe.sweeps > 0 else { return found.draw(i, count: count, using: &random) }
         let layout = found.layout(i), width = layout.count, whole = max(32, (count + 15) / 16 * 16)

@@ -8,19 +8,22 @@ import ModelSpace
 public struct VoxelPosterior: Sendable {
     /// log p(z | y, λ = 0) for each allowed structure, normalised.
     public var logProbability: [Double]
-    /// The structure of each draw; within a structure draws are exchangeable. How many draws each structure has is a choice, not a probability: a draw of z
-    /// counts p(z | y, λ) / n_z (`DrawWeights`).
+    /// The structure of each draw; within a structure draws are exchangeable. How many draws each structure has is a
+    /// choice, not a probability: a draw of z counts p(z | y, λ) / n_z (`DrawWeights`).
     public var structures: [Int]
     /// D × P.
     public var parameters: [Double]
-    /// Standard error of each structure's log-evidence, where the engine states it; else empty. ∞ of an approximation that was not sampled.
+    /// Standard error of each structure's log-evidence, where the engine states it; else empty. ∞ of an approximation
+    /// that was not sampled.
     public var logEvidenceError: [Double]
     /// The probability at λ = 0 of structures that stand in with approximations where the engine states errors.
     public var approximateMass: Double {
         zip(logProbability, logEvidenceError).reduce(0) { $1.1 == .infinity ? $0 + exp($1.0) : $0 }
     }
 
-    public init(logProbability: [Double], structures: [Int] = [], parameters: [Double] = [], logEvidenceError: [Double] = []) {
+    public init(
+        logProbability: [Double], structures: [Int] = [], parameters: [Double] = [], logEvidenceError: [Double] = []
+    ) {
         self.logProbability = logProbability
         self.structures = structures
         self.parameters = parameters
@@ -30,17 +33,20 @@ public struct VoxelPosterior: Sendable {
 
 /// Turns normalised signals into posteriors. One a worker thread; it may hold scratch memory.
 ///
-/// Everything random about an observation comes from streams named by its own key, so answers do not depend on batches or threads.
+/// Everything random about an observation comes from streams named by its own key, so answers do not depend on batches
+/// or threads.
 public protocol PosteriorEngine: AnyObject {
     /// - Parameters:
     ///   - y: V × M signals over mean b≈0.
     ///   - keys: names the random streams of each observation.
-    ///   - sigma: V standard deviations of the noise, in units of y, which then enter the likelihood as known; nil where one is not. Empty: none is.
-    /// - Returns: V posteriors of `drawCount` draws each; when the engine is told to stop, those of the first observations that are finished.
+    ///   - sigma: V standard deviations of the noise, in units of y, which then enter the likelihood as known; nil
+    ///   where one is not. Empty: none is.
+    /// - Returns: V posteriors of `drawCount` draws each; when the engine is told to stop, those of the first
+    ///   observations that are finished.
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior]
 
-    /// Gives the engine a question to ask as it works, at least once a second; when the answer is yes it gives up the observation that it has in hand. Engines
-    /// whose observations are quick need not listen.
+    /// Gives the engine a question to ask as it works, at least once a second; when the answer is yes it gives up the
+    /// observation that it has in hand. Engines whose observations are quick need not listen.
     func stop(when isAsked: @escaping @Sendable () -> Bool)
 
     /// An engine for voxels that lack some of the measurements. It may use this one's memory: the two serve one thread.
@@ -73,8 +79,8 @@ public protocol EngineRecipe: Sendable {
     var networkSHA256: String { get }
     /// Settings on which the answers depend; a fit resumes only with the same.
     var notes: [String: String] { get }
-    /// What a structure that an answer gives no probability may have all the same, as a log-probability, where the engine does not look at every one; nil where
-    /// it does.
+    /// What a structure that an answer gives no probability may have all the same, as a log-probability, where the
+    /// engine does not look at every one; nil where it does.
     var leastLogProbability: Double? { get }
     /// Observations that an engine does well to get together; 1 where each takes long.
     var voxelsAtOnce: Int { get }
@@ -100,8 +106,8 @@ public enum DrawAllocation {
     /// D for S requested draws: room for structures that matter at other λ only.
     public static func total(samples: Int) -> Int { samples + (samples * 28 + 99) / 100 }
 
-    /// n_z with Σ n_z = `total`: in proportion to p(z|λ) + ½ max over λ′ in [0, 3] of p(z|λ′), by largest remainder; at least one draw where that maximum
-    /// exceeds 1 %, as far as there is room.
+    /// n_z with Σ n_z = `total`: in proportion to p(z|λ) + ½ max over λ′ in [0, 3] of p(z|λ′), by largest remainder; at
+    /// least one draw where that maximum exceeds 1 %, as far as there is room.
     ///
     /// - Parameters:
     ///   - logProbability: of a family's structures, or of those that a voxel lists, at λ = 0.
@@ -117,9 +123,13 @@ public enum DrawAllocation {
         let ideal = share.map { $0 / sum * Double(total) }
         var counts = zip(ideal, most).map { x, m in max(Int(x), m > 0.01 ? 1 : 0) }
         // Largest remainder upwards, smallest downwards; ties go to the first.
-        while counts.reduce(0, +) < total { counts[ideal.indices.max { ideal[$0] - Double(counts[$0]) < ideal[$1] - Double(counts[$1]) }!] += 1 }
+        while counts.reduce(0, +) < total {
+            counts[ideal.indices.max { ideal[$0] - Double(counts[$0]) < ideal[$1] - Double(counts[$1]) }!] += 1
+        }
         while counts.reduce(0, +) > total {
-            let z = ideal.indices.filter { counts[$0] > 0 }.min { ideal[$0] - Double(counts[$0]) < ideal[$1] - Double(counts[$1]) }!
+            let z = ideal.indices.filter { counts[$0] > 0 }.min {
+                ideal[$0] - Double(counts[$0]) < ideal[$1] - Double(counts[$1])
+            }!
             counts[z] -= 1
         }
         return counts

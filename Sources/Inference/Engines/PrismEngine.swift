@@ -5,13 +5,14 @@ import ModelSpace
 import Networks
 import Tensors
 
-/// The amortised engine: a trained network's structure probabilities and draws, brought to the exact posterior by the likelihood.
+/// The amortised engine: a trained network's structure probabilities and draws, brought to the exact posterior by the
+/// likelihood.
 ///
-/// The network's draws are starts: modes near them carry importance samples, which give each structure's evidence (so the structure posterior itself is
-/// exact up to a stated error) and its draws. Ensemble moves end every draw.
+/// The network's draws are starts: modes near them carry importance samples, which give each structure's evidence (so
+/// the structure posterior itself is exact up to a stated error) and its draws. Ensemble moves end every draw.
 ///
-/// The network was trained on voxels of unknown noise. Where σ is known its draws are still starts, but its word on structures
-/// answers another question, and the evidences stand alone: no structure is ruled out or weighed by it.
+/// The network was trained on voxels of unknown noise. Where σ is known its draws are still starts, but its word on
+/// structures answers another question, and the evidences stand alone: no structure is ruled out or weighed by it.
 public struct PrismRecipe: EngineRecipe {
     /// Steps of the diffusion solver.
     public var solverSteps = 3
@@ -27,9 +28,13 @@ public struct PrismRecipe: EngineRecipe {
     fileprivate(set) var acquisition: Acquisition, noise = NoiseKinds.either
 
     /// - Throws: `NetworkFileError.otherFamily` when the network was trained for something else.
-    public init(file: NetworkFile, path: String, acquisition: Acquisition, options: FitOptions, preset: PrismPreset = .balanced) throws {
+    public init(
+        file: NetworkFile, path: String, acquisition: Acquisition, options: FitOptions, preset: PrismPreset = .balanced
+    ) throws {
         let family = BallSticks()
-        guard file.origin.family == family.name, file.origin.familyDefinition == nil, file.network.shape == FamilyShape(family) else {
+        guard file.origin.family == family.name, file.origin.familyDefinition == nil,
+            file.network.shape == FamilyShape(family)
+        else {
             throw NetworkFileError.otherFamily(path: path, found: file.origin.family, wanted: family.name)
         }
         self.file = file
@@ -42,12 +47,18 @@ public struct PrismRecipe: EngineRecipe {
     public var networkName: String { file.origin.name }
     public var networkSHA256: String { file.sha256 }
     public var notes: [String: String] {
-        let sweeps = correctionSweeps == threeStickSweeps ? "\(correctionSweeps)" : "\(correctionSweeps) to \(threeStickSweeps)"
+        let sweeps =
+            correctionSweeps == threeStickSweeps ? "\(correctionSweeps)" : "\(correctionSweeps) to \(threeStickSweeps)"
         let precision = NetworkPrecision.preferred.rawValue
-        return ["solver_steps": "\(solverSteps)", "correction_sweeps": sweeps, "refinement": refinement.summary, "precision": precision]
-            .merging(noise.notes) { $1 }
+        return [
+            "solver_steps": "\(solverSteps)", "correction_sweeps": sweeps, "refinement": refinement.summary,
+            "precision": precision,
+        ]
+        .merging(noise.notes) { $1 }
     }
-    public func makeEngine() -> any PosteriorEngine { PrismEngine(self, AmortisedSampler(family: BallSticks(), file: file)) }
+    public func makeEngine() -> any PosteriorEngine {
+        PrismEngine(self, AmortisedSampler(family: BallSticks(), file: file))
+    }
 
     public func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe {
         var recipe = self
@@ -80,13 +91,16 @@ package final class PrismEngine: PosteriorEngine {
         return PrismEngine(other, sampler)
     }
 
-    package func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
+    package func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior]
+    {
         let sigma = sigma.isEmpty ? Array(repeating: nil, count: count) : sigma
         let options = recipe.options, m = recipe.acquisition.count
         let canBeRician = (0..<count).map { recipe.noise.allowRician(y + $0 * m, count: m) }
         var answers = sampler.answer(
             y, count: count, design: recipe.acquisition, keys: keys, seed: options.seed, steps: recipe.solverSteps
-        ) { v, logProbability in starts(canBeRician[v] ? logProbability : withoutRician(logProbability), isNoiseKnown: sigma[v] != nil) }
+        ) { v, logProbability in
+            starts(canBeRician[v] ? logProbability : withoutRician(logProbability), isNoiseKnown: sigma[v] != nil)
+        }
         for v in 0..<count {
             if shouldStop() {
                 stages?.enter(nil)
@@ -115,7 +129,8 @@ package final class PrismEngine: PosteriorEngine {
     /// The structures of the draws that are kept, ascending.
     private func draws(of logProbability: [Double]) -> [Int] {
         let counts = DrawAllocation.counts(
-            logProbability, parameterCounts: family.structureSpace.parameterCounts, lambda: recipe.options.lambda, total: recipe.drawCount)
+            logProbability, parameterCounts: family.structureSpace.parameterCounts, lambda: recipe.options.lambda,
+            total: recipe.drawCount)
         return counts.enumerated().flatMap { Array(repeating: $0, count: $1) }
     }
 
@@ -135,22 +150,31 @@ package final class PrismEngine: PosteriorEngine {
         for (i, z) in network.structures.enumerated() {
             starts[z / 2].append((structures[z], Array(network.parameters[i * p..<(i + 1) * p])))
         }
-        let refined = search.refine(y, starts: starts, amortised: amortised, noise: recipe.noise, sigma: sigma, using: &random)
+        let refined = search.refine(
+            y, starts: starts, amortised: amortised, noise: recipe.noise, sigma: sigma, using: &random)
         // Signals that no structure explains at all leave the network's word.
-        let logProbability = refined.logEvidence.contains(where: \.isFinite)
-            ? StructureSearch.combine(refined, amortised: amortised, learnsError: recipe.refinement.learnsAmortisedError) : network.logProbability
+        let logProbability =
+            refined.logEvidence.contains(where: \.isFinite)
+            ? StructureSearch.combine(
+                refined, amortised: amortised, learnsError: recipe.refinement.learnsAmortisedError)
+            : network.logProbability
         // Structures that were not looked at cannot be given draws.
         let drawn = draws(of: zip(logProbability, refined.isSkipped).map { $1 ? -.infinity : $0 })
         var parameters = [Double](repeating: 0, count: drawn.count * p), first = 0
         while first < drawn.count {
             let z = drawn[first], n = drawn[first...].prefix { $0 == z }.count
-            let sample = refined.samples[z / 2], weights = sample.map { BallSticks.isRician(structures[z]) ? $0.rician.weights : $0.gaussian.weights }
-            let chosen = systematicResample(weights?.isEmpty == false ? weights! : [1], count: n, offset: random.uniform())
+            let sample = refined.samples[z / 2],
+                weights = sample.map { BallSticks.isRician(structures[z]) ? $0.rician.weights : $0.gaussian.weights }
+            let chosen = systematicResample(
+                weights?.isEmpty == false ? weights! : [1], count: n, offset: random.uniform())
             for k in 0..<n {
                 parameters.withUnsafeMutableBufferPointer { out in
                     let at = out.baseAddress! + (first + k) * p
-                    if let sample { sample.parameters(chosen[k], hasSpread: BallSticks.hasSpread(structures[z]), into: at) }
-                    else { at.update(from: refined.modes[z / 2] ?? starts[z / 2][0].1, count: p) }
+                    if let sample {
+                        sample.parameters(chosen[k], hasSpread: BallSticks.hasSpread(structures[z]), into: at)
+                    } else {
+                        at.update(from: refined.modes[z / 2] ?? starts[z / 2][0].1, count: p)
+                    }
                     if let sigma { at[Slot.snr] = at[Slot.s0] / sigma }
                 }
             }

@@ -2,7 +2,8 @@ import Diffusion
 import Exact
 import ModelSpace
 
-/// The exact engine: evidences and draws of every structure by tempered sequential Monte Carlo, without a network. Seconds a voxel.
+/// The exact engine: evidences and draws of every structure by tempered sequential Monte Carlo, without a network.
+/// Seconds a voxel.
 public struct SmcRecipe: EngineRecipe {
     public let name = "smc"
     private let acquisition: Acquisition, options: FitOptions
@@ -17,7 +18,11 @@ public struct SmcRecipe: EngineRecipe {
     }
 
     public var drawCount: Int { DrawAllocation.total(samples: options.samples) }
-    public var notes: [String: String] { ["smc_particles": "\(settings.particles)", "smc_target_error": "\(settings.targetError)"].merging(settings.noise.notes) { $1 } }
+    public var notes: [String: String] {
+        ["smc_particles": "\(settings.particles)", "smc_target_error": "\(settings.targetError)"].merging(
+            settings.noise.notes
+        ) { $1 }
+    }
     public var voxelsAtOnce: Int { 1 }
     public func makeEngine() -> any PosteriorEngine { SmcEngine(self, acquisition, options, settings) }
 
@@ -32,7 +37,9 @@ final class SmcEngine: PosteriorEngine {
     private let recipe: SmcRecipe, acquisition: Acquisition, options: FitOptions, drawCount: Int
     private let engine: SequentialMonteCarlo
 
-    init(_ recipe: SmcRecipe, _ acquisition: Acquisition, _ options: FitOptions, _ settings: SequentialMonteCarlo.Options) {
+    init(
+        _ recipe: SmcRecipe, _ acquisition: Acquisition, _ options: FitOptions, _ settings: SequentialMonteCarlo.Options
+    ) {
         self.recipe = recipe
         self.acquisition = acquisition
         self.options = options
@@ -42,7 +49,9 @@ final class SmcEngine: PosteriorEngine {
 
     func stop(when isAsked: @escaping @Sendable () -> Bool) { engine.check = { if isAsked() { throw Stopped() } } }
 
-    func restricted(to acquisition: Acquisition) -> any PosteriorEngine { recipe.adapted(to: acquisition, noise: recipe.settings.noise).makeEngine() }
+    func restricted(to acquisition: Acquisition) -> any PosteriorEngine {
+        recipe.adapted(to: acquisition, noise: recipe.settings.noise).makeEngine()
+    }
 
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
         let m = acquisition.count
@@ -50,7 +59,9 @@ final class SmcEngine: PosteriorEngine {
         for v in 0..<count {
             let exact: ExactPosterior
             do {
-                exact = try engine.posterior(Array(UnsafeBufferPointer(start: y + v * m, count: m)), sigma: sigma.isEmpty ? nil : sigma[v], seed: options.seed, voxel: keys[v])
+                exact = try engine.posterior(
+                    Array(UnsafeBufferPointer(start: y + v * m, count: m)), sigma: sigma.isEmpty ? nil : sigma[v],
+                    seed: options.seed, voxel: keys[v])
             } catch is Stopped {
                 break
             } catch {

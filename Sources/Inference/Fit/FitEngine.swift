@@ -22,9 +22,10 @@ public struct FitOptions: Sendable {
 
 /// Fits ball-and-sticks posteriors to the voxels of an image with any engine, shard by shard.
 ///
-/// A shard is a fixed run of voxels in mask order and what is said of a voxel depends on nothing but its data, so that the same image, engine, options and seed
-/// give the same files whatever the number of threads or parts, and whether or not the fit was interrupted. Finished voxels are kept every ten seconds, and when
-/// the fit is stopped (`ShardInProgress`).
+/// A shard is a fixed run of voxels in mask order and what is said of a voxel depends on nothing but its data, so that
+/// the same image, engine, options and seed give the same files whatever the number of threads or parts, and whether or
+/// not the fit was interrupted. Finished voxels are kept every ten seconds, and when the fit is stopped
+/// (`ShardInProgress`).
 public struct FitEngine: Sendable {
     /// Voxels of a file. Answers do not depend on it, but the metadata say how many files there are.
     let shardSize: Int
@@ -41,7 +42,8 @@ public struct FitEngine: Sendable {
     let pieceInterval: Duration
 
     public init(
-        recipe: any EngineRecipe, acquisition: Acquisition, options: FitOptions, blockSize: Int? = nil, shardSize: Int = 4096,
+        recipe: any EngineRecipe, acquisition: Acquisition, options: FitOptions, blockSize: Int? = nil,
+        shardSize: Int = 4096,
         pieceInterval: Duration = .seconds(10)
     ) {
         self.recipe = recipe
@@ -59,9 +61,12 @@ public struct FitEngine: Sendable {
         let definition = family.definition.map { ["family_digest": NetworkFile.digest(Data($0.utf8))] } ?? [:]
         return PosteriorMetadata(
             family: family.description, drawLambda: options.lambda, referenceLambda: 0,
-            drawCount: recipe.drawCount, sampleCount: options.samples, grid: grid, seed: options.seed, networkName: recipe.networkName,
-            networkSHA256: recipe.networkSHA256, shardCount: max(1, (voxelCount + shardSize - 1) / shardSize), voxelCount: voxelCount,
-            notes: notes.merging(definition) { $1 }.merging(recipe.notes) { $1 }.merging(["engine": recipe.name]) { $1 })
+            drawCount: recipe.drawCount, sampleCount: options.samples, grid: grid, seed: options.seed,
+            networkName: recipe.networkName,
+            networkSHA256: recipe.networkSHA256, shardCount: max(1, (voxelCount + shardSize - 1) / shardSize),
+            voxelCount: voxelCount,
+            notes: notes.merging(definition) { $1 }.merging(recipe.notes) { $1 }.merging(["engine": recipe.name]) { $1 }
+        )
     }
 
     /// The ranks of a part's voxels among all: runs of nearly equal length, whatever their number.
@@ -75,21 +80,27 @@ public struct FitEngine: Sendable {
     ///   - voxels: image indices (x fastest, ascending), and `signals` their raw values, V × M.
     ///   - noise: their noise where it is taken as known; the metadata ought to hold its notes.
     ///   - progress: called with voxels done in all, from any thread, one at a time.
-    ///   - part: fit only these voxels (`voxels(ofPart:among:)`); shards that reach beyond them become pieces, which `merge` joins.
+    ///   - part: fit only these voxels (`voxels(ofPart:among:)`); shards that reach beyond them become pieces, which
+    ///   `merge` joins.
     ///   - shouldStop: asked between voxels and, by slow engines, within them; what is finished is kept.
     /// - Returns: whether everything asked for is fitted.
     public func run(
-        voxels: [Int], signals: [Float], noise: KnownNoise? = nil, metadata: PosteriorMetadata, directory: String, part: (index: Int, of: Int) = (0, 1),
+        voxels: [Int], signals: [Float], noise: KnownNoise? = nil, metadata: PosteriorMetadata, directory: String,
+        part: (index: Int, of: Int) = (0, 1),
         progress: @escaping @Sendable (Int) -> Void = { _ in }, shouldStop: @escaping @Sendable () -> Bool = { false }
     ) throws -> Bool {
-        precondition(signals.count == voxels.count * acquisition.count && noise.map { $0.values.count == voxels.count } ?? true)
+        precondition(
+            signals.count == voxels.count * acquisition.count && noise.map { $0.values.count == voxels.count } ?? true)
         let workers = Mutex<[Worker]>([]), done = Mutex(0)
         let (shards, finished) = try open(voxels, metadata, directory, Self.voxels(ofPart: part, among: voxels.count))
-        // The blocks of all shards in one queue, so that no thread waits for a shard's last block or while its file is written. Blocks are taken
-        // in order: few shards are under way at a time.
+        // The blocks of all shards in one queue, so that no thread waits for a shard's last block or while its file is
+        // written. Blocks are taken in order: few shards are under way at a time.
         let work = shards.flatMap { shard in shard.missing(longest: blockSize).map { (shard: shard, voxels: $0) } }
-        done.withLock { $0 = finished + shards.reduce(0) { $0 + $1.doneCount }; progress($0) }
-        let clock = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "pieces")), tick = max(0.01, pieceInterval / .seconds(1))
+        done.withLock {
+            $0 = finished + shards.reduce(0) { $0 + $1.doneCount }; progress($0)
+        }
+        let clock = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "pieces")),
+            tick = max(0.01, pieceInterval / .seconds(1))
         clock.schedule(deadline: .now() + tick, repeating: tick / 2)
         // A failure comes up again where the thread that finishes a block writes.
         clock.setEventHandler { for shard in shards { try? shard.keepWhatIsDue() } }
@@ -101,10 +112,14 @@ public struct FitEngine: Sendable {
                 if shouldStop() { return }
                 let (shard, range) = work[number]
                 shard.begin()
-                let worker = workers.withLock { $0.popLast() } ?? Worker(family, metadata.layout, recipe, acquisition, options.rules, shouldStop)
+                let worker =
+                    workers.withLock { $0.popLast() }
+                    ?? Worker(family, metadata.layout, recipe, acquisition, options.rules, shouldStop)
                 let (part, isDone) = worker.fit(voxels, signals, noise, range, metadata)
                 workers.withLock { $0.append(worker) }
-                done.withLock { $0 += isDone.count { $0 }; progress($0) }
+                done.withLock {
+                    $0 += isDone.count { $0 }; progress($0)
+                }
                 try shard.add(part, where: isDone, first: range.lowerBound)
             }
         } catch {
@@ -121,11 +136,13 @@ public struct FitEngine: Sendable {
         let predictive: PredictiveMisfit, acquisition: Acquisition, rules: SignalRules, drawCount: Int
         let engines: GroupEngines
         private let structures: [Structure]
-        /// The rows of tables of structures, as the archive will have them when all of it is there, and that of each structure.
+        /// The rows of tables of structures, as the archive will have them when all of it is there, and that of each
+        /// structure.
         private let table: StructureTable, rows: [Int]
 
         init(
-            _ family: any DiffusionFamily, _ layout: DrawLayout, _ recipe: any EngineRecipe, _ acquisition: Acquisition, _ rules: SignalRules,
+            _ family: any DiffusionFamily, _ layout: DrawLayout, _ recipe: any EngineRecipe, _ acquisition: Acquisition,
+            _ rules: SignalRules,
             _ shouldStop: @escaping @Sendable () -> Bool
         ) {
             predictive = PredictiveMisfit(family, acquisition: acquisition)
@@ -140,12 +157,15 @@ public struct FitEngine: Sendable {
 
         /// The posteriors of a run of voxels, and which of them are finished: all, unless the engine was stopped.
         func fit(
-            _ voxels: [Int], _ signals: [Float], _ noise: KnownNoise?, _ range: Range<Int>, _ metadata: PosteriorMetadata
+            _ voxels: [Int], _ signals: [Float], _ noise: KnownNoise?, _ range: Range<Int>,
+            _ metadata: PosteriorMetadata
         ) -> (batch: PosteriorBatch, isDone: [Bool]) {
             let m = acquisition.count
             var batch = PosteriorBatch(voxels: range.map { Int32(voxels[$0]) })
             let groups = signals.withUnsafeBufferPointer { all in
-                VoxelGroup.gather(UnsafeBufferPointer(rebasing: all[range.lowerBound * m..<range.upperBound * m]), acquisition, rules) { i, voxel in
+                VoxelGroup.gather(
+                    UnsafeBufferPointer(rebasing: all[range.lowerBound * m..<range.upperBound * m]), acquisition, rules
+                ) { i, voxel in
                     batch.quality[i] = voxel.quality.rawValue
                     batch.meanB0[i] = voxel.meanB0
                 }
@@ -159,13 +179,17 @@ public struct FitEngine: Sendable {
                     }
                     continue
                 }
-                let sigma = noise.map { noise in group.members.map { noise.sigma(range.lowerBound + $0, meanB0: batch.meanB0[$0]) } }
+                let sigma = noise.map { noise in
+                    group.members.map { noise.sigma(range.lowerBound + $0, meanB0: batch.meanB0[$0]) }
+                }
                 let answers = part.engine.posteriors(
-                    group.y, count: group.members.count, keys: group.members.map { UInt64(voxels[range.lowerBound + $0]) }, sigma: sigma ?? [])
+                    group.y, count: group.members.count,
+                    keys: group.members.map { UInt64(voxels[range.lowerBound + $0]) }, sigma: sigma ?? [])
                 for (k, (i, answer)) in zip(group.members, answers).enumerated() {
                     group.y.withUnsafeBufferPointer {
                         let y = $0.baseAddress! + k * part.acquisition.count
-                        batch.records[i] = record(answer, missingAxis(answer, y, part.acquisition, metadata.layout), metadata.layout)
+                        batch.records[i] = record(
+                            answer, missingAxis(answer, y, part.acquisition, metadata.layout), metadata.layout)
                         batch.misfit[i] = misfit(y, answer, part.acquisition, metadata)
                     }
                 }
@@ -180,10 +204,13 @@ public struct FitEngine: Sendable {
             var rows = [Float](repeating: 0, count: drawCount * p)
             for d in 0..<drawCount {
                 for c in 0..<p { rows[d * p + c] = Float(layout.scales[c] * answer.parameters[d * p + c]) }
-                if let axis, let first = layout.fibres.axes.first { for c in 0..<3 { rows[d * p + first + c] = Float(axis[c]) } }
+                if let axis, let first = layout.fibres.axes.first {
+                    for c in 0..<3 { rows[d * p + first + c] = Float(axis[c]) }
+                }
             }
             return VoxelRecord(
-                structures: structures, logProbability: answer.logProbability, drawn: answer.structures.prefix(drawCount).map { structures[$0] },
+                structures: structures, logProbability: answer.logProbability,
+                drawn: answer.structures.prefix(drawCount).map { structures[$0] },
                 rows: rows, layout: layout)
         }
 
@@ -192,13 +219,17 @@ public struct FitEngine: Sendable {
             _ answer: VoxelPosterior, _ y: UnsafePointer<Float>, _ acquisition: Acquisition, _ layout: DrawLayout
         ) -> SIMD3<Double>? {
             let p = layout.count, axes = layout.fibres.axes
-            for d in 0..<drawCount where axes.contains(where: { a in (0..<3).contains { answer.parameters[d * p + a + $0] != 0 } }) { return nil }
+            for d in 0..<drawCount
+            where axes.contains(where: { a in (0..<3).contains { answer.parameters[d * p + a + $0] != 0 } }) {
+                return nil
+            }
             return acquisition.tensorAxis(y)
         }
 
         /// Posterior-predictive misfit over some draws at the fit's λ.
         private func misfit(
-            _ y: UnsafePointer<Float>, _ answer: VoxelPosterior, _ acquisition: Acquisition, _ metadata: PosteriorMetadata
+            _ y: UnsafePointer<Float>, _ answer: VoxelPosterior, _ acquisition: Acquisition,
+            _ metadata: PosteriorMetadata
         ) -> Float {
             let draws = FitEngine.misfitDraws
             var weights = [Float](repeating: 0, count: drawCount), probability: [Double] = []

@@ -1,14 +1,17 @@
 import Foundation
 
 extension FitEngine {
-    /// The shards that are not whole yet, with what pieces of them the folder holds, and the number of voxels asked for in the others.
+    /// The shards that are not whole yet, with what pieces of them the folder holds, and the number of voxels asked for
+    /// in the others.
     /// - Throws: `FitEngineError.otherFit` when the folder holds something else; what `PosteriorArchive.shards` throws.
     func open(
         _ voxels: [Int], _ metadata: PosteriorMetadata, _ directory: String, _ asked: Range<Int>
     ) throws -> (open: [ShardInProgress], finished: Int) {
         var held: [Int: [PosteriorShard]] = [:]
         for found in try PosteriorArchive.shards(in: directory) {
-            if let difference = metadata.difference(found.metadata) { throw FitEngineError.otherFit(path: found.path, difference: difference) }
+            if let difference = metadata.difference(found.metadata) {
+                throw FitEngineError.otherFit(path: found.path, difference: difference)
+            }
             held[found.index, default: []].append(found)
         }
         var open: [ShardInProgress] = [], finished = 0
@@ -25,7 +28,8 @@ extension FitEngine {
                 continue
             }
             let shard = ShardInProgress(
-                index: index, range: range, isWhole: range == full, voxels: voxels[range].map(Int32.init), metadata: metadata, directory: directory,
+                index: index, range: range, isWhole: range == full, voxels: voxels[range].map(Int32.init),
+                metadata: metadata, directory: directory,
                 interval: pieceInterval)
             for piece in files {
                 guard shard.adopt(piece, rank: { voxel in Self.rank(of: Int(voxel), in: voxels, full) }) else {
@@ -56,7 +60,10 @@ public enum FitEngineError: Error, Equatable, CustomStringConvertible, Localized
     public var description: String {
         switch self {
         case .otherFit(let path, let difference):
-            "\(path) belongs to another fit (\(difference)); give the options it was begun with, or choose another --out."
+            """
+            \(path) belongs to another fit (\(difference)); give the options it was begun with, or choose another \
+            --out.
+            """
         }
     }
     public var errorDescription: String? { description }

@@ -12,7 +12,8 @@ public struct FitSurvey: Sendable, Equatable {
     public var firstBadVolume: Int?
 
     public static func == (a: FitSurvey, b: FitSurvey) -> Bool {
-        a.voxels == b.voxels && a.unfitted == b.unfitted && a.withoutNoise == b.withoutNoise && a.firstBadVolume == b.firstBadVolume && a.reasons.elementsEqual(b.reasons, by: ==)
+        a.voxels == b.voxels && a.unfitted == b.unfitted && a.withoutNoise == b.withoutNoise
+            && a.firstBadVolume == b.firstBadVolume && a.reasons.elementsEqual(b.reasons, by: ==)
     }
 
     /// - Parameters:
@@ -39,8 +40,12 @@ public struct FitSurvey: Sendable, Equatable {
                     continue
                 }
                 unfitted += 1
-                for (flag, _) in VoxelQuality.meanings where flag != .notFitted && quality.contains(flag) { counts[flag.rawValue, default: 0] += 1 }
-                if quality.contains(.nonFiniteSignal) { first = signal.firstIndex { !$0.isFinite }.map { min($0, first) } ?? first }
+                for (flag, _) in VoxelQuality.meanings where flag != .notFitted && quality.contains(flag) {
+                    counts[flag.rawValue, default: 0] += 1
+                }
+                if quality.contains(.nonFiniteSignal) {
+                    first = signal.firstIndex { !$0.isFinite }.map { min($0, first) } ?? first
+                }
             }
         }
         reasons = VoxelQuality.meanings.compactMap { flag, _ in counts[flag.rawValue].map { (flag, $0) } }
@@ -53,7 +58,9 @@ public struct FitSurvey: Sendable, Equatable {
             let what: String
             switch flag {
             case .nonFiniteSignal:
-                what = "have a signal that is NaN or infinite" + (firstBadVolume.map { " (first in volume \($0), counted from 0)" } ?? "")
+                what =
+                    "have a signal that is NaN or infinite"
+                    + (firstBadVolume.map { " (first in volume \($0), counted from 0)" } ?? "")
             case .noBaseline: what = "have a mean b=0 signal that is zero or negative"
             case .tooFewMeasurements: what = "have too few measurements that are not exactly zero"
             case .missingSignal: what = "lack measurements (exact zeros)"

@@ -1,10 +1,12 @@
 import Diffusion
 
-/// What kind of signals a scan holds, from all of its masked voxels: real-valued or magnitudes, and which measurements are missing.
+/// What kind of signals a scan holds, from all of its masked voxels: real-valued or magnitudes, and which measurements
+/// are missing.
 ///
-/// **Real-valued** is a scan where signals are often negative (in 5 % of a voxel's measurements, and three at least) in 1 % of the voxels or more (ten, or half of them): free water
-/// alone makes up more of a brain, and noise brings its signals below zero from b ≈ 1000 s/mm² on. Interpolated magnitudes are negative here and there
-/// only, beside sharp edges: often so in 0.04 % of the voxels of a scan that eddy resampled, where 5 % had some negative signal.
+/// **Real-valued** is a scan where signals are often negative (in 5 % of a voxel's measurements, and three at least) in
+/// 1 % of the voxels or more (ten, or half of them): free water alone makes up more of a brain, and noise brings its
+/// signals below zero from b ≈ 1000 s/mm² on. Interpolated magnitudes are negative here and there only, beside sharp
+/// edges: often so in 0.04 % of the voxels of a scan that eddy resampled, where 5 % had some negative signal.
 public struct SignalSurvey: Sendable, Equatable {
     /// Voxels that are not zero throughout; those with negative signals, and with many.
     public private(set) var voxels = 0, negative = 0, oftenNegative = 0
@@ -40,7 +42,9 @@ public struct SignalSurvey: Sendable, Equatable {
                 if zeros > 0 && bad == 0 { withZeros.append(start) }
             }
             // A few voxels of a small mask are no evidence unless they are most of it.
-            isRealValued = oftenNegative > 0 && 100 * oftenNegative >= voxels && (oftenNegative >= 10 || 2 * oftenNegative >= voxels)
+            isRealValued =
+                oftenNegative > 0 && 100 * oftenNegative >= voxels
+                && (oftenNegative >= 10 || 2 * oftenNegative >= voxels)
             emptyVolumes = voxels > 0 ? isEmpty.indices.filter { isEmpty[$0] } : []
             step = areIntegers || isWhole ? least : nil
             let rules = self.rules()
@@ -56,7 +60,9 @@ public struct SignalSurvey: Sendable, Equatable {
     /// - Parameter trained: the signals that a network was trained on.
     public func rules(trained: ClosedRange<Float>? = nil) -> SignalRules {
         var rules = SignalRules()
-        (rules.step, rules.isRealValued, rules.emptyVolumes, rules.trained) = (step, isRealValued, emptyVolumes, trained)
+        (rules.step, rules.isRealValued, rules.emptyVolumes, rules.trained) = (
+            step, isRealValued, emptyVolumes, trained
+        )
         return rules
     }
 
@@ -67,21 +73,44 @@ public struct SignalSurvey: Sendable, Equatable {
         if negative > 0 {
             var text = "\(negative) of \(voxels) voxels hold negative signals, which are kept as they are. "
             switch (noise, isRealValued) {
-            case (.gaussian, true): text += "They are so many that the image is taken as real-valued: Gaussian noise of zero mean in every voxel."
+            case (.gaussian, true):
+                text +=
+                    """
+                    They are so many that the image is taken as real-valued: Gaussian noise of zero mean in every \
+                    voxel.
+                    """
             case (.gaussian, false): text += "Noise is taken as Gaussian in every voxel."
-            case (.either, _): text += "Noise is taken as Gaussian in these; if the whole image is real-valued, not magnitudes, give --noise gaussian."
+            case (.either, _):
+                text +=
+                    """
+                    Noise is taken as Gaussian in these; if the whole image is real-valued, not magnitudes, give \
+                    --noise gaussian.
+                    """
             }
             list.append(text)
         }
         if !emptyVolumes.isEmpty {
-            let names = emptyVolumes.prefix(10).map(String.init).joined(separator: ", ") + (emptyVolumes.count > 10 ? ", …" : "")
+            let names =
+                emptyVolumes.prefix(10).map(String.init).joined(separator: ", ")
+                + (emptyVolumes.count > 10 ? ", …" : "")
             list.append(
-                "\(emptyVolumes.count) of the volumes (numbers from 0: \(names)) are zero in the whole mask: they are left out. Check that the series is whole.")
+                """
+                \(emptyVolumes.count) of the volumes (numbers from 0: \(names)) are zero in the whole mask: they are \
+                left out. Check that the series is whole.
+                """
+            )
         }
         if incomplete > 0 {
             list.append(
-                "\(incomplete) of \(voxels) voxels hold exact zeros in some volumes (\(missing) measurements): taken as missing, as where a volume left the field "
-                    + "of view, and left out of these voxels' fits. If a step before cut signals off at zero, give the image from before that step.")
+                """
+                \(incomplete) of \(voxels) voxels hold exact zeros in some volumes (\(missing) measurements): taken \
+                as missing, as where a volume left the field\u{20}
+                """
+                    + """
+                    of view, and left out of these voxels' fits. If a step before cut signals off at zero, give \
+                    the image from before that step.
+                    """
+            )
         }
         return list
     }

@@ -4,18 +4,21 @@ import Diffusion
 package struct VoxelGroup {
     /// Positions of the measurements; nil for all of them.
     package var kept: [Int]?
-    /// The voxels' places among those gathered, ascending; their signals over mean b≈0, each as many as there are measurements.
+    /// The voxels' places among those gathered, ascending; their signals over mean b≈0, each as many as there are
+    /// measurements.
     package var members: [Int] = [], y: [Float] = []
 
     /// Normalises voxels (raw signals, V × M) and groups those that can be fitted, whole ones first.
     /// - Parameter note: told of each voxel in turn.
     package static func gather(
-        _ signals: UnsafeBufferPointer<Float>, _ acquisition: Acquisition, _ rules: SignalRules, note: (Int, VoxelNormalisation.Voxel) -> Void
+        _ signals: UnsafeBufferPointer<Float>, _ acquisition: Acquisition, _ rules: SignalRules,
+        note: (Int, VoxelNormalisation.Voxel) -> Void
     ) -> [VoxelGroup] {
         let m = acquisition.count
         var groups = [VoxelGroup()], row = [Float](repeating: 0, count: m)
         for i in 0..<signals.count / m {
-            let voxel = VoxelNormalisation.normalise(UnsafeBufferPointer(rebasing: signals[i * m..<(i + 1) * m]), acquisition, rules, into: &row)
+            let voxel = VoxelNormalisation.normalise(
+                UnsafeBufferPointer(rebasing: signals[i * m..<(i + 1) * m]), acquisition, rules, into: &row)
             note(i, voxel)
             if voxel.quality.contains(.notFitted) { continue }
             let g = groups.firstIndex { $0.kept == voxel.kept } ?? groups.count
@@ -27,8 +30,8 @@ package struct VoxelGroup {
     }
 }
 
-/// One thread's engines: for voxels with all measurements, and for the last few patterns of missing ones, made as they come. Neighbouring voxels mostly lack
-/// the same volumes.
+/// One thread's engines: for voxels with all measurements, and for the last few patterns of missing ones, made as they
+/// come. Neighbouring voxels mostly lack the same volumes.
 package final class GroupEngines {
     package struct Part {
         package let acquisition: Acquisition, engine: any PosteriorEngine
@@ -39,7 +42,9 @@ package final class GroupEngines {
     private var parts: [(kept: [Int], part: Part?)] = []
 
     /// - Parameter shouldStop: handed on to every engine (`PosteriorEngine.stop`).
-    package init(_ recipe: any EngineRecipe, _ acquisition: Acquisition, shouldStop: @escaping @Sendable () -> Bool = { false }) {
+    package init(
+        _ recipe: any EngineRecipe, _ acquisition: Acquisition, shouldStop: @escaping @Sendable () -> Bool = { false }
+    ) {
         self.shouldStop = shouldStop
         whole = Part(acquisition: acquisition, engine: recipe.makeEngine())
         whole.engine.stop(when: shouldStop)
@@ -52,11 +57,15 @@ package final class GroupEngines {
             parts.append(parts.remove(at: place))
         } else {
             if parts.count == Self.capacity { parts.removeFirst() }
-            parts.append((kept, whole.acquisition.keeping(kept).map { acquisition in
-                let engine = whole.engine.restricted(to: acquisition)
-                engine.stop(when: shouldStop)
-                return Part(acquisition: acquisition, engine: engine)
-            }))
+            parts.append(
+                (
+                    kept,
+                    whole.acquisition.keeping(kept).map { acquisition in
+                        let engine = whole.engine.restricted(to: acquisition)
+                        engine.stop(when: shouldStop)
+                        return Part(acquisition: acquisition, engine: engine)
+                    }
+                ))
         }
         return parts.last!.part
     }

@@ -13,7 +13,8 @@ public struct IndependentNoise: Sendable {
     /// What is to be said of an estimate besides its values.
     public struct Origin: Codable, Equatable, Sendable {
         public var source: Source
-        /// σ by the scatter of repeated b≈0 volumes (`scatterOfRepeats`), scanner units; nil when there are fewer than three.
+        /// σ by the scatter of repeated b≈0 volumes (`scatterOfRepeats`), scanner units; nil when there are fewer than
+        /// three.
         public var repeats: Double?
 
         public init(_ source: Source, repeats: Double? = nil) {
@@ -31,7 +32,8 @@ public struct IndependentNoise: Sendable {
         self.values = values
     }
 
-    /// From the scan itself: from patches (`PatchNoise`), or where these cannot tell from the scatter of repeated b≈0 volumes, one value for all voxels.
+    /// From the scan itself: from patches (`PatchNoise`), or where these cannot tell from the scatter of repeated b≈0
+    /// volumes, one value for all voxels.
     ///
     /// Parameters as those of `PatchNoise.init`.
     /// - Returns: nil when the scan has too few volumes or voxels for either, or when stopped.
@@ -50,8 +52,8 @@ public struct IndependentNoise: Sendable {
             Origin(.repeats, repeats: repeats), values: Array(repeating: Float(sigma), count: voxels.count))
     }
 
-    /// σ from the b≈0 volumes, at least three of the same b within 20 s/mm²: the median over voxels of their variance. Holds pulsation, motion and drift between
-    /// them as well as noise.
+    /// σ from the b≈0 volumes, at least three of the same b within 20 s/mm²: the median over voxels of their variance.
+    /// Holds pulsation, motion and drift between them as well as noise.
     /// - Parameter signals: V × M raw values.
     public static func scatterOfRepeats(_ signals: [Float], _ acquisition: Acquisition) -> Double? {
         let least = acquisition.unweightedIndices.map { acquisition.bValues[$0] }.min() ?? 0

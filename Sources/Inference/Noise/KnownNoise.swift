@@ -1,10 +1,11 @@
 import Foundation
 import Networks
 
-/// The noise of a scan where it is taken as known: σ enters the likelihood of each voxel as it is; nothing of it is inferred.
+/// The noise of a scan where it is taken as known: σ enters the likelihood of each voxel as it is; nothing of it is
+/// inferred.
 ///
-/// Where the signals hold more than that noise (motion, eddy currents, tissue that the model lacks), the excess is then taken
-/// for signal, and further fibres are called to explain it; an unknown σ takes it in instead.
+/// Where the signals hold more than that noise (motion, eddy currents, tissue that the model lacks), the excess is then
+/// taken for signal, and further fibres are called to explain it; an unknown σ takes it in instead.
 public struct KnownNoise: Sendable {
     public var source: IndependentNoise.Source
     /// [V] σ in scanner units; not above 0 where it is not known.

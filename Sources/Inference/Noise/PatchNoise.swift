@@ -4,18 +4,22 @@ import Parallel
 import Synchronization
 import Tensors
 
-/// The noise of a scan from the scan alone, whatever the tissue: the singular values of a patch of voxels that belong to noise follow the law of Marchenko and
-/// Pastur, those of signal stand out above it.
+/// The noise of a scan from the scan alone, whatever the tissue: the singular values of a patch of voxels that belong
+/// to noise follow the law of Marchenko and Pastur, those of signal stand out above it.
 ///
-/// Patches are cubes about the points of a regular grid, as small as holds as many voxels as there are volumes (5×5×5 at least), of which those in the mask
-/// count; where these are too few, at the edge or in a slab, the cube grows. Values between the grid's points are interpolated. Where volumes lie near the noise
-/// floor of magnitudes their smaller scatter is allowed for, unless negative signals show that the data are no magnitudes.
+/// Patches are cubes about the points of a regular grid, as small as holds as many voxels as there are volumes (5×5×5
+/// at least), of which those in the mask count; where these are too few, at the edge or in a slab, the cube grows.
+/// Values between the grid's points are interpolated. Where volumes lie near the noise floor of magnitudes their
+/// smaller scatter is allowed for, unless negative signals show that the data are no magnitudes.
 ///
-/// - Accuracy: 6 % in the median of simulated scans of 30 to 180 volumes; 10 % where all of them lie at the noise floor (the scatter itself is 34 % too small there).
+/// - Accuracy: 6 % in the median of simulated scans of 30 to 180 volumes; 10 % where all of them lie at the noise floor
+///   (the scatter itself is 34 % too small there).
 ///
-/// Too low where noise is shared between voxels or was removed: data that were interpolated, smoothed, zero-filled or denoised. Rough with fewer than some
-/// thirty volumes. Noise that all voxels of a patch share, such as motion and eddy currents make, counts as signal: that is what it is for.
-/// - Source: Veraart et al., NeuroImage 142 (2016) 394; Cordero-Grande et al., NeuroImage 200 (2019) 391 (the second estimator, MRtrix3's default).
+/// Too low where noise is shared between voxels or was removed: data that were interpolated, smoothed, zero-filled or
+/// denoised. Rough with fewer than some thirty volumes. Noise that all voxels of a patch share, such as motion and eddy
+/// currents make, counts as signal: that is what it is for.
+/// - Source: Veraart et al., NeuroImage 142 (2016) 394; Cordero-Grande et al., NeuroImage 200 (2019) 391 (the second
+///   estimator, MRtrix3's default).
 public struct PatchNoise: Sendable {
     /// [V] σ in scanner units, in the order of the voxels; 0 where there is none.
     public let values: [Float]
@@ -96,7 +100,8 @@ public struct PatchNoise: Sendable {
             return Float((areMagnitudes ? atFloor(variance, n) : variance).squareRoot())
         }
 
-        /// σ² of the magnitudes' Gaussian parts, given the mean variance of the magnitudes over the volumes: E y² = S² + 2 σ².
+        /// σ² of the magnitudes' Gaussian parts, given the mean variance of the magnitudes over the volumes: E y² = S²
+        /// + 2 σ².
         private func atFloor(_ variance: Double, _ n: Int) -> Double {
             for i in 0..<m { squares[i] = 0 }
             for k in 0..<n { for i in 0..<m { squares[i] += patch[k * m + i] * patch[k * m + i] } }
@@ -116,7 +121,8 @@ public struct PatchNoise: Sendable {
         }
     }
 
-    /// The mean of the eigenvalues that noise explains: the most of the smallest whose range is no wider than the law allows for their mean.
+    /// The mean of the eigenvalues that noise explains: the most of the smallest whose range is no wider than the law
+    /// allows for their mean.
     ///
     /// - Parameters:
     ///   - values: squared singular values, ascending.
@@ -211,7 +217,8 @@ private struct Lattice {
         return index(SIMD3(p.x / step, p.y / step, p.z / step))
     }
 
-    /// Between the eight nodes about a voxel, as far as they are known (above 0); else the mean of the known ones a step further; else nil.
+    /// Between the eight nodes about a voxel, as far as they are known (above 0); else the mean of the known ones a
+    /// step further; else nil.
     func interpolate(_ nodes: [Float], at voxel: Int) -> Float? {
         let p = place(voxel) &- offset
         var low = SIMD3<Int>.zero, part = SIMD3<Double>.zero
@@ -229,7 +236,9 @@ private struct Lattice {
                         guard at.x < shape.x, at.y < shape.y, at.z < shape.z else { continue }
                         let node = Double(nodes[index(at)])
                         guard node > 0 else { continue }
-                        let weight = reach == 1 ? 1
+                        let weight =
+                            reach == 1
+                            ? 1
                             : (x == 0 ? 1 - part.x : part.x) * (y == 0 ? 1 - part.y : part.y)
                                 * (z == 0 ? 1 - part.z : part.z)
                         sum += weight * node

@@ -3,8 +3,9 @@ import ModelSpace
 
 /// How a voxel's draws count at a given λ.
 ///
-/// log p(z|y,λ) = log p(z|y,λ_ref) − (λ − λ_ref)·k(z) + const is exact, and θ | z does not depend on λ; so each of the n_z draws of a structure counts
-/// p(z|y,λ) / n_z, however n_z was chosen. Structures without draws are left out and the rest made to sum to 1.
+/// log p(z|y,λ) = log p(z|y,λ_ref) − (λ − λ_ref)·k(z) + const is exact, and θ | z does not depend on λ; so each of the
+/// n_z draws of a structure counts p(z|y,λ) / n_z, however n_z was chosen. Structures without draws are left out and
+/// the rest made to sum to 1.
 public struct DrawWeights: Sendable {
     private let parameterCounts: [Double]
     private let toTarget: Double
@@ -20,7 +21,8 @@ public struct DrawWeights: Sendable {
     /// - Parameters:
     ///   - probability: receives L probabilities at λ; with `rest` they sum to 1.
     ///   - weights: receives D weights of sum 1.
-    /// - Returns: the effective number of draws, 1/Σw², and the probability of all structures that are not listed, at most.
+    /// - Returns: the effective number of draws, 1/Σw², and the probability of all structures that are not listed, at
+    ///   most.
     @discardableResult
     public func update(
         _ posterior: ListedPosterior, probability: inout [Double], weights: UnsafeMutablePointer<Float>
@@ -50,7 +52,8 @@ public struct DrawWeights: Sendable {
             for place in posterior.drawPlaces { each[Int(place)] += 1 }
             var covered = 0.0
             for i in 0..<z where each[i] > 0 { covered += probability[i] }
-            // No draw of any structure that counts: only an engine that broke its promise to allocate; then all draws count alike.
+            // No draw of any structure that counts: only an engine that broke its promise to allocate; then all draws
+            // count alike.
             guard covered > 0 else {
                 for i in 0..<d { weights[i] = 1 / Float(d) }
                 return Double(d)
@@ -67,7 +70,8 @@ public struct DrawWeights: Sendable {
         return (effective, rest / total)
     }
 
-    /// Chooses S equally weighted draws of D by systematic resampling with offset ½: the draws themselves, in order, when weights are equal and S = D.
+    /// Chooses S equally weighted draws of D by systematic resampling with offset ½: the draws themselves, in order,
+    /// when weights are equal and S = D.
     public static func resample(
         _ weights: UnsafePointer<Float>, drawCount d: Int, samples s: Int, into chosen: UnsafeMutablePointer<UInt16>
     ) {

@@ -21,7 +21,8 @@ public struct FamilyQuantity: Sendable, Equatable {
     }
 }
 
-/// Reads them, and a structure's components, from draws of an archive. Ball and sticks has none: its numbers are those of `DrawColumn`.
+/// Reads them, and a structure's components, from draws of an archive. Ball and sticks has none: its numbers are those
+/// of `DrawColumn`.
 package struct FamilyQuantities: Sendable {
     package let list: [FamilyQuantity]
     /// Names of the bits of a structure that are components: bundle1, water, tied.
@@ -57,22 +58,29 @@ package struct FamilyQuantities: Sendable {
         }
         for group in family.groups {
             let own = group.parameters.filter(\.isLinear).flatMap { places(group, $0) }
-            let fraction = FamilyQuantity(name: "fraction_" + group.name, kind: .fraction, group: group.name, unit: "", range: 0...1)
-            if group.takesRest { add(fraction, .rest(weights)) } else if !own.isEmpty, own.allSatisfy(weights.contains) {
+            let fraction = FamilyQuantity(
+                name: "fraction_" + group.name, kind: .fraction, group: group.name, unit: "", range: 0...1)
+            if group.takesRest {
+                add(fraction, .rest(weights))
+            } else if !own.isEmpty, own.allSatisfy(weights.contains) {
                 add(fraction, .sum(own))
             }
         }
         for entry in theta.entries where entry.member == 0 && entry.group != family.noise.name {
             let p = entry.parameter
             guard p.width == 1, p.dimension == 1, !p.isLinear else { continue }
-            let range: ClosedRange<Double>? = switch p.chart {
-            case let .uniform(low, high), let .logUniform(low, high): p.relativeTo == nil ? low...high : nil
-            default: nil
-            }
+            let range: ClosedRange<Double>? =
+                switch p.chart {
+                case let .uniform(low, high), let .logUniform(low, high): p.relativeTo == nil ? low...high : nil
+                default: nil
+                }
             let quantity = FamilyQuantity(
-                name: theta.isToldByGroup(entry) ? "\(entry.group)_\(p.name)" : p.name, kind: .parameter, group: entry.group, unit: p.unit, range: range)
+                name: theta.isToldByGroup(entry) ? "\(entry.group)_\(p.name)" : p.name, kind: .parameter,
+                group: entry.group, unit: p.unit, range: range)
             let scale = scales[entry.offset]
-            guard let group = family.groups.first(where: { $0.name == entry.group }), group.most > 1, !group.common.contains(p) else {
+            guard let group = family.groups.first(where: { $0.name == entry.group }), group.most > 1,
+                !group.common.contains(p)
+            else {
                 add(quantity, .number(entry.offset), scale: scale)
                 continue
             }

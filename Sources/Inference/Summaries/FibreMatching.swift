@@ -1,6 +1,7 @@
 import Foundation
 
-/// Which of a draw's sticks follows which fibre of its voxel: two bits a fibre, the stick's index or 3 when the draw lacks the fibre.
+/// Which of a draw's sticks follows which fibre of its voxel: two bits a fibre, the stick's index or 3 when the draw
+/// lacks the fibre.
 public struct FibreAssignment: Equatable, Sendable {
     public var code: UInt8
     public init(code: UInt8) { self.code = code }
@@ -16,21 +17,24 @@ public struct FibreAssignment: Equatable, Sendable {
     }
 
     @inline(__always)
-    mutating func set(_ fibre: Int, _ stick: Int) { code = code & ~(3 << UInt8(2 * fibre)) | UInt8(stick) << UInt8(2 * fibre) }
+    mutating func set(_ fibre: Int, _ stick: Int) {
+        code = code & ~(3 << UInt8(2 * fibre)) | UInt8(stick) << UInt8(2 * fibre)
+    }
 }
 
 /// Finds the fibres of a voxel in its draws, so that fibre k is the same fibre in every draw.
 ///
-/// Sticks sorted by fraction exchange places from draw to draw whenever fractions are alike. Here each of K = 3 fibres has an axis m, a
-/// concentration κ, an occupancy π and a mean fraction f̄, and a draw's sticks are given to distinct fibres so as to maximise
+/// Sticks sorted by fraction exchange places from draw to draw whenever fractions are alike. Here each of K = 3 fibres
+/// has an axis m, a concentration κ, an occupancy π and a mean fraction f̄, and a draw's sticks are given to distinct
+/// fibres so as to maximise
 ///
 ///     Σ over its sticks of  log π/(1−π) + log(1+2κ) + κ((μ·m)² − 1) − (f − f̄)²/2s²,      s = 0.15
 ///
-/// (a Watson density with its normaliser to leading order; axes, not arrows). Assignments and fibres are updated in turn, ten times at most,
-/// from the draw that agrees best with the others; then two fibres that never occur together are joined if one explains them as well.
-/// Occupancies keep a rare third stick from splitting a fibre that most draws have whole; the cap on κ keeps draws with fewer sticks, whose
-/// directions are compromises, with the fibre that they stand for. The fibres found are ordered by falling mean fraction (absent = 0).
-/// Deterministic.
+/// (a Watson density with its normaliser to leading order; axes, not arrows). Assignments and fibres are updated in
+/// turn, ten times at most, from the draw that agrees best with the others; then two fibres that never occur together
+/// are joined if one explains them as well. Occupancies keep a rare third stick from splitting a fibre that most draws
+/// have whole; the cap on κ keeps draws with fewer sticks, whose directions are compromises, with the fibre that they
+/// stand for. The fibres found are ordered by falling mean fraction (absent = 0). Deterministic.
 public struct FibreMatcher {
     private static let slots = DrawColumn.fibreCount
     private static let fractionPrecision: Float = 1 / (2 * 0.15 * 0.15)
@@ -71,7 +75,8 @@ public struct FibreMatcher {
     ///   - weights: S values ≥ 0.
     ///   - assignments: receives S assignments.
     public mutating func match(
-        _ draws: UnsafePointer<Float>, weights: UnsafePointer<Float>, count s: Int, into assignments: UnsafeMutablePointer<FibreAssignment>
+        _ draws: UnsafePointer<Float>, weights: UnsafePointer<Float>, count s: Int,
+        into assignments: UnsafeMutablePointer<FibreAssignment>
     ) {
         let total = (0..<s).reduce(Float(0)) { $0 + weights[$1] }
         let scale = total > 0 ? Float(s) / total : 0
@@ -108,7 +113,9 @@ public struct FibreMatcher {
 
     /// The best assignment of a draw's sticks to distinct fibres, and its score.
     @inline(__always)
-    private func assign(_ draw: UnsafePointer<Float>, _ sticks: Sticks, _ fibres: Fibres) -> (assignment: FibreAssignment, score: Float) {
+    private func assign(_ draw: UnsafePointer<Float>, _ sticks: Sticks, _ fibres: Fibres) -> (
+        assignment: FibreAssignment, score: Float
+    ) {
         @inline(__always) func scores(_ position: Int) -> SIMD4<Float> {
             let j = Int(sticks.index[position])
             let mu = draw + DrawColumn.direction + 3 * j
@@ -193,9 +200,11 @@ public struct FibreMatcher {
         return fibres
     }
 
-    /// Joins two fibres that no draw has both of, where one broad fibre explains their sticks nearly as well as two narrow ones: at a loss of no
-    /// more than ½ · 4 · log S nats for the four parameters saved (Schwarz's criterion).
-    private func merge(_ draws: UnsafePointer<Float>, _ assignments: UnsafeMutablePointer<FibreAssignment>, _ fibres: Fibres) {
+    /// Joins two fibres that no draw has both of, where one broad fibre explains their sticks nearly as well as two
+    /// narrow ones: at a loss of no more than ½ · 4 · log S nats for the four parameters saved (Schwarz's criterion).
+    private func merge(
+        _ draws: UnsafePointer<Float>, _ assignments: UnsafeMutablePointer<FibreAssignment>, _ fibres: Fibres
+    ) {
         var joined = [FibreAssignment](repeating: .none, count: sticks.count)
         for a in 0..<Self.slots {
             for b in 0..<a {
@@ -215,7 +224,8 @@ public struct FibreMatcher {
                     }
                 }
                 let penalty = 2 * log(Float(sticks.count))
-                guard objective(draws, joined, update(draws, joined)) + penalty >= objective(draws, assignments, fibres) else { continue }
+                guard objective(draws, joined, update(draws, joined)) + penalty >= objective(draws, assignments, fibres)
+                else { continue }
                 for i in sticks.indices { assignments[i] = joined[i] }
                 return
             }
@@ -223,13 +233,16 @@ public struct FibreMatcher {
     }
 
     /// The log-likelihood of the sticks under the fibres, with given assignments and up to a constant.
-    private func objective(_ draws: UnsafePointer<Float>, _ assignments: UnsafePointer<FibreAssignment>, _ fibres: Fibres) -> Float {
+    private func objective(
+        _ draws: UnsafePointer<Float>, _ assignments: UnsafePointer<FibreAssignment>, _ fibres: Fibres
+    ) -> Float {
         var total: Float = 0
         for i in sticks.indices {
             var score = fibres.absence[0] + fibres.absence[1] + fibres.absence[2]
             for k in 0..<Self.slots {
                 guard let j = assignments[i].stick(k) else { continue }
-                let f = i * DrawColumn.count + DrawColumn.fraction + j, mu = i * DrawColumn.count + DrawColumn.direction + 3 * j
+                let f = i * DrawColumn.count + DrawColumn.fraction + j,
+                    mu = i * DrawColumn.count + DrawColumn.direction + 3 * j
                 let dot = fibres.x[k] * draws[mu] + fibres.y[k] * draws[mu + 1] + fibres.z[k] * draws[mu + 2]
                 let off = fibres.fraction[k] - draws[f]
                 score += fibres.offset[k] + fibres.concentration[k] * (dot * dot) - off * off * Self.fractionPrecision
@@ -244,7 +257,9 @@ public struct FibreMatcher {
         var mean = SIMD4<Float>()
         for i in sticks.indices {
             for k in 0..<Self.slots {
-                if let j = assignments[i].stick(k) { mean[k] += sticks[i].weight * draws[i * DrawColumn.count + DrawColumn.fraction + j] }
+                if let j = assignments[i].stick(k) {
+                    mean[k] += sticks[i].weight * draws[i * DrawColumn.count + DrawColumn.fraction + j]
+                }
             }
         }
         let order = (0..<Self.slots).sorted { mean[$0] != mean[$1] ? mean[$0] > mean[$1] : $0 < $1 }

@@ -2,7 +2,8 @@ import Diffusion
 import Foundation
 import ModelSpace
 
-/// Posterior-predictive misfit: root mean square of (y − E y)/sd(y) over measurements and draws; about 1 when the model holds.
+/// Posterior-predictive misfit: root mean square of (y − E y)/sd(y) over measurements and draws; about 1 when the model
+/// holds.
 ///
 /// The sd is σ under Gaussian noise; a magnitude's falls to 0.655 σ where nothing is left of the signal.
 package struct PredictiveMisfit {

@@ -3,11 +3,13 @@ import Foundation
 import ModelSpace
 import Parallel
 
-/// What a fit leaves over, by shell, along and across the main fibre: the signature of tissue that the model does not hold for.
+/// What a fit leaves over, by shell, along and across the main fibre: the signature of tissue that the model does not
+/// hold for.
 ///
-/// Residuals are (y − E y)/σ, averaged over posterior draws at the fit's λ: noise averages out, misfit does not. Along: |cos| of the gradient direction and the
-/// main fibre's axis above 0.8; across: below 0.3. An extra-axonal space that hinders water across the fibre less than along it, which sticks and a ball do not
-/// have, shows as negative values along and positive ones across.
+/// Residuals are (y − E y)/σ, averaged over posterior draws at the fit's λ: noise averages out, misfit does not. Along:
+/// |cos| of the gradient direction and the main fibre's axis above 0.8; across: below 0.3. An extra-axonal space that
+/// hinders water across the fibre less than along it, which sticks and a ball do not have, shows as negative values
+/// along and positive ones across.
 public struct ShellResiduals: Codable, Equatable, Sendable {
     /// A mean residual in units of σ, and how many measurements it is of.
     public struct Mean: Codable, Equatable, Sendable {
@@ -33,7 +35,8 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
 
     /// λ of the draws.
     public var lambda: Double
-    /// Voxels with at least one fibre, with one fibre and no more (each with probability above 0.9, and mean fraction of the main fibre above 0.2).
+    /// Voxels with at least one fibre, with one fibre and no more (each with probability above 0.9, and mean fraction
+    /// of the main fibre above 0.2).
     public var anyFibre: Group, oneFibre: Group
 
     /// - Parameters:
@@ -42,7 +45,8 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
     ///   - signals: V × M raw values of all voxels of the fit.
     ///   - threads: how many share the work; it does not change the result.
     public init(
-        _ shards: [PosteriorShard], family: any DiffusionFamily = BallSticks(), lambda: Double, signals: [Float], acquisition: Acquisition, threads: Int
+        _ shards: [PosteriorShard], family: any DiffusionFamily = BallSticks(), lambda: Double, signals: [Float],
+        acquisition: Acquisition, threads: Int
     ) {
         let (bValues, shell) = Self.shells(acquisition), structures = PosteriorArchive.placeStructures(shards)
         let empty = Group(shells: bValues.map { Shell(bValue: $0) })
@@ -88,7 +92,8 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
         return whole
     }
 
-    /// The weighted volumes by b, rounded to 100 s/mm² or so far that at most eight values are left; the number of each volume's shell, nil for b≈0.
+    /// The weighted volumes by b, rounded to 100 s/mm² or so far that at most eight values are left; the number of each
+    /// volume's shell, nil for b≈0.
     static func shells(_ acquisition: Acquisition) -> (bValues: [Double], shell: [Int?]) {
         var step = 100.0
         while true {
@@ -122,7 +127,8 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
         var theta: [Double], fibres: [Float], attenuations: [Float], residuals: [Double]
 
         init(
-            _ metadata: PosteriorMetadata, _ structures: StructureTable, _ family: any DiffusionFamily, _ acquisition: Acquisition, shell: [Int?]
+            _ metadata: PosteriorMetadata, _ structures: StructureTable, _ family: any DiffusionFamily,
+            _ acquisition: Acquisition, shell: [Int?]
         ) {
             let noise = ThetaLayout(family.description).noise(family.description)
             (self.family, s0Place, snrPlace) = (family, noise.scale!, noise.level!)
@@ -154,7 +160,9 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
                 let layout = metadata.layout, p = layout.count, row = Int(s) * p
                 for c in 0..<p { theta[c] = Double(posterior.draws[row + c]) * (1 / layout.scales[c]) }
                 posterior.draws.withUnsafeBufferPointer { draws in
-                    fibres.withUnsafeMutableBufferPointer { layout.fibres.convert(draws.baseAddress! + row, into: $0.baseAddress!) }
+                    fibres.withUnsafeMutableBufferPointer {
+                        layout.fibres.convert(draws.baseAddress! + row, into: $0.baseAddress!)
+                    }
                 }
                 family.attenuations(theta, structure, acquisition, into: &attenuations)
                 let snr = theta[snrPlace], isRician = family.noise(structure) == .rician

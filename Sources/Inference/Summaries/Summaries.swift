@@ -1,10 +1,11 @@
 import Foundation
 import Parallel
 
-/// What a fit says of every voxel at one λ: probabilities, posterior moments and quantiles, and the fibres matched across draws.
+/// What a fit says of every voxel at one λ: probabilities, posterior moments and quantiles, and the fibres matched
+/// across draws.
 ///
-/// Made from the archive alone. Each voxel is worked on by itself, so that results do not depend on threads or shards. Voxels that were not
-/// fitted are 0 in every column. No value is NaN or infinite.
+/// Made from the archive alone. Each voxel is worked on by itself, so that results do not depend on threads or shards.
+/// Voxels that were not fitted are 0 in every column. No value is NaN or infinite.
 ///
 /// Shapes: V voxels (all voxels of the archive, ascending), D stored and S equally weighted draws, K fibres.
 public struct PosteriorSummary: Sendable {
@@ -39,7 +40,8 @@ public struct PosteriorSummary: Sendable {
     public init(_ archive: PosteriorArchive, lambda: Double, threads: Int) {
         precondition(lambda.isFinite && archive.metadata.drawCount <= Int(UInt16.max))
         let metadata = archive.metadata
-        let v = archive.voxelCount, d = metadata.drawCount, s = metadata.sampleCount, columns = metadata.summaryShape.columns
+        let v = archive.voxelCount, d = metadata.drawCount, s = metadata.sampleCount,
+            columns = metadata.summaryShape.columns
         let blocks = archive.shards.flatMap { shard in
             stride(from: 0, to: shard.count, by: 256).map { (shard: shard, range: $0..<min($0 + 256, shard.count)) }
         }
@@ -51,7 +53,8 @@ public struct PosteriorSummary: Sendable {
             assignments.withUnsafeMutableBufferPointer { assignments in
                 chosen.withUnsafeMutableBufferPointer { chosen in
                     // Disjoint places, one block of voxels each.
-                    nonisolated(unsafe) let values = values.baseAddress, assignments = assignments.baseAddress, chosen = chosen.baseAddress
+                    nonisolated(unsafe) let values = values.baseAddress, assignments = assignments.baseAddress,
+                        chosen = chosen.baseAddress
                     try! forEachInParallel(blocks.count, threads: threads) { number in
                         let (shard, range) = blocks[number]
                         var worker = VoxelSummariser(metadata: metadata, lambda: lambda)

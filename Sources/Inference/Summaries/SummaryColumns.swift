@@ -10,7 +10,9 @@ public enum SummaryQuantity: Int, CaseIterable, Sendable {
     case fractionSum, fraction1, fraction2, fraction3
 
     /// The fraction of fibre 0, 1 or 2.
-    public static func fraction(_ fibre: Int) -> SummaryQuantity { SummaryQuantity(rawValue: fraction1.rawValue + fibre)! }
+    public static func fraction(_ fibre: Int) -> SummaryQuantity {
+        SummaryQuantity(rawValue: fraction1.rawValue + fibre)!
+    }
 }
 
 /// Posterior mean, standard deviation, and 5, 50, 95 % quantiles.
@@ -29,13 +31,14 @@ public enum SummaryColumn: Equatable, Sendable {
     /// 1/Σw² of the draws' weights at this λ; S at the λ of the fit.
     case effectiveDraws
     case statistic(SummaryQuantity, SummaryStatistic)
-    /// Share of draws that have the fibre; the fibre's mean axis (x, y or z in the scanner frame, unit length, 0 if no draw has it); and
-    /// 1 − the largest eigenvalue of its mean dyad (0 when all draws agree, 2/3 when directions are uniform).
+    /// Share of draws that have the fibre; the fibre's mean axis (x, y or z in the scanner frame, unit length, 0 if no
+    /// draw has it); and 1 − the largest eigenvalue of its mean dyad (0 when all draws agree, 2/3 when directions are
+    /// uniform).
     case presence(Int), direction(Int, axis: Int), dispersion(Int)
     /// Posterior probability, at most, of all structures that the fit does not list.
     case unlisted
-    /// Posterior probability of a component (`PosteriorMetadata.components`), and a number of the family's own (`.quantities`): of a parameter,
-    /// over draws that have it, and 0 where none has.
+    /// Posterior probability of a component (`PosteriorMetadata.components`), and a number of the family's own
+    /// (`.quantities`): of a parameter, over draws that have it, and 0 where none has.
     case component(Int), quantity(Int, SummaryStatistic)
 
     /// Position among the columns of a summary.
@@ -51,7 +54,8 @@ public enum SummaryColumn: Equatable, Sendable {
         case .expectedFibreCount: return z + k + 3
         case .likeliestFibreCount: return z + k + 4
         case .effectiveDraws: return z + k + 5
-        case .statistic(let quantity, let statistic): return statistics + quantity.rawValue * SummaryStatistic.allCases.count + statistic.rawValue
+        case .statistic(let quantity, let statistic):
+            return statistics + quantity.rawValue * SummaryStatistic.allCases.count + statistic.rawValue
         case .presence(let fibre): return fibres + fibre
         case .direction(let fibre, let axis): return fibres + k + 3 * fibre + axis
         case .dispersion(let fibre): return fibres + 4 * k + fibre
@@ -63,7 +67,8 @@ public enum SummaryColumn: Equatable, Sendable {
     }
 }
 
-/// How many structures (rows of a fit's table), components and numbers of its own a family has: what the columns of a summary follow from.
+/// How many structures (rows of a fit's table), components and numbers of its own a family has: what the columns of a
+/// summary follow from.
 struct SummaryShape: Sendable {
     var structures: Int, components = 0, quantities = 0
 
@@ -71,7 +76,8 @@ struct SummaryShape: Sendable {
 }
 
 extension PosteriorMetadata {
-    /// Names of the components whose probabilities a summary has: bits of a structure. None for ball and sticks, which has columns for each.
+    /// Names of the components whose probabilities a summary has: bits of a structure. None for ball and sticks, which
+    /// has columns for each.
     public var components: [String] { layout.quantities.components }
     /// The family's own numbers that a summary has.
     public var quantities: [FamilyQuantity] { layout.quantities.list }

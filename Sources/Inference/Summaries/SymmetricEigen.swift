@@ -43,7 +43,8 @@ public enum SymmetricEigen {
     /// One Jacobi rotation in the plane (p, q), which brings `pq` to zero; r is the third axis.
     @inline(__always)
     private static func rotate(
-        _ pp: inout Double, _ qq: inout Double, _ pq: inout Double, _ pr: inout Double, _ qr: inout Double, _ p: inout SIMD3<Double>,
+        _ pp: inout Double, _ qq: inout Double, _ pq: inout Double, _ pr: inout Double, _ qr: inout Double,
+        _ p: inout SIMD3<Double>,
         _ q: inout SIMD3<Double>
     ) {
         guard pq != 0 else { return }

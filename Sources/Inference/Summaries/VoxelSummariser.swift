@@ -36,7 +36,8 @@ struct VoxelSummariser {
     ///   - chosen: receives S equally weighted draws.
     ///   - values: column c of this voxel lies at `values[c * stride]`.
     mutating func summarise(
-        _ shard: PosteriorShard, _ i: Int, assignments: UnsafeMutablePointer<FibreAssignment>, chosen: UnsafeMutablePointer<UInt16>,
+        _ shard: PosteriorShard, _ i: Int, assignments: UnsafeMutablePointer<FibreAssignment>,
+        chosen: UnsafeMutablePointer<UInt16>,
         into values: UnsafeMutablePointer<Float>, stride: Int
     ) {
         let s = drawCount, shape = shape
@@ -128,7 +129,9 @@ struct VoxelSummariser {
             guard total > 0 else { continue }
             for k in 0..<n { shares[k] /= total }
             let result = statistics.summarise(quantity, shares, count: n)
-            for (statistic, value) in zip(SummaryStatistic.allCases, [result.mean, result.sd, result.q05, result.q50, result.q95]) {
+            for (statistic, value) in zip(
+                SummaryStatistic.allCases, [result.mean, result.sd, result.q05, result.q50, result.q95])
+            {
                 values[SummaryColumn.quantity(i, statistic).index(shape) * stride] = value
             }
         }
@@ -137,10 +140,14 @@ struct VoxelSummariser {
     /// Fills `draws` with the voxel's draws as fibres.
     private mutating func fillFibres() {
         let p = layout.count
-        if draws.count != drawCount * DrawColumn.count { draws = Array(repeating: 0, count: drawCount * DrawColumn.count) }
+        if draws.count != drawCount * DrawColumn.count {
+            draws = Array(repeating: 0, count: drawCount * DrawColumn.count)
+        }
         posterior.draws.withUnsafeBufferPointer { rows in
             draws.withUnsafeMutableBufferPointer {
-                for d in 0..<drawCount { layout.fibres.convert(rows.baseAddress! + d * p, into: $0.baseAddress! + d * DrawColumn.count) }
+                for d in 0..<drawCount {
+                    layout.fibres.convert(rows.baseAddress! + d * p, into: $0.baseAddress! + d * DrawColumn.count)
+                }
             }
         }
     }

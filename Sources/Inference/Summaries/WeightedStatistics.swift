@@ -8,8 +8,9 @@ package struct WeightedStatistics {
 
     /// The five numbers of `SummaryStatistic.allCases`.
     ///
-    /// Weights have sum 1. sd² = Σw(x − mean)² / (1 − Σw²), which is the (S − 1) rule for equal weights. A quantile p interpolates linearly
-    /// between sorted values placed at cumulative weight minus half their own (Hazen's rule for equal weights), and holds the extremes outside.
+    /// Weights have sum 1. sd² = Σw(x − mean)² / (1 − Σw²), which is the (S − 1) rule for equal weights. A quantile p
+    /// interpolates linearly between sorted values placed at cumulative weight minus half their own (Hazen's rule for
+    /// equal weights), and holds the extremes outside.
     package mutating func summarise(
         _ values: UnsafePointer<Float>, _ weights: UnsafePointer<Float>, count s: Int
     ) -> (mean: Float, sd: Float, q05: Float, q50: Float, q95: Float) {
@@ -39,7 +40,9 @@ package struct WeightedStatistics {
                     rank += 1
                 }
                 let high = values[draw(rank)]
-                guard place >= p, rank > 0, p > previous else { return place >= p && rank > 0 ? values[draw(rank - 1)] : high }
+                guard place >= p, rank > 0, p > previous else {
+                    return place >= p && rank > 0 ? values[draw(rank - 1)] : high
+                }
                 let low = values[draw(rank - 1)]
                 return place > previous ? low + (high - low) * Float((p - previous) / (place - previous)) : high
             }

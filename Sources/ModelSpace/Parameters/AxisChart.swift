@@ -2,8 +2,8 @@
 ///
 ///     μ = (1 − ½t²) m + (1 − ¼t²)^½ (t_1 e_1 + t_2 e_2),   t² ≤ 2
 ///
-/// covers the half-sphere about m once, with area element dt. e_1 and e_2 depend on m alone, so that everything that works in these
-/// coordinates about the same axis works in the same ones.
+/// covers the half-sphere about m once, with area element dt. e_1 and e_2 depend on m alone, so that everything that
+/// works in these coordinates about the same axis works in the same ones.
 public enum AxisChart {
     /// Two unit vectors at right angles to a unit vector and to each other.
     @inline(__always)

@@ -1,4 +1,5 @@
-/// Components of one kind: always there, there or not, up to some number of exchangeable ones, or one of several options.
+/// Components of one kind: always there, there or not, up to some number of exchangeable ones, or one of several
+/// options.
 public struct ComponentGroup: Hashable, Codable, Sendable {
     public enum Presence: Hashable, Codable, Sendable {
         case always
@@ -14,11 +15,13 @@ public struct ComponentGroup: Hashable, Codable, Sendable {
     public var common: [Parameter]
     /// Which of the parameters is the axis that outputs draw as a fibre; nil when there is nothing to draw.
     public var fibreAxis: String?
-    /// Whether it is a part of the signal without a weight of its own: it has what the others leave of 1, and is always there.
+    /// Whether it is a part of the signal without a weight of its own: it has what the others leave of 1, and is always
+    /// there.
     public var takesRest: Bool
 
     public init(
-        _ name: String, _ presence: Presence, _ parameters: [Parameter] = [], common: [Parameter] = [], fibreAxis: String? = nil,
+        _ name: String, _ presence: Presence, _ parameters: [Parameter] = [], common: [Parameter] = [],
+        fibreAxis: String? = nil,
         takesRest: Bool = false
     ) {
         self.name = name
@@ -34,7 +37,8 @@ public struct ComponentGroup: Hashable, Codable, Sendable {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         self.init(
             try values.decode(String.self, forKey: .name), try values.decode(Presence.self, forKey: .presence),
-            try values.decode([Parameter].self, forKey: .parameters), common: try values.decodeIfPresent([Parameter].self, forKey: .common) ?? [],
+            try values.decode([Parameter].self, forKey: .parameters),
+            common: try values.decodeIfPresent([Parameter].self, forKey: .common) ?? [],
             fibreAxis: try values.decodeIfPresent(String.self, forKey: .fibreAxis),
             takesRest: try values.decodeIfPresent(Bool.self, forKey: .takesRest) ?? false)
     }
@@ -42,7 +46,8 @@ public struct ComponentGroup: Hashable, Codable, Sendable {
     /// Members that a structure can have at most.
     public var most: Int { if case .upTo(let n) = presence { n } else { 1 } }
 
-    /// Bits of a structure that belong to it. A number is written in unary (three: 111), an option as the one bit of it, the first as none.
+    /// Bits of a structure that belong to it. A number is written in unary (three: 111), an option as the one bit of
+    /// it, the first as none.
     public var bitCount: Int {
         switch presence {
         case .always: 0
@@ -84,7 +89,8 @@ public struct ComponentGroup: Hashable, Codable, Sendable {
     }
 }
 
-/// Which combinations of groups make sense. A name is a group's ("stick"), or an option's as "group=option" ("extra=free").
+/// Which combinations of groups make sense. A name is a group's ("stick"), or an option's as "group=option"
+/// ("extra=free").
 public enum StructureConstraint: Hashable, Codable, Sendable {
     /// Where the first is present, one of the others must be.
     case needs(String, anyOf: [String])
@@ -94,7 +100,8 @@ public enum StructureConstraint: Hashable, Codable, Sendable {
     case atLeast(Int, of: [String]), atMost(Int, of: [String])
 }
 
-/// A family of models as data: what travels in networks, archives and reports, and what layouts, charts, columns and labels follow from.
+/// A family of models as data: what travels in networks, archives and reports, and what layouts, charts, columns and
+/// labels follow from.
 ///
 /// The bits of a structure are those of the groups in their order, then those of the noise.
 public struct FamilyDescription: Hashable, Codable, Sendable {
@@ -108,7 +115,8 @@ public struct FamilyDescription: Hashable, Codable, Sendable {
 
     /// - Throws: `FamilyDescriptionError` for whatever makes no sense.
     public init(
-        _ name: String, shared: [Parameter], groups: [ComponentGroup], noise: ComponentGroup, constraints: [StructureConstraint] = []
+        _ name: String, shared: [Parameter], groups: [ComponentGroup], noise: ComponentGroup,
+        constraints: [StructureConstraint] = []
     ) throws {
         self.name = name
         self.shared = shared
@@ -135,16 +143,23 @@ public struct FamilyDescription: Hashable, Codable, Sendable {
                 throw fail("the group '\(group.name)' needs a name of its own, without '='")
             }
             switch group.presence {
-            case .upTo(let n) where !(1...64).contains(n): throw fail("the group '\(group.name)' can have 1 to 64 members, not \(n)")
+            case .upTo(let n) where !(1...64).contains(n):
+                throw fail("the group '\(group.name)' can have 1 to 64 members, not \(n)")
             case .oneOf(let options) where options.isEmpty || Set(options).count != options.count:
                 throw fail("the options of '\(group.name)' must be different words, and one at least")
             default: break
             }
             if group.takesRest && (group.presence != .always || group.parameters.contains(where: \.isLinear)) {
-                throw fail("'\(group.name)' takes what the others leave, so it is always there and has no weight of its own")
+                throw fail(
+                    "'\(group.name)' takes what the others leave, so it is always there and has no weight of its own")
             }
             if let linear = group.common.first(where: { $0.isLinear || $0.chart == .scale || !$0.options.isEmpty }) {
-                throw fail("'\(linear.name)' cannot be common to the members of '\(group.name)': each has a weight, and all options, of its own")
+                throw fail(
+                    """
+                    '\(linear.name)' cannot be common to the members of '\(group.name)': each has a weight, and all \
+                    options, of its own
+                    """
+                )
             }
             if let axis = group.fibreAxis {
                 guard group.parameters.contains(where: { $0.name == axis && $0.chart == .axis }) else {
@@ -152,23 +167,44 @@ public struct FamilyDescription: Hashable, Codable, Sendable {
                 }
             }
         }
-        guard groups.count(where: \.takesRest) <= 1 else { throw fail("more than one group takes what the others leave") }
-        guard bitCount <= Structure.mostBits else { throw fail("\(bitCount) bits are more than the \(Structure.mostBits) of a structure") }
+        guard groups.count(where: \.takesRest) <= 1 else {
+            throw fail("more than one group takes what the others leave")
+        }
+        guard bitCount <= Structure.mostBits else {
+            throw fail("\(bitCount) bits are more than the \(Structure.mostBits) of a structure")
+        }
         for (owner, list) in [("", shared)] + allGroups.map({ ($0.name, $0.parameters + $0.common) }) {
-            guard Set(list.map(\.name)).count == list.count else { throw fail("a parameter of '\(owner)' is listed twice") }
+            guard Set(list.map(\.name)).count == list.count else {
+                throw fail("a parameter of '\(owner)' is listed twice")
+            }
             for parameter in list {
                 if let fault = parameter.fault { throw fail("the parameter '\(parameter.name)' \(fault)") }
-                if let other = parameter.relativeTo, !shared.contains(where: { $0.name == other && $0.relativeTo == nil }) {
-                    throw fail("the parameter '\(parameter.name)' is relative to '\(other)', which is no shared parameter of its own")
+                if let other = parameter.relativeTo,
+                    !shared.contains(where: { $0.name == other && $0.relativeTo == nil })
+                {
+                    throw fail(
+                        """
+                        the parameter '\(parameter.name)' is relative to '\(other)', which is no shared parameter of \
+                        its own
+                        """
+                    )
                 }
             }
         }
         // What rules have to remember of the groups decided grows with every rule, up to one case a combination.
         let combinations = allGroups.reduce(1.0) { $0 * Double($1.choices.count) }
-        guard min(combinations, constraints.reduce(1.0) { $0 * Double($1.caseCount) }) <= Double(Self.mostRuleCases) else {
-            throw fail("its \(constraints.count) rules together tell more than \(Self.mostRuleCases) cases apart; use fewer or simpler ones")
+        guard min(combinations, constraints.reduce(1.0) { $0 * Double($1.caseCount) }) <= Double(Self.mostRuleCases)
+        else {
+            throw fail(
+                """
+                its \(constraints.count) rules together tell more than \(Self.mostRuleCases) cases apart; use fewer \
+                or simpler ones
+                """
+            )
         }
-        for name in constraints.flatMap(\.names) where !isKnown(name) { throw fail("a rule names '\(name)', which is no group or option") }
+        for name in constraints.flatMap(\.names) where !isKnown(name) {
+            throw fail("a rule names '\(name)', which is no group or option")
+        }
     }
 
     private static let mostRuleCases = 1 << 16

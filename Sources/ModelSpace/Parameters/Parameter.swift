@@ -1,6 +1,7 @@
 /// One continuous parameter of a family: its name, its unit, and the chart in which its prior is flat.
 ///
-/// From the chart follow how many numbers it takes in θ (`width`) and how many free parameters and local coordinates it is worth (`dimension`).
+/// From the chart follow how many numbers it takes in θ (`width`) and how many free parameters and local coordinates it
+/// is worth (`dimension`).
 public struct Parameter: Hashable, Codable, Sendable {
     /// Where the prior is flat.
     public enum Chart: Hashable, Codable, Sendable {
@@ -11,7 +12,8 @@ public struct Parameter: Hashable, Codable, Sendable {
         case axis
         /// A rotation, uniform: a unit quaternion; four numbers, three coordinates.
         case rotation
-        /// A fraction in which the signal is linear: uniform on the simplex of all fractions of a structure, each at least `floor`.
+        /// A fraction in which the signal is linear: uniform on the simplex of all fractions of a structure, each at
+        /// least `floor`.
         case weight(floor: Double)
         /// A coefficient in which the signal is linear, normal about 0 with this standard deviation.
         case coefficient(sd: Double)
@@ -22,12 +24,14 @@ public struct Parameter: Hashable, Codable, Sendable {
     }
 
     public var name: String, unit: String, chart: Chart
-    /// With a group of options (`ComponentGroup.Presence.oneOf`): the options that have this parameter; empty for all of them.
+    /// With a group of options (`ComponentGroup.Presence.oneOf`): the options that have this parameter; empty for all
+    /// of them.
     public var options: [String]
     /// The chart is that of its ratio to this shared parameter; nil for its own.
     public var relativeTo: String?
 
-    public init(_ name: String, _ unit: String = "", _ chart: Chart, options: [String] = [], relativeTo: String? = nil) {
+    public init(_ name: String, _ unit: String = "", _ chart: Chart, options: [String] = [], relativeTo: String? = nil)
+    {
         self.name = name
         self.unit = unit
         self.chart = chart
@@ -77,7 +81,8 @@ public struct Parameter: Hashable, Codable, Sendable {
             low.isFinite && high.isFinite && low < high ? nil : "needs two numbers, the smaller first (\(low), \(high))"
         }
         switch chart {
-        case let .logUniform(low, high): return low > 0 ? ordered(low, high) : "needs a range above 0 for its logarithm (\(low))"
+        case let .logUniform(low, high):
+            return low > 0 ? ordered(low, high) : "needs a range above 0 for its logarithm (\(low))"
         case let .uniform(low, high): return ordered(low, high)
         case let .weight(floor): return (0..<1).contains(floor) ? nil : "needs a floor from 0 to below 1 (\(floor))"
         case let .coefficient(sd): return sd > 0 && sd.isFinite ? nil : "needs a standard deviation above 0 (\(sd))"

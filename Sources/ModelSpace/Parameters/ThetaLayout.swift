@@ -1,8 +1,9 @@
 /// Where a family's parameters stand in θ when every structure uses the same places.
 ///
-/// Order: the shared parameters; those of groups with one member at most, and what members have in common; the noise's; then, parameter by parameter, those of all members of
-/// each group of several (f1 f2 f3, then mu1 mu2 mu3), so that what is worked on together lies together. A name that two groups have is told
-/// apart by the group's: ball_f, stick_f1.
+/// Order: the shared parameters; those of groups with one member at most, and what members have in common; the noise's;
+/// then, parameter by parameter, those of all members of each group of several (f1 f2 f3, then mu1 mu2 mu3), so that
+/// what is worked on together lies together. A name that two groups have is told apart by the group's: ball_f,
+/// stick_f1.
 public struct ThetaLayout: Hashable, Sendable {
     /// One parameter of one member.
     public struct Entry: Hashable, Sendable {
@@ -30,15 +31,20 @@ public struct ThetaLayout: Hashable, Sendable {
         }
         for parameter in family.shared { add(parameter, "", 0, label: parameter.name) }
         for group in family.allGroups {
-            for parameter in (group.most == 1 ? group.parameters : []) + group.common { add(parameter, group.name, 0, label: parameter.name) }
+            for parameter in (group.most == 1 ? group.parameters : []) + group.common {
+                add(parameter, group.name, 0, label: parameter.name)
+            }
         }
         for group in family.groups where group.most > 1 {
             for parameter in group.parameters {
-                for member in 0..<group.most { add(parameter, group.name, member, label: "\(parameter.name)\(member + 1)") }
+                for member in 0..<group.most {
+                    add(parameter, group.name, member, label: "\(parameter.name)\(member + 1)")
+                }
             }
         }
         self.entries = entries
-        let owners = Dictionary(entries.map { ($0.parameter.name, Set([$0.group])) }, uniquingKeysWith: { $0.union($1) })
+        let owners = Dictionary(
+            entries.map { ($0.parameter.name, Set([$0.group])) }, uniquingKeysWith: { $0.union($1) })
         names = zip(entries, labels).flatMap { entry, label in
             let isAlone = owners[entry.parameter.name]!.count == 1 || entry.group.isEmpty
             return entry.parameter.columns(of: isAlone ? label : "\(entry.group)_\(label)")
@@ -46,7 +52,8 @@ public struct ThetaLayout: Hashable, Sendable {
         count = offset
     }
 
-    /// Places of the noise's scale s0 and of its level (the signal-to-noise ratio s0/σ, or without a scale σ); nil where it has none.
+    /// Places of the noise's scale s0 and of its level (the signal-to-noise ratio s0/σ, or without a scale σ); nil
+    /// where it has none.
     public func noise(_ family: FamilyDescription) -> (scale: Int?, level: Int?) {
         func place(_ parameter: Parameter?) -> Int? { parameter.flatMap { offset(of: $0.name, in: family.noise.name) } }
         let parameters = family.noise.parameters
@@ -55,7 +62,8 @@ public struct ThetaLayout: Hashable, Sendable {
 
     /// Whether a parameter is told apart by its group's name, since another group has one of its name.
     package func isToldByGroup(_ entry: Entry) -> Bool {
-        !entry.group.isEmpty && entries.contains { $0.parameter.name == entry.parameter.name && $0.group != entry.group }
+        !entry.group.isEmpty
+            && entries.contains { $0.parameter.name == entry.parameter.name && $0.group != entry.group }
     }
 
     /// The first number in θ of a parameter; `group` is empty for shared ones. Nil when there is no such parameter.

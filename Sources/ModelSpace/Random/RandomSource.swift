@@ -2,8 +2,8 @@ import Foundation
 
 /// A reproducible stream of random numbers: xoshiro256++ seeded through SplitMix64.
 ///
-/// A stream is named by `(seed, stream, substream)`, so that work can be given its own stream by *what* it is (an image voxel, a
-/// simulation's number) and never by which thread, shard or batch it falls into.
+/// A stream is named by `(seed, stream, substream)`, so that work can be given its own stream by *what* it is (an image
+/// voxel, a simulation's number) and never by which thread, shard or batch it falls into.
 /// - Source: Blackman & Vigna, "Scrambled linear pseudorandom number generators", ACM TOMS 47 (2021).
 public struct RandomSource: RandomNumberGenerator, Sendable {
     private var s0: UInt64, s1: UInt64, s2: UInt64, s3: UInt64

@@ -1,4 +1,5 @@
-/// `count` indices drawn by systematic resampling: index i appears ⌊count·w_i⌋ or ⌈count·w_i⌉ times, in ascending order.
+/// `count` indices drawn by systematic resampling: index i appears ⌊count·w_i⌋ or ⌈count·w_i⌉ times, in ascending
+/// order.
 ///
 /// - Parameters:
 ///   - weights: not empty, of any sum.

@@ -5,14 +5,15 @@ import Foundation
 ///     S = s0 Σ_k f_k E_k(shape)        fractions on the simplex, each at least its floor
 ///     S = Σ_k u_k E_k(shape)           coefficients, normal about 0
 ///
-/// E_k is the attenuation of component k; the *shape* is every parameter in which the signal is not linear. A *point* holds them all, packed, in the
-/// coordinates in which the prior is flat on its support:
+/// E_k is the attenuation of component k; the *shape* is every parameter in which the signal is not linear. A *point*
+/// holds them all, packed, in the coordinates in which the prior is flat on its support:
 ///
-///     log σ, log s0, f_1 … f_W (or u), scalars (values or logarithms, by chart), axes (3 numbers each), rotations (4 each)
+///     log σ, log s0, f_1 … f_W (or u), scalars (values or logarithms, by chart), axes (3 numbers each), rotations (4
+///     each)
 ///
-/// σ is the noise's standard deviation. With a scale s0 the prior of log s0 is flat without bounds and log(s0/σ) is uniform; without one log s0 is 0
-/// and log σ is uniform. Local coordinates of the shape stand in the order scalars, axes (2 each, `AxisChart`), rotations (3 each: angles ω about the
-/// rotation's own axes, R exp[ω]).
+/// σ is the noise's standard deviation. With a scale s0 the prior of log s0 is flat without bounds and log(s0/σ) is
+/// uniform; without one log s0 is 0 and log σ is uniform. Local coordinates of the shape stand in the order scalars,
+/// axes (2 each, `AxisChart`), rotations (3 each: angles ω about the rotation's own axes, R exp[ω]).
 public struct SignalLayout: Sendable, Hashable {
     /// One of the W parts of which the signal is a weighted sum.
     public struct Component: Sendable, Hashable {
@@ -39,7 +40,9 @@ public struct SignalLayout: Sendable, Hashable {
     public struct Orientation: Sendable, Hashable { public var name: String, group: String, member: Int, place: Int }
 
     /// One of several components that may change places.
-    public struct Member: Sendable, Hashable { public var component: Int, scalars: [Int], axes: [Int], rotations: [Int] }
+    public struct Member: Sendable, Hashable {
+        public var component: Int, scalars: [Int], axes: [Int], rotations: [Int]
+    }
 
     public enum Weights: Sendable, Hashable { case simplex, normal }
 
@@ -69,7 +72,8 @@ public struct SignalLayout: Sendable, Hashable {
 
     /// - Precondition: z is allowed and has a component.
     public init(_ family: FamilyDescription, _ theta: ThetaLayout, _ rule: StructureRule, _ z: Structure) {
-        var components: [Component] = [], scalars: [Scalar] = [], axes: [Orientation] = [], rotations: [Orientation] = []
+        var components: [Component] = [], scalars: [Scalar] = [], axes: [Orientation] = [],
+            rotations: [Orientation] = []
         var exchangeable: [[Member]] = [], fixed: [(place: Int, value: Double)] = []
         var isNormal = false
         structure = rule.signal(z)
@@ -80,7 +84,8 @@ public struct SignalLayout: Sendable, Hashable {
                 own?.scalars.append(scalars.count)
                 scalars.append(
                     Scalar(
-                        name: parameter.name, group: group, member: member, place: place, isLogarithm: isLogarithm, low: low, high: high,
+                        name: parameter.name, group: group, member: member, place: place, isLogarithm: isLogarithm,
+                        low: low, high: high,
                         relativeTo: parameter.relativeTo.flatMap { theta.offset(of: $0) }))
             }
             switch parameter.chart {
@@ -92,7 +97,8 @@ public struct SignalLayout: Sendable, Hashable {
             case .rotation:
                 own?.rotations.append(rotations.count)
                 rotations.append(orientation)
-            case let .weight(floor): components.append(Component(group: group, member: member, weight: place, bound: floor))
+            case let .weight(floor):
+                components.append(Component(group: group, member: member, weight: place, bound: floor))
             case let .coefficient(sd):
                 isNormal = true
                 components.append(Component(group: group, member: member, weight: place, bound: sd))
@@ -132,15 +138,18 @@ public struct SignalLayout: Sendable, Hashable {
         shapeDimension = scalars.count + 2 * axes.count + 3 * rotations.count
     }
 
-    public static func == (a: SignalLayout, b: SignalLayout) -> Bool { a.structure == b.structure && a.components == b.components && a.scalars == b.scalars }
+    public static func == (a: SignalLayout, b: SignalLayout) -> Bool {
+        a.structure == b.structure && a.components == b.components && a.scalars == b.scalars
+    }
     public func hash(into hasher: inout Hasher) { hasher.combine(structure) }
 
     /// Σ of the floors; what is left of 1 above them is what the prior distributes.
     public var floors: Double { weights == .simplex ? components.reduce(0) { $0 + $1.bound } : 0 }
 
-    /// log of the prior's density, which is the same at every point of its support, by free fractions (all but one), scalars' coordinates, area of axes
-    /// on the half-sphere, local angles of rotations (whose frames' axes have no sign: volume 2π²), log σ, and log s0 (density 1). Members that may change
-    /// places are counted once, in their order. Without the normal density of coefficients.
+    /// log of the prior's density, which is the same at every point of its support, by free fractions (all but one),
+    /// scalars' coordinates, area of axes on the half-sphere, local angles of rotations (whose frames' axes have no
+    /// sign: volume 2π²), log σ, and log s0 (density 1). Members that may change places are counted once, in their
+    /// order. Without the normal density of coefficients.
     public var logPriorDensity: Double {
         var total = -log(noise.high - noise.low)
         for s in scalars { total -= log(s.high - s.low) }

@@ -1,7 +1,8 @@
 /// What may follow a prefix of an allowed structure, bit by bit, without a list of structures: a finite automaton.
 ///
-/// A state stands for all prefixes of one length after which the same may come. A family given by rule has as many as its groups, constraints and
-/// options make (some hundred for 2²¹ structures); one given as a list has a state a prefix.
+/// A state stands for all prefixes of one length after which the same may come. A family given by rule has as many as
+/// its groups, constraints and options make (some hundred for 2²¹ structures); one given as a list has a state a
+/// prefix.
 public struct StructureAutomaton: Sendable {
     /// C, bits of a structure.
     public let bitCount: Int
@@ -91,7 +92,8 @@ extension StructureAutomaton {
         bitCount = rule.family.bitCount
         /// A place within a group: what the constraints remember, and the group's first bits.
         struct Place: Hashable { var group: Int, memory: [UInt8], inside: Int, bits: UInt128 }
-        /// Steps over groups that have no bits, because they can be one thing only; nil when what is remembered forbids it.
+        /// Steps over groups that have no bits, because they can be one thing only; nil when what is remembered forbids
+        /// it.
         func settled(_ group: Int, _ memory: [UInt8]) -> Place? {
             var g = group, memory = memory
             while g < rule.groups.count, rule.groups[g].group.bitCount == 0 {
@@ -121,7 +123,8 @@ extension StructureAutomaton {
                     return settled(place.group + 1, next) != nil
                 }
                 guard let one = fits.first else { continue }
-                let next = isLast
+                let next =
+                    isLast
                     ? settled(place.group + 1, rule.memory.after(place.memory, group: place.group, one.choice)!)!
                     : Place(group: place.group, memory: place.memory, inside: place.inside + 1, bits: bits)
                 if numbers[next] == nil {

@@ -18,9 +18,10 @@ extension StructureRule {
 
     /// Every allowed structure one step from z, its noise unchanged, each with the step that leads there.
     ///
-    /// What a group brings along counts as part of the step: the first member of a group comes also with each combination of the choices that need it
-    /// (a bundle that is dispersed from the start), and the last one goes with them. Else a structure that only makes sense whole would lie behind
-    /// halves of it, which may be worse than nothing.
+    /// What a group brings along counts as part of the step: the first member of a group comes also with each
+    /// combination of the choices that need it (a bundle that is dispersed from the start), and the last one goes with
+    /// them. Else a structure that only makes sense whole would lie behind halves of it, which may be worse than
+    /// nothing.
     public func neighbours(of z: Structure) -> [(change: Change, structure: Structure)] {
         var list: [(change: Change, structure: Structure)] = []
         func offer(_ change: Change, _ edits: [(group: Int, choice: Int)]) {
@@ -28,14 +29,17 @@ extension StructureRule {
             for edit in edits { groups[edit.group].place(edit.choice, in: &other) }
             if allows(other) { list.append((change, other)) }
         }
-        let now = groups.map { $0.choice(z) }, dependents = dependents, counted = groups.indices.filter { !groups[$0].isNoise && !isOption($0) }
+        let now = groups.map { $0.choice(z) }, dependents = dependents,
+            counted = groups.indices.filter { !groups[$0].isNoise && !isOption($0) }
         for g in counted {
             guard let i = now[g] else { return [] }
             if i + 1 < groups[g].choices.count { offer(.add(group: g), [(g, i + 1)]) }
             if i > 0 { offer(.remove(group: g), [(g, i - 1)]) }
             let others = dependents[g]
             if i == 0 { for edits in combinations(others) { offer(.add(group: g), [(g, 1)] + edits) } }
-            if i == 1, others.contains(where: { now[$0] != 0 }) { offer(.remove(group: g), [(g, 0)] + others.map { ($0, 0) }) }
+            if i == 1, others.contains(where: { now[$0] != 0 }) {
+                offer(.remove(group: g), [(g, 0)] + others.map { ($0, 0) })
+            }
             for h in counted where h != g && i > 0 {
                 guard let j = now[h], j + 1 < groups[h].choices.count else { continue }
                 offer(.replace(group: g, by: h), [(g, i - 1), (h, j + 1)])
@@ -52,11 +56,14 @@ extension StructureRule {
     /// Choices of groups, not all of them plain; none where there would be too many to try.
     private func combinations(_ list: [Int]) -> [[(group: Int, choice: Int)]] {
         guard list.reduce(1, { $0 * groups[$1].choices.count }) <= 16 else { return [] }
-        let all = list.reduce([[]]) { found, g in found.flatMap { edits in groups[g].choices.indices.map { edits + [(group: g, choice: $0)] } } }
+        let all = list.reduce([[]]) { found, g in
+            found.flatMap { edits in groups[g].choices.indices.map { edits + [(group: g, choice: $0)] } }
+        }
         return all.filter { edits in edits.contains { $0.choice != 0 } }
     }
 
-    /// For each group those without members of their own that need it and nothing else: that can be chosen only where it is.
+    /// For each group those without members of their own that need it and nothing else: that can be chosen only where
+    /// it is.
     private var dependents: [[Int]] {
         groups.indices.map { g in
             groups.indices.filter { h in
@@ -83,7 +90,8 @@ extension StructureRule {
 
     /// Allowed structures, noise aside, that have as few parameters as any: where a search begins that knows nothing.
     ///
-    /// Groups are added in turn to nothing until something is allowed; of what one step leads to, the fewest parameters.
+    /// Groups are added in turn to nothing until something is allowed; of what one step leads to, the fewest
+    /// parameters.
     public var plainest: [Structure] {
         let counts = countsByParameters
         guard let least = counts.firstIndex(where: { $0 > 0 }) else { return [] }

@@ -1,18 +1,22 @@
 import Foundation
 
-/// What is known of one observation's structures when there are too many to list: those that matter, and how much mass the rest has.
+/// What is known of one observation's structures when there are too many to list: those that matter, and how much mass
+/// the rest has.
 public struct StructurePosterior: Sendable, Equatable {
     public var structures: [Structure]
     /// log p(z | y, λ) of each, with that of the rest normalised to 1.
     public var logProbability: [Double]
     /// log of the mass of all other structures; −∞ when there are none or they are known to have none.
     public var logRest: Double
-    /// How many parameters the rest is charged for when λ grows: at λ + s its mass, on the scale of those listed, is at most
-    /// exp(logRest − s · this). The least k(z) that a structure of it can have is such a number for any s ≥ 0; one that bounds the mass at the
-    /// far end of a range of λ bounds it everywhere between, because the logarithm of a sum of exponentials is convex.
+    /// How many parameters the rest is charged for when λ grows: at λ + s its mass, on the scale of those listed, is at
+    /// most exp(logRest − s · this). The least k(z) that a structure of it can have is such a number for any s ≥ 0; one
+    /// that bounds the mass at the far end of a range of λ bounds it everywhere between, because the logarithm of a sum
+    /// of exponentials is convex.
     public var restParameters: Double
 
-    public init(structures: [Structure], logProbability: [Double], logRest: Double = -.infinity, restParameters: Double = 0) {
+    public init(
+        structures: [Structure], logProbability: [Double], logRest: Double = -.infinity, restParameters: Double = 0
+    ) {
         precondition(structures.count == logProbability.count)
         let all = StructureSpace.normalise(logProbability + [logRest])
         self.structures = structures
@@ -23,11 +27,13 @@ public struct StructurePosterior: Sendable, Equatable {
 
     /// The same at another λ, by log p(z|y,λ′) = log p(z|y,λ) − (λ′ − λ) k(z) + const.
     ///
-    /// Exact for the structures listed, relative to each other. Towards larger λ the mass of the rest is an upper bound (`restParameters`); towards
-    /// smaller λ nothing bounds it, and the mass stated is what it has if all of it has so many parameters.
+    /// Exact for the structures listed, relative to each other. Towards larger λ the mass of the rest is an upper bound
+    /// (`restParameters`); towards smaller λ nothing bounds it, and the mass stated is what it has if all of it has so
+    /// many parameters.
     public func reweighted(by step: Double, parameterCount: (Structure) -> Int) -> StructurePosterior {
         StructurePosterior(
-            structures: structures, logProbability: zip(structures, logProbability).map { $1 - step * Double(parameterCount($0)) },
+            structures: structures,
+            logProbability: zip(structures, logProbability).map { $1 - step * Double(parameterCount($0)) },
             logRest: logRest - step * restParameters, restParameters: restParameters)
     }
 

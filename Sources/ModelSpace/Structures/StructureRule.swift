@@ -4,11 +4,13 @@ import Foundation
 ///
 ///     p(z | λ) = exp(−λ k(z)) / Z(λ),   Z(λ) = Σ_k N_k exp(−λ k)
 ///
-/// k(z) is the number of free parameters beyond those that every structure has, N_k how many structures have k. Groups are decided one after
-/// another; what the constraints must remember of those decided is a few small counters, so that N_k of every way to go on is found once, by
-/// recursion from the last group backwards. Prior, number of structures, what may follow a prefix, and draws are then exact.
+/// k(z) is the number of free parameters beyond those that every structure has, N_k how many structures have k. Groups
+/// are decided one after another; what the constraints must remember of those decided is a few small counters, so that
+/// N_k of every way to go on is found once, by recursion from the last group backwards. Prior, number of structures,
+/// what may follow a prefix, and draws are then exact.
 ///
-/// Cost: groups × states of the constraints × k. A family of 80 free terms with one of eight noises takes about a millisecond.
+/// Cost: groups × states of the constraints × k. A family of 80 free terms with one of eight noises takes about a
+/// millisecond.
 public struct StructureRule: Sendable {
     public let family: FamilyDescription
     let groups: [GroupPlace]
@@ -56,7 +58,9 @@ public struct StructureRule: Sendable {
         guard let counts = Self.completions(0, memory.start, places, memory, &table, &left) else {
             throw FamilyDescriptionError(family: family.name, reason: "its rules have more than \(mostStates) states")
         }
-        if mostStates < .max, counts.isEmpty { throw FamilyDescriptionError(family: family.name, reason: "its rules allow no structure") }
+        if mostStates < .max, counts.isEmpty {
+            throw FamilyDescriptionError(family: family.name, reason: "its rules allow no structure")
+        }
         self.table = table
         self.memory = memory
     }
@@ -65,11 +69,13 @@ public struct StructureRule: Sendable {
 
     private static func dimension(_ group: ComponentGroup, _ choice: ComponentGroup.Choice) -> Int {
         func total(_ list: [Parameter]) -> Int { list.reduce(0) { $0 + ($1.chart == .scale ? 0 : $1.dimension) } }
-        return choice.members * total(group.parameters(of: choice.option)) + (choice.members > 0 ? total(group.common) : 0)
+        return choice.members * total(group.parameters(of: choice.option))
+            + (choice.members > 0 ? total(group.common) : 0)
     }
 
     private static func completions(
-        _ g: Int, _ state: [UInt8], _ places: [GroupPlace], _ memory: ConstraintMemory, _ table: inout [[[UInt8]: [Double]]],
+        _ g: Int, _ state: [UInt8], _ places: [GroupPlace], _ memory: ConstraintMemory,
+        _ table: inout [[[UInt8]: [Double]]],
         _ left: inout Int
     ) -> [Double]? {
         if let known = table[g][state] { return known }
@@ -82,7 +88,9 @@ public struct StructureRule: Sendable {
             for (choice, cost) in places[g].choices {
                 guard let next = memory.after(state, group: g, choice) else { continue }
                 guard let rest = completions(g + 1, next, places, memory, &table, &left) else { return nil }
-                if counts.count < rest.count + cost, !rest.isEmpty { counts += Array(repeating: 0, count: rest.count + cost - counts.count) }
+                if counts.count < rest.count + cost, !rest.isEmpty {
+                    counts += Array(repeating: 0, count: rest.count + cost - counts.count)
+                }
                 for (k, n) in rest.enumerated() { counts[k + cost] += n }
             }
         }
@@ -112,9 +120,12 @@ public struct StructureRule: Sendable {
         return place.choices[place.choice(z)!].choice
     }
 
-    /// Whether an allowed structure has what a rule calls by this name: a member of a group, another than the plain option, or the option "group=option".
+    /// Whether an allowed structure has what a rule calls by this name: a member of a group, another than the plain
+    /// option, or the option "group=option".
     public func has(_ name: String, in z: Structure) -> Bool {
-        groups.indices.contains { g in groups[g].choice(z).map { memory.members(name, g, groups[g].choices[$0].choice) > 0 } ?? false }
+        groups.indices.contains { g in
+            groups[g].choice(z).map { memory.members(name, g, groups[g].choices[$0].choice) > 0 } ?? false
+        }
     }
 
     /// log Σ N_k exp(−λ k) over the ways to go on.
@@ -135,7 +146,9 @@ public struct StructureRule: Sendable {
         var z = Structure(), state = memory.start
         for (g, place) in groups.enumerated() {
             let ways = place.choices.map { choice, cost -> (next: [UInt8], log: Double)? in
-                guard let next = memory.after(state, group: g, choice), let counts = table[g + 1][next] else { return nil }
+                guard let next = memory.after(state, group: g, choice), let counts = table[g + 1][next] else {
+                    return nil
+                }
                 return (next, logWeight(counts, lambda: lambda) - lambda * Double(cost))
             }
             let peak = ways.compactMap { $0?.log }.max() ?? 0
@@ -153,14 +166,20 @@ public struct StructureRule: Sendable {
 
     /// Whether some allowed structure that agrees with the first `depth` bits of `prefix` goes on with 0, and with 1.
     public func choices(after prefix: Structure, depth: Int) -> (zero: Bool, one: Bool) {
-        guard let g = groups.firstIndex(where: { depth < $0.firstBit + $0.group.bitCount }), let state = state(prefix, through: g) else {
+        guard let g = groups.firstIndex(where: { depth < $0.firstBit + $0.group.bitCount }),
+            let state = state(prefix, through: g)
+        else {
             return (false, false)
         }
         let place = groups[g], inside = depth - place.firstBit
         var result = (zero: false, one: false)
         for (choice, _) in place.choices {
-            let agrees = (0..<inside).allSatisfy { choice.bits >> UInt128($0) & 1 == (prefix[place.firstBit + $0] ? 1 : 0) }
-            guard agrees, let next = memory.after(state, group: g, choice), table[g + 1][next]?.isEmpty == false else { continue }
+            let agrees = (0..<inside).allSatisfy {
+                choice.bits >> UInt128($0) & 1 == (prefix[place.firstBit + $0] ? 1 : 0)
+            }
+            guard agrees, let next = memory.after(state, group: g, choice), table[g + 1][next]?.isEmpty == false else {
+                continue
+            }
             if choice.bits >> UInt128(inside) & 1 == 1 { result.one = true } else { result.zero = true }
         }
         return result
@@ -170,7 +189,8 @@ public struct StructureRule: Sendable {
     private func state(_ z: Structure, through end: Int) -> [UInt8]? {
         var state = memory.start
         for g in 0..<end {
-            guard let i = groups[g].choice(z), let next = memory.after(state, group: g, groups[g].choices[i].choice) else { return nil }
+            guard let i = groups[g].choice(z), let next = memory.after(state, group: g, groups[g].choices[i].choice)
+            else { return nil }
             state = next
         }
         return state
@@ -183,7 +203,9 @@ public struct StructureRule: Sendable {
         func go(_ g: Int, _ state: [UInt8], _ z: Structure) {
             guard g < groups.count else { list.append(z); return }
             for (i, (choice, _)) in groups[g].choices.enumerated() {
-                guard let next = memory.after(state, group: g, choice), table[g + 1][next]?.isEmpty == false else { continue }
+                guard let next = memory.after(state, group: g, choice), table[g + 1][next]?.isEmpty == false else {
+                    continue
+                }
                 var longer = z
                 groups[g].place(i, in: &longer)
                 go(g + 1, next, longer)
@@ -195,6 +217,8 @@ public struct StructureRule: Sendable {
 
     /// The structures as a list with its prefix tree; nil when there are more than `limit`.
     public func space(limit: Int = 4096) -> StructureSpace? {
-        all(limit: limit).map { StructureSpace(componentCount: family.bitCount, structures: $0, parameterCounts: $0.map(parameterCount)) }
+        all(limit: limit).map {
+            StructureSpace(componentCount: family.bitCount, structures: $0, parameterCounts: $0.map(parameterCount))
+        }
     }
 }

@@ -1,9 +1,10 @@
 import Foundation
 
-/// The allowed structures of a family whose structures can be enumerated, with k(z), the prior over them, and their prefix tree.
+/// The allowed structures of a family whose structures can be enumerated, with k(z), the prior over them, and their
+/// prefix tree.
 ///
-/// Prior: p(z | λ) ∝ 1[z allowed] · exp(−λ · k(z)). One unit of λ costs one nat per free parameter; λ = 0 makes all allowed structures
-/// equally likely.
+/// Prior: p(z | λ) ∝ 1[z allowed] · exp(−λ · k(z)). One unit of λ costs one nat per free parameter; λ = 0 makes all
+/// allowed structures equally likely.
 public struct StructureSpace: Sendable {
     /// C, the number of components.
     public let componentCount: Int
@@ -39,13 +40,16 @@ public struct StructureSpace: Sendable {
                 let prefix = z.prefix(depth)
                 let fits = structures.filter { $0.sharesPrefix(prefix, length: depth) }
                 index[depth][prefix] = nodes.count
-                nodes.append(Prefix(
-                    depth: depth, bits: prefix, parent: depth == 0 ? -1 : index[depth - 1][prefix.prefix(depth - 1)]!,
-                    allowsZero: fits.contains { !$0[depth] }, allowsOne: fits.contains { $0[depth] }))
+                nodes.append(
+                    Prefix(
+                        depth: depth, bits: prefix,
+                        parent: depth == 0 ? -1 : index[depth - 1][prefix.prefix(depth - 1)]!,
+                        allowsZero: fits.contains { !$0[depth] }, allowsOne: fits.contains { $0[depth] }))
             }
         }
         prefixes = nodes
-        automaton = StructureAutomaton(nodes, index, componentCount, Dictionary(uniqueKeysWithValues: zip(structures, parameterCounts)))
+        automaton = StructureAutomaton(
+            nodes, index, componentCount, Dictionary(uniqueKeysWithValues: zip(structures, parameterCounts)))
     }
 
     /// Position of `z` in `structures`, or nil when it is not allowed.

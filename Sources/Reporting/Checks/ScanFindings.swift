@@ -17,8 +17,8 @@ extension OrientationTest {
             : "see how the table was converted"
         return
             "The gradient directions do not point along the fibres of this scan (\(Self.figure(margin)) standard "
-                + "errors worse over \(voxels) voxels with fibres): \(which). Every fibre direction and every track "
-                + "would be wrong; \(remedy)."
+            + "errors worse over \(voxels) voxels with fibres): \(which). Every fibre direction and every track "
+            + "would be wrong; \(remedy)."
     }
 
     /// Why nothing can be said of the directions; nil when something can.

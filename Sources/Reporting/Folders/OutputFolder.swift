@@ -1,11 +1,13 @@
 import Foundation
 import Volumes
 
-/// A folder that a command writes: whole or not at all, by one run at a time, and without touching a file that no run of the same kind wrote.
+/// A folder that a command writes: whole or not at all, by one run at a time, and without touching a file that no run
+/// of the same kind wrote.
 ///
-/// Files are made in a hidden folder inside (`staging`) and moved into place at the end, so that what stood there before stays until all is whole,
-/// and the folder may be a mount point, a link or the current one. `OutputMarker` says which files are ours. Posterior files of a fit, which an
-/// interrupted fit keeps, are made in `work`: the folder itself, or `staging` while an earlier fit stands there that they are to replace.
+/// Files are made in a hidden folder inside (`staging`) and moved into place at the end, so that what stood there
+/// before stays until all is whole, and the folder may be a mount point, a link or the current one. `OutputMarker` says
+/// which files are ours. Posterior files of a fit, which an interrupted fit keeps, are made in `work`: the folder
+/// itself, or `staging` while an earlier fit stands there that they are to replace.
 public final class OutputFolder: @unchecked Sendable {
     /// What to do about an earlier output of the same kind.
     public enum Mode: Sendable { case fresh, resume, force }
@@ -49,11 +51,16 @@ public final class OutputFolder: @unchecked Sendable {
         try check()
         var parent = path
         while FileIdentity(parent) == nil, parent != "/", !parent.isEmpty { parent = FilePath.folder(of: parent) }
-        guard access(parent, W_OK) == 0 else { throw OutputFolderError.cannotCreate(path: name, reason: String(cString: strerror(errno))) }
-        if FileIdentity(path + "/" + OutputLock.file) != nil, try OutputLock(folder: path, name: name) == nil { throw OutputFolderError.taken(path: name) }
+        guard access(parent, W_OK) == 0 else {
+            throw OutputFolderError.cannotCreate(path: name, reason: String(cString: strerror(errno)))
+        }
+        if FileIdentity(path + "/" + OutputLock.file) != nil, try OutputLock(folder: path, name: name) == nil {
+            throw OutputFolderError.taken(path: name)
+        }
     }
 
-    /// Creates the folder where it is absent, takes it for this run, removes what runs left that were killed, and opens `staging`.
+    /// Creates the folder where it is absent, takes it for this run, removes what runs left that were killed, and opens
+    /// `staging`.
     /// - Throws: `OutputFolderError`; nothing is left then.
     public func begin() throws {
         do {
@@ -72,7 +79,9 @@ public final class OutputFolder: @unchecked Sendable {
             if marker != nil { removeTemporaries() }
             if let marker, isComplete { foreignPosterior = Set(posterior(path)).subtracting(marker.files.keys) }
             if mode == .force && !isComplete { for name in posterior(path) { unlink(path + "/" + name) } }
-            if isBeside { earlierReadings = ["maps", "export"].map { name + "/" + $0 }.filter { FileIdentity($0) != nil } }
+            if isBeside {
+                earlierReadings = ["maps", "export"].map { name + "/" + $0 }.filter { FileIdentity($0) != nil }
+            }
             if !isComplete {
                 wroteMarker = true
                 try OutputMarker(kind: kind, state: .unfinished).write(to: path + "/" + OutputMarker.file)
@@ -86,7 +95,8 @@ public final class OutputFolder: @unchecked Sendable {
     }
 
     /// Moves everything from `staging` into place; an earlier output of ours goes.
-    /// - Throws: `OutputFolderError`; either the earlier output stands as it was, or the next run completes the new one.
+    /// - Throws: `OutputFolderError`; either the earlier output stands as it was, or the next run completes the new
+    ///   one.
     public func finish() throws {
         changing.lock()
         defer { changing.unlock() }
@@ -95,12 +105,17 @@ public final class OutputFolder: @unchecked Sendable {
         release()
     }
 
-    /// Ends without a result, as far as it was begun: what is in the making goes, posterior files stay. May be called at any time from any thread, and twice.
+    /// Ends without a result, as far as it was begun: what is in the making goes, posterior files stay. May be called
+    /// at any time from any thread, and twice.
     public func abandon() {
         changing.lock()
         defer { changing.unlock() }
         guard lock != nil else {
-            keepsWork = keepsWork || canResume && (holdsPosterior(staging) || OutputMarker(folder: path)?.state == .unfinished && holdsPosterior(path))
+            keepsWork =
+                keepsWork
+                || canResume
+                    && (holdsPosterior(staging)
+                        || OutputMarker(folder: path)?.state == .unfinished && holdsPosterior(path))
             return removeMadeFolders()
         }
         if !isInstalling {
@@ -109,7 +124,8 @@ public final class OutputFolder: @unchecked Sendable {
             // Threads may still be writing there.
             for _ in 0..<5 where FileEntry(staging) != nil {
                 if isBeside && keepsWork {
-                    for name in (try? FileManager.default.contentsOfDirectory(atPath: staging)) ?? [] where !isPosterior(name) && name != OutputMarker.file {
+                    for name in (try? FileManager.default.contentsOfDirectory(atPath: staging)) ?? []
+                    where !isPosterior(name) && name != OutputMarker.file {
                         try? FileManager.default.removeItem(atPath: staging + "/" + name)
                     }
                     break
@@ -146,17 +162,23 @@ public final class OutputFolder: @unchecked Sendable {
     private func check() throws {
         guard let identity = FileIdentity(path) else { return }
         var information = stat()
-        guard stat(path, &information) == 0, information.st_mode & S_IFMT == S_IFDIR else { throw OutputFolderError.notAFolder(path: name) }
+        guard stat(path, &information) == 0, information.st_mode & S_IFMT == S_IFDIR else {
+            throw OutputFolderError.notAFolder(path: name)
+        }
         if inputs.contains(identity) { throw OutputFolderError.isInput(path: name) }
         guard let contents = try? FileManager.default.contentsOfDirectory(atPath: path) else {
             throw OutputFolderError.cannotCreate(path: name, reason: String(cString: strerror(errno)))
         }
         guard let marker = OutputMarker(folder: path) else {
             let foreign = contents.filter { $0 != OutputLock.file && $0 != Self.stagingName }
-            if let example = foreign.sorted().first { throw OutputFolderError.foreign(path: name, example: example, wanted: kind) }
+            if let example = foreign.sorted().first {
+                throw OutputFolderError.foreign(path: name, example: example, wanted: kind)
+            }
             return
         }
-        guard marker.kind == kind else { throw OutputFolderError.otherKind(path: name, found: marker.kind, wanted: kind) }
+        guard marker.kind == kind else {
+            throw OutputFolderError.otherKind(path: name, found: marker.kind, wanted: kind)
+        }
         let isComplete = marker.state != .unfinished
         if mode == .fresh {
             guard isComplete || holdsPosterior(path) || !marker.files.isEmpty else { return }
@@ -171,7 +193,7 @@ public final class OutputFolder: @unchecked Sendable {
             do {
                 lock = try OutputLock(folder: path, name: name)
                 break
-            } catch where attempt < 3 && FileIdentity(path) == nil {
+            } catch  where attempt < 3 && FileIdentity(path) == nil {
                 // The run that had made the folder has just removed it.
             }
         }
@@ -204,13 +226,18 @@ public final class OutputFolder: @unchecked Sendable {
     /// Unfinished files of ours beside posterior files.
     private func removeTemporaries() {
         for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-        where (name.hasPrefix(".posterior-") || name.hasPrefix("." + OutputMarker.file + ".")) && name.hasSuffix(".partial") {
+        where (name.hasPrefix(".posterior-") || name.hasPrefix("." + OutputMarker.file + "."))
+            && name.hasSuffix(".partial")
+        {
             unlink(path + "/" + name)
         }
     }
 
     func posterior(_ folder: String) -> [String] {
-        kind == .fit ? ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter(isPosterior).filter { FileEntry(folder + "/" + $0)?.isFile == true } : []
+        kind == .fit
+            ? ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter(isPosterior).filter {
+                FileEntry(folder + "/" + $0)?.isFile == true
+            } : []
     }
 
     private func holdsPosterior(_ folder: String) -> Bool { !posterior(folder).isEmpty }

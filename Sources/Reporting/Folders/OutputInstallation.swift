@@ -3,9 +3,10 @@ import Volumes
 
 /// How finished files get into place.
 ///
-/// First a marker that lists all files, old and new, then the moves, then the marker of the new output; both markers are written before anything is
-/// moved, so that nothing needs room on the disk from then on. `fit.json` (or `truth.json`) goes first and comes last. Every step may be done again:
-/// a run that was killed in between is completed by the next.
+/// First a marker that lists all files, old and new, then the moves, then the marker of the new output; both markers
+/// are written before anything is moved, so that nothing needs room on the disk from then on. `fit.json` (or
+/// `truth.json`) goes first and comes last. Every step may be done again: a run that was killed in between is completed
+/// by the next.
 extension OutputFolder {
     private static let finalMarker = "final.json", firstMarker = "first.json"
 
@@ -22,7 +23,10 @@ extension OutputFolder {
         }
         var after = OutputMarker(kind: kind, state: .complete)
         for (folder, names) in [(staging, arriving), (path, staying)] {
-            for name in names { after.files.updateValue(FileEntry(folder + "/" + name).flatMap { OutputMarker.size(name, $0) }, forKey: name) }
+            for name in names {
+                after.files.updateValue(
+                    FileEntry(folder + "/" + name).flatMap { OutputMarker.size(name, $0) }, forKey: name)
+            }
         }
         var between = OutputMarker(kind: kind, state: .installing)
         for name in owned.union(arriving).union(staying) { between.files.updateValue(nil, forKey: name) }
@@ -71,7 +75,9 @@ extension OutputFolder {
             try? FileManager.default.removeItem(atPath: aside)
             return
         }
-        for child in ((try? FileManager.default.contentsOfDirectory(atPath: from)) ?? []).sorted() { try place(name + "/" + child, old: old) }
+        for child in ((try? FileManager.default.contentsOfDirectory(atPath: from)) ?? []).sorted() {
+            try place(name + "/" + child, old: old)
+        }
         rmdir(from)
     }
 
@@ -89,7 +95,8 @@ extension OutputFolder {
         for folder in folders.sorted(by: { $0.utf8.count > $1.utf8.count }) { rmdir(path + "/" + folder) }
     }
 
-    /// What stands where a new file is to be and is not ours: the file itself, or something on the way that is no folder.
+    /// What stands where a new file is to be and is not ours: the file itself, or something on the way that is no
+    /// folder.
     private func obstacle(to name: String) -> String? {
         if FileEntry(path + "/" + name) != nil { return name }
         var folder = FilePath.folder(of: name)
@@ -101,6 +108,8 @@ extension OutputFolder {
     }
 
     private func move(_ from: String, _ to: String) throws {
-        guard rename(from, to) == 0 else { throw OutputFolderError(creating: name + to.dropFirst(path.count), code: errno) }
+        guard rename(from, to) == 0 else {
+            throw OutputFolderError(creating: name + to.dropFirst(path.count), code: errno)
+        }
     }
 }

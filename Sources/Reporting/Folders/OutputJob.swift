@@ -13,7 +13,10 @@ public enum ReportingError: Error, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case let .gridMismatch(directory, archive, image):
-            "\(directory): the fit is of an image of \(archive) voxels but the geometry given has \(image); use the image that was fitted"
+            """
+            \(directory): the fit is of an image of \(archive) voxels but the geometry given has \(image); use the \
+            image that was fitted
+            """
         case let .noVoxels(directory): "\(directory): the fit holds no voxel; check the mask and fit again"
         case let .badProvenance(path, reason): "\(path): \(reason); fit again, or restore the file from a copy"
         }
@@ -32,7 +35,8 @@ struct OutputJob: Sendable {
     var body: @Sendable () throws -> Void
 
     static func run(_ jobs: [OutputJob], threads: Int, counter: ProgressCounter) throws {
-        let ordered = jobs.enumerated().sorted { ($1.element.cost, $0.offset) < ($0.element.cost, $1.offset) }.map(\.element)
+        let ordered = jobs.enumerated().sorted { ($1.element.cost, $0.offset) < ($0.element.cost, $1.offset) }.map(
+            \.element)
         try forEachInParallel(ordered.count, threads: threads) { i in
             try ordered[i].body()
             counter.add(ordered[i].cost)
@@ -78,11 +82,14 @@ struct OutputContext: Sendable {
 
     /// A map whose volume t is filled by `values(t, buffer)`, one number a voxel. Values that are not finite become 0.
     func map(
-        _ name: String, trailing: [Int] = [], values: @escaping @Sendable (Int, UnsafeMutableBufferPointer<Float>) throws -> Void
+        _ name: String, trailing: [Int] = [],
+        values: @escaping @Sendable (Int, UnsafeMutableBufferPointer<Float>) throws -> Void
     ) -> OutputJob {
         let path = directory + "/" + name
         return OutputJob(path: path, cost: trailing.reduce(1, *)) {
-            try VolumeWriter.write(path, mask: mask, trailing: trailing, as: Float.self, description: provenance.shortDescription) { t, buffer in
+            try VolumeWriter.write(
+                path, mask: mask, trailing: trailing, as: Float.self, description: provenance.shortDescription
+            ) { t, buffer in
                 try values(t, buffer)
                 for v in buffer.indices where !buffer[v].isFinite { buffer[v] = 0 }
             }
@@ -98,7 +105,8 @@ struct OutputContext: Sendable {
     func bytes(_ name: String, _ value: @escaping @Sendable (Int) -> UInt8) -> OutputJob {
         let path = directory + "/" + name
         return OutputJob(path: path, cost: 1) {
-            try VolumeWriter.write(path, mask: mask, as: UInt8.self, description: provenance.shortDescription) { _, buffer in
+            try VolumeWriter.write(path, mask: mask, as: UInt8.self, description: provenance.shortDescription) {
+                _, buffer in
                 for v in buffer.indices { buffer[v] = value(v) }
             }
         }
@@ -131,7 +139,8 @@ struct OutputContext: Sendable {
         }
     }
 
-    /// Calls `body(v, axis, f)` with what the s-th equally weighted draw says of a fibre, in every voxel whose draw has it.
+    /// Calls `body(v, axis, f)` with what the s-th equally weighted draw says of a fibre, in every voxel whose draw has
+    /// it.
     func forEachDraw(_ fibre: Int, _ s: Int, _ body: (_ v: Int, _ axis: SIMD3<Float>, _ fraction: Float) -> Void) {
         for shard in archive.shards {
             forEachDraw(shard, 0..<shard.count, s..<s + 1) { v, _, draw in
@@ -143,7 +152,8 @@ struct OutputContext: Sendable {
     /// Calls `body(v, s, draw)` with the equally weighted draws `samples` of voxels of a shard.
     @inline(__always)
     func forEachDraw(
-        _ shard: PosteriorShard, _ voxels: Range<Int>, _ samples: Range<Int>, _ body: (_ v: Int, _ s: Int, _ draw: MatchedDraw) -> Void
+        _ shard: PosteriorShard, _ voxels: Range<Int>, _ samples: Range<Int>,
+        _ body: (_ v: Int, _ s: Int, _ draw: MatchedDraw) -> Void
     ) {
         withUnsafeTemporaryAllocation(of: Float.self, capacity: drawCount * DrawColumn.count) { values in
             for i in voxels {

@@ -3,7 +3,8 @@ import Volumes
 
 /// A folder taken by one run at a time: `.prism-dmri.lock`, locked for as long as the process lives.
 ///
-/// A process that died, however it died, holds no lock; the file it left is used again. Where the file system knows no locks there are none.
+/// A process that died, however it died, holds no lock; the file it left is used again. Where the file system knows no
+/// locks there are none.
 public final class OutputLock {
     static let file = ".prism-dmri.lock"
     private let path: String
@@ -48,7 +49,9 @@ public enum Leftovers {
     public static func remove(of path: String) {
         let folder = FilePath.folder(of: path), start = ".\(FilePath.name(of: path).prefix(40))."
         for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.isEmpty ? "." : folder)) ?? [] {
-            guard name.hasPrefix(start), name.hasSuffix(".partial"), name.utf8.count > start.utf8.count + 8 else { continue }
+            guard name.hasPrefix(start), name.hasSuffix(".partial"), name.utf8.count > start.utf8.count + 8 else {
+                continue
+            }
             let tag = name.dropFirst(start.count).dropLast(8)
             guard tag.allSatisfy({ $0.isASCII && ($0.isNumber || $0.isLowercase) }) else { continue }
             let path = folder.isEmpty ? name : folder + "/" + name

@@ -1,7 +1,8 @@
 import Foundation
 import Volumes
 
-/// `.prism-dmri.json`: the file in every folder that this tool writes which says what kind of output it is and which files in it are the tool's.
+/// `.prism-dmri.json`: the file in every folder that this tool writes which says what kind of output it is and which
+/// files in it are the tool's.
 ///
 /// Nothing is ever replaced or removed that no marker lists; everything else in the folder is the user's.
 public struct OutputMarker: Codable, Equatable, Sendable {
@@ -28,7 +29,8 @@ public struct OutputMarker: Codable, Equatable, Sendable {
     var explanation = "Written by prism-dmri: --force replaces the files listed here and no others"
     var kind: Kind
     var state: State
-    /// Bytes of each file by its path in the folder; nil where they may differ from run to run (texts that hold the command or times).
+    /// Bytes of each file by its path in the folder; nil where they may differ from run to run (texts that hold the
+    /// command or times).
     var files: [String: Int?]
 
     init(kind: Kind, state: State, files: [String: Int?] = [:]) {
@@ -39,8 +41,10 @@ public struct OutputMarker: Codable, Equatable, Sendable {
     init?(folder: String) {
         let path = folder + "/" + Self.file
         // Links and what is no marker by its size are not followed.
-        guard let entry = FileEntry(path), entry.isFile, entry.size <= 1 << 26, let data = FileManager.default.contents(atPath: path),
-            let marker = try? JSONDecoder().decode(OutputMarker.self, from: data), marker.files.keys.allSatisfy(Self.isConfined)
+        guard let entry = FileEntry(path), entry.isFile, entry.size <= 1 << 26,
+            let data = FileManager.default.contents(atPath: path),
+            let marker = try? JSONDecoder().decode(OutputMarker.self, from: data),
+            marker.files.keys.allSatisfy(Self.isConfined)
         else { return nil }
         self = marker
     }
@@ -48,7 +52,8 @@ public struct OutputMarker: Codable, Equatable, Sendable {
     /// Whether a name stays inside the folder and clear of our own control files.
     private static func isConfined(_ name: String) -> Bool {
         let parts = name.split(separator: "/", omittingEmptySubsequences: false)
-        return !parts.contains { $0.isEmpty || $0 == "." || $0 == ".." || $0.contains("\0") } && !parts[0].hasPrefix(".prism-dmri")
+        return !parts.contains { $0.isEmpty || $0 == "." || $0 == ".." || $0.contains("\0") }
+            && !parts[0].hasPrefix(".prism-dmri")
     }
 
     /// The size to remember of a file; texts may differ from run to run and be written anew by `report`.
@@ -93,7 +98,8 @@ public struct FileIdentity: Hashable, Sendable {
     }
 }
 
-/// Files below a folder by their relative paths, links among them as they are; folders without anything in them end in "/".
+/// Files below a folder by their relative paths, links among them as they are; folders without anything in them end in
+/// "/".
 func filesBelow(_ folder: String) -> [String] {
     var found: [String] = []
     func visit(_ relative: String) {

@@ -1,11 +1,12 @@
 import Diffusion
 import Volumes
 
-/// The three frames in which tools expect fibre directions. Inside this package directions are in the scanner frame; they change frame only
-/// where a file is written.
+/// The three frames in which tools expect fibre directions. Inside this package directions are in the scanner frame;
+/// they change frame only where a file is written.
 ///
 /// With v a unit direction in scanner coordinates (world, RAS+), and R and s as in `FrameConversion`:
-/// - Source: checked against FSL probtrackx2, MRtrix3 tckgen and DIPY trackers with det(affine) of both signs, axis-aligned and oblique.
+/// - Source: checked against FSL probtrackx2, MRtrix3 tckgen and DIPY trackers with det(affine) of both signs,
+///   axis-aligned and oblique.
 enum DirectionFrame: Sendable {
     /// v itself: MRtrix3 and BIDS `Reference: xyz`.
     case scanner
@@ -21,8 +22,13 @@ struct DirectionConversion: Sendable {
 
     /// - Precondition: the affine is one that `Volumes` let pass, hence not singular.
     init(to frame: DirectionFrame, of affine: Affine) {
-        guard frame != .scanner, let conversion = try? FrameConversion(affine3x3: (0..<9).map { affine[$0 / 3, $0 % 3] }) else { return }
-        (x, y, z) = (SIMD3<Float>(conversion.columns[0]), SIMD3<Float>(conversion.columns[1]), SIMD3<Float>(conversion.columns[2]))
+        guard frame != .scanner,
+            let conversion = try? FrameConversion(affine3x3: (0..<9).map { affine[$0 / 3, $0 % 3] })
+        else { return }
+        (x, y, z) = (
+            SIMD3<Float>(conversion.columns[0]), SIMD3<Float>(conversion.columns[1]),
+            SIMD3<Float>(conversion.columns[2])
+        )
         if frame == .fsl { x *= Float(conversion.fslSign) }
     }
 

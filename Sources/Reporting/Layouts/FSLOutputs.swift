@@ -4,10 +4,11 @@ import Volumes
 
 /// `fsl.bedpostX/`: what probtrackx2 and FSLeyes read, in FSL's frame.
 ///
-/// `probtrackx2 -s DIR/fsl.bedpostX/merged -m DIR/fsl.bedpostX/nodif_brain_mask …`. Direction = (sin th cos ph, sin th sin ph, cos th) with
-/// th in [0, π/2] and ph in (−π, π], rounded to multiples of 2⁻¹³ rad (0.007°) so that files compress. File k follows one fibre in all draws;
-/// a draw that lacks it has f = 0 and the direction of another. `mean_{th,ph}` are the angles of `dyads`, for means of angles mean nothing.
-/// `mean_f0samples` is FSL's noise-floor compartment, which these families do not have: 0. The merged files are `FSLSamples`.
+/// `probtrackx2 -s DIR/fsl.bedpostX/merged -m DIR/fsl.bedpostX/nodif_brain_mask …`. Direction = (sin th cos ph, sin th
+/// sin ph, cos th) with th in [0, π/2] and ph in (−π, π], rounded to multiples of 2⁻¹³ rad (0.007°) so that files
+/// compress. File k follows one fibre in all draws; a draw that lacks it has f = 0 and the direction of another.
+/// `mean_{th,ph}` are the angles of `dyads`, for means of angles mean nothing. `mean_f0samples` is FSL's noise-floor
+/// compartment, which these families do not have: 0. The merged files are `FSLSamples`.
 enum FSLOutputs {
     static let folder = "fsl.bedpostX"
 
@@ -16,10 +17,13 @@ enum FSLOutputs {
         var jobs: [OutputJob] = []
         for k in 0..<context.fibres {
             let number = k + 1
-            func mean(_ name: String, trailing: [Int] = [], _ value: @escaping @Sendable (Int, SIMD3<Float>, Float) -> Float) {
-                jobs.append(context.map("\(folder)/\(name).nii.gz", trailing: trailing) { t, buffer in
-                    context.forEachAxis(k) { v, axis, fraction in buffer[v] = value(t, frame(axis), fraction) }
-                })
+            func mean(
+                _ name: String, trailing: [Int] = [], _ value: @escaping @Sendable (Int, SIMD3<Float>, Float) -> Float
+            ) {
+                jobs.append(
+                    context.map("\(folder)/\(name).nii.gz", trailing: trailing) { t, buffer in
+                        context.forEachAxis(k) { v, axis, fraction in buffer[v] = value(t, frame(axis), fraction) }
+                    })
             }
             mean("mean_th\(number)samples") { _, axis, _ in inclination(axis) }
             mean("mean_ph\(number)samples") { _, axis, _ in azimuth(axis) }
@@ -28,12 +32,16 @@ enum FSLOutputs {
             jobs.append(context.map("\(folder)/dyads\(number)_dispersion.nii.gz", [.dispersion(k)]))
             if k > 0 {
                 let threshold = context.fractionThreshold
-                mean("dyads\(number)_thr0.05", trailing: [3]) { t, axis, fraction in fraction > threshold ? axis[t] : 0 }
-                mean("dyads\(number)_thr0.05_modf\(number)", trailing: [3]) { t, axis, fraction in fraction > threshold ? axis[t] * fraction : 0 }
+                mean("dyads\(number)_thr0.05", trailing: [3]) { t, axis, fraction in fraction > threshold ? axis[t] : 0
+                }
+                mean("dyads\(number)_thr0.05_modf\(number)", trailing: [3]) { t, axis, fraction in
+                    fraction > threshold ? axis[t] * fraction : 0
+                }
             }
         }
         // One diffusivity for all is ball and sticks' own.
-        let diffusivity: [(String, SummaryQuantity)] = context.summary.metadata.hasFibreColumns ? [("d", .diffusivity), ("d_std", .spread)] : []
+        let diffusivity: [(String, SummaryQuantity)] =
+            context.summary.metadata.hasFibreColumns ? [("d", .diffusivity), ("d_std", .spread)] : []
         for (name, quantity) in [("fsum", SummaryQuantity.fractionSum)] + diffusivity + [("S0", .s0)] {
             jobs.append(context.map("\(folder)/mean_\(name)samples.nii.gz", [.statistic(quantity, .mean)]))
         }
@@ -50,7 +58,8 @@ enum FSLOutputs {
         (atan2((axis.x * axis.x + axis.y * axis.y).squareRoot(), Swift.abs(axis.z)) * 8192).rounded() / 8192
     }
 
-    /// Azimuth of the axis' upper end (z ≥ 0) from x towards y, in (−π, π], rounded to a multiple of 2⁻¹³ rad; 0 for the zero vector.
+    /// Azimuth of the axis' upper end (z ≥ 0) from x towards y, in (−π, π], rounded to a multiple of 2⁻¹³ rad; 0 for
+    /// the zero vector.
     @inline(__always)
     static func azimuth(_ axis: SIMD3<Float>) -> Float {
         let up = axis.z < 0 ? -axis : axis

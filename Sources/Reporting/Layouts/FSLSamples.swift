@@ -3,11 +3,13 @@ import Parallel
 import Synchronization
 import Volumes
 
-/// `fsl.bedpostX/merged_{th,ph,f}{1,2,3}samples.nii.gz`: th, ph and f of each fibre in every draw. In a draw that lacks the fibre f is 0 and the direction
-/// that of another draw (`SampleDirections`): probtrackx2 stops where it finds th = 0 or ph = 0, whatever f.
+/// `fsl.bedpostX/merged_{th,ph,f}{1,2,3}samples.nii.gz`: th, ph and f of each fibre in every draw. In a draw that lacks
+/// the fibre f is 0 and the direction that of another draw (`SampleDirections`): probtrackx2 stops where it finds th =
+/// 0 or ph = 0, whatever f.
 ///
-/// The archive keeps a voxel's draws together and a file keeps a draw's voxels together. All nine files grow at once, eight draws at a time, so
-/// that the archive is read through once and not once for each of their volumes. Memory: 9 · 8 values a voxel, and one volume a thread.
+/// The archive keeps a voxel's draws together and a file keeps a draw's voxels together. All nine files grow at once,
+/// eight draws at a time, so that the archive is read through once and not once for each of their volumes. Memory: 9 ·
+/// 8 values a voxel, and one volume a thread.
 struct FSLSamples {
     let context: OutputContext
     private static let letters = ["th", "ph", "f"], step = 8
@@ -22,7 +24,8 @@ struct FSLSamples {
         let images = try (0..<context.fibres).flatMap { k in
             try Self.letters.map { letter in
                 let path = "\(context.directory)/\(FSLOutputs.folder)/merged_\(letter)\(k + 1)samples.nii.gz"
-                return try GrowingImage(path, mask: mask, trailing: [all], description: context.provenance.shortDescription)
+                return try GrowingImage(
+                    path, mask: mask, trailing: [all], description: context.provenance.shortDescription)
             }
         }
         var block = [Float](repeating: 0, count: images.count * Self.step * n)
@@ -32,7 +35,8 @@ struct FSLSamples {
                 without.add(try fill(block.baseAddress!, samples, threads: threads), ordering: .relaxed)
                 nonisolated(unsafe) let images = images, block = block.baseAddress!
                 try forEachInParallel(images.count, threads: threads) { i in
-                    try images[i].append(UnsafeBufferPointer(start: block + i * Self.step * n, count: samples.count * n))
+                    try images[i].append(
+                        UnsafeBufferPointer(start: block + i * Self.step * n, count: samples.count * n))
                     counter.add(samples.count)
                 }
             }
@@ -45,7 +49,8 @@ struct FSLSamples {
     /// - Returns: with the first draw, how many fitted voxels have no direction.
     private func fill(_ block: UnsafeMutablePointer<Float>, _ samples: Range<Int>, threads: Int) throws -> Int {
         let without = Atomic<Int>(0)
-        let frame = DirectionConversion(to: .fsl, of: context.geometry.affine), n = context.mask.count, fibres = context.fibres
+        let frame = DirectionConversion(to: .fsl, of: context.geometry.affine), n = context.mask.count,
+            fibres = context.fibres
         let parts = context.archive.shards.flatMap { shard in
             stride(from: 0, to: shard.count, by: 1024).map { (shard: shard, voxels: $0..<min($0 + 1024, shard.count)) }
         }
@@ -58,7 +63,9 @@ struct FSLSamples {
                 let file = block + 3 * k * letters
                 for i in voxels {
                     directions.find(shard, i, fibre: k)
-                    if k == 0, samples.lowerBound == 0, directions[0] == .zero, context.summary.isFitted(shard.first + i) {
+                    if k == 0, samples.lowerBound == 0, directions[0] == .zero,
+                        context.summary.isFitted(shard.first + i)
+                    {
                         without.add(1, ordering: .relaxed)
                     }
                     for s in samples {
@@ -73,7 +80,9 @@ struct FSLSamples {
                 }
             }
             context.forEachDraw(shard, voxels, samples) { v, s, draw in
-                for k in 0..<fibres { block[(3 * k + 2) * letters + (s - samples.lowerBound) * n + v] = draw[k]?.fraction ?? 0 }
+                for k in 0..<fibres {
+                    block[(3 * k + 2) * letters + (s - samples.lowerBound) * n + v] = draw[k]?.fraction ?? 0
+                }
             }
         }
         return without.load(ordering: .relaxed)

@@ -10,7 +10,8 @@ public enum FitOutputs {
         public let rawValue: Int
         public init(rawValue: Int) { self.rawValue = rawValue }
 
-        public static let fsl = Formats(rawValue: 1), mrtrix = Formats(rawValue: 2), dipy = Formats(rawValue: 4), bids = Formats(rawValue: 8)
+        public static let fsl = Formats(rawValue: 1), mrtrix = Formats(rawValue: 2), dipy = Formats(rawValue: 4),
+            bids = Formats(rawValue: 8)
         /// `orientations.png`.
         public static let picture = Formats(rawValue: 16)
         /// Every posterior draw for MRtrix3 (`mrtrix/draws/`) and BIDS (`desc-merged`), with those formats: large.
@@ -20,26 +21,32 @@ public enum FitOutputs {
         public static let standard: Formats = [.fsl, .mrtrix, .bids, .picture, .report]
     }
 
-    /// Writes `quality.nii.gz`, `misfit.nii.gz`, the noise (`NoiseOutputs`), the chosen formats and, last of all, `fit.json`.
+    /// Writes `quality.nii.gz`, `misfit.nii.gz`, the noise (`NoiseOutputs`), the chosen formats and, last of all,
+    /// `fit.json`.
     ///
-    /// Each file appears whole or not at all. Images are the same, byte for byte, for any number of threads, and hold no NaN; voxels that were
-    /// not fitted are 0. Memory: one image volume a thread beside the summary, and with FSL's files 72 numbers a voxel.
+    /// Each file appears whole or not at all. Images are the same, byte for byte, for any number of threads, and hold
+    /// no NaN; voxels that were not fitted are 0. Memory: one image volume a thread beside the summary, and with FSL's
+    /// files 72 numbers a voxel.
     /// - Parameters:
     ///   - lambda: λ of all maps and draws written; any value, whatever the fit's own.
     ///   - geometry: the grid of the image that was fitted.
     ///   - directory: created when absent.
     ///   - noise: an independent estimate for the archive's voxels, to hold the fitted noise against.
-    ///   - provenance: λ, counts, grid, `noise`, finish time, peak memory and the stages `summary` and `writing` (seconds) are filled in here.
+    ///   - provenance: λ, counts, grid, `noise`, finish time, peak memory and the stages `summary` and `writing`
+    ///   (seconds) are filled in here.
     ///   - progress: called with work done and work in all, from one thread at a time.
     /// - Returns: the summary at λ and the provenance as written.
     /// - Throws: `ReportingError`, `VolumeError`, `OutputFolderError` where a folder cannot be made.
     @discardableResult
     public static func write(
-        archive: PosteriorArchive, lambda: Double, geometry: VolumeGeometry, directory: String, provenance: FitProvenance,
-        formats: Formats = .standard, noise: IndependentNoise? = nil, threads: Int, progress: @escaping @Sendable (_ done: Int, _ of: Int) -> Void = { _, _ in }
+        archive: PosteriorArchive, lambda: Double, geometry: VolumeGeometry, directory: String,
+        provenance: FitProvenance,
+        formats: Formats = .standard, noise: IndependentNoise? = nil, threads: Int,
+        progress: @escaping @Sendable (_ done: Int, _ of: Int) -> Void = { _, _ in }
     ) throws -> (summary: PosteriorSummary, provenance: FitProvenance) {
         guard archive.metadata.grid == geometry.spatialShape else {
-            throw ReportingError.gridMismatch(directory: archive.directory, archive: archive.metadata.grid, image: geometry.spatialShape)
+            throw ReportingError.gridMismatch(
+                directory: archive.directory, archive: archive.metadata.grid, image: geometry.spatialShape)
         }
         guard archive.voxelCount > 0 else { throw ReportingError.noVoxels(directory: archive.directory) }
         let clock = ContinuousClock(), start = clock.now
@@ -61,16 +68,18 @@ public enum FitOutputs {
             if isNews, let warning = provenance.noise?.warning { provenance.warnings.append(warning) }
         }
         let context = OutputContext(
-            archive: archive, summary: summary, mask: Mask(geometry: geometry, indices: summary.voxels), directory: directory, provenance: provenance)
+            archive: archive, summary: summary, mask: Mask(geometry: geometry, indices: summary.voxels),
+            directory: directory, provenance: provenance)
         let samples = formats.contains(.fsl) ? FSLSamples(context: context) : nil
         let page = Mutex<Report.Content?>(nil)
         var jobs = jobs(context, formats) + NoiseOutputs.jobs(context, noise, isKnown: isNoiseKnown)
         if formats.contains(.report) {
             // Last comes only what the page says of the files' writing.
-            jobs.append(OutputJob(path: directory + "/report.html", cost: 100) {
-                let content = Report.Content(summary, geometry: geometry, threads: threads)
-                page.withLock { $0 = content }
-            })
+            jobs.append(
+                OutputJob(path: directory + "/report.html", cost: 100) {
+                    let content = Report.Content(summary, geometry: geometry, threads: threads)
+                    page.withLock { $0 = content }
+                })
         }
         for folder in Set(jobs.map { FilePath.folder(of: $0.path) }).sorted() {
             try makeFolder(folder)
@@ -78,8 +87,10 @@ public enum FitOutputs {
         let counter = ProgressCounter(total: jobs.reduce(samples?.cost ?? 0) { $0 + $1.cost }, report: progress)
         if let without = try samples?.write(threads: threads, counter: counter), without > 0 {
             provenance.warnings.append(
-                "\(without) of \(summary.count) voxels have no fibre in any draw and, as in fits of earlier versions, no direction either: probtrackx2 "
-                    + "stops there; fit again if tracts end too early")
+                """
+                \(without) of \(summary.count) voxels have no fibre in any draw and, as in fits of earlier versions, \
+                no direction either: probtrackx2 stops there; fit again if tracts end too early
+                """)
         }
         try OutputJob.run(jobs, threads: threads, counter: counter)
         provenance.timings["summary"] = seconds(summarised - start)
@@ -96,7 +107,9 @@ public enum FitOutputs {
     private static func makeFolder(_ path: String) throws {
         guard mkdir(path, 0o777) != 0, errno != EEXIST else { return }
         let parent = FilePath.folder(of: path)
-        guard errno == ENOENT, !parent.isEmpty, parent != path else { throw OutputFolderError(creating: path, code: errno) }
+        guard errno == ENOENT, !parent.isEmpty, parent != path else {
+            throw OutputFolderError(creating: path, code: errno)
+        }
         try makeFolder(parent)
         try makeFolder(path)
     }
@@ -116,16 +129,20 @@ public enum FitOutputs {
         if formats.contains(.bids) { jobs += BIDSOutputs.jobs(context, includingDraws: hasDraws) }
         if formats.contains(.picture) {
             let path = context.directory + "/orientations.png"
-            jobs.append(OutputJob(path: path, cost: 50) {
-                try Reporting.write(OrientationPicture.draw(summary, geometry: context.geometry).encode(), to: path)
-            })
+            jobs.append(
+                OutputJob(path: path, cost: 50) {
+                    try Reporting.write(OrientationPicture.draw(summary, geometry: context.geometry).encode(), to: path)
+                })
         }
         return jobs
     }
 
     private static var qualitySidecar: JSONValue {
         .object([
-            ("Description", "Why a voxel of the mask was skipped or flagged: the sum of the bits below; 0 when all is well"),
+            (
+                "Description",
+                "Why a voxel of the mask was skipped or flagged: the sum of the bits below; 0 when all is well"
+            ),
             ("Bits", .object(VoxelQuality.meanings.map { ("\($0.flag.rawValue)", .string($0.text)) })),
         ])
     }
@@ -144,16 +161,28 @@ public enum FitOutputs {
         let poor = zip(summary.column(.effectiveDraws).indices, 0..<summary.count).count { index, v in
             summary.isFitted(v) && summary.column(.effectiveDraws)[index] < 0.2 * Float(summary.metadata.drawCount)
         }
-        // Lists go as far as can matter at any λ that a fit is read at; where one ends before, its probabilities are too large by what is missing.
+        // Lists go as far as can matter at any λ that a fit is read at; where one ends before, its probabilities are
+        // too large by what is missing.
         let unlisted = summary.column(.unlisted), far = unlisted.count { $0 > 0.01 }, most = unlisted.max() ?? 0
-        let short = far == 0 ? [] : [
-            "at lambda \(summary.lambda) structures that are not listed may have more than 1 % of the probability in \(far) of \(summary.count) voxels "
-                + "(at most \(String(format: "%.2f", most))): their sums fall short by as much; a smaller lambda or a refit nearer to it has less"
-        ]
+        let short =
+            far == 0
+            ? []
+            : [
+                """
+                at lambda \(summary.lambda) structures that are not listed may have more than 1 % of the probability \
+                in \(far) of \(summary.count) voxels\u{20}
+                """
+                    + """
+                    (at most \(String(format: "%.2f", most))): their sums fall short by as much; a smaller lambda \
+                    or a refit nearer to it has less
+                    """
+            ]
         guard poor * 20 > summary.count else { return short }
         return short + [
-            "at lambda \(summary.lambda) fewer than a fifth of the draws count in \(poor) of \(summary.count) voxels: structure probabilities do "
-                + "not depend on them, but refit with --lambda \(summary.lambda) for smoother maps"
+            """
+            at lambda \(summary.lambda) fewer than a fifth of the draws count in \(poor) of \(summary.count) voxels: \
+            structure probabilities do not depend on them, but refit with --lambda \(summary.lambda) for smoother maps
+            """
         ]
     }
 

@@ -4,14 +4,16 @@ import Volumes
 
 /// `mrtrix/`: peaks and fixels, in the scanner frame.
 ///
-/// - `peaks.nii.gz` X×Y×Z×3N: mean axis times *twice* the mean fraction, 0 where the mean fraction is below 0.05: `tckgen -algorithm FACT peaks.nii.gz …`.
-///   Twice, because tckgen stops by default where a peak is shorter than 0.1: so it follows every fibre that is there, and no other.
-/// - `fixels/`: the same fibres as a fixel directory with `afd.nii` (mean fraction), `prob.nii` (share of draws that have the fibre) and
-///   `dispersion.nii` (1 − largest eigenvalue of the mean dyad).
-/// - `draws/peaks-00000.nii.gz`, … (on request): one peaks image a posterior draw, of twice the draw's fractions, for probabilistic tracking: track an
-///   equal share of streamlines in each, `for p in draws/*; do tckgen -algorithm FACT $p … ; done`, and concatenate them with `tckedit`. Where
-///   `peaks.nii.gz` has a fibre, a draw without any has the first one's direction (`SampleDirections`) at the least length, 0.1: else streamlines
-///   would end at the first of many voxels that lacks it by chance.
+/// - `peaks.nii.gz` X×Y×Z×3N: mean axis times *twice* the mean fraction, 0 where the mean fraction is below 0.05:
+///   `tckgen -algorithm FACT peaks.nii.gz …`. Twice, because tckgen stops by default where a peak is shorter than 0.1:
+///   so it follows every fibre that is there, and no other.
+/// - `fixels/`: the same fibres as a fixel directory with `afd.nii` (mean fraction), `prob.nii` (share of draws that
+///   have the fibre) and `dispersion.nii` (1 − largest eigenvalue of the mean dyad).
+/// - `draws/peaks-00000.nii.gz`, … (on request): one peaks image a posterior draw, of twice the draw's fractions, for
+///   probabilistic tracking: track an equal share of streamlines in each, `for p in draws/*; do tckgen -algorithm FACT
+///   $p … ; done`, and concatenate them with `tckedit`. Where `peaks.nii.gz` has a fibre, a draw without any has the
+///   first one's direction (`SampleDirections`) at the least length, 0.1: else streamlines would end at the first of
+///   many voxels that lacks it by chance.
 enum MRtrixOutputs {
     static let folder = "mrtrix"
     /// Length of a peak over its fraction.
@@ -21,16 +23,22 @@ enum MRtrixOutputs {
         let threshold = context.fractionThreshold
         var jobs = [
             context.map("\(folder)/peaks.nii.gz", trailing: [3 * context.fibres]) { t, buffer in
-                context.forEachAxis(t / 3) { v, axis, fraction in buffer[v] = fraction >= threshold ? axis[t % 3] * (scale * fraction) : 0 }
+                context.forEachAxis(t / 3) { v, axis, fraction in
+                    buffer[v] = fraction >= threshold ? axis[t % 3] * (scale * fraction) : 0
+                }
             }
         ]
         jobs += fixels(context)
         if includingDraws {
             for s in 0..<context.sampleCount {
-                jobs.append(context.map(String(format: "\(folder)/draws/peaks-%05d.nii.gz", s), trailing: [3 * context.fibres]) { t, buffer in
-                    if t < 3 { fillDraw(context, s, axis: t, threshold, buffer) }
-                    context.forEachDraw(t / 3, s) { v, axis, fraction in buffer[v] = axis[t % 3] * (scale * fraction) }
-                })
+                jobs.append(
+                    context.map(String(format: "\(folder)/draws/peaks-%05d.nii.gz", s), trailing: [3 * context.fibres])
+                    { t, buffer in
+                        if t < 3 { fillDraw(context, s, axis: t, threshold, buffer) }
+                        context.forEachDraw(t / 3, s) { v, axis, fraction in
+                            buffer[v] = axis[t % 3] * (scale * fraction)
+                        }
+                    })
             }
         }
         return jobs
@@ -57,7 +65,8 @@ enum MRtrixOutputs {
         var counts = [UInt32](repeating: 0, count: summary.count)
         // Fibres are ordered by falling mean fraction, so that those above the threshold come first.
         for k in 0..<context.fibres {
-            for (v, fraction) in summary.column(.statistic(.fraction(k), .mean)).enumerated() where fraction >= threshold { counts[v] += 1 }
+            for (v, fraction) in summary.column(.statistic(.fraction(k), .mean)).enumerated()
+            where fraction >= threshold { counts[v] += 1 }
         }
         var offsets = counts
         var total: UInt32 = 0
@@ -66,10 +75,13 @@ enum MRtrixOutputs {
             total += counts[v]
         }
         let finalCounts = counts, finalOffsets = offsets
-        let description = context.provenance.shortDescription, mask = context.mask, base = context.directory + "/\(folder)/fixels/"
+        let description = context.provenance.shortDescription, mask = context.mask,
+            base = context.directory + "/\(folder)/fixels/"
         var jobs = [
             OutputJob(path: base + "index.nii", cost: 1) {
-                try VolumeWriter.write(base + "index.nii", mask: mask, trailing: [2], as: UInt32.self, description: description) { t, buffer in
+                try VolumeWriter.write(
+                    base + "index.nii", mask: mask, trailing: [2], as: UInt32.self, description: description
+                ) { t, buffer in
                     for v in buffer.indices { buffer[v] = t == 0 ? finalCounts[v] : finalOffsets[v] }
                 }
             }
@@ -77,18 +89,20 @@ enum MRtrixOutputs {
         // A file needs one row at least: an image without fibres has one of zeros, to which no voxel points.
         let rows = max(1, Int(total))
         func table(_ name: String, width: Int, _ columns: @escaping @Sendable (_ fibre: Int) -> [SummaryColumn]) {
-            jobs.append(OutputJob(path: base + name, cost: 1) {
-                let geometry = VolumeGeometry(shape: [rows, width, 1])
-                try VolumeWriter.write(base + name, geometry: geometry, as: Float.self, description: description) { _, grid in
-                    for k in 0..<DrawColumn.fibreCount {
-                        for (c, column) in columns(k).enumerated() {
-                            for (v, value) in summary.column(column).enumerated() where finalCounts[v] > k {
-                                grid[c * rows + Int(finalOffsets[v]) + k] = value
+            jobs.append(
+                OutputJob(path: base + name, cost: 1) {
+                    let geometry = VolumeGeometry(shape: [rows, width, 1])
+                    try VolumeWriter.write(base + name, geometry: geometry, as: Float.self, description: description) {
+                        _, grid in
+                        for k in 0..<DrawColumn.fibreCount {
+                            for (c, column) in columns(k).enumerated() {
+                                for (v, value) in summary.column(column).enumerated() where finalCounts[v] > k {
+                                    grid[c * rows + Int(finalOffsets[v]) + k] = value
+                                }
                             }
                         }
                     }
-                }
-            })
+                })
         }
         table("directions.nii", width: 3) { k in (0..<3).map { .direction(k, axis: $0) } }
         table("afd.nii", width: 1) { [.statistic(.fraction($0), .mean)] }
@@ -100,16 +114,19 @@ enum MRtrixOutputs {
 
 /// `dipy/`: peaks along the voxel axes.
 ///
-/// `peaks_dirs.nii.gz` X×Y×Z×N×3 unit directions and `peaks_values.nii.gz` X×Y×Z×N mean fractions, 0 below 0.05: DIPY's `peak_dirs` and
-/// `peak_values`; `examples/dipy_peaks.py` makes a pam5 file of them.
+/// `peaks_dirs.nii.gz` X×Y×Z×N×3 unit directions and `peaks_values.nii.gz` X×Y×Z×N mean fractions, 0 below 0.05: DIPY's
+/// `peak_dirs` and `peak_values`; `examples/dipy_peaks.py` makes a pam5 file of them.
 enum DIPYOutputs {
     static let folder = "dipy"
 
     static func jobs(_ context: OutputContext) -> [OutputJob] {
-        let frame = DirectionConversion(to: .voxel, of: context.geometry.affine), n = context.fibres, threshold = context.fractionThreshold
+        let frame = DirectionConversion(to: .voxel, of: context.geometry.affine), n = context.fibres,
+            threshold = context.fractionThreshold
         return [
             context.map("\(folder)/peaks_dirs.nii.gz", trailing: [n, 3]) { t, buffer in
-                context.forEachAxis(t % n) { v, axis, fraction in buffer[v] = fraction >= threshold ? frame(axis)[t / n] : 0 }
+                context.forEachAxis(t % n) { v, axis, fraction in
+                    buffer[v] = fraction >= threshold ? frame(axis)[t / n] : 0
+                }
             },
             context.map("\(folder)/peaks_values.nii.gz", trailing: [n]) { t, buffer in
                 context.forEachAxis(t) { v, _, fraction in buffer[v] = fraction >= threshold ? fraction : 0 }

@@ -2,14 +2,17 @@ import Inference
 
 /// The direction of a fibre in every equally weighted draw of a voxel, also in draws that lack the fibre.
 ///
-/// Trackers that choose a draw at random in every step (probtrackx2) end where it has no direction, though the voxel has a fibre: a fraction of 0 does
-/// not end them. So a draw that lacks the fibre takes the direction
-/// 1. of an equally weighted draw that has it: the holders in turn, evenly, so that together the directions are still the fibre's posterior;
+/// Trackers that choose a draw at random in every step (probtrackx2) end where it has no direction, though the voxel
+/// has a fibre: a fraction of 0 does not end them. So a draw that lacks the fibre takes the direction
+/// 1. of an equally weighted draw that has it: the holders in turn, evenly, so that together the directions are still
+///    the fibre's posterior;
 /// 2. where there is none, of a stored draw that has it, though it hardly counts at this λ;
-/// 3. for the first fibre, that of the first place of its own draw, or of any, which holds one also without a fibre (`DrawColumn`).
+/// 3. for the first fibre, that of the first place of its own draw, or of any, which holds one also without a fibre
+///    (`DrawColumn`).
 ///
-/// Before all these comes, for the first fibre, what its own draw holds in the first place. Zero where the fit has nothing of all that: further fibres
-/// that no draw has, voxels that were not fitted, and fits of versions that stored no direction without a fibre.
+/// Before all these comes, for the first fibre, what its own draw holds in the first place. Zero where the fit has
+/// nothing of all that: further fibres that no draw has, voxels that were not fitted, and fits of versions that stored
+/// no direction without a fibre.
 struct SampleDirections {
     private let summary: PosteriorSummary
     private let drawCount: Int

@@ -2,13 +2,15 @@ import Foundation
 import Inference
 import Volumes
 
-/// Fibre orientations of one axial slice in the customary colours: red left–right, green front–back, blue up–down, brightness by fraction.
+/// Fibre orientations of one axial slice in the customary colours: red left–right, green front–back, blue up–down,
+/// brightness by fraction.
 ///
-/// The slice is cut across the voxel axis nearest to the scanner's z, through the middle of the fitted voxels; the subject's left is on the
-/// left and the front is up.
+/// The slice is cut across the voxel axis nearest to the scanner's z, through the middle of the fitted voxels; the
+/// subject's left is on the left and the front is up.
 public enum OrientationPicture {
     /// Draws the picture.
-    /// - Parameter sticks: whether each fibre of mean fraction ≥ 0.05 is drawn as a line of length in proportion to its fraction.
+    /// - Parameter sticks: whether each fibre of mean fraction ≥ 0.05 is drawn as a line of length in proportion to its
+    ///   fraction.
     public static func draw(_ summary: PosteriorSummary, geometry: VolumeGeometry, sticks: Bool = true) -> PNGImage {
         let axes = nearestAxes(geometry.affine), shape = geometry.spatialShape
         let (width, height) = (shape[axes.x], shape[axes.y])
@@ -25,7 +27,8 @@ public enum OrientationPicture {
         let inSlice = fitted.filter { coordinates($0)[axes.z] == level }
         let fibres = (0..<DrawColumn.fibreCount).map { k in
             (
-                direction: (0..<3).map { summary.column(.direction(k, axis: $0)) }, fraction: summary.column(.statistic(.fraction(k), .mean))
+                direction: (0..<3).map { summary.column(.direction(k, axis: $0)) },
+                fraction: summary.column(.statistic(.fraction(k), .mean))
             )
         }
         func fibre(_ k: Int, _ v: Int) -> (axis: SIMD3<Float>, fraction: Float) {
@@ -64,7 +67,8 @@ public enum OrientationPicture {
                 let half = SIMD2<Float>(axis.x * length, -axis.y * length)
                 let colour: SIMD3<Float> = abs(axis) * Float(1.15) + Float(0.1)
                 image.line(
-                    from: centre - half, to: centre + half, width: max(1, Float(size) / 10), pointwiseMin(colour, SIMD3<Float>(repeating: 1)))
+                    from: centre - half, to: centre + half, width: max(1, Float(size) / 10),
+                    pointwiseMin(colour, SIMD3<Float>(repeating: 1)))
             }
         }
         return image

@@ -25,7 +25,8 @@ public struct PNGImage: Sendable {
     }
 
     /// Draws a straight line with soft edges; coordinates in pixels, (0, 0) the centre of the upper left one.
-    public mutating func line(from a: SIMD2<Float>, to b: SIMD2<Float>, width thickness: Float, _ colour: SIMD3<Float>) {
+    public mutating func line(from a: SIMD2<Float>, to b: SIMD2<Float>, width thickness: Float, _ colour: SIMD3<Float>)
+    {
         let d = b - a, length = (d * d).sum()
         let margin = thickness / 2 + 1
         let low: SIMD2<Float> = pointwiseMin(a, b) - margin

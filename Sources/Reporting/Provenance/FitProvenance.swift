@@ -51,10 +51,11 @@ public struct FitProvenance: Codable, Equatable, Sendable {
     public var peakMemoryBytes = 0
     public var warnings: [String] = []
     public var counts = Counts()
-    /// Where an independent estimate of the noise comes from, and what it says of the fitted noise; nil when there is none.
+    /// Where an independent estimate of the noise comes from, and what it says of the fitted noise; nil when there is
+    /// none.
     public var noiseOrigin: IndependentNoise.Origin?, noise: NoiseCheck?
-    /// Noise that the fit took as known: where it comes from, in how many of the fitted voxels, and in how many it was fitted
-    /// for want of a value; nil where it was fitted in all.
+    /// Noise that the fit took as known: where it comes from, in how many of the fitted voxels, and in how many it was
+    /// fitted for want of a value; nil where it was fitted in all.
     public struct KnownNoise: Codable, Equatable, Sendable {
         public var source: IndependentNoise.Source, voxels: Int, without: Int
 
@@ -69,12 +70,15 @@ public struct FitProvenance: Codable, Equatable, Sendable {
     public var directions: DirectionCheck?
     /// What the fit leaves over by shell, at the λ of the draws; nil where the scan was not at hand.
     public var residuals: ShellResiduals?
-    /// Image size, and voxel → scanner affine (16 numbers, row after row), so that the fit can be read again without the DWI.
+    /// Image size, and voxel → scanner affine (16 numbers, row after row), so that the fit can be read again without
+    /// the DWI.
     public var grid: [Int] = [], affine: [Double] = []
 
     public init(
-        version: String, commandLine: [String], startedAt: String, engine: String, family: String, lambda: Double, drawLambda: Double, seed: UInt64,
-        drawsPerVoxel: Int, networkName: String = "", networkSHA256: String = "", inputs: [String: String] = [:], sources: [String] = [],
+        version: String, commandLine: [String], startedAt: String, engine: String, family: String, lambda: Double,
+        drawLambda: Double, seed: UInt64,
+        drawsPerVoxel: Int, networkName: String = "", networkSHA256: String = "", inputs: [String: String] = [:],
+        sources: [String] = [],
         sourceStem: String, acquisition: Acquisition? = nil, threads: Int
     ) {
         self.version = version
@@ -102,7 +106,8 @@ public struct FitProvenance: Codable, Equatable, Sendable {
     public func write(to path: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
         try Reporting.write(encoder.encode(self) + Data("\n".utf8), to: path)
     }
 

@@ -1,6 +1,7 @@
 import Foundation
 
-/// A JSON text in the making, whose members keep their order and whose numbers are always legal: what is not finite becomes null.
+/// A JSON text in the making, whose members keep their order and whose numbers are always legal: what is not finite
+/// becomes null.
 public enum JSONValue: Sendable, Equatable {
     case null, bool(Bool), number(Double), integer(Int), string(String)
     case array([JSONValue])
@@ -22,12 +23,16 @@ public enum JSONValue: Sendable, Equatable {
             return value == value.rounded() && abs(value) < 1e15 ? "\(Int(value))" : "\(value)"
         case .string(let value): return Self.quoted(value)
         case .array(let values):
-            let isFlat = values.allSatisfy { if case .object = $0 { false } else if case .array = $0 { false } else { true } }
+            let isFlat = values.allSatisfy {
+                if case .object = $0 { false } else if case .array = $0 { false } else { true }
+            }
             if values.isEmpty || isFlat { return "[" + values.map { $0.print(depth) }.joined(separator: ", ") + "]" }
             return "[\n" + values.map { inner + $0.print(depth + 1) }.joined(separator: ",\n") + "\n\(outer)]"
         case .object(let members):
             if members.isEmpty { return "{}" }
-            return "{\n" + members.map { inner + Self.quoted($0.key) + ": " + $0.value.print(depth + 1) }.joined(separator: ",\n") + "\n\(outer)}"
+            return "{\n"
+                + members.map { inner + Self.quoted($0.key) + ": " + $0.value.print(depth + 1) }.joined(
+                    separator: ",\n") + "\n\(outer)}"
         }
     }
 
@@ -47,7 +52,8 @@ public enum JSONValue: Sendable, Equatable {
     }
 }
 
-extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral,
+extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
+    ExpressibleByBooleanLiteral,
     ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
     public init(stringLiteral value: String) { self = .string(value) }
@@ -55,5 +61,7 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Ex
     public init(floatLiteral value: Double) { self = .number(value) }
     public init(booleanLiteral value: Bool) { self = .bool(value) }
     public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
-    public init(dictionaryLiteral elements: (String, JSONValue)...) { self = .object(elements.map { (key: $0.0, value: $0.1) }) }
+    public init(dictionaryLiteral elements: (String, JSONValue)...) {
+        self = .object(elements.map { (key: $0.0, value: $0.1) })
+    }
 }

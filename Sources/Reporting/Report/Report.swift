@@ -7,20 +7,26 @@ import Volumes
 
 /// `report.html`: a finished fit on one page that needs nothing else, to be looked at and passed on.
 ///
-/// Everything comes from the posterior archive and `fit.json`; the scan is not needed. Three slices are shown; structure maps follow a λ slider,
-/// computed in the page by log p(z|λ′) = log p(z|λ) − (λ′ − λ)·k(z) + const from stored log-probabilities.
+/// Everything comes from the posterior archive and `fit.json`; the scan is not needed. Three slices are shown;
+/// structure maps follow a λ slider, computed in the page by log p(z|λ′) = log p(z|λ) − (λ′ − λ)·k(z) + const from
+/// stored log-probabilities.
 /// - Accuracy: probabilities computed in the page are within 0.002 of a summary's at any λ from 0 to 3.
 public enum Report {
     /// Writes the page.
     /// - Parameter summary: the fit at the λ at which the page opens.
     /// - Throws: `VolumeError`.
-    public static func write(_ summary: PosteriorSummary, geometry: VolumeGeometry, provenance: FitProvenance, to path: String, threads: Int = 1) throws {
+    public static func write(
+        _ summary: PosteriorSummary, geometry: VolumeGeometry, provenance: FitProvenance, to path: String,
+        threads: Int = 1
+    ) throws {
         let page = try html(summary, geometry: geometry, provenance: provenance, threads: threads)
         try Reporting.write(Data(page.utf8), to: path)
     }
 
     /// The page's text.
-    public static func html(_ summary: PosteriorSummary, geometry: VolumeGeometry, provenance: FitProvenance, threads: Int = 1) throws -> String {
+    public static func html(
+        _ summary: PosteriorSummary, geometry: VolumeGeometry, provenance: FitProvenance, threads: Int = 1
+    ) throws -> String {
         try Content(summary, geometry: geometry, threads: threads).page(provenance, threads: threads)
     }
 
@@ -49,7 +55,9 @@ public enum Report {
     static func embeddable(_ value: JSONValue) -> String {
         // By bytes: to Swift a character such as U+0600 and the `<` after it are one.
         var bytes: [UInt8] = []
-        for byte in value.text.utf8 { if byte == UInt8(ascii: "<") { bytes += Array("\\u003c".utf8) } else { bytes.append(byte) } }
+        for byte in value.text.utf8 {
+            if byte == UInt8(ascii: "<") { bytes += Array("\\u003c".utf8) } else { bytes.append(byte) }
+        }
         return String(decoding: bytes, as: UTF8.self)
     }
 
@@ -60,7 +68,8 @@ public enum Report {
     }
 }
 
-/// Escapes by Unicode scalars: to Swift a quotation mark and the combining accent after it are one character, to a browser they are two.
+/// Escapes by Unicode scalars: to Swift a quotation mark and the combining accent after it are one character, to a
+/// browser they are two.
 struct ScalarHTML: MustacheContentType {
     func escapeText(_ text: String) -> String {
         var result = String.UnicodeScalarView()
@@ -72,7 +81,8 @@ struct ScalarHTML: MustacheContentType {
             case "\"": result.append(contentsOf: "&quot;".unicodeScalars)
             case "'": result.append(contentsOf: "&#39;".unicodeScalars)
             // Right-to-left overrides and control characters could make a name read as what it is not.
-            case "\u{202A}"..."\u{202E}", "\u{2066}"..."\u{2069}", "\0"..."\u{8}", "\u{B}"..."\u{1F}", "\u{7F}": result.append("\u{FFFD}")
+            case "\u{202A}"..."\u{202E}", "\u{2066}"..."\u{2069}", "\0"..."\u{8}", "\u{B}"..."\u{1F}", "\u{7F}":
+                result.append("\u{FFFD}")
             default: result.append(scalar)
             }
         }

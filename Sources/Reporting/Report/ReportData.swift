@@ -2,7 +2,8 @@ import Foundation
 import Inference
 import Volumes
 
-/// The numbers that the page's scripts draw from: slices, histograms, and structure probabilities from which any λ follows.
+/// The numbers that the page's scripts draw from: slices, histograms, and structure probabilities from which any λ
+/// follows.
 struct ReportData: Sendable {
     let summary: PosteriorSummary
     let geometry: VolumeGeometry
@@ -32,21 +33,37 @@ struct ReportData: Sendable {
             ("lambda", .number(summary.lambda)), ("largestLambda", .number(largestLambda)),
             ("logStep", .number(ReportStructures.logStep)),
             ("toScanner", numbers(slices.grid.toScanner(geometry.affine))), ("voxelCount", .integer(fitted.count)),
-            ("groups", .array(structures.groups.map { group in
-                .object([("name", .string(group.name)), ("fibres", .integer(group.fibreCount)), ("k", .integer(group.parameterCount))])
-            })),
-            ("sweep", .array(sweep.map { at in
-                .object([
-                    ("lambda", .number(at.lambda)), ("mean", numbers(at.mean)), ("called", numbers(at.called)),
-                    ("fibres", numbers(at.calledFibres)), ("parameters", .number(Self.rounded(at.parameters))),
-                ])
-            })),
-            ("maps", .array(maps.map { map in
-                .object([
-                    ("title", .string(map.title)), ("unit", .string(map.unit)), ("note", .string(map.note)), ("colours", .string(map.colours)),
-                    ("low", .number(map.low)), ("high", .number(map.high)), ("isOpen", .bool(map.isOpen)),
-                ])
-            })),
+            (
+                "groups",
+                .array(
+                    structures.groups.map { group in
+                        .object([
+                            ("name", .string(group.name)), ("fibres", .integer(group.fibreCount)),
+                            ("k", .integer(group.parameterCount)),
+                        ])
+                    })
+            ),
+            (
+                "sweep",
+                .array(
+                    sweep.map { at in
+                        .object([
+                            ("lambda", .number(at.lambda)), ("mean", numbers(at.mean)), ("called", numbers(at.called)),
+                            ("fibres", numbers(at.calledFibres)), ("parameters", .number(Self.rounded(at.parameters))),
+                        ])
+                    })
+            ),
+            (
+                "maps",
+                .array(
+                    maps.map { map in
+                        .object([
+                            ("title", .string(map.title)), ("unit", .string(map.unit)), ("note", .string(map.note)),
+                            ("colours", .string(map.colours)),
+                            ("low", .number(map.low)), ("high", .number(map.high)), ("isOpen", .bool(map.isOpen)),
+                        ])
+                    })
+            ),
             ("slices", .array(slices.slices.map { slice($0, maps) })),
             ("histograms", .array(histograms())),
         ])
@@ -57,11 +74,14 @@ struct ReportData: Sendable {
         var codes = Data(), sticks = Data()
         for v in present {
             let g = structures.groups.count
-            for code in ReportStructures.encode(probabilities[(v * g)..<((v + 1) * g)]) { withUnsafeBytes(of: code.littleEndian) { codes.append(contentsOf: $0) } }
+            for code in ReportStructures.encode(probabilities[(v * g)..<((v + 1) * g)]) {
+                withUnsafeBytes(of: code.littleEndian) { codes.append(contentsOf: $0) }
+            }
         }
         let toScanner = slices.grid.toScanner(geometry.affine)
         for k in 0..<DrawColumn.fibreCount {
-            let axes = (0..<3).map { summary.column(.direction(k, axis: $0)) }, f = summary.column(.statistic(.fraction(k), .mean))
+            let axes = (0..<3).map { summary.column(.direction(k, axis: $0)) },
+                f = summary.column(.statistic(.fraction(k), .mean))
             for v in present {
                 let d = axes.map { Double($0[$0.startIndex + v]) }, fraction = f[f.startIndex + v]
                 for c in 0..<3 {
@@ -78,9 +98,11 @@ struct ReportData: Sendable {
             ("width", .number(Self.rounded(Double(columns) * slices.grid.size[slice.plane.right]))),
             ("height", .number(Self.rounded(Double(rows) * slices.grid.size[slice.plane.up]))),
             ("place", .string(place(slice))),
-            ("labels", .array(slice.plane.labels.map { .string($0) })), ("right", .integer(slice.plane.right)), ("up", .integer(slice.plane.up)),
+            ("labels", .array(slice.plane.labels.map { .string($0) })), ("right", .integer(slice.plane.right)),
+            ("up", .integer(slice.plane.up)),
             ("mask", .string(Data(places.map { $0 == nil ? 0 : 1 }).base64EncodedString())),
-            ("voxel", .array(voxelOrigin(slice).map { .integer($0) })), ("acrossStep", .array(step(slice.plane.right, 1))),
+            ("voxel", .array(voxelOrigin(slice).map { .integer($0) })),
+            ("acrossStep", .array(step(slice.plane.right, 1))),
             ("downStep", .array(step(slice.plane.up, -1))), ("codes", .string(codes.base64EncodedString())),
             ("sticks", .string(sticks.base64EncodedString())), ("values", .array(values)),
         ]
@@ -92,7 +114,8 @@ struct ReportData: Sendable {
         return ["z", "y", "x"][slice.plane.rawValue] + " = " + (mm < 0 ? "−" : "") + String(format: "%.0f mm", abs(mm))
     }
 
-    /// The image's voxel at the upper left of a slice, and the steps in voxel indices to the right and downwards: for the pointer's read-out.
+    /// The image's voxel at the upper left of a slice, and the steps in voxel indices to the right and downwards: for
+    /// the pointer's read-out.
     private func voxelOrigin(_ slice: ReportSlice) -> [Int] {
         var p = [0, 0, 0]
         p[slice.plane.normal] = slice.level
@@ -128,24 +151,48 @@ struct ReportMap {
             let values = summary.column(column)
             return { Double(values[values.startIndex + $0]) * factor }
         }
-        func map(_ title: String, _ unit: String, _ note: String, _ colours: String, _ limits: ClosedRange<Double>?, _ value: @escaping (Int) -> Double) -> ReportMap {
-            let high = limits?.upperBound ?? ReportHistogram.roundUp(ReportHistogram.quantile(data.fitted.map(value), 0.98))
-            return ReportMap(title: title, unit: unit, note: note, colours: colours, low: limits?.lowerBound ?? 0, high: high, isOpen: limits != 0...1, value: value)
+        func map(
+            _ title: String, _ unit: String, _ note: String, _ colours: String, _ limits: ClosedRange<Double>?,
+            _ value: @escaping (Int) -> Double
+        ) -> ReportMap {
+            let high =
+                limits?.upperBound ?? ReportHistogram.roundUp(ReportHistogram.quantile(data.fitted.map(value), 0.98))
+            return ReportMap(
+                title: title, unit: unit, note: note, colours: colours, low: limits?.lowerBound ?? 0, high: high,
+                isOpen: limits != 0...1, value: value)
         }
         let metadata = summary.metadata
-        let own = metadata.hasFibreColumns ? [
-            map("Diffusivity", "µm²/ms", "Posterior mean; 1 µm²/ms = 10⁻³ mm²/s.", "viridis", 0...3, column(.statistic(.diffusivity, .mean), times: 1e3)),
-            map("Uncertainty of diffusivity", "µm²/ms", "Posterior standard deviation.", "magma", nil, column(.statistic(.diffusivity, .sd), times: 1e3)),
-        ] : metadata.quantities.indices.map { i in
-            let shown = ReportQuantity(metadata.quantities[i])
-            return map(shown.title, shown.unit, shown.note, "viridis", shown.limits, column(.quantity(i, .mean), times: shown.factor))
-        }
+        let own =
+            metadata.hasFibreColumns
+            ? [
+                map(
+                    "Diffusivity", "µm²/ms", "Posterior mean; 1 µm²/ms = 10⁻³ mm²/s.", "viridis", 0...3,
+                    column(.statistic(.diffusivity, .mean), times: 1e3)),
+                map(
+                    "Uncertainty of diffusivity", "µm²/ms", "Posterior standard deviation.", "magma", nil,
+                    column(.statistic(.diffusivity, .sd), times: 1e3)),
+            ]
+            : metadata.quantities.indices.map { i in
+                let shown = ReportQuantity(metadata.quantities[i])
+                return map(
+                    shown.title, shown.unit, shown.note, "viridis", shown.limits,
+                    column(.quantity(i, .mean), times: shown.factor))
+            }
         return [
-            map("Mean b≈0 signal", "scanner units", "What the scan looks like without diffusion weighting.", "grey", nil) { Double(summary.meanB0[$0]) },
-            map("Sum of fibre fractions", "", "Posterior mean of f₁ + f₂ + f₃.", "viridis", 0...1, column(.statistic(.fractionSum, .mean))),
+            map(
+                "Mean b≈0 signal", "scanner units", "What the scan looks like without diffusion weighting.", "grey", nil
+            ) { Double(summary.meanB0[$0]) },
+            map(
+                "Sum of fibre fractions", "", "Posterior mean of f₁ + f₂ + f₃.", "viridis", 0...1,
+                column(.statistic(.fractionSum, .mean))),
         ] + own + [
-            map("Directional uncertainty, fibre 1", "", "1 − largest eigenvalue of the mean dyad: 0 certain, 0.67 uniform.", "magma", nil, column(.dispersion(0))),
-            map("Misfit", "σ", "Root-mean-square residual; about 1 where the model holds.", "balance", 0.5...1.5) { Double(summary.misfit[$0]) },
+            map(
+                "Directional uncertainty, fibre 1", "",
+                "1 − largest eigenvalue of the mean dyad: 0 certain, 0.67 uniform.", "magma", nil,
+                column(.dispersion(0))),
+            map("Misfit", "σ", "Root-mean-square residual; about 1 where the model holds.", "balance", 0.5...1.5) {
+                Double(summary.misfit[$0])
+            },
         ]
     }
 }

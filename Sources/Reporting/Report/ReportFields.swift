@@ -6,12 +6,15 @@ import Volumes
 enum ReportFields {
     static func fields(_ data: ReportData, _ p: FitProvenance, threads: Int) -> [String: Any] {
         let summary = data.summary
-        let now = data.structures.sweep(data.probabilities, fitted: data.fitted, at: summary.lambda, over: [summary.lambda], threads: threads)[0]
+        let now = data.structures.sweep(
+            data.probabilities, fitted: data.fitted, at: summary.lambda, over: [summary.lambda], threads: threads)[0]
         let misfit = ReportHistogram.quantile(data.fitted.map { Double(summary.misfit[$0]) }, 0.5)
         let snr = ReportHistogram.quantile(data.fittedValues(.statistic(.snr, .mean)), 0.5)
         let diffusivity = ReportHistogram.quantile(data.fittedValues(.statistic(.diffusivity, .mean), times: 1e3), 0.5)
         var tiles: [[String: Any]] = [
-            tile(ReportText.count(data.fitted.count), "voxels fitted", "of \(ReportText.count(summary.count)) in the mask"),
+            tile(
+                ReportText.count(data.fitted.count), "voxels fitted",
+                "of \(ReportText.count(summary.count)) in the mask"),
             tile(String(format: "%.2f", misfit), "median misfit", "residual in units of σ"),
             tile(String(format: "%.0f", snr), "median SNR", "S₀/σ"),
             tile(ReportText.number(summary.lambda), "λ of the maps", "nats a parameter"),
@@ -19,7 +22,9 @@ enum ReportFields {
         if summary.metadata.hasFibreColumns {
             tiles.insert(tile(String(format: "%.2f", diffusivity), "median diffusivity", "µm²/ms"), at: 3)
         }
-        if let a = p.acquisition { tiles.insert(tile("\(a.volumeCount)", "volumes", "\(a.baselineCount) at b ≈ 0"), at: 1) }
+        if let a = p.acquisition {
+            tiles.insert(tile("\(a.volumeCount)", "volumes", "\(a.baselineCount) at b ≈ 0"), at: 1)
+        }
         let fitting = p.timings["fitting"].map { " in \(ReportText.duration($0))" } ?? ""
         let checks = checks(data, p, misfit: misfit)
         let grid = summary.metadata.grid.map(String.init).joined(separator: " × ")
@@ -27,16 +32,30 @@ enum ReportFields {
         var rows = [
             row("Command", p.commandLine.map(quotedForShell).joined(separator: " "), isCode: true),
             row("Software", "\(p.software) \(p.version), engine \(p.engine), family \(p.family)"),
-            row("Network", p.networkName.isEmpty ? "none" : p.networkName), row("SHA-256", p.networkSHA256.isEmpty ? "–" : p.networkSHA256, isCode: true),
-            row("Seed and draws", "seed \(p.seed), \(p.drawsPerVoxel) draws a voxel, made at λ = \(ReportText.number(p.drawLambda))"),
-            row("Image", "\(grid) voxels of \(sizes) mm, axes \(data.geometry.affine.orientationLabel)" + (data.slices.grid.obliqueness > 1
-                ? String(format: ", oblique by up to %.0f°", data.slices.grid.obliqueness) : "")),
+            row("Network", p.networkName.isEmpty ? "none" : p.networkName),
+            row("SHA-256", p.networkSHA256.isEmpty ? "–" : p.networkSHA256, isCode: true),
+            row(
+                "Seed and draws",
+                "seed \(p.seed), \(p.drawsPerVoxel) draws a voxel, made at λ = \(ReportText.number(p.drawLambda))"),
+            row(
+                "Image",
+                "\(grid) voxels of \(sizes) mm, axes \(data.geometry.affine.orientationLabel)"
+                    + (data.slices.grid.obliqueness > 1
+                        ? String(format: ", oblique by up to %.0f°", data.slices.grid.obliqueness) : "")),
         ]
-        for (role, path) in p.inputs.sorted(by: { $0.key < $1.key }) { rows.append(row("Input: \(role)", path, isCode: true)) }
-        rows.append(row("Started, finished", [p.startedAt, p.finishedAt].filter { !$0.isEmpty }.joined(separator: " – ")))
+        for (role, path) in p.inputs.sorted(by: { $0.key < $1.key }) {
+            rows.append(row("Input: \(role)", path, isCode: true))
+        }
+        rows.append(
+            row("Started, finished", [p.startedAt, p.finishedAt].filter { !$0.isEmpty }.joined(separator: " – ")))
         let order = ["reading", "fitting", "summary", "writing"]
-        let stages = p.timings.sorted { (order.firstIndex(of: $0.key) ?? 9, $0.key) < (order.firstIndex(of: $1.key) ?? 9, $1.key) }
-        let spent = stages.map { "\($0.key) \(ReportText.duration($0.value))" } + ["on \(p.threads) thread\(p.threads == 1 ? "" : "s")"]
+        let stages = p.timings.sorted {
+            (order.firstIndex(of: $0.key) ?? 9, $0.key) < (order.firstIndex(of: $1.key) ?? 9, $1.key)
+        }
+        let spent =
+            stages.map { "\($0.key) \(ReportText.duration($0.value))" } + [
+                "on \(p.threads) thread\(p.threads == 1 ? "" : "s")"
+            ]
         rows.append(row("Timings", spent.joined(separator: ", ")))
         rows.append(row("Peak memory", p.peakMemoryBytes > 0 ? ReportText.memory(p.peakMemoryBytes) : "–"))
         var fields: [String: Any] = [
@@ -48,20 +67,27 @@ enum ReportFields {
             "finished": p.finishedAt.isEmpty ? p.startedAt : p.finishedAt,
             "citations": ReportCitation.works(p, summary.metadata).map { ["text": $0.text, "link": $0.link] },
             "structures": zip(data.structures.groups, zip(now.mean, now.called)).map { group, shares in
-                ["name": group.name, "k": "\(group.parameterCount)", "mean": ReportText.percent(shares.0), "called": ReportText.percent(shares.1)]
+                [
+                    "name": group.name, "k": "\(group.parameterCount)", "mean": ReportText.percent(shares.0),
+                    "called": ReportText.percent(shares.1),
+                ]
             },
             "parameters": String(format: "%.2f", now.parameters),
         ]
-        if let residuals = p.residuals, residuals.anyFibre.voxels > 0 { fields["residuals"] = ReportResiduals.table(residuals) }
+        if let residuals = p.residuals, residuals.anyFibre.voxels > 0 {
+            fields["residuals"] = ReportResiduals.table(residuals)
+        }
         let components = summary.metadata.components
         if !components.isEmpty {
-            fields["components"] = ["rows": components.indices.map { i in
-                let p = data.fittedValues(.component(i)), n = Double(max(1, p.count))
-                return [
-                    "name": components[i], "mean": ReportText.percent(p.reduce(0, +) / n),
-                    "called": ReportText.percent(Double(p.count { $0 > 0.5 }) / n),
-                ]
-            }]
+            fields["components"] = [
+                "rows": components.indices.map { i in
+                    let p = data.fittedValues(.component(i)), n = Double(max(1, p.count))
+                    return [
+                        "name": components[i], "mean": ReportText.percent(p.reduce(0, +) / n),
+                        "called": ReportText.percent(Double(p.count { $0 > 0.5 }) / n),
+                    ]
+                }
+            ]
         }
         if let a = p.acquisition {
             let shells = a.shells.map { ["b": ReportText.number($0.bValue), "count": "\($0.volumeCount)"] }
@@ -75,20 +101,34 @@ enum ReportFields {
         guard !p.sourceStem.isEmpty else { return "Fit" }
         let folder = FilePath.name(of: FilePath.folder(of: p.inputs["dwi"] ?? ""))
         let saysNothing = ["dwi", "data", "dwi_preproc", "eddy"].contains(p.sourceStem.lowercased())
-        return saysNothing && !folder.isEmpty && folder != "." && folder != "/" ? "\(folder) / \(p.sourceStem)" : p.sourceStem
+        return saysNothing && !folder.isEmpty && folder != "." && folder != "/"
+            ? "\(folder) / \(p.sourceStem)" : p.sourceStem
     }
 
-    private static func tile(_ value: String, _ name: String, _ more: String) -> [String: Any] { ["value": value, "name": name, "more": more] }
+    private static func tile(_ value: String, _ name: String, _ more: String) -> [String: Any] {
+        ["value": value, "name": name, "more": more]
+    }
 
-    private static func row(_ name: String, _ value: String, isCode: Bool = false) -> [String: Any] { ["name": name, "value": value, "code": isCode] }
+    private static func row(_ name: String, _ value: String, isCode: Bool = false) -> [String: Any] {
+        ["name": name, "value": value, "code": isCode]
+    }
 
     /// Each check is good, a note or a warning, said in words as well as in colour.
     private static func checks(_ data: ReportData, _ p: FitProvenance, misfit: Double) -> [[String: Any]] {
         var result: [[String: Any]] = []
-        func add(_ state: String, _ text: String) { result.append(["state": state.lowercased(), "word": state, "text": text]) }
+        func add(_ state: String, _ text: String) {
+            result.append(["state": state.lowercased(), "word": state, "text": text])
+        }
         switch p.acquisition?.isInTrainingRange {
         case true?: add("Good", "The acquisition lies within the range of protocols that the network was trained on.")
-        case false?: add("Warning", "The acquisition lies outside the range of protocols that the network was trained on; read the maps with care.")
+        case false?:
+            add(
+                "Warning",
+                """
+                The acquisition lies outside the range of protocols that the network was trained on; read the maps \
+                with care.
+                """
+            )
         case nil: break
         }
         // A table that is wrong stands among the warnings.
@@ -96,30 +136,43 @@ enum ReportFields {
         case .right?:
             let margin = String(format: "%.0f", p.directions!.margin)
             add(
-                "Good", "The gradient directions point along the fibres: every other order or sign of their axes is worse by "
+                "Good",
+                "The gradient directions point along the fibres: every other order or sign of their axes is worse by "
                     + "\(margin) standard errors or more.")
         case .undecided?:
-            add("Note", "Whether the gradient directions are right cannot be told: there are not enough voxels with fibres.")
+            add(
+                "Note",
+                "Whether the gradient directions are right cannot be told: there are not enough voxels with fibres.")
         case .wrong?, nil: break
         }
         let all = max(1, data.summary.count)
         for (flag, text) in VoxelQuality.meanings {
             let n = data.summary.quality.count { VoxelQuality(rawValue: $0).contains(flag) }
             guard n > 0 else { continue }
-            let share = "\(ReportText.count(n)) of \(ReportText.count(all)) voxels (\(ReportText.percent(Double(n) / Double(all))))"
+            let share =
+                """
+                \(ReportText.count(n)) of \(ReportText.count(all)) voxels \
+                (\(ReportText.percent(Double(n) / Double(all))))
+                """
             add(n * 100 > all ? "Warning" : "Note", "\(share): \(text).")
         }
         if data.summary.quality.allSatisfy({ $0 == 0 }) { add("Good", "No voxel of the mask was skipped or flagged.") }
-        let poor = data.fitted.count { data.summary.misfit[$0] > 1.5 }, share = Double(poor) / Double(max(1, data.fitted.count))
+        let poor = data.fitted.count { data.summary.misfit[$0] > 1.5 },
+            share = Double(poor) / Double(max(1, data.fitted.count))
         let holds = (0.8...1.2).contains(misfit)
-        add(holds ? "Good" : "Warning", String(format: "The median misfit is %.2f σ (about 1 when the model holds).", misfit))
+        add(
+            holds ? "Good" : "Warning",
+            String(format: "The median misfit is %.2f σ (about 1 when the model holds).", misfit))
         if share > 0.01 {
             let advice = "look for motion, artefacts or tissue that the model does not hold for"
-            add(share > 0.1 ? "Warning" : "Note", "\(ReportText.percent(share)) of the fitted voxels have a misfit above 1.5 σ: \(advice).")
+            add(
+                share > 0.1 ? "Warning" : "Note",
+                "\(ReportText.percent(share)) of the fitted voxels have a misfit above 1.5 σ: \(advice).")
         }
         // With something wrong it stands among the warnings.
         if let noise = p.noise, noise.warning == nil {
-            let form = noise.isKnown == true
+            let form =
+                noise.isKnown == true
                 ? "The fit leaves over %.2f times the noise that was taken as known (median %@; %@)."
                 : "The fitted noise is %.2f times an independent estimate (median %@; %@)."
             let text = String(format: form, noise.telling, noise.place, noise.origin.source.rawValue)
@@ -133,6 +186,7 @@ enum ReportFields {
     /// A word of a command line as a shell would need it.
     static func quotedForShell(_ word: String) -> String {
         let plain = word.allSatisfy { ($0.isASCII && ($0.isLetter || $0.isNumber)) || "-_./=:,+@%".contains($0) }
-        return plain && !word.isEmpty ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''", options: .literal) + "'"
+        return plain && !word.isEmpty
+            ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''", options: .literal) + "'"
     }
 }

@@ -26,7 +26,8 @@ struct ReportHistogram {
 
     var json: JSONValue {
         .object([
-            ("title", .string(title)), ("unit", .string(unit)), ("low", .number(low)), ("high", .number(high)), ("median", .number(ReportData.rounded(median))),
+            ("title", .string(title)), ("unit", .string(unit)), ("low", .number(low)), ("high", .number(high)),
+            ("median", .number(ReportData.rounded(median))),
             ("beyond", .integer(beyond)), ("counts", .array(counts.map { .integer($0) })),
         ])
     }
@@ -40,7 +41,8 @@ struct ReportHistogram {
         sorted.isEmpty ? 0 : sorted[min(sorted.count - 1, Int(p * Double(sorted.count)))]
     }
 
-    /// The next of 1, 1.5, 2, 3, 4, 5, 6, 8, 10 times a power of ten: a legible end of an axis; 1 when nothing is above 0.
+    /// The next of 1, 1.5, 2, 3, 4, 5, 6, 8, 10 times a power of ten: a legible end of an axis; 1 when nothing is above
+    /// 0.
     static func roundUp(_ x: Double) -> Double {
         guard x.isFinite, x > 0 else { return 1 }
         let power = pow(10, floor(log10(x)))
@@ -69,20 +71,26 @@ extension ReportData {
         let counts = (0...DrawColumn.fibreCount).map { fittedValues(.fibreCount($0)) }
         let called = fitted.indices.map { i in counts.map { $0[i] }.max()! }
         let metadata = summary.metadata
-        let own = metadata.hasFibreColumns ? [
-            ReportHistogram("Diffusivity", unit: "µm²/ms", fittedValues(.statistic(.diffusivity, .mean), times: 1e3), limits: 0...4),
-            ReportHistogram("Uncertainty of diffusivity", unit: "% (sd / mean)", relative),
-        ] : metadata.quantities.indices.map { i in
-            // Voxels that lack it would be one tall bar at 0.
-            let shown = ReportQuantity(metadata.quantities[i])
-            let values = fittedValues(.quantity(i, .mean), times: shown.factor).filter { $0 != 0 }
-            return ReportHistogram(shown.title, unit: shown.unit, values, limits: shown.limits)
-        }
-        return (own + [
-            ReportHistogram("Sum of fibre fractions", unit: "where fibres are expected", withFibre, limits: 0...1),
-            ReportHistogram("Signal-to-noise ratio", unit: "S₀/σ", fittedValues(.statistic(.snr, .mean))),
-            ReportHistogram("Misfit", unit: "σ", fitted.map { Double(summary.misfit[$0]) }, limits: 0...2),
-            ReportHistogram("Certainty of the number of fibres", unit: "P(most probable)", called, limits: 0...1),
-        ]).map(\.json)
+        let own =
+            metadata.hasFibreColumns
+            ? [
+                ReportHistogram(
+                    "Diffusivity", unit: "µm²/ms", fittedValues(.statistic(.diffusivity, .mean), times: 1e3),
+                    limits: 0...4),
+                ReportHistogram("Uncertainty of diffusivity", unit: "% (sd / mean)", relative),
+            ]
+            : metadata.quantities.indices.map { i in
+                // Voxels that lack it would be one tall bar at 0.
+                let shown = ReportQuantity(metadata.quantities[i])
+                let values = fittedValues(.quantity(i, .mean), times: shown.factor).filter { $0 != 0 }
+                return ReportHistogram(shown.title, unit: shown.unit, values, limits: shown.limits)
+            }
+        return
+            (own + [
+                ReportHistogram("Sum of fibre fractions", unit: "where fibres are expected", withFibre, limits: 0...1),
+                ReportHistogram("Signal-to-noise ratio", unit: "S₀/σ", fittedValues(.statistic(.snr, .mean))),
+                ReportHistogram("Misfit", unit: "σ", fitted.map { Double(summary.misfit[$0]) }, limits: 0...2),
+                ReportHistogram("Certainty of the number of fibres", unit: "P(most probable)", called, limits: 0...1),
+            ]).map(\.json)
     }
 }

@@ -27,11 +27,20 @@ enum ReportResiduals {
         let group = residuals.oneFibre.voxels >= 50 ? residuals.oneFibre : residuals.anyFibre
         func contrast(_ shell: ShellResiduals.Shell) -> Double { abs(shell.along.residual - shell.across.residual) }
         let seen = group.shells.filter { $0.along.measurements > 0 && $0.across.measurements > 0 }
-        guard let worst = seen.max(by: { contrast($0) < contrast($1) }), max(abs(worst.along.residual), abs(worst.across.residual)) > limit else { return [] }
-        let numbers = String(format: "%+.2f σ along and %+.2f σ across the main fibre at b = %@", worst.along.residual, worst.across.residual,
-            ReportText.number(worst.bValue)).replacingOccurrences(of: "-", with: "−")
-        let what = worst.across.residual > 0 && worst.along.residual < 0
-            ? "an extra-axonal space that hinders water across the fibre, which sticks and a ball do not have, leaves this; third fibres may stand in for it"
+        guard let worst = seen.max(by: { contrast($0) < contrast($1) }),
+            max(abs(worst.along.residual), abs(worst.across.residual)) > limit
+        else { return [] }
+        let numbers = String(
+            format: "%+.2f σ along and %+.2f σ across the main fibre at b = %@", worst.along.residual,
+            worst.across.residual,
+            ReportText.number(worst.bValue)
+        ).replacingOccurrences(of: "-", with: "−")
+        let what =
+            worst.across.residual > 0 && worst.along.residual < 0
+            ? """
+            an extra-axonal space that hinders water across the fibre, which sticks and a ball do not have, \
+            leaves this; third fibres may stand in for it
+            """
             : "the model does not hold there to within the noise"
         return ["The mean residual is \(numbers): \(what)."]
     }

@@ -3,8 +3,8 @@ import Foundation
 import Inference
 import Volumes
 
-/// An image's grid turned the way it is looked at: x, y, z along the voxel axes nearest to the scanner's, growing towards the subject's right,
-/// front and top.
+/// An image's grid turned the way it is looked at: x, y, z along the voxel axes nearest to the scanner's, growing
+/// towards the subject's right, front and top.
 struct DisplayGrid: Sendable {
     /// Which voxel axis each display axis is, and whether it runs backwards.
     let axes: [Int], isReversed: [Bool]
@@ -39,7 +39,9 @@ struct DisplayGrid: Sendable {
 
     /// The rotation (nine numbers, row after row) that carries directions along the display axes to the scanner's.
     func toScanner(_ affine: Affine) -> [Double] {
-        guard let frame = try? FrameConversion(affine3x3: (0..<9).map { affine[$0 / 3, $0 % 3] }) else { return [1, 0, 0, 0, 1, 0, 0, 0, 1] }
+        guard let frame = try? FrameConversion(affine3x3: (0..<9).map { affine[$0 / 3, $0 % 3] }) else {
+            return [1, 0, 0, 0, 1, 0, 0, 0, 1]
+        }
         let columns = (0..<3).map { frame.columns[axes[$0]] * (isReversed[$0] ? -1 : 1) }
         return (0..<9).map { columns[$0 % 3][$0 / 3] }
     }
@@ -71,8 +73,8 @@ struct ReportSlices: Sendable {
     /// Rank among the summary's voxels by index in the image; −1 outside or not fitted.
     private let rank: [Int32]
 
-    /// Three slices: one in each plane, through the level with most fibre within the middle half; planes that are less than eight voxels deep
-    /// give way to further slices of the others.
+    /// Three slices: one in each plane, through the level with most fibre within the middle half; planes that are less
+    /// than eight voxels deep give way to further slices of the others.
     init(_ summary: PosteriorSummary, geometry: VolumeGeometry) {
         let grid = DisplayGrid(geometry)
         var rank = [Int32](repeating: -1, count: geometry.voxelsPerVolume)

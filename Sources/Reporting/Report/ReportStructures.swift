@@ -2,8 +2,8 @@ import Foundation
 import Inference
 import Parallel
 
-/// The structures of a fit as the report shows them: variants that differ in their noise alone are one, and of families with too many structures for a
-/// row each all with the same number of fibres and of parameters.
+/// The structures of a fit as the report shows them: variants that differ in their noise alone are one, and of families
+/// with too many structures for a row each all with the same number of fibres and of parameters.
 struct ReportStructures: Sendable {
     struct Group: Equatable, Sendable {
         var fibreCount: Int, hasSpread: Bool, parameterCount: Int
@@ -22,7 +22,8 @@ struct ReportStructures: Sendable {
     init(_ table: StructureTable, isWhole: Bool = true) {
         var groups: [Group] = []
         membership = table.rows.map { row in
-            let group = Group(fibreCount: row.fibreCount, hasSpread: isWhole && row.hasSpread, parameterCount: row.parameterCount)
+            let group = Group(
+                fibreCount: row.fibreCount, hasSpread: isWhole && row.hasSpread, parameterCount: row.parameterCount)
             if let known = groups.firstIndex(of: group) { return known }
             groups.append(group)
             return groups.count - 1
@@ -30,7 +31,8 @@ struct ReportStructures: Sendable {
         self.groups = groups
     }
 
-    /// Log-probabilities are stored as whole multiples of this below the voxel's largest, as 16-bit numbers: an error of at most half of it.
+    /// Log-probabilities are stored as whole multiples of this below the voxel's largest, as 16-bit numbers: an error
+    /// of at most half of it.
     static let logStep = 1.0 / 1024
 
     /// V × G probabilities at the summary's λ, voxel after voxel.
@@ -63,14 +65,18 @@ struct ReportStructures: Sendable {
     }
 
     /// The whole fit at many λ: p(z|λ′) ∝ p(z|λ) exp(−(λ′ − λ) k(z)).
-    func sweep(_ probabilities: [Float], fitted: [Int], at lambda: Double, over nodes: [Double], threads: Int) -> [AtLambda] {
-        let g = groups.count, k = groups.map { Double($0.parameterCount) }, fibres = groups.map(\.fibreCount), block = 4096
+    func sweep(_ probabilities: [Float], fitted: [Int], at lambda: Double, over nodes: [Double], threads: Int)
+        -> [AtLambda]
+    {
+        let g = groups.count, k = groups.map { Double($0.parameterCount) }, fibres = groups.map(\.fibreCount),
+            block = 4096
         let blocks = max(1, (fitted.count + block - 1) / block), width = 2 * g + DrawColumn.fibreCount + 1
         var partial = [Double](repeating: 0, count: blocks * nodes.count * width)
         partial.withUnsafeMutableBufferPointer { buffer in
             nonisolated(unsafe) let sums = buffer.baseAddress!
             try! forEachInParallel(blocks, threads: threads) { b in
-                var p = [Double](repeating: 0, count: g), byCount = [Double](repeating: 0, count: DrawColumn.fibreCount + 1)
+                var p = [Double](repeating: 0, count: g),
+                    byCount = [Double](repeating: 0, count: DrawColumn.fibreCount + 1)
                 for (n, node) in nodes.enumerated() {
                     let factor = k.map { exp(-(node - lambda) * $0) }, sum = sums + (b * nodes.count + n) * width
                     for v in fitted[(b * block)..<min(fitted.count, (b + 1) * block)] {
@@ -87,13 +93,19 @@ struct ReportStructures: Sendable {
                             byCount[fibres[i]] += p[i]
                         }
                         sum[g + best] += 1
-                        sum[2 * g + byCount.indices.max { byCount[$0] < byCount[$1] || (byCount[$0] == byCount[$1] && $0 > $1) }!] += 1
+                        sum[
+                            2 * g + byCount.indices.max {
+                                byCount[$0] < byCount[$1] || (byCount[$0] == byCount[$1] && $0 > $1)
+                            }!] += 1
                     }
                 }
             }
         }
         return nodes.enumerated().map { n, node in
-            let total = (0..<width).map { c in (0..<blocks).reduce(0) { $0 + partial[($1 * nodes.count + n) * width + c] } / Double(max(1, fitted.count)) }
+            let total = (0..<width).map { c in
+                (0..<blocks).reduce(0) { $0 + partial[($1 * nodes.count + n) * width + c] }
+                    / Double(max(1, fitted.count))
+            }
             let mean = Array(total[0..<g])
             return AtLambda(
                 lambda: node, mean: mean, called: Array(total[g..<(2 * g)]), calledFibres: Array(total[(2 * g)...]),

@@ -6,7 +6,8 @@ extension ValidationPage {
         """
         <!doctype html>
         <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-        <meta name="color-scheme" content="light dark"><title>\(escape(title)) · prism-dmri</title><style>\(style)</style></head>
+        <meta name="color-scheme" content="light dark"><title>\(escape(title)) · \
+        prism-dmri</title><style>\(style)</style></head>
         <body><main>\(body)</main></body></html>
 
         """
@@ -32,26 +33,32 @@ extension ValidationPage {
 
     static func table(_ head: [String], _ rows: [[String]]) -> String {
         let titles = head.allSatisfy(\.isEmpty) ? "" : "<tr>" + head.map { "<th>\(escape($0))</th>" }.joined() + "</tr>"
-        return "<div class=\"scroll\"><table>\(titles)" + rows.map { "<tr>" + $0.map { "<td>\(escape($0))</td>" }.joined() + "</tr>" }.joined()
+        return "<div class=\"scroll\"><table>\(titles)"
+            + rows.map { "<tr>" + $0.map { "<td>\(escape($0))</td>" }.joined() + "</tr>" }.joined()
             + "</table></div>"
     }
 
     static func footer(
-        _ engine: String, _ network: String, _ sha256: String, _ notes: [String: String], _ seed: UInt64, _ commandLine: [String]
+        _ engine: String, _ network: String, _ sha256: String, _ notes: [String: String], _ seed: UInt64,
+        _ commandLine: [String]
     ) -> String {
         var facts = ["engine \(engine)"]
         if !network.isEmpty { facts.append("network \(network)") }
         if !sha256.isEmpty { facts.append("SHA-256 \(sha256)") }
         facts += notes.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" } + ["seed \(seed)"]
-        return "<footer><p>\(escape(facts.joined(separator: " · ")))</p><p><code>\(escape(commandLine.joined(separator: " ")))</code></p></footer>"
+        let command = escape(commandLine.joined(separator: " "))
+        return "<footer><p>\(escape(facts.joined(separator: " · ")))</p><p><code>\(command)</code></p></footer>"
     }
 
     static func percent(_ share: Double, _ digits: Int = 1) -> String { String(format: "%.\(digits)f %%", 100 * share) }
 
-    static func p(_ value: Double) -> String { value < 0.001 ? String(format: "%.0e", value) : String(format: "%.3f", value) }
+    static func p(_ value: Double) -> String {
+        value < 0.001 ? String(format: "%.0e", value) : String(format: "%.3f", value)
+    }
 
     static func escape(_ text: String) -> String {
-        text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;").replacingOccurrences(of: ">", with: "&gt;")
+        text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
+            .replacingOccurrences(of: ">", with: "&gt;")
             .replacingOccurrences(of: "\"", with: "&quot;")
     }
 }

@@ -11,9 +11,12 @@ struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Look at a scan before it is fitted: gradient directions, b-values, noise, damaged volumes, mask.",
         discussion: """
-            Prints a line for each part and every finding with its remedy; ends with 0, or with 1 when there is a problem. \
-            The gradient directions are held against the fibres that they give: of the 24 ways to change signs and order \
-            of the axes, the one by which fibres go on best in the voxels that they point at is the right one; how far the others fall behind is given in standard errors.
+            Prints a line for each part and every finding with its remedy; ends with 0, or with 1 when there is a \
+            problem. \
+            The gradient directions are held against the fibres that they give: of the 24 ways to change signs and \
+            order \
+            of the axes, the one by which fibres go on best in the voxels that they point at is the right one; how far \
+            the others fall behind is given in standard errors.
             """)
 
     @OptionGroup var input: DiffusionInput

@@ -7,7 +7,8 @@ struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Write a finished fit for other tools: FSL, MRtrix3, DIPY or BIDS, from the fit's folder alone.",
         discussion: """
-            fsl: fsl.bedpostX/ for probtrackx2. mrtrix: mrtrix/peaks.nii.gz (twice the fraction long, for tckgen's cutoff of \
+            fsl: fsl.bedpostX/ for probtrackx2. mrtrix: mrtrix/peaks.nii.gz (twice the fraction long, for tckgen's \
+            cutoff of \
             0.1) and fixels. dipy: peaks along voxel axes. bids: dwi/*_dwimap.nii.gz with sidecars. Directions \
             are in the frame that each tool expects. quality.nii.gz, misfit.nii.gz and fit.json come along.
             """)
@@ -25,17 +26,23 @@ struct Export: ParsableCommand {
     }
 
     @Argument(help: "Folder of a finished fit.") var fit: String
-    @Option(help: "For whom: \(Format.allCases.map(\.rawValue).joined(separator: ", ")); may be given several times.") var format: [Format]
+    @Option(help: "For whom: \(Format.allCases.map(\.rawValue).joined(separator: ", ")); may be given several times.")
+    var format: [Format]
     @Option(help: "λ of what is written (default: that of the fit's maps).") var lambda: Double?
     @Option(help: "Folder to write (default: FIT/export).") var out: String?
-    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
+    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
+        .activeProcessorCount
     @Flag(help: "With mrtrix and bids: every posterior draw as well (large).") var draws = false
     @Flag(help: "Replace an export already there.") var force = false
     @Flag(help: "No progress on stderr; warnings remain.") var quiet = false
 
     func validate() throws {
-        guard !format.isEmpty else { throw ValidationError("--format is needed: \(Format.allCases.map(\.rawValue).joined(separator: ", ")).") }
-        if let lambda { guard lambda >= 0, lambda <= 10 else { throw ValidationError("--lambda must lie between 0 and 10.") } }
+        guard !format.isEmpty else {
+            throw ValidationError("--format is needed: \(Format.allCases.map(\.rawValue).joined(separator: ", ")).")
+        }
+        if let lambda {
+            guard lambda >= 0, lambda <= 10 else { throw ValidationError("--lambda must lie between 0 and 10.") }
+        }
         guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
     }
 
@@ -54,9 +61,12 @@ struct Export: ParsableCommand {
         if draws { formats.insert(.draws) }
         try target.fill { place in
             let written = try FitOutputs.write(
-                archive: finished.archive, lambda: value, geometry: finished.geometry, directory: place, provenance: provenance, formats: formats,
+                archive: finished.archive, lambda: value, geometry: finished.geometry, directory: place,
+                provenance: provenance, formats: formats,
                 threads: nthreads)
-            for warning in written.provenance.warnings where !known.contains(warning) { Progress.note("warning: " + warning) }
+            for warning in written.provenance.warnings where !known.contains(warning) {
+                Progress.note("warning: " + warning)
+            }
         }
         if !quiet { Progress.note("written: \(folder)") }
     }

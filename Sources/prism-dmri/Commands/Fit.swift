@@ -12,8 +12,10 @@ struct Fit: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Fit every voxel: model probabilities, parameter posteriors, fibre orientations.",
         discussion: """
-            Writes to --out: fit.json (provenance), quality and misfit maps, dwi/ (model maps, BIDS names), fsl.bedpostX/ (for probtrackx2), mrtrix/ (peaks \
-            and fixels), orientations.png, and posterior-*.safetensors (the draws themselves). Interrupted fits go on with --resume.
+            Writes to --out: fit.json (provenance), quality and misfit maps, dwi/ (model maps, BIDS names), \
+            fsl.bedpostX/ (for probtrackx2), mrtrix/ (peaks \
+            and fixels), orientations.png, and posterior-*.safetensors (the draws themselves). Interrupted fits go on \
+            with --resume.
             """)
 
     enum Engine: String, ExpressibleByArgument, CaseIterable { case prism, smc, mcmc }
@@ -22,17 +24,31 @@ struct Fit: ParsableCommand {
     @Option(help: "Folder to write.") var out: String
     @Option(help: "Parsimony: each free parameter costs λ nats; 0 to 3 (default: 0.5).") var lambda: Double?
     @Option(help: FamilyChoice.help) var family: String?
-    @Option(help: "What finds the posterior: \(Engine.allCases.map(\.rawValue).joined(separator: ", ")).") var engine: Engine = .prism
+    @Option(help: "What finds the posterior: \(Engine.allCases.map(\.rawValue).joined(separator: ", ")).") var engine:
+        Engine = .prism
     @Option(help: "Trained network (default: the one built in).") var network: String?
     @Option(help: NoiseChoice.help) var noise: NoiseChoice = .auto
-    @Option(help: "Speed against accuracy of the draws: \(PrismPreset.allCases.map(\.rawValue).joined(separator: ", ")) (default: balanced).") var preset: PrismPreset?
+    @Option(
+        help:
+            """
+            Speed against accuracy of the draws: \(PrismPreset.allCases.map(\.rawValue).joined(separator: ", ")) \
+            (default: balanced).
+            """
+    ) var preset: PrismPreset?
     @Option(help: "Posterior draws a voxel (default: 50).") var samples: Int?
     @OptionGroup(title: "Options of --engine mcmc") var chain: ChainArguments
-    @Option(help: "Map of the noise's standard deviation in the scan's units, to hold the fitted noise against (default: estimated from the scan).")
+    @Option(
+        help:
+            """
+            Map of the noise's standard deviation in the scan's units, to hold the fitted noise against (default: \
+            estimated from the scan).
+            """
+    )
     var noiseMap: String?
     @Flag(help: KnownNoise.help) var knownNoise = false
     @Option(help: "Fit part I of N only, e.g. 1/4; 'merge' joins the parts' folders.") var shard: Part?
-    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
+    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
+        .activeProcessorCount
     @Option(help: "Seed of all random numbers.") var seed: UInt64 = 1
     @Flag(help: "Go on with an interrupted fit in --out.") var resume = false
     @Flag(help: "Replace a fit already in --out.") var force = false
@@ -40,27 +56,43 @@ struct Fit: ParsableCommand {
 
     func validate() throws {
         guard (0...10).contains(lambda ?? 0) else { throw ValidationError("--lambda must lie between 0 and 10.") }
-        guard (1...10_000).contains(samples ?? 1) else { throw ValidationError("--samples must lie between 1 and 10000.") }
+        guard (1...10_000).contains(samples ?? 1) else {
+            throw ValidationError("--samples must lie between 1 and 10000.")
+        }
         guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
         if engine == .mcmc {
             if lambda != nil {
-                throw ValidationError("--lambda has no meaning with --engine mcmc: its relevance prior (--weight) decides how readily fibres appear.")
+                throw ValidationError(
+                    """
+                    --lambda has no meaning with --engine mcmc: its relevance prior (--weight) decides how readily \
+                    fibres appear.
+                    """
+                )
             }
-            if samples != nil { throw ValidationError("With --engine mcmc the number of draws is --jumps over --every, not --samples.") }
+            if samples != nil {
+                throw ValidationError("With --engine mcmc the number of draws is --jumps over --every, not --samples.")
+            }
             if network != nil { throw ValidationError("--engine mcmc uses no network; leave out --network.") }
             if noise == .either { throw ValidationError("--engine mcmc knows Gaussian noise only.") }
             if knownNoise { throw ValidationError(ChainArguments.noKnownNoise) }
-            if preset != nil { throw ValidationError("--preset belongs to --engine prism; mcmc has --burnin, --jumps and --every.") }
+            if preset != nil {
+                throw ValidationError("--preset belongs to --engine prism; mcmc has --burnin, --jumps and --every.")
+            }
         } else if let option = chain.given {
             throw ValidationError("\(option) belongs to --engine mcmc.")
         }
-        if engine == .smc, network != nil || preset != nil { throw ValidationError("--network and --preset belong to --engine prism; smc is exact without them.") }
+        if engine == .smc, network != nil || preset != nil {
+            throw ValidationError("--network and --preset belong to --engine prism; smc is exact without them.")
+        }
         if resume && force { throw ValidationError("--resume and --force exclude each other.") }
     }
 
     func run() throws {
-        let read = input.allFiles + [network, family.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }].compactMap { $0 }
-        let target = try OutputFolder(out, kind: .fit, mode: resume ? .resume : force ? .force : .fresh, canResume: true, inputs: read)
+        let read =
+            input.allFiles
+            + [network, family.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }].compactMap { $0 }
+        let target = try OutputFolder(
+            out, kind: .fit, mode: resume ? .resume : force ? .force : .fresh, canResume: true, inputs: read)
         func stopped() -> Interrupted { Interrupted(out: out, keepsWork: target.keepsWork, wasForced: force) }
         Interrupt.whenStopped(say: { stopped().description }, cleanUp: { target.abandon() })
         do { try run(target) } catch {
@@ -79,9 +111,12 @@ struct Fit: ParsableCommand {
             warnings.append(text)
             Progress.note("warning: " + text)
         }
-        func seconds(since moment: ContinuousClock.Instant) -> Double { Double((clock.now - moment) / .milliseconds(1)) / 1000 }
+        func seconds(since moment: ContinuousClock.Instant) -> Double {
+            Double((clock.now - moment) / .milliseconds(1)) / 1000
+        }
 
-        let given = try network.map(NetworkFile.init(path:)), chosen = try FamilyChoice(family, network: given.map { ($0, network!) })
+        let given = try network.map(NetworkFile.init(path:)),
+            chosen = try FamilyChoice(family, network: given.map { ($0, network!) })
         try chosen.refuse(engine: engine == .prism ? nil : engine.rawValue, preset: preset)
         let (geometry, acquisition) = try input.open(warn: warn)
         var options = FitOptions()
@@ -107,7 +142,8 @@ struct Fit: ParsableCommand {
         func estimateNoise() {
             let estimating = clock.now
             independent = IndependentNoise.estimate(
-                voxels: mask.indices, grid: geometry.spatialShape, signals: series.values, acquisition: acquisition, threads: nthreads,
+                voxels: mask.indices, grid: geometry.spatialShape, signals: series.values, acquisition: acquisition,
+                threads: nthreads,
                 shouldStop: { Interrupt.requested })
             timings["noise"] = seconds(since: estimating)
         }
@@ -123,11 +159,19 @@ struct Fit: ParsableCommand {
         if let known, knownCount == 0 { throw NoNoiseToKnow.noVoxel(noiseMap ?? known.source.rawValue) }
         for text in kindSurvey.warnings(noise: engine == .mcmc ? .gaussian : kinds) { warn(text) }
         if survey.unfitted > 0 {
-            warn("\(survey.unfitted) of \(survey.voxels) voxels cannot be fitted (\(survey.explanation)): they are 0 in every map, and marked in quality.nii.gz.")
+            warn(
+                """
+                \(survey.unfitted) of \(survey.voxels) voxels cannot be fitted (\(survey.explanation)): they are 0 in \
+                every map, and marked in quality.nii.gz.
+                """
+            )
         }
         if survey.withoutNoise > 0 {
-            warn("\(survey.withoutNoise) of \(survey.voxels) voxels have no usable value of the noise (none above 0, or an SNR "
-                + "that no image has): they are fitted as without --known-noise.")
+            warn(
+                """
+                \(survey.withoutNoise) of \(survey.voxels) voxels have no usable value of the noise (none above 0, or \
+                an SNR that no image has): they are fitted as without --known-noise.
+                """)
         }
         let directions = try input.testDirections(series, acquisition, threads: nthreads)
         if let warning = directions.warning { warn(warning) }
@@ -142,10 +186,12 @@ struct Fit: ParsableCommand {
         let metadata = fitter.metadata(grid: geometry.spatialShape, voxelCount: series.count, notes: notes)
         if engine != .mcmc, let warning = LambdaRange.warning(options.lambda) { warn(warning) }
         let part = (index: shard?.index ?? 0, of: shard?.of ?? 1)
-        let fitBar = Progress("fitting", unit: "voxels", total: FitEngine.voxels(ofPart: part, among: series.count).count, quiet: quiet)
+        let fitBar = Progress(
+            "fitting", unit: "voxels", total: FitEngine.voxels(ofPart: part, among: series.count).count, quiet: quiet)
         let isComplete = try Interrupt.polled {
             try fitter.run(
-                voxels: mask.indices, signals: series.values, noise: known, metadata: metadata, directory: target.work, part: part, progress: { fitBar.update($0) },
+                voxels: mask.indices, signals: series.values, noise: known, metadata: metadata, directory: target.work,
+                part: part, progress: { fitBar.update($0) },
                 shouldStop: { Interrupt.requested })
         }
         guard isComplete else { throw Interrupted(out: out, keepsWork: true, wasForced: force) }
@@ -157,9 +203,12 @@ struct Fit: ParsableCommand {
         inputs["mask"] = input.maskFile
         inputs["noise_map"] = noiseMap
         var provenance = FitProvenance(
-            version: PrismDMRI.configuration.version, commandLine: CommandLine.arguments, startedAt: iso.string(from: started), engine: engine.rawValue,
-            family: chosen.family.name, lambda: options.lambda, drawLambda: options.lambda, seed: seed, drawsPerVoxel: options.samples, networkName: recipe.networkName,
-            networkSHA256: recipe.networkSHA256, inputs: inputs, sources: [input.dwi], sourceStem: input.stem.isPlainFileName ? input.stem : "dwi",
+            version: PrismDMRI.configuration.version, commandLine: CommandLine.arguments,
+            startedAt: iso.string(from: started), engine: engine.rawValue,
+            family: chosen.family.name, lambda: options.lambda, drawLambda: options.lambda, seed: seed,
+            drawsPerVoxel: options.samples, networkName: recipe.networkName,
+            networkSHA256: recipe.networkSHA256, inputs: inputs, sources: [input.dwi],
+            sourceStem: input.stem.isPlainFileName ? input.stem : "dwi",
             acquisition: Self.describe(acquisition, inRange: isInTrainingRange), threads: nthreads)
         provenance.timings = timings
         provenance.warnings = warnings
@@ -167,24 +216,39 @@ struct Fit: ParsableCommand {
         provenance.knownNoise = known.map { .init(source: $0.source, voxels: knownCount, without: survey.withoutNoise) }
         provenance.directions = DirectionCheck(directions)
         provenance.residuals = try ShellResiduals(
-            PosteriorArchive.shards(in: target.work), family: chosen.family, lambda: options.lambda, signals: series.values, acquisition: acquisition, threads: nthreads)
+            PosteriorArchive.shards(in: target.work), family: chosen.family, lambda: options.lambda,
+            signals: series.values, acquisition: acquisition, threads: nthreads)
         if shard != nil {
             provenance.grid = geometry.spatialShape
             provenance.affine = geometry.affine.elements
             // Every part has the whole scan; one of them keeps what it says of the noise.
-            if let independent, part.index == 0 { try FitOutputs.writeNoise(independent, mask: mask, directory: target.staging) }
+            if let independent, part.index == 0 {
+                try FitOutputs.writeNoise(independent, mask: mask, directory: target.staging)
+            }
             try provenance.write(to: target.staging + "/fit.json")
             try target.finish()
-            if !quiet { Progress.note("part \(part.index + 1) of \(part.of) is in \(out); 'prism-dmri merge' joins the parts and writes the maps") }
+            if !quiet {
+                Progress.note(
+                    """
+                    part \(part.index + 1) of \(part.of) is in \(out); 'prism-dmri merge' joins the parts and writes \
+                    the maps
+                    """
+                )
+            }
             return
         }
         let result = try FitOutputs.write(
-            archive: PosteriorArchive(directory: target.work), lambda: options.lambda, geometry: geometry, directory: target.staging, provenance: provenance,
+            archive: PosteriorArchive(directory: target.work), lambda: options.lambda, geometry: geometry,
+            directory: target.staging, provenance: provenance,
             formats: .standard.union(.dipy), noise: independent, threads: nthreads)
         try target.finish()
-        for warning in result.provenance.warnings where !warnings.contains(warning) { Progress.note("warning: " + warning) }
+        for warning in result.provenance.warnings where !warnings.contains(warning) {
+            Progress.note("warning: " + warning)
+        }
         Self.warnOfEarlierReadings(target)
-        if !quiet { Self.report(result.provenance, out: out, total: seconds(since: begin), fitting: timings["fitting"]!) }
+        if !quiet {
+            Self.report(result.provenance, out: out, total: seconds(since: begin), fitting: timings["fitting"]!)
+        }
     }
 
     private func makeRecipe(
@@ -193,10 +257,12 @@ struct Fit: ParsableCommand {
         switch (chosen, engine) {
         case (.composed(let family), _):
             try chosen.check(largestB: acquisition.bValues.max() ?? 0, of: input.dwi)
-            return try FamilyEngineRecipe(family: family, file: given, path: network ?? "", acquisition: acquisition, options: options)
+            return try FamilyEngineRecipe(
+                family: family, file: given, path: network ?? "", acquisition: acquisition, options: options)
         case (.ballSticks, .prism):
             return try PrismRecipe(
-                file: try given ?? NetworkFile.standard(), path: network ?? "the default network", acquisition: acquisition, options: options,
+                file: try given ?? NetworkFile.standard(), path: network ?? "the default network",
+                acquisition: acquisition, options: options,
                 preset: preset ?? .balanced)
         case (.ballSticks, .smc): return SmcRecipe(acquisition: acquisition, options: options)
         case (.ballSticks, .mcmc): return McmcRecipe(acquisition: acquisition, chain: chain.options, options: options)
@@ -206,7 +272,14 @@ struct Fit: ParsableCommand {
     /// Maps and exports beside a fit that was replaced are still those of the old one.
     static func warnOfEarlierReadings(_ target: OutputFolder) {
         let names = target.earlierReadings
-        if !names.isEmpty { Progress.note("warning: \(names.joined(separator: " and ")) stay as made from the fit that was replaced; make them again with --force") }
+        if !names.isEmpty {
+            Progress.note(
+                """
+                warning: \(names.joined(separator: " and ")) stay as made from the fit that was replaced; make them \
+                again with --force
+                """
+            )
+        }
     }
 
     /// Ties the shards of a fit to its data, so that --resume cannot mix two images.
@@ -219,16 +292,26 @@ struct Fit: ParsableCommand {
 
     private static func describe(_ acquisition: Acquisition, inRange: Bool?) -> FitProvenance.Acquisition {
         var counts: [Int: Int] = [:]
-        for i in 0..<acquisition.count where !acquisition.isUnweighted(i) { counts[Int((acquisition.bValues[i] / 100).rounded()) * 100, default: 0] += 1 }
+        for i in 0..<acquisition.count where !acquisition.isUnweighted(i) {
+            counts[Int((acquisition.bValues[i] / 100).rounded()) * 100, default: 0] += 1
+        }
         return FitProvenance.Acquisition(
             volumeCount: acquisition.count, baselineCount: acquisition.unweightedCount,
-            shells: counts.sorted { $0.key < $1.key }.map { .init(bValue: Double($0.key), volumeCount: $0.value) }, isInTrainingRange: inRange)
+            shells: counts.sorted { $0.key < $1.key }.map { .init(bValue: Double($0.key), volumeCount: $0.value) },
+            isInTrainingRange: inRange)
     }
 
     private static func report(_ p: FitProvenance, out: String, total: Double, fitting: Double) {
-        Progress.note(String(
-            format: "%d of %d voxels fitted in %.1f s (%.0f voxels/s on %d threads), %.1f s in all, peak memory %.0f MiB", p.counts.fitted,
-            p.counts.voxels, fitting, Double(p.counts.voxels) / max(fitting, 1e-3), p.threads, total, Double(p.peakMemoryBytes) / 1_048_576))
+        Progress.note(
+            String(
+                format:
+                    """
+                    %d of %d voxels fitted in %.1f s (%.0f voxels/s on %d threads), %.1f s in all, peak memory %.0f \
+                    MiB
+                    """,
+                p.counts.fitted,
+                p.counts.voxels, fitting, Double(p.counts.voxels) / max(fitting, 1e-3), p.threads, total,
+                Double(p.peakMemoryBytes) / 1_048_576))
         Progress.note("written: \(out)")
     }
 }
@@ -239,7 +322,9 @@ struct Part: ExpressibleByArgument {
 
     init?(argument: String) {
         let words = argument.split(separator: "/", omittingEmptySubsequences: false)
-        guard words.count == 2, let i = Int(words[0]), let n = Int(words[1]), (1...10_000).contains(n), (1...n).contains(i) else { return nil }
+        guard words.count == 2, let i = Int(words[0]), let n = Int(words[1]), (1...10_000).contains(n),
+            (1...n).contains(i)
+        else { return nil }
         (index, of) = (i - 1, n)
     }
 }

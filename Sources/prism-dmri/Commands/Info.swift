@@ -12,7 +12,10 @@ struct Info: ParsableCommand {
     @Option(help: "Trained network (default: the one built in).") var network: String?
     @Option(
         help:
-            "Print a family instead: its components, parameters, ranges and structures. One of \(Recipe.familyNames.joined(separator: ", ")), or a training recipe."
+            """
+            Print a family instead: its components, parameters, ranges and structures. One of \
+            \(Recipe.familyNames.joined(separator: ", ")), or a training recipe.
+            """
     )
     var family: String?
     @Flag(help: "Print the training recipe only: the network's, or with --family the built-in family's.")

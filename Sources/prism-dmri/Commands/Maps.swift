@@ -8,14 +8,16 @@ struct Maps: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Read a finished fit again at other λ: all maps and orientation files, without the scan.",
         discussion: """
-            Structure probabilities follow from the fit's by p(z|λ′) ∝ p(z|λ) exp(−(λ′−λ) k). Draws are those of the fit, weighted; where a λ far from the fit's leaves few of them in use, \
+            Structure probabilities follow from the fit's by p(z|λ′) ∝ p(z|λ) exp(−(λ′−λ) k). Draws are those of the \
+            fit, weighted; where a λ far from the fit's leaves few of them in use, \
             a warning goes to stderr and into fit.json. Each λ gets its own folder, OUT/lambda-X.
             """)
 
     @Argument(help: "Folder of a finished fit.") var fit: String
     @Option(help: "One or more λ, separated by commas.") var lambda: String
     @Option(help: "Folder to write (default: FIT/maps).") var out: String?
-    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
+    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
+        .activeProcessorCount
     @Flag(help: "Replace maps already there.") var force = false
     @Flag(help: "No progress on stderr; warnings remain.") var quiet = false
 
@@ -26,7 +28,9 @@ struct Maps: ParsableCommand {
 
     private func lambdas() throws -> [Double] {
         let values = try lambda.split(separator: ",", omittingEmptySubsequences: false).map { text in
-            guard let x = Double(text), x >= 0, x <= 10 else { throw ValidationError("'\(text)' is not a λ between 0 and 10.") }
+            guard let x = Double(text), x >= 0, x <= 10 else {
+                throw ValidationError("'\(text)' is not a λ between 0 and 10.")
+            }
             return x
         }
         guard Set(values).count == values.count else { throw ValidationError("A λ is given twice.") }
@@ -36,7 +40,12 @@ struct Maps: ParsableCommand {
     func run() throws {
         let finished = try FinishedFit(folder: fit), archive = finished.archive
         guard archive.metadata.notes["engine"] != "mcmc" else {
-            throw ValidationError("\(fit) was made by --engine mcmc, whose structure probabilities are shares of draws under its own prior: λ has no meaning for it.")
+            throw ValidationError(
+                """
+                \(fit) was made by --engine mcmc, whose structure probabilities are shares of draws under its own \
+                prior: λ has no meaning for it.
+                """
+            )
         }
         let noise = try finished.noise()
         // All of them can be written, or none is begun.
@@ -55,11 +64,19 @@ struct Maps: ParsableCommand {
             let begin = ContinuousClock.now
             try target.fill { place in
                 let written = try FitOutputs.write(
-                    archive: archive, lambda: value, geometry: finished.geometry, directory: place, provenance: provenance,
+                    archive: archive, lambda: value, geometry: finished.geometry, directory: place,
+                    provenance: provenance,
                     formats: .standard.union(.dipy), noise: noise, threads: nthreads)
-                for warning in written.provenance.warnings where !known.contains(warning) { Progress.note("warning: " + warning) }
+                for warning in written.provenance.warnings where !known.contains(warning) {
+                    Progress.note("warning: " + warning)
+                }
             }
-            if !quiet { Progress.note(String(format: "λ = %g: %@ (%.1f s)", value, target.name as NSString, Progress.seconds(from: begin, to: .now))) }
+            if !quiet {
+                Progress.note(
+                    String(
+                        format: "λ = %g: %@ (%.1f s)", value, target.name as NSString,
+                        Progress.seconds(from: begin, to: .now)))
+            }
         }
     }
 }

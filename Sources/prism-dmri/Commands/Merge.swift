@@ -8,13 +8,15 @@ struct Merge: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Join the parts of a fit made with 'fit --shard I/N', and write all maps.",
         discussion: """
-            Every part holds some of one fit's posterior-*.safetensors, or pieces of them, and a fit.json. They are checked to belong together and to be complete, \
+            Every part holds some of one fit's posterior-*.safetensors, or pieces of them, and a fit.json. They are \
+            checked to belong together and to be complete, \
             then joined in --out, whose files are those of a fit made in one go, byte for byte.
             """)
 
     @Argument(help: "Folders of the parts.") var parts: [String]
     @Option(help: "Folder to write.") var out: String
-    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
+    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
+        .activeProcessorCount
     @Flag(help: "Replace a fit already in --out.") var force = false
     @Flag(help: "No progress on stderr; warnings remain.") var quiet = false
 
@@ -33,14 +35,19 @@ struct Merge: ParsableCommand {
         let target = try OutputFolder(out, kind: .fit, mode: force ? .force : .fresh, inputs: inputs)
         let known = Set(provenance.warnings)
         try target.fill { place in
-            for shard in gathered.shards { try shard.write(to: place, metadata: metadata)
+            for shard in gathered.shards {
+                try shard.write(to: place, metadata: metadata)
             }
             let archive = try PosteriorArchive(directory: place)
-            let noise = try FinishedFit.noise(of: archive, geometry: geometry, folders: parts, origin: provenance.noiseOrigin)
+            let noise = try FinishedFit.noise(
+                of: archive, geometry: geometry, folders: parts, origin: provenance.noiseOrigin)
             let written = try FitOutputs.write(
-                archive: archive, lambda: provenance.lambda, geometry: geometry, directory: place, provenance: provenance,
+                archive: archive, lambda: provenance.lambda, geometry: geometry, directory: place,
+                provenance: provenance,
                 formats: .standard.union(.dipy), noise: noise, threads: nthreads)
-            for warning in written.provenance.warnings where !known.contains(warning) { Progress.note("warning: " + warning) }
+            for warning in written.provenance.warnings where !known.contains(warning) {
+                Progress.note("warning: " + warning)
+            }
         }
         Fit.warnOfEarlierReadings(target)
         if !quiet { Progress.note("\(metadata.shardCount) shards of \(parts.count) parts joined: \(out)") }
@@ -56,7 +63,8 @@ struct Merge: ParsableCommand {
             if let whole = files.first(where: \.isWhole), whole.metadata.format == metadata.format {
                 try FileManager.default.copyItem(atPath: whole.path, toPath: folder + "/" + PosteriorShard.name(index))
             } else {
-                try PosteriorShard.write(PosteriorBatch(joining: files), metadata: metadata, index: index, first: first, directory: folder)
+                try PosteriorShard.write(
+                    PosteriorBatch(joining: files), metadata: metadata, index: index, first: first, directory: folder)
             }
         }
     }
@@ -67,12 +75,16 @@ struct Merge: ParsableCommand {
         for part in parts {
             let shards = try PosteriorArchive.shards(in: part)
             // With more parts than voxels some parts are empty, but they say so.
-            if shards.isEmpty && !FileManager.default.fileExists(atPath: part + "/fit.json") { throw PosteriorArchiveError.empty(directory: part) }
+            if shards.isEmpty && !FileManager.default.fileExists(atPath: part + "/fit.json") {
+                throw PosteriorArchiveError.empty(directory: part)
+            }
             for shard in shards {
                 if let reference, let difference = reference.metadata.difference(shard.metadata) {
                     throw MergeError.otherFit(path: shard.path, reference: reference.path, difference: difference)
                 }
-                if let twin = byIndex[shard.index]?.first(where: { $0.first == shard.first && $0.isWhole == shard.isWhole && $0.count == shard.count }) {
+                if let twin = byIndex[shard.index]?.first(where: {
+                    $0.first == shard.first && $0.isWhole == shard.isWhole && $0.count == shard.count
+                }) {
                     throw MergeError.twice(index: shard.index, paths: [twin.path, shard.path])
                 }
                 byIndex[shard.index, default: []].append(shard)
@@ -80,13 +92,17 @@ struct Merge: ParsableCommand {
             }
         }
         // Parts of an earlier version become files of this one.
-        guard let metadata = reference?.metadata.inCurrentFormat else { throw PosteriorArchiveError.empty(directory: parts[0]) }
+        guard let metadata = reference?.metadata.inCurrentFormat else {
+            throw PosteriorArchiveError.empty(directory: parts[0])
+        }
         var joined: [Joined] = [], position = 0
         for (index, files) in byIndex.sorted(by: { $0.key < $1.key }) {
             joined.append(Joined(index: index, first: position, files: files))
             position += joined.last!.count
         }
-        guard position >= metadata.voxelCount else { throw MergeError.missing(metadata.voxelCount - position, of: metadata.voxelCount) }
+        guard position >= metadata.voxelCount else {
+            throw MergeError.missing(metadata.voxelCount - position, of: metadata.voxelCount)
+        }
         return (metadata, joined)
     }
 
@@ -101,7 +117,9 @@ struct Merge: ParsableCommand {
         joined.timings = [:]
         joined.warnings = []
         for (part, one) in zip(parts, all) {
-            for stage in ["reading", "noise", "fitting"] { if let seconds = one.timings[stage] { joined.timings[stage, default: 0] += seconds } }
+            for stage in ["reading", "noise", "fitting"] {
+                if let seconds = one.timings[stage] { joined.timings[stage, default: 0] += seconds }
+            }
             for warning in one.warnings where !joined.warnings.contains(warning) { joined.warnings.append(warning) }
             joined.inputs["part " + part] = one.commandLine.joined(separator: " ")
         }
@@ -119,8 +137,10 @@ enum MergeError: CommandFailure {
 
     var description: String {
         switch self {
-        case let .otherFit(path, reference, difference): "\(path) belongs to another fit than \(reference) (\(difference)); merge parts of one fit only"
-        case let .twice(index, paths): "shard \(index) is there twice, as \(paths[0]) and \(paths[1]); name each part once"
+        case let .otherFit(path, reference, difference):
+            "\(path) belongs to another fit than \(reference) (\(difference)); merge parts of one fit only"
+        case let .twice(index, paths):
+            "shard \(index) is there twice, as \(paths[0]) and \(paths[1]); name each part once"
         case let .missing(missing, count):
             "\(missing) of \(count) voxels are in none of the parts; name all parts, or finish them with --resume"
         }

@@ -9,7 +9,12 @@ enum NoiseMap {
         let values = try mask.values(path: path, of: dwi), missing = values.count { $0 == 0 }
         guard missing < values.count else { throw NoiseMapError.empty(path: path) }
         if missing > 0 {
-            warn("\(path) holds no value above 0 in \(missing) of \(values.count) voxels of the mask: there the fitted noise is held against nothing.")
+            warn(
+                """
+                \(path) holds no value above 0 in \(missing) of \(values.count) voxels of the mask: there the fitted \
+                noise is held against nothing.
+                """
+            )
         }
         return IndependentNoise(.init(.map), values: values)
     }
@@ -23,8 +28,10 @@ enum NoiseMapError: CommandFailure {
     var description: String {
         switch self {
         case .empty(let path):
-            "\(path) holds no finite value above 0 within the mask; give the standard deviation of the noise in the scan's units, or leave out --noise-map to have it "
-                + "estimated"
+            """
+            \(path) holds no finite value above 0 within the mask; give the standard deviation of the noise in the \
+            scan's units, or leave out --noise-map to have it estimated
+            """
         }
     }
 }

@@ -10,24 +10,31 @@ struct Train: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Train a network on simulations made as it learns.",
         discussion: """
-            Writes FILE (the averaged weights, for 'fit --network'), FILE.checkpoint (everything needed to go on) and FILE.log.jsonl (one JSON \
-            line every few seconds). With --time or --simulations the learning rate falls to zero over the last part of the run; Ctrl-C stops \
+            Writes FILE (the averaged weights, for 'fit --network'), FILE.checkpoint (everything needed to go on) and \
+            FILE.log.jsonl (one JSON \
+            line every few seconds). With --time or --simulations the learning rate falls to zero over the last part \
+            of the run; Ctrl-C stops \
             after the current step and keeps the checkpoint.
             """)
 
-    @Option(help: "Training recipe (YAML), or the name of a built-in one: \(BuiltInFamilies.names.joined(separator: ", ")).") var recipe: String
+    @Option(
+        help: "Training recipe (YAML), or the name of a built-in one: \(BuiltInFamilies.names.joined(separator: ", "))."
+    ) var recipe: String
     @Option(help: "Where to write the network (safetensors).") var out: String
     @Option(help: "Start from the weights of this network instead of fresh ones.") var start: String?
     @Option(help: "Stop after this much time, e.g. 90s, 45m, 2h.") var time: String?
     @Option(help: "Stop after this many simulations, counted from the run's start.") var simulations: Int?
     @Flag(help: "Go on from OUT.checkpoint.") var resume = false
-    @Flag(help: "With --resume: start a new round, forgetting an earlier decay of the learning rate.") var reopen = false
+    @Flag(help: "With --resume: start a new round, forgetting an earlier decay of the learning rate.") var reopen =
+        false
     @Option(
         help: """
-            Number format of matrix products: \(TrainingPrecision.allCases.map(\.rawValue).joined(separator: ", ")), or auto, the fastest that this \
+            Number format of matrix products: \(TrainingPrecision.allCases.map(\.rawValue).joined(separator: ", ")), \
+            or auto, the fastest that this \
             processor has; a resumed run keeps its own.
             """) var precision: String = "auto"
-    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
+    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
+        .activeProcessorCount
     @Option(help: "Seconds between checkpoints.") var checkpointEvery: Double = 180
     @Flag(help: "Overwrite an existing network.") var force = false
     @Flag(help: "No progress on stderr.") var quiet = false
@@ -43,7 +50,9 @@ struct Train: ParsableCommand {
 
     static func seconds(_ text: String) throws -> Double {
         let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
-        guard let unit = text.last, let factor = units[unit], let value = Double(text.dropLast()), value > 0, value < 1e9 else {
+        guard let unit = text.last, let factor = units[unit], let value = Double(text.dropLast()), value > 0,
+            value < 1e9
+        else {
             throw ValidationError("'\(text)' is not a time; write it like 90s, 45m or 2h.")
         }
         return value * factor
@@ -57,7 +66,8 @@ struct Train: ParsableCommand {
             throw ValidationError("'\(name)' is not a precision; choose one of \(known).")
         }
         guard TrainingPrecision.available.contains(precision) else {
-            throw ValidationError("This processor cannot multiply in \(name) precision; leave out --precision, or give single.")
+            throw ValidationError(
+                "This processor cannot multiply in \(name) precision; leave out --precision, or give single.")
         }
         return precision
     }
@@ -82,13 +92,16 @@ struct Train: ParsableCommand {
     }
 
     private func descend<F: ModelFamily>(
-        _ family: F, _ parsed: Recipe, text: String, definition: String?, design: @escaping @Sendable (inout RandomSource) -> F.Design
+        _ family: F, _ parsed: Recipe, text: String, definition: String?,
+        design: @escaping @Sendable (inout RandomSource) -> F.Design
     ) throws {
         let plan = parsed.training, checkpoint = out + ".checkpoint"
         var state: TrainerState?
         if let start {
             let file = try NetworkFile(path: start)
-            guard file.origin.family == family.name, file.origin.familyDefinition == definition, file.network.shape == FamilyShape(family), file.network.configuration == plan.network else {
+            guard file.origin.family == family.name, file.origin.familyDefinition == definition,
+                file.network.shape == FamilyShape(family), file.network.configuration == plan.network
+            else {
                 throw RecipeError(path: recipe, problem: "describes another network than \(start)")
             }
             state = TrainerState(weights: file.weights)
@@ -99,15 +112,19 @@ struct Train: ParsableCommand {
             let read = try TrainerState.read(network, from: checkpoint)
             state = read.state
             if reopen { state!.schedule = Schedule() }
-            if read.recipe != text && !quiet { note("The recipe differs from the one this run started with; going on with the new one.") }
+            if read.recipe != text && !quiet {
+                note("The recipe differs from the one this run started with; going on with the new one.")
+            }
         }
         let products = try choosePrecision(recorded: state?.precision)
-        let trainer = Trainer(family: family, plan: plan, threads: nthreads, precision: products, state: state, design: design)
+        let trainer = Trainer(
+            family: family, plan: plan, threads: nthreads, precision: products, state: state, design: design)
         let log = try TrainingLog(path: out + ".log.jsonl", append: resume)
         // A clock that nobody sets: a correction of the system's time neither ends a run nor keeps it going.
         let began = ContinuousClock.now
         func elapsedSeconds() -> Double { Progress.seconds(from: began, to: .now) }
-        let limit = try time.map(Self.seconds), startStep = trainer.state.step, startSimulations = trainer.state.simulations
+        let limit = try time.map(Self.seconds), startStep = trainer.state.step,
+            startSimulations = trainer.state.simulations
         if let simulations, trainer.state.schedule.decayStart == nil {
             let steps = (simulations - startSimulations) / plan.batch, decay = max(1, Int(Double(steps) * plan.decay))
             trainer.state.schedule = Schedule(decayStart: startStep + steps - decay, decaySteps: decay)
@@ -116,18 +133,26 @@ struct Train: ParsableCommand {
         // Of the last report; a run shorter than that has those of all its steps, one without a step none.
         var shown: (structure: Double, parameter: Double)?
         func losses() -> (structure: Double, parameter: Double)? {
-            shown ?? (recent.steps > 0 ? (recent.structure / Double(recent.steps), recent.parameter / Double(recent.steps)) : nil)
+            shown
+                ?? (recent.steps > 0
+                    ? (recent.structure / Double(recent.steps), recent.parameter / Double(recent.steps)) : nil)
         }
 
         func save() throws {
             try trainer.state.write(trainer.network, recipe: text, to: checkpoint)
             let origin = NetworkOrigin(
-                name: parsed.name, family: family.name, familyDefinition: definition, recipe: text, simulations: trainer.state.simulations, steps: trainer.state.step,
+                name: parsed.name, family: family.name, familyDefinition: definition, recipe: text,
+                simulations: trainer.state.simulations, steps: trainer.state.step,
                 structureLoss: losses()?.structure, parameterLoss: losses()?.parameter, precision: products.rawValue)
             try NetworkFile(network: trainer.network, weights: trainer.state.average, origin: origin).write(to: out)
         }
 
-        if !quiet { note("\(trainer.network.layout.count) weights, \(nthreads) threads, products in \(products.rawValue) precision") }
+        if !quiet {
+            note(
+                "\(trainer.network.layout.count) weights, \(nthreads) threads, "
+                    + "products in \(products.rawValue) precision"
+            )
+        }
         while !trainer.state.schedule.isFinished(step: trainer.state.step), !Interrupt.requested {
             let elapsed = elapsedSeconds()
             if let limit, trainer.state.schedule.decayStart == nil, elapsed > limit * (1 - plan.decay) {
@@ -141,19 +166,25 @@ struct Train: ParsableCommand {
             let total = elapsedSeconds()
             if total - lastReport > 10 {
                 lastReport = total
-                let means = (structure: recent.structure / Double(recent.steps), parameter: recent.parameter / Double(recent.steps))
+                let means = (
+                    structure: recent.structure / Double(recent.steps),
+                    parameter: recent.parameter / Double(recent.steps)
+                )
                 shown = means
                 recent = (0, 0, 0)
                 let rate = Double(trainer.state.simulations - startSimulations) / total
                 try log.append(
-                    step: trainer.state.step, simulations: trainer.state.simulations, structure: means.structure, parameter: means.parameter,
+                    step: trainer.state.step, simulations: trainer.state.simulations, structure: means.structure,
+                    parameter: means.parameter,
                     rate: trainer.state.schedule.rate(plan, step: trainer.state.step), simulationsPerSecond: rate,
                     precision: products)
                 if !quiet {
                     var line = String(
-                        format: "%.2f M simulations, %.0f/s, structure loss %.4f, parameter loss %.4f", Double(trainer.state.simulations) / 1e6,
+                        format: "%.2f M simulations, %.0f/s, structure loss %.4f, parameter loss %.4f",
+                        Double(trainer.state.simulations) / 1e6,
                         rate, means.structure, means.parameter)
-                    let left = limit.map { $0 - total } ?? simulations.map { Double($0 - trainer.state.simulations) / rate }
+                    let left =
+                        limit.map { $0 - total } ?? simulations.map { Double($0 - trainer.state.simulations) / rate }
                     if let left { line += String(format: ", %.0f min left", max(0, left) / 60) }
                     note(line)
                 }
@@ -164,7 +195,9 @@ struct Train: ParsableCommand {
             }
         }
         try save()
-        if trainer.state.skipped > 0 { note("\(trainer.state.skipped) steps had a non-finite gradient and were skipped.") }
+        if trainer.state.skipped > 0 {
+            note("\(trainer.state.skipped) steps had a non-finite gradient and were skipped.")
+        }
     }
 
     /// As asked for; a resumed run's own; the fastest.
@@ -172,12 +205,15 @@ struct Train: ParsableCommand {
         let asked = try Self.precision(precision)
         if let asked {
             if let recorded, recorded != asked, !quiet {
-                note("This run's products were in \(recorded.rawValue) precision so far; going on in \(asked.rawValue).")
+                note(
+                    "This run's products were in \(recorded.rawValue) precision so far; going on in \(asked.rawValue).")
             }
             return asked
         }
         guard let recorded else { return .fastest }
-        guard TrainingPrecision.available.contains(recorded) else { throw PrecisionMissing(path: out + ".checkpoint", precision: recorded) }
+        guard TrainingPrecision.available.contains(recorded) else {
+            throw PrecisionMissing(path: out + ".checkpoint", precision: recorded)
+        }
         return recorded
     }
 
@@ -189,6 +225,9 @@ struct PrecisionMissing: CommandFailure {
     let path: String, precision: TrainingPrecision
     var exitStatus: ExitStatus { .badData }
     var description: String {
-        "\(path) was trained with products in \(precision.rawValue) precision, which this processor does not have; go on with --precision single."
+        """
+        \(path) was trained with products in \(precision.rawValue) precision, which this processor does not have; go \
+        on with --precision single.
+        """
     }
 }

@@ -8,19 +8,22 @@ import Tensors
 
 struct Validate: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure how right the answers are, on simulations.", subcommands: [Crossings.self, Scan.self, Simulations.self])
+        abstract: "Measure how right the answers are, on simulations.",
+        subcommands: [Crossings.self, Scan.self, Simulations.self])
 
     struct Crossings: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Angular error and recall of two crossing fibres, by crossing angle.",
             discussion: """
-                Two sticks (fractions 0.4 and 0.35, 1.7e-3 mm²/s), random orientation, Rician noise. A true fibre is recalled when the fibre matched to it \
+                Two sticks (fractions 0.4 and 0.35, 1.7e-3 mm²/s), random orientation, Rician noise. A true fibre is \
+                recalled when the fibre matched to it \
                 lies within min(20°, half the crossing angle); the error is the mean angle of recalled fibres.
                 """)
 
         @Option(help: "Acquisition (YAML).") var acquisition: String
         @Option(help: "SNR of the b=0 signal.") var snr: Double = 30
-        @Option(help: "Crossing angles in degrees, separated by commas.") var angles = "20,25,30,35,40,45,50,60,70,80,90"
+        @Option(help: "Crossing angles in degrees, separated by commas.") var angles =
+            "20,25,30,35,40,45,50,60,70,80,90"
         @Option(help: "Voxels an angle.") var voxels: Int = 500
         @Option(help: "Parsimony λ.") var lambda: Double = 0
         @OptionGroup var tested: EngineUnderTest
@@ -29,14 +32,18 @@ struct Validate: ParsableCommand {
 
         func validate() throws {
             guard (1...1e6).contains(snr) else { throw ValidationError("--snr must lie between 1 and 1000000.") }
-            guard (1...1_000_000).contains(voxels) else { throw ValidationError("--voxels must lie between 1 and 1000000.") }
+            guard (1...1_000_000).contains(voxels) else {
+                throw ValidationError("--voxels must lie between 1 and 1000000.")
+            }
             guard (0...3).contains(lambda) else { throw ValidationError("--lambda must lie between 0 and 3.") }
             _ = try parsedAngles()
         }
 
         private func parsedAngles() throws -> [Double] {
             try angles.split(separator: ",", omittingEmptySubsequences: false).map {
-                guard let a = Double($0), a > 0, a <= 90 else { throw ValidationError("'\($0)' is not an angle between 0 and 90 degrees.") }
+                guard let a = Double($0), a > 0, a <= 90 else {
+                    throw ValidationError("'\($0)' is not an angle between 0 and 90 degrees.")
+                }
                 return a
             }
         }
@@ -48,10 +55,15 @@ struct Validate: ParsableCommand {
             study.voxels = voxels
             study.snr = snr
             study.lambda = lambda
-            let design = try AcquisitionFile(path: acquisition).acquisition(), maker = tested.engineMaker(try tested.openNetwork())
+            let design = try AcquisitionFile(path: acquisition).acquisition(),
+                maker = tested.engineMaker(try tested.openNetwork())
             let bar = Progress("fitting", unit: "voxels", total: study.angles.count * voxels, quiet: quiet)
-            guard let rows = try Interrupt.polled({ try study.run(
-                acquisition: design, options: tested.fitOptions, engine: maker, progress: { bar.update($0) }, shouldStop: { Interrupt.requested }) })
+            guard
+                let rows = try Interrupt.polled({
+                    try study.run(
+                        acquisition: design, options: tested.fitOptions, engine: maker, progress: { bar.update($0) },
+                        shouldStop: { Interrupt.requested })
+                })
             else { throw StudyInterrupted() }
             if json {
                 let encoder = JSONEncoder()
@@ -61,9 +73,11 @@ struct Validate: ParsableCommand {
             }
             print("angle  error  recall  fibres  exactly 2  P(2 fibres)")
             for r in rows {
-                print(String(
-                    format: "%4.0f°  %4.1f°  %5.1f %%  %5.2f  %7.1f %%  %9.2f", r.angle, r.error, 100 * r.recall, r.fibresFound,
-                    100 * r.exactlyTwo, r.probabilityOfTwo))
+                print(
+                    String(
+                        format: "%4.0f°  %4.1f°  %5.1f %%  %5.2f  %7.1f %%  %9.2f", r.angle, r.error, 100 * r.recall,
+                        r.fibresFound,
+                        100 * r.exactlyTwo, r.probabilityOfTwo))
             }
         }
     }

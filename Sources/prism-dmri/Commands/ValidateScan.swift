@@ -12,10 +12,13 @@ extension Validate {
         static let configuration = CommandConfiguration(
             abstract: "Agreement with exact Bayes on random voxels of a scan.",
             discussion: """
-                A random subset of voxels is fitted with the engine under test and with sequential Monte Carlo (smc), which knows no network. Reported: total variation of structure \
-                probabilities, distance of the draws, overlap of intervals, angles between fibres, and the posterior-predictive misfit of both. smc takes seconds a voxel.
+                A random subset of voxels is fitted with the engine under test and with sequential Monte Carlo (smc), \
+                which knows no network. Reported: total variation of structure \
+                probabilities, distance of the draws, overlap of intervals, angles between fibres, and the \
+                posterior-predictive misfit of both. smc takes seconds a voxel.
 
-                smc fits ball-sticks only. Other families (--family) are held against the same search made much wider, without a network: it shows what the search misses \
+                smc fits ball-sticks only. Other families (--family) are held against the same search made much wider, \
+                without a network: it shows what the search misses \
                 for the sake of speed, but no fault that both have.
                 """)
 
@@ -26,7 +29,9 @@ extension Validate {
         @OptionGroup var shared: ValidationOptions
 
         func validate() throws {
-            guard (1...1_000_000).contains(voxels) else { throw ValidationError("--voxels must lie between 1 and 1000000.") }
+            guard (1...1_000_000).contains(voxels) else {
+                throw ValidationError("--voxels must lie between 1 and 1000000.")
+            }
             guard (0...3).contains(lambda) else { throw ValidationError("--lambda must lie between 0 and 3.") }
         }
 
@@ -38,12 +43,17 @@ extension Validate {
             try studied.check(.listed([acquisition]), input.dwi)
             if shared.tested.engine == .prism { _ = studied.file?.covers(acquisition, warn: warn) }
             let mask = try input.openMask(geometry, acquisition, warn: warn)
-            let chosen = Mask(geometry: geometry, indices: ScanStudy.choose(voxels, of: mask.count, seed: shared.tested.seed).map { mask.indices[$0] })
+            let chosen = Mask(
+                geometry: geometry,
+                indices: ScanStudy.choose(voxels, of: mask.count, seed: shared.tested.seed).map { mask.indices[$0] })
             let reading = Progress("reading", unit: "volumes", total: acquisition.count, quiet: shared.quiet)
             let series = try MaskedSeries(path: input.dwi, mask: chosen) { read, _ in reading.update(read) }
             var options = shared.tested.fitOptions
             options.lambda = lambda
-            let survey = SignalSurvey(series.values, measurements: series.measurements, areIntegers: series.areIntegers), kinds = noise.kinds(survey)
+            let
+                survey = SignalSurvey(
+                    series.values, measurements: series.measurements, areIntegers: series.areIntegers),
+                kinds = noise.kinds(survey)
             for text in survey.warnings(noise: kinds) { warn(text) }
             options.rules = survey.rules()
             func adapted(_ maker: @escaping EngineMaker) -> EngineMaker {
@@ -54,9 +64,12 @@ extension Validate {
             }
             Interrupt.catchSignals()
             let bar = StudyProgress(voxels: chosen.count, referenceVoxels: chosen.count, quiet: shared.quiet)
-            guard let report = try ScanStudy().run(
-                voxels: chosen.indices, signals: series.values, acquisition: acquisition, options: options, engine: adapted(studied.engine),
-                reference: adapted(studied.reference), statement: studied.statement, progress: bar.update, shouldStop: { Interrupt.requested })
+            guard
+                let report = try ScanStudy().run(
+                    voxels: chosen.indices, signals: series.values, acquisition: acquisition, options: options,
+                    engine: adapted(studied.engine),
+                    reference: adapted(studied.reference), statement: studied.statement, progress: bar.update,
+                    shouldStop: { Interrupt.requested })
             else { throw Interrupt.requested ? StudyInterrupted() as any Error : NothingToFit(path: input.dwi) }
             print(ValidationText.text(report), terminator: "")
             try outputs.json?.write(ValidationOptions.encode(report))
@@ -69,7 +82,12 @@ extension Validate {
 struct NothingToFit: CommandFailure {
     let path: String
     var exitStatus: ExitStatus { .badData }
-    var description: String { "None of the chosen voxels of \(path) can be fitted: their b=0 signal is zero, negative or not finite; check the mask" }
+    var description: String {
+        """
+        None of the chosen voxels of \(path) can be fitted: their b=0 signal is zero, negative or not finite; check \
+        the mask
+        """
+    }
 }
 
 /// Progress of a study: fits of the engine under test, then of the reference.

@@ -11,28 +11,44 @@ extension Validate {
         static let configuration = CommandConfiguration(
             abstract: "Calibration on voxels drawn from the prior.",
             discussion: """
-                Voxels are drawn from the prior (structures uniform at λ = 0), simulated and fitted. Reported: how often the true structure is called, and whether its \
-                probabilities are calibrated; simulation-based calibration of all parameters and directions; coverage of credible intervals; λ-consistency of the network.
+                Voxels are drawn from the prior (structures uniform at λ = 0), simulated and fitted. Reported: how \
+                often the true structure is called, and whether its \
+                probabilities are calibrated; simulation-based calibration of all parameters and directions; coverage \
+                of credible intervals; λ-consistency of the network.
 
-                With --family the same of any family: its structures, components, parameters and directions by their names. Other families than ball-sticks have no smc: \
-                --smc-voxels holds them against the same search made much wider, which shows what the search misses but no fault that both have.
+                With --family the same of any family: its structures, components, parameters and directions by their \
+                names. Other families than ball-sticks have no smc: \
+                --smc-voxels holds them against the same search made much wider, which shows what the search misses \
+                but no fault that both have.
 
-                Acquisitions: those of --acquisition, of every .bval/.bvec pair in --schemes, or (default) random ones from the mixture that the network was trained on, or that the \
+                Acquisitions: those of --acquisition, of every .bval/.bvec pair in --schemes, or (default) random ones \
+                from the mixture that the network was trained on, or that the \
                 family's recipe is to be.
                 """)
 
         @Option(help: "Acquisition (YAML).") var acquisition: String?
         @Option(help: "Folder of .bval/.bvec pairs, used in turn.") var schemes: String?
         @Option(help: "Voxels to simulate.") var voxels: Int = 1000
-        @Option(help: "How many of them, evenly spaced, smc fits too (for other families than ball-sticks a wider search), which knows no network (seconds each).") var smcVoxels: Int = 0
+        @Option(
+            help:
+                """
+                How many of them, evenly spaced, smc fits too (for other families than ball-sticks a wider search), \
+                which knows no network (seconds each).
+                """
+        ) var smcVoxels: Int = 0
         @Option(help: "Parsimony λ of the prior drawn from and of the posteriors.") var lambda: Double = 0
-        @Flag(help: "Tell the engine each voxel's true σ, as fit --known-noise does with a measured one.") var knownNoise = false
+        @Flag(help: "Tell the engine each voxel's true σ, as fit --known-noise does with a measured one.")
+        var knownNoise = false
         @Option(help: "λ at which the network is asked outright, separated by commas.") var lambdaList = "0.5,1,2"
         @OptionGroup var shared: ValidationOptions
 
         func validate() throws {
-            guard (1...10_000_000).contains(voxels) else { throw ValidationError("--voxels must lie between 1 and 10000000.") }
-            guard (0...voxels).contains(smcVoxels) else { throw ValidationError("--smc-voxels must lie between 0 and --voxels.") }
+            guard (1...10_000_000).contains(voxels) else {
+                throw ValidationError("--voxels must lie between 1 and 10000000.")
+            }
+            guard (0...voxels).contains(smcVoxels) else {
+                throw ValidationError("--smc-voxels must lie between 0 and --voxels.")
+            }
             guard (0...3).contains(lambda) else { throw ValidationError("--lambda must lie between 0 and 3.") }
             if knownNoise && shared.tested.engine == .mcmc { throw ValidationError(ChainArguments.noKnownNoise) }
             if acquisition != nil && schemes != nil { throw ValidationError("Give either --acquisition or --schemes.") }
@@ -41,7 +57,9 @@ extension Validate {
 
         private func lambdas() throws -> [Double] {
             try lambdaList.split(separator: ",", omittingEmptySubsequences: false).map {
-                guard let x = Double($0), (0...3).contains(x) else { throw ValidationError("'\($0)' in --lambda-list is not a λ between 0 and 3.") }
+                guard let x = Double($0), (0...3).contains(x) else {
+                    throw ValidationError("'\($0)' in --lambda-list is not a λ between 0 and 3.")
+                }
                 return x
             }
         }
@@ -60,9 +78,14 @@ extension Validate {
             study.referenceVoxels = smcVoxels
             study.isNoiseKnown = knownNoise
             let bar = StudyProgress(voxels: voxels, referenceVoxels: smcVoxels, quiet: shared.quiet)
-            guard let report = try Interrupt.polled({ try study.run(
-                options: shared.tested.fitOptions, engine: studied.engine, reference: smcVoxels > 0 ? studied.reference : nil,
-                network: shared.tested.engine == .prism ? studied.file : nil, progress: bar.update, shouldStop: { Interrupt.requested }) })
+            guard
+                let report = try Interrupt.polled({
+                    try study.run(
+                        options: shared.tested.fitOptions, engine: studied.engine,
+                        reference: smcVoxels > 0 ? studied.reference : nil,
+                        network: shared.tested.engine == .prism ? studied.file : nil, progress: bar.update,
+                        shouldStop: { Interrupt.requested })
+                })
             else { throw StudyInterrupted() }
             print(ValidationText.text(report), terminator: "")
             try outputs.json?.write(ValidationOptions.encode(report))
@@ -72,12 +95,15 @@ extension Validate {
         private func openAcquisitions(_ studied: StudiedFamily) throws -> SimulationStudy.Acquisitions {
             if let acquisition { return .listed([try AcquisitionFile(path: acquisition).acquisition()]) }
             guard let schemes else { return .mixture(try studied.mixture()) }
-            let names = try FileManager.default.contentsOfDirectory(atPath: schemes).filter { $0.hasSuffix(".bval") }.sorted()
+            let names = try FileManager.default.contentsOfDirectory(atPath: schemes).filter { $0.hasSuffix(".bval") }
+                .sorted()
             var found: [Acquisition] = []
             for name in names {
                 let path = schemes + "/" + name
                 do {
-                    found.append(try GradientTable.readFSL(bvals: path, bvecs: String(path.dropLast(4)) + "bvec").acquisition(conversion: .identity))
+                    found.append(
+                        try GradientTable.readFSL(bvals: path, bvecs: String(path.dropLast(4)) + "bvec").acquisition(
+                            conversion: .identity))
                 } catch { Progress.note("warning: \(name) is left out: \(Failure.describe(error).message)") }
             }
             guard !found.isEmpty else { throw NoSchemes(path: schemes) }

@@ -2,7 +2,8 @@ import Foundation
 import Reporting
 
 extension OutputFolder {
-    /// Lets `body` fill the folder given to it, whose files then take their place together; after an error or a signal nothing of them is left.
+    /// Lets `body` fill the folder given to it, whose files then take their place together; after an error or a signal
+    /// nothing of them is left.
     func fill(_ body: (_ place: String) throws -> Void) throws {
         Interrupt.whenStopped(say: { [name] in "Stopped; \(name) was not written" }, cleanUp: { self.abandon() })
         defer { Interrupt.whenStopped(say: { "Stopped" }) }
@@ -34,7 +35,10 @@ struct WorkKept: CommandFailure {
     let cause: any Error, out: String, wasForced: Bool
     var exitStatus: ExitStatus { .io }
     var description: String {
-        "\(Failure.describe(cause).message); what is finished of the posterior is kept in \(out): make room there and give the same command with --resume"
+        """
+        \(Failure.describe(cause).message); what is finished of the posterior is kept in \(out): make room there and \
+        give the same command with --resume
+        """
             + (wasForced ? " instead of --force" : "") + " to go on"
     }
 }
@@ -44,7 +48,11 @@ struct Interrupted: CommandFailure {
     let out: String, keepsWork: Bool, wasForced: Bool
     var exitStatus: ExitStatus { .interrupted }
     var description: String {
-        keepsWork ? "Stopped; what is finished is kept in \(out). Give the same command with --resume\(wasForced ? " instead of --force" : "") to go on."
+        keepsWork
+            ? """
+            Stopped; what is finished is kept in \(out). Give the same command with \
+            --resume\(wasForced ? " instead of --force" : "") to go on.
+            """
             : "Stopped before anything was finished; nothing was written."
     }
 }

@@ -11,7 +11,9 @@ struct FinishedFit {
 
     init(folder: String) throws {
         archive = try PosteriorArchive(directory: folder)
-        guard FileManager.default.fileExists(atPath: folder + "/fit.json") else { throw FinishedFitError.unfinished(folder: folder) }
+        guard FileManager.default.fileExists(atPath: folder + "/fit.json") else {
+            throw FinishedFitError.unfinished(folder: folder)
+        }
         provenance = try FitProvenance(path: folder + "/fit.json")
         geometry = try Self.geometry(of: provenance, folders: [folder])
         try Self.require(archive.metadata.grid, in: geometry, folder: folder)
@@ -19,7 +21,9 @@ struct FinishedFit {
 
     /// Refuses maps of one image beside posteriors of another.
     static func require(_ grid: [Int], in geometry: VolumeGeometry, folder: String) throws {
-        guard grid == geometry.spatialShape else { throw ReportingError.gridMismatch(directory: folder, archive: grid, image: geometry.spatialShape) }
+        guard grid == geometry.spatialShape else {
+            throw ReportingError.gridMismatch(directory: folder, archive: grid, image: geometry.spatialShape)
+        }
     }
 
     /// The independent estimate of the noise that the fit was held against.
@@ -39,20 +43,25 @@ struct FinishedFit {
         return nil
     }
 
-    /// The grid that was fitted: from a map beside the fit, from the scan where it is still in its place, or else from the numbers in fit.json, which
-    /// lack only what the headers call their codes.
+    /// The grid that was fitted: from a map beside the fit, from the scan where it is still in its place, or else from
+    /// the numbers in fit.json, which lack only what the headers call their codes.
     static func geometry(of provenance: FitProvenance, folders: [String]) throws -> VolumeGeometry {
         for path in folders.map({ $0 + "/quality.nii.gz" }) where FileManager.default.fileExists(atPath: path) {
             return try VolumeReader(path: path).geometry.withTrailing([])
         }
         let affine = provenance.affine.count == 16 ? Affine(rows: Array(provenance.affine[0..<12])) : .identity
-        let isSound = provenance.grid.count == 3 && provenance.grid.allSatisfy { $0 > 0 } && provenance.affine.count == 16 && affine.defect == nil
+        let isSound =
+            provenance.grid.count == 3 && provenance.grid.allSatisfy { $0 > 0 } && provenance.affine.count == 16
+            && affine.defect == nil
         // A pipe would be waited for.
-        let isFile = provenance.inputs["dwi"].map { path in
-            let attributes = try? FileManager.default.attributesOfItem(atPath: URL(fileURLWithPath: path).resolvingSymlinksInPath().path)
-            return attributes?[.type] as? FileAttributeType == .typeRegular
-        } ?? false
-        if isFile, let dwi = provenance.inputs["dwi"], let geometry = try? VolumeReader(path: dwi).geometry.withTrailing([]),
+        let isFile =
+            provenance.inputs["dwi"].map { path in
+                let attributes = try? FileManager.default.attributesOfItem(
+                    atPath: URL(fileURLWithPath: path).resolvingSymlinksInPath().path)
+                return attributes?[.type] as? FileAttributeType == .typeRegular
+            } ?? false
+        if isFile, let dwi = provenance.inputs["dwi"],
+            let geometry = try? VolumeReader(path: dwi).geometry.withTrailing([]),
             !isSound || (geometry.spatialShape == provenance.grid && geometry.affine == affine)
         {
             return geometry
@@ -70,8 +79,10 @@ enum FinishedFitError: CommandFailure {
 
     var description: String {
         switch self {
-        case .noGrid(let folder): "\(folder)/fit.json holds no usable image grid, and there is no quality.nii.gz beside it; fit again"
-        case .unfinished(let folder): "\(folder) holds no finished fit (no fit.json); finish it with the command that began it and --resume"
+        case .noGrid(let folder):
+            "\(folder)/fit.json holds no usable image grid, and there is no quality.nii.gz beside it; fit again"
+        case .unfinished(let folder):
+            "\(folder) holds no finished fit (no fit.json); finish it with the command that began it and --resume"
         }
     }
 }

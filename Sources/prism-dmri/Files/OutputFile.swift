@@ -2,7 +2,8 @@ import Foundation
 import Reporting
 import Volumes
 
-/// A single file to be written at the end of long work: whether it can be is found out at the start, and it appears whole or not at all.
+/// A single file to be written at the end of long work: whether it can be is found out at the start, and it appears
+/// whole or not at all.
 struct OutputFile {
     /// What the program writes as single files, and how it knows one of its own again: `--force` replaces nothing else.
     enum Kind {
@@ -42,7 +43,9 @@ struct OutputFile {
         guard manager.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
             throw OutputFileError.cannotCreate(path: path, reason: "the folder \(folder) does not exist")
         }
-        guard manager.isWritableFile(atPath: folder) else { throw OutputFileError.cannotCreate(path: path, reason: "the folder \(folder) is not writable") }
+        guard manager.isWritableFile(atPath: folder) else {
+            throw OutputFileError.cannotCreate(path: path, reason: "the folder \(folder) is not writable")
+        }
         Leftovers.remove(of: path)
     }
 
@@ -62,7 +65,8 @@ enum OutputFileError: CommandFailure {
     var description: String {
         switch self {
         case .exists(let path): "\(path) exists already; choose another name, or replace it with --force"
-        case .foreign(let path): "\(path) exists already and was not written by this command, so it is not replaced; choose another name"
+        case .foreign(let path):
+            "\(path) exists already and was not written by this command, so it is not replaced; choose another name"
         case .isInput(let path): "\(path) is read and cannot be written as well; choose another name"
         case .isFolder(let path): "\(path) is a folder; name a file"
         case .cannotCreate(let path, let reason): "\(path) cannot be created (\(reason)); choose another place"

@@ -18,7 +18,8 @@ struct PhantomFiles {
 
     func write(to folder: String, table: GradientTable, explanation: [(key: String, value: JSONValue)]) throws {
         try VolumeWriter.write(
-            folder + "/dwi.nii.gz", geometry: geometry.withTrailing([acquisition.count]), as: Float.self, description: "prism-dmri phantom"
+            folder + "/dwi.nii.gz", geometry: geometry.withTrailing([acquisition.count]), as: Float.self,
+            description: "prism-dmri phantom"
         ) { volume, grid in
             phantom.measure(volume, acquisition, into: grid)
         }
@@ -32,19 +33,31 @@ struct PhantomFiles {
                 voxelMajor: (0..<phantom.count).flatMap(map.values))
         }
         let structures = BallSticks().structureSpace.structures.map { z in
-            "\(BallSticks.stickCount(z))-fibres" + (BallSticks.hasSpread(z) ? "+spread" : "") + (BallSticks.isRician(z) ? "+rician" : "+gaussian")
+            "\(BallSticks.stickCount(z))-fibres" + (BallSticks.hasSpread(z) ? "+spread" : "")
+                + (BallSticks.isRician(z) ? "+rician" : "+gaussian")
         }
-        let text = JSONValue.object(explanation + [
-            ("model", .object([
-                ("family", "ball-sticks"),
-                ("signal", "S = s0 (f0 exp(-b d) + sum_k f_k exp(-b d (g.mu_k)^2)), f0 = 1 - sum_k f_k; where spread s > 0: exp(-x d) -> (1 + x s^2/d)^(-d^2/s^2)"),
-                ("noise", "gaussian: S + sigma n1; rician: |S + sigma (n1 + i n2)|; sigma = s0/snr"),
-                ("structures", .array(structures.map { .string($0) })),
-            ])),
-            ("affine", .array(geometry.affine.elements.map { .number($0) })),
-            ("files", .object(maps.map { ("truth/\($0.name).nii.gz", .string($0.meaning)) })),
-            ("voxelsByNumberOfFibres", .array(phantom.fibreCounts.map { .integer($0) })),
-        ]).text
+        let text = JSONValue.object(
+            explanation + [
+                (
+                    "model",
+                    .object([
+                        ("family", "ball-sticks"),
+                        (
+                            "signal",
+                            """
+                            S = s0 (f0 exp(-b d) + sum_k f_k exp(-b d (g.mu_k)^2)), f0 = 1 - sum_k f_k; where spread \
+                            s > 0: exp(-x d) -> (1 + x s^2/d)^(-d^2/s^2)
+                            """
+                        ),
+                        ("noise", "gaussian: S + sigma n1; rician: |S + sigma (n1 + i n2)|; sigma = s0/snr"),
+                        ("structures", .array(structures.map { .string($0) })),
+                    ])
+                ),
+                ("affine", .array(geometry.affine.elements.map { .number($0) })),
+                ("files", .object(maps.map { ("truth/\($0.name).nii.gz", .string($0.meaning)) })),
+                ("voxelsByNumberOfFibres", .array(phantom.fibreCounts.map { .integer($0) })),
+            ]
+        ).text
         try Reporting.write(Data(text.utf8), to: folder + "/" + Self.explanation)
     }
 
@@ -63,22 +76,45 @@ struct PhantomFiles {
             }
         }
         func columns(_ range: Range<Int>) -> (Int) -> [Float] {
-            return { n in phantom.parameters[(n * Slot.count + range.lowerBound)..<(n * Slot.count + range.upperBound)].map(Float.init) }
+            return { n in
+                phantom.parameters[(n * Slot.count + range.lowerBound)..<(n * Slot.count + range.upperBound)].map(
+                    Float.init)
+            }
         }
         var maps = [
-            Map(name: "nfibres", meaning: "Number of fibres, 0-3") { [Float(BallSticks.stickCount(phantom.structures[$0]))] },
-            Map(name: "structure", meaning: "Position in model.structures, from 0") { [Float(structures.index(of: phantom.structures[$0])!)] },
+            Map(name: "nfibres", meaning: "Number of fibres, 0-3") {
+                [Float(BallSticks.stickCount(phantom.structures[$0]))]
+            },
+            Map(name: "structure", meaning: "Position in model.structures, from 0") {
+                [Float(structures.index(of: phantom.structures[$0])!)]
+            },
             Map(
-                name: "directions", width: 9, meaning: "x, y, z of each fibre, unit vectors in the scanner's frame (RAS), fibres by falling fraction; 0 where absent",
+                name: "directions", width: 9,
+                meaning:
+                    """
+                    x, y, z of each fibre, unit vectors in the scanner's frame (RAS), fibres by falling fraction; 0 \
+                    where absent
+                    """,
                 values: columns(Slot.axis..<Slot.axis + 9)),
-            Map(name: "fractions", width: 3, meaning: "Volume fractions f1 >= f2 >= f3; 0 where absent", values: columns(Slot.fraction..<Slot.fraction + 3)),
-            Map(name: "diffusivity", meaning: "d, mm^2/s (mean where there is spread)", values: column(Slot.diffusivity)),
-            Map(name: "spread", meaning: "s, standard deviation of the diffusivities, mm^2/s; 0 without spread", values: column(Slot.spread)),
+            Map(
+                name: "fractions", width: 3, meaning: "Volume fractions f1 >= f2 >= f3; 0 where absent",
+                values: columns(Slot.fraction..<Slot.fraction + 3)),
+            Map(
+                name: "diffusivity", meaning: "d, mm^2/s (mean where there is spread)", values: column(Slot.diffusivity)
+            ),
+            Map(
+                name: "spread", meaning: "s, standard deviation of the diffusivities, mm^2/s; 0 without spread",
+                values: column(Slot.spread)),
             Map(name: "snr", meaning: "s0/sigma; 0 without noise", values: column(Slot.snr)),
-            Map(name: "s0", meaning: "Signal without diffusion weighting, in the image's units", values: column(Slot.s0)),
+            Map(
+                name: "s0", meaning: "Signal without diffusion weighting, in the image's units", values: column(Slot.s0)
+            ),
         ]
         if let angles {
-            maps.append(Map(name: "angle", meaning: "Angle between the two fibres, degrees") { [Float(angles[phantom.indices[$0] % angles.count])] })
+            maps.append(
+                Map(name: "angle", meaning: "Angle between the two fibres, degrees") {
+                    [Float(angles[phantom.indices[$0] % angles.count])]
+                })
         }
         return maps
     }

@@ -3,8 +3,8 @@ import Foundation
 import ModelSpace
 import Training
 
-/// A training recipe: `name`, `family` (a built-in one's name, or what it is composed of: `FamilyReader`), `training` (TrainingPlan) and `mixture` (the
-/// family's distribution of acquisitions).
+/// A training recipe: `name`, `family` (a built-in one's name, or what it is composed of: `FamilyReader`), `training`
+/// (TrainingPlan) and `mixture` (the family's distribution of acquisitions).
 struct Recipe: BoundedSettings {
     var name = "network"
     /// A built-in family's name, or that of the one composed.
@@ -36,7 +36,10 @@ struct Recipe: BoundedSettings {
         }
         if size > 1 << 25 {
             return
-                "'chunk' (\(training.chunk)) times volumes (\(volumes)) times 'width' (\(training.network.width)) takes gigabytes; make one of them smaller"
+                """
+                'chunk' (\(training.chunk)) times volumes (\(volumes)) times 'width' (\(training.network.width)) \
+                takes gigabytes; make one of them smaller
+                """
         }
         return mixture.conflict.map { "in mixture, " + $0 }
     }
@@ -44,7 +47,8 @@ struct Recipe: BoundedSettings {
     init() {}
 
     /// Reads YAML; keys not given keep their defaults, unknown keys are refused.
-    /// - Parameter isTrained: false to read it for its family only, which may be one that no network can be trained for.
+    /// - Parameter isTrained: false to read it for its family only, which may be one that no network can be trained
+    ///   for.
     init(yaml: String, path: String, isTrained: Bool = true) throws {
         self.isTrained = isTrained
         do {

@@ -4,7 +4,8 @@ import Reporting
 import Tensors
 import Volumes
 
-/// The three files of a training: the network, its checkpoint and its log. None of them takes the place of a file that no training wrote.
+/// The three files of a training: the network, its checkpoint and its log. None of them takes the place of a file that
+/// no training wrote.
 struct TrainingFiles {
     let network: String
     private let lock: OutputLock
@@ -18,7 +19,10 @@ struct TrainingFiles {
         let known: [(path: String, isOurs: (String) -> Bool)] = [
             (path, { (try? NetworkFile(path: $0)) != nil }),
             (path + ".checkpoint", { (try? SafetensorsReader(path: $0))?.metadata["counters"] != nil }),
-            (path + ".log.jsonl", { FileManager.default.contents(atPath: $0)?.starts(with: Data("{\"step\":".utf8)) ?? false }),
+            (
+                path + ".log.jsonl",
+                { FileManager.default.contents(atPath: $0)?.starts(with: Data("{\"step\":".utf8)) ?? false }
+            ),
         ]
         for (path, isOurs) in known {
             var information = stat()
@@ -30,7 +34,9 @@ struct TrainingFiles {
             if !force && !resume { throw NetworkInTheWay(path: path) }
         }
         let folder = FilePath.folder(of: path), name = FilePath.name(of: path)
-        guard let lock = try OutputLock(path: (folder.isEmpty ? "" : folder + "/") + ".\(name).lock", name: path) else { throw OutputFolderError.taken(path: path) }
+        guard let lock = try OutputLock(path: (folder.isEmpty ? "" : folder + "/") + ".\(name).lock", name: path) else {
+            throw OutputFolderError.taken(path: path)
+        }
         self.lock = lock
         for (path, _) in known { Leftovers.remove(of: path) }
     }

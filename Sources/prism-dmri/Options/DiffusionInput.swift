@@ -3,23 +3,48 @@ import Diffusion
 import Foundation
 import Volumes
 
-/// The options that name a diffusion-weighted image with its gradient table and mask, shared by the commands that read one.
+/// The options that name a diffusion-weighted image with its gradient table and mask, shared by the commands that read
+/// one.
 struct DiffusionInput: ParsableArguments {
-    @Argument(help: "Diffusion-weighted image, 4-D NIfTI or MRtrix .mif, or a folder that holds one (FSL, HCP, UK Biobank, BIDS).")
+    @Argument(
+        help:
+            """
+            Diffusion-weighted image, 4-D NIfTI or MRtrix .mif, or a folder that holds one (FSL, HCP, UK Biobank, \
+            BIDS).
+            """
+    )
     var image: String
     @Option(help: "b-values, FSL text (default: found beside the image by the names of FSL, dcm2niix, BIDS and eddy).")
     var bvals: String?
     @Option(help: "Gradient directions, FSL text (default: found beside the image likewise).") var bvecs: String?
-    @Option(help: "Gradient table in MRtrix's format (x y z b, scanner frame) instead of --bvals and --bvecs.") var grad: String?
-    @Option(help: "Brain mask (default: one beside the image under a known name, else made from the b=0 images, with a warning).")
+    @Option(help: "Gradient table in MRtrix's format (x y z b, scanner frame) instead of --bvals and --bvecs.")
+    var grad: String?
+    @Option(
+        help:
+            """
+            Brain mask (default: one beside the image under a known name, else made from the b=0 images, with a \
+            warning).
+            """
+    )
     var mask: String?
-    @Option(help: "Volumes with b up to this (s/mm²) count as unweighted.") var b0Threshold: Double = Acquisition.defaultThreshold
-    @Flag(help: "The b-values are nominal: the real ones are b·length² of the direction vectors, 0 for zero vectors (GE and Siemens multi-shell tables).")
+    @Option(help: "Volumes with b up to this (s/mm²) count as unweighted.") var b0Threshold: Double = Acquisition
+        .defaultThreshold
+    @Flag(
+        help:
+            """
+            The b-values are nominal: the real ones are b·length² of the direction vectors, 0 for zero vectors (GE \
+            and Siemens multi-shell tables).
+            """
+    )
     var scaleByLength = false
 
     func validate() throws {
-        if grad != nil && (bvals != nil || bvecs != nil) { throw ValidationError("Give either --grad or --bvals and --bvecs.") }
-        guard b0Threshold >= 0, b0Threshold.isFinite else { throw ValidationError("--b0-threshold must be a number ≥ 0.") }
+        if grad != nil && (bvals != nil || bvecs != nil) {
+            throw ValidationError("Give either --grad or --bvals and --bvecs.")
+        }
+        guard b0Threshold >= 0, b0Threshold.isFinite else {
+            throw ValidationError("--b0-threshold must be a number ≥ 0.")
+        }
     }
 
     /// What is read; of a folder that holds no image, the folder itself.
@@ -32,8 +57,8 @@ struct DiffusionInput: ParsableArguments {
     /// The mask given, or one beside the image.
     var maskFile: String? { mask ?? files.mask }
 
-    /// The gradient table's files, named or found beside the image; without those that are not there, and none where the
-    /// image's header has the table.
+    /// The gradient table's files, named or found beside the image; without those that are not there, and none where
+    /// the image's header has the table.
     var tableFiles: [String: String] {
         if let grad { return ["grad": grad] }
         let found = files
@@ -68,7 +93,8 @@ struct DiffusionInput: ParsableArguments {
         }
         let files = tableFiles
         if let grad = files["grad"] { return try GradientTable.readMRtrix(grad) }
-        for (name, suffix, what) in [("bvals", "bval", "b-values"), ("bvecs", "bvec", "directions")] where files[name] == nil {
+        for (name, suffix, what) in [("bvals", "bval", "b-values"), ("bvecs", "bvec", "directions")]
+        where files[name] == nil {
             throw InputFailure.noTable(dwi: dwi, missing: stem + "." + suffix, what: what, option: "--" + name)
         }
         return try GradientTable.readFSL(bvals: files["bvals"]!, bvecs: files["bvecs"]!)
@@ -80,7 +106,8 @@ struct DiffusionInput: ParsableArguments {
             signals: series.values, mask: series.mask, acquisition: acquisition, frame: frame, threads: threads)
     }
 
-    /// The image's grid and its acquisition with directions in the scanner frame. `warn` is told what the user should know of them.
+    /// The image's grid and its acquisition with directions in the scanner frame. `warn` is told what the user should
+    /// know of them.
     func open(warn: (String) -> Void) throws -> (geometry: VolumeGeometry, acquisition: Acquisition) {
         _ = try ScanFiles(image)
         let dwi = self.dwi, geometry = try VolumeReader(path: dwi).geometry
@@ -88,47 +115,63 @@ struct DiffusionInput: ParsableArguments {
         if dwi != image { warn("\(image) is a folder: \(dwi) is read.") }
         if !geometry.isPlaced {
             guard frame == .fsl else { throw InputFailure.unplaced(dwi: dwi) }
-            warn("\(dwi) does not say how its axes lie in the scanner (both form codes are 0): x is taken to run from right to left, as FSL does.")
+            warn(
+                """
+                \(dwi) does not say how its axes lie in the scanner (both form codes are 0): x is taken to run from \
+                right to left, as FSL does.
+                """
+            )
         }
         let files = tableFiles, a = geometry.affine
         // Names that are not the image's own are not to be guessed in silence.
         for (name, given) in [("bvals", bvals), ("bvecs", bvecs), ("grad", grad)] {
             guard given == nil, stem != "data", let file = files[name],
-                !FilePath.name(of: file).hasPrefix(stem + ".") else { continue }
+                !FilePath.name(of: file).hasPrefix(stem + ".")
+            else { continue }
             warn("No --\(name) was given: \(file) is used.")
         }
         let conversion = try FrameConversion(affine3x3: (0..<3).flatMap { r in (0..<3).map { c in a[r, c] } })
         let acquisition: Acquisition
         do {
             acquisition = try readTable().acquisition(
-                conversion: conversion, volumes: geometry.volumeCount, threshold: b0Threshold, lengths: scaleByLength ? .scaleByLength : .normalise)
+                conversion: conversion, volumes: geometry.volumeCount, threshold: b0Threshold,
+                lengths: scaleByLength ? .scaleByLength : .normalise)
         } catch let error as GradientTableError where !files.values.contains(where: "\(error)".contains) {
             let named = ["grad", "bvals", "bvecs"].compactMap { files[$0] }
             throw InputFailure.badTable(files: named.isEmpty ? [dwi] : named, error: error)
         }
         if scaleByLength {
             let b = acquisition.bValues.filter { $0 > b0Threshold }
-            warn(String(
-                format: "--scale-by-length: %d volumes count as b≈0; the others have b from %.0f to %.0f s/mm².", acquisition.unweightedCount, b.min()!, b.max()!))
+            warn(
+                String(
+                    format: "--scale-by-length: %d volumes count as b≈0; the others have b from %.0f to %.0f s/mm².",
+                    acquisition.unweightedCount, b.min()!, b.max()!))
         }
         return (geometry, acquisition)
     }
 
-    /// The mask given, one beside the image, or a simple one. `warn` is told of the latter two, and what is to be known of
-    /// a mask.
+    /// The mask given, one beside the image, or a simple one. `warn` is told of the latter two, and what is to be known
+    /// of a mask.
     func openMask(_ geometry: VolumeGeometry, _ acquisition: Acquisition, warn: (String) -> Void) throws -> Mask {
         if let maskFile {
             if mask == nil { warn("No --mask was given: \(maskFile) is used.") }
             return try withDeviation(try Mask(path: maskFile, matching: geometry, of: dwi, warn: warn), warn)
         }
         let made = try Mask.simple(b0: Volume(meanOf: acquisition.unweightedIndices, in: dwi))
-        warn("No --mask was given: a simple one was made from the b=0 images (\(made.count) voxels); a proper brain extraction is better.")
+        warn(
+            """
+            No --mask was given: a simple one was made from the b=0 images (\(made.count) voxels); a proper brain \
+            extraction is better.
+            """
+        )
         return try withDeviation(made, warn)
     }
 
     /// Tells of gradient deviations beside the image, which no fit here takes in.
     private func withDeviation(_ mask: Mask, _ warn: (String) -> Void) throws -> Mask {
-        if let file = files.gradientDeviation { warn(try GradientDeviation(path: file, mask: mask).warning(path: file)) }
+        if let file = files.gradientDeviation {
+            warn(try GradientDeviation(path: file, mask: mask).warning(path: file))
+        }
         return mask
     }
 }
@@ -151,8 +194,10 @@ enum InputFailure: CommandFailure {
         case .badTable(let files, let error):
             files.joined(separator: ", ") + ": \(error)"
         case .unplaced(let dwi):
-            "\(dwi) does not say how its axes lie in the scanner (both form codes are 0), so directions in the scanner's frame (--grad) have no meaning for it; "
-                + "give --bvals and --bvecs, or repair the image's orientation"
+            """
+            \(dwi) does not say how its axes lie in the scanner (both form codes are 0), so directions in the \
+            scanner's frame (--grad) have no meaning for it; give --bvals and --bvecs, or repair the image's orientation
+            """
         }
     }
 }

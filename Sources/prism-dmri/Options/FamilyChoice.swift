@@ -11,7 +11,11 @@ enum FamilyChoice {
     case composed(CompartmentFamily)
 
     static let help = ArgumentHelp(
-        "Model family: \(Recipe.familyNames.joined(separator: ", ")), or a recipe's file that composes one (default: the network's, or ball-sticks).")
+        """
+        Model family: \(Recipe.familyNames.joined(separator: ", ")), or a recipe's file that composes one (default: \
+        the network's, or ball-sticks).
+        """
+    )
 
     /// - Parameters:
     ///   - name: a known family's, or a recipe's path; nil for that of the network, or ball and sticks without one.
@@ -21,12 +25,15 @@ enum FamilyChoice {
         guard let name else {
             guard let network, let text = network.file.origin.familyDefinition else { self = .ballSticks; return }
             do { self = .composed(CompartmentFamily(try FamilyComposition(json: text))) } catch {
-                throw NetworkFileError.unusable(path: network.path, reason: "the family it was trained for makes no sense")
+                throw NetworkFileError.unusable(
+                    path: network.path, reason: "the family it was trained for makes no sense")
             }
             return
         }
         self = try Self.named(name)
-        guard let network, network.file.origin.familyDefinition != family.definition || network.file.origin.family != family.name else { return }
+        guard let network,
+            network.file.origin.familyDefinition != family.definition || network.file.origin.family != family.name
+        else { return }
         throw NetworkFileError.otherFamily(path: network.path, found: network.file.origin.family, wanted: family.name)
     }
 
@@ -36,9 +43,11 @@ enum FamilyChoice {
         if let known = BuiltInFamilies.family(name) { return .composed(known) }
         guard name.contains("/") || name.contains(".") || FileManager.default.fileExists(atPath: name) else {
             throw RecipeError(
-                path: name, problem: "cannot be read: \(Recipe.unknownFamily(name)), or give a recipe's path", exitStatus: .missingInput)
+                path: name, problem: "cannot be read: \(Recipe.unknownFamily(name)), or give a recipe's path",
+                exitStatus: .missingInput)
         }
-        return try Recipe(yaml: try Recipe.text(path: name), path: name, isTrained: false).composed.map(Self.composed) ?? .ballSticks
+        return try Recipe(yaml: try Recipe.text(path: name), path: name, isTrained: false).composed.map(Self.composed)
+            ?? .ballSticks
     }
 
     var family: any DiffusionFamily {
@@ -54,14 +63,20 @@ enum FamilyChoice {
     /// - Parameter engine: as on the command line, where it is another than `prism`.
     func refuse(engine: String?, preset: PrismPreset?) throws {
         guard !isBallSticks else { return }
-        if let engine { throw ValidationError("--engine \(engine) fits ball-sticks only; for '\(family.name)' leave it out.") }
-        if preset != nil { throw ValidationError("--preset belongs to ball-sticks; for '\(family.name)' leave it out.") }
+        if let engine {
+            throw ValidationError("--engine \(engine) fits ball-sticks only; for '\(family.name)' leave it out.")
+        }
+        if preset != nil {
+            throw ValidationError("--preset belongs to ball-sticks; for '\(family.name)' leave it out.")
+        }
     }
 
     /// Refuses b-values (s/mm²) at which the family's signals are not accurate.
     /// - Parameter scan: what they are those of.
     func check(largestB: Double, of scan: String) throws {
-        guard case .composed(let family) = self, let fault = family.composition.fault(largestB: largestB) else { return }
+        guard case .composed(let family) = self, let fault = family.composition.fault(largestB: largestB) else {
+            return
+        }
         throw FamilyBeyondScan(family: family.name, scan: scan, fault: fault)
     }
 }
@@ -70,5 +85,10 @@ enum FamilyChoice {
 struct FamilyBeyondScan: CommandFailure {
     let family: String, scan: String, fault: String
     var exitStatus: ExitStatus { .badData }
-    var description: String { "the family '\(family)' cannot be fitted to \(scan): \(fault); leave the volumes of highest b out, or choose another family" }
+    var description: String {
+        """
+        the family '\(family)' cannot be fitted to \(scan): \(fault); leave the volumes of highest b out, or choose \
+        another family
+        """
+    }
 }

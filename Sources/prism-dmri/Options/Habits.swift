@@ -4,7 +4,9 @@ enum Habits {
     static func joinNegativeValues(_ arguments: [String]) -> [String] {
         var result: [String] = []
         for word in arguments {
-            if let option = result.last, option.hasPrefix("-"), option.count > 1, option != "--", !option.contains("="), !isNegativeNumber(option), isNegativeNumber(word) {
+            if let option = result.last, option.hasPrefix("-"), option.count > 1, option != "--", !option.contains("="),
+                !isNegativeNumber(option), isNegativeNumber(word)
+            {
                 result[result.count - 1] = option + "=" + word
             } else {
                 result.append(word)
@@ -23,7 +25,8 @@ enum Habits {
         var meant: [String] = []
         for (i, word) in arguments.enumerated() where word.hasPrefix("-") && word.count > 1 {
             let name = word.drop(while: { $0 == "-" }).prefix(while: { $0 != "=" }).lowercased()
-            let written = String(word.prefix(while: { $0 != "=" })), next = i + 1 < arguments.count ? arguments[i + 1] : ""
+            let written = String(word.prefix(while: { $0 != "=" })),
+                next = i + 1 < arguments.count ? arguments[i + 1] : ""
             let isShort = word.count == 2
             let target: String
             switch name {
@@ -43,7 +46,9 @@ enum Habits {
                 guard !word.hasPrefix("--"), name.count > 1, exists("--" + name) else { continue }
                 target = "--" + name
             }
-            guard target.hasPrefix("the image") || target.split(separator: " ").contains(where: { exists(String($0)) }), written != target else { continue }
+            guard target.hasPrefix("the image") || target.split(separator: " ").contains(where: { exists(String($0)) }),
+                written != target
+            else { continue }
             meant.append("'\(written)': did you mean \(target)?")
         }
         return meant.isEmpty ? nil : meant.joined(separator: " ")

@@ -6,6 +6,7 @@ enum LambdaRange {
     static func warning(_ lambda: Double) -> String? {
         let most = DrawAllocation.range.upperBound
         guard lambda > most else { return nil }
-        return "λ = \(lambda) is above \(most): draws are kept for smaller λ only, and maps of parameters may rest on few."
+        return
+            "λ = \(lambda) is above \(most): draws are kept for smaller λ only, and maps of parameters may rest on few."
     }
 }

@@ -8,7 +8,10 @@ enum NoiseChoice: String, ExpressibleByArgument, CaseIterable {
     case auto, gaussian, either
 
     static let help: ArgumentHelp =
-        "Noise: gaussian (real-valued images), either (magnitudes: each voxel decides between Gaussian and Rician), auto (gaussian where many signals are negative)."
+        """
+        Noise: gaussian (real-valued images), either (magnitudes: each voxel decides between Gaussian and Rician), \
+        auto (gaussian where many signals are negative).
+        """
 
     func kinds(_ survey: SignalSurvey) -> NoiseKinds {
         switch self {
@@ -20,13 +23,20 @@ enum NoiseChoice: String, ExpressibleByArgument, CaseIterable {
 }
 
 extension NetworkFile {
-    /// The acquisitions that the network was trained across; nil when its file does not say, or not so that it can be read.
+    /// The acquisitions that the network was trained across; nil when its file does not say, or not so that it can be
+    /// read.
     var mixture: ProtocolMixture? { try? Recipe(yaml: origin.recipe, path: "the network's recipe").mixture }
 
-    /// Whether the network was trained on acquisitions like this one; nil when that is not known. `warn` is told of what speaks against it.
+    /// Whether the network was trained on acquisitions like this one; nil when that is not known. `warn` is told of
+    /// what speaks against it.
     func covers(_ acquisition: Acquisition, warn: (String) -> Void) -> Bool? {
         guard let mixture else {
-            warn("The network's file does not say which acquisitions it was trained on: whether this is one of them cannot be checked.")
+            warn(
+                """
+                The network's file does not say which acquisitions it was trained on: whether this is one of them \
+                cannot be checked.
+                """
+            )
             return nil
         }
         let violations = mixture.rangeViolations(of: acquisition)

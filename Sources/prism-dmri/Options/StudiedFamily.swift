@@ -28,13 +28,21 @@ struct StudiedFamily {
         case .composed(let family):
             try choice.refuse(engine: tested.engine == .prism ? nil : tested.engine.rawValue, preset: tested.preset)
             if tested.smcError != nil {
-                throw ValidationError("--smc-error belongs to ball-sticks; '\(family.name)' is held against a wider search, which has no such setting.")
+                throw ValidationError(
+                    """
+                    --smc-error belongs to ball-sticks; '\(family.name)' is held against a wider search, which has no \
+                    such setting.
+                    """
+                )
             }
             file = given
             engine = { acquisition, options in
-                try FamilyEngineRecipe(family: family, file: given, path: path, acquisition: acquisition, options: options)
+                try FamilyEngineRecipe(
+                    family: family, file: given, path: path, acquisition: acquisition, options: options)
             }
-            reference = { acquisition, options in try WideSearch(family: family, acquisition: acquisition, options: options) }
+            reference = { acquisition, options in
+                try WideSearch(family: family, acquisition: acquisition, options: options)
+            }
             statement = WideSearch.statement
         }
     }
@@ -43,16 +51,19 @@ struct StudiedFamily {
     func mixture() throws -> ProtocolMixture {
         if let mixture = file?.mixture { return mixture }
         guard !choice.isBallSticks, let name else { return ProtocolMixture() }
-        return try Recipe(yaml: try BuiltInFamilies.recipe(name) ?? Recipe.text(path: name), path: name, isTrained: false).mixture
+        return try Recipe(
+            yaml: try BuiltInFamilies.recipe(name) ?? Recipe.text(path: name), path: name, isTrained: false
+        ).mixture
     }
 
     /// Refuses acquisitions on which the family's signals are not accurate.
     /// - Parameter scan: what they are called.
     func check(_ acquisitions: SimulationStudy.Acquisitions, _ scan: String) throws {
-        let largest = switch acquisitions {
-        case .mixture(let mixture): max(mixture.largestB, mixture.largestGridB)
-        case .listed(let list): list.flatMap(\.bValues).max() ?? 0
-        }
+        let largest =
+            switch acquisitions {
+            case .mixture(let mixture): max(mixture.largestB, mixture.largestGridB)
+            case .listed(let list): list.flatMap(\.bValues).max() ?? 0
+            }
         try choice.check(largestB: largest, of: scan)
     }
 }

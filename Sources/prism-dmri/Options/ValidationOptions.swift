@@ -11,18 +11,40 @@ import Studies
 struct EngineUnderTest: ParsableArguments {
     enum Engine: String, ExpressibleByArgument, CaseIterable { case prism, mcmc, smc }
 
-    @Option(help: "Engine under test: \(Engine.allCases.map(\.rawValue).joined(separator: ", ")) (mcmc as model 2 with 3 fibres).") var engine: Engine = .prism
-    @Option(help: "Trained network (default: the one built in, for ball-sticks; other families are searched without).") var network: String?
-    @Option(help: "Speed against accuracy of the draws: \(PrismPreset.allCases.map(\.rawValue).joined(separator: ", ")) (default: balanced).") var preset: PrismPreset?
+    @Option(
+        help:
+            """
+            Engine under test: \(Engine.allCases.map(\.rawValue).joined(separator: ", ")) (mcmc as model 2 with 3 \
+            fibres).
+            """
+    ) var engine: Engine = .prism
+    @Option(help: "Trained network (default: the one built in, for ball-sticks; other families are searched without).")
+    var network: String?
+    @Option(
+        help:
+            """
+            Speed against accuracy of the draws: \(PrismPreset.allCases.map(\.rawValue).joined(separator: ", ")) \
+            (default: balanced).
+            """
+    ) var preset: PrismPreset?
     @Option(help: "Posterior draws a voxel.") var samples: Int = 50
-    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo.activeProcessorCount
-    @Option(help: "Standard error of log-evidence, nats, to which smc runs: 0.02 to 0.5; its time grows with the inverse square (default: 0.1).") var smcError: Double?
+    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
+        .activeProcessorCount
+    @Option(
+        help:
+            """
+            Standard error of log-evidence, nats, to which smc runs: 0.02 to 0.5; its time grows with the inverse \
+            square (default: 0.1).
+            """
+    ) var smcError: Double?
     @Option(help: "Seed of all random numbers.") var seed: UInt64 = 1
 
     func validate() throws {
         guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
         guard (20...10_000).contains(samples) else { throw ValidationError("--samples must lie between 20 and 10000.") }
-        guard (0.02...0.5).contains(smcError ?? 0.1) else { throw ValidationError("--smc-error must lie between 0.02 and 0.5.") }
+        guard (0.02...0.5).contains(smcError ?? 0.1) else {
+            throw ValidationError("--smc-error must lie between 0.02 and 0.5.")
+        }
     }
 
     var fitOptions: FitOptions {
@@ -47,7 +69,9 @@ struct EngineUnderTest: ParsableArguments {
             var chain = ChainOptions()
             chain.hasSpread = true
             chain.jumps = chain.every * samples
-            return { [chain] acquisition, options in McmcRecipe(acquisition: acquisition, chain: chain, options: options) }
+            return { [chain] acquisition, options in
+                McmcRecipe(acquisition: acquisition, chain: chain, options: options)
+            }
         case .smc: return referenceMaker
         }
     }
@@ -87,7 +111,8 @@ struct ValidationOptions: ParsableArguments {
     static func encode(_ report: some Encodable) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
         return String(decoding: try encoder.encode(report), as: UTF8.self) + "\n"
     }
 }

@@ -49,7 +49,8 @@ enum Failure {
         }
     }
 
-    /// Ends the program: usage errors with the usage they break, help and version on stdout, all else with one sentence on stderr.
+    /// Ends the program: usage errors with the usage they break, help and version on stdout, all else with one sentence
+    /// on stderr.
     static func exit(_ error: any Error) -> Never {
         Interrupt.beginEnd()
         if PrismDMRI.exitCode(for: error) == .success { PrismDMRI.exit(withError: error) }
@@ -103,15 +104,22 @@ enum Failure {
     private static func describe(_ error: NSError, _ original: any Error) -> (String, ExitStatus) {
         if error.domain == NSPOSIXErrorDomain { return (sentence(error.localizedDescription), .io) }
         guard error.domain == NSCocoaErrorDomain else { return (sentence(original), .other) }
-        let path = (error.userInfo[NSFilePathErrorKey] as? String) ?? (error.userInfo[NSURLErrorKey] as? URL)?.path ?? "a file"
+        let path =
+            (error.userInfo[NSFilePathErrorKey] as? String) ?? (error.userInfo[NSURLErrorKey] as? URL)?.path ?? "a file"
         switch CocoaError.Code(rawValue: error.code) {
-        case .fileNoSuchFile, .fileReadNoSuchFile: return ("\(path) does not exist; check the path and the spelling", .missingInput)
+        case .fileNoSuchFile, .fileReadNoSuchFile:
+            return ("\(path) does not exist; check the path and the spelling", .missingInput)
         case .fileReadNoPermission: return ("\(path) cannot be opened; check its permissions", .missingInput)
         case .fileReadCorruptFile, .fileReadInapplicableStringEncoding: return ("\(path) is not a text file", .badData)
         case .fileWriteNoPermission, .fileWriteFileExists, .fileWriteInvalidFileName, .fileWriteVolumeReadOnly:
-            return ("\(path) cannot be created (\(error.localizedDescription)); check the folder and its permissions", .cannotCreate)
-        case .fileWriteOutOfSpace: return ("\(path) cannot be written: the disk is full; free some space or choose another folder", .io)
-        case .fileReadUnknown, .fileWriteUnknown: return ("\(path) cannot be read or written (\(error.localizedDescription))", .io)
+            return (
+                "\(path) cannot be created (\(error.localizedDescription)); check the folder and its permissions",
+                .cannotCreate
+            )
+        case .fileWriteOutOfSpace:
+            return ("\(path) cannot be written: the disk is full; free some space or choose another folder", .io)
+        case .fileReadUnknown, .fileWriteUnknown:
+            return ("\(path) cannot be read or written (\(error.localizedDescription))", .io)
         default: return (sentence(error.localizedDescription), .other)
         }
     }

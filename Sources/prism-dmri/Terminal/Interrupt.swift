@@ -3,8 +3,9 @@ import Synchronization
 
 /// Ctrl-C, termination and a terminal that hangs up: answered within two seconds whatever the program is doing.
 ///
-/// A thread of its own waits for them. It tells work that can stop in good order (`polled`), gives it a moment, and otherwise cleans up itself and ends
-/// the program. A second signal ends it at once, unless it comes with the first: `timeout` signals a program and then the group that it is in.
+/// A thread of its own waits for them. It tells work that can stop in good order (`polled`), gives it a moment, and
+/// otherwise cleans up itself and ends the program. A second signal ends it at once, unless it comes with the first:
+/// `timeout` signals a program and then the group that it is in.
 enum Interrupt {
     /// When the first came, nanoseconds; 0 before.
     private static let first = Atomic<UInt64>(0)
@@ -28,13 +29,15 @@ enum Interrupt {
     private static func note() {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
-        let now = UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec), (isFirst, before) = first.compareExchange(expected: 0, desired: now, ordering: .relaxed)
+        let now = UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec),
+            (isFirst, before) = first.compareExchange(expected: 0, desired: now, ordering: .relaxed)
         if !isFirst && now > before + together { _exit(ExitStatus.interrupted.rawValue) }
         var byte: UInt8 = 0
         _ = Foundation.write(wake.write, &byte, 1)
     }
 
-    /// Also lifts a block on the signals, which programs that start us from a worker thread hand down unawares. A hang-up that is ignored (nohup) stays so.
+    /// Also lifts a block on the signals, which programs that start us from a worker thread hand down unawares. A
+    /// hang-up that is ignored (nohup) stays so.
     static func catchSignals() {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { return }

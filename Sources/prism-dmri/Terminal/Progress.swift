@@ -38,14 +38,17 @@ final class Progress: Sendable {
             if rate > 0 { line += String(format: ", %.0f %@/s", rate, unit as NSString) }
             if done < total && rate > 0 { line += ", " + Self.duration(left) + " left" }
             if isTerminal {
-                Terminal.redraw(Self.bar(Double(min(done, total)) / Double(total), line, width: Terminal.width), isLast: done >= total)
+                Terminal.redraw(
+                    Self.bar(Double(min(done, total)) / Double(total), line, width: Terminal.width),
+                    isLast: done >= total)
             } else {
                 Terminal.say(line)
             }
         }
     }
 
-    /// A bar and what it says in fewer columns than the terminal has: a full line would go on in the next. Narrow ones have a shorter bar or none.
+    /// A bar and what it says in fewer columns than the terminal has: a full line would go on in the next. Narrow ones
+    /// have a shorter bar or none.
     static func bar(_ share: Double, _ text: String, width: Int) -> String {
         let cells = min(24, width - text.count - 2)
         guard cells >= 4 else { return String(text.prefix(max(0, width - 1))) }
@@ -56,7 +59,9 @@ final class Progress: Sendable {
     /// One line, whatever the text holds: names and values of files come in it.
     static func note(_ text: String) { Terminal.say(text.printable()) }
 
-    static func seconds(from first: ContinuousClock.Instant, to last: ContinuousClock.Instant) -> Double { (last - first) / .seconds(1) }
+    static func seconds(from first: ContinuousClock.Instant, to last: ContinuousClock.Instant) -> Double {
+        (last - first) / .seconds(1)
+    }
 
     static func duration(_ seconds: Double) -> String {
         seconds < 100 ? "\(Int(seconds.rounded())) s" : "\(Int((seconds / 60).rounded())) min"

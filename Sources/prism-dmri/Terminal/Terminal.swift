@@ -3,8 +3,8 @@ import Synchronization
 
 /// Standard output and standard error: everything that the program says goes through here.
 ///
-/// A terminal that was closed, a reader that has gone or a full device never ends the work: what cannot be said is left unsaid. Only results that
-/// were to go to standard output and could not are told at the end (`outputFailure`).
+/// A terminal that was closed, a reader that has gone or a full device never ends the work: what cannot be said is left
+/// unsaid. Only results that were to go to standard output and could not are told at the end (`outputFailure`).
 enum Terminal {
     private struct State {
         /// The bar of a `Progress` stands on the last line, without its end.
@@ -13,9 +13,12 @@ enum Terminal {
     }
     private static let state = Mutex(State())
 
-    /// To be called before any file is opened: a closed standard stream would otherwise be the number of the next file, which messages would go into.
+    /// To be called before any file is opened: a closed standard stream would otherwise be the number of the next file,
+    /// which messages would go into.
     static func prepare() {
-        for descriptor in Int32(0)...2 where fcntl(descriptor, F_GETFD) < 0 && errno == EBADF { _ = open("/dev/null", O_RDWR) }
+        for descriptor in Int32(0)...2 where fcntl(descriptor, F_GETFD) < 0 && errno == EBADF {
+            _ = open("/dev/null", O_RDWR)
+        }
         // Writing then fails, which is dealt with where it is written.
         signal(SIGPIPE, SIG_IGN)
         signal(SIGXFSZ, SIG_IGN)
@@ -66,7 +69,11 @@ enum Terminal {
     /// A terminal that takes no more text (Ctrl-S) may hold the lock; the end of the program does not wait for it.
     private static func withState(_ body: (inout sending State) -> Void) {
         for _ in 0..<(Interrupt.requested ? 20 : Int.max) {
-            if state.withLockIfAvailable({ body(&$0); return true }) == true { return }
+            if state.withLockIfAvailable({
+                body(&$0); return true
+            }) == true {
+                return
+            }
             usleep(10_000)
         }
     }
