@@ -185,8 +185,10 @@ import Testing
                 let distance = Self.distance(a, b)
                 #expect(
                     distance <= bound,
-                    "\(name): norm \(o.norm), silu \(o.silu), residual \(o.residual), gate \(o.gate), "
-                        + "written \(o.written)"
+                    """
+                    \(name): norm \(o.norm), silu \(o.silu), residual \(o.residual), gate \(o.gate), written \
+                    \(o.written)
+                    """
                 )
             }
         }
