@@ -5,6 +5,7 @@ import Diffusion
 import Exact
 import Foundation
 import Inference
+import ModelSpace
 import Networks
 import Tensors
 import Training
