@@ -76,7 +76,8 @@ public final class Trainer<F: ModelFamily> {
                     let l = next.wrappingAdd(1, ordering: .relaxed).oldValue
                     guard l < lanes.count else { return }
                     let lane = lanes[l]
-                    memset(lane.gradients, 0, network.layout.count * MemoryLayout<Float>.stride)
+                    // `descend` left zeros in all others.
+                    if l == 0 { memset(lane.gradients, 0, network.layout.count * MemoryLayout<Float>.stride) }
                     lane.structure = 0
                     lane.parameter = 0
                     for chunk in stride(from: l, to: chunks, by: lanes.count) {
@@ -108,7 +109,11 @@ public final class Trainer<F: ModelFamily> {
             let squares = SendablePointer(squares.baseAddress!)
             share(count) { part in
                 let i = part.lowerBound, total = parts[0].pointer + i
-                for lane in parts.dropFirst() { Float.axpy(1, lane.pointer + i, total, part.count) }
+                for lane in parts.dropFirst() {
+                    Float.axpy(1, lane.pointer + i, total, part.count)
+                    // While it is in the cache.
+                    memset(lane.pointer + i, 0, part.count * MemoryLayout<Float>.stride)
+                }
                 squares.pointer[i / Self.slice] = Float.sumOfSquares(total, part.count)
             }
         }

@@ -15,7 +15,7 @@
 enum { CHAIN = 32 };
 /* Rows of a block: many, so that the weights and their gradients are read seldom, and few enough for the second-level
    cache; whole tiles. */
-#define MOST (TILE * (pk_train_block / TILE))
+#define MOST (TILE * (64 / TILE))
 
 static long up(long n, long by) { return (n + by - 1) / by * by; }
 /* Between rows of scratch matrices of n columns: whole panels, and not a power of two, which would crowd a few sets of

@@ -28,13 +28,21 @@ typedef int32_t INTS __attribute__((ext_vector_type(LANES), aligned(4)));
 
 INLINED VEC FN(load)(const float *p, long n) {
     if (n >= LANES) return *(const VEC *)p;
+#if LANES == 16
+    return (VEC)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#else
     VEC v = (VEC)0.0f;
     memcpy(&v, p, (size_t)n * 4);
     return v;
+#endif
 }
 INLINED void FN(store)(float *p, VEC v, long n) {
     if (n >= LANES) *(VEC *)p = v;
+#if LANES == 16
+    else _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+#else
     else memcpy(p, &v, (size_t)n * 4);
+#endif
 }
 INLINED float FN(sum)(VEC v) {
 #if LANES == 16
@@ -45,14 +53,34 @@ INLINED float FN(sum)(VEC v) {
     return s;
 #endif
 }
+/* The larger of `peak` ≥ 0 and |v|. */
 INLINED VEC FN(larger)(VEC peak, VEC v) {
+#if LANES == 16
+    return (VEC)_mm512_range_ps((__m512)peak, (__m512)v, 0xB);
+#else
     const VEC size = (VEC)((INTS)v & 0x7FFFFFFF);
     return size > peak ? size : peak;
+#endif
 }
 INLINED float FN(largest)(VEC v) {
+#if LANES == 16
+    return _mm512_reduce_max_ps((__m512)v);
+#else
     float peak = 0;
     UNROLL for (int i = 0; i < LANES; i++) peak = v[i] > peak ? v[i] : peak;
     return peak;
+#endif
+}
+/* The largest |x| of n. */
+INLINED VEC FN(peak)(const float *x, long n) {
+    VEC most[4] = {(VEC)0.0f, (VEC)0.0f, (VEC)0.0f, (VEC)0.0f};
+    long i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES) {
+        __builtin_prefetch(x + i + 1024);
+        UNROLL for (int v = 0; v < 4; v++) most[v] = FN(larger)(most[v], *(const VEC *)(x + i + v * LANES));
+    }
+    for (; i < n; i += LANES) most[0] = FN(larger)(most[0], FN(load)(x + i, n - i));
+    return FN(larger)(FN(larger)(most[0], most[1]), FN(larger)(most[2], most[3]));
 }
 
 /* y σ(y), and its derivative.  Relative error of the exponential ≤ 2e-7. */
@@ -146,22 +174,32 @@ INLINED __m256i FN(round)(VEC v) {
 #endif
 }
 
-/* Rows of n floats, and zeros up to a multiple of 32, times `scale`: words of neighbours in a row. */
-INLINED void FN(narrow)(long rows, long n, const float *x, long pitch, float scale, float *words) {
-    for (long r = 0; r < rows; r++)
-        for (long k = 0; k < n; k += 16)
-            _mm256_store_si256((__m256i *)(words + r * pitch + k / 2),
-                               FN(round)(*(const VEC *)(x + r * pitch + k) * scale));
-}
-
-/* The same in words of neighbours in a column: row r of the words has rows 2r and 2r + 1 of x. */
-INLINED void FN(narrow_down)(long rows, long n, const float *x, long pitch, float scale, float *words) {
-    for (long r = 0; r < rows; r += 2)
-        for (long k = 0; k < n; k += 16) {
-            const __m512i low = _mm512_cvtepu16_epi32(FN(round)(*(const VEC *)(x + r * pitch + k) * scale));
-            const __m512i high = _mm512_cvtepu16_epi32(FN(round)(*(const VEC *)(x + (r + 1) * pitch + k) * scale));
-            _mm512_store_si512(words + r / 2 * pitch + k, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+/* Rows of n floats, and zeros up to a multiple of 32 columns and of `by` rows, times `scale`, in narrow words: of
+   neighbours in a row where `along` is given, and of neighbours in a column (row r has rows 2r and 2r + 1 of x) where
+   `down` is.  Between rows of x: `stride`; of words: `pitch`. */
+INLINED void FN(narrow)(long rows, long n, long by, const float *x, long stride, float scale, float *along, float *down,
+                        long pitch) {
+    const long tall = up(rows, by), whole = n / 32 * 32;
+    for (long r = 0; r < tall; r += 2) {
+        const float *upper = x + r * stride, *lower = upper + stride;
+        const int both = r + 1 < rows, any = r < rows;
+        for (long k = 0; k < n; k += 32) {
+            UNROLL for (long c = k; c < k + 32; c += 16) {
+                VEC a = (VEC)0.0f, b = (VEC)0.0f;
+                if (any) a = k < whole ? *(const VEC *)(upper + c) : c < n ? FN(load)(upper + c, n - c) : a;
+                if (both) b = k < whole ? *(const VEC *)(lower + c) : c < n ? FN(load)(lower + c, n - c) : b;
+                const __m256i first = FN(round)(a * scale), second = FN(round)(b * scale);
+                if (along) {
+                    _mm256_store_si256((__m256i *)(along + r * pitch + c / 2), first);
+                    _mm256_store_si256((__m256i *)(along + (r + 1) * pitch + c / 2), second);
+                }
+                if (down)
+                    _mm512_store_si512(down + r / 2 * pitch + c,
+                                       _mm512_or_si512(_mm512_cvtepu16_epi32(first),
+                                                       _mm512_slli_epi32(_mm512_cvtepu16_epi32(second), 16)));
+            }
         }
+    }
 }
 #endif
 
@@ -204,12 +242,19 @@ TARGET static void FN(pack)(long depth, long columns, const float *weights, long
     behind[across] = 1 / scale;
 }
 
-/* n(x) or x of `rows` rows from row `first`, and zeros around them; returns the largest absolute value, where that is
-   asked for (NARROW 2). Forwards the statistics of a norm are made, backwards used. */
+/* n(x) or x of `rows` rows from row `first`, and zeros around them; for narrow kinds n(x) only, and no zeros: `narrow`
+   makes them, of x where it stands.  Returns the largest absolute value, where that is asked for (NARROW 2).  Forwards
+   the statistics of a norm are made, backwards used. */
 INLINED float FN(read)(const pk_train_layer *l, long n, long first, long rows, int forwards, float *to) {
     const long pitch = pitch_of(n), wide = up(n, 32), tall = up(rows, TILE);
     VEC peak = (VEC)0.0f;
-    for (long r = 0; r < rows; r++) {
+    (void)wide, (void)tall;
+#ifdef NARROW
+    const long normed = l->scale ? rows : 0;
+#else
+    const long normed = rows;
+#endif
+    for (long r = 0; r < normed; r++) {
         const float *x = l->x + (first + r) * n;
         float *y = to + r * pitch;
         if (l->scale) {
@@ -238,24 +283,26 @@ INLINED float FN(read)(const pk_train_layer *l, long n, long first, long rows, i
                 peak = FN(larger)(peak, FN(load)(y + k, n - k));
 #endif
             }
-        } else
-            for (long k = 0; k < n; k += LANES) {
-                const VEC v = FN(load)(x + k, n - k);
-                FN(store)(y + k, v, n - k);
-#if defined(NARROW) && NARROW == 2
-                peak = FN(larger)(peak, v);
+        }
+#ifndef NARROW
+        else
+            for (long k = 0; k < n; k += LANES) FN(store)(y + k, FN(load)(x + k, n - k), n - k);
+        for (long k = n; k < wide; k += LANES) FN(store)(y + k, (VEC)0.0f, wide - k);
 #endif
-            }
-        if (n < wide) memset(y + n, 0, (size_t)(wide - n) * 4);
     }
+#ifndef NARROW
     for (long r = rows; r < tall; r++) memset(to + r * pitch, 0, (size_t)wide * 4);
+#elif NARROW == 2
+    if (!l->scale) peak = FN(peak)(l->x + first * n, rows * n);
+#endif
     return FN(largest)(peak);
 }
 
-/* A tile's way from sums to y. silu, gated, onto: what the layer has of them. */
-INLINED void FN(finish)(const pk_train_layer *l, long first, long rows, long j, const float *tile, float factor,
-                        const float *biases, int silu, int gated, int onto) {
-    const long columns = l->columns, width = columns - j < PANEL ? columns - j : PANEL;
+/* A tile's way from sums to y: `rows` by `width`, constants for whole tiles. silu, gated, onto: what the layer has of
+   them. */
+INLINED void FN(finish)(const pk_train_layer *l, long first, long rows, long j, long width, const float *tile,
+                        float factor, const float *biases, int silu, int gated, int onto) {
+    const long columns = l->columns;
     for (long r = 0; r < rows; r++) {
         const long at = (first + r) * columns + j;
         const float *gate =
@@ -279,8 +326,21 @@ INLINED void FN(finish)(const pk_train_layer *l, long first, long rows, long j, 
     }
 }
 
-TARGET static void FN(forward)(const pk_train_layer *l, const float *packed, float *scratch) {
+INLINED void FN(forward_tile)(const pk_train_layer *l, long first, long rows, long j, long width, long steps,
+                              const float *x, long pitch, const float *panel, float factor, const float *biases) {
     float tile[TILE * PANEL] __attribute__((aligned(64)));
+    const long columns = l->columns;
+    FN(fetch)(l->y + first * columns + j, rows, columns);
+    if (l->residual) FN(fetch)(l->residual + first * columns + j, rows, columns);
+    FN(micro)(steps, x, pitch, 1, panel, PANEL, tile);
+    if (l->silu)
+        FN(finish)(l, first, rows, j, width, tile, factor, biases, 1, l->gate != NULL, l->residual != NULL);
+    else if (l->gate) FN(finish)(l, first, rows, j, width, tile, factor, biases, 0, 1, 1);
+    else if (l->residual) FN(finish)(l, first, rows, j, width, tile, factor, biases, 0, 0, 1);
+    else FN(finish)(l, first, rows, j, width, tile, factor, biases, 0, 0, 0);
+}
+
+TARGET static void FN(forward)(const pk_train_layer *l, const float *packed, float *scratch) {
     const long pitch = pitch_of(l->depth), steps = STEPS(l->depth), across = up(l->columns, PANEL),
                columns = l->columns;
     const float *biases = packed + across * steps;
@@ -293,21 +353,20 @@ TARGET static void FN(forward)(const pk_train_layer *l, const float *packed, flo
 #ifdef NARROW
         float *words = scratch + MOST * pitch;
         const float scale = NARROW == 2 ? half_scale(peak) : 1;
-        FN(narrow)(up(rows, TILE), l->depth, x, pitch, scale, words);
+        if (l->scale) FN(narrow)(rows, l->depth, TILE, x, pitch, scale, words, NULL, pitch);
+        else FN(narrow)(rows, l->depth, TILE, l->x + first * l->depth, l->depth, scale, words, NULL, pitch);
         x = words;
         factor /= scale;
 #endif
         for (long j = 0; j < columns; j += PANEL)
             for (long i = 0; i < rows; i += TILE) {
-                const long m = rows - i < TILE ? rows - i : TILE;
-                FN(fetch)(l->y + (first + i) * columns + j, m, columns);
-                if (l->residual) FN(fetch)(l->residual + (first + i) * columns + j, m, columns);
-                FN(micro)(steps, x + i * pitch, pitch, 1, packed + j * steps, PANEL, tile);
-                if (l->silu)
-                    FN(finish)(l, first + i, m, j, tile, factor, biases, 1, l->gate != NULL, l->residual != NULL);
-                else if (l->gate) FN(finish)(l, first + i, m, j, tile, factor, biases, 0, 1, 1);
-                else if (l->residual) FN(finish)(l, first + i, m, j, tile, factor, biases, 0, 0, 1);
-                else FN(finish)(l, first + i, m, j, tile, factor, biases, 0, 0, 0);
+                const long m = rows - i < TILE ? rows - i : TILE, width = columns - j;
+                const float *xi = x + i * pitch, *panel = packed + j * steps;
+                if (m == TILE && width >= PANEL)
+                    FN(forward_tile)(l, first + i, TILE, j, PANEL, steps, xi, pitch, panel, factor, biases);
+                else
+                    FN(forward_tile)(l, first + i, m, j, width < PANEL ? width : PANEL, steps, xi, pitch, panel, factor,
+                                     biases);
             }
     }
 }
@@ -316,7 +375,7 @@ TARGET static void FN(forward)(const pk_train_layer *l, const float *packed, flo
    there are. */
 INLINED VEC FN(arrive_columns)(const pk_train_layer *l, long first, long rows, long c, int width, long left, int silu,
                                int gated, float *to, long pitch) {
-    VEC total[4], peak = (VEC)0.0f;
+    VEC total[8], peak = (VEC)0.0f;
     UNROLL for (int v = 0; v < width; v++) total[v] = (VEC)0.0f;
     for (long r = 0; r < rows; r++) {
         const long at = (first + r) * l->columns + c,
@@ -333,7 +392,7 @@ INLINED VEC FN(arrive_columns)(const pk_train_layer *l, long first, long rows, l
 #if defined(NARROW) && NARROW == 2
             peak = FN(larger)(peak, d);
 #endif
-            FN(store)(to + r * pitch + c + o, d, n);
+            if (to) FN(store)(to + r * pitch + c + o, d, n);
         }
     }
     UNROLL for (int v = 0; v < width; v++) {
@@ -343,34 +402,68 @@ INLINED VEC FN(arrive_columns)(const pk_train_layer *l, long first, long rows, l
     return peak;
 }
 
-/* The gradient of f's argument, and zeros around it, and on the way those of the gate and the bias; returns as `read`
+/* The gradient of f's argument (`to` may be NULL where that is dy), and zeros around it, and on the way those of the gate and the bias; returns as `read`
    does. */
 INLINED float FN(arrive)(const pk_train_layer *l, long first, long rows, float *to) {
     const long n = l->columns, pitch = pitch_of(n), wide = up(n, 32), tall = up(rows, TILE);
     VEC peak = (VEC)0.0f;
+    (void)wide, (void)tall;
     for (long c = 0; c < n;) {
-        const long whole = 4 * LANES, left = n - c;
+        const long whole = 8 * LANES, half = 4 * LANES, left = n - c;
         VEC p;
         if (left >= whole) {
-            if (l->silu && l->gate) p = FN(arrive_columns)(l, first, rows, c, 4, whole, 1, 1, to, pitch);
-            else if (l->silu) p = FN(arrive_columns)(l, first, rows, c, 4, whole, 1, 0, to, pitch);
-            else if (l->gate) p = FN(arrive_columns)(l, first, rows, c, 4, whole, 0, 1, to, pitch);
-            else p = FN(arrive_columns)(l, first, rows, c, 4, whole, 0, 0, to, pitch);
+            if (l->silu && l->gate) p = FN(arrive_columns)(l, first, rows, c, 8, whole, 1, 1, to, pitch);
+            else if (l->silu) p = FN(arrive_columns)(l, first, rows, c, 8, whole, 1, 0, to, pitch);
+            else if (l->gate) p = FN(arrive_columns)(l, first, rows, c, 8, whole, 0, 1, to, pitch);
+            else if (to) p = FN(arrive_columns)(l, first, rows, c, 8, whole, 0, 0, to, pitch);
+            else p = FN(arrive_columns)(l, first, rows, c, 8, whole, 0, 0, NULL, pitch);
             c += whole;
+        } else if (left >= half) {
+            if (l->silu && l->gate) p = FN(arrive_columns)(l, first, rows, c, 4, half, 1, 1, to, pitch);
+            else if (l->silu) p = FN(arrive_columns)(l, first, rows, c, 4, half, 1, 0, to, pitch);
+            else if (l->gate) p = FN(arrive_columns)(l, first, rows, c, 4, half, 0, 1, to, pitch);
+            else if (to) p = FN(arrive_columns)(l, first, rows, c, 4, half, 0, 0, to, pitch);
+            else p = FN(arrive_columns)(l, first, rows, c, 4, half, 0, 0, NULL, pitch);
+            c += half;
         } else {
             p = FN(arrive_columns)(l, first, rows, c, 1, left, l->silu, l->gate != NULL, to, pitch);
             c += LANES;
         }
         peak = FN(larger)(peak, p);
     }
+#ifndef NARROW
     if (n < wide)
-        for (long r = 0; r < rows; r++) memset(to + r * pitch + n, 0, (size_t)(wide - n) * 4);
+        for (long r = 0; r < rows; r++)
+            for (long k = n; k < wide; k += LANES) FN(store)(to + r * pitch + k, (VEC)0.0f, wide - k);
     for (long r = rows; r < tall; r++) memset(to + r * pitch, 0, (size_t)wide * 4);
+#endif
     return FN(largest)(peak);
 }
 
-/* From dn, the gradient of n(x), to those of x, scale and shift.  Where depth is the constant `n` a row stays in
-   registers, and so do the gradients of scale and shift as long as the group does not change. */
+/* A row of dx, from its row `d` of dn. */
+INLINED void FN(leave_row)(const pk_train_layer *l, long row, long n, const float *d, const float *scale,
+                           int written) {
+    const float *x = l->x + row * n, mean = l->stats[2 * row], root = l->stats[2 * row + 1];
+    float *dx = l->dx + row * n;
+    VEC plain = (VEC)0.0f, along = (VEC)0.0f;
+    for (long k = 0; k < n; k += LANES) {
+        const long left = n - k;
+        const VEC e = FN(load)(d + k, left) * (1.0f + FN(load)(scale + k, left));
+        plain += e;
+        along += e * ((FN(load)(x + k, left) - mean) * root);
+    }
+    const float a = FN(sum)(plain) / (float)n, b = FN(sum)(along) / (float)n;
+    for (long k = 0; k < n; k += LANES) {
+        const long left = n - k;
+        const VEC normal = (FN(load)(x + k, left) - mean) * root,
+                  e = FN(load)(d + k, left) * (1.0f + FN(load)(scale + k, left));
+        const VEC v = root * (e - a - normal * b);
+        FN(store)(dx + k, written ? v : FN(load)(dx + k, left) + v, left);
+    }
+}
+
+/* From dn, the gradient of n(x), to those of x, scale and shift.  4 LANES columns at a time are summed over the rows of a
+   group; where the depth is that constant a row is read once. */
 INLINED void FN(leave)(const pk_train_layer *l, long first, long rows, const float *dn, long pitch, long n,
                        int written) {
     for (long r = 0; r < rows;) {
@@ -392,6 +485,7 @@ INLINED void FN(leave)(const pk_train_layer *l, long first, long rows, const flo
                     ds[v] += dk * normal;
                     db[v] += dk;
                 }
+                if (n == 4 * LANES) FN(leave_row)(l, first + i, n, d, scale, written);
             }
             UNROLL for (int v = 0; v < 4; v++) {
                 const long k = k0 + v * LANES, left = n - k;
@@ -400,38 +494,41 @@ INLINED void FN(leave)(const pk_train_layer *l, long first, long rows, const flo
                 FN(store)(l->dshift + at + k, FN(load)(l->dshift + at + k, left) + db[v], left);
             }
         }
-        for (; r < last; r++) {
-            const float *x = l->x + (first + r) * n, *d = dn + r * pitch, mean = l->stats[2 * (first + r)],
-                        root = l->stats[2 * (first + r) + 1];
-            float *dx = l->dx + (first + r) * n;
-            VEC plain = (VEC)0.0f, along = (VEC)0.0f;
-            for (long k = 0; k < n; k += LANES) {
-                const long left = n - k;
-                const VEC e = FN(load)(d + k, left) * (1.0f + FN(load)(scale + k, left));
-                plain += e;
-                along += e * ((FN(load)(x + k, left) - mean) * root);
-            }
-            const float a = FN(sum)(plain) / (float)n, b = FN(sum)(along) / (float)n;
-            for (long k = 0; k < n; k += LANES) {
-                const long left = n - k;
-                const VEC normal = (FN(load)(x + k, left) - mean) * root,
-                          e = FN(load)(d + k, left) * (1.0f + FN(load)(scale + k, left));
-                const VEC v = root * (e - a - normal * b);
-                FN(store)(dx + k, written ? v : FN(load)(dx + k, left) + v, left);
-            }
-        }
+        if (n != 4 * LANES)
+            for (long i = r; i < last; i++) FN(leave_row)(l, first + i, n, dn + i * pitch, scale, written);
+        r = last;
     }
 }
 
-TARGET static void FN(backward)(const pk_train_layer *l, const float *transposed, float *scratch) {
+/* `rows` by `width` sums times `factor`, added to what is there unless `written`. */
+INLINED void FN(add_tile)(long steps, const float *x, long across, long along, const float *b, long bstep,
+                          float factor, int written, float *to, long stride, long rows, long width) {
     float tile[TILE * PANEL] __attribute__((aligned(64)));
+    FN(fetch)(to, rows, stride);
+    FN(micro)(steps, x, across, along, b, bstep, tile);
+    for (long r = 0; r < rows; r++) UNROLL for (int c = 0; c < PANEL; c += LANES) {
+            const long left = width - c;
+            if (left <= 0) break;
+            const VEC d = factor * *(const VEC *)(tile + r * PANEL + c);
+            float *at = to + r * stride + c;
+            FN(store)(at, written ? d : FN(load)(at, left) + d, left);
+        }
+}
+
+TARGET static void FN(backward)(const pk_train_layer *l, const float *transposed, float *scratch) {
     const long depth = l->depth, columns = l->columns, xpitch = pitch_of(depth), zpitch = pitch_of(columns);
     const long across = up(depth, PANEL), steps = STEPS(columns);
     float *x = scratch, *z = x + MOST * xpitch, *dn = z + MOST * zpitch;
+#ifdef NARROW
+    /* Narrow words are made of dy where it stands, unless f' or a gate changes it. */
+    const int copies = l->silu || l->gate;
+#else
+    const int copies = 1;
+#endif
     for (long first = 0; first < l->rows; first += MOST) {
         const long rows = l->rows - first < MOST ? l->rows - first : MOST;
         const float xpeak = depth == 64 ? FN(read)(l, 64, first, rows, 0, x) : FN(read)(l, depth, first, rows, 0, x),
-                    zpeak = FN(arrive)(l, first, rows, z);
+                    zpeak = FN(arrive)(l, first, rows, copies ? z : NULL);
         const float *xt = x, *zt = z, *zw = z;
         float xscale = 1, zscale = 1;
         (void)xpeak;
@@ -439,46 +536,45 @@ TARGET static void FN(backward)(const pk_train_layer *l, const float *transposed
 #ifdef NARROW
         float *words = dn + MOST * xpitch, *more = words + MOST / 2 * xpitch, *last = more + MOST / 2 * zpitch;
         if (NARROW == 2) xscale = half_scale(xpeak), zscale = half_scale(zpeak);
-        FN(narrow_down)(up(rows, 2), depth, x, xpitch, xscale, words);
-        FN(narrow_down)(up(rows, 2), columns, z, zpitch, zscale, more);
+        if (l->scale) FN(narrow)(rows, depth, 2, x, xpitch, xscale, NULL, words, xpitch);
+        else FN(narrow)(rows, depth, 2, l->x + first * depth, depth, xscale, NULL, words, xpitch);
+        const float *dz = copies ? z : l->dy + first * columns;
+        const long stride = copies ? zpitch : columns;
+        if (l->dx) FN(narrow)(rows, columns, TILE, dz, stride, zscale, last, more, zpitch);
+        else FN(narrow)(rows, columns, 2, dz, stride, zscale, NULL, more, zpitch);
         xt = words;
         zt = more;
 #endif
         const float wfactor = 1 / (xscale * zscale);
         for (long j = 0; j < columns; j += PANEL)
             for (long i = 0; i < depth; i += TILE) {
-                const long m = depth - i < TILE ? depth - i : TILE;
-                FN(fetch)(l->dw + i * columns + j, m, columns);
-                FN(micro)(STEPS(rows), xt + i, 1, xpitch, zt + j, zpitch, tile);
-                for (long r = 0; r < m; r++) UNROLL for (int v = 0; v < 2; v++) {
-                        const long c = j + v * LANES, left = columns - c;
-                        if (left <= 0) break;
-                        float *to = l->dw + (i + r) * columns + c;
-                        FN(store)(to, FN(load)(to, left) + wfactor * *(const VEC *)(tile + r * PANEL + v * LANES),
-                                  left);
-                    }
+                const long m = depth - i < TILE ? depth - i : TILE, width = columns - j;
+                float *to = l->dw + i * columns + j;
+                if (m == TILE && width >= PANEL)
+                    FN(add_tile)(STEPS(rows), xt + i, 1, xpitch, zt + j, zpitch, wfactor, 0, to, columns, TILE, PANEL);
+                else
+                    FN(add_tile)(STEPS(rows), xt + i, 1, xpitch, zt + j, zpitch, wfactor, 0, to, columns, m,
+                                 width < PANEL ? width : PANEL);
             }
         if (!l->dx) continue;
 #ifdef NARROW
-        FN(narrow)(up(rows, TILE), columns, z, zpitch, zscale, last);
         zw = last;
 #endif
         const float factor = transposed[across * (steps + 1)] / zscale;
         for (long j = 0; j < depth; j += PANEL)
             for (long i = 0; i < rows; i += TILE) {
-                const long m = rows - i < TILE ? rows - i : TILE;
-                if (!l->scale) FN(fetch)(l->dx + (first + i) * depth + j, m, depth);
-                FN(micro)(steps, zw + i * zpitch, zpitch, 1, transposed + j * steps, PANEL, tile);
-                for (long r = 0; r < m; r++) UNROLL for (int v = 0; v < 2; v++) {
-                        const long c = j + v * LANES, left = depth - c;
-                        if (left <= 0) break;
-                        const VEC d = factor * *(const VEC *)(tile + r * PANEL + v * LANES);
-                        if (l->scale) FN(store)(dn + (i + r) * xpitch + c, d, left);
-                        else {
-                            float *to = l->dx + (first + i + r) * depth + c;
-                            FN(store)(to, l->dx_written ? d : FN(load)(to, left) + d, left);
-                        }
-                    }
+                const long m = rows - i < TILE ? rows - i : TILE, width = depth - j;
+                const float *zi = zw + i * zpitch, *panel = transposed + j * steps;
+                float *to = l->scale ? dn + i * xpitch + j : l->dx + (first + i) * depth + j;
+                const long stride = l->scale ? xpitch : depth;
+                const int written = l->scale || l->dx_written;
+                if (m == TILE && width >= PANEL && written)
+                    FN(add_tile)(steps, zi, zpitch, 1, panel, PANEL, factor, 1, to, stride, TILE, PANEL);
+                else if (m == TILE && width >= PANEL)
+                    FN(add_tile)(steps, zi, zpitch, 1, panel, PANEL, factor, 0, to, stride, TILE, PANEL);
+                else
+                    FN(add_tile)(steps, zi, zpitch, 1, panel, PANEL, factor, written, to, stride, m,
+                                 width < PANEL ? width : PANEL);
             }
         if (l->scale) {
             if (depth == 64 && l->dx_written) FN(leave)(l, first, rows, dn, xpitch, 64, 1);

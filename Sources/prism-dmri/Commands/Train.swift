@@ -116,7 +116,7 @@ struct Train: ParsableCommand {
                 note("The recipe differs from the one this run started with; going on with the new one.")
             }
         }
-        let products = try choosePrecision(recorded: state?.precision)
+        let products = try choosePrecision(resumed: resume ? state : nil)
         let trainer = Trainer(
             family: family, plan: plan, threads: nthreads, precision: products, state: state, design: design)
         let log = try TrainingLog(path: out + ".log.jsonl", append: resume)
@@ -200,21 +200,18 @@ struct Train: ParsableCommand {
         }
     }
 
-    /// As asked for; a resumed run's own; the fastest.
-    private func choosePrecision(recorded: TrainingPrecision?) throws -> TrainingPrecision {
-        let asked = try Self.precision(precision)
-        if let asked {
-            if let recorded, recorded != asked, !quiet {
-                note(
-                    "This run's products were in \(recorded.rawValue) precision so far; going on in \(asked.rawValue).")
-            }
-            return asked
+    /// As asked for; a resumed run's own, if that was its choice; the fastest. Says where that changes a run's.
+    private func choosePrecision(resumed: TrainerState?) throws -> TrainingPrecision {
+        // A checkpoint that does not say is older than the choice.
+        let before = resumed.map { $0.precision ?? .single }
+        let products = try Self.precision(precision) ?? resumed?.precision ?? .fastest
+        guard TrainingPrecision.available.contains(products) else {
+            throw PrecisionMissing(path: out + ".checkpoint", precision: products)
         }
-        guard let recorded else { return .fastest }
-        guard TrainingPrecision.available.contains(recorded) else {
-            throw PrecisionMissing(path: out + ".checkpoint", precision: recorded)
+        if let before, before != products, !quiet {
+            note("This run's products were in \(before.rawValue) precision so far; going on in \(products.rawValue).")
         }
-        return recorded
+        return products
     }
 
     private func note(_ text: String) { Terminal.say(text) }
