@@ -402,8 +402,8 @@ INLINED VEC FN(arrive_columns)(const pk_train_layer *l, long first, long rows, l
     return peak;
 }
 
-/* The gradient of f's argument (`to` may be NULL where that is dy), and zeros around it, and on the way those of the gate and the bias; returns as `read`
-   does. */
+/* The gradient of f's argument (`to` may be NULL where that is dy), and zeros around it, and on the way those of the
+   gate and the bias; returns as `read` does. */
 INLINED float FN(arrive)(const pk_train_layer *l, long first, long rows, float *to) {
     const long n = l->columns, pitch = pitch_of(n), wide = up(n, 32), tall = up(rows, TILE);
     VEC peak = (VEC)0.0f;
@@ -462,8 +462,8 @@ INLINED void FN(leave_row)(const pk_train_layer *l, long row, long n, const floa
     }
 }
 
-/* From dn, the gradient of n(x), to those of x, scale and shift.  4 LANES columns at a time are summed over the rows of a
-   group; where the depth is that constant a row is read once. */
+/* From dn, the gradient of n(x), to those of x, scale and shift.  4 LANES columns at a time are summed over the rows of
+   a group; where the depth is that constant a row is read once. */
 INLINED void FN(leave)(const pk_train_layer *l, long first, long rows, const float *dn, long pitch, long n,
                        int written) {
     for (long r = 0; r < rows;) {
