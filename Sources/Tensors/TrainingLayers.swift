@@ -31,6 +31,9 @@ public final class TrainingLayers: @unchecked Sendable {
         let kind: pk_train_kind, depth: Int, columns: Int
         let reference: LayerReference
         let forward: UnsafeMutablePointer<Float>, backward: UnsafeMutablePointer<Float>
+
+        /// Whether it keeps a copy of n(x) for its gradient.
+        var keeps: Bool { pk_train_kept(kind, 1, depth) > 0 }
     }
 
     public let precision: TrainingPrecision
@@ -90,7 +93,7 @@ extension Tape {
         onto residual: Residual<S>? = nil
     ) -> Variable<S> {
         let pass = TrainingPass(self, x, layer, w, norm: norm, silu: silu, onto: residual)
-        withScratch([layer]) { pass.forward(0..<x.rows, $0) }
+        withScratch([layer]) { pass.forward(pass.call, 0..<x.rows, $0) }
         remember { [self] in
             guard pass.y.hasGradient else { return }
             let call = pass.backwards()
@@ -114,10 +117,17 @@ extension Tape {
                 body(start..<min(start + pk_train_block, x.rows))
             }
         }
-        withScratch([first, second]) { scratch in
-            blocks {
-                one.forward($0, scratch)
-                two.forward($0, scratch)
+        var outer = one.call, inner = two.call
+        withScratch([first, second], rows: pk_train_block, columns: first.columns) { scratch, between in
+            blocks { rows in
+                // What keeps all that its gradient needs leaves nothing between the layers but one block's rows, which
+                // both see where the memory for them begins.
+                if second.keeps {
+                    outer.y = between - rows.lowerBound * first.columns
+                    inner.x = UnsafePointer(outer.y)
+                }
+                one.forward(outer, rows, scratch)
+                two.forward(inner, rows, scratch)
             }
         }
         remember { [self] in
@@ -125,7 +135,7 @@ extension Tape {
             var inner = two.backwards(), outer = one.backwards()
             withScratch([first, second], rows: pk_train_block, columns: first.columns) { scratch, between in
                 blocks { rows in
-                    // Both see the block's rows of the gradient between them where the memory for one block begins.
+                    // So do they the gradient between them.
                     inner.dx = between - rows.lowerBound * first.columns
                     inner.dx_written = 1
                     two.backward(inner, rows, scratch)
@@ -156,7 +166,7 @@ private struct TrainingPass<S: Scalar> {
     let y: Variable<S>
     private let x: Variable<S>, layer: TrainingLayers.Layer
     private let weight: Variable<S>, bias: Variable<S>, norm: Normalisation<S>?, gate: Slice<S>?
-    private let call: pk_train_layer
+    let call: pk_train_layer
 
     init(
         _ tape: Tape<S>, _ x: Variable<S>, _ layer: TrainingLayers.Layer, _ w: Weights<S>,
@@ -172,6 +182,9 @@ private struct TrainingPass<S: Scalar> {
         call.x = Self.read(x.value)
         call.y = Self.write(y.value)
         if silu { call.slope = Self.write(tape.arena.take(y.count)) }
+        if tape.records, layer.keeps {
+            call.kept = Self.write(tape.arena.take(pk_train_kept(layer.kind, x.rows, layer.depth)))
+        }
         if let norm {
             call.scale = Self.read(norm.scale.value)
             call.shift = Self.read(norm.shift.value)
@@ -195,8 +208,8 @@ private struct TrainingPass<S: Scalar> {
         bias = w[layer.reference.bias]
     }
 
-    func forward(_ rows: Range<Int>, _ scratch: UnsafeMutableRawPointer) {
-        var part = call.rows(rows)
+    func forward(_ call: pk_train_layer, _ rows: Range<Int>, _ scratch: UnsafeMutableRawPointer) {
+        var part = call.rows(rows, layer.kind)
         pk_train_forward(layer.kind, &part, layer.forward, scratch)
     }
 
@@ -219,7 +232,7 @@ private struct TrainingPass<S: Scalar> {
     }
 
     func backward(_ call: pk_train_layer, _ rows: Range<Int>, _ scratch: UnsafeMutableRawPointer) {
-        var part = call.rows(rows)
+        var part = call.rows(rows, layer.kind)
         pk_train_backward(layer.kind, &part, layer.backward, scratch)
     }
 
@@ -230,8 +243,8 @@ private struct TrainingPass<S: Scalar> {
 }
 
 extension pk_train_layer {
-    /// Some of the rows.
-    fileprivate func rows(_ range: Range<Int>) -> pk_train_layer {
+    /// Some of the rows; the first is a whole number of blocks from the start.
+    fileprivate func rows(_ range: Range<Int>, _ kind: pk_train_kind) -> pk_train_layer {
         let first = range.lowerBound
         guard first > 0 || range.count < rows else { return self }
         var part = self
@@ -243,6 +256,7 @@ extension pk_train_layer {
         if residual != nil { part.residual += first * columns }
         if stats != nil { part.stats += 2 * first }
         if slope != nil { part.slope += first * columns }
+        if kept != nil { part.kept += pk_train_kept(kind, first, depth) }
         if ungated != nil { part.ungated += first * columns }
         if dy != nil { part.dy += first * columns }
         if dx != nil { part.dx += first * depth }

@@ -121,6 +121,7 @@ import Testing
             l.x = UnsafePointer(take(x.count, x[...]))
             l.dy = UnsafePointer(take(dy.count, dy[...]))
             l.y = take(rows * columns)
+            l.kept = take(pk_train_kept(kind, rows, depth))
             l.dx = take(rows * depth, o.written ? nil : start[..<(rows * depth)])
             l.dw = take(depth * columns, start[..<(depth * columns)])
             l.db = take(columns, start[..<columns])

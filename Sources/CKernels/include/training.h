@@ -10,7 +10,7 @@ typedef enum {
     PK_TRAIN_8,
     PK_TRAIN_16,   /* float32 by vectors of 4, 8 and 16 */
     PK_TRAIN_BF16, /* operands rounded to bfloat16, summed in float32 */
-    PK_TRAIN_HALF  /* operands rounded to half precision, scaled by powers of two; sums of 16 products in half, of
+    PK_TRAIN_HALF  /* operands rounded to half precision, scaled by powers of two; sums of 64 products in half, of
                       those in float32 */
 } pk_train_kind;
 
@@ -32,9 +32,12 @@ typedef struct {
     const int32_t *gate_group;
     long gate_stride;
     float *y;
-    /* Kept from forwards for backwards: mean and 1/√(var + 1e-5) of each row where there is a norm; f′ where there is
-       SiLU; f where there is a gate. */
+    /* Kept from forwards for backwards: mean and 1/√(var + 1e-5) of each row where there is a norm; f′, in half
+       precision where operands are narrow, where there is SiLU; f where there is a gate. */
     float *stats, *slope, *ungated;
+    /* n(x) as backwards reads it: pk_train_kept floats, 64-byte aligned; forwards NULL where no backward pass follows.
+       Narrow kinds need neither x nor y again, but for x where there is a norm. */
+    float *kept;
     /* Backwards: dy is read (it is r's gradient too); dw, db, dscale, dshift and dgate are added to; so is dx, which
        may be NULL, unless dx_written. */
     const float *dy;
@@ -47,6 +50,10 @@ typedef struct {
 long pk_train_size(pk_train_kind kind, long depth, long columns, int transposed);
 void pk_train_pack(pk_train_kind kind, long depth, long columns, int transposed, const float *weights,
                    const float *bias, float *packed);
+
+/* Floats of `kept` for so many rows. Rows may come in several calls, forwards and backwards the same, of a multiple of
+   pk_train_block rows but for the last: each then keeps what is its own behind what those before it kept. */
+long pk_train_kept(pk_train_kind kind, long rows, long depth);
 
 /* Rows that the kernels take at a time, at most: as many at a call cost nothing more. */
 enum { pk_train_block = 128 };

@@ -13,14 +13,16 @@
 
 /* CHAIN: pairs of products that are summed in half precision. */
 enum { CHAIN = 32 };
-/* Rows of a block: many, so that the weights and their gradients are read seldom, and few enough for the second-level
-   cache; whole tiles. */
-#define MOST (TILE * (64 / TILE))
+/* Rows of a block: whole tiles, a chain of pairs. */
+#define MOST (TILE * (2 * CHAIN / TILE))
 
 static long up(long n, long by) { return (n + by - 1) / by * by; }
 /* Between rows of scratch matrices of n columns: whole panels, and not a power of two, which would crowd a few sets of
    the cache. */
 static long pitch_of(long n) { return up(n, 32) + 16; }
+
+/* What a block keeps of n(x): pairs of rows, and behind them what they were scaled with. */
+static long kept_block(long depth) { return CHAIN * pitch_of(depth) + 16; }
 
 /* 2^e that brings `peak` to [8, 16): products of two such numbers, summed by the chain, stay in half precision's range.
    */
@@ -91,6 +93,10 @@ int pk_train_pays(pk_train_kind kind) {
 
 static long lanes_of(pk_train_kind kind) { return kind == PK_TRAIN_4 ? 4 : kind == PK_TRAIN_8 ? 8 : 16; }
 static int is_narrow(pk_train_kind kind) { return kind == PK_TRAIN_BF16 || kind == PK_TRAIN_HALF; }
+
+long pk_train_kept(pk_train_kind kind, long rows, long depth) {
+    return is_narrow(kind) ? (rows + 2 * CHAIN - 1) / (2 * CHAIN) * kept_block(depth) : 0;
+}
 
 /* Panels, biases, and what the sums are to be multiplied with. */
 static long packed_size(pk_train_kind kind, long depth, long columns) {
