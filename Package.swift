@@ -99,7 +99,7 @@ let package = Package(
             exclude: ["references"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"]),
         .testTarget(name: "NetworksTests", dependencies: ["Networks", "Tensors", "ModelSpace"]),
-        .testTarget(name: "TrainingTests", dependencies: ["Training", "Networks", "ModelSpace"]),
+        .testTarget(name: "TrainingTests", dependencies: ["Training", "Networks", "Tensors", "ModelSpace"]),
         .testTarget(
             name: "ExactTests",
             dependencies: ["Exact", "BallSticksEngines", "Diffusion", "ModelSpace", "CKernels", "TestFixtures"]),

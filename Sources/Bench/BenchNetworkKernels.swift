@@ -10,6 +10,7 @@ extension Bench {
         try gemm()
         for (rows, depth, columns) in [(512, 64, 256), (512, 256, 64), (3200, 64, 128), (2048, 64, 192)] {
             try dense(rows: rows, depth: depth, columns: columns)
+            try trainingLayer(rows: rows, depth: depth, columns: columns)
         }
         try elementwise(rows: 2048, columns: 64)
         for (name, nq, nk, count) in [
@@ -20,7 +21,7 @@ extension Bench {
         try halves()
     }
 
-    private static func noise(_ n: Int, _ stream: UInt64) -> [Float] {
+    static func noise(_ n: Int, _ stream: UInt64) -> [Float] {
         var random = RandomSource(seed: 1, stream: stream)
         return (0..<n).map { _ in Float(random.normal()) }
     }
@@ -165,9 +166,10 @@ extension Bench {
         var q = Self.noise(count * nq * c, 8), k = Self.noise(count * nk * c, 9), v = Self.noise(count * nk * c, 10),
             dout = Self.noise(count * nq * c, 11)
         var out = q, dq = [Float](repeating: 0, count: q.count), dk = [Float](repeating: 0, count: k.count), dv = dk
-        var saved = [Float](repeating: 0, count: pk_attention_saved(segments, count, heads))
+        var saved = [Float](repeating: 0, count: Float.attentionSaved(segments, count, heads, width))
         Float.attentionForward(&q, &k, &v, c, c, segments, count, heads, width, nil, &out, c, &saved)
-        Float.attentionBackward(&q, &k, &v, c, c, segments, count, heads, width, &saved, &dout, c, &dq, &dk, &dv)
+        Float.attentionBackward(
+            &q, &k, &v, c, c, segments, count, heads, width, &saved, &dout, c, &dq, false, &dk, &dv, false)
         let plain = PlainAttention(q: q, k: k, v: v, dout: dout, nq: nq, nk: nk, heads: heads, width: width)
         let products = Double(count * heads * nq * nk),
             shape = "\(name): \(count) × \(heads) heads, \(nq)×\(nk)×\(width)"
@@ -183,7 +185,10 @@ extension Bench {
             "attention backward", shape, operations: products * Double(8 * width + 4),
             bytes: 2 * bytes + 4 * Double(saved.count), deviation: worst,
             tolerance: 2e-5
-        ) { Float.attentionBackward(&q, &k, &v, c, c, segments, count, heads, width, &saved, &dout, c, &dq, &dk, &dv) }
+        ) {
+            Float.attentionBackward(
+                &q, &k, &v, c, c, segments, count, heads, width, &saved, &dout, c, &dq, false, &dk, &dv, false)
+        }
     }
 
     private mutating func halves() throws {

@@ -56,9 +56,8 @@ struct Encoder: Sendable {
     func forward<S>(_ tape: Tape<S>, _ w: Weights<S>, features: Variable<S>, summaries: Variable<S>) -> Variable<S> {
         let voxels = summaries.rows, m = features.rows / voxels, l = configuration.latents, heads = configuration.heads
         precondition(features.rows == voxels * m)
-        let tokens =
-            w.packed == nil
-            ? tokenNorm.forward(tape, w, embed.forward(tape, w, features)) : embedInBatches(tape, w, features, m)
+        // Before their norm, which is part of the layers that read them.
+        let tokens = w.packed == nil ? embed.forward(tape, w, features) : embedInBatches(tape, w, features, m)
         let voxelOfRow = UnsafeMutableBufferPointer<Int32>.take(tape.arena, voxels * l)
         let latentOfRow = UnsafeMutableBufferPointer<Int32>.take(tape.arena, voxels * l)
         let cross = UnsafeMutableBufferPointer<AttentionSegment>.take(tape.arena, voxels)
@@ -79,7 +78,9 @@ struct Encoder: Sendable {
                 let q = r.query.forward(tape, w, x, norm: r.norm.of(w)), cross = UnsafeBufferPointer(cross)
                 let a =
                     w.packed == nil
-                    ? tape.attention(q, keyValue: r.keyValue.forward(tape, w, tokens), segments: cross, heads: heads)
+                    ? tape.attention(
+                        q, keyValue: r.keyValue.forward(tape, w, tokens, norm: tokenNorm.of(w)), segments: cross,
+                        heads: heads)
                     : readInBatches(tape, w, r, queries: q, tokens: tokens, m, segments: cross)
                 return r.output.forward(tape, w, a, onto: Residual(x))
             }

@@ -27,6 +27,9 @@ struct Dense: Sendable {
         if let packed = w.packed {
             return tape.dense(x, packed[weight], norm: norm, silu: silu, onto: residual, output: output)
         }
+        if let training = w.training {
+            return tape.dense(x, training[weight], w, norm: norm, silu: silu, onto: residual)
+        }
         let y = tape.linear(norm.map { tape.apply($0, x) } ?? x, w[weight], w[bias])
         let f = silu ? tape.silu(y) : y
         return residual.map { tape.apply($0, f) } ?? f
@@ -67,7 +70,11 @@ struct Perceptron: Sendable {
         onto residual: Residual<S>? = nil,
         output: Variable<S>? = nil
     ) -> Variable<S> {
-        second.forward(tape, w, first.forward(tape, w, x, norm: norm, silu: true), onto: residual, output: output)
+        if let training = w.training {
+            return tape.perceptron(x, training[first.weight], training[second.weight], w, norm: norm, onto: residual)
+        }
+        return second.forward(
+            tape, w, first.forward(tape, w, x, norm: norm, silu: true), onto: residual, output: output)
     }
 }
 

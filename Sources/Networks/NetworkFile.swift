@@ -98,6 +98,8 @@ public struct NetworkOrigin: BoundedSettings, Codable, Sendable, Equatable {
     /// Losses over the last stretch of training, for the record; nil before the first step, and where they were not
     /// finite.
     public var structureLoss: Double?, parameterLoss: Double?
+    /// Number format of the products of its training's last stretch; nil in files that do not say.
+    public var precision: String?
 
     public static let settings: [Setting<NetworkOrigin>] = [
         .whole("simulations", \.simulations, 0...1_000_000_000_000_000),
@@ -106,7 +108,8 @@ public struct NetworkOrigin: BoundedSettings, Codable, Sendable, Equatable {
 
     public init(
         name: String, family: String, familyDefinition: String? = nil, recipe: String, simulations: Int, steps: Int,
-        structureLoss: Double?, parameterLoss: Double?
+        structureLoss: Double?, parameterLoss: Double?,
+        precision: String? = nil
     ) {
         self.name = name
         self.family = family
@@ -116,6 +119,7 @@ public struct NetworkOrigin: BoundedSettings, Codable, Sendable, Equatable {
         self.steps = steps
         self.structureLoss = structureLoss.flatMap { $0.isFinite ? $0 : nil }
         self.parameterLoss = parameterLoss.flatMap { $0.isFinite ? $0 : nil }
+        self.precision = precision
     }
 }
 

@@ -11,7 +11,8 @@ extension ParameterDecoder {
         let t = shape.tokens, q = shape.coordinates, items = batch.sigma.count, draws = items / batch.count
         let l = latents.rows / batch.count
         let own = UnsafeMutableBufferPointer<AttentionSegment>.take(tape.arena, items)
-        let cross = UnsafeMutableBufferPointer<AttentionSegment>.take(tape.arena, items)
+        // A voxel's draws stand together: one question to its latents.
+        let cross = UnsafeMutableBufferPointer<AttentionSegment>.take(tape.arena, batch.count)
         let group = UnsafeMutableBufferPointer<Int32>.take(tape.arena, items * t)
         let source = UnsafeMutableBufferPointer<Int32>.take(tape.arena, items * t)  // item · T + token of each row
         var rows = 0
@@ -25,7 +26,8 @@ extension ParameterDecoder {
                 rows += 1
             }
             own[i] = AttentionSegment(queries: first..<rows, keys: first..<rows)
-            cross[i] = AttentionSegment(queries: first..<rows, keys: b * l..<(b + 1) * l)
+            let asked = i % draws == 0 ? first : Int(cross[b].q0)
+            cross[b] = AttentionSegment(queries: asked..<rows, keys: b * l..<(b + 1) * l)
         }
         let width = q + t
         let x = tape.constant(tape.arena.take(rows * width, zeroed: true), rows, width)

@@ -96,21 +96,30 @@ extension Tape {
         heads: Int,
         mask: UnsafePointer<UInt8>?, output: Variable<S>?
     ) -> Variable<S> {
-        precondition(q.columns % heads == 0 && k.stride == v.stride)
-        let y = output ?? matrix(rows, q.columns)
+        precondition(q.columns % heads == 0 && k.stride == v.stride && k.matrix.value == v.matrix.value)
+        let y = output ?? matrix(rows, q.columns), headWidth = q.columns / heads
         precondition(y.rows == rows && y.columns == q.columns)
         let base = segments.baseAddress!
         let saved: UnsafeMutablePointer<S>? =
-            records ? arena.take(pk_attention_saved(base, segments.count, heads)) : nil
+            records ? arena.take(S.attentionSaved(base, segments.count, heads, headWidth)) : nil
         S.attentionForward(
-            q.value, k.value, v.value, q.stride, k.stride, base, segments.count, heads, q.columns / heads, mask,
-            y.value, y.columns,
-            saved)
+            q.value, k.value, v.value, q.stride, k.stride, base, segments.count, heads, headWidth, mask, y.value,
+            y.columns, saved)
         remember {
+            guard y.hasGradient else { return }
+            // What is asked by or of one segment only, and nothing was added to before, need not be zero first.
+            let alone =
+                S.attentionWrites(headWidth) && segments.separate(\.queries, q.matrix.rows)
+                && segments.separate(\.keys, k.matrix.rows)
+            let same = q.matrix.value == k.matrix.value, pairs = k.columns + v.columns
+            let qWritten = alone && !q.matrix.hasGradient && q.matrix.columns == q.columns + (same ? pairs : 0)
+            let kWritten = alone && !k.matrix.hasGradient && k.matrix.columns == pairs + (same ? q.columns : 0)
+            let dq = (qWritten ? q.matrix.gradientToWrite : q.matrix.gradient)! + q.start
+            let dkv = (kWritten ? k.matrix.gradientToWrite : k.matrix.gradient)!
             S.attentionBackward(
-                q.value, k.value, v.value, q.stride, k.stride, base, segments.count, heads, q.columns / heads, saved!,
-                y.gradient!,
-                y.columns, q.gradient!, k.gradient!, v.gradient!)
+                q.value, k.value, v.value, q.stride, k.stride, base, segments.count, heads, headWidth, saved!,
+                y.gradient!, y.columns, dq, qWritten,
+                dkv + k.start, dkv + v.start, kWritten)
         }
         return y
     }
@@ -129,17 +138,18 @@ extension Tape {
 
 /// Columns of a matrix, with the matrix's row stride.
 public struct Slice<S: Scalar> {
-    public let value: UnsafeMutablePointer<S>
-    public let gradient: UnsafeMutablePointer<S>?
-    public let stride: Int, columns: Int
+    let matrix: Variable<S>, start: Int
+    public let columns: Int
+    public var value: UnsafeMutablePointer<S> { matrix.value + start }
+    public var gradient: UnsafeMutablePointer<S>? { matrix.gradient.map { $0 + start } }
+    public var stride: Int { matrix.columns }
 }
 
 extension Variable {
     /// Columns `start ..< start + columns`.
     public func slice(_ start: Int, _ columns: Int) -> Slice<S> {
         precondition(start + columns <= self.columns)
-        return Slice(
-            value: value + start, gradient: gradient.map { $0 + start }, stride: self.columns, columns: columns)
+        return Slice(matrix: self, start: start, columns: columns)
     }
 }
 

@@ -48,18 +48,22 @@ public struct ParameterLayout: Sendable {
     }
 }
 
-/// Weights (flat, shared by all workers) with, where training, one worker's gradients; where not, dense layers laid out
-/// for their kernel.
+/// Weights (flat, shared by all workers) with, where training, one worker's gradients; dense layers laid out for the
+/// kernels that run them forwards only (`packed`) or both ways (`training`), or not at all, when plain passes run them.
 public struct Weights<S: Scalar>: @unchecked Sendable {
     public let values: UnsafeMutablePointer<S>
     public let gradients: UnsafeMutablePointer<S>?
     public let packed: PackedLayers?
+    public let training: TrainingLayers?
 
-    public init(values: UnsafeMutablePointer<S>, gradients: UnsafeMutablePointer<S>? = nil, packed: PackedLayers? = nil)
-    {
+    public init(
+        values: UnsafeMutablePointer<S>, gradients: UnsafeMutablePointer<S>? = nil, packed: PackedLayers? = nil,
+        training: TrainingLayers? = nil
+    ) {
         self.values = values
         self.gradients = gradients
         self.packed = packed
+        self.training = training
     }
 
     public subscript(_ reference: ParameterReference) -> Variable<S> {

@@ -46,12 +46,18 @@ public protocol Scalar: BinaryFloatingPoint, Sendable {
         _ count: Int,
         _ heads: Int, _ headWidth: Int, _ mask: UnsafePointer<UInt8>?, _ out: Pointer, _ outStride: Int,
         _ probabilities: Pointer?)
+    /// Adds to dq, dk and dv, or, where `attentionWrites`, writes what is said to be written.
     static func attentionBackward(
         _ q: Pointer, _ k: Pointer, _ v: Pointer, _ qStride: Int, _ kStride: Int, _ segments: UnsafePointer<pk_segment>,
         _ count: Int,
         _ heads: Int, _ headWidth: Int, _ probabilities: Pointer, _ dout: Pointer, _ outStride: Int, _ dq: Pointer,
-        _ dk: Pointer,
-        _ dv: Pointer)
+        _ qWritten: Bool, _ dk: Pointer,
+        _ dv: Pointer, _ kWritten: Bool)
+    /// Elements that `attentionForward` keeps for `attentionBackward`.
+    static func attentionSaved(_ segments: UnsafePointer<pk_segment>, _ count: Int, _ heads: Int, _ headWidth: Int)
+        -> Int
+    /// Whether `attentionBackward` can write.
+    static func attentionWrites(_ headWidth: Int) -> Bool
     static func axpy(_ a: Self, _ x: Pointer, _ y: Pointer, _ n: Int)
     static func sumOfSquares(_ x: Pointer, _ n: Int) -> Double
 }
@@ -60,8 +66,24 @@ public protocol Scalar: BinaryFloatingPoint, Sendable {
 public typealias AttentionSegment = pk_segment
 
 extension AttentionSegment {
+    var queries: Range<Int> { Int(q0)..<Int(q0 + nq) }
+    var keys: Range<Int> { Int(k0)..<Int(k0 + nk) }
+
     public init(queries: Range<Int>, keys: Range<Int>) {
         self.init(
             q0: Int32(queries.lowerBound), nq: Int32(queries.count), k0: Int32(keys.lowerBound), nk: Int32(keys.count))
+    }
+}
+
+extension UnsafeBufferPointer<AttentionSegment> {
+    /// Whether the segments' queries or keys are the rows 0 ..< rows, each once and in order, and none of the segments
+    /// lacks either.
+    func separate(_ part: (AttentionSegment) -> Range<Int>, _ rows: Int) -> Bool {
+        var next = 0
+        for s in self {
+            guard part(s).lowerBound == next, s.nq > 0, s.nk > 0 else { return false }
+            next = part(s).upperBound
+        }
+        return next == rows
     }
 }

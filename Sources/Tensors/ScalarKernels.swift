@@ -56,8 +56,9 @@ extension Float: Scalar {
         _ heads: Int, _ headWidth: Int, _ mask: UnsafePointer<UInt8>?, _ out: Pointer, _ outStride: Int,
         _ probabilities: Pointer?
     ) {
-        if probabilities == nil, headWidth == 16 {
-            return pk_attention16(0, q, k, v, qStride, kStride, segments, count, heads, mask, out, outStride)
+        if headWidth == 16 {
+            return pk_attention16(
+                0, q, k, v, qStride, kStride, segments, count, heads, mask, out, outStride, probabilities)
         }
         pk_attention_forward_f32(
             q, k, v, qStride, kStride, segments, count, heads, headWidth, mask, out, outStride, probabilities)
@@ -66,12 +67,23 @@ extension Float: Scalar {
         _ q: Pointer, _ k: Pointer, _ v: Pointer, _ qStride: Int, _ kStride: Int, _ segments: UnsafePointer<pk_segment>,
         _ count: Int,
         _ heads: Int, _ headWidth: Int, _ probabilities: Pointer, _ dout: Pointer, _ outStride: Int, _ dq: Pointer,
-        _ dk: Pointer,
-        _ dv: Pointer
+        _ qWritten: Bool, _ dk: Pointer,
+        _ dv: Pointer, _ kWritten: Bool
     ) {
+        if headWidth == 16 {
+            return pk_attention16_backward(
+                0, q, k, v, qStride, kStride, segments, count, heads, probabilities, dout, outStride, dq,
+                qWritten ? 1 : 0, dk, dv, kWritten ? 1 : 0)
+        }
         pk_attention_backward_f32(
             q, k, v, qStride, kStride, segments, count, heads, headWidth, probabilities, dout, outStride, dq, dk, dv)
     }
+    public static func attentionSaved(
+        _ segments: UnsafePointer<pk_segment>, _ count: Int, _ heads: Int, _ headWidth: Int
+    ) -> Int {
+        headWidth == 16 ? pk_attention16_kept(0, segments, count, heads) : pk_attention_saved(segments, count, heads)
+    }
+    public static func attentionWrites(_ headWidth: Int) -> Bool { headWidth == 16 }
     public static func axpy(_ a: Float, _ x: Pointer, _ y: Pointer, _ n: Int) { pk_axpy_f32(a, x, y, n) }
     public static func sumOfSquares(_ x: Pointer, _ n: Int) -> Double { pk_sum_of_squares_f32(x, n) }
 }
@@ -147,12 +159,18 @@ extension Double: Scalar {
         _ q: Pointer, _ k: Pointer, _ v: Pointer, _ qStride: Int, _ kStride: Int, _ segments: UnsafePointer<pk_segment>,
         _ count: Int,
         _ heads: Int, _ headWidth: Int, _ probabilities: Pointer, _ dout: Pointer, _ outStride: Int, _ dq: Pointer,
-        _ dk: Pointer,
-        _ dv: Pointer
+        _ qWritten: Bool, _ dk: Pointer,
+        _ dv: Pointer, _ kWritten: Bool
     ) {
         pk_attention_backward_f64(
             q, k, v, qStride, kStride, segments, count, heads, headWidth, probabilities, dout, outStride, dq, dk, dv)
     }
+    public static func attentionSaved(
+        _ segments: UnsafePointer<pk_segment>, _ count: Int, _ heads: Int, _ headWidth: Int
+    ) -> Int {
+        pk_attention_saved(segments, count, heads)
+    }
+    public static func attentionWrites(_ headWidth: Int) -> Bool { false }
     public static func axpy(_ a: Double, _ x: Pointer, _ y: Pointer, _ n: Int) { pk_axpy_f64(a, x, y, n) }
     public static func sumOfSquares(_ x: Pointer, _ n: Int) -> Double { pk_sum_of_squares_f64(x, n) }
 }

@@ -1,16 +1,52 @@
 /// A matrix in flight: values and, while a tape records, their gradient. Rows × columns, row-major, dense.
 public struct Variable<S: Scalar> {
     public let value: UnsafeMutablePointer<S>
-    public let gradient: UnsafeMutablePointer<S>?
+    private let gradientMemory: UnsafeMutablePointer<S>?
+    /// Whether anything has been written to the gradient; nil where it has from the start.
+    private let written: UnsafeMutablePointer<Bool>?
     public let rows: Int, columns: Int
 
     public var count: Int { rows * columns }
 
-    public init(value: UnsafeMutablePointer<S>, gradient: UnsafeMutablePointer<S>?, rows: Int, columns: Int) {
+    /// - Parameters:
+    ///   - gradient: what is added to, where there is one.
+    /// - written: where there is one, false until something is added; what stands in the gradient's memory before that
+    /// means nothing.
+    init(
+        value: UnsafeMutablePointer<S>, gradient: UnsafeMutablePointer<S>?, written: UnsafeMutablePointer<Bool>? = nil,
+        rows: Int, columns: Int
+    ) {
         self.value = value
-        self.gradient = gradient
+        gradientMemory = gradient
+        self.written = written
         self.rows = rows
         self.columns = columns
+    }
+
+    /// Whether there is a gradient at all.
+    var records: Bool { gradientMemory != nil }
+
+    /// Whether something has been added to the gradient.
+    var hasGradient: Bool { gradientMemory != nil && written?.pointee != false }
+
+    /// The gradient, to be read or added to: zero where nothing has been added yet.
+    public var gradient: UnsafeMutablePointer<S>? {
+        if !hasGradient, let gradientMemory {
+            let bytes = count * MemoryLayout<S>.stride
+            UnsafeMutableRawPointer(gradientMemory).initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+        }
+        return gradientToWrite
+    }
+
+    /// The gradient, all of which the caller will write unless `hasGradient`.
+    var gradientToWrite: UnsafeMutablePointer<S>? {
+        written?.pointee = true
+        return gradientMemory
+    }
+
+    /// Another matrix whose gradient is this one's.
+    func sharingGradient(_ value: UnsafeMutablePointer<S>) -> Variable {
+        Variable(value: value, gradient: gradientMemory, written: written, rows: rows, columns: columns)
     }
 }
 
@@ -30,9 +66,18 @@ public final class Tape<S: Scalar> {
 
     /// A fresh matrix; its gradient, if there is one, starts at zero.
     public func matrix(_ rows: Int, _ columns: Int, zeroed: Bool = false) -> Variable<S> {
-        Variable(
-            value: arena.take(rows * columns, zeroed: zeroed),
-            gradient: records ? arena.take(rows * columns, zeroed: true) : nil, rows: rows, columns: columns)
+        let value: UnsafeMutablePointer<S> = arena.take(rows * columns, zeroed: zeroed)
+        guard records else { return Variable(value: value, gradient: nil, rows: rows, columns: columns) }
+        let written = arena.raw(bytes: 1).bindMemory(to: Bool.self, capacity: 1)
+        written.initialize(to: false)
+        return Variable(
+            value: value, gradient: arena.take(rows * columns), written: written, rows: rows, columns: columns)
+    }
+
+    /// A fresh matrix with the gradient of another.
+    func matrix(_ rows: Int, _ columns: Int, gradientOf other: Variable<S>) -> Variable<S> {
+        precondition(rows == other.rows && columns == other.columns)
+        return other.sharingGradient(arena.take(rows * columns))
     }
 
     /// Data that nothing flows back into.

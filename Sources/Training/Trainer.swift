@@ -15,11 +15,12 @@ public final class Trainer<F: ModelFamily> {
     public let network: Network
     public var state: TrainerState
     private let simulator: Simulator<F>
+    private let layers: TrainingLayers
     private let lanes: [Lane]
-    private let threads: Int
+    /// A worker's, whichever lane it takes: memory that is used again soon is still in the cache.
+    private let tapes: [Tape<Float>]
 
     private final class Lane: @unchecked Sendable {
-        let tape = Tape<Float>(arena: Arena(), records: true)
         let gradients: UnsafeMutablePointer<Float>
         var structure = 0.0, parameter = 0.0
 
@@ -30,44 +31,59 @@ public final class Trainer<F: ModelFamily> {
         deinit { gradients.deallocate() }
     }
 
-    /// - Parameter threads: worker threads; the result does not depend on it.
+    /// - Parameters:
+    ///   - threads: worker threads; the result does not depend on it.
+    ///   - precision: of matrix products, one that is available; the result does depend on it.
     public init(
-        family: F, plan: TrainingPlan, threads: Int, state: TrainerState? = nil,
+        family: F, plan: TrainingPlan, threads: Int, precision: TrainingPrecision = .fastest,
+        state: TrainerState? = nil,
         design: @escaping @Sendable (inout RandomSource) -> F.Design
     ) {
         precondition(plan.batch % plan.chunk == 0, "the batch must be a whole number of chunks")
         Blas.ready
         self.plan = plan
-        self.threads = threads
         simulator = Simulator(family: family, plan: plan, design: design)
         network = Network(simulator.shape, plan.network)
         self.state = state ?? TrainerState(weights: network.initialWeights(seed: plan.seed))
         precondition(self.state.weights.count == network.layout.count)
+        self.state.precision = precision
+        layers = TrainingLayers(network.layout, precision: precision)
         let count = network.layout.count
         lanes = (0..<min(8, plan.batch / plan.chunk)).map { _ in Lane(count: count) }
+        tapes = (0..<max(1, min(threads, lanes.count))).map { _ in Tape(records: true) }
     }
 
     /// One step of descent. Returns the mean losses of its simulations: −log q(z|y,λ), and ‖F − F*‖² per active
     /// coordinate.
     public func step() -> (structure: Double, parameter: Double) {
-        let chunks = plan.batch / plan.chunk, step = state.step, simulator = simulator, network = network, lanes = lanes
+        let chunks = plan.batch / plan.chunk, step = state.step, simulator = simulator, network = network,
+            lanes = lanes, layers = layers, tapes = Workers(tapes)
         let structureScale = 1 / Double(plan.batch)
         let parameterScale = plan.parameterWeight / (Double(plan.batch * plan.noiseDraws) * simulator.meanActive)
-        let next = Atomic<Int>(0)
+        let nextLayer = Atomic<Int>(0), next = Atomic<Int>(0)
         state.weights.withUnsafeMutableBufferPointer { weights in
             let values = SendablePointer(weights.baseAddress!)
-            DispatchQueue.concurrentPerform(iterations: min(threads, lanes.count)) { _ in
+            DispatchQueue.concurrentPerform(iterations: tapes.all.count) { _ in
+                while true {
+                    let l = nextLayer.wrappingAdd(1, ordering: .relaxed).oldValue
+                    guard l < layers.count else { return }
+                    layers.update(l, values: values.pointer)
+                }
+            }
+            DispatchQueue.concurrentPerform(iterations: tapes.all.count) { worker in
+                let tape = tapes.all[worker]
                 while true {
                     let l = next.wrappingAdd(1, ordering: .relaxed).oldValue
                     guard l < lanes.count else { return }
                     let lane = lanes[l]
-                    memset(lane.gradients, 0, network.layout.count * MemoryLayout<Float>.stride)
+                    // `descend` left zeros in all others.
+                    if l == 0 { memset(lane.gradients, 0, network.layout.count * MemoryLayout<Float>.stride) }
                     lane.structure = 0
                     lane.parameter = 0
                     for chunk in stride(from: l, to: chunks, by: lanes.count) {
-                        lane.tape.reset()
+                        tape.reset()
                         let sums = network.loss(
-                            lane.tape, Weights(values: values.pointer, gradients: lane.gradients),
+                            tape, Weights(values: values.pointer, gradients: lane.gradients, training: layers),
                             simulator.batch(step: step, chunk: chunk),
                             automaton: simulator.family.structureSpace.automaton,
                             structureScale: structureScale, parameterScale: parameterScale)
@@ -86,11 +102,44 @@ public final class Trainer<F: ModelFamily> {
 
     /// Sums the lanes' gradients, then one step of AdamW.
     private func descend() {
-        let n = network.layout.count, total = lanes[0].gradients
-        for lane in lanes.dropFirst() { Float.axpy(1, lane.gradients, total, n) }
-        let norm = Float.sumOfSquares(total, n).squareRoot()
-        state.descend(total, norm: norm, plan: plan)
+        let parts = lanes.map { SendablePointer($0.gradients) }, count = network.layout.count
+        // A norm is the sum over slices in order, whoever summed each of them.
+        var squares = [Double](repeating: 0, count: (count + Self.slice - 1) / Self.slice)
+        squares.withUnsafeMutableBufferPointer { squares in
+            let squares = SendablePointer(squares.baseAddress!)
+            share(count) { part in
+                let i = part.lowerBound, total = parts[0].pointer + i
+                for lane in parts.dropFirst() {
+                    Float.axpy(1, lane.pointer + i, total, part.count)
+                    // While it is in the cache.
+                    memset(lane.pointer + i, 0, part.count * MemoryLayout<Float>.stride)
+                }
+                squares.pointer[i / Self.slice] = Float.sumOfSquares(total, part.count)
+            }
+        }
+        state.descend(parts[0].pointer, norm: squares.reduce(0, +).squareRoot(), plan: plan, share: share)
     }
+
+    /// Weights that are taken together.
+    private static var slice: Int { 8192 }
+
+    /// Slices of 0 ..< count, by all workers.
+    private func share(_ count: Int, _ body: @escaping @Sendable (Range<Int>) -> Void) {
+        let next = Atomic<Int>(0), slice = Self.slice
+        DispatchQueue.concurrentPerform(iterations: tapes.count) { _ in
+            while true {
+                let start = next.wrappingAdd(slice, ordering: .relaxed).oldValue
+                guard start < count else { return }
+                body(start..<min(start + slice, count))
+            }
+        }
+    }
+}
+
+/// A tape for each worker, used by that one alone.
+private struct Workers: @unchecked Sendable {
+    let all: [Tape<Float>]
+    init(_ all: [Tape<Float>]) { self.all = all }
 }
 
 struct SendablePointer<T>: @unchecked Sendable {

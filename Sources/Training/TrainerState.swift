@@ -8,6 +8,8 @@ public struct TrainerState {
     public var weights: [Float], firstMoment: [Float], secondMoment: [Float], average: [Float]
     public var step = 0, simulations = 0, skipped = 0
     public var schedule = Schedule()
+    /// Of the products of the run's steps; nil in a checkpoint that does not say, and before the first trainer.
+    public var precision: TrainingPrecision?
 
     public init(weights: [Float]) {
         self.weights = weights
@@ -17,7 +19,11 @@ public struct TrainerState {
     }
 
     /// One step of AdamW on a gradient of Euclidean norm `norm`, clipped, then the moving average.
-    mutating func descend(_ gradient: UnsafePointer<Float>, norm: Double, plan: TrainingPlan) {
+    /// - Parameter share: calls its second argument for ranges that make up 0 ..< its first, perhaps at the same time.
+    mutating func descend(
+        _ gradient: UnsafePointer<Float>, norm: Double, plan: TrainingPlan,
+        share: (Int, @escaping @Sendable (Range<Int>) -> Void) -> Void
+    ) {
         let rate = schedule.rate(plan, step: step), beta1 = 0.9, beta2 = 0.98
         step += 1
         // A step with a non-finite gradient changes nothing but the count.
@@ -25,19 +31,37 @@ public struct TrainerState {
             skipped += 1
             return
         }
-        let t = Double(step), n = weights.count
-        pk_adamw_f32(
-            &weights, gradient, &firstMoment, &secondMoment, n, Float(min(1, plan.clip / max(norm, 1e-12))),
-            Float(rate), Float(beta1),
-            Float(beta2), 1e-8, Float(1 - pow(beta1, t)), Float(1 - pow(beta2, t)), Float(plan.weightDecay))
-        let horizon = min(Double(plan.averageSteps), t / 5 + 1)
-        pk_average_f32(&average, weights, n, Float(1 - 1 / horizon))
+        let t = Double(step), horizon = min(Double(plan.averageSteps), t / 5 + 1), count = weights.count
+        let scale = Float(min(1, plan.clip / max(norm, 1e-12))), decay = Float(plan.weightDecay),
+            keep = Float(1 - 1 / horizon)
+        let c1 = Float(1 - pow(beta1, t)), c2 = Float(1 - pow(beta2, t)),
+            g = SendablePointer(UnsafeMutablePointer(mutating: gradient))
+        weights.withUnsafeMutableBufferPointer { w in
+            firstMoment.withUnsafeMutableBufferPointer { m in
+                secondMoment.withUnsafeMutableBufferPointer { v in
+                    average.withUnsafeMutableBufferPointer { a in
+                        let w = SendablePointer(w.baseAddress!), m = SendablePointer(m.baseAddress!),
+                            v = SendablePointer(v.baseAddress!)
+                        let a = SendablePointer(a.baseAddress!)
+                        share(count) { part in
+                            let i = part.lowerBound
+                            pk_adamw_f32(
+                                w.pointer + i, g.pointer + i, m.pointer + i, v.pointer + i, part.count, scale,
+                                Float(rate), Float(beta1), Float(beta2),
+                                1e-8, c1, c2, decay)
+                            pk_average_f32(a.pointer + i, w.pointer + i, part.count, keep)
+                        }
+                    }
+                }
+            }
+        }
         simulations += plan.batch
     }
 
     private struct Counters: Codable {
         var step: Int, simulations: Int, skipped: Int
         var schedule: Schedule
+        var precision: TrainingPrecision?
 
         /// Whether these can be counted on from; a run of years makes less than 10¹⁵ simulations.
         var isSound: Bool {
@@ -48,7 +72,8 @@ public struct TrainerState {
 
     /// Writes a checkpoint (the file appears only when complete). `recipe` guards against resuming another run.
     public func write(_ network: Network, recipe: String, to path: String) throws {
-        let counters = Counters(step: step, simulations: simulations, skipped: skipped, schedule: schedule)
+        let counters = Counters(
+            step: step, simulations: simulations, skipped: skipped, schedule: schedule, precision: precision)
         let text = String(decoding: try JSONEncoder().encode(counters), as: UTF8.self)
         let layout = network.layout
         try SafetensorsWriter.write(
@@ -71,6 +96,7 @@ public struct TrainerState {
         state.simulations = counters.simulations
         state.skipped = counters.skipped
         state.schedule = counters.schedule
+        state.precision = counters.precision
         return (state, recipe)
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Tensors
 
 /// One JSON line every few seconds of a training run.
 public struct TrainingLog {
@@ -11,13 +12,14 @@ public struct TrainingLog {
     }
 
     public func append(
-        step: Int, simulations: Int, structure: Double, parameter: Double, rate: Double, simulationsPerSecond: Double
+        step: Int, simulations: Int, structure: Double, parameter: Double, rate: Double, simulationsPerSecond: Double,
+        precision: TrainingPrecision
     ) throws {
         func number(_ x: Double) -> String { x.isFinite ? String(format: "%.6g", x) : "null" }
         let line =
             "{\"step\":\(step),\"simulations\":\(simulations),\"structure_loss\":\(number(structure)),"
             + "\"parameter_loss\":\(number(parameter)),\"rate\":\(number(rate)),"
-            + "\"simulations_per_s\":\(number(simulationsPerSecond))}\n"
+            + "\"simulations_per_s\":\(number(simulationsPerSecond)),\"precision\":\"\(precision.rawValue)\"}\n"
         try handle.write(contentsOf: Data(line.utf8))
     }
 }

@@ -37,9 +37,10 @@ struct TinyProblem {
         }
     }
 
-    func weights() -> [Double] {
-        var random = RandomSource(seed: 8)
-        return network.initialWeights(seed: 3).map { Double($0) + 0.2 * random.normal() }
+    /// Fresh weights and noise on them, so that none is zero.
+    func weights(noise: Double = 0.2, seed: UInt64 = 8) -> [Double] {
+        var random = RandomSource(seed: seed)
+        return network.initialWeights(seed: 3).map { Double($0) + noise * random.normal() }
     }
 
     func loss(_ values: inout [Double], gradients: UnsafeMutablePointer<Double>?) -> Double {
@@ -101,5 +102,41 @@ struct TinyProblem {
         #expect(abs(0.7 * sums.structure + 0.3 * sums.parameter - reference) < 1e-4 * reference)
         let scale = gradients.map { abs($0) }.max()!
         for i in gradients.indices { #expect(abs(Double(narrowGradients[i]) - gradients[i]) < 2e-5 * scale) }
+    }
+
+    /// What training runs agrees with plain passes in double precision, which finite differences check: heads of 16
+    /// columns and others, layers laid out in every number format. The losses to a part `loss`, the gradient as a whole
+    /// to √(Σ (g − g*)² / Σ g*²) ≤ 12 of the format's rounding units, whichever it is. Noise on the weights is small
+    /// enough for no softmax to be sharp: one that is multiplies whatever rounding its logits have.
+    @Test(arguments: TrainingPrecision.available, [true, false])
+    func trainingAgreesWithDouble(_ precision: TrainingPrecision, _ wide: Bool) {
+        let loss = precision == .single ? 1e-6 : precision == .half ? 5e-4 : 2e-3
+        let unit = precision == .single ? 0x1p-24 : precision == .half ? 0x1p-12 : 0x1p-9
+        var sizes = TinyProblem.sizes
+        if wide {
+            (sizes.width, sizes.heads, sizes.latents, sizes.parameterWidth, sizes.parameterHeads) = (32, 2, 16, 48, 3)
+        }
+        let problem = TinyProblem(measurements: 37, configuration: sizes)
+        let layers = TrainingLayers(problem.network.layout, precision: precision)
+        // The tape's memory has been used by the pass before: none must depend on what that left there.
+        let tape = Tape<Float>(arena: Arena(blockSize: 1 << 20), records: true)
+        for seed: UInt64 in 1...4 {
+            var values = problem.weights(noise: 0.05, seed: seed),
+                gradients = [Double](repeating: 0, count: values.count)
+            let reference = problem.loss(&values, gradients: &gradients)
+            var narrow = values.map { Float($0) }, found = [Float](repeating: 0, count: values.count)
+            for l in 0..<layers.count { layers.update(l, values: narrow) }
+            tape.reset()
+            let sums = problem.network.loss(
+                tape, Weights(values: &narrow, gradients: &found, training: layers), problem.batch,
+                automaton: problem.space.automaton,
+                structureScale: 0.7, parameterScale: 0.3)
+            #expect(abs(0.7 * sums.structure + 0.3 * sums.parameter - reference) <= loss * reference)
+            let apart = zip(found, gradients).reduce(0) { $0 + (Double($1.0) - $1.1) * (Double($1.0) - $1.1) }
+            let distance = (apart / gradients.reduce(0) { $0 + $1 * $1 }).squareRoot()
+            #expect(distance <= 12 * unit)
+            // Narrow products were indeed made.
+            #expect(precision == .single || distance > 1e-4)
+        }
     }
 }

@@ -29,7 +29,7 @@ import Testing
             let rows = q.count / (columns + 5)
             var out = [Float](repeating: -7, count: rows * columns)
             pk_attention16(
-                lanes, q, k, v, columns + 5, columns + 7, segments, segments.count, heads, mask, &out, columns)
+                lanes, q, k, v, columns + 5, columns + 7, segments, segments.count, heads, mask, &out, columns, nil)
             return out
         }
 

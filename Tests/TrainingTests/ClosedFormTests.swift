@@ -1,6 +1,7 @@
 import Foundation
 import ModelSpace
 import Networks
+import Tensors
 import Testing
 
 import Training
@@ -89,12 +90,19 @@ import Training
         #expect(abs(spreadRatio / entries) <= 0.05)
     }
 
-    /// A run stopped and resumed from its checkpoint, on another number of threads, ends with the same bytes.
-    @Test func resumesExactlyOnAnyThreadCount() throws {
+    /// A run stopped and resumed from its checkpoint, which says how its products were made, on another number of
+    /// threads, ends with the same bytes.
+    @Test(arguments: TrainingPrecision.available) func resumesExactlyOnAnyThreadCount(_ precision: TrainingPrecision)
+        throws
+    {
         let family = LinearGaussian()
-        let straight = Trainer(family: family, plan: Self.plan(), threads: 1) { _ in LinearGaussian.design }
+        let straight = Trainer(family: family, plan: Self.plan(), threads: 1, precision: precision) { _ in
+            LinearGaussian.design
+        }
         for _ in 0..<6 { _ = straight.step() }
-        let first = Trainer(family: family, plan: Self.plan(), threads: 2) { _ in LinearGaussian.design }
+        let first = Trainer(family: family, plan: Self.plan(), threads: 2, precision: precision) { _ in
+            LinearGaussian.design
+        }
         for _ in 0..<3 { _ = first.step() }
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("prism-resume-\(UUID()).safetensors")
             .path
@@ -102,7 +110,10 @@ import Training
         try first.state.write(first.network, recipe: "r", to: path)
         let (state, recipe) = try TrainerState.read(first.network, from: path)
         #expect(recipe == "r")
-        let second = Trainer(family: family, plan: Self.plan(), threads: 3, state: state) { _ in LinearGaussian.design }
+        #expect(state.precision == precision)
+        let second = Trainer(
+            family: family, plan: Self.plan(), threads: 3, precision: try #require(state.precision), state: state
+        ) { _ in LinearGaussian.design }
         for _ in 0..<3 { _ = second.step() }
         #expect(second.state.weights == straight.state.weights)
         #expect(second.state.average == straight.state.average)

@@ -19,4 +19,5 @@
 #include "point_moves.h"
 #include "product.h"
 #include "dense.h"
+#include "training.h"
 #include "forms.h"

@@ -43,10 +43,18 @@ PK_DECLARE(double, f64)
 /* Elements that pk_attention_forward writes to `prob`. */
 long pk_attention_saved(const pk_segment *segments, long count, long heads);
 
-/* pk_attention_forward_f32 for heads of 16 columns when no backward follows: the same to rounding, several times as
-   fast. lanes: 16, 8 or 4 of a vector, no more than the processor has; 0: all it has. */
+/* pk_attention_forward_f32 for heads of 16 columns: the same to rounding, several times as fast.
+   lanes: 16, 8 or 4 of a vector, no more than the processor has; 0: all it has.
+   kept: NULL, or pk_attention16_kept() floats, 64-byte aligned, for the backward pass. */
 void pk_attention16(long lanes, const float *q, const float *k, const float *v, long qstride, long kstride,
-                    const pk_segment *segments, long count, long heads, const uint8_t *mask, float *out, long ostride);
+                    const pk_segment *segments, long count, long heads, const uint8_t *mask, float *out, long ostride,
+                    float *kept);
+long pk_attention16_kept(long lanes, const pk_segment *segments, long count, long heads);
+/* Its gradients.  dq is written where `qwritten`, dk and dv where `kwritten`, and added to otherwise; what is written
+   belongs to one segment only. */
+void pk_attention16_backward(long lanes, const float *q, const float *k, const float *v, long qstride, long kstride,
+                             const pk_segment *segments, long count, long heads, const float *kept, const float *dout,
+                             long ostride, float *dq, int qwritten, float *dk, float *dv, int kwritten);
 /* Lanes of the processor's vectors of floats that kernels use: 16 (AVX-512), 8 (AVX2 with FMA) or 4. */
 long pk_lanes(void);
 

@@ -57,12 +57,34 @@ long pk_lanes(void) {
     return 4;
 }
 
-void pk_attention16(long lanes, const float *q, const float *k, const float *v, long qstride, long kstride,
-                    const pk_segment *segments, long count, long heads, const uint8_t *mask, float *out, long ostride) {
-    if (!lanes) lanes = pk_lanes();
 #if defined(__x86_64__)
-    if (lanes == 16) { attention_w16(q, k, v, qstride, kstride, segments, count, heads, mask, out, ostride); return; }
-    if (lanes == 8) { attention_w8(q, k, v, qstride, kstride, segments, count, heads, mask, out, ostride); return; }
+#define BY_LANES(name, ...) \
+    if (lanes == 16) { name##_w16(__VA_ARGS__); return; } \
+    if (lanes == 8) { name##_w8(__VA_ARGS__); return; } \
+    name##_w4(__VA_ARGS__);
+#else
+#define BY_LANES(name, ...) name##_w4(__VA_ARGS__);
 #endif
-    attention_w4(q, k, v, qstride, kstride, segments, count, heads, mask, out, ostride);
+
+void pk_attention16(long lanes, const float *q, const float *k, const float *v, long qstride, long kstride,
+                    const pk_segment *segments, long count, long heads, const uint8_t *mask, float *out, long ostride,
+                    float *kept) {
+    if (!lanes) lanes = pk_lanes();
+    BY_LANES(attention, q, k, v, qstride, kstride, segments, count, heads, mask, out, ostride, kept)
+}
+
+long pk_attention16_kept(long lanes, const pk_segment *segments, long count, long heads) {
+    if (!lanes) lanes = pk_lanes();
+    long total = 0;
+    for (long t = 0; t < count; t++)
+        total += heads * ((segments[t].nq + lanes - 1) / lanes) * (segments[t].nk + 1) * lanes;
+    return total;
+}
+
+void pk_attention16_backward(long lanes, const float *q, const float *k, const float *v, long qstride, long kstride,
+                             const pk_segment *segments, long count, long heads, const float *kept, const float *dout,
+                             long ostride, float *dq, int qwritten, float *dk, float *dv, int kwritten) {
+    if (!lanes) lanes = pk_lanes();
+    BY_LANES(backwards, q, k, v, qstride, kstride, segments, count, heads, kept, dout, ostride, dq, qwritten, dk, dv,
+             kwritten)
 }

@@ -1,6 +1,6 @@
-/* Attention forwards for heads of 16 columns, nothing kept for a backward pass.  Included once per instruction set with
-   TARGET, LANES, its binary logarithm and the shuffles' index lists defined.  Every query's result is made of the same
-   operations in the same order wherever it stands. */
+/* Attention for heads of 16 columns.  Included once per instruction set with TARGET, LANES, its binary logarithm and
+   the shuffles' index lists defined.  Every query's result is made of the same operations in the same order wherever it
+   stands. */
 
 #define GLUE2(a, b) a##_w##b
 #define GLUE(a, b) GLUE2(a, b)
@@ -83,11 +83,19 @@ INLINED void FN(logits)(const VEC *q, const float *k, long kstride, int n, float
     UNROLL for (int j = 0; j < n; j++) *(VEC *)(s + j * LANES) = sum[j];
 }
 
+/* Asks for KEYS rows of two matrices, which will be read later: their memory may be far away, or not there at all. */
+INLINED void FN(fetch)(const float *a, long astride, const float *b, long bstride) {
+    UNROLL for (int j = 0; j < KEYS; j++) {
+        __builtin_prefetch(a + j * astride);
+        __builtin_prefetch(b + j * bstride);
+    }
+}
+
 /* Up to LANES queries of one head, a lane each, against nk keys, whose values are broadcast from where they stand: no
    packing, and no sums across lanes. allowed: nk × LANES words of ones or zeros, or NULL.  p: room for nk × LANES
-   floats. */
+   floats; with `keeps` LANES more: there the exponentials stay, and what they are to be multiplied with. */
 TARGET static void FN(queries)(const float *q, long qstride, long count, const float *k, const float *v, long kstride,
-                               long nk, const int32_t *allowed, float *out, long ostride, float *p) {
+                               long nk, const int32_t *allowed, float *out, long ostride, float *p, int keeps) {
     VEC qt[HEAD], x[LANES];
     UNROLL for (int tile = 0; tile < HEAD; tile += LANES) {
         UNROLL for (int i = 0; i < LANES; i++) x[i] = LOAD(q + (i < count ? i : count - 1) * qstride + tile);
@@ -98,6 +106,7 @@ TARGET static void FN(queries)(const float *q, long qstride, long count, const f
     if (nk >= KEYS)
         for (long j = 0; j < nk; j += KEYS) {
             const long at = j + KEYS <= nk ? j : nk - KEYS;
+            FN(fetch)(k + (at + 2 * KEYS) * kstride, kstride, v + at * kstride, kstride);
             FN(logits)(qt, k + at * kstride, kstride, KEYS, p + at * LANES);
         }
     else
@@ -117,6 +126,7 @@ TARGET static void FN(queries)(const float *q, long qstride, long count, const f
         *(VEC *)(p + j * LANES) = s;
     }
     const VEC inverse = 1.0f / total;
+    if (keeps) *(VEC *)(p + nk * LANES) = inverse;
     VEC ot[HEAD];
     UNROLL for (int tile = 0; tile < HEAD; tile += TILE) {
         VEC o[TILE];
@@ -207,23 +217,29 @@ TARGET static void FN(few)(const few_query *row, long count, const float *q, con
     }
 }
 
+/* The mask of all segments, a word a lane: most × LANES words for each LANES queries. */
+INLINED void FN(permit)(const uint8_t *mask, long rows, long most, int32_t *allowed) {
+    for (long n = 0; n < (rows + LANES - 1) / LANES * most * LANES; n++) {
+        const long i = n / (most * LANES) * LANES + n % LANES, j = n / LANES % most;
+        allowed[n] = mask[(i < rows ? i : rows - 1) * most + j] ? -1 : 0;
+    }
+}
+
+/* kept: NULL, or room for what the backward pass needs. */
 TARGET static void FN(attention)(const float *q, const float *k, const float *v, long qstride, long kstride,
                                  const pk_segment *segments, long count, long heads, const uint8_t *mask, float *out,
-                                 long ostride) {
+                                 long ostride, float *kept) {
     long most = 0;
     for (long t = 0; t < count; t++) most = segments[t].nk > most ? segments[t].nk : most;
     const long masked = mask && count > 0 ? (segments[0].nq + LANES - 1) / LANES * most * LANES : 0;
     float *p = aligned_alloc(64, (size_t)((most * LANES + masked) * 4 + 63) / 64 * 64);
     int32_t *allowed = mask ? (int32_t *)(p + most * LANES) : NULL;
-    for (long n = 0; n < masked; n++) {
-        const long i = n / (most * LANES) * LANES + n % LANES, j = n / LANES % most, rows = segments[0].nq;
-        allowed[n] = mask[(i < rows ? i : rows - 1) * most + j] ? -1 : 0;
-    }
+    if (masked) FN(permit)(mask, segments[0].nq, most, allowed);
     few_query row[LANES / FEW];
     long waiting = 0;
     for (long t = 0; t < count; t++) {
         const pk_segment g = segments[t];
-        if (g.nk <= FEW && !mask) {
+        if (g.nk <= FEW && !mask && !kept) {
             for (long i = 0; i < g.nq; i++) {
                 few_query *r = row + waiting++;
                 r->query = g.q0 + i;
@@ -236,14 +252,119 @@ TARGET static void FN(attention)(const float *q, const float *k, const float *v,
             continue;
         }
         for (long h = 0; h < heads; h++)
-            for (long i = 0; i < g.nq; i += LANES)
+            for (long i = 0; i < g.nq; i += LANES) {
                 FN(queries)(q + (g.q0 + i) * qstride + h * HEAD, qstride, g.nq - i < LANES ? g.nq - i : LANES,
                             k + g.k0 * kstride + h * HEAD, v + g.k0 * kstride + h * HEAD, kstride, g.nk,
-                            mask ? allowed + i * most : NULL, out + (g.q0 + i) * ostride + h * HEAD, ostride, p);
+                            mask ? allowed + i * most : NULL, out + (g.q0 + i) * ostride + h * HEAD, ostride,
+                            kept ? kept : p, kept != NULL);
+                if (kept) kept += (g.nk + 1) * LANES;
+            }
     }
     if (waiting) {
         for (long r = waiting; r < LANES / FEW; r++) row[r] = row[waiting - 1];
         FN(few)(row, waiting, q, k, v, qstride, kstride, heads, out, ostride);
+    }
+    free(p);
+}
+
+/* `n` keys, a constant where called: their gradient (or values') = Σ_i weight_i · row_i over `count` queries, a lane of
+   the weights each. */
+INLINED void FN(spread)(int n, long count, const float *weight, const float *rows, long stride, float *to,
+                        long tostride, int written) {
+    UNROLL for (int tile = 0; tile < HEAD; tile += LANES) {
+        VEC sum[4];
+        UNROLL for (int j = 0; j < n; j++) sum[j] = (VEC)0.0f;
+        if (count == LANES)
+            UNROLL for (int i = 0; i < LANES; i++) {
+                const VEC row = LOAD(rows + i * stride + tile);
+                UNROLL for (int j = 0; j < n; j++) sum[j] += weight[j * LANES + i] * row;
+            }
+        else
+            for (long i = 0; i < count; i++) {
+                const VEC row = LOAD(rows + i * stride + tile);
+                UNROLL for (int j = 0; j < n; j++) sum[j] += weight[j * LANES + i] * row;
+            }
+        UNROLL for (int j = 0; j < n; j++) {
+            VEC *at = (VEC *)(to + j * tostride + tile);
+            *at = written ? sum[j] : *at + sum[j];
+        }
+    }
+}
+
+/* Backwards what `queries` did.  kept: the exponentials and their factor; p, ds: room for nk × LANES floats each. */
+TARGET static void FN(questioned)(const float *q, long qstride, long count, const float *k, const float *v,
+                                  long kstride, long nk, const float *kept, const float *dout, long ostride, float *dq,
+                                  int qwritten, float *dk, float *dv, int kwritten, float *p, float *ds) {
+    VEC dt[HEAD], x[LANES];
+    UNROLL for (int tile = 0; tile < HEAD; tile += LANES) {
+        UNROLL for (int i = 0; i < LANES; i++) x[i] = i < count ? LOAD(dout + i * ostride + tile) : (VEC)0.0f;
+        FN(transpose)(x);
+        UNROLL for (int i = 0; i < LANES; i++) dt[tile + i] = x[i];
+    }
+    if (nk >= KEYS)
+        for (long j = 0; j < nk; j += KEYS) {
+            const long at = j + KEYS <= nk ? j : nk - KEYS;
+            FN(fetch)(v + (at + 2 * KEYS) * kstride, kstride, k + at * kstride, kstride);
+            FN(fetch)(kept + at * LANES, LANES, dk + at * kstride, kstride);
+            FN(logits)(dt, v + at * kstride, kstride, KEYS, ds + at * LANES);
+        }
+    else
+        for (long j = 0; j < nk; j++) FN(logits)(dt, v + j * kstride, kstride, 1, ds + j * LANES);
+    const VEC inverse = LOAD(kept + nk * LANES);
+    VEC mean = (VEC)0.0f;
+    for (long j = 0; j < nk; j++) {
+        const VEC pj = LOAD(kept + j * LANES) * inverse;
+        *(VEC *)(p + j * LANES) = pj;
+        mean += pj * LOAD(ds + j * LANES);
+    }
+    for (long j = 0; j < nk; j++)
+        *(VEC *)(ds + j * LANES) = LOAD(p + j * LANES) * (LOAD(ds + j * LANES) - mean) * 0.25f; /* 1/√HEAD */
+    VEC ot[HEAD];
+    UNROLL for (int tile = 0; tile < HEAD; tile += TILE) {
+        VEC o[TILE];
+        UNROLL for (int d = 0; d < TILE; d++) o[d] = (VEC)0.0f;
+        for (long j = 0; j < nk; j++) {
+            const VEC weight = LOAD(ds + j * LANES);
+            const float *kj = k + j * kstride + tile;
+            UNROLL for (int d = 0; d < TILE; d++) o[d] += weight * kj[d];
+        }
+        UNROLL for (int d = 0; d < TILE; d++) ot[tile + d] = o[d];
+    }
+    UNROLL for (int tile = 0; tile < HEAD; tile += LANES) {
+        FN(transpose)(ot + tile);
+        for (int i = 0; i < count; i++) {
+            VEC *at = (VEC *)(dq + i * qstride + tile);
+            *at = qwritten ? ot[tile + i] : *at + ot[tile + i];
+        }
+    }
+    long j = 0;
+    for (; j + 4 <= nk; j += 4) {
+        FN(spread)(4, count, ds + j * LANES, q, qstride, dk + j * kstride, kstride, kwritten);
+        FN(spread)(4, count, p + j * LANES, dout, ostride, dv + j * kstride, kstride, kwritten);
+    }
+    for (; j < nk; j++) {
+        FN(spread)(1, count, ds + j * LANES, q, qstride, dk + j * kstride, kstride, kwritten);
+        FN(spread)(1, count, p + j * LANES, dout, ostride, dv + j * kstride, kstride, kwritten);
+    }
+}
+
+TARGET static void FN(backwards)(const float *q, const float *k, const float *v, long qstride, long kstride,
+                                 const pk_segment *segments, long count, long heads, const float *kept,
+                                 const float *dout, long ostride, float *dq, int qwritten, float *dk, float *dv,
+                                 int kwritten) {
+    long most = 0;
+    for (long t = 0; t < count; t++) most = segments[t].nk > most ? segments[t].nk : most;
+    float *p = aligned_alloc(64, (size_t)(2 * most + KEYS) * LANES * 4 / 64 * 64 + 64), *ds = p + most * LANES;
+    for (long t = 0; t < count; t++) {
+        const pk_segment g = segments[t];
+        for (long h = 0; h < heads; h++)
+            for (long i = 0; i < g.nq; i += LANES) {
+                const long from = (g.q0 + i) * qstride + h * HEAD, at = g.k0 * kstride + h * HEAD;
+                FN(questioned)(q + from, qstride, g.nq - i < LANES ? g.nq - i : LANES, k + at, v + at, kstride, g.nk,
+                               kept, dout + (g.q0 + i) * ostride + h * HEAD, ostride, dq + from, qwritten, dk + at,
+                               dv + at, kwritten && i == 0, p, ds);
+                kept += (g.nk + 1) * LANES;
+            }
     }
     free(p);
 }

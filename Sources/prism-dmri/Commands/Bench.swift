@@ -4,6 +4,7 @@ import Chain
 import Diffusion
 import Foundation
 import Inference
+import ModelSpace
 import Networks
 import Tensors
 import Training
@@ -139,29 +140,31 @@ struct BenchCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "train", abstract: "Training: simulations a second, stage by stage.")
         @OptionGroup var options: Options
-        @Option(help: "Training recipe (default: the one of the network built in).") var recipe: String?
+        @Option(help: "Training recipe, a file or a built-in one's name (default: the one of the network built in).")
+        var recipe: String?
+        @Option(help: "Number format of matrix products, as 'train' has it.") var precision: String = "auto"
         @Option(help: "Seconds of training.") var seconds: Double = 5
 
         func validate() throws {
             guard seconds > 0, seconds <= 86_400 else { throw ValidationError("--seconds must be positive.") }
+            _ = try Train.precision(precision)
         }
 
         func run() throws {
-            let machine = options.machine, text: String
-            if let recipe {
-                do { text = try String(contentsOfFile: recipe, encoding: .utf8) } catch {
-                    throw RecipeError(
-                        path: recipe, problem: "cannot be read: \(error.localizedDescription)",
-                        exitStatus: .missingInput)
-                }
-            } else {
-                text = try NetworkFile.standard().origin.recipe
-            }
+            let machine = options.machine, precision = try Train.precision(precision) ?? .fastest
+            let text = try recipe.map { try Recipe.text(path: $0) } ?? NetworkFile.standard().origin.recipe
             let parsed = try Recipe(yaml: text, path: recipe ?? "of the network built in"), mixture = parsed.mixture
-            let result = TrainingTiming.measure(
-                family: BallSticks(), plan: parsed.training, threads: options.nthreads, seconds: seconds,
-                repeats: options.repeats ?? 5
-            ) { mixture.draw(using: &$0) }
+            func measure<F: ModelFamily>(_ family: F, _ design: @escaping @Sendable (inout RandomSource) -> F.Design)
+                -> TrainingTiming
+            {
+                .measure(
+                    family: family, plan: parsed.training, threads: options.nthreads, precision: precision,
+                    seconds: seconds,
+                    repeats: options.repeats ?? 5, ceiling: machine.gemm, design: design)
+            }
+            let result =
+                parsed.composed.map { measure($0) { mixture.draw(using: &$0) } }
+                ?? measure(BallSticks()) { mixture.draw(using: &$0) }
             if options.json {
                 try BenchTable.put(BenchTable.Course(machine: machine, training: result))
             } else {

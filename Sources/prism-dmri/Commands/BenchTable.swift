@@ -69,11 +69,12 @@ enum BenchTable {
             String(
                 format:
                     """
-                    %.0f simulations/s on %d threads (%d steps of %d; %d weights). Stages: processor time, µs a \
-                    simulation.
+                    %.0f simulations/s on %d threads (%d steps of %d; %d weights), products in %@ precision; %.0f a \
+                    second of one core's time, %.1f per GFLOP/s of its ceiling. Stages: processor time, µs a simulation.
                     """,
-                t.simulationsPerSecond,
-                t.threads, t.steps, t.batch, t.weights))
+                t.simulationsPerSecond, t.threads, t.steps, t.batch, t.weights, t.precision.rawValue as NSString,
+                t.simulationsPerCoreSecond,
+                t.simulationsPerGigaflop))
         put(t.stages.map { ($0.name, $0.microsecondsPerSimulation) })
     }
 

@@ -49,13 +49,14 @@ struct Info: ParsableCommand {
             print(o.recipe.printableLines())
             return
         }
+        let products = o.precision.map { ", products in \($0.printable()) precision" } ?? ""
         print(
             """
             network      \(o.name.printable()) (\((network ?? "built in").printable()))
             SHA-256      \(file.sha256)
             family       \(o.family.printable())
             weights      \(file.network.layout.references.reduce(0) { $0 + $1.count })
-            simulations  \(o.simulations) in \(o.steps) steps
+            simulations  \(o.simulations) in \(o.steps) steps\(products)
             last losses  \(Self.losses(o))
             BLAS core    \(Blas.prepare())
             """)

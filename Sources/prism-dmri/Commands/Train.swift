@@ -27,6 +27,12 @@ struct Train: ParsableCommand {
     @Flag(help: "Go on from OUT.checkpoint.") var resume = false
     @Flag(help: "With --resume: start a new round, forgetting an earlier decay of the learning rate.") var reopen =
         false
+    @Option(
+        help: """
+            Number format of matrix products: \(TrainingPrecision.allCases.map(\.rawValue).joined(separator: ", ")), \
+            or auto, the fastest that this \
+            processor has; a resumed run keeps its own.
+            """) var precision: String = "auto"
     @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
         .activeProcessorCount
     @Option(help: "Seconds between checkpoints.") var checkpointEvery: Double = 180
@@ -35,6 +41,7 @@ struct Train: ParsableCommand {
 
     func validate() throws {
         if let time { _ = try Self.seconds(time) }
+        _ = try Self.precision(precision)
         if start != nil && resume { throw ValidationError("--start and --resume exclude each other.") }
         guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
         guard checkpointEvery > 0 else { throw ValidationError("--checkpoint-every must be above 0 seconds.") }
@@ -49,6 +56,20 @@ struct Train: ParsableCommand {
             throw ValidationError("'\(text)' is not a time; write it like 90s, 45m or 2h.")
         }
         return value * factor
+    }
+
+    /// The precision of that name, nil for auto.
+    static func precision(_ name: String) throws -> TrainingPrecision? {
+        guard name != "auto" else { return nil }
+        guard let precision = TrainingPrecision(rawValue: name) else {
+            let known = (TrainingPrecision.allCases.map(\.rawValue) + ["auto"]).joined(separator: ", ")
+            throw ValidationError("'\(name)' is not a precision; choose one of \(known).")
+        }
+        guard TrainingPrecision.available.contains(precision) else {
+            throw ValidationError(
+                "This processor cannot multiply in \(name) precision; leave out --precision, or give single.")
+        }
+        return precision
     }
 
     func run() throws {
@@ -95,7 +116,9 @@ struct Train: ParsableCommand {
                 note("The recipe differs from the one this run started with; going on with the new one.")
             }
         }
-        let trainer = Trainer(family: family, plan: plan, threads: nthreads, state: state, design: design)
+        let products = try choosePrecision(resumed: resume ? state : nil)
+        let trainer = Trainer(
+            family: family, plan: plan, threads: nthreads, precision: products, state: state, design: design)
         let log = try TrainingLog(path: out + ".log.jsonl", append: resume)
         // A clock that nobody sets: a correction of the system's time neither ends a run nor keeps it going.
         let began = ContinuousClock.now
@@ -120,11 +143,16 @@ struct Train: ParsableCommand {
             let origin = NetworkOrigin(
                 name: parsed.name, family: family.name, familyDefinition: definition, recipe: text,
                 simulations: trainer.state.simulations, steps: trainer.state.step,
-                structureLoss: losses()?.structure, parameterLoss: losses()?.parameter)
+                structureLoss: losses()?.structure, parameterLoss: losses()?.parameter, precision: products.rawValue)
             try NetworkFile(network: trainer.network, weights: trainer.state.average, origin: origin).write(to: out)
         }
 
-        if !quiet { note("\(trainer.network.layout.count) weights, \(nthreads) threads, BLAS core \(Blas.core)") }
+        if !quiet {
+            note(
+                "\(trainer.network.layout.count) weights, \(nthreads) threads, "
+                    + "products in \(products.rawValue) precision"
+            )
+        }
         while !trainer.state.schedule.isFinished(step: trainer.state.step), !Interrupt.requested {
             let elapsed = elapsedSeconds()
             if let limit, trainer.state.schedule.decayStart == nil, elapsed > limit * (1 - plan.decay) {
@@ -148,7 +176,8 @@ struct Train: ParsableCommand {
                 try log.append(
                     step: trainer.state.step, simulations: trainer.state.simulations, structure: means.structure,
                     parameter: means.parameter,
-                    rate: trainer.state.schedule.rate(plan, step: trainer.state.step), simulationsPerSecond: rate)
+                    rate: trainer.state.schedule.rate(plan, step: trainer.state.step), simulationsPerSecond: rate,
+                    precision: products)
                 if !quiet {
                     var line = String(
                         format: "%.2f M simulations, %.0f/s, structure loss %.4f, parameter loss %.4f",
@@ -171,5 +200,31 @@ struct Train: ParsableCommand {
         }
     }
 
+    /// As asked for; a resumed run's own, if that was its choice; the fastest. Says where that changes a run's.
+    private func choosePrecision(resumed: TrainerState?) throws -> TrainingPrecision {
+        // A checkpoint that does not say is older than the choice.
+        let before = resumed.map { $0.precision ?? .single }
+        let products = try Self.precision(precision) ?? resumed?.precision ?? .fastest
+        guard TrainingPrecision.available.contains(products) else {
+            throw PrecisionMissing(path: out + ".checkpoint", precision: products)
+        }
+        if let before, before != products, !quiet {
+            note("This run's products were in \(before.rawValue) precision so far; going on in \(products.rawValue).")
+        }
+        return products
+    }
+
     private func note(_ text: String) { Terminal.say(text) }
+}
+
+/// A run that this processor cannot go on with as it was.
+struct PrecisionMissing: CommandFailure {
+    let path: String, precision: TrainingPrecision
+    var exitStatus: ExitStatus { .badData }
+    var description: String {
+        """
+        \(path) was trained with products in \(precision.rawValue) precision, which this processor does not have; go \
+        on with --precision single.
+        """
+    }
 }
