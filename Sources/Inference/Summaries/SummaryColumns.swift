@@ -41,6 +41,16 @@ public enum SummaryColumn: Equatable, Sendable {
     /// (`.quantities`): of a parameter, over draws that have it, and 0 where none has.
     case component(Int), quantity(Int, SummaryStatistic)
 
+    /// Whether it follows from structures' probabilities alone, without draws.
+    public var isOfStructures: Bool {
+        switch self {
+        case .structure, .fibreCount, .spread, .rician, .expectedFibreCount, .likeliestFibreCount, .unlisted,
+            .component:
+            true
+        case .effectiveDraws, .statistic, .presence, .direction, .dispersion, .quantity: false
+        }
+    }
+
     /// Position among the columns of a summary.
     func index(_ shape: SummaryShape) -> Int {
         let k = DrawColumn.fibreCount, z = shape.structures

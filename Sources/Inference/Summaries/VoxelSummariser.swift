@@ -3,7 +3,7 @@ import ModelSpace
 /// Turns the draws of one voxel into its columns; holds the scratch memory of one worker.
 struct VoxelSummariser {
     private let structures: StructureTable
-    private let drawCount: Int, sampleCount: Int, layout: DrawLayout, shape: SummaryShape
+    private let hasDraws: Bool, drawCount: Int, sampleCount: Int, layout: DrawLayout, shape: SummaryShape
     private let weighting: DrawWeights
     private var matcher = FibreMatcher()
     private var statistics = WeightedStatistics()
@@ -18,6 +18,7 @@ struct VoxelSummariser {
 
     init(metadata: PosteriorMetadata, lambda: Double) {
         structures = metadata.structures
+        hasDraws = metadata.hasDraws
         drawCount = metadata.drawCount
         sampleCount = metadata.sampleCount
         layout = metadata.layout
@@ -43,12 +44,12 @@ struct VoxelSummariser {
         let s = drawCount, shape = shape
         func set(_ column: SummaryColumn, _ value: Float) { values[column.index(shape) * stride] = value }
         shard.read(i, into: &posterior)
-        if layout.fibres.isIdentity { swap(&draws, &posterior.draws) } else { fillFibres() }
+        if layout.fibres.isIdentity { swap(&draws, &posterior.draws) } else if hasDraws { fillFibres() }
         defer { if layout.fibres.isIdentity { swap(&draws, &posterior.draws) } }
         let (effective, rest) = weighting.update(posterior, probability: &probability, weights: &weights)
         set(.effectiveDraws, Float(effective))
         set(.unlisted, Float(rest))
-        DrawWeights.resample(weights, drawCount: s, samples: sampleCount, into: chosen)
+        if hasDraws { DrawWeights.resample(weights, drawCount: s, samples: sampleCount, into: chosen) }
 
         var byCount = SIMD4<Double>(), spread = 0.0, rician = 0.0
         for row in posterior.rows { byRow[row] = 0 }
@@ -73,6 +74,7 @@ struct VoxelSummariser {
         set(.rician, Float(rician))
 
         if shape.quantities + shape.components > 0 { summariseFamily(into: values, stride: stride) }
+        guard hasDraws else { return }
         matcher.match(draws, weights: weights, count: s, into: assignments)
         for q in SummaryQuantity.allCases {
             gather(q, meanB0: shard.meanB0[i], assignments)
