@@ -4,7 +4,8 @@ import CNIfTI
 /// bytes (no extension).
 ///
 /// Keeps sform and qform with their codes; units mm and s; slope 1 and intercept 0; in this machine's byte order.
-func encodeHeader(_ geometry: VolumeGeometry, datatype: Datatype, description: String, meaning: ImageMeaning) -> [UInt8] {
+func encodeHeader(_ geometry: VolumeGeometry, datatype: Datatype, description: String, meaning: ImageMeaning) -> [UInt8]
+{
     let dim = [geometry.shape.count] + geometry.shape + Array(repeating: 1, count: 7 - geometry.shape.count)
     let pixdim = [geometry.qform?.handedness ?? (geometry.isRightHanded ? 1 : -1)] + geometry.voxelSizes + [1, 1, 1, 1]
     let qform = geometry.qform, sform = geometry.sform?.matrix.elements

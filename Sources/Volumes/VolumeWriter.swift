@@ -1,6 +1,7 @@
 /// Writes images volume by volume, so that a map of many volumes needs the memory of one.
 ///
-/// The name's ending chooses NIfTI (.nii, .nii.gz) or MRtrix3's format (.mif, .mif.gz); the element type chooses how values are stored; a dimension above 32767
+/// The name's ending chooses NIfTI (.nii, .nii.gz) or MRtrix3's format (.mif, .mif.gz); the element type chooses how
+/// values are stored; a dimension above 32767
 /// makes it NIfTI-2. Nothing appears under the final name until the file is whole; after any error nothing is left of
 /// it. Equal values give equal bytes. No state is shared: several threads may write several files at once, which is the
 /// way to compress in parallel. Errors: `VolumeError`: `.badOutputName`, `.cannotCreate`, `.writeFailed`, and whatever
@@ -91,7 +92,8 @@ public enum VolumeWriter {
 
     /// A file that has its header.
     static func begin(
-        _ path: String, geometry: VolumeGeometry, datatype: Datatype, description: String, meaning: ImageMeaning = .init()
+        _ path: String, geometry: VolumeGeometry, datatype: Datatype, description: String,
+        meaning: ImageMeaning = .init()
     ) throws -> ByteSink {
         let isCompressed = path.hasSuffix(".gz"), plain = isCompressed ? String(path.dropLast(3)) : path
         let isMRtrix = plain.hasSuffix(".mif")

@@ -45,11 +45,14 @@ struct TensorTests {
         for (v, (values, axis)) in scan.truth.enumerated() {
             let mean = values.sum() / 3, off = values - mean
             let fa = (1.5 * (off * off).sum() / (values * values).sum()).squareRoot()
-            #expect(abs(Double(maps.meanDiffusivity[v]) - mean) < 1e-3 * mean && abs(Double(maps.anisotropy[v]) - fa) < 1e-3)
+            #expect(
+                abs(Double(maps.meanDiffusivity[v]) - mean) < 1e-3 * mean && abs(Double(maps.anisotropy[v]) - fa) < 1e-3
+            )
             #expect(abs((SIMD3<Double>(maps.axis[v]) * axis).sum()) > 0.99999)
         }
         let five = try Acquisition(
-            bValues: [0] + Array(repeating: 1000, count: 5), directions: [.zero] + Array(scan.acquisition.directions[3..<8]))
+            bValues: [0] + Array(repeating: 1000, count: 5),
+            directions: [.zero] + Array(scan.acquisition.directions[3..<8]))
         #expect(TensorMaps(signals: [1, 1, 1, 1, 1, 1], acquisition: five, rules: SignalRules(), threads: 1) == nil)
     }
 
@@ -58,7 +61,8 @@ struct TensorTests {
         let scan = try Scan(sigma: 25), maps = try scan.maps(), m = scan.acquisition.count
         let folder = try OutputFolder("tensor"), low = (0..<m).filter { scan.acquisition.bValues[$0] < 2000 }
         let mask = Mask(geometry: scan.geometry, indices: Array(0..<100))
-        try VolumeWriter.write(folder.path + "/dwi.nii", mask: mask, trailing: [low.count], as: Float.self) { t, buffer in
+        try VolumeWriter.write(folder.path + "/dwi.nii", mask: mask, trailing: [low.count], as: Float.self) {
+            t, buffer in
             for v in 0..<100 { buffer[v] = scan.signals[v * m + low[t]] }
         }
         let table = GradientTable(

@@ -26,7 +26,8 @@ enum Tool {
 
     static let hasMRtrix = runs("command -v tckgen && command -v sh2amp && command -v fixel2voxel")
     static let hasDIPY = runs("python3 -c 'import dipy.tracking.tracker, nibabel' && command -v dipy_nifti2pam")
-    static let examples = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    static let examples =
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().path + "/examples"
 }
 
@@ -99,9 +100,10 @@ struct ToolTests {
         // MRtrix3 may order voxel axes anew; places are compared in the scanner.
         func place(_ image: (shape: [Int], affine: Affine, values: [Float]), _ voxel: Int) -> Int {
             let p = phantom.position(voxel), a = image.affine, o = p - SIMD3(a[0, 3], a[1, 3], a[2, 3])
-            let r = a.rotation, ijk = (0..<3).map { c in
-                Int(((r[c] * o.x + r[3 + c] * o.y + r[6 + c] * o.z) / a.columnNorm(c)).rounded())
-            }
+            let r = a.rotation,
+                ijk = (0..<3).map { c in
+                    Int(((r[c] * o.x + r[3 + c] * o.y + r[6 + c] * o.z) / a.columnNorm(c)).rounded())
+                }
             return ijk[0] + image.shape[0] * (ijk[1] + image.shape[1] * ijk[2])
         }
         func vector(_ image: (shape: [Int], affine: Affine, values: [Float]), _ at: Int, _ k: Int) -> SIMD3<Double> {

@@ -122,7 +122,9 @@ struct OutputContext: Sendable {
     ) -> OutputJob {
         let path = directory + "/" + name
         return OutputJob(path: path, cost: 1) {
-            try VolumeWriter.write(path, mask: mask, as: UInt8.self, description: provenance.shortDescription, meaning: meaning) {
+            try VolumeWriter.write(
+                path, mask: mask, as: UInt8.self, description: provenance.shortDescription, meaning: meaning
+            ) {
                 _, buffer in
                 for v in buffer.indices { buffer[v] = value(v) }
             }

@@ -31,7 +31,8 @@ enum BIDSOutputs {
         let likeliest = Map(
             parameter: "nfibres", description: "map", text: "Most probable number of fibres (the smaller on a tie)")
         jobs.append(
-            context.bytes(stem(context, "nfibres", "map") + ".nii.gz", meaning: .init(.label, window: 0...Double(context.fibres))
+            context.bytes(
+                stem(context, "nfibres", "map") + ".nii.gz", meaning: .init(.label, window: 0...Double(context.fibres))
             ) { v in
                 let column = summary.column(.likeliestFibreCount)
                 return UInt8(column[column.startIndex + v])

@@ -2,8 +2,8 @@ import Foundation
 import Inference
 import Volumes
 
-/// `fsl.bedpostX/`: what probtrackx2 and FSLeyes read, in FSL's frame; with `FitOutputs.Formats.fslLayout` at the top of
-/// the folder, as in bedpostX's own `SUBJECT.bedpostX`.
+/// `fsl.bedpostX/`: what probtrackx2 and FSLeyes read, in FSL's frame; with `FitOutputs.Formats.fslLayout` at the top
+/// of the folder, as in bedpostX's own `SUBJECT.bedpostX`.
 ///
 /// `probtrackx2 -s DIR/fsl.bedpostX/merged -m DIR/fsl.bedpostX/nodif_brain_mask …`. Direction = (sin th cos ph, sin th
 /// sin ph, cos th) with th in [0, π/2] and ph in (−π, π], rounded to multiples of 2⁻¹³ rad (0.007°) so that files

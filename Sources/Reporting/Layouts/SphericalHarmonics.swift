@@ -59,8 +59,8 @@ struct SphericalHarmonics {
 ///
 /// K = q², q of degree L/2 and even or odd, such that ∫K t² / ∫K is largest: q(t) = P_n(t) / (t² − x²), n = L/2 + 2 and
 /// x the largest zero of P_n (a Gauss node: the largest eigenvalue of t² on such polynomials). λ_l = 2π ∫ K(t) P_l(t)
-/// dt (Funk and Hecke). A direction cut off at degree L instead has lobes below 0 and rings around it, in which trackers
-/// find fibres. Of degree 8 it falls to half at 19.5°, and two alike are told apart from 37° on.
+/// dt (Funk and Hecke). A direction cut off at degree L instead has lobes below 0 and rings around it, in which
+/// trackers find fibres. Of degree 8 it falls to half at 19.5°, and two alike are told apart from 37° on.
 struct FibreLobe {
     /// λ_l of l = 0, 2, …, L.
     let eigenvalues: [Double]
@@ -81,7 +81,9 @@ struct FibreLobe {
         eigenvalues = stride(from: 0, through: degree, by: 2).map { l in
             let product = Self.times(Self.times(q, q), legendre[l])
             // ∫ t^k over [−1, 1].
-            let sum = product.enumerated().reduce(0) { $1.offset % 2 == 0 ? $0 + $1.element * 2 / Double($1.offset + 1) : $0 }
+            let sum = product.enumerated().reduce(0) {
+                $1.offset % 2 == 0 ? $0 + $1.element * 2 / Double($1.offset + 1) : $0
+            }
             return 2 * .pi * sum / (height * height)
         }
     }
