@@ -63,9 +63,10 @@ public struct Streamlines: Sendable {
         try data.withUnsafeBytes { bytes in
             var place = offset
             while place + 3 * size <= bytes.count {
-                let p = SIMD3((0..<3).map { k in
-                    number(bytes.loadUnaligned(fromByteOffset: place + k * size, as: Word.self))
-                })
+                let p = SIMD3(
+                    (0..<3).map { k in
+                        number(bytes.loadUnaligned(fromByteOffset: place + k * size, as: Word.self))
+                    })
                 place += 3 * size
                 if p.x.isInfinite { isEnded = true; break }
                 if p.x.isNaN {

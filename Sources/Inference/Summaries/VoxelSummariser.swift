@@ -156,22 +156,10 @@ struct VoxelSummariser {
 
     /// Fills `quantity` with a quantity's value in each draw, in natural units.
     private mutating func gather(_ q: SummaryQuantity, meanB0: Float, _ assignments: UnsafePointer<FibreAssignment>) {
-        @inline(__always) func fill(_ value: (_ d: Int, _ draw: UnsafePointer<Float>) -> Float) {
-            draws.withUnsafeBufferPointer { draws in
-                for d in 0..<drawCount { quantity[d] = value(d, draws.baseAddress! + d * DrawColumn.count) }
+        draws.withUnsafeBufferPointer { draws in
+            for d in 0..<drawCount {
+                quantity[d] = q.value(draws.baseAddress! + d * DrawColumn.count, meanB0: meanB0, assignments[d])
             }
-        }
-        let f = DrawColumn.fraction
-        switch q {
-        case .diffusivity: fill { $1[DrawColumn.diffusivity] * 1e-3 }
-        case .spread: fill { $1[DrawColumn.spread] * 1e-3 }
-        case .snr: fill { $1[DrawColumn.snr] }
-        case .s0: fill { $1[DrawColumn.scale] * meanB0 }
-        case .noise: fill { $1[DrawColumn.snr] > 0 ? $1[DrawColumn.scale] * meanB0 / $1[DrawColumn.snr] : 0 }
-        case .fractionSum: fill { $1[f] + $1[f + 1] + $1[f + 2] }
-        case .fraction1, .fraction2, .fraction3:
-            let fibre = q.rawValue - SummaryQuantity.fraction1.rawValue
-            fill { d, draw in assignments[d].stick(fibre).map { draw[f + $0] } ?? 0 }
         }
     }
 }
