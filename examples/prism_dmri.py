@@ -190,4 +190,4 @@ class Fit:
             if not np.isnan(taken).all():
                 means.append(np.nanmean(taken))
         low, high = np.quantile(means, [0.05, 0.95])
-        return np.mean(means), np.std(means, ddof=1), low, high
+        return float(np.mean(means)), float(np.std(means, ddof=1)), float(low), float(high)

@@ -71,7 +71,8 @@ enum BundleRegions {
         for curve in curves {
             let isReversed = curve.runsAgainst(guide)
             // 25 m and more are no streamline's length.
-            let pieces = max(nodes, Int(min(curve.length / step, 100_000).rounded(.up))), part = curve.length / Double(pieces)
+            let pieces = max(nodes, Int(min(curve.length / step, 100_000).rounded(.up)))
+            let part = curve.length / Double(pieces)
             for (k, p) in curve.midpoints(pieces).enumerated() {
                 total += part
                 guard let v = voxel(p) else { outside += part; continue }
