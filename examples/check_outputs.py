@@ -8,12 +8,23 @@ prints the largest angle between them, and compares fractions. FSL's samples are
 the weighted means by what such a choice costs (2/S in f; four standard errors, by dispersion and number of draws, in direction). Exit status 1 when something disagrees. Needs nibabel and numpy.
 """
 import glob
+import gzip
 import json
 import os
 import sys
 
 import nibabel as nib
 import numpy as np
+
+
+def mif(path):
+    """The numbers of an MRtrix3 image as prism-dmri writes them: x fastest, volume after volume."""
+    with (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
+        data = file.read()
+    header = dict(line.split(": ", 1) for line in data[: data.index(b"\nEND\n")].decode().splitlines() if ": " in line)
+    kind = {"Float32LE": "<f4", "UInt32LE": "<u4"}[header["datatype"]]
+    values = np.frombuffer(data, kind, offset=int(header["file"].split()[1]))
+    return values.reshape([int(n) for n in header["dim"].split(",")], order="F")
 
 
 def main(fit):
@@ -56,8 +67,8 @@ def main(fit):
         error = np.degrees(np.sqrt(nib.load(f"{fit}/fsl.bedpostX/dyads1_dispersion.nii.gz").get_fdata() / np.maximum(1, (f > 0).sum(-1))))
     if os.path.exists(f"{fit}/mrtrix"):
         found["mrtrix peaks"] = nib.load(f"{fit}/mrtrix/peaks.nii.gz").get_fdata()[..., :3]
-        index = np.asanyarray(nib.load(f"{fit}/mrtrix/fixels/index.nii").dataobj)
-        directions = nib.load(f"{fit}/mrtrix/fixels/directions.nii").get_fdata()[..., 0]
+        index = mif(f"{fit}/mrtrix/fixels/index.mif")
+        directions = mif(f"{fit}/mrtrix/fixels/directions.mif")[..., 0]
         v = np.zeros(shape + (3,))
         has = index[..., 0] > 0
         v[has] = directions[index[..., 1][has]]
@@ -65,6 +76,17 @@ def main(fit):
         expect(index[..., 0].sum() in (len(directions), 0), "MRtrix3: the index counts as many fixels as there are directions")
     if os.path.exists(f"{fit}/dipy"):
         found["dipy peaks"] = nib.load(f"{fit}/dipy/peaks_dirs.nii.gz").get_fdata()[..., 0, :] @ rotation.T
+    if os.path.exists(f"{fit}/mrtrix") and os.path.exists(f"{fit}/dipy"):
+        ours, theirs = mif(f"{fit}/mrtrix/fod.mif.gz"), nib.load(f"{fit}/dipy/fod_sh.nii.gz").get_fdata()
+        expect(np.isfinite(ours).all(), "the density of fibres holds finite numbers only")
+        power = [np.sqrt((d[..., l * (l - 1) // 2 : (l + 1) * (l + 2) // 2] ** 2).sum(-1)) for d in (ours, theirs) for l in (0, 2, 4, 6, 8)]
+        apart = max(np.abs(a - b).max() for a, b in zip(power[:5], power[5:]))
+        expect(apart < 1e-3, f"MRtrix3's and DIPY's density have the same power in every degree, but for {apart:.5f}")
+        if os.path.exists(f"{fit}/fsl.bedpostX"):
+            total = sum(nib.load(f"{fit}/fsl.bedpostX/merged_f{k}samples.nii.gz").get_fdata().mean(-1) for k in (1, 2, 3))
+            has = total > 0.05
+            ratio = ours[..., 0][has] / total[has]
+            expect(np.ptp(ratio) < 0.02 * np.median(ratio), "its integral is the sum of the fibres' fractions in FSL's draws")
     for path in glob.glob(f"{fit}/dwi/*_param-vector_desc-mean_dwimap.nii.gz"):
         found["bids vector"] = nib.load(path).get_fdata()[..., :3]
     common = np.all([np.linalg.norm(v, axis=-1) > 0 for v in found.values()], axis=0)

@@ -3,7 +3,8 @@
 
     python3 dipy_peaks.py FIT/dipy peaks.pam5
 
-Directions are along the voxel axes, as DIPY wants them; values are fibre fractions. Needs dipy, nibabel and tables.
+Directions are along the voxel axes, as DIPY wants them; values are fibre fractions. With the density of fibres in it, which dipy_nifti2pam
+leaves out, dipy_track --tracking_method prob works on the file too. Needs dipy, nibabel and tables.
 """
 import sys
 
@@ -24,13 +25,12 @@ def load(folder):
     pam.peak_dirs = np.ascontiguousarray(dirs.get_fdata(dtype=np.float64))
     pam.peak_values = np.ascontiguousarray(values.get_fdata(dtype=np.float64))
     # The sphere's nearest vertex stands for a peak where DIPY asks for indices; peak_dirs keeps the exact direction.
-    indices = np.full(pam.peak_values.shape, -1, dtype=np.int32)
-    present = pam.peak_values > 0
-    indices[present] = np.abs(pam.peak_dirs[present] @ default_sphere.vertices.T).argmax(axis=1)
-    pam.peak_indices = indices
+    pam.peak_indices = np.asarray(nib.load(f"{folder}/peaks_indices.nii.gz").dataobj).astype(np.int32)
     pam.gfa = np.zeros(values.shape[:3])
     pam.qa = np.zeros(values.shape)
-    pam.shm_coeff = pam.B = pam.odf = None
+    # All posterior draws together, which dipy_track's probabilistic tracker follows.
+    pam.shm_coeff = np.ascontiguousarray(nib.load(f"{folder}/fod_sh.nii.gz").get_fdata(dtype=np.float64))
+    pam.B = pam.odf = None
     pam.total_weight = 0.5
     pam.ang_thr = 60.0
     return pam

@@ -115,7 +115,7 @@ def differences(a, b):
 
 notes = set()
 base, head = map(Path, sys.argv[1:3])
-files = [{p.relative_to(f): p for p in f.rglob("*") if p.is_file() and not p.name.startswith(".")} for f in (base, head)]
+files = [{p.relative_to(f): p for p in f.rglob("*") if p.is_file() and not p.name.startswith(".") and p.name != "commands.txt"} for f in (base, head)]
 count = 0
 for path in sorted(files[0].keys() | files[1].keys()):
     if path not in files[0] or path not in files[1]:

@@ -55,6 +55,17 @@ public struct Affine: Equatable, Sendable {
         column(0) * voxel.x + column(1) * voxel.y + column(2) * voxel.z + SIMD3(self[0, 3], self[1, 3], self[2, 3])
     }
 
+    /// The map from scanner coordinates to voxel indices.
+    /// - Precondition: no `defect`.
+    public var inverse: Affine {
+        let a = column(0), b = column(1), c = column(2), d = determinant
+        func cross(_ u: SIMD3<Double>, _ v: SIMD3<Double>) -> SIMD3<Double> {
+            SIMD3(u.y * v.z - u.z * v.y, u.z * v.x - u.x * v.z, u.x * v.y - u.y * v.x)
+        }
+        let rows = [cross(b, c) / d, cross(c, a) / d, cross(a, b) / d], t = SIMD3(self[0, 3], self[1, 3], self[2, 3])
+        return Affine(rows: rows.flatMap { [$0.x, $0.y, $0.z, -($0 * t).sum()] })
+    }
+
     /// The anatomical directions in which i, j and k grow, such as "LAS"; the nearest axis for oblique images.
     public var orientationLabel: String {
         var i: Int32 = 0, j: Int32 = 0, k: Int32 = 0

@@ -4,7 +4,8 @@ import CNIfTI
 /// bytes (no extension).
 ///
 /// Keeps sform and qform with their codes; units mm and s; slope 1 and intercept 0; in this machine's byte order.
-func encodeHeader(_ geometry: VolumeGeometry, datatype: Datatype, description: String, intentName: String) -> [UInt8] {
+func encodeHeader(_ geometry: VolumeGeometry, datatype: Datatype, description: String, meaning: ImageMeaning) -> [UInt8]
+{
     let dim = [geometry.shape.count] + geometry.shape + Array(repeating: 1, count: 7 - geometry.shape.count)
     let pixdim = [geometry.qform?.handedness ?? (geometry.isRightHanded ? 1 : -1)] + geometry.voxelSizes + [1, 1, 1, 1]
     let qform = geometry.qform, sform = geometry.sform?.matrix.elements
@@ -22,7 +23,8 @@ func encodeHeader(_ geometry: VolumeGeometry, datatype: Datatype, description: S
         set(&h.dim, dim.map { Int16($0) })
         set(&h.pixdim, pixdim.map { Float($0) })
         set(&h.descrip, text(description, 79))
-        set(&h.intent_name, text(intentName, 15))
+        h.intent_code = Int16(meaning.intent.rawValue)
+        if let window = meaning.window { (h.cal_min, h.cal_max) = (Float(window.lowerBound), Float(window.upperBound)) }
         set(&h.magic, Array("n+1\0".utf8))
         if let qform {
             h.qform_code = Int16(qform.code)
@@ -51,7 +53,8 @@ func encodeHeader(_ geometry: VolumeGeometry, datatype: Datatype, description: S
         set(&h.dim, dim.map { Int64($0) })
         set(&h.pixdim, pixdim)
         set(&h.descrip, text(description, 79))
-        set(&h.intent_name, text(intentName, 15))
+        h.intent_code = Int32(meaning.intent.rawValue)
+        if let window = meaning.window { (h.cal_min, h.cal_max) = (window.lowerBound, window.upperBound) }
         set(&h.magic, Array("n+2\0\r\n\u{1a}\n".utf8))
         if let qform {
             h.qform_code = Int32(qform.code)

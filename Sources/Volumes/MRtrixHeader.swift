@@ -165,6 +165,23 @@ struct MRtrixHeader {
     }
     private static func trimmed(_ text: String) -> String { trimmed(text[...]) }
 
+    /// The name of a type in this machine's byte order.
+    static func name(of type: Datatype) -> String {
+        let order = UInt16(1).littleEndian == 1 ? "LE" : "BE"
+        return switch type {
+        case .int8: "Int8"
+        case .uint8: "UInt8"
+        case .int16: "Int16" + order
+        case .uint16: "UInt16" + order
+        case .int32: "Int32" + order
+        case .uint32: "UInt32" + order
+        case .int64: "Int64" + order
+        case .uint64: "UInt64" + order
+        case .float32: "Float32" + order
+        case .float64: "Float64" + order
+        }
+    }
+
     private static func datatype(_ name: String) -> (Datatype, isReversed: Bool, isBit: Bool)? {
         let lower = name.lowercased()
         if lower == "bit" { return (.uint8, false, true) }

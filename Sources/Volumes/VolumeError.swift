@@ -131,7 +131,10 @@ extension VolumeError: CustomStringConvertible {
         case .noBrainFound(let reason):
             "no brain mask can be computed from the b0 images (\(reason)); give one with --mask"
         case .badOutputName(let path):
-            "\(path) cannot be written because its name ends neither in .nii nor in .nii.gz; rename the output"
+            """
+            \(path) cannot be written because its name ends in none of .nii, .nii.gz, .mif and .mif.gz; rename the \
+            output
+            """
         case .cannotCreate(let path, let reason):
             "\(path) cannot be created (\(reason)); check the folder and its permissions"
         case .readFailed(let path, let reason):

@@ -1,6 +1,7 @@
-/// Writes NIfTI images volume by volume, so that a map of many volumes needs the memory of one.
+/// Writes images volume by volume, so that a map of many volumes needs the memory of one.
 ///
-/// The name's ending chooses .nii or .nii.gz; the element type chooses how values are stored; a dimension above 32767
+/// The name's ending chooses NIfTI (.nii, .nii.gz) or MRtrix3's format (.mif, .mif.gz); the element type chooses how
+/// values are stored; a dimension above 32767
 /// makes it NIfTI-2. Nothing appears under the final name until the file is whole; after any error nothing is left of
 /// it. Equal values give equal bytes. No state is shared: several threads may write several files at once, which is the
 /// way to compress in parallel. Errors: `VolumeError`: `.badOutputName`, `.cannotCreate`, `.writeFailed`, and whatever
@@ -12,15 +13,15 @@ public enum VolumeWriter {
     ///   - geometry: all dimensions, three to seven; the closure is called for volume 0, 1, …, geometry.volumeCount −
     ///   1.
     ///   - description: up to 79 bytes kept in the header's descrip field.
-    ///   - intentName: up to 15 bytes kept in intent_name.
+    ///   - meaning: what the numbers are, for NIfTI's header.
     ///   - volume: receives the volume's index (the fourth dimension fastest) and X·Y·Z zeros, x fastest, to overwrite.
     public static func write<Value: VoxelValue>(
         _ path: String, geometry: VolumeGeometry, as _: Value.Type = Value.self, description: String = "",
-        intentName: String = "",
+        meaning: ImageMeaning = .init(),
         volume: (_ index: Int, _ grid: UnsafeMutableBufferPointer<Value>) throws -> Void
     ) throws {
         try writeReusing(
-            path, geometry: geometry, description: description, intentName: intentName
+            path, geometry: geometry, description: description, meaning: meaning
         ) { (index, grid: UnsafeMutableBufferPointer<Value>) in
             clear(grid)
             try volume(index, grid)
@@ -29,11 +30,11 @@ public enum VolumeWriter {
 
     /// The same with a grid of zeros at first, and after that with what the closure left in it.
     private static func writeReusing<Value: VoxelValue>(
-        _ path: String, geometry: VolumeGeometry, description: String, intentName: String,
+        _ path: String, geometry: VolumeGeometry, description: String, meaning: ImageMeaning,
         volume: (_ index: Int, _ grid: UnsafeMutableBufferPointer<Value>) throws -> Void
     ) throws {
         let sink = try begin(
-            path, geometry: geometry, datatype: Value.datatype, description: description, intentName: intentName)
+            path, geometry: geometry, datatype: Value.datatype, description: description, meaning: meaning)
         let grid = UnsafeMutableBufferPointer<Value>.allocate(capacity: geometry.voxelsPerVolume)
         defer { grid.deallocate() }
         clear(grid)
@@ -51,7 +52,7 @@ public enum VolumeWriter {
     ///   - values: receives the volume's index and mask.count zeros, in the order of `mask.indices`, to overwrite.
     public static func write<Value: VoxelValue>(
         _ path: String, mask: Mask, trailing: [Int] = [], as _: Value.Type = Value.self, description: String = "",
-        intentName: String = "",
+        meaning: ImageMeaning = .init(),
         values: (_ index: Int, _ voxels: UnsafeMutableBufferPointer<Value>) throws -> Void
     ) throws {
         let voxels = UnsafeMutableBufferPointer<Value>.allocate(capacity: mask.count)
@@ -59,7 +60,7 @@ public enum VolumeWriter {
         try mask.indices.withUnsafeBufferPointer { indices in
             // Every volume fills the same places of the grid.
             try writeReusing(
-                path, geometry: mask.geometry.withTrailing(trailing), description: description, intentName: intentName
+                path, geometry: mask.geometry.withTrailing(trailing), description: description, meaning: meaning
             ) { (index, grid: UnsafeMutableBufferPointer<Value>) in
                 clear(voxels)
                 try values(index, voxels)
@@ -74,13 +75,13 @@ public enum VolumeWriter {
     /// `trailing`.
     public static func write<Value: VoxelValue>(
         _ path: String, mask: Mask, trailing: [Int] = [], voxelMajor values: [Value], description: String = "",
-        intentName: String = ""
+        meaning: ImageMeaning = .init()
     ) throws {
         let n = trailing.reduce(1, *)
         precondition(values.count == mask.count * n)
         try values.withUnsafeBytes { source in
             try write(
-                path, mask: mask, trailing: trailing, as: Value.self, description: description, intentName: intentName
+                path, mask: mask, trailing: trailing, as: Value.self, description: description, meaning: meaning
             ) { t, voxels in
                 pick(
                     source, to: UnsafeMutableRawBufferPointer(voxels), stride: n, offset: t,
@@ -91,13 +92,18 @@ public enum VolumeWriter {
 
     /// A file that has its header.
     static func begin(
-        _ path: String, geometry: VolumeGeometry, datatype: Datatype, description: String, intentName: String = ""
+        _ path: String, geometry: VolumeGeometry, datatype: Datatype, description: String,
+        meaning: ImageMeaning = .init()
     ) throws -> ByteSink {
-        let isCompressed = path.hasSuffix(".nii.gz")
-        guard isCompressed || path.hasSuffix(".nii") else { throw VolumeError.badOutputName(path: path) }
+        let isCompressed = path.hasSuffix(".gz"), plain = isCompressed ? String(path.dropLast(3)) : path
+        let isMRtrix = plain.hasSuffix(".mif")
+        guard isMRtrix || plain.hasSuffix(".nii") else { throw VolumeError.badOutputName(path: path) }
         let sink = try ByteSink(path: path, isCompressed: isCompressed)
-        try encodeHeader(geometry, datatype: datatype, description: description, intentName: intentName)
-            .withUnsafeBytes(sink.write)
+        let header =
+            isMRtrix
+            ? encodeMRtrixHeader(geometry, datatype: datatype, description: description)
+            : encodeHeader(geometry, datatype: datatype, description: description, meaning: meaning)
+        try header.withUnsafeBytes(sink.write)
         return sink
     }
 

@@ -10,7 +10,7 @@ import Tensors
         version: "0.1.0",
         subcommands: [
             BenchCommand.self, Check.self, Export.self, Fit.self, Info.self, Maps.self, Merge.self, ReportCommand.self,
-            Simulate.self, Train.self, Validate.self,
+            Simulate.self, Stats.self, Train.self, Validate.self,
         ])
 
     /// The command that the arguments name; where they cannot be read, an error that knows other programs' ways of

@@ -41,8 +41,8 @@ struct FitOutputsTests {
                 base + "dwi/sub-01_model-bs_param-vector_desc-mean_dwimap.nii.gz")
         #expect(
             dirs.shape == [36, 34, 26, 3, 3] && theta.shape == [36, 34, 26, 20] && peaks.shape == [36, 34, 26, 9])
-        let index = try readAll(base + "mrtrix/fixels/index.nii"),
-            fixels = try readAll(base + "mrtrix/fixels/directions.nii")
+        let index = try readAll(base + "mrtrix/fixels/index.mif"),
+            fixels = try readAll(base + "mrtrix/fixels/directions.mif")
         #expect(index.shape == [36, 34, 26, 2] && fixels.shape == [fixels.values.count / 3, 3, 1])
         #expect(
             zip(index.affine.elements, affine.elements).allSatisfy { abs($0 - $1) < 1e-4 } && fixels.affine == .identity
@@ -143,12 +143,13 @@ struct FitOutputsTests {
         let files = Set(manager.enumerator(atPath: folder.path)!.compactMap { $0 as? String })
         var promised = [
             "fit.json", "quality.nii.gz", "misfit.nii.gz", "orientations.png", "dataset_description.json",
-            "mrtrix/peaks.nii.gz",
+            "mrtrix/peaks.nii.gz", "mrtrix/fod.mif.gz", "dipy/fod_sh.nii.gz", "dipy/peaks_indices.nii.gz",
         ]
-        promised += ["index", "directions", "afd", "prob", "dispersion"].map { "mrtrix/fixels/\($0).nii" }
+        promised += ["index", "directions", "fraction", "prob", "dispersion"].map { "mrtrix/fixels/\($0).mif" }
         promised += [
             "dipy/peaks_dirs.nii.gz", "dipy/peaks_values.nii.gz", "fsl.bedpostX/nodif_brain_mask.nii.gz",
-            "fsl.bedpostX/xfms/eye.mat",
+            "fsl.bedpostX/xfms/eye.mat", "fsl.bedpostX/nodif_brain.nii.gz", "fsl.bedpostX/mean_tausamples.nii.gz",
+            "fsl.bedpostX/commands.txt",
         ]
         promised += ["fsum", "d", "d_std", "S0", "f0"].map { "fsl.bedpostX/mean_\($0)samples.nii.gz" }
         for k in 1...3 {
@@ -173,7 +174,7 @@ struct FitOutputsTests {
         }
         for file in promised { #expect(files.contains(file), "\(file)") }
         #expect(!files.contains { $0.contains("partial") || $0.contains(".tmp") || $0.contains("draws/") })
-        for file in files where file.contains(".nii") {
+        for file in files where file.contains(".nii") || file.contains(".mif") {
             #expect(try readAll(folder.path + "/" + file).values.allSatisfy(\.isFinite), "\(file)")
         }
         for file in files where file.hasSuffix(".json") {

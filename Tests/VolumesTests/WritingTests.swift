@@ -43,7 +43,7 @@ import Volumes
         let path = scratch.file("h.nii")
         try VolumeWriter.write(
             path, geometry: geometry, as: UInt32.self, description: String(repeating: "ü", count: 60),
-            intentName: "fixels"
+            meaning: ImageMeaning(.label, window: -0.5...3)
         ) { _, _ in }
         let b = bytes(of: path)
         func int16(_ at: Int) -> Int { Int(b[at]) | Int(b[at + 1]) << 8 }
@@ -63,7 +63,7 @@ import Volumes
         #expect(
             String(decoding: b[148..<226], as: UTF8.self) == String(repeating: "ü", count: 39) && b[226] == 0
                 && b[227] == 0)
-        #expect(String(decoding: b[328..<334], as: UTF8.self) == "fixels")
+        #expect(int16(68) == 1002 && float(124) == 3 && float(128) == -0.5)
     }
 
     @Test func equalValuesGiveEqualBytes() throws {
@@ -142,8 +142,8 @@ import Volumes
         // Voxels outside the mask stay 0 in every volume.
         let outside = try Volume(meanOf: [2], in: scratch.file("a.nii.gz")).values
         #expect((0..<120_000).allSatisfy { outside[3 * $0 + 1] == 0 })
-        let refusal = volumeError { _ = try GrowingImage(scratch.file("x.mif"), mask: mask, trailing: []) }
-        #expect(refusal == .badOutputName(path: scratch.path + "/x.mif"))
+        let refusal = volumeError { _ = try GrowingImage(scratch.file("x.mgz"), mask: mask, trailing: []) }
+        #expect(refusal == .badOutputName(path: scratch.path + "/x.mgz"))
     }
 
     /// MRtrix3's fixel tables: more rows than NIfTI-1 can count.
@@ -165,7 +165,7 @@ import Volumes
         func write(_ path: String) throws {
             try VolumeWriter.write(path, geometry: geometry, as: Float.self) { _, _ in }
         }
-        #expect(volumeError { try write(scratch.file("map.mif")) } == .badOutputName(path: scratch.path + "/map.mif"))
+        #expect(volumeError { try write(scratch.file("map.mgz")) } == .badOutputName(path: scratch.path + "/map.mgz"))
         #expect(volumeError { try write(scratch.file("none/map.nii")) }?.kind == .cannotCreate)
         try FileManager.default.createDirectory(atPath: scratch.file("folder.nii"), withIntermediateDirectories: true)
         #expect(

@@ -137,7 +137,7 @@ final class AcquisitionTables: @unchecked Sendable {
         return (unweighted + chosen).sorted()
     }
 
-    private static func hasSixDirections(_ list: some Sequence<SIMD3<Double>>) -> Bool {
+    static func hasSixDirections(_ list: some Sequence<SIMD3<Double>>) -> Bool {
         var kept: [SIMD3<Double>] = []
         for g in list where kept.allSatisfy({ abs(($0 * g).sum()) < 0.99 }) {
             kept.append(g)

@@ -34,6 +34,22 @@ extension Acquisition {
     /// The axis along which a voxel (b≈0-normalised signals, M of them) diffuses fastest, by a quick tensor fit: unit
     /// length, in this acquisition's frame.
     public func tensorAxis(_ y: UnsafePointer<Float>) -> SIMD3<Double> { QuickTensor.fit(y, tables).axes.0 }
+
+    /// Whether the volumes that a tensor is fitted to have six directions or more.
+    public var determinesTensor: Bool {
+        let volumes = (0..<tables.fitCount).map { Int(tables.fitIndices[$0]) }
+        return AcquisitionTables.hasSixDirections(volumes.lazy.filter { !isUnweighted($0) }.map { directions[$0] })
+    }
+
+    /// The diffusion tensor of a voxel (b≈0-normalised signals, M of them) by weighted least squares on log signals, in
+    /// two passes, from volumes up to 1600 s/mm² where these suffice.
+    /// - Returns: eigenvalues, falling, mm²/s (negative ones as they come), and the first axis, in this acquisition's
+    ///   frame.
+    /// - Precondition: `determinesTensor`.
+    public func tensor(_ y: UnsafePointer<Float>) -> (eigenvalues: SIMD3<Double>, axis: SIMD3<Double>) {
+        let (values, axes) = QuickTensor.leastSquares(y, tables, ridge: 0).tensor.eigensystem()
+        return (values * 1e-3, axes.0)
+    }
 }
 
 /// The quick regularised weighted-least-squares tensor of a voxel.
@@ -50,6 +66,17 @@ struct QuickTensor {
     /// A ridge draws D toward 0.7 I in the Frobenius norm (hence without regard to axes) by a hundredth of the mean
     /// information on D, so that the fit never fails. `y` may hold anything.
     static func fit(_ y: UnsafePointer<Float>, _ t: AcquisitionTables) -> QuickTensor {
+        let (logS0, tensor) = leastSquares(y, t, ridge: 0.01), (values, axes) = tensor.eigensystem()
+        return QuickTensor(
+            logS0: max(-4, min(3, logS0)),
+            eigenvalues: values.clamped(lowerBound: SIMD3(repeating: 0.01), upperBound: SIMD3(repeating: 5)),
+            axes: axes)
+    }
+
+    /// The same with a ridge of that share of the mean information on D, µm²/ms.
+    static func leastSquares(
+        _ y: UnsafePointer<Float>, _ t: AcquisitionTables, ridge: Double
+    ) -> (logS0: Double, tensor: SymmetricMatrix3) {
         let n = t.fitCount
         var beta = (0.0, 0.7, 0.7, 0.7, 0.0, 0.0, 0.0)
         withUnsafeTemporaryAllocation(of: Double.self, capacity: 2 * n + 28 + 7) { work in
@@ -64,22 +91,20 @@ struct QuickTensor {
                         if pass == 1 { pk_predicted_weights(n, t.products, beta, logs, w, wl) }
                         pk_weighted_sums(28, n, t.products, w, gram)
                         pk_weighted_sums(7, n, t.products, wl, moment)
-                        solve(gram, moment, into: beta)
+                        solve(gram, moment, ridge: ridge, into: beta)
                     }
                 }
             }
         }
-        let d = SymmetricMatrix3(xx: beta.1, yy: beta.2, zz: beta.3, xy: beta.4, xz: beta.5, yz: beta.6)
-        let (values, axes) = d.eigensystem()
-        return QuickTensor(
-            logS0: max(-4, min(3, beta.0)),
-            eigenvalues: values.clamped(lowerBound: SIMD3(repeating: 0.01), upperBound: SIMD3(repeating: 5)),
-            axes: axes)
+        return (
+            beta.0, SymmetricMatrix3(xx: beta.1, yy: beta.2, zz: beta.3, xy: beta.4, xz: beta.5, yz: beta.6)
+        )
     }
 
     /// Solves the ridged 7×7 normal equations (upper triangle, by rows) by Cholesky.
     private static func solve(
-        _ gram: UnsafePointer<Double>, _ moment: UnsafePointer<Double>, into beta: UnsafeMutablePointer<Double>
+        _ gram: UnsafePointer<Double>, _ moment: UnsafePointer<Double>, ridge share: Double,
+        into beta: UnsafeMutablePointer<Double>
     ) {
         withUnsafeTemporaryAllocation(of: Double.self, capacity: 49) { buffer in
             let a = buffer.baseAddress!
@@ -88,7 +113,7 @@ struct QuickTensor {
             for p in 0..<7 { beta[p] = moment[p] }
             // Information on D: the diagonal elements count once, the off-diagonal regressors carry a factor 2.
             let information = (a[8] + a[16] + a[24] + 0.5 * (a[32] + a[40] + a[48])) / 6
-            let ridge = 0.01 * information + 1e-9
+            let ridge = share * information + 1e-9
             for p in 1..<4 { a[8 * p] += ridge; beta[p] += 0.7 * ridge }
             for p in 4..<7 { a[8 * p] += 2 * ridge }
             a[0] += 1e-9

@@ -71,7 +71,7 @@ final class ListColumns: PosteriorColumns {
         for i in 0..<v {
             let isFitted = !VoxelQuality(rawValue: quality[i]).contains(.notFitted)
             let l = Int(listCount[i]), d = Int(drawCount[i])
-            guard isFitted ? l > 0 && d == metadata.drawCount : l == 0 && d == 0 else {
+            guard isFitted ? l > 0 && d == metadata.heldDraws : l == 0 && d == 0 else {
                 throw damaged("a voxel has no list, or not the draws it should have")
             }
             guard list + l <= listStructure.count, draw + d <= drawPlace.count else {

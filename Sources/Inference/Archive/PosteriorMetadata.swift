@@ -64,6 +64,20 @@ public struct PosteriorMetadata: Equatable, Sendable {
         return other
     }
 
+    private static let keptNote = "kept"
+
+    /// Whether the archive holds draws, not structures' probabilities alone.
+    public var hasDraws: Bool { notes[Self.keptNote] != "structures" }
+    /// D as far as they are there.
+    var heldDraws: Int { hasDraws ? drawCount : 0 }
+
+    /// Of the same fit without its draws.
+    var withoutDraws: PosteriorMetadata {
+        var other = inCurrentFormat
+        other.notes[Self.keptNote] = "structures"
+        return other
+    }
+
     /// Whether draws have the numbers of `DrawColumn` in its places: what fibres and maps of parameters are made from.
     public var hasFibreColumns: Bool { layout.fibres.isIdentity }
 

@@ -127,6 +127,17 @@ public final class PosteriorShard: @unchecked Sendable {
         VoxelQuality(rawValue: quality[i]).contains(.notFitted) ? nil : body.record(i)
     }
 
+    /// Stores the same voxels without their draws, under the same name in another folder.
+    /// - Throws: `SafetensorsError.unwritable`.
+    public func writeStructures(to directory: String) throws {
+        var batch = PosteriorBatch(self)
+        for i in batch.records.indices {
+            batch.records[i]?.drawPlaces = []
+            batch.records[i]?.draws = []
+        }
+        try Self.write(batch, metadata: metadata.withoutDraws, index: index, first: first, directory: directory)
+    }
+
     /// Stores a batch as shard `index` of the fit, or as a piece of it, under a temporary name until all of it is
     /// there.
     /// - Parameter first: rank of the batch's first voxel among all voxels of the fit.

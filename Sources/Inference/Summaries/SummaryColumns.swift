@@ -13,6 +13,22 @@ public enum SummaryQuantity: Int, CaseIterable, Sendable {
     public static func fraction(_ fibre: Int) -> SummaryQuantity {
         SummaryQuantity(rawValue: fraction1.rawValue + fibre)!
     }
+
+    /// Its value in one draw (`DrawColumn`'s numbers), in natural units.
+    @inline(__always)
+    func value(_ draw: UnsafePointer<Float>, meanB0: Float, _ assignment: FibreAssignment) -> Float {
+        let f = DrawColumn.fraction
+        switch self {
+        case .diffusivity: return draw[DrawColumn.diffusivity] * 1e-3
+        case .spread: return draw[DrawColumn.spread] * 1e-3
+        case .snr: return draw[DrawColumn.snr]
+        case .s0: return draw[DrawColumn.scale] * meanB0
+        case .noise: return draw[DrawColumn.snr] > 0 ? draw[DrawColumn.scale] * meanB0 / draw[DrawColumn.snr] : 0
+        case .fractionSum: return draw[f] + draw[f + 1] + draw[f + 2]
+        case .fraction1, .fraction2, .fraction3:
+            return assignment.stick(rawValue - SummaryQuantity.fraction1.rawValue).map { draw[f + $0] } ?? 0
+        }
+    }
 }
 
 /// Posterior mean, standard deviation, and 5, 50, 95 % quantiles.
@@ -40,6 +56,16 @@ public enum SummaryColumn: Equatable, Sendable {
     /// Posterior probability of a component (`PosteriorMetadata.components`), and a number of the family's own
     /// (`.quantities`): of a parameter, over draws that have it, and 0 where none has.
     case component(Int), quantity(Int, SummaryStatistic)
+
+    /// Whether it follows from structures' probabilities alone, without draws.
+    public var isOfStructures: Bool {
+        switch self {
+        case .structure, .fibreCount, .spread, .rician, .expectedFibreCount, .likeliestFibreCount, .unlisted,
+            .component:
+            true
+        case .effectiveDraws, .statistic, .presence, .direction, .dispersion, .quantity: false
+        }
+    }
 
     /// Position among the columns of a summary.
     func index(_ shape: SummaryShape) -> Int {

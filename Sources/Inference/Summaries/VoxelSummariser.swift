@@ -3,7 +3,7 @@ import ModelSpace
 /// Turns the draws of one voxel into its columns; holds the scratch memory of one worker.
 struct VoxelSummariser {
     private let structures: StructureTable
-    private let drawCount: Int, sampleCount: Int, layout: DrawLayout, shape: SummaryShape
+    private let hasDraws: Bool, drawCount: Int, sampleCount: Int, layout: DrawLayout, shape: SummaryShape
     private let weighting: DrawWeights
     private var matcher = FibreMatcher()
     private var statistics = WeightedStatistics()
@@ -18,6 +18,7 @@ struct VoxelSummariser {
 
     init(metadata: PosteriorMetadata, lambda: Double) {
         structures = metadata.structures
+        hasDraws = metadata.hasDraws
         drawCount = metadata.drawCount
         sampleCount = metadata.sampleCount
         layout = metadata.layout
@@ -43,12 +44,12 @@ struct VoxelSummariser {
         let s = drawCount, shape = shape
         func set(_ column: SummaryColumn, _ value: Float) { values[column.index(shape) * stride] = value }
         shard.read(i, into: &posterior)
-        if layout.fibres.isIdentity { swap(&draws, &posterior.draws) } else { fillFibres() }
+        if layout.fibres.isIdentity { swap(&draws, &posterior.draws) } else if hasDraws { fillFibres() }
         defer { if layout.fibres.isIdentity { swap(&draws, &posterior.draws) } }
         let (effective, rest) = weighting.update(posterior, probability: &probability, weights: &weights)
         set(.effectiveDraws, Float(effective))
         set(.unlisted, Float(rest))
-        DrawWeights.resample(weights, drawCount: s, samples: sampleCount, into: chosen)
+        if hasDraws { DrawWeights.resample(weights, drawCount: s, samples: sampleCount, into: chosen) }
 
         var byCount = SIMD4<Double>(), spread = 0.0, rician = 0.0
         for row in posterior.rows { byRow[row] = 0 }
@@ -73,6 +74,7 @@ struct VoxelSummariser {
         set(.rician, Float(rician))
 
         if shape.quantities + shape.components > 0 { summariseFamily(into: values, stride: stride) }
+        guard hasDraws else { return }
         matcher.match(draws, weights: weights, count: s, into: assignments)
         for q in SummaryQuantity.allCases {
             gather(q, meanB0: shard.meanB0[i], assignments)
@@ -154,22 +156,10 @@ struct VoxelSummariser {
 
     /// Fills `quantity` with a quantity's value in each draw, in natural units.
     private mutating func gather(_ q: SummaryQuantity, meanB0: Float, _ assignments: UnsafePointer<FibreAssignment>) {
-        @inline(__always) func fill(_ value: (_ d: Int, _ draw: UnsafePointer<Float>) -> Float) {
-            draws.withUnsafeBufferPointer { draws in
-                for d in 0..<drawCount { quantity[d] = value(d, draws.baseAddress! + d * DrawColumn.count) }
+        draws.withUnsafeBufferPointer { draws in
+            for d in 0..<drawCount {
+                quantity[d] = q.value(draws.baseAddress! + d * DrawColumn.count, meanB0: meanB0, assignments[d])
             }
-        }
-        let f = DrawColumn.fraction
-        switch q {
-        case .diffusivity: fill { $1[DrawColumn.diffusivity] * 1e-3 }
-        case .spread: fill { $1[DrawColumn.spread] * 1e-3 }
-        case .snr: fill { $1[DrawColumn.snr] }
-        case .s0: fill { $1[DrawColumn.scale] * meanB0 }
-        case .noise: fill { $1[DrawColumn.snr] > 0 ? $1[DrawColumn.scale] * meanB0 / $1[DrawColumn.snr] : 0 }
-        case .fractionSum: fill { $1[f] + $1[f + 1] + $1[f + 2] }
-        case .fraction1, .fraction2, .fraction3:
-            let fibre = q.rawValue - SummaryQuantity.fraction1.rawValue
-            fill { d, draw in assignments[d].stick(fibre).map { draw[f + $0] } ?? 0 }
         }
     }
 }

@@ -23,6 +23,8 @@ public final class OutputFolder: @unchecked Sendable {
     private var wroteMarker = false
     /// Whether posterior files are made in `staging`, beside an earlier fit.
     private(set) var isBeside = false
+    /// Whether posterior files made in place go when the folder is finished.
+    private(set) var dropsPosterior = false
     /// Posterior files that stood there without being listed.
     private(set) var foreignPosterior = Set<String>()
     /// Held while files are made to disappear or moved into place.
@@ -103,6 +105,14 @@ public final class OutputFolder: @unchecked Sendable {
         guard lock != nil else { return }
         try install()
         release()
+    }
+
+    /// Whether an interrupted run that was to replace a finished fit left something to go on from.
+    public var holdsWorkBeside: Bool { holdsPosterior(staging) }
+
+    func dropPosterior() {
+        dropsPosterior = true
+        for name in posterior(staging) { unlink(staging + "/" + name) }
     }
 
     /// Ends without a result, as far as it was begun: what is in the making goes, posterior files stay. May be called

@@ -16,7 +16,7 @@ extension OutputFolder {
         let control = [OutputMarker.file, Self.finalMarker, Self.firstMarker]
         let arriving = filesBelow(staging).filter { !control.contains($0) && !$0.hasSuffix("/") }
         // Posterior files that were made in place, or stand there from the run before.
-        let staying = isBeside ? [] : posterior(path).filter { !foreignPosterior.contains($0) }
+        let staying = isBeside || dropsPosterior ? [] : posterior(path).filter { !foreignPosterior.contains($0) }
         let owned = try owned(before)
         for name in arriving where !owned.contains(name) {
             if let obstacle = obstacle(to: name) { throw OutputFolderError.inTheWay(path: self.name, name: obstacle) }

@@ -7,6 +7,8 @@ import Volumes
 public enum ReportingError: Error, Equatable, CustomStringConvertible {
     case gridMismatch(directory: String, archive: [Int], image: [Int])
     case noVoxels(directory: String)
+    /// An archive whose draws were not kept, of which more was asked than structures' probabilities.
+    case noDraws(directory: String)
     /// A `fit.json` that no fit wrote.
     case badProvenance(path: String, reason: String)
 
@@ -18,6 +20,11 @@ public enum ReportingError: Error, Equatable, CustomStringConvertible {
             image that was fitted
             """
         case let .noVoxels(directory): "\(directory): the fit holds no voxel; check the mask and fit again"
+        case let .noDraws(directory):
+            """
+            \(directory) kept no draws (--keep structures): of such a fit only maps of structure probabilities can be \
+            made again (maps, export --format bids); fit again with --keep draws for more
+            """
         case let .badProvenance(path, reason): "\(path): \(reason); fit again, or restore the file from a copy"
         }
     }
@@ -71,6 +78,10 @@ struct OutputContext: Sendable {
     var mask: Mask
     var directory: String
     var provenance: FitProvenance
+    /// Where FSL's files lie (`FSLOutputs.place`).
+    var fslPlace: String
+    /// For jobs that are long enough to be shared.
+    var threads = 1
     /// Fibres whose mean fraction is smaller are left out of peaks and fixels: what FSL's users know as thr0.05.
     var fractionThreshold: Float = 0.05
 
@@ -82,13 +93,14 @@ struct OutputContext: Sendable {
 
     /// A map whose volume t is filled by `values(t, buffer)`, one number a voxel. Values that are not finite become 0.
     func map(
-        _ name: String, trailing: [Int] = [],
+        _ name: String, trailing: [Int] = [], meaning: ImageMeaning = .init(),
         values: @escaping @Sendable (Int, UnsafeMutableBufferPointer<Float>) throws -> Void
     ) -> OutputJob {
         let path = directory + "/" + name
         return OutputJob(path: path, cost: trailing.reduce(1, *)) {
             try VolumeWriter.write(
-                path, mask: mask, trailing: trailing, as: Float.self, description: provenance.shortDescription
+                path, mask: mask, trailing: trailing, as: Float.self, description: provenance.shortDescription,
+                meaning: meaning
             ) { t, buffer in
                 try values(t, buffer)
                 for v in buffer.indices where !buffer[v].isFinite { buffer[v] = 0 }
@@ -98,14 +110,21 @@ struct OutputContext: Sendable {
 
     /// A map whose volumes are columns of the summary.
     func map(_ name: String, _ columns: [SummaryColumn]) -> OutputJob {
-        map(name, trailing: columns.count == 1 ? [] : [columns.count]) { t, buffer in copy(columns[t], buffer) }
+        map(
+            name, trailing: columns.count == 1 ? [] : [columns.count],
+            meaning: ImageMeaning(columns[0], summary.metadata)
+        ) { t, buffer in copy(columns[t], buffer) }
     }
 
     /// A map of small whole numbers.
-    func bytes(_ name: String, _ value: @escaping @Sendable (Int) -> UInt8) -> OutputJob {
+    func bytes(
+        _ name: String, meaning: ImageMeaning = .init(.label), _ value: @escaping @Sendable (Int) -> UInt8
+    ) -> OutputJob {
         let path = directory + "/" + name
         return OutputJob(path: path, cost: 1) {
-            try VolumeWriter.write(path, mask: mask, as: UInt8.self, description: provenance.shortDescription) {
+            try VolumeWriter.write(
+                path, mask: mask, as: UInt8.self, description: provenance.shortDescription, meaning: meaning
+            ) {
                 _, buffer in
                 for v in buffer.indices { buffer[v] = value(v) }
             }
@@ -188,6 +207,19 @@ struct MatchedDraw {
         let mu = values + DrawColumn.direction + 3 * j
         return (SIMD3(mu[0], mu[1], mu[2]), values[DrawColumn.fraction + j])
     }
+
+    /// Axis and fraction of every fibre that the draw has, matched with those of others or not.
+    @inline(__always)
+    func forEachFibre(_ body: (_ axis: SIMD3<Float>, _ fraction: Float) -> Void) {
+        for j in 0..<DrawColumn.fibreCount where values[DrawColumn.fraction + j] > 0 {
+            let mu = values + DrawColumn.direction + 3 * j
+            body(SIMD3(mu[0], mu[1], mu[2]), values[DrawColumn.fraction + j])
+        }
+    }
+
+    /// Signal-to-noise ratio, and S0 over the mean b≈0 signal.
+    var snr: Float { values[DrawColumn.snr] }
+    var scale: Float { values[DrawColumn.scale] }
 }
 
 /// Writes a file under a temporary name and renames it.

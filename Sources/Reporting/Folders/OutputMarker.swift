@@ -58,7 +58,7 @@ public struct OutputMarker: Codable, Equatable, Sendable {
 
     /// The size to remember of a file; texts may differ from run to run and be written anew by `report`.
     static func size(_ name: String, _ entry: FileEntry) -> Int? {
-        [".json", ".html"].contains { name.hasSuffix($0) } ? nil : entry.size
+        [".json", ".html", ".txt"].contains { name.hasSuffix($0) } ? nil : entry.size
     }
 
     func write(to path: String) throws {

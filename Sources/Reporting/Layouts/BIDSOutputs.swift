@@ -21,7 +21,8 @@ enum BIDSOutputs {
 
     static func jobs(_ context: OutputContext, includingDraws: Bool) -> [OutputJob] {
         var jobs: [OutputJob] = []
-        for map in maps(context) {
+        let hasDraws = context.summary.metadata.hasDraws
+        for map in maps(context) where hasDraws || map.columns.allSatisfy(\.isOfStructures) {
             let stem = stem(context, map.parameter, map.description)
             jobs.append(context.map(stem + ".nii.gz", map.columns))
             jobs.append(context.text(stem + ".json", sidecar(context, map).text))
@@ -30,7 +31,9 @@ enum BIDSOutputs {
         let likeliest = Map(
             parameter: "nfibres", description: "map", text: "Most probable number of fibres (the smaller on a tie)")
         jobs.append(
-            context.bytes(stem(context, "nfibres", "map") + ".nii.gz") { v in
+            context.bytes(
+                stem(context, "nfibres", "map") + ".nii.gz", meaning: .init(.label, window: 0...Double(context.fibres))
+            ) { v in
                 let column = summary.column(.likeliestFibreCount)
                 return UInt8(column[column.startIndex + v])
             })

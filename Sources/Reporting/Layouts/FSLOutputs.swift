@@ -2,34 +2,42 @@ import Foundation
 import Inference
 import Volumes
 
-/// `fsl.bedpostX/`: what probtrackx2 and FSLeyes read, in FSL's frame.
+/// `fsl.bedpostX/`: what probtrackx2 and FSLeyes read, in FSL's frame; with `FitOutputs.Formats.fslLayout` at the top
+/// of the folder, as in bedpostX's own `SUBJECT.bedpostX`.
 ///
 /// `probtrackx2 -s DIR/fsl.bedpostX/merged -m DIR/fsl.bedpostX/nodif_brain_mask …`. Direction = (sin th cos ph, sin th
 /// sin ph, cos th) with th in [0, π/2] and ph in (−π, π], rounded to multiples of 2⁻¹³ rad (0.007°) so that files
 /// compress. File k follows one fibre in all draws; a draw that lacks it has f = 0 and the direction of another.
 /// `mean_{th,ph}` are the angles of `dyads`, for means of angles mean nothing. `mean_f0samples` is FSL's noise-floor
-/// compartment, which these families do not have: 0. The merged files are `FSLSamples`.
+/// compartment, which these families do not have: 0. `mean_tausamples` is the mean precision of the noise, 1/σ².
+/// `nodif_brain` is the mean b≈0 signal; bvals, bvecs and `commands.txt` are there as bedpostX leaves them. The merged
+/// files are `FSLSamples`.
 enum FSLOutputs {
     static let folder = "fsl.bedpostX"
 
+    /// Where its files lie.
+    static func place(_ formats: FitOutputs.Formats) -> String { formats.contains(.fslLayout) ? "" : folder + "/" }
+
     static func jobs(_ context: OutputContext) -> [OutputJob] {
+        let place = context.fslPlace
         let frame = DirectionConversion(to: .fsl, of: context.geometry.affine)
         var jobs: [OutputJob] = []
         for k in 0..<context.fibres {
             let number = k + 1
             func mean(
-                _ name: String, trailing: [Int] = [], _ value: @escaping @Sendable (Int, SIMD3<Float>, Float) -> Float
+                _ name: String, trailing: [Int] = [], meaning: ImageMeaning = .init(),
+                _ value: @escaping @Sendable (Int, SIMD3<Float>, Float) -> Float
             ) {
                 jobs.append(
-                    context.map("\(folder)/\(name).nii.gz", trailing: trailing) { t, buffer in
+                    context.map("\(place)\(name).nii.gz", trailing: trailing, meaning: meaning) { t, buffer in
                         context.forEachAxis(k) { v, axis, fraction in buffer[v] = value(t, frame(axis), fraction) }
                     })
             }
             mean("mean_th\(number)samples") { _, axis, _ in inclination(axis) }
             mean("mean_ph\(number)samples") { _, axis, _ in azimuth(axis) }
-            mean("mean_f\(number)samples") { _, _, fraction in fraction }
+            mean("mean_f\(number)samples", meaning: .fraction) { _, _, fraction in fraction }
             mean("dyads\(number)", trailing: [3]) { t, axis, _ in axis[t] }
-            jobs.append(context.map("\(folder)/dyads\(number)_dispersion.nii.gz", [.dispersion(k)]))
+            jobs.append(context.map("\(place)dyads\(number)_dispersion.nii.gz", [.dispersion(k)]))
             if k > 0 {
                 let threshold = context.fractionThreshold
                 mean("dyads\(number)_thr0.05", trailing: [3]) { t, axis, fraction in fraction > threshold ? axis[t] : 0
@@ -43,13 +51,43 @@ enum FSLOutputs {
         let diffusivity: [(String, SummaryQuantity)] =
             context.summary.metadata.hasFibreColumns ? [("d", .diffusivity), ("d_std", .spread)] : []
         for (name, quantity) in [("fsum", SummaryQuantity.fractionSum)] + diffusivity + [("S0", .s0)] {
-            jobs.append(context.map("\(folder)/mean_\(name)samples.nii.gz", [.statistic(quantity, .mean)]))
+            jobs.append(context.map("\(place)mean_\(name)samples.nii.gz", [.statistic(quantity, .mean)]))
         }
-        jobs.append(context.map("\(folder)/mean_f0samples.nii.gz") { _, _ in })
+        jobs.append(context.map("\(place)mean_f0samples.nii.gz") { _, _ in })
         let summary = context.summary
-        jobs.append(context.bytes("\(folder)/nodif_brain_mask.nii.gz") { summary.isFitted($0) ? 1 : 0 })
-        jobs.append(context.text("\(folder)/xfms/eye.mat", "1 0 0 0\n0 1 0 0\n0 0 1 0\n0 0 0 1\n"))
+        jobs.append(precision(context, "\(place)mean_tausamples.nii.gz"))
+        jobs.append(
+            context.map("\(place)nodif_brain.nii.gz") { _, buffer in
+                for v in buffer.indices { buffer[v] = summary.meanB0[v] }
+            })
+        if let table = context.provenance.acquisition?.table {
+            jobs.append(context.text("\(place)bvals", table.bvals))
+            jobs.append(context.text("\(place)bvecs", table.bvecs))
+        }
+        let command = context.provenance.commandLine.map(shellWord).joined(separator: " ")
+        jobs.append(context.text("\(place)commands.txt", command + "\n"))
+        jobs.append(context.bytes("\(place)nodif_brain_mask.nii.gz") { summary.isFitted($0) ? 1 : 0 })
+        jobs.append(context.text("\(place)xfms/eye.mat", "1 0 0 0\n0 1 0 0\n0 0 1 0\n0 0 0 1\n"))
         return jobs
+    }
+
+    /// Mean of 1/σ² over the draws.
+    private static func precision(_ context: OutputContext, _ name: String) -> OutputJob {
+        context.map(name) { _, buffer in
+            let all = context.sampleCount
+            for shard in context.archive.shards {
+                context.forEachDraw(shard, 0..<shard.count, 0..<all) { v, _, draw in
+                    let sigma = draw.scale * context.summary.meanB0[v] / draw.snr
+                    if sigma > 0 { buffer[v] += 1 / (sigma * sigma) / Float(all) }
+                }
+            }
+        }
+    }
+
+    /// A word as a shell takes it for one.
+    private static func shellWord(_ word: String) -> String {
+        let isPlain = !word.isEmpty && word.allSatisfy { $0.isLetter || $0.isNumber || "-_./=,:+@%".contains($0) }
+        return isPlain ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
     }
 
     /// Inclination of an axis from z, in [0, π/2], rounded to a multiple of 2⁻¹³ rad; 0 for the zero vector.

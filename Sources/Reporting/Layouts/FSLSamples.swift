@@ -23,7 +23,7 @@ struct FSLSamples {
         let mask = context.mask, n = mask.count, all = context.sampleCount
         let images = try (0..<context.fibres).flatMap { k in
             try Self.letters.map { letter in
-                let path = "\(context.directory)/\(FSLOutputs.folder)/merged_\(letter)\(k + 1)samples.nii.gz"
+                let path = "\(context.directory)/\(context.fslPlace)merged_\(letter)\(k + 1)samples.nii.gz"
                 return try GrowingImage(
                     path, mask: mask, trailing: [all], description: context.provenance.shortDescription)
             }

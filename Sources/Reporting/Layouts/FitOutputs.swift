@@ -18,7 +18,12 @@ public enum FitOutputs {
         public static let draws = Formats(rawValue: 32)
         /// `report.html`.
         public static let report = Formats(rawValue: 64)
-        public static let standard: Formats = [.fsl, .mrtrix, .bids, .picture, .report]
+        /// With `.fsl`: its files at the folder's top, as bedpostX's, not in `fsl.bedpostX/`.
+        public static let fslLayout = Formats(rawValue: 128)
+        /// What can be written of an archive without draws (`PosteriorMetadata.hasDraws`).
+        public static let ofStructures: Formats = [.bids]
+        /// What a fit writes when it is not told.
+        public static let standard: Formats = [.fsl, .mrtrix, .dipy, .bids, .picture, .report]
     }
 
     /// Writes `quality.nii.gz`, `misfit.nii.gz`, the noise (`NoiseOutputs`), the chosen formats and, last of all,
@@ -49,6 +54,10 @@ public enum FitOutputs {
                 directory: archive.directory, archive: archive.metadata.grid, image: geometry.spatialShape)
         }
         guard archive.voxelCount > 0 else { throw ReportingError.noVoxels(directory: archive.directory) }
+        let hasDraws = archive.metadata.hasDraws
+        guard hasDraws || formats.isSubset(of: .ofStructures) else {
+            throw ReportingError.noDraws(directory: archive.directory)
+        }
         let clock = ContinuousClock(), start = clock.now
         let summary = PosteriorSummary(archive, lambda: lambda, threads: threads)
         let summarised = clock.now
@@ -60,7 +69,7 @@ public enum FitOutputs {
         provenance.counts = counts(summary)
         provenance.warnings += warnings(summary)
         let isNoiseKnown = archive.metadata.notes["known_noise"] != nil
-        if let noise {
+        if let noise, hasDraws {
             // Of what a fit says of its noise other λ change little: it is told once.
             let isNews = provenance.noise == nil
             provenance.noise = NoiseCheck(summary, noise, isKnown: isNoiseKnown)
@@ -69,10 +78,12 @@ public enum FitOutputs {
         }
         let context = OutputContext(
             archive: archive, summary: summary, mask: Mask(geometry: geometry, indices: summary.voxels),
-            directory: directory, provenance: provenance)
+            directory: directory, provenance: provenance,
+            fslPlace: FSLOutputs.place(formats), threads: threads)
         let samples = formats.contains(.fsl) ? FSLSamples(context: context) : nil
         let page = Mutex<Report.Content?>(nil)
-        var jobs = jobs(context, formats) + NoiseOutputs.jobs(context, noise, isKnown: isNoiseKnown)
+        var jobs = jobs(context, formats)
+        if hasDraws { jobs += NoiseOutputs.jobs(context, noise, isKnown: isNoiseKnown) }
         if formats.contains(.report) {
             // Last comes only what the page says of the files' writing.
             jobs.append(
@@ -177,7 +188,7 @@ public enum FitOutputs {
                     or a refit nearer to it has less
                     """
             ]
-        guard poor * 20 > summary.count else { return short }
+        guard summary.metadata.hasDraws, poor * 20 > summary.count else { return short }
         return short + [
             """
             at lambda \(summary.lambda) fewer than a fifth of the draws count in \(poor) of \(summary.count) voxels: \

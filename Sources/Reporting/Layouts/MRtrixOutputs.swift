@@ -2,13 +2,14 @@ import Foundation
 import Inference
 import Volumes
 
-/// `mrtrix/`: peaks and fixels, in the scanner frame.
+/// `mrtrix/`: peaks, fixels and the density of fibres, in the scanner frame.
 ///
 /// - `peaks.nii.gz` X×Y×Z×3N: mean axis times *twice* the mean fraction, 0 where the mean fraction is below 0.05:
 ///   `tckgen -algorithm FACT peaks.nii.gz …`. Twice, because tckgen stops by default where a peak is shorter than 0.1:
 ///   so it follows every fibre that is there, and no other.
-/// - `fixels/`: the same fibres as a fixel directory with `afd.nii` (mean fraction), `prob.nii` (share of draws that
-///   have the fibre) and `dispersion.nii` (1 − largest eigenvalue of the mean dyad).
+/// - `fixels/`: the same fibres as a fixel directory with `fraction.mif` (mean fraction), `prob.mif` (share of draws
+///   that have the fibre) and `dispersion.mif` (1 − largest eigenvalue of the mean dyad).
+/// - `fod.mif.gz`: `FibreDensity`, what all draws say together, for `tckgen -algorithm iFOD2` and `tcksift2`.
 /// - `draws/peaks-00000.nii.gz`, … (on request): one peaks image a posterior draw, of twice the draw's fractions, for
 ///   probabilistic tracking: track an equal share of streamlines in each, `for p in draws/*; do tckgen -algorithm FACT
 ///   $p … ; done`, and concatenate them with `tckedit`. Where `peaks.nii.gz` has a fibre, a draw without any has the
@@ -29,6 +30,7 @@ enum MRtrixOutputs {
             }
         ]
         jobs += fixels(context)
+        jobs.append(FibreDensity.job(context, "\(folder)/fod.mif.gz", frame: .scanner))
         if includingDraws {
             for s in 0..<context.sampleCount {
                 jobs.append(
@@ -78,9 +80,9 @@ enum MRtrixOutputs {
         let description = context.provenance.shortDescription, mask = context.mask,
             base = context.directory + "/\(folder)/fixels/"
         var jobs = [
-            OutputJob(path: base + "index.nii", cost: 1) {
+            OutputJob(path: base + "index.mif", cost: 1) {
                 try VolumeWriter.write(
-                    base + "index.nii", mask: mask, trailing: [2], as: UInt32.self, description: description
+                    base + "index.mif", mask: mask, trailing: [2], as: UInt32.self, description: description
                 ) { t, buffer in
                     for v in buffer.indices { buffer[v] = t == 0 ? finalCounts[v] : finalOffsets[v] }
                 }
@@ -104,33 +106,10 @@ enum MRtrixOutputs {
                     }
                 })
         }
-        table("directions.nii", width: 3) { k in (0..<3).map { .direction(k, axis: $0) } }
-        table("afd.nii", width: 1) { [.statistic(.fraction($0), .mean)] }
-        table("prob.nii", width: 1) { [.presence($0)] }
-        table("dispersion.nii", width: 1) { [.dispersion($0)] }
+        table("directions.mif", width: 3) { k in (0..<3).map { .direction(k, axis: $0) } }
+        table("fraction.mif", width: 1) { [.statistic(.fraction($0), .mean)] }
+        table("prob.mif", width: 1) { [.presence($0)] }
+        table("dispersion.mif", width: 1) { [.dispersion($0)] }
         return jobs
-    }
-}
-
-/// `dipy/`: peaks along the voxel axes.
-///
-/// `peaks_dirs.nii.gz` X×Y×Z×N×3 unit directions and `peaks_values.nii.gz` X×Y×Z×N mean fractions, 0 below 0.05: DIPY's
-/// `peak_dirs` and `peak_values`; `examples/dipy_peaks.py` makes a pam5 file of them.
-enum DIPYOutputs {
-    static let folder = "dipy"
-
-    static func jobs(_ context: OutputContext) -> [OutputJob] {
-        let frame = DirectionConversion(to: .voxel, of: context.geometry.affine), n = context.fibres,
-            threshold = context.fractionThreshold
-        return [
-            context.map("\(folder)/peaks_dirs.nii.gz", trailing: [n, 3]) { t, buffer in
-                context.forEachAxis(t % n) { v, axis, fraction in
-                    buffer[v] = fraction >= threshold ? frame(axis)[t / n] : 0
-                }
-            },
-            context.map("\(folder)/peaks_values.nii.gz", trailing: [n]) { t, buffer in
-                context.forEachAxis(t) { v, _, fraction in buffer[v] = fraction >= threshold ? fraction : 0 }
-            },
-        ]
     }
 }

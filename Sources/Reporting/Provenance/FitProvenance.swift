@@ -10,11 +10,21 @@ public struct FitProvenance: Codable, Equatable, Sendable {
             public var bValue: Double, volumeCount: Int
             public init(bValue: Double, volumeCount: Int) { self.bValue = bValue; self.volumeCount = volumeCount }
         }
+        /// The gradient table as FSL's two files have it, in FSL's frame of the image that was fitted.
+        public struct Table: Codable, Equatable, Sendable {
+            public var bvals: String, bvecs: String
+            public init(bvals: String, bvecs: String) { self.bvals = bvals; self.bvecs = bvecs }
+        }
         public var volumeCount: Int, baselineCount: Int, shells: [Shell]
+        /// nil in fits of earlier versions.
+        public var table: Table?
         /// Whether the network was trained on protocols like this one; nil when there is no network.
         public var isInTrainingRange: Bool?
 
-        public init(volumeCount: Int, baselineCount: Int, shells: [Shell], isInTrainingRange: Bool? = nil) {
+        public init(
+            volumeCount: Int, baselineCount: Int, shells: [Shell], isInTrainingRange: Bool? = nil, table: Table? = nil
+        ) {
+            self.table = table
             self.volumeCount = volumeCount
             self.baselineCount = baselineCount
             self.shells = shells
@@ -70,6 +80,8 @@ public struct FitProvenance: Codable, Equatable, Sendable {
     public var directions: DirectionCheck?
     /// What the fit leaves over by shell, at the λ of the draws; nil where the scan was not at hand.
     public var residuals: ShellResiduals?
+    /// What the fit's folder keeps of the posterior; nil is all of it.
+    public var kept: KeptPosterior?
     /// Image size, and voxel → scanner affine (16 numbers, row after row), so that the fit can be read again without
     /// the DWI.
     public var grid: [Int] = [], affine: [Double] = []

@@ -57,6 +57,13 @@ extension FitProvenance {
             where !(0...1e7).contains(shell.bValue) || !(0...a.volumeCount).contains(shell.volumeCount) {
                 return bad("acquisition.shells", "b = \(shell.bValue), \(shell.volumeCount) volumes")
             }
+            for (name, text, rows) in [("bvals", a.table?.bvals, 1), ("bvecs", a.table?.bvecs, 3)] {
+                guard let text else { continue }
+                let words = text.split(whereSeparator: \.isWhitespace)
+                guard words.count == rows * a.volumeCount, words.allSatisfy({ Double($0)?.isFinite == true }) else {
+                    return bad("acquisition.table.\(name)", text)
+                }
+            }
         }
         // A grid or an affine that is not there is looked for elsewhere.
         if !grid.isEmpty {

@@ -9,7 +9,8 @@ struct Export: ParsableCommand {
         discussion: """
             fsl: fsl.bedpostX/ for probtrackx2. mrtrix: mrtrix/peaks.nii.gz (twice the fraction long, for tckgen's \
             cutoff of \
-            0.1) and fixels. dipy: peaks along voxel axes. bids: dwi/*_dwimap.nii.gz with sidecars. Directions \
+            0.1), fixels and fod.mif.gz, the draws' density for iFOD2. dipy: peaks along voxel axes and fod_sh.nii.gz, \
+            the same for its probabilistic tracker. bids: dwi/*_dwimap.nii.gz with sidecars. Directions \
             are in the frame that each tool expects. quality.nii.gz, misfit.nii.gz and fit.json come along.
             """)
 
@@ -33,6 +34,8 @@ struct Export: ParsableCommand {
     @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
         .activeProcessorCount
     @Flag(help: "With mrtrix and bids: every posterior draw as well (large).") var draws = false
+    @Flag(help: "With fsl: its files at the folder's top, as in bedpostX's SUBJECT.bedpostX, not in fsl.bedpostX/.")
+    var fslLayout = false
     @Flag(help: "Replace an export already there.") var force = false
     @Flag(help: "No progress on stderr; warnings remain.") var quiet = false
 
@@ -40,6 +43,7 @@ struct Export: ParsableCommand {
         guard !format.isEmpty else {
             throw ValidationError("--format is needed: \(Format.allCases.map(\.rawValue).joined(separator: ", ")).")
         }
+        if fslLayout, !format.contains(.fsl) { throw ValidationError("--fsl-layout belongs to --format fsl.") }
         if let lambda {
             guard lambda >= 0, lambda <= 10 else { throw ValidationError("--lambda must lie between 0 and 10.") }
         }
@@ -59,6 +63,7 @@ struct Export: ParsableCommand {
         provenance.commandLine = CommandLine.arguments
         var formats = format.reduce(into: FitOutputs.Formats()) { $0.formUnion($1.formats) }
         if draws { formats.insert(.draws) }
+        if fslLayout { formats.insert(.fslLayout) }
         try target.fill { place in
             let written = try FitOutputs.write(
                 archive: finished.archive, lambda: value, geometry: finished.geometry, directory: place,
@@ -67,6 +72,7 @@ struct Export: ParsableCommand {
             for warning in written.provenance.warnings where !known.contains(warning) {
                 Progress.note("warning: " + warning)
             }
+            if formats.contains(.fsl) { try TensorOutputs.copy(from: [fit], to: place) }
         }
         if !quiet { Progress.note("written: \(folder)") }
     }

@@ -13,15 +13,16 @@ struct Fit: ParsableCommand {
         abstract: "Fit every voxel: model probabilities, parameter posteriors, fibre orientations.",
         discussion: """
             Writes to --out: fit.json (provenance), quality and misfit maps, dwi/ (model maps, BIDS names), \
-            fsl.bedpostX/ (for probtrackx2), mrtrix/ (peaks \
-            and fixels), orientations.png, and posterior-*.safetensors (the draws themselves). Interrupted fits go on \
-            with --resume.
+            fsl.bedpostX/ (for probtrackx2), mrtrix/ (peaks, fixels, fod.mif.gz for iFOD2), dipy/, orientations.png, \
+            report.html, and posterior-*.safetensors (the draws themselves); --write and --keep choose among them. \
+            Interrupted fits go on with --resume.
             """)
 
     enum Engine: String, ExpressibleByArgument, CaseIterable { case prism, smc, mcmc }
 
     @OptionGroup var input: DiffusionInput
-    @Option(help: "Folder to write.") var out: String
+    @Option(name: .customLong("out"), help: "Folder to write (with --fsl-layout: SUBJECT.bedpostX by default).")
+    var folder: String?
     @Option(help: "Parsimony: each free parameter costs λ nats; 0 to 3 (default: 0.5).") var lambda: Double?
     @Option(help: FamilyChoice.help) var family: String?
     @Option(help: "What finds the posterior: \(Engine.allCases.map(\.rawValue).joined(separator: ", ")).") var engine:
@@ -47,6 +48,8 @@ struct Fit: ParsableCommand {
     var noiseMap: String?
     @Flag(help: KnownNoise.help) var knownNoise = false
     @Option(help: "Fit part I of N only, e.g. 1/4; 'merge' joins the parts' folders.") var shard: Part?
+    @OptionGroup var output: OutputChoice
+    @Option(help: KeptPosterior.help) var keep: KeptPosterior?
     @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
         .activeProcessorCount
     @Option(help: "Seed of all random numbers.") var seed: UInt64 = 1
@@ -54,7 +57,15 @@ struct Fit: ParsableCommand {
     @Flag(help: "Replace a fit already in --out.") var force = false
     @Flag(help: "No progress on stderr; warnings remain.") var quiet = false
 
+    /// bedpostX's place is beside the subject's folder, that of the image.
+    private var out: String { folder ?? input.subjectFolder + ".bedpostX" }
+
     func validate() throws {
+        if folder == nil && !output.fslLayout { throw ValidationError("Missing expected argument '--out <out>'") }
+        if shard != nil, output.isGiven || keep != nil {
+            throw ValidationError(
+                "--write, --keep and --fsl-layout belong to 'merge', which writes the files of a fit in parts.")
+        }
         guard (0...10).contains(lambda ?? 0) else { throw ValidationError("--lambda must lie between 0 and 10.") }
         guard (1...10_000).contains(samples ?? 1) else {
             throw ValidationError("--samples must lie between 1 and 10000.")
@@ -93,6 +104,9 @@ struct Fit: ParsableCommand {
             + [network, family.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }].compactMap { $0 }
         let target = try OutputFolder(
             out, kind: .fit, mode: resume ? .resume : force ? .force : .fresh, canResume: true, inputs: read)
+        if resume, !target.holdsWorkBeside, let kept = try? FitProvenance(path: out + "/fit.json").kept {
+            throw NothingToResume(out: out, kept: kept)
+        }
         func stopped() -> Interrupted { Interrupted(out: out, keepsWork: target.keepsWork, wasForced: force) }
         Interrupt.whenStopped(say: { stopped().description }, cleanUp: { target.abandon() })
         do { try run(target) } catch {
@@ -209,7 +223,7 @@ struct Fit: ParsableCommand {
             drawsPerVoxel: options.samples, networkName: recipe.networkName,
             networkSHA256: recipe.networkSHA256, inputs: inputs, sources: [input.dwi],
             sourceStem: input.stem.isPlainFileName ? input.stem : "dwi",
-            acquisition: Self.describe(acquisition, inRange: isInTrainingRange), threads: nthreads)
+            acquisition: try Self.describe(acquisition, geometry, inRange: isInTrainingRange), threads: nthreads)
         provenance.timings = timings
         provenance.warnings = warnings
         provenance.noiseOrigin = independent?.origin
@@ -218,6 +232,13 @@ struct Fit: ParsableCommand {
         provenance.residuals = try ShellResiduals(
             PosteriorArchive.shards(in: target.work), family: chosen.family, lambda: options.lambda,
             signals: series.values, acquisition: acquisition, threads: nthreads)
+        if part.index == 0, output.formats.contains(.fsl),
+            let tensor = TensorMaps(
+                signals: series.values, acquisition: acquisition, rules: options.rules, threads: nthreads)
+        {
+            try TensorOutputs.write(
+                tensor, mask: mask, directory: target.staging, description: "prism-dmri diffusion tensor")
+        }
         if shard != nil {
             provenance.grid = geometry.spatialShape
             provenance.affine = geometry.affine.elements
@@ -237,10 +258,13 @@ struct Fit: ParsableCommand {
             }
             return
         }
+        provenance.kept = keep == .draws ? nil : keep
+        let archive = try PosteriorArchive(directory: target.work)
         let result = try FitOutputs.write(
-            archive: PosteriorArchive(directory: target.work), lambda: options.lambda, geometry: geometry,
+            archive: archive, lambda: options.lambda, geometry: geometry,
             directory: target.staging, provenance: provenance,
-            formats: .standard.union(.dipy), noise: independent, threads: nthreads)
+            formats: output.formats, noise: independent, threads: nthreads)
+        if let keep { try target.keep(keep, of: archive) }
         try target.finish()
         for warning in result.provenance.warnings where !warnings.contains(warning) {
             Progress.note("warning: " + warning)
@@ -290,7 +314,14 @@ struct Fit: ParsableCommand {
         return NetworkFile.digest(data)
     }
 
-    private static func describe(_ acquisition: Acquisition, inRange: Bool?) -> FitProvenance.Acquisition {
+    private static func describe(
+        _ acquisition: Acquisition, _ geometry: VolumeGeometry, inRange: Bool?
+    ) throws -> FitProvenance.Acquisition {
+        let affine = geometry.affine
+        let frame = try FrameConversion(affine3x3: (0..<9).map { affine[$0 / 3, $0 % 3] })
+        let table = GradientTable(
+            bValues: acquisition.bValues, vectors: acquisition.directions.map(frame.fsl(fromScanner:)), frame: .fsl
+        ).fslText
         var counts: [Int: Int] = [:]
         for i in 0..<acquisition.count where !acquisition.isUnweighted(i) {
             counts[Int((acquisition.bValues[i] / 100).rounded()) * 100, default: 0] += 1
@@ -298,7 +329,7 @@ struct Fit: ParsableCommand {
         return FitProvenance.Acquisition(
             volumeCount: acquisition.count, baselineCount: acquisition.unweightedCount,
             shells: counts.sorted { $0.key < $1.key }.map { .init(bValue: Double($0.key), volumeCount: $0.value) },
-            isInTrainingRange: inRange)
+            isInTrainingRange: inRange, table: .init(bvals: table.bvals, bvecs: table.bvecs))
     }
 
     private static func report(_ p: FitProvenance, out: String, total: Double, fitting: Double) {

@@ -16,6 +16,7 @@ struct Maps: ParsableCommand {
     @Argument(help: "Folder of a finished fit.") var fit: String
     @Option(help: "One or more λ, separated by commas.") var lambda: String
     @Option(help: "Folder to write (default: FIT/maps).") var out: String?
+    @OptionGroup var output: OutputChoice
     @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
         .activeProcessorCount
     @Flag(help: "Replace maps already there.") var force = false
@@ -47,7 +48,7 @@ struct Maps: ParsableCommand {
                 """
             )
         }
-        let noise = try finished.noise()
+        let noise = try finished.noise(), formats = finished.formats(output.formats)
         // All of them can be written, or none is begun.
         let targets = try lambdas().map { value in
             let folder = (out ?? fit + "/maps") + "/lambda-" + String(format: "%g", value)
@@ -66,7 +67,7 @@ struct Maps: ParsableCommand {
                 let written = try FitOutputs.write(
                     archive: archive, lambda: value, geometry: finished.geometry, directory: place,
                     provenance: provenance,
-                    formats: .standard.union(.dipy), noise: noise, threads: nthreads)
+                    formats: formats, noise: noise, threads: nthreads)
                 for warning in written.provenance.warnings where !known.contains(warning) {
                     Progress.note("warning: " + warning)
                 }

@@ -15,6 +15,8 @@ struct Merge: ParsableCommand {
 
     @Argument(help: "Folders of the parts.") var parts: [String]
     @Option(help: "Folder to write.") var out: String
+    @OptionGroup var output: OutputChoice
+    @Option(help: KeptPosterior.help) var keep: KeptPosterior = .draws
     @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
         .activeProcessorCount
     @Flag(help: "Replace a fit already in --out.") var force = false
@@ -28,7 +30,8 @@ struct Merge: ParsableCommand {
     func run() throws {
         let gathered = try gather(), metadata = gathered.metadata
         let provenances = try parts.map { try FitProvenance(path: $0 + "/fit.json") }
-        let provenance = Self.join(provenances, parts: parts)
+        var provenance = Self.join(provenances, parts: parts)
+        provenance.kept = keep == .draws ? nil : keep
         let geometry = try FinishedFit.geometry(of: provenance, folders: parts)
         try FinishedFit.require(metadata.grid, in: geometry, folder: parts[0])
         let inputs = parts + gathered.shards.flatMap { $0.files.map(\.path) }
@@ -43,11 +46,12 @@ struct Merge: ParsableCommand {
                 of: archive, geometry: geometry, folders: parts, origin: provenance.noiseOrigin)
             let written = try FitOutputs.write(
                 archive: archive, lambda: provenance.lambda, geometry: geometry, directory: place,
-                provenance: provenance,
-                formats: .standard.union(.dipy), noise: noise, threads: nthreads)
+                provenance: provenance, formats: output.formats, noise: noise, threads: nthreads)
             for warning in written.provenance.warnings where !known.contains(warning) {
                 Progress.note("warning: " + warning)
             }
+            if output.formats.contains(.fsl) { try TensorOutputs.copy(from: parts, to: place) }
+            try target.keep(keep, of: archive)
         }
         Fit.warnOfEarlierReadings(target)
         if !quiet { Progress.note("\(metadata.shardCount) shards of \(parts.count) parts joined: \(out)") }

@@ -26,6 +26,7 @@ struct ReportCommand: ParsableCommand {
     func run() throws {
         let path = out ?? fit + "/report.html"
         let finished = try FinishedFit(folder: fit), file = try OutputFile(path, kind: .page, force: force)
+        guard finished.archive.metadata.hasDraws else { throw ReportingError.noDraws(directory: fit) }
         let summary = PosteriorSummary(finished.archive, lambda: finished.provenance.lambda, threads: nthreads)
         try file.write(
             Report.html(summary, geometry: finished.geometry, provenance: finished.provenance, threads: nthreads))

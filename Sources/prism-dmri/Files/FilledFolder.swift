@@ -43,6 +43,16 @@ struct WorkKept: CommandFailure {
     }
 }
 
+/// A finished fit whose draws are gone, which no run can take up again.
+struct NothingToResume: CommandFailure {
+    let out: String, kept: KeptPosterior
+    var exitStatus: ExitStatus { .cannotCreate }
+    var description: String {
+        "\(out) holds a finished fit that was told to keep \(kept == .none ? "no posterior" : "no draws"), so there is "
+            + "nothing to go on from; choose another name, or fit anew with --force"
+    }
+}
+
 /// A fit stopped by the user.
 struct Interrupted: CommandFailure {
     let out: String, keepsWork: Bool, wasForced: Bool

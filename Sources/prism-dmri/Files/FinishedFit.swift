@@ -10,6 +10,9 @@ struct FinishedFit {
     let geometry: VolumeGeometry
 
     init(folder: String) throws {
+        if let left = try? FitProvenance(path: folder + "/fit.json"), left.kept == KeptPosterior.none {
+            throw FinishedFitError.noPosterior(folder: folder)
+        }
         archive = try PosteriorArchive(directory: folder)
         guard FileManager.default.fileExists(atPath: folder + "/fit.json") else {
             throw FinishedFitError.unfinished(folder: folder)
@@ -24,6 +27,15 @@ struct FinishedFit {
         guard grid == geometry.spatialShape else {
             throw ReportingError.gridMismatch(directory: folder, archive: grid, image: geometry.spatialShape)
         }
+    }
+
+    /// Of what is asked for, what the archive can give; without draws that is told.
+    func formats(_ asked: FitOutputs.Formats) -> FitOutputs.Formats {
+        guard !archive.metadata.hasDraws else { return asked }
+        Progress.note(
+            "warning: \(archive.directory) kept no draws (--keep structures): only maps of structure probabilities are "
+                + "written")
+        return .ofStructures
     }
 
     /// The independent estimate of the noise that the fit was held against.
@@ -74,13 +86,16 @@ struct FinishedFit {
 enum FinishedFitError: CommandFailure {
     case noGrid(folder: String)
     case unfinished(folder: String)
+    case noPosterior(folder: String)
 
-    var exitStatus: ExitStatus { if case .unfinished = self { .missingInput } else { .badData } }
+    var exitStatus: ExitStatus { if case .noGrid = self { .badData } else { .missingInput } }
 
     var description: String {
         switch self {
         case .noGrid(let folder):
             "\(folder)/fit.json holds no usable image grid, and there is no quality.nii.gz beside it; fit again"
+        case .noPosterior(let folder):
+            "\(folder) kept no posterior (--keep none), so there is nothing to read again; fit again with --keep draws"
         case .unfinished(let folder):
             "\(folder) holds no finished fit (no fit.json); finish it with the command that began it and --resume"
         }

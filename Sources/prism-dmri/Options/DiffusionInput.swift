@@ -52,6 +52,13 @@ struct DiffusionInput: ParsableArguments {
 
     /// The image, that of the folder named if it is one.
     var dwi: String { files.dwi }
+    /// The folder of the image, or the one that was named instead.
+    var subjectFolder: String {
+        var isFolder: ObjCBool = false
+        let isThere = FileManager.default.fileExists(atPath: image, isDirectory: &isFolder)
+        let folder = isThere && isFolder.boolValue ? image : FilePath.folder(of: image)
+        return URL(fileURLWithPath: folder.isEmpty ? "." : folder).standardizedFileURL.path
+    }
     /// The image's file name without its ending.
     var stem: String { files.stem }
     /// The mask given, or one beside the image.

@@ -36,6 +36,8 @@ enum Failure {
         switch error {
         case let error as any CommandFailure: (sentence(error), error.exitStatus)
         case let error as VolumeError: (sentence(error), status(error))
+        case let error as StreamlineError:
+            if case .missing = error { (sentence(error), .missingInput) } else { (sentence(error), .badData) }
         case let error as GradientTableError: (sentence(error), status(error))
         case let error as SafetensorsError: (sentence(error), status(error))
         case let error as PosteriorArchiveError: (sentence(error), status(error))
