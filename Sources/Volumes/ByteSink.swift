@@ -10,16 +10,19 @@ import Darwin
 ///
 /// Whatever goes wrong before `commit` returns, the temporary file is removed and a file that stood there before is
 /// left untouched. gzip output is ISA-L's at level 1, seven times as fast on maps as zlib's at the same size. It
-/// carries neither time nor name, so equal bytes, written in equal pieces on one kind of CPU, give equal files. Each
-/// sink has its own state: several threads may each write a file.
+/// carries neither time nor name, so equal bytes give equal files on one kind of CPU, whatever pieces they come in.
+/// Each sink has its own state: several threads may each write a file.
 package final class ByteSink {
     private let path: String
     private let temporary: String
     private var descriptor: Int32
     private var stream: UnsafeMutablePointer<isal_zstream>?
+    /// What has gathered and is not written yet; what comes out of compression.
     private let buffer: UnsafeMutablePointer<UInt8>
     private var filled = 0
-    private static let capacity = 1 << 18
+    private var compressed: UnsafeMutablePointer<UInt8>?
+    /// Bytes gathered; the compressor looks, though never writes, a little beyond what it is given.
+    private static let capacity = 1 << 18, margin = 1 << 9
 
     /// Opens the temporary file.
     package convenience init(path: String, isCompressed: Bool) throws {
@@ -47,12 +50,17 @@ package final class ByteSink {
         self.path = path
         self.temporary = temporary
         self.descriptor = descriptor
-        buffer = .allocate(capacity: Self.capacity)
+        buffer = .allocate(capacity: Self.capacity + Self.margin)
         guard isCompressed else { return }
+        // Which of several equal matches it finds depends on all that its matching looks at, also on what its tables
+        // hold at first and what lies beyond its input: everything is ours, and zero at first.
+        buffer.initialize(repeating: 0, count: Self.capacity + Self.margin)
+        compressed = .allocate(capacity: Self.capacity)
         let stream = UnsafeMutablePointer<isal_zstream>.allocate(capacity: 1), size = Int(isal_level1_buffer_size)
+        UnsafeMutableRawPointer(stream).initializeMemory(
+            as: UInt8.self, repeating: 0, count: MemoryLayout<isal_zstream>.size)
         isal_deflate_init(stream)
         stream.pointee.level = 1
-        // What its tables hold at first must not reach the compressed bytes.
         stream.pointee.level_buf = .allocate(capacity: size)
         stream.pointee.level_buf.initialize(repeating: 0, count: size)
         stream.pointee.level_buf_size = UInt32(size)
@@ -69,14 +77,14 @@ package final class ByteSink {
             stream.pointee.level_buf.deallocate()
             stream.deallocate()
         }
+        compressed?.deallocate()
         buffer.deallocate()
     }
 
     package func write(_ bytes: UnsafeRawBufferPointer) throws {
-        if stream != nil { return try deflate(bytes, isLast: false) }
         var rest = bytes[...]
         while !rest.isEmpty {
-            if filled == 0, rest.count >= Self.capacity {
+            if stream == nil, filled == 0, rest.count >= Self.capacity {
                 return try writeFile(rest.base.baseAddress! + rest.startIndex, rest.count)
             }
             let step = min(rest.count, Self.capacity - filled)
@@ -84,14 +92,13 @@ package final class ByteSink {
                 from: (rest.base.baseAddress! + rest.startIndex).assumingMemoryBound(to: UInt8.self), count: step)
             filled += step
             rest = rest.dropFirst(step)
-            if filled == Self.capacity { try flush() }
+            if filled == Self.capacity { try flush(isLast: false) }
         }
     }
 
     /// Writes what is left, closes, and gives the file its name.
     package func commit() throws {
-        if stream != nil { try deflate(UnsafeRawBufferPointer(start: nil, count: 0), isLast: true) }
-        try flush()
+        try flush(isLast: true)
         let open = descriptor
         descriptor = -1
         guard close(open) == 0 else {
@@ -106,32 +113,20 @@ package final class ByteSink {
         }
     }
 
-    private func deflate(_ bytes: UnsafeRawBufferPointer, isLast: Bool) throws {
-        let stream = stream!
-        var done = 0
+    /// Writes what has gathered, compressed where that is wanted.
+    private func flush(isLast: Bool) throws {
+        defer { filled = 0 }
+        guard let stream else { return try writeFile(buffer, filled) }
+        stream.pointee.next_in = buffer
+        stream.pointee.avail_in = UInt32(filled)
+        stream.pointee.end_of_stream = isLast ? 1 : 0
         repeat {
-            let step = min(bytes.count - done, 1 << 30)
-            stream.pointee.next_in = bytes.baseAddress.map {
-                UnsafeMutablePointer(mutating: ($0 + done).assumingMemoryBound(to: UInt8.self))
-            }
-            stream.pointee.avail_in = UInt32(step)
-            done += step
-            stream.pointee.end_of_stream = isLast && done == bytes.count ? 1 : 0
-            while true {
-                stream.pointee.next_out = buffer + filled
-                stream.pointee.avail_out = UInt32(Self.capacity - filled)
-                let result = isal_deflate(stream)
-                precondition(result == COMP_OK)
-                filled = Self.capacity - Int(stream.pointee.avail_out)
-                if filled < Self.capacity || stream.pointee.internal_state.state == ZSTATE_END { break }
-                try flush()
-            }
-        } while done < bytes.count
-    }
-
-    private func flush() throws {
-        if filled > 0 { try writeFile(buffer, filled) }
-        filled = 0
+            stream.pointee.next_out = compressed
+            stream.pointee.avail_out = UInt32(Self.capacity)
+            let result = isal_deflate(stream)
+            precondition(result == COMP_OK)
+            try writeFile(compressed!, Self.capacity - Int(stream.pointee.avail_out))
+        } while stream.pointee.avail_out == 0 || isLast && stream.pointee.internal_state.state != ZSTATE_END
     }
 
     private func writeFile(_ start: UnsafeRawPointer, _ count: Int) throws {

@@ -223,4 +223,30 @@ import Volumes
         try abandon()
         #expect(scratch.contents.isEmpty)
     }
+
+    /// Equal bytes give equal files, in whatever pieces they come and whatever lies in memory beyond them.
+    @Test func compressedBytesDependOnNothingElse() throws {
+        // Few different words, so that everywhere several equal matches can be chosen from.
+        var word: UInt64 = 1, bytes: [UInt8] = []
+        while bytes.count < 700_000 {
+            word = word &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            bytes += [UInt8(word >> 61), UInt8(word >> 40 & 3), 0, UInt8(word >> 50 & 1)]
+        }
+        func written(_ name: String, _ piece: (Int) -> Int, beyond: UInt8) throws -> Data {
+            let sink = try ByteSink(path: scratch.file(name, []), isCompressed: true)
+            var at = 0, number = 0
+            while at < bytes.count {
+                let count = min(piece(number), bytes.count - at)
+                let copy = Array(bytes[at..<at + count]) + [UInt8](repeating: beyond, count: 600)
+                try copy.withUnsafeBytes { try sink.write(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+                (at, number) = (at + count, number + 1)
+            }
+            try sink.commit()
+            return try Data(contentsOf: URL(fileURLWithPath: scratch.path + "/" + name))
+        }
+        let whole = try written("whole.gz", { _ in bytes.count }, beyond: 0)
+        #expect(try written("again.gz", { _ in bytes.count }, beyond: 0x5A) == whole)
+        #expect(try written("rows.gz", { _ in 3001 }, beyond: 1) == whole)
+        #expect(try written("uneven.gz", { 1 + 7919 * ($0 % 11) }, beyond: 2) == whole)
+    }
 }
