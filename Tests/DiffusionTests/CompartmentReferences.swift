@@ -28,7 +28,8 @@ struct CompartmentCase {
 let allCompartments: [(name: String, compartment: any Compartment)] = [
     ("ball", Ball()), ("csf", Ball.csf), ("dot", Dot()), ("stick", Stick()), ("zeppelin", Zeppelin()),
     ("tensor", DiffusionTensor()),
-    ("bundle", StraightBundle()), ("sphere", Sphere()), ("cylinder", Cylinder()), ("watson_stick", WatsonStick()),
+    ("plane", Plane()), ("bundle", StraightBundle()), ("sphere", Sphere()), ("cylinder", Cylinder()),
+    ("watson_stick", WatsonStick()),
     ("watson_zeppelin", WatsonZeppelin()),
     ("noddi:averaged-tensor", NODDIBundle()), ("noddi:dispersed", NODDIBundle(extracellular: .dispersed)),
     ("noddi:free", NODDIBundle(extracellular: .averagedTensor, diffusivities: .free)),

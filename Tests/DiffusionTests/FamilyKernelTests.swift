@@ -1,5 +1,6 @@
 import Foundation
 import ModelSpace
+import TestFixtures
 import Testing
 
 @testable import Diffusion
@@ -12,10 +13,27 @@ import Testing
         return try! Acquisition(
             bValues: [0, 40, 1000, 1000, 2500, 2500, 4000], directions: [.zero, g[3], g[5], g[9], g[14], g[17], g[20]])
     }()
-    static let names = ["tissue", "gaussian", "composed"]
+    static let names = ["tissue", "gaussian", "composed", "sheets"]
     static func family(_ name: String) -> CompartmentFamily {
-        name == "composed" ? TestFamily.ballSticks : BuiltInFamilies.family(name)!
+        switch name {
+        case "composed": TestFamily.ballSticks
+        case "sheets": sheets
+        default: BuiltInFamilies.family(name)!
+        }
     }
+    /// A compartment that no built-in family has: its name in a recipe is all that a family needs of it.
+    private static let sheets = try! ComposedFamily.read(
+        """
+        name: sheets
+        components:
+          ball: {presence: optional, weight: 0.05, parameters: {d: log-uniform 1e-4 5e-3}, signal: ball}
+          sheet:
+            presence: up to 2
+            weight: 0.05
+            parameters: {mu: axis, d: log-uniform 1e-4 5e-3}
+            signal: plane
+        rules: ["at least 1 of ball, sheet"]
+        """)
 
     /// Rows of sixteen points.
     static func rows(_ points: [[Double]]) -> [Float] {

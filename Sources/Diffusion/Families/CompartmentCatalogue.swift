@@ -9,7 +9,7 @@ public enum CompartmentCatalogue {
 
     private static let list: [(name: String, compartment: any Compartment)] = [
         ("ball", Ball()), ("dot", Dot()), ("stick", Stick()), ("zeppelin", Zeppelin()), ("tensor", DiffusionTensor()),
-        ("bundle", StraightBundle()),
+        ("bundle", StraightBundle()), ("plane", Plane()),
         ("watson_stick", WatsonStick()), ("watson_zeppelin", WatsonZeppelin()),
         ("noddi", NODDIBundle(extracellular: .averagedTensor, diffusivities: .free)),
         ("noddi_dispersed", NODDIBundle(extracellular: .dispersed, diffusivities: .free)),

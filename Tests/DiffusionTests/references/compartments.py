@@ -167,5 +167,12 @@ for case in range(40):
     c = dot(mu, g)
     add("cylinder", [d, radius] + mu, b, g, timing, mp.exp(-b * d * c * c - restricted(1, radius, mp.mpf("1.7e-3"), b, small, big) * (1 - c * c)))
 
+for case in range(40):
+    d, b, mu, g = 1e-3 * log_uniform(0.1, 5), draw.choice([700, 1000, 2500, 4000]), unit(), unit()
+    if case < 2:
+        g = mu if case == 0 else perpendicular(mu)[0]
+    e, f = perpendicular(mu)
+    add("plane", [d] + mu, b, g, (0, 0), mp.exp(-b * d * (dot(g, e) ** 2 + dot(g, f) ** 2)))
+
 with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "compartments.txt"), "w") as file:
     file.write("\n".join(rows) + "\n")
