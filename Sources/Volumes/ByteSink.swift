@@ -9,7 +9,7 @@ import Darwin
 /// all is well.
 ///
 /// Whatever goes wrong before `commit` returns, the temporary file is removed and a file that stood there before is
-/// left untouched. gzip output is ISA-L's at level 1, seven times as fast on maps as zlib's at the same size. It
+/// left untouched. gzip output is ISA-L's at level 3, six times as fast on maps as zlib's at the same size. It
 /// carries neither time nor name, so equal bytes give equal files on one kind of CPU, whatever pieces they come in.
 /// Each sink has its own state: several threads may each write a file.
 package final class ByteSink {
@@ -53,14 +53,15 @@ package final class ByteSink {
         buffer = .allocate(capacity: Self.capacity + Self.margin)
         guard isCompressed else { return }
         // Which of several equal matches it finds depends on all that its matching looks at, also on what its tables
-        // hold at first and what lies beyond its input: everything is ours, and zero at first.
+        // hold at first and what lies beyond its input: everything is ours, and zero at first. At levels 1 and 2 it
+        // depends, once in some thousand files, on where the memory lies; of 40,000 processes at level 3 none differed.
         buffer.initialize(repeating: 0, count: Self.capacity + Self.margin)
         compressed = .allocate(capacity: Self.capacity)
-        let stream = UnsafeMutablePointer<isal_zstream>.allocate(capacity: 1), size = Int(isal_level1_buffer_size)
+        let stream = UnsafeMutablePointer<isal_zstream>.allocate(capacity: 1), size = Int(isal_level3_buffer_size)
         UnsafeMutableRawPointer(stream).initializeMemory(
             as: UInt8.self, repeating: 0, count: MemoryLayout<isal_zstream>.size)
         isal_deflate_init(stream)
-        stream.pointee.level = 1
+        stream.pointee.level = 3
         stream.pointee.level_buf = .allocate(capacity: size)
         stream.pointee.level_buf.initialize(repeating: 0, count: size)
         stream.pointee.level_buf_size = UInt32(size)

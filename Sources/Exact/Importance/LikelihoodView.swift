@@ -56,7 +56,8 @@ package struct LikelihoodView {
 package struct WeightsJob {
     /// The views' standard deviations are widened by √1.2, so that tails are met; a fraction the data leave open keeps
     /// a standard deviation of s0 / 2.
-    package static let widening: Float = 1.2, ridge = 4.0
+    @inlinable package static var widening: Float { 1.2 }
+    @inlinable package static var ridge: Double { 4.0 }
 
     /// How many widths the views get. With few measurements to spare σ remains open, and weights have the tails of a t
     /// rather than a normal.

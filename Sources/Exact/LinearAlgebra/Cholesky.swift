@@ -40,9 +40,9 @@ package enum Cholesky {
 
 /// Matrices as the kernels of `small_matrix.h` take them: rows lie `stride` numbers apart, the upper triangle counts.
 package enum SmallMatrix {
-    package static let stride = Int(PK_SMALL_STRIDE)
+    @inlinable package static var stride: Int { Int(PK_SMALL_STRIDE) }
     /// Numbers in a matrix.
-    package static let size = stride * stride
+    @inlinable package static var size: Int { stride * stride }
 
     /// Room for one, zeros.
     @inlinable @inline(__always)

@@ -265,8 +265,7 @@ public final class StructureExplorer {
         return true
     }
 
-    /// Which share of its generations each structure is to have: like the root of P (1 − P), the more of λ = 0 and 1
-    /// (see `StructureRefiner`).
+    /// Which share of its generations each structure is to have: like the root of P (1 − P), the more of λ = 0 and 1.
     private func shares(_ entries: [Entry]) -> [Double] {
         var share = [Double](repeating: 0, count: entries.count)
         for lambda in [0.0, 1] {
