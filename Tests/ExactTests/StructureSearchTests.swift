@@ -175,7 +175,8 @@ import Testing
             logEvidence: logEvidence, standardError: errors, isSkipped: (0..<16).map { skipped($0 / 2) },
             samples: (0..<8).map {
                 sampled($0)
-                    ? StructureSample(SampleMemory(capacity: 0, components: 0, measurements: 0), sticks: 0) : nil
+                    ? StructureSample(
+                        SampleMemory(capacity: 0, height: 0, components: 0, size: 0, measurements: 0), sticks: 0) : nil
             },
             modes: Array(repeating: nil, count: 8))
     }

@@ -1,5 +1,6 @@
 import CKernels
 import Diffusion
+import Exact
 import Foundation
 import ModelSpace
 
@@ -76,25 +77,10 @@ extension EvidenceSampler {
                 memory.gaussian, other, memory.mixture, count, options.components, random.uniform(), room(count),
                 chosen.baseAddress!)
             guard peak.isFinite else { return [] }
-            var shares: [Double] = []
-            for (k, i) in chosen.enumerated() {
-                if k > 0 && chosen[k - 1] == i {
-                    if let last = shares.indices.last, memory.origins[run.componentCount + last] == i {
-                        shares[last] += 1
-                    }
-                    continue
-                }
-                let place = run.componentCount + shares.count, out = memory.components + place * size
-                if let same = (0..<run.componentCount).first(where: { memory.origins[$0] == i }) {
-                    out.update(from: memory.components + same * size, count: size)
-                } else {
-                    run.sample.labelled(i, hasSpread: g.hasSpread, into: theta)
-                    guard finder.writeComponent(y, g, from: theta, scale: options.scale, into: out) else { continue }
-                }
-                memory.origins[place] = i
-                shares.append(1)
+            return memory.addComponents(of: chosen, after: run.componentCount, size: size) { i, out in
+                run.sample.labelled(i, hasSpread: g.hasSpread, into: theta)
+                return finder.writeComponent(y, g, from: theta, scale: options.scale, into: out)
             }
-            return shares
         }
     }
 }

@@ -134,9 +134,9 @@ public final class EvidenceSampler {
             (views, extra) = self.views(y, found, canBeRician)
         let copies = ConditionalWeights.widths(acquisition.count, found.geometry)
         let memory = pool.take(
-            capacity: generations * options.generation + Self.lanes,
+            capacity: generations * options.generation + SampleMemory.lanes, height: Int(PK_SAMPLE_ROWS),
             components: (found.list.count + extra.count) * copies + max(0, generations - 1) * options.components,
-            measurements: acquisition.count)
+            size: Int(PK_SHAPE_SIZE), measurements: acquisition.count)
         let job = weights.job(
             y, found.geometry, views: views, scale: found.best.centre[Slot.s0], canBeRician: canBeRician,
             tables: memory.tables)
@@ -162,7 +162,7 @@ public final class EvidenceSampler {
             size = Int(PK_SHAPE_SIZE)
         let memory = run.memory, start = run.sample.count, stride = memory.capacity
         // The first, about modes, fits worst.
-        let count = min(start == 0 ? options.generation / 2 : options.generation, stride - Self.lanes - start)
+        let count = min(start == 0 ? options.generation / 2 : options.generation, stride - SampleMemory.lanes - start)
         let hasRoom = start == 0 || run.componentCount + options.components <= memory.componentCapacity
         let shares = count > 0 && hasRoom ? start == 0 ? first(run, options) : later(y, run, options, &random) : []
         guard !shares.isEmpty else { run.isExhausted = true; return }
@@ -173,10 +173,11 @@ public final class EvidenceSampler {
 
         // Shapes component by component, whole vectors at a time: what is too many the next ones overwrite. Weights and
         // noise of all together.
-        let whole = count + Self.lanes, shapes = room((width + n + 2) * whole), rest = shapes + width * whole
+        let whole = count + SampleMemory.lanes, shapes = room((width + n + 2) * whole), rest = shapes + width * whole
         var support = LocalMode.support, done = start
         for i in shares.indices where counts[i] > 0 {
-            let many = Int(counts[i]), vectors = (many + Self.lanes - 1) / Self.lanes * Self.lanes
+            let many = Int(counts[i]),
+                vectors = (many + SampleMemory.lanes - 1) / SampleMemory.lanes * SampleMemory.lanes
             KroneckerPoints.fill(0..<width, vectors, shapes, stride: vectors, &random)
             KroneckerPoints.fill(width..<width + n + 2, many, rest + done - start, stride: count, &random)
             pk_shape_draw(fresh + i * size, n, spread, &support, shapes, done, vectors, stride, memory.rows)
@@ -199,40 +200,11 @@ public final class EvidenceSampler {
         }
         // Of the samples so far only the fresh ones are news.
         let before = run.componentCount
-        run.componentCount = keep(before, shares.count, memory)
+        run.componentCount = memory.keepSampled(before, shares.count, size: size)
         add(before..<run.componentCount, 0..<start)
-        run.componentCount = merge(before, run.componentCount - before, memory)
+        run.componentCount = memory.mergeSame(before, run.componentCount - before, size: size)
         add(0..<run.componentCount, start..<done)
         run.sample.count = done
         run.generations += 1
     }
-
-    /// Closes the gaps that components without samples leave among the last `count`. Returns how many there are in all.
-    private func keep(_ first: Int, _ count: Int, _ memory: SampleMemory) -> Int {
-        var end = first
-        for i in first..<first + count where memory.counts[i] > 0 {
-            if i > end { memory.moveComponent(i, to: end) }
-            end += 1
-        }
-        return end
-    }
-
-    /// Heavy samples are chosen by more than one generation: their components are one. Returns how many there are in
-    /// all.
-    private func merge(_ first: Int, _ count: Int, _ memory: SampleMemory) -> Int {
-        var end = first
-        for i in first..<first + count {
-            if memory.origins[i] >= 0, let same = (0..<first).first(where: { memory.origins[$0] == memory.origins[i] })
-            {
-                memory.counts[same] += memory.counts[i]
-                continue
-            }
-            if i > end { memory.moveComponent(i, to: end) }
-            end += 1
-        }
-        return end
-    }
-
-    /// Samples in the widest vector.
-    private static let lanes = 16
 }

@@ -1,5 +1,6 @@
 import CKernels
 import Diffusion
+import Exact
 import Foundation
 import ModelSpace
 

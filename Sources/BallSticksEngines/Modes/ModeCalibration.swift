@@ -26,36 +26,11 @@ extension ModeFinder {
             // Narrow beside the prior: the second derivative will do.
             if square < 1.0 / 300 || (i == g.snrIndex && g.sigma != nil) { continue }
             for j in i + 1..<max(d, i + 1) { v[j] = 0 }
-            let s = scale(y, g, v, value, square)
+            let s = WideDirections.scale(square) { drop(y, g, v, $0, value) }
             if s == 1 { continue }
             let change = 1 / (s * s) - 1
             for a in i..<d { for b in i..<d { precision[a * row + b] += change * u[i * row + a] * u[i * row + b] } }
         }
-    }
-
-    /// The distance along ±v at which the log-likelihood falls by ½ on average, about.
-    private func scale(
-        _ y: UnsafePointer<Float>, _ g: LocalGeometry, _ v: UnsafePointer<Double>, _ value: Double, _ square: Double
-    ) -> Double {
-        var s = 1.0
-        for _ in 0..<3 {
-            var sum = 0.0, sides = 0.0
-            for sign in [s, -s] {
-                guard let fall = drop(y, g, v, sign, value) else { continue }
-                sum += fall
-                sides += 1
-            }
-            if sides == 0 { break }
-            let mean = sum / sides
-            if mean > 1 {
-                s *= max(0.2, pow(0.5 / mean, 0.33))
-            } else if mean < 0.2 && s * s * square < 1 {
-                s *= 1.4
-            } else {
-                break
-            }
-        }
-        return s
     }
 
     /// By how much the log-likelihood falls from θ to s v; nil where fractions leave the prior's support.

@@ -48,7 +48,7 @@ package final class ImportanceSampler {
     static let depth = 8.0
     package let climber: ModeClimber
     let kernels: any SignalKernels, measurementCount: Int
-    private var pool = SignalSampleMemory.Pool()
+    private var pool = SampleMemory.Pool()
     private var scratch = UnsafeMutablePointer<Float>.allocate(capacity: 1), scratchCount = 1
     /// Attenuations of sixteen samples.
     let attenuations: UnsafeMutablePointer<Float>
@@ -126,7 +126,7 @@ package final class ImportanceSampler {
         package internal(set) var generations = 0
         /// Where the last generation added nothing, no other will.
         package internal(set) var isExhausted = false
-        var memory: SignalSampleMemory { sample.memory }
+        var memory: SampleMemory { sample.memory }
     }
 
     /// Makes ready to sample about modes.
@@ -143,7 +143,7 @@ package final class ImportanceSampler {
             proposal = ShapeProposal(layout)
         let copies = WeightsJob.widths(m, dimension: found.best.dimension)
         let memory = pool.take(
-            capacity: generations * options.generation + SignalSampleMemory.lanes, height: layout.count,
+            capacity: generations * options.generation + SampleMemory.lanes, height: layout.count,
             components: (found.list.count + extra.count) * copies + max(0, generations - 1) * options.components,
             size: proposal.size, measurements: m)
         kernels.attenuations(layout, at: found.best.centre, into: attenuations)
@@ -175,7 +175,7 @@ package final class ImportanceSampler {
 
     private func add(_ run: inout Run, _ y: UnsafePointer<Float>, _ options: Options, _ random: inout RandomSource) {
         let proposal = run.proposal, width = proposal.dimension, w = run.sample.layout.componentCount,
-            size = proposal.size, lanes = SignalSampleMemory.lanes
+            size = proposal.size, lanes = SampleMemory.lanes
         let memory = run.memory, start = run.sample.count, stride = memory.stride, isFirst = run.generations == 0
         // The first, about modes, fits worst.
         let count = min(isFirst ? options.generation / 2 : options.generation, memory.capacity - lanes - start)
@@ -216,9 +216,9 @@ package final class ImportanceSampler {
         }
         // Of the samples so far only the fresh ones are news.
         let before = run.componentCount
-        run.componentCount = keep(before, shares.count, memory, size)
+        run.componentCount = memory.keepSampled(before, shares.count, size: size)
         add(before..<run.componentCount, 0..<start)
-        run.componentCount = merge(before, run.componentCount - before, memory, size)
+        run.componentCount = memory.mergeSame(before, run.componentCount - before, size: size)
         add(0..<run.componentCount, start..<done)
         run.sample.count = done
         run.generations += 1
@@ -226,7 +226,7 @@ package final class ImportanceSampler {
 
     /// Weights and noise of samples whose shapes are in their rows, from uniforms.
     private func draw(_ run: Run, _ uniforms: UnsafePointer<Float>, stride across: Int, from start: Int, to end: Int) {
-        let layout = run.sample.layout, memory = run.memory, stride = memory.stride, lanes = SignalSampleMemory.lanes
+        let layout = run.sample.layout, memory = run.memory, stride = memory.stride, lanes = SampleMemory.lanes
         var job = run.job
         for from in Swift.stride(from: start, to: end, by: lanes) {
             let many = min(lanes, end - from)
@@ -243,31 +243,5 @@ package final class ImportanceSampler {
                 memory.gaussian + from,
                 memory.rician + from)
         }
-    }
-
-    /// Closes the gaps that components without samples leave among the last `count`. Returns how many there are in all.
-    private func keep(_ first: Int, _ count: Int, _ memory: SignalSampleMemory, _ size: Int) -> Int {
-        var end = first
-        for i in first..<first + count where memory.counts[i] > 0 {
-            if i > end { memory.moveComponent(i, to: end, size: size) }
-            end += 1
-        }
-        return end
-    }
-
-    /// Heavy samples are chosen by more than one generation: their components are one. Returns how many there are in
-    /// all.
-    private func merge(_ first: Int, _ count: Int, _ memory: SignalSampleMemory, _ size: Int) -> Int {
-        var end = first
-        for i in first..<first + count {
-            if memory.origins[i] >= 0, let same = (0..<first).first(where: { memory.origins[$0] == memory.origins[i] })
-            {
-                memory.counts[same] += memory.counts[i]
-                continue
-            }
-            if i > end { memory.moveComponent(i, to: end, size: size) }
-            end += 1
-        }
-        return end
     }
 }

@@ -89,29 +89,13 @@ extension ImportanceSampler {
                 run.sample.logs(one), run.sample.logs(noises.last!), memory.mixture, count, options.components, offset,
                 room(count), chosen.baseAddress!)
             guard peak.isFinite else { return [] }
-            var shares: [Double] = []
-            for (k, i) in chosen.enumerated() {
-                if k > 0 && chosen[k - 1] == i {
-                    if let last = shares.indices.last, memory.origins[run.componentCount + last] == i {
-                        shares[last] += 1
-                    }
-                    continue
-                }
-                let place = run.componentCount + shares.count, out = memory.components + place * size
-                if let same = (0..<run.componentCount).first(where: { memory.origins[$0] == i }) {
-                    out.update(from: memory.components + same * size, count: size)
-                } else {
-                    run.sample.labelled(i, into: point)
-                    guard climber.approach(task, from: point) else { continue }
-                    let isWritten = run.proposal.write(
+            return memory.addComponents(of: chosen, after: run.componentCount, size: size) { i, out in
+                run.sample.labelled(i, into: point)
+                return climber.approach(task, from: point)
+                    && run.proposal.write(
                         centre: climber.point, precision: climber.precision, stride: task.stride, orders: [],
                         scale: options.scale, into: out)
-                    guard isWritten else { continue }
-                }
-                memory.origins[place] = i
-                shares.append(1)
             }
-            return shares
         }
     }
 }

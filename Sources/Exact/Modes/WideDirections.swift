@@ -2,6 +2,34 @@ import CKernels
 import Foundation
 import ModelSpace
 
+package enum WideDirections {
+    /// The distance s along ±v at which a log-density falls by ½ on average, about.
+    /// - Parameters:
+    ///   - square: the prior's precision along v.
+    ///   - drop: by how much it falls from the mode to s v; nil outside the support.
+    package static func scale(_ square: Double, drop: (Double) -> Double?) -> Double {
+        var s = 1.0
+        for _ in 0..<3 {
+            var sum = 0.0, sides = 0.0
+            for sign in [s, -s] {
+                guard let fall = drop(sign) else { continue }
+                sum += fall
+                sides += 1
+            }
+            if sides == 0 { break }
+            let mean = sum / sides
+            if mean > 1 {
+                s *= max(0.2, pow(0.5 / mean, 0.33))
+            } else if mean < 0.2 && s * s * square < 1 {
+                s *= 1.4
+            } else {
+                break
+            }
+        }
+        return s
+    }
+}
+
 extension ModeClimber {
     /// Brings the precision along wide directions to what the posterior does at that distance, where the second
     /// derivative misleads (two members that nearly coincide have no first-order information on their difference).
@@ -24,34 +52,11 @@ extension ModeClimber {
             // Narrow beside the prior: the second derivative will do.
             if square < 1.0 / 300 { continue }
             for j in i + 1..<max(d, i + 1) { v[j] = 0 }
-            let s = scale(task, v, value, square)
+            let s = WideDirections.scale(square) { drop(task, v, $0, value) }
             if s == 1 { continue }
             let change = 1 / (s * s) - 1
             for a in i..<d { for b in i..<d { precision[a * row + b] += change * u[i * row + a] * u[i * row + b] } }
         }
-    }
-
-    /// The distance along ±v at which the log-density falls by ½ on average, about.
-    private func scale(_ task: Task, _ v: UnsafePointer<Double>, _ value: Double, _ square: Double) -> Double {
-        var s = 1.0
-        for _ in 0..<3 {
-            var sum = 0.0, sides = 0.0
-            for sign in [s, -s] {
-                guard let fall = drop(task, v, sign, value) else { continue }
-                sum += fall
-                sides += 1
-            }
-            if sides == 0 { break }
-            let mean = sum / sides
-            if mean > 1 {
-                s *= max(0.2, pow(0.5 / mean, 0.33))
-            } else if mean < 0.2 && s * s * square < 1 {
-                s *= 1.4
-            } else {
-                break
-            }
-        }
-        return s
     }
 
     /// By how much the log-density falls from the point to s v; nil where weights leave the prior's support.

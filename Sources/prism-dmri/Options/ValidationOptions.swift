@@ -1,5 +1,5 @@
-import BallSticksEngines
 import ArgumentParser
+import BallSticksEngines
 import Chain
 import Diffusion
 import Foundation
