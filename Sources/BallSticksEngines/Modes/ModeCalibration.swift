@@ -26,7 +26,7 @@ extension ModeFinder {
             // Narrow beside the prior: the second derivative will do.
             if square < 1.0 / 300 || (i == g.snrIndex && g.sigma != nil) { continue }
             for j in i + 1..<max(d, i + 1) { v[j] = 0 }
-            let s = WideDirections.scale(square) { drop(y, g, v, $0, value) }
+            let s = WideDirection.scale(square) { drop(y, g, v, $0, value) }
             if s == 1 { continue }
             let change = 1 / (s * s) - 1
             for a in i..<d { for b in i..<d { precision[a * row + b] += change * u[i * row + a] * u[i * row + b] } }

@@ -1,19 +1,31 @@
 /* Attenuations of one θ and their derivatives (forms.h): a lane is a measurement here, sixteen of a shell at a time. */
 #include "form_lanes.h"
+#include <math.h>
 
 /* Up to sixteen measurements from `first` on, the last repeated. */
 typedef struct { long first, count; block_f32 x, y, z; } some_of;
 BLOCK_INLINE void gather(const pk_form_design *d, long first, long end, some_of *m) {
-    float room[3][LANES];
     m->first = first;
     m->count = end - first < LANES ? end - first : LANES;
+    if (m->count == LANES) {
+        m->x = LOAD_BLOCK(d->gx + first); m->y = LOAD_BLOCK(d->gy + first); m->z = LOAD_BLOCK(d->gz + first);
+        return;
+    }
+    float room[3][LANES];
     take(d->gx + first, m->count, room[0]);
     take(d->gy + first, m->count, room[1]);
     take(d->gz + first, m->count, room[2]);
     m->x = LOAD_BLOCK(room[0]); m->y = LOAD_BLOCK(room[1]); m->z = LOAD_BLOCK(room[2]);
 }
+/* Blocks come in rising order, so that what a whole block writes beyond its shell the next one overwrites. */
 BLOCK_INLINE void put(const pk_form_design *d, const some_of *m, const block_f32 *value, float *row) {
-    for (long i = 0; i < m->count; i++) row[d->place[m->first + i]] = (*value)[i];
+    if (d->is_sorted && m->first + LANES <= d->measurements) {
+        STORE_BLOCK(row + m->first, *value);
+        return;
+    }
+    float room[LANES];
+    STORE_BLOCK(room, *value);
+    for (long i = 0; i < m->count; i++) row[d->place[m->first + i]] = room[i];
 }
 
 /* From an exponent u ≥ 0: the attenuation, what −∂/∂u is, and ∂/∂ log ρ. */
@@ -95,16 +107,26 @@ PER_CPU void pk_zonal_gradient(const pk_form_design *d, long count, const float 
     const long m = d->measurements;
     for (long s = 0; s < d->shells; s++) {
         const float *all = coefficients + s * (count + 1) * PK_ZONAL_TERMS;
+        /* |t| ≤ 1: from where on no column's coefficients matter. */
+        long last = PK_ZONAL_TERMS - 1;
+        for (float rest = 0; last > 1; last--) {
+            for (long k = 0; k <= count; k++) rest += fabsf(all[k * PK_ZONAL_TERMS + last]);
+            if (rest > 1e-7f) break;
+        }
         for (long i = d->start[s]; i < d->start[s + 1]; i += LANES) {
             some_of g;
             gather(d, i, d->start[s + 1], &g);
             const block_f32 c = g.x * axis[0] + g.y * axis[1] + g.z * axis[2], t = 2.0f * c * c - 1.0f;
             for (long k = 0; k <= count; k++) {
                 const float *a = all + k * PK_ZONAL_TERMS;
-                block_f32 value = a[PK_ZONAL_TERMS - 1], slope = 0;
-                for (long j = PK_ZONAL_TERMS - 2; j >= 0; j--) {
-                    if (k == 0) slope = slope * t + value;
-                    value = value * t + a[j];
+                block_f32 value = a[last], slope = 0;
+                if (k == 0) {
+                    for (long j = last - 1; j >= 0; j--) {
+                        slope = slope * t + value;
+                        value = value * t + a[j];
+                    }
+                } else {
+                    for (long j = last - 1; j >= 0; j--) value = value * t + a[j];
                 }
                 put(d, &g, &value, k == 0 ? attenuation : rows + (k - 1) * m);
                 if (k > 0) continue;

@@ -119,41 +119,57 @@ PER_CPU void pk_concentrations(const float *dispersion, float *out) {
 
 /* The same for one θ, in double, with derivatives: t² P_l = up_l P_(l+2) + level_l P_l + down_l P_(l−2) gives those of
    the moments. */
-enum { MOMENTS = TERMS + 1, BOUND = PK_MOST_COORDINATES };
+enum { MOMENTS = PK_WATSON_MOMENTS, COLUMNS = (PK_MOST_COORDINATES + 8) / 8 * 8 };
 
-static void scalar_miller(double kappa, const double *weights, double *s, double *total) {
+#define L(j) (2.0 * (j))
+#define EVERY(f) \
+    { f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15), f(16) }
+#define UP(j) ((L(j) + 1) * (L(j) + 2) / ((2 * L(j) + 1) * (2 * L(j) + 3)))
+#define LEVEL(j) ((2 * L(j) * L(j) + 2 * L(j) - 1) / ((2 * L(j) - 1) * (2 * L(j) + 3)))
+#define DOWN(j) (L(j) * (L(j) - 1) / ((2 * L(j) + 1) * (2 * L(j) - 1)))
+static const double up[TERMS] = EVERY(UP), level[TERMS] = EVERY(LEVEL), down[TERMS] = EVERY(DOWN);
+_Static_assert(TERMS == 17, "EVERY lists the degrees");
+
+/* total: as miller's, times the weight of each degree (NULL: 1). */
+static void scalar_miller(double kappa, int steps, const double *weights, double *s, double *total) {
+    const double square = kappa * kappa, size = kappa < 0 ? -kappa : kappa;
     double above = 0, here = 1e-150, sum = 0;
-    for (int j = RECURRENCE_STEPS; j > 0; j--) {
-        const double *r = recurrence + 3 * (j - 1), weight = !weights ? 1 : j <= FEW_STEPS ? weights[j] : 0;
-        const double below = (kappa * r[1] + r[0]) * here + kappa * kappa * r[2] * above;
+    for (int j = steps; j > 0; j--) {
+        const double *r = recurrence + 3 * (j - 1);
+        const double below = (kappa * r[1] + r[0]) * here + square * r[2] * above;
         if (j < MOMENTS) s[j] = here;
-        sum = sum * (kappa < 0 ? -kappa : kappa) + here * (4 * j + 1) * weight;
+        sum = sum * size + here * (4 * j + 1) * (weights ? weights[j] : 1);
         above = here;
         here = below;
     }
     s[0] = here;
-    *total = sum * (kappa < 0 ? -kappa : kappa) + here;
+    *total = sum * size + here;
 }
 
 /* ⟨t² P_l⟩ from ⟨P_l⟩. */
-static double with_square(const double *moments, int j) {
-    const double l = 2 * j, up = (l + 1) * (l + 2) / ((2 * l + 1) * (2 * l + 3)),
-                 level = (2 * l * l + 2 * l - 1) / ((2 * l - 1) * (2 * l + 3));
-    return up * moments[j + 1] + level * moments[j] +
-           (j > 0 ? l * (l - 1) / ((2 * l - 1) * (2 * l + 1)) * moments[j - 1] : 0);
+static void with_square(const double *moments, double *out) {
+    out[0] = up[0] * moments[1] + level[0] * moments[0];
+    for (int j = 1; j < TERMS; j++)
+        out[j] = up[j] * moments[j + 1] + level[j] * moments[j] + down[j] * moments[j - 1];
 }
 
-void pk_zonal_coefficient_gradient(long count, const double *concentration, int terms, const pk_term_kind *kinds,
-                                   const double *weight, const double *across, const double *along,
-                                   float *coefficients) {
-    double f[MOMENTS], k[MOMENTS], s[MOMENTS], total, power = 1, a[BOUND + 1][TERMS] = {{0}};
-    const double kappa = concentration[0];
-    scalar_miller(kappa, 0, s, &total);
-    for (int j = 0; j < MOMENTS; j++, power *= kappa) f[j] = power * s[j] / s[0];
-    const double square = (1 + 2 * f[1]) / 3, f2_slope = with_square(f, 1) - square * f[1];
+void pk_watson_moment_row(double concentration, double *moments) {
+    double total, power = 1;
+    scalar_miller(concentration, RECURRENCE_STEPS, 0, moments, &total);
+    const double scale = 1 / moments[0];
+    for (int j = 0; j < MOMENTS; j++, power *= concentration) moments[j] *= power * scale;
+}
+
+PER_CPU void pk_zonal_coefficient_gradient(long count, const double *f, const double *concentration, int terms,
+                                           const pk_term_kind *kinds, const double *weight, const double *across,
+                                           const double *along, float *coefficients) {
+    const long columns = (count + 8) / 8 * 8;
+    double k[MOMENTS], s[MOMENTS], f_squared[TERMS], k_squared[TERMS], total, a[TERMS][COLUMNS] = {{0}};
+    with_square(f, f_squared);
+    const double square = (1 + 2 * f[1]) / 3, f2_slope = f_squared[1] - square * f[1];
     for (int t = 0; t < terms; t++) {
         const double *w = weight + t * (count + 1);
-        double p[BOUND + 1], x[BOUND + 1];
+        double p[COLUMNS], x[COLUMNS], own[COLUMNS] = {0}, by_along[COLUMNS] = {0}, by_moments[COLUMNS] = {0};
         const int is_averaged = kinds[t] == PK_AVERAGED_TENSOR;
         for (long c = 0; c <= count; c++) {
             p[c] = across[t * (count + 1) + c];
@@ -166,23 +182,28 @@ void pk_zonal_coefficient_gradient(long count, const double *concentration, int 
                 x[c] = x[c] * f[1] + slope;
             }
         }
-        scalar_miller(-x[0], x[0] < 0 ? 0 : legendre_at_zero, s, &total);
-        const double scale = exp(x[0] < 0 ? -(p[0] + x[0]) : -p[0]) / total;
-        power = 1;
-        for (int j = 0; j < MOMENTS; j++, power *= -x[0]) k[j] = scale * power * s[j];
+        scalar_miller(-x[0], x[0] < 0 ? RECURRENCE_STEPS : FEW_STEPS, x[0] < 0 ? 0 : legendre_at_zero, s, &total);
+        double power = exp(x[0] < 0 ? -(p[0] + x[0]) : -p[0]) / total;
+        for (int j = 0; j < MOMENTS; j++, power *= -x[0]) k[j] = power * s[j];
+        with_square(k, k_squared);
+        /* By each coordinate: through weight and across, through along, through the moments. */
+        own[0] = w[0];
+        for (long c = 1; c <= count; c++) {
+            own[c] = w[c] - w[0] * p[c];
+            by_along[c] = -w[0] * x[c];
+            by_moments[c] = is_averaged ? 0 : w[0] * concentration[c];
+        }
         for (int j = 0; j < TERMS; j++) {
-            const double own = is_averaged ? 1 : f[j], own_slope = is_averaged ? 0 : with_square(f, j) - square * f[j];
-            a[0][j] += (4 * j + 1) * w[0] * k[j] * own;
-            for (long c = 1; c <= count; c++)
-                a[c][j] += (4 * j + 1) * ((w[c] - w[0] * p[c]) * k[j] * own - w[0] * x[c] * with_square(k, j) * own
-                                          + w[0] * k[j] * own_slope * concentration[c]);
+            const double moment = (4 * j + 1) * (is_averaged ? 1 : f[j]), first = k[j] * moment,
+                         second = k_squared[j] * moment, third = (4 * j + 1) * k[j] * (f_squared[j] - square * f[j]);
+            for (long c = 0; c < columns; c++) a[j][c] += first * own[c] + second * by_along[c] + third * by_moments[c];
         }
     }
-    for (long c = 0; c <= count; c++) {
-        double sum[TERMS] = {0};
-        const double *row = legendre_powers;
-        for (int j = 0; j < TERMS; row += ++j)
-            for (int i = 0; i <= j; i++) sum[i] += a[c][j] * row[i];
-        for (int j = 0; j < TERMS; j++) coefficients[c * TERMS + j] = (float)sum[j];
-    }
+    double sum[TERMS][COLUMNS] = {{0}};
+    const double *row = legendre_powers;
+    for (int j = 0; j < TERMS; row += ++j)
+        for (int i = 0; i <= j; i++)
+            for (long c = 0; c < columns; c++) sum[i][c] += a[j][c] * row[i];
+    for (long c = 0; c <= count; c++)
+        for (int j = 0; j < TERMS; j++) coefficients[c * TERMS + j] = (float)sum[j][c];
 }

@@ -18,6 +18,7 @@
    start[s + 1] − 1. */
 typedef struct {
     long measurements, shells;
+    int is_sorted; /* whether every place is its own: measurements come shell by shell */
     const int32_t *start, *place;
     const float *gx, *gy, *gz; /* unit vectors, or zero where b = 0 */
     const float *products;     /* 6 rows of b·(gx², gy², gz², 2gxgy, 2gxgz, 2gygz), s/mm² */
@@ -88,11 +89,14 @@ void pk_quadratic_gradient(const pk_form_design *design, long count, const float
 /* coefficients: shells × (1 + count) × PK_ZONAL_TERMS. Rows: count, 2 tangents. */
 void pk_zonal_gradient(const pk_form_design *design, long count, const float *coefficients, const float *axis,
                        const float *tangents, float *attenuation, float *rows);
-/* The coefficients of one shell, (1 + count) × PK_ZONAL_TERMS, from κ: 1 + count; weight, across, along: terms × (1 +
-   count). count ≤ 8. */
-void pk_zonal_coefficient_gradient(long count, const double *concentration, int terms, const pk_term_kind *kinds,
-                                   const double *weight, const double *across, const double *along,
-                                   float *coefficients);
+/* ⟨P_l(n·μ)⟩ of Watson's distribution, l = 0, 2 … 34, in double: what every shell of one θ has in common. */
+enum { PK_WATSON_MOMENTS = PK_ZONAL_TERMS + 1 };
+void pk_watson_moment_row(double concentration, double *moments);
+/* The coefficients of one shell, (1 + count) × PK_ZONAL_TERMS, from κ's moments and κ: 1 + count; weight, across,
+   along: terms × (1 + count). count ≤ 8. */
+void pk_zonal_coefficient_gradient(long count, const double *moments, const double *concentration, int terms,
+                                   const pk_term_kind *kinds, const double *weight, const double *across,
+                                   const double *along, float *coefficients);
 /* concentration κ and ratio: 1 + count; frame: e_1, e_2, e_3; weight, across, along: shells × terms × (1 + count).
    Rows: count, then three angles ω by which the frame turns about its own axes. */
 void pk_bingham_gradient(const pk_form_design *design, long count, const double *concentration, const double *ratio,

@@ -3,7 +3,8 @@ import CKernels
 /// Measurements as the forms' kernels read them: sorted by shell, owned once.
 ///
 /// Measurements belong to one shell where b, δ and Δ are the same numbers: what a shell costs (coefficients of a zonal
-/// form above all) is then paid once for all of them.
+/// form above all) is then paid once for all of them. Derivatives cost less where measurements come shell by shell
+/// (`Acquisition.shellOrder`).
 public final class FormDesign: @unchecked Sendable {
     /// M.
     public let count: Int
@@ -46,9 +47,13 @@ public final class FormDesign: @unchecked Sendable {
             start[s + 1] = Int32(k)
         }
         table = pk_form_design(
-            measurements: m, shells: shells.count, start: start, place: place, gx: floats, gy: floats + m,
+            measurements: m, shells: shells.count, is_sorted: (0..<m).allSatisfy { place[$0] == $0 } ? 1 : 0,
+            start: start, place: place, gx: floats, gy: floats + m,
             gz: floats + 2 * m, products: floats + 3 * m)
     }
+
+    /// The measurements shell by shell: positions.
+    var order: [Int] { (0..<count).map { Int(table.place[$0]) } }
 
     deinit {
         floats.deallocate()

@@ -76,15 +76,17 @@ extension WatsonCompartment {
         withUnsafeTemporaryAllocation(of: Dual.self, capacity: width) { numbers in
             LocalCoordinates.duals(p, parameters, into: numbers.baseAddress!)
             let q = UnsafePointer(numbers.baseAddress!)
-            withUnsafeTemporaryAllocation(of: Double.self, capacity: size * (1 + 3 * terms)) { doubles in
+            withUnsafeTemporaryAllocation(of: Double.self, capacity: size * (1 + 3 * terms) + PK_WATSON_MOMENTS) {
+                doubles in
                 let kappa = doubles.baseAddress!, weight = kappa + size, across = weight + terms * size,
-                    along = across + terms * size
+                    along = across + terms * size, moments = along + terms * size
                 q[width - 4].concentration.store(kappa, count)
+                pk_watson_moment_row(kappa[0], moments)
                 withKinds { kinds in
                     for (s, shell) in design.shells.enumerated() {
                         storeTerms(q, shell, count: count, weight, across, along)
                         pk_zonal_coefficient_gradient(
-                            count, kappa, Int32(terms), kinds, weight, across, along, out + s * n)
+                            count, moments, kappa, Int32(terms), kinds, weight, across, along, out + s * n)
                     }
                 }
             }

@@ -3,23 +3,36 @@ import ModelSpace
 
 /// What one structure's signal comes to: for each component its compartment, and where the compartment's numbers come
 /// from. Worked out once a structure.
-struct SignalPlan: Sendable {
+final class SignalPlan: Sendable {
     /// Where a number of a compartment comes from, among the layout's.
     enum Source: Sendable, Hashable {
         case number(FamilyExpression<Int>)
         case axis(Int), rotation(Int)
     }
 
-    struct Component: Sendable {
-        var compartment: any Compartment
+    /// A class: what evaluates signals asks for it at every point, and would copy all that it refers to.
+    final class Component: Sendable {
+        let compartment: any Compartment
         /// One a parameter of the compartment, in its order.
-        var sources: [Source]
-        var spread: FamilyExpression<Int>?
+        let sources: [Source]
+        let spread: FamilyExpression<Int>?
         /// Where it is one whose polynomials do not depend on the axis: the compartment, and whether they are those of
         /// the component before.
-        var zonal: (any WatsonCompartment)?, isLikeLast = false
+        let zonal: (any WatsonCompartment)?, isLikeLast: Bool
         /// The layout's scalars that its numbers depend on, at most eight.
-        var inputs: [Int]
+        let inputs: [Int]
+
+        init(
+            _ compartment: any Compartment, _ sources: [Source], spread: FamilyExpression<Int>?, inputs: [Int],
+            isLikeLast: Bool
+        ) {
+            (self.compartment, self.sources, self.spread) = (compartment, sources, spread)
+            zonal = compartment as? any WatsonCompartment
+            (self.inputs, self.isLikeLast) = (inputs, isLikeLast)
+        }
+
+        /// The sources that are no orientations.
+        var numbers: [Source] { sources.filter { if case .number = $0 { true } else { false } } }
     }
 
     let layout: SignalLayout
@@ -37,7 +50,8 @@ struct SignalPlan: Sendable {
         }
         self.layout = layout
         self.bases = bases
-        var components = layout.components.map { component in
+        var components: [Component] = []
+        for (k, component) in layout.components.enumerated() {
             let group = description.groups.first { $0.name == component.group }!,
                 part = composition.parts.first { $0.group == component.group }!
             let variant = part.variants[composition.variant(of: part, in: z, rule)]
@@ -71,19 +85,13 @@ struct SignalPlan: Sendable {
             for case .number(let expression) in sources { inputs.formUnion(expression.leaves) }
             inputs.formUnion(spread?.leaves ?? [])
             inputs.formUnion(inputs.compactMap { bases[$0] })
-            return Component(
-                compartment: compartment, sources: sources, spread: spread,
-                zonal: compartment as? any WatsonCompartment, inputs: inputs.sorted())
-        }
-        func numbers(_ component: Component) -> [Source] {
-            component.sources.filter { if case .number = $0 { true } else { false } }
-        }
-        for k in components.indices.dropFirst() where components[k].zonal != nil {
-            let last = components[k - 1]
-            components[k].isLikeLast =
-                last.zonal != nil && last.compartment.name == components[k].compartment.name
-                && layout.components[k - 1].group == layout.components[k].group
-                && numbers(last) == numbers(components[k])
+            let own = Component(compartment, sources, spread: spread, inputs: inputs.sorted(), isLikeLast: false)
+            let isLikeLast =
+                k > 0 && own.zonal != nil && components[k - 1].zonal != nil
+                && components[k - 1].compartment.name == compartment.name
+                && layout.components[k - 1].group == component.group && components[k - 1].numbers == own.numbers
+            components.append(
+                Component(compartment, sources, spread: spread, inputs: own.inputs, isLikeLast: isLikeLast))
         }
         self.components = components
         width = components.map(\.compartment.width).max()!

@@ -101,17 +101,15 @@ package final class ImportanceSampler {
             return tasks.last!
         }
         for (noise, start) in starts {
-            guard let mode = climber.climb(task(noise), from: start, steps: options.climbs, known: modes) else {
-                continue
-            }
+            let mode = climber.climb(
+                task(noise), from: start, steps: options.climbs, known: modes, endsNearKnown: true)
+            guard let mode else { continue }
             if modes.contains(where: { $0.isNear(mode.centre) }) { continue }
             modes.append(mode)
         }
         guard let best = modes.map(\.laplace).max() else { return nil }
         modes.removeAll { $0.laplace < best - Self.depth }
-        modes = withLadders(task, modes, options.ladder)
-        let top = modes.map(\.laplace).max()!
-        return Modes(layout: layout, list: modes, laplace: top + log(modes.reduce(0) { $0 + exp($1.laplace - top) }))
+        return Modes(layout: layout, list: modes, laplace: best + log(modes.reduce(0) { $0 + exp($1.laplace - best) }))
     }
 
     /// Samples of one structure, generation by generation.
@@ -138,6 +136,9 @@ package final class ImportanceSampler {
         sigma: Double? = nil
     ) -> Run {
         let layout = found.layout, m = measurementCount
+        var found = found
+        found.list = withLadders(
+            { ModeClimber.Task(y, layout, $0, sigma: sigma) }, found.list, options.ladder)
         let canBeRician = noises.contains(.rician) && (0..<m).allSatisfy { y[$0] > 0 }
         let (views, extra) = self.views(y, found, noises, canBeRician: canBeRician, sigma: sigma),
             proposal = ShapeProposal(layout)

@@ -27,12 +27,6 @@ extension ModeClimber {
         return value.isNaN ? -.infinity : value + task.weights.logDensity(x)
     }
 
-    /// The value at a point, from attenuations alone.
-    func evaluate(_ task: Task, _ x: UnsafePointer<Double>) -> Double {
-        kernels.attenuations(task.layout, at: x, into: rows)
-        return value(task, x)
-    }
-
     /// The value at a point, with derivatives of the signal in `rows`.
     func predict(_ task: Task, _ x: UnsafePointer<Double>) -> Double {
         kernels.derivatives(task.layout, x, attenuations: rows, rows: rows + task.weights.count * measurementCount)
@@ -105,8 +99,12 @@ extension ModeClimber {
     }
 
     /// Leaves where it arrives in `point` and `u`, gradient and information there; returns the value.
-    /// - Parameter held: a scalar that stays as it is.
-    func ascend(_ task: Task, from x: UnsafePointer<Double>, steps: Int, held: Int? = nil) -> Double? {
+    /// - Parameters:
+    ///   - held: a scalar that stays as it is.
+    ///   - known: modes near which it ends with nil, as it would end there.
+    func ascend(
+        _ task: Task, from x: UnsafePointer<Double>, steps: Int, held: Int? = nil, avoiding known: [PosteriorMode] = []
+    ) -> Double? {
         let layout = task.layout, w = task.weights.count, d = task.dimension, firstScalar = w + 1
         if task.noise == .rician { for i in 0..<measurementCount where !(task.y[i] > 0) { return nil } }
         point.update(from: x, count: layout.count)
@@ -134,6 +132,7 @@ extension ModeClimber {
                 point.update(from: trial, count: layout.count)
                 task.weights.take(point, into: u)
                 value = next
+                if gain < 1, known.contains(where: { $0.squaredDistance(to: point) < 1 }) { return nil }
                 derive(task)
                 damping = max(1e-4, damping * 0.2)
                 if gain < 0.02 { break }

@@ -23,6 +23,9 @@ package final class ModeClimber {
     /// Information; precision of the normal about the point, damped for a step; another.
     let information: UnsafeMutablePointer<Double>
     let precision: UnsafeMutablePointer<Double>, other: UnsafeMutablePointer<Double>
+    /// Directions that are wide, D each.
+    let vectors: UnsafeMutablePointer<Double>
+    let lanes: PointLanes
     private let memory: UnsafeMutablePointer<Double>
     /// Precision of Σ u where it is known.
     var penalty = 1.0
@@ -33,11 +36,14 @@ package final class ModeClimber {
         measurementCount = m
         rows = .allocate(capacity: (most + 3) * m)
         (signal, weight, score) = (rows + most * m, rows + (most + 1) * m, rows + (most + 2) * m)
-        let row = 96, matrix = 64 * 64, count = 3 * matrix + 8 * row
+        let row = 96, matrix = 64 * 64, count = 4 * matrix + 8 * row
         memory = .allocate(capacity: count)
         memory.initialize(repeating: 0, count: count)
-        (information, precision, other) = (memory, memory + matrix, memory + 2 * matrix)
-        let rest = memory + 3 * matrix
+        (information, precision, other, vectors) = (
+            memory, memory + matrix, memory + 2 * matrix, memory + 3 * matrix
+        )
+        lanes = PointLanes(m)
+        let rest = memory + 4 * matrix
         (point, trial, u, trialU) = (rest, rest + row, rest + 2 * row, rest + 3 * row)
         (gradient, prior, step, vector) = (rest + 4 * row, rest + 5 * row, rest + 6 * row, rest + 7 * row)
     }
@@ -82,17 +88,20 @@ package final class ModeClimber {
         climb(Task(y, layout, noise, sigma: sigma), from: x, steps: steps, known: known)
     }
 
-    /// - Parameter rung: nil to climb in all coordinates. Otherwise a scalar that stays as it is at the start, about
-    ///   which the mode given back has this standard deviation, members as they stand. Wide directions are brought to
-    ///   what the likelihood does at that distance without a rung only.
+    /// - Parameters:
+    ///   - endsNearKnown: whether a climb that leads to a known mode ends with nil before it is there.
+    ///   - rung: nil to climb in all coordinates. Otherwise a scalar that stays as it is at the start, about which the
+    ///     mode given back has this standard deviation, members as they stand. Wide directions are brought to what the
+    ///     likelihood does at that distance without a rung only.
     func climb(
         _ task: Task, from x: UnsafePointer<Double>, steps: Int, known: [PosteriorMode] = [],
-        rung: (scalar: Int, deviation: Double)? = nil
+        endsNearKnown: Bool = false, rung: (scalar: Int, deviation: Double)? = nil
     ) -> PosteriorMode? {
         precondition(
             SignalLimits.hold(task.layout),
             "a structure with more components or shape coordinates than modes are looked for")
-        guard let value = ascend(task, from: x, steps: steps, held: rung?.scalar) else { return nil }
+        let value = ascend(task, from: x, steps: steps, held: rung?.scalar, avoiding: endsNearKnown ? known : [])
+        guard let value else { return nil }
         setPrecision(task)
         if let rung {
             guard widen(task, rung.scalar, to: rung.deviation) else { return nil }

@@ -58,7 +58,7 @@ public final class StructureExplorer {
     private let sampler: ImportanceSampler, finder: StartFinder, m: Int
     private var layouts: [Structure: SignalLayout] = [:]
     /// What the rule says of structures met before: it costs more than a climb.
-    private var nearby: [Structure: [(change: StructureRule.Change, structure: Structure)]] = [:]
+    private var nearby: [Structure: (list: [Structure], places: Set<Structure>)] = [:]
     private var kinds: [Structure: (k: Int, variants: [(structure: Structure, noise: NoiseLikelihood)])] = [:]
     private var shouldStop: () -> Bool = { false }
 
@@ -83,11 +83,11 @@ public final class StructureExplorer {
         return new
     }
 
-    private func neighbours(_ z: Structure) -> [(change: StructureRule.Change, structure: Structure)] {
+    private func neighbours(_ z: Structure) -> (list: [Structure], places: Set<Structure>) {
         if let known = nearby[z] { return known }
-        let new = rule.neighbours(of: z)
-        nearby[z] = new
-        return new
+        let list = rule.neighbours(of: z).map(\.structure)
+        nearby[z] = (list, Set(list))
+        return nearby[z]!
     }
 
     /// k and the allowed structures with any noise of one without.
@@ -178,7 +178,7 @@ public final class StructureExplorer {
                 })
             else { break }
             entries[next].hasExpanded = true
-            for (_, z) in neighbours(entries[next].structure) {
+            for z in neighbours(entries[next].structure).list {
                 if shouldStop() { return nil }
                 if let entry = enter(z) { look(y, entry, entries, sigma, stream) }
             }
@@ -192,13 +192,26 @@ public final class StructureExplorer {
     /// what is far from all that it names is reached only from the plainest, by steps that the signals decide on.
     private func seeds(_ network: StructurePosterior?) -> [Structure] {
         guard let network else { return rule.plainest }
-        let signals = Dictionary(grouping: zip(network.structures, network.logProbability), by: { rule.signal($0.0) })
-            .mapValues { logSum($0.map(\.1)) }
-        let list = signals.keys.sorted { $0.bits < $1.bits },
-            gap = Self.gaps(list.map { signals[$0]! }, list.map(rule.parameterCount))
+        return rule.plainest + named(network.structures, network.logProbability).map { network.structures[$0] }
+    }
+
+    /// Of structures with an amortised log-probability those that the search begins from, the likeliest first: not
+    /// ruled out at every λ, each with the noise that is likelier. Indices.
+    public func named(_ structures: [Structure], _ logProbability: [Double]) -> [Int] {
+        var best: [Structure: (index: Int, total: Double)] = [:]
+        for (i, z) in structures.enumerated() {
+            let signal = rule.signal(z)
+            if let known = best[signal] {
+                let isBetter = logProbability[i] > logProbability[known.index]
+                best[signal] = (isBetter ? i : known.index, logSum([known.total, logProbability[i]]))
+            } else {
+                best[signal] = (i, logProbability[i])
+            }
+        }
+        let list = best.keys.sorted { $0.bits < $1.bits },
+            gap = Self.gaps(list.map { best[$0]!.total }, list.map(rule.parameterCount))
         let named = list.indices.filter { gap[$0] <= options.networkCutoff }.sorted { (gap[$0], $0) < (gap[$1], $1) }
-            .prefix(options.mostNamed)
-        return rule.plainest + named.map { list[$0] }
+        return named.prefix(options.mostNamed).map { best[list[$0]]!.index }
     }
 
     /// Looks for a structure's modes: from the starts that it has, and from the modes of neighbours that have been
@@ -208,7 +221,7 @@ public final class StructureExplorer {
         _ stream: (Structure, Int) -> RandomSource
     ) {
         var random = stream(entry.structure, 255), starts = entry.starts
-        let near = Set(neighbours(entry.structure).map(\.structure))
+        let near = neighbours(entry.structure).places
         let parents = all.filter { $0.modes != nil && near.contains($0.structure) }.sorted { $0.laplace > $1.laplace }
             .prefix(options.parents)
         for parent in parents {

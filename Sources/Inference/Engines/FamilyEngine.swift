@@ -10,8 +10,8 @@ import Tensors
 /// network, where there is one, says where to look and what to expect.
 public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     public var exploration = StructureExplorer.Options()
-    /// Sweeps of moves that end each voxel's draws.
-    public var sweeps = 8
+    /// Sweeps of moves that end each voxel's draws, and of how many draws of a structure: fewer stay samples by weight.
+    public var sweeps = 8, fewestMoved = 3
     /// Steps of the network's diffusion solver, and its draws that each structure starts from.
     public var solverSteps = 3, starts = 1
 
@@ -39,7 +39,7 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     public var leastLogProbability: Double? { -exploration.cutoff }
     public var voxelsAtOnce: Int { file == nil ? 4 : 32 }
     public var notes: [String: String] {
-        var notes = ["exploration": exploration.summary, "correction_sweeps": "\(sweeps)"]
+        var notes = ["exploration": exploration.summary, "correction_sweeps": "\(sweeps) of \(fewestMoved) and more"]
         if file != nil {
             (notes["solver_steps"], notes["precision"]) = ("\(solverSteps)", NetworkPrecision.preferred.rawValue)
         }
@@ -66,11 +66,14 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
 final class FamilyEngine<F: DiffusionFamily>: PosteriorEngine {
     private let recipe: FamilyEngineRecipe<F>, sampler: AmortisedSampler<F>?
     private let explorer: StructureExplorer, moves: PosteriorMoves, space: StructureSpace, places: [Structure: Int]
+    /// The exact half reads the volumes shell by shell.
+    private let order: [Int]
     private var shouldStop: @Sendable () -> Bool = { false }
 
     init(_ recipe: FamilyEngineRecipe<F>, _ sampler: AmortisedSampler<F>?) {
         (self.recipe, self.sampler) = (recipe, sampler)
-        let kernels = recipe.family.kernels(recipe.acquisition)
+        order = recipe.acquisition.shellOrder
+        let kernels = recipe.family.kernels(recipe.acquisition.keeping(order)!)
         explorer = StructureExplorer(recipe.family, kernels: kernels, options: recipe.exploration)
         moves = PosteriorMoves(kernels)
         space = recipe.family.structureSpace
@@ -92,15 +95,13 @@ final class FamilyEngine<F: DiffusionFamily>: PosteriorEngine {
         let guesses = sampler?.answer(
             y, count: count, design: recipe.acquisition, keys: keys, seed: seed, steps: recipe.solverSteps
         ) { _, l in
-            // Draws of the structures that are near the best at some λ.
-            let gap = StructureExplorer.gaps(l, self.space.parameterCounts)
-            return l.indices.filter { gap[$0] <= self.recipe.exploration.networkCutoff }.flatMap {
-                Array(repeating: $0, count: starts)
-            }
+            // Draws of the structures that the search begins from.
+            self.explorer.named(self.space.structures, l).sorted().flatMap { Array(repeating: $0, count: starts) }
         }
         var answers: [VoxelPosterior] = []
         for v in 0..<count {
-            guard let answer = posterior(y + v * m, guesses?[v], sigma[v], key: keys[v]) else { break }
+            let signals = order.map { y[v * m + $0] }
+            guard let answer = posterior(signals, guesses?[v], sigma[v], key: keys[v]) else { break }
             answers.append(answer)
         }
         return answers
@@ -160,7 +161,9 @@ final class FamilyEngine<F: DiffusionFamily>: PosteriorEngine {
         _ y: UnsafePointer<Float>, _ found: ExploredStructures, _ i: Int, count: Int, _ sigma: Double?,
         _ random: inout RandomSource
     ) -> [[Double]] {
-        guard found.isSampled[i], recipe.sweeps > 0 else { return found.draw(i, count: count, using: &random) }
+        guard found.isSampled[i], recipe.sweeps > 0, count >= recipe.fewestMoved else {
+            return found.draw(i, count: count, using: &random)
+        }
         let layout = found.layout(i), width = layout.count, whole = max(32, (count + 15) / 16 * 16)
         var points = found.draw(i, count: whole, using: &random).flatMap { $0 }
         moves.run(y, points: &points, layout, found.noise(i), sigma: sigma, sweeps: recipe.sweeps, using: &random)
