@@ -13,7 +13,7 @@ public struct WideSearch: EngineRecipe {
     /// - Errors: `NetworkFileError` as of `FamilyEngineRecipe`, never without a network.
     public init<F: DiffusionFamily>(family: F, acquisition: Acquisition, options: FitOptions) throws {
         var recipe = try FamilyEngineRecipe(
-            family: family, file: nil, path: "", acquisition: acquisition, options: options)
+            family: family, file: nil, path: "", acquisition: acquisition, options: options, preset: .exact)
         recipe.exploration.cutoff = 14
         recipe.exploration.window = 10
         recipe.exploration.mostStructures = 1024

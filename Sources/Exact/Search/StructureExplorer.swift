@@ -12,41 +12,6 @@ import ModelSpace
 /// Everything random comes from streams named by the observation, the structure and the generation: one structure less
 /// changes no other's draws.
 public final class StructureExplorer {
-    public struct Options: Sendable {
-        package var sampling = ImportanceSampler.Options()
-        /// Nats below the best at every λ in [0, 3] beyond which a structure is not sampled: by Laplace's
-        /// approximation, and by the network.
-        public var cutoff = 10.0, networkCutoff = 8.0
-        /// Nats below the best within which a structure's neighbours are looked at too.
-        public var window = 6.0
-        /// Structures looked at, noise aside, at most, and how many of them because a network names them.
-        public var mostStructures = 192, mostNamed = 20
-        /// From how many neighbours' modes a structure's own are looked for, with how many starts each, of how many
-        /// that are tried.
-        public var parents = 2, births = 2, tries = 64
-        /// The same where there is nothing to start from.
-        public var firstStarts = 4, firstTries = 256
-        /// Generations that a structure gets first: within 3 nats of the best, and the others; and where it is as
-        /// likely as not, by its shape's dimension.
-        public var likely = 2, unlikely = 1, fewest = 3, perDimension = 0.55
-        /// Generations given after that, one at a time to the structure whose error most moves the posterior, while it
-        /// moves it by more than `tolerance`.
-        public var further = 5, tolerance = 0.01
-        public init() {}
-
-        /// What the answers depend on, in a line.
-        public var summary: String {
-            """
-            \(sampling.summary); \(mostStructures) structures, \(mostNamed) named, \(parents)x\(births) of \(tries) \
-            and \(firstStarts) of \(firstTries) starts,\u{20}
-            """
-                + """
-                cutoffs \(cutoff)/\(networkCutoff)/\(window), \(likely)/\(unlikely) to \(fewest)+\(perDimension)d \
-                generations+\(further) to \(tolerance)
-                """
-        }
-    }
-
     /// A start that somebody knows: a structure (with its noise) and θ.
     public struct Start {
         public var structure: Structure, theta: [Double]
@@ -55,12 +20,13 @@ public final class StructureExplorer {
 
     let rule: StructureRule, options: Options
     private let theta: ThetaLayout, noiseOptions: [Structure], noise: (Structure) -> NoiseLikelihood
-    private let sampler: ImportanceSampler, finder: StartFinder, m: Int
+    let sampler: ImportanceSampler
+    private let finder: StartFinder, m: Int
     private var layouts: [Structure: SignalLayout] = [:]
     /// What the rule says of structures met before: it costs more than a climb.
     private var nearby: [Structure: (list: [Structure], places: Set<Structure>)] = [:]
     private var kinds: [Structure: (k: Int, variants: [(structure: Structure, noise: NoiseLikelihood)])] = [:]
-    private var shouldStop: () -> Bool = { false }
+    private(set) var shouldStop: () -> Bool = { false }
 
     public init<F: LinearFamily>(_ family: F, kernels: any SignalKernels, options: Options = Options()) {
         rule = StructureRule(family.description)
@@ -239,72 +205,7 @@ public final class StructureExplorer {
         entry.modes = sampler.modes(y, entry.layout, starts: starts, sigma: sigma, options: options.sampling)
     }
 
-    /// Evidence of the structures that may matter. False when told to stop.
-    private func sample(
-        _ y: UnsafePointer<Float>, _ entries: [Entry], _ sigma: Double?, _ stream: (Structure, Int) -> RandomSource
-    ) -> Bool {
-        let gap = gaps(entries.map(\.laplace), entries)
-        let hasNetwork = entries.contains { $0.networkTotal.isFinite }
-        let networkGap = hasNetwork ? gaps(entries.map(\.networkTotal), entries) : entries.map { _ in 0 }
-        func most(_ entry: Entry) -> Int {
-            options.fewest + Int((options.perDimension * Double(entry.layout.shapeDimension)).rounded())
-        }
-        func advance(_ entry: Entry, _ generations: Int) {
-            sampler.advance(&entry.run!, y, generations: generations, options: options.sampling) {
-                stream(entry.structure, $0)
-            }
-        }
-        for (i, entry) in entries.enumerated() {
-            guard let modes = entry.modes, gap[i] <= options.cutoff else { continue }
-            if shouldStop() { return false }
-            let first = min(gap[i], networkGap[i]) < 3 ? options.likely : options.unlikely
-            entry.run = sampler.start(
-                y, modes, generations: max(first, most(entry)) + options.further, options: options.sampling,
-                noises: Set(entry.variants.map(\.noise)),
-                sigma: sigma)
-            advance(entry, first)
-        }
-        let sampled = entries.filter { $0.run != nil }
-        for (entry, share) in zip(sampled, shares(sampled)) {
-            if shouldStop() { return false }
-            let more = Int((share * Double(most(entry))).rounded()) - entry.run!.generations
-            if more > 0, !entry.run!.isExhausted { advance(entry, more) }
-        }
-        for _ in 0..<options.further {
-            guard let entry = mostUncertain(sampled) else { break }
-            if shouldStop() { return false }
-            advance(entry, 1)
-        }
-        return true
-    }
-
-    /// Which share of its generations each structure is to have: like the root of P (1 − P), the more of λ = 0 and 1.
-    private func shares(_ entries: [Entry]) -> [Double] {
-        var share = [Double](repeating: 0, count: entries.count)
-        for lambda in [0.0, 1] {
-            let p = StructureSpace.normalise(entries.map { $0.evidence - lambda * Double($0.k) }).map { exp($0) }
-            for (i, p) in p.enumerated() { share[i] = max(share[i], min(1, 1.3 * (4 * p * (1 - p)).squareRoot())) }
-        }
-        return share
-    }
-
-    /// The structure of probability P whose error e moves the posterior most, by P (1 − P) e at λ = 0 or 1; nil when
-    /// none exceeds the tolerance.
-    private func mostUncertain(_ entries: [Entry]) -> Entry? {
-        var worst = options.tolerance, chosen: Entry?
-        for lambda in [0.0, 1] {
-            let p = StructureSpace.normalise(entries.map { $0.evidence - lambda * Double($0.k) }).map { exp($0) }
-            for (entry, p) in zip(entries, p) where entry.run?.isExhausted == false {
-                // What importance sampling says of its own error falls short of it the more dimensions there are.
-                let understated = 1 + max(0, Double(entry.layout.shapeDimension) - 4) / 3
-                let value = p * (1 - p) * min(1, entry.standardError) * understated
-                if value > worst { (worst, chosen) = (value, entry) }
-            }
-        }
-        return chosen
-    }
-
-    private func gaps(_ values: [Double], _ entries: [Entry]) -> [Double] { Self.gaps(values, entries.map(\.k)) }
+    func gaps(_ values: [Double], _ entries: [Entry]) -> [Double] { Self.gaps(values, entries.map(\.k)) }
 
     /// How far each stays below the best, at the λ that favours it most.
     package static func gaps(_ values: [Double], _ counts: [Int], lambdas: [Double] = [0, 0.5, 1, 2, 3]) -> [Double] {

@@ -9,7 +9,7 @@ import Tensors
 /// (`StructureExplorer`), their evidence by importance sampling, draws ended by exact-likelihood moves. A trained
 /// network, where there is one, says where to look and what to expect.
 public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
-    public var exploration = StructureExplorer.Options()
+    public var exploration = StructureExplorer.Options.balanced
     /// Sweeps of moves that end each voxel's draws, and of how many draws of a structure: fewer stay samples by weight.
     public var sweeps = 8, fewestMoved = 3
     /// Steps of the network's diffusion solver, and its draws that each structure starts from.
@@ -21,7 +21,10 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
 
     /// - Parameter file: nil to search without a network.
     /// - Throws: `NetworkFileError.otherFamily` when the network was trained for something else.
-    public init(family: F, file: NetworkFile?, path: String, acquisition: Acquisition, options: FitOptions) throws {
+    public init(
+        family: F, file: NetworkFile?, path: String, acquisition: Acquisition, options: FitOptions,
+        preset: PrismPreset = .balanced
+    ) throws {
         if let file,
             file.origin.family != family.name || file.origin.familyDefinition != family.definition
                 || file.network.shape != FamilyShape(family)
@@ -29,6 +32,7 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
             throw NetworkFileError.otherFamily(path: path, found: file.origin.family, wanted: family.name)
         }
         (self.family, self.file, self.acquisition, self.options) = (family, file, acquisition, options)
+        preset.apply(to: &self)
     }
 
     public var diffusionFamily: any DiffusionFamily { family }

@@ -15,4 +15,17 @@ public enum PrismPreset: String, CaseIterable, Sendable {
             recipe.refinement = .exact
         }
     }
+
+    /// The same for any family.
+    func apply<F>(to recipe: inout FamilyEngineRecipe<F>) {
+        switch self {
+        case .fast:
+            recipe.exploration = .fast
+            (recipe.sweeps, recipe.solverSteps) = (2, 1)
+        case .balanced: recipe.exploration = .balanced
+        case .exact:
+            recipe.exploration = .init()
+            (recipe.sweeps, recipe.fewestMoved, recipe.solverSteps) = (32, 1, 5)
+        }
+    }
 }

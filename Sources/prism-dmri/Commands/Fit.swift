@@ -131,7 +131,7 @@ struct Fit: ParsableCommand {
 
         let given = try network.map(NetworkFile.init(path:)),
             chosen = try FamilyChoice(family, network: given.map { ($0, network!) })
-        try chosen.refuse(engine: engine == .prism ? nil : engine.rawValue, preset: preset)
+        try chosen.refuse(engine: engine == .prism ? nil : engine.rawValue)
         let (geometry, acquisition) = try input.open(warn: warn)
         var options = FitOptions()
         options.lambda = engine == .mcmc ? 0 : lambda ?? options.lambda
@@ -282,7 +282,8 @@ struct Fit: ParsableCommand {
         case (.composed(let family), _):
             try chosen.check(largestB: acquisition.bValues.max() ?? 0, of: input.dwi)
             return try FamilyEngineRecipe(
-                family: family, file: given, path: network ?? "", acquisition: acquisition, options: options)
+                family: family, file: given, path: network ?? "", acquisition: acquisition, options: options,
+                preset: preset ?? .balanced)
         case (.ballSticks, .prism):
             return try PrismRecipe(
                 file: try given ?? NetworkFile.standard(), path: network ?? "the default network",

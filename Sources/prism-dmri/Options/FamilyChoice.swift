@@ -61,13 +61,10 @@ enum FamilyChoice {
 
     /// Refuses options that go with ball and sticks alone.
     /// - Parameter engine: as on the command line, where it is another than `prism`.
-    func refuse(engine: String?, preset: PrismPreset?) throws {
+    func refuse(engine: String?) throws {
         guard !isBallSticks else { return }
         if let engine {
             throw ValidationError("--engine \(engine) fits ball-sticks only; for '\(family.name)' leave it out.")
-        }
-        if preset != nil {
-            throw ValidationError("--preset belongs to ball-sticks; for '\(family.name)' leave it out.")
         }
     }
 

@@ -26,7 +26,7 @@ struct StudiedFamily {
             let network = try given ?? NetworkFile.standard()
             (file, engine, reference, statement) = (network, tested.engineMaker(network), tested.referenceMaker, nil)
         case .composed(let family):
-            try choice.refuse(engine: tested.engine == .prism ? nil : tested.engine.rawValue, preset: tested.preset)
+            try choice.refuse(engine: tested.engine == .prism ? nil : tested.engine.rawValue)
             if tested.smcError != nil {
                 throw ValidationError(
                     """
@@ -36,9 +36,10 @@ struct StudiedFamily {
                 )
             }
             file = given
+            let preset = tested.preset ?? .balanced
             engine = { acquisition, options in
                 try FamilyEngineRecipe(
-                    family: family, file: given, path: path, acquisition: acquisition, options: options)
+                    family: family, file: given, path: path, acquisition: acquisition, options: options, preset: preset)
             }
             reference = { acquisition, options in
                 try WideSearch(family: family, acquisition: acquisition, options: options)

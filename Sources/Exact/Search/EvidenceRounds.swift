@@ -1,0 +1,69 @@
+import Foundation
+import ModelSpace
+
+extension StructureExplorer {
+    /// Evidence of the structures that may matter. False when told to stop.
+    func sample(
+        _ y: UnsafePointer<Float>, _ entries: [Entry], _ sigma: Double?, _ stream: (Structure, Int) -> RandomSource
+    ) -> Bool {
+        let gap = gaps(entries.map(\.laplace), entries)
+        let hasNetwork = entries.contains { $0.networkTotal.isFinite }
+        let networkGap = hasNetwork ? gaps(entries.map(\.networkTotal), entries) : entries.map { _ in 0 }
+        func most(_ entry: Entry) -> Int {
+            options.fewest + Int((options.perDimension * Double(entry.layout.shapeDimension)).rounded())
+        }
+        func advance(_ entry: Entry, _ generations: Int) {
+            sampler.advance(&entry.run!, y, generations: generations, options: options.sampling) {
+                stream(entry.structure, $0)
+            }
+        }
+        for (i, entry) in entries.enumerated() {
+            guard let modes = entry.modes, gap[i] <= options.cutoff else { continue }
+            if shouldStop() { return false }
+            let first = min(gap[i], networkGap[i]) < 3 ? options.likely : options.unlikely
+            entry.run = sampler.start(
+                y, modes, generations: max(first, most(entry)) + options.further, options: options.sampling,
+                noises: Set(entry.variants.map(\.noise)),
+                sigma: sigma)
+            advance(entry, first)
+        }
+        let sampled = entries.filter { $0.run != nil }
+        for (entry, share) in zip(sampled, shares(sampled)) {
+            if shouldStop() { return false }
+            let more = Int((share * Double(most(entry))).rounded()) - entry.run!.generations
+            if more > 0, !entry.run!.isExhausted { advance(entry, more) }
+        }
+        for _ in 0..<options.further {
+            guard let entry = mostUncertain(sampled) else { break }
+            if shouldStop() { return false }
+            advance(entry, 1)
+        }
+        return true
+    }
+
+    /// Which share of its generations each structure is to have: like the root of P (1 − P), the more of λ = 0 and 1.
+    private func shares(_ entries: [Entry]) -> [Double] {
+        var share = [Double](repeating: 0, count: entries.count)
+        for lambda in [0.0, 1] {
+            let p = StructureSpace.normalise(entries.map { $0.evidence - lambda * Double($0.k) }).map { exp($0) }
+            for (i, p) in p.enumerated() { share[i] = max(share[i], min(1, 1.3 * (4 * p * (1 - p)).squareRoot())) }
+        }
+        return share
+    }
+
+    /// The structure of probability P whose error e moves the posterior most, by P (1 − P) e at λ = 0 or 1; nil when
+    /// none exceeds the tolerance.
+    private func mostUncertain(_ entries: [Entry]) -> Entry? {
+        var worst = options.tolerance, chosen: Entry?
+        for lambda in [0.0, 1] {
+            let p = StructureSpace.normalise(entries.map { $0.evidence - lambda * Double($0.k) }).map { exp($0) }
+            for (entry, p) in zip(entries, p) where entry.run?.isExhausted == false {
+                // What importance sampling says of its own error falls short of it the more dimensions there are.
+                let understated = 1 + max(0, Double(entry.layout.shapeDimension) - 4) / 3
+                let value = p * (1 - p) * min(1, entry.standardError) * understated
+                if value > worst { (worst, chosen) = (value, entry) }
+            }
+        }
+        return chosen
+    }
+}

@@ -1,0 +1,58 @@
+extension StructureExplorer {
+    /// How far and how finely is searched; the default takes its time.
+    public struct Options: Sendable {
+        package var sampling = ImportanceSampler.Options()
+        /// Nats below the best at every λ in [0, 3] beyond which a structure is not sampled: by Laplace's
+        /// approximation, and by the network.
+        public var cutoff = 10.0, networkCutoff = 8.0
+        /// Nats below the best within which a structure's neighbours are looked at too.
+        public var window = 6.0
+        /// Structures looked at, noise aside, at most, and how many of them because a network names them.
+        public var mostStructures = 192, mostNamed = 20
+        /// From how many neighbours' modes a structure's own are looked for, with how many starts each, of how many
+        /// that are tried.
+        public var parents = 2, births = 2, tries = 64
+        /// The same where there is nothing to start from.
+        public var firstStarts = 4, firstTries = 256
+        /// Generations that a structure gets first: within 3 nats of the best, and the others; and where it is as
+        /// likely as not, by its shape's dimension.
+        public var likely = 2, unlikely = 1, fewest = 3, perDimension = 0.55
+        /// Generations given after that, one at a time to the structure whose error most moves the posterior, while it
+        /// moves it by more than `tolerance`.
+        public var further = 5, tolerance = 0.01
+        public init() {}
+
+        /// A search of structures that are far from settled by speed: what matters is found, and its evidence good to
+        /// a few tenths of a nat.
+        public static let balanced: Options = {
+            var options = Options()
+            (options.cutoff, options.window) = (7, 4)
+            (options.births, options.tries) = (1, 32)
+            options.sampling.generation = 128
+            return options
+        }()
+
+        /// What a network names, the plainest structures and the neighbours of the very best.
+        public static let fast: Options = {
+            var options = balanced
+            (options.cutoff, options.window, options.mostNamed) = (4, 1, 12)
+            options.parents = 1
+            options.sampling.generation = 64
+            options.sampling.ladder.rungs = 0
+            (options.likely, options.fewest, options.perDimension, options.further) = (1, 2, 0.3, 0)
+            return options
+        }()
+
+        /// What the answers depend on, in a line.
+        public var summary: String {
+            """
+            \(sampling.summary); \(mostStructures) structures, \(mostNamed) named, \(parents)x\(births) of \(tries) \
+            and \(firstStarts) of \(firstTries) starts,\u{20}
+            """
+                + """
+                cutoffs \(cutoff)/\(networkCutoff)/\(window), \(likely)/\(unlikely) to \(fewest)+\(perDimension)d \
+                generations+\(further) to \(tolerance)
+                """
+        }
+    }
+}
