@@ -7,6 +7,11 @@ import PackageDescription
 // Every `import` of a target stands among its dependencies here (`.ci/imports` checks it). What a library's user needs
 // is public; what only other targets of this package need is `package`.
 
+// What `--version` names; an archive without git's records gives none.
+let commit = Context.gitInformation.map {
+    $0.currentCommit.prefix(12) + ($0.hasUncommittedChanges ? "+" : "")
+}
+
 let package = Package(
     name: "prism-dmri",
     products: [
@@ -35,6 +40,8 @@ let package = Package(
         .target(name: "CNetworks", exclude: ["README.md", "default-network.safetensors"]),
         .target(name: "CFamilies", exclude: ["README.md"]),
         .target(name: "CMemory"),
+        .target(
+            name: "CVersion", cSettings: commit.map { [.define("PRISM_COMMIT", to: "\"\($0)\"")] } ?? []),
         .target(
             name: "CReport",
             exclude: [
@@ -84,7 +91,7 @@ let package = Package(
             dependencies: [
                 "Reporting", "Bench", "Studies", "Chain", "Inference", "Training", "BallSticksEngines", "Networks",
                 "Diffusion",
-                "Tensors", "ModelSpace", "Volumes", "CMemory",
+                "Tensors", "ModelSpace", "Parallel", "Volumes", "CMemory", "CVersion",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["README.md"]),
 
@@ -93,6 +100,7 @@ let package = Package(
             name: "TestFixtures", dependencies: ["Inference", "Diffusion", "ModelSpace", "Networks"],
             path: "Tests/Fixtures"),
         .testTarget(name: "VolumesTests", dependencies: ["Volumes"]),
+        .testTarget(name: "ParallelTests", dependencies: ["Parallel"]),
         .testTarget(name: "ModelSpaceTests", dependencies: ["ModelSpace"]),
         .testTarget(
             name: "DiffusionTests", dependencies: ["Diffusion", "ModelSpace", "Volumes", "CKernels", "TestFixtures"],
@@ -125,7 +133,10 @@ let package = Package(
                 "Volumes",
                 "CZlib",
             ]),
-        .testTarget(name: "EndToEndTests", dependencies: ["prism-dmri"], exclude: ["cases.txt"]),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["prism-dmri", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            exclude: ["cases.txt"]),
     ],
     swiftLanguageModes: [.v5]
 )
