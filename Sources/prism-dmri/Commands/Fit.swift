@@ -54,7 +54,10 @@ struct Fit: ParsableCommand {
         try model.validate(chain)
     }
 
-    func run() throws {
+    func run() throws { try run(as: nil) }
+
+    /// - Parameter source: what the image is called in the output; nil for its own name.
+    func run(as source: FitSource?) throws {
         let recipe = model.family.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
         let read = input.allFiles + [model.network, recipe].compactMap { $0 }
         let target = try OutputFolder(
@@ -69,7 +72,7 @@ struct Fit: ParsableCommand {
             Blas.prepare()
             var fit = try PreparedFit(self)
             if running.dryRun { return try FitPlan(fit, self).put(asJSON: running.json) }
-            try fit.run(self, target)
+            try fit.run(self, target, as: source)
         } catch {
             target.abandon()
             if error is Interrupted { throw stopped() }

@@ -5,9 +5,23 @@ import Networks
 import Reporting
 import Volumes
 
+/// What a fit's image is called where it comes from a dataset: BIDS URIs, and no folders of this machine.
+struct FitSource {
+    let stem: String, uris: [String], root: String
+
+    func name(_ provenance: inout FitProvenance) {
+        func named(_ text: String) -> String { text.replacingOccurrences(of: root + "/", with: "bids:raw:") }
+        provenance.sourceStem = stem
+        provenance.sources = uris
+        provenance.inputs = provenance.inputs.mapValues { BIDSOutputs.withoutFolders(named($0)) }
+        provenance.commandLine = provenance.commandLine.map(BIDSOutputs.withoutFolders)
+        provenance.warnings = provenance.warnings.map(named)
+    }
+}
+
 extension PreparedFit {
     /// Fits, and writes all files of a whole fit or what a part of one is merged from.
-    mutating func run(_ command: Fit, _ target: OutputFolder) throws {
+    mutating func run(_ command: Fit, _ target: OutputFolder, as source: FitSource? = nil) throws {
         let fitter = fitter, out = command.out
         try target.begin()
         if let doubt = directions.doubt, !command.isQuiet { Progress.note("note: " + doubt) }
@@ -28,6 +42,7 @@ extension PreparedFit {
         note("fitting", since: fitting)
 
         var provenance = try provenance(command)
+        source?.name(&provenance)
         provenance.residuals = try ShellResiduals(
             PosteriorArchive.shards(in: target.work), family: family.family, lambda: options.lambda,
             signals: series.values, acquisition: acquisition, threads: options.threads)
