@@ -136,7 +136,7 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: ["prism-dmri", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-            exclude: ["cases.txt"]),
+            exclude: ["cases.txt", "local-slurm.sh"]),
     ],
     swiftLanguageModes: [.v5]
 )

@@ -20,8 +20,11 @@ public struct AllottedProcessors: Equatable, Sendable {
         var limits = [(max(1, active), "the machine")]
         if let bound = Self.bound(read) { limits.append((bound, "affinity")) }
         if let quota = Self.quota(read) { limits.append((max(1, Int(quota.rounded(.up))), "control group's quota")) }
-        if let text = environment["SLURM_CPUS_PER_TASK"], let allotted = Int(text), allotted > 0 {
-            limits.append((allotted, "SLURM_CPUS_PER_TASK"))
+        // Slurm sets the first only where it was asked for so many; else a batch job has what the second says.
+        for name in ["SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"] {
+            guard let allotted = environment[name].flatMap({ Int($0) }), allotted > 0 else { continue }
+            limits.append((allotted, name))
+            break
         }
         (count, reason) = limits.min { $0.0 < $1.0 }!
     }

@@ -28,7 +28,7 @@ import Testing
             let url = root.appendingPathComponent(file)
             try FileManager.default.createDirectory(
                 at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-            try Data().write(to: url)
+            try Data((file.hasSuffix(".json") ? "{}" : "").utf8).write(to: url)
         }
         try Data(#"{"Name": "x", "BIDSVersion": "1.9.0", "DatasetType": "\#(type)"}"#.utf8)
             .write(to: root.appendingPathComponent("dataset_description.json"))

@@ -11,6 +11,8 @@ struct AllottedProcessorsTests {
     @Test func theLeastLimitCounts() {
         #expect(count([:]) == 64)
         #expect(count([:], environment: ["SLURM_CPUS_PER_TASK": "8"]) == 8)
+        #expect(count([:], environment: ["SLURM_CPUS_ON_NODE": "3"]) == 3)
+        #expect(count([:], environment: ["SLURM_CPUS_PER_TASK": "8", "SLURM_CPUS_ON_NODE": "16"]) == 8)
         #expect(count([:], active: 4, environment: ["SLURM_CPUS_PER_TASK": "8"]) == 4)
         for nonsense in ["", "0", "-2", "x"] {
             #expect(count([:], environment: ["SLURM_CPUS_PER_TASK": nonsense]) == 64)

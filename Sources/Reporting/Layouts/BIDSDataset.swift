@@ -29,9 +29,11 @@ public enum BIDSDataset {
                     ]
                 ]
             ),
-            ("HowToAcknowledge", "Please cite the works in ReferencesAndLinks that describe the models used."),
-            ("ReferencesAndLinks", .array(references.map { .string("https://doi.org/" + $0.doi) })),
         ]
+        // Beside a CITATION.cff, which whole datasets have, these would say the same twice.
+        if source == nil {
+            members.append(("ReferencesAndLinks", .array(references.map { .string("https://doi.org/" + $0.doi) })))
+        }
         if let source {
             let place = source.doi.map { doi in
                 doi.hasPrefix("doi:") ? "https://doi.org/" + doi.dropFirst(4) : doi

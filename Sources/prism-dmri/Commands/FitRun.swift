@@ -82,7 +82,8 @@ extension PreparedFit {
         if let keep { try target.keep(keep, of: archive) }
         try target.finish()
         note("writing", since: writing)
-        for warning in result.provenance.warnings where !warnings.contains(warning) {
+        let told = Set(provenance.warnings)
+        for warning in result.provenance.warnings where !told.contains(warning) {
             Progress.note("warning: " + warning)
         }
         Fit.warnOfEarlierReadings(target)

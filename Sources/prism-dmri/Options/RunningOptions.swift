@@ -7,7 +7,7 @@ struct ThreadOptions: ParsableArguments {
         help:
             """
             Worker threads (default: the processors that this process may use, by its affinity, its control group's \
-            quota and SLURM_CPUS_PER_TASK).
+            quota and what Slurm allots).
             """)
     var nthreads: Int = AllottedProcessors.current.count
 
