@@ -7,11 +7,6 @@ import PackageDescription
 // Every `import` of a target stands among its dependencies here (`.ci/imports` checks it). What a library's user needs
 // is public; what only other targets of this package need is `package`.
 
-// What `--version` names; an archive without git's records gives none.
-let commit = Context.gitInformation.map {
-    $0.currentCommit.prefix(12) + ($0.hasUncommittedChanges ? "+" : "")
-}
-
 let package = Package(
     name: "prism-dmri",
     products: [
@@ -41,12 +36,13 @@ let package = Package(
         .target(name: "CFamilies", exclude: ["README.md"]),
         .target(name: "CMemory"),
         .target(
-            name: "CVersion", cSettings: commit.map { [.define("PRISM_COMMIT", to: "\"\($0)\"")] } ?? []),
-        .target(
             name: "CReport",
             exclude: [
                 "README.md", "page.html", "page.css", "numbers.js", "colours.js", "slices.js", "charts.js", "page.js",
             ]),
+
+        .plugin(name: "NameCommit", capability: .buildTool()),
+        .target(name: "Version", exclude: ["README.md"], plugins: ["NameCommit"]),
 
         .target(name: "Volumes", dependencies: ["CNIfTI", "CZlib", "CISAL"], exclude: ["README.md"]),
         .target(name: "ModelSpace", exclude: ["README.md"]),
@@ -91,7 +87,7 @@ let package = Package(
             dependencies: [
                 "Reporting", "Bench", "Studies", "Chain", "Inference", "Training", "BallSticksEngines", "Networks",
                 "Diffusion",
-                "Tensors", "ModelSpace", "Parallel", "Volumes", "CMemory", "CVersion",
+                "Tensors", "ModelSpace", "Parallel", "Volumes", "CMemory", "Version",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["README.md"]),
 

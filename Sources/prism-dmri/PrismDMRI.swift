@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Parallel
 import Tensors
+import Version
 
 @main struct PrismDMRI: ParsableCommand {
     static let version = "0.1.0"

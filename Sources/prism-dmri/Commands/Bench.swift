@@ -8,6 +8,7 @@ import ModelSpace
 import Networks
 import Tensors
 import Training
+import Version
 
 /// Figures of this machine; the measuring itself is the libraries'.
 struct BenchCommand: ParsableCommand {

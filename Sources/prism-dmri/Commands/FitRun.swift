@@ -3,6 +3,7 @@ import Foundation
 import Inference
 import Networks
 import Reporting
+import Version
 import Volumes
 
 /// What a fit's image is called where it comes from a dataset: BIDS URIs, and no folders of this machine.
