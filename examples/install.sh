@@ -21,7 +21,7 @@ while [[ $# -gt 0 ]]; do
         --binary) [[ $# -gt 1 ]] || usage; binary="$(realpath -m "$2")"; shift 2 ;;
         -) prefix="-"; shift ;;
         -*) usage ;;
-        *) [[ -z "$prefix" ]] || usage; prefix="$1"; shift ;;
+        *) [[ -z "$prefix" && -n "$1" ]] || usage; prefix="$(realpath -m "$1")"; shift ;;
     esac
 done
 [[ -n "$prefix" ]] || usage
@@ -29,6 +29,7 @@ done
 [[ -z "$binary" || -x "$binary" ]] || fail "$binary is no program" 66
 [[ -z "$deb" ]] || command -v dpkg-deb >/dev/null || fail "--deb needs dpkg-deb, which Debian and Ubuntu have"
 
+given="$binary"
 cd "$root"
 scratch="${PRISM_SCRATCH:-$root/.build-install}"
 work="$(mktemp -d)"
@@ -69,6 +70,7 @@ cp -r protocols "$stage/share/prism-dmri/protocols"
 
 # Runs where no variable leads to a toolchain, and links none of its libraries.
 if libraries="$(ldd "$program" 2>/dev/null | grep -o 'libswift[A-Za-z_]*\|libFoundation[A-Za-z]*' | sort -u)" && [[ -n "$libraries" ]]; then
+    [[ -n "$given" ]] || fail "the program was built to need Swift's libraries ($(echo $libraries)); remove $scratch and try again"
     echo "install.sh: this program needs Swift's libraries ($(echo $libraries)); it runs only where they are" >&2
 fi
 version="$(env -i "$program" --version)" || fail "the program does not run on its own"

@@ -7,7 +7,13 @@ set -euo pipefail
 PATH="$PATH:/usr/sbin:/sbin"
 for program in munged slurmctld slurmd sbatch; do command -v "$program" >/dev/null || { echo "no $program" >&2; exit 69; }; done
 t="$(mktemp -d)" pids=()
-stop() { for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done; sleep 0.3; rm -rf "$t"; }
+# Where a test blocks signals, its children inherit that: only KILL ends them.
+stop() {
+    kill "${pids[@]}" 2>/dev/null || true
+    sleep 0.5
+    kill -KILL "${pids[@]}" 2>/dev/null || true
+    rm -rf "$t"
+}
 trap stop EXIT
 mkdir -m 700 "$t/state" "$t/spool" "$t/munge"
 chmod 755 "$t"

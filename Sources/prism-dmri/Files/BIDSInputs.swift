@@ -1,8 +1,9 @@
 import Foundation
 import Volumes
 
-/// The diffusion series of a BIDS dataset, as its rules (and PyBIDS) find them: `sub-X/[ses-Y/]dwi/…_dwi.nii[.gz]` whose
-/// names are legal and agree with their folders; what lies in `derivatives`, `sourcedata` or `code` is another dataset's.
+/// The diffusion series of a BIDS dataset, as its rules (and PyBIDS) find them: `sub-X/[ses-Y/]dwi/…_dwi.nii[.gz]`
+/// whose names are legal and agree with their folders; what lies in `derivatives`, `sourcedata` or `code` is another
+/// dataset's.
 struct BIDSInputs {
     struct Scan {
         /// From the dataset's top.
