@@ -41,6 +41,9 @@ let package = Package(
                 "README.md", "page.html", "page.css", "numbers.js", "colours.js", "slices.js", "charts.js", "page.js",
             ]),
 
+        .plugin(name: "NameCommit", capability: .buildTool()),
+        .target(name: "Version", exclude: ["README.md"], plugins: ["NameCommit"]),
+
         .target(name: "Volumes", dependencies: ["CNIfTI", "CZlib", "CISAL"], exclude: ["README.md"]),
         .target(name: "ModelSpace", exclude: ["README.md"]),
         .target(name: "Parallel", exclude: ["README.md"]),
@@ -84,7 +87,7 @@ let package = Package(
             dependencies: [
                 "Reporting", "Bench", "Studies", "Chain", "Inference", "Training", "BallSticksEngines", "Networks",
                 "Diffusion",
-                "Tensors", "ModelSpace", "Volumes", "CMemory",
+                "Tensors", "ModelSpace", "Parallel", "Volumes", "CMemory", "Version",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["README.md"]),
 
@@ -93,6 +96,7 @@ let package = Package(
             name: "TestFixtures", dependencies: ["Inference", "Diffusion", "ModelSpace", "Networks"],
             path: "Tests/Fixtures"),
         .testTarget(name: "VolumesTests", dependencies: ["Volumes"]),
+        .testTarget(name: "ParallelTests", dependencies: ["Parallel"]),
         .testTarget(name: "ModelSpaceTests", dependencies: ["ModelSpace"]),
         .testTarget(
             name: "DiffusionTests", dependencies: ["Diffusion", "ModelSpace", "Volumes", "CKernels", "TestFixtures"],
@@ -125,7 +129,10 @@ let package = Package(
                 "Volumes",
                 "CZlib",
             ]),
-        .testTarget(name: "EndToEndTests", dependencies: ["prism-dmri"], exclude: ["cases.txt"]),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["prism-dmri", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            exclude: ["cases.txt", "local-slurm.sh"]),
     ],
     swiftLanguageModes: [.v5]
 )

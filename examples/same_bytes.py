@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-VOLATILE = {"startedAt", "finishedAt", "timings", "peakMemoryBytes", "commandLine", "CommandLine", "inputs", "sources", "version", "Sources", "seconds"}
+VOLATILE = {"startedAt", "finishedAt", "timings", "peakMemoryBytes", "commandLine", "CommandLine", "inputs", "sources", "version", "commit", "Sources", "seconds"}
 
 
 def archive(data):

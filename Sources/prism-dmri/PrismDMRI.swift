@@ -1,16 +1,30 @@
 import ArgumentParser
 import Foundation
+import Parallel
 import Tensors
+import Version
 
 @main struct PrismDMRI: ParsableCommand {
+    static let version = "0.1.0"
+
     static let configuration = CommandConfiguration(
         commandName: "prism-dmri",
         abstract:
             "Which diffusion MRI model explains each voxel, and with what parameters, as a full Bayesian posterior.",
-        version: "0.1.0",
+        usage: "prism-dmri <command> [options]",
+        discussion: Manual.page(
+            "'prism-dmri help <command>' explains each command, in the order in which they are used:",
+            examples: [
+                ("is the scan as it should be?", "prism-dmri check dwi.nii.gz"),
+                ("fit every voxel", "prism-dmri fit dwi.nii.gz --mask mask.nii.gz --out fit"),
+                ("read the fit again, more parsimoniously", "prism-dmri maps fit --lambda 1"),
+            ],
+            references: [.behrens2003, .jbabdi2012, .gloeckler2026]),
+        version: version + (SourceCommit.current.map { " (\($0))" } ?? ""),
+        // In the order of use.
         subcommands: [
-            BenchCommand.self, Check.self, Export.self, Fit.self, Info.self, Maps.self, Merge.self, ReportCommand.self,
-            Simulate.self, Stats.self, Train.self, Validate.self,
+            Check.self, Fit.self, Merge.self, Maps.self, Stats.self, ReportCommand.self, Export.self, Bids.self,
+            Simulate.self, Validate.self, Info.self, Train.self, BenchCommand.self,
         ])
 
     /// The command that the arguments name; where they cannot be read, an error that knows other programs' ways of
@@ -39,11 +53,18 @@ import Tensors
     static func main() {
         Terminal.prepare()
         Interrupt.catchSignals()
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        Debug.begin(arguments)
+        Debug.say(
+            "\(configuration.version), \(AllottedProcessors.current.count) processors by "
+                + "\(AllottedProcessors.current.reason)")
         do {
-            var command = try Self.parse(Habits.joinNegativeValues(Array(CommandLine.arguments.dropFirst())))
+            var command = try Self.parse(Habits.joinNegativeValues(arguments))
             try command.run()
             if let reason = Terminal.outputFailure { throw OutputLost(reason: reason) }
+            Terminal.endLine()
         } catch {
+            Debug.say("\(type(of: error)): \(String(reflecting: error))")
             Failure.exit(error)
         }
     }

@@ -9,7 +9,7 @@ import Volumes
 /// family's name. Directions are in the scanner frame (`Reference: xyz`); absent fibres are 0. A family of compartments
 /// has maps of its own fractions and parameters (`FamilyQuantity`) in place of ball and sticks' diffusivity, and the
 /// probability of each of its components.
-enum BIDSOutputs {
+public enum BIDSOutputs {
     static let folder = "dwi"
 
     private struct Map {
@@ -39,26 +39,8 @@ enum BIDSOutputs {
             })
         jobs.append(context.text(stem(context, "nfibres", "map") + ".json", sidecar(context, likeliest).text))
         if includingDraws { jobs += draws(context) }
-        jobs.append(context.text("dataset_description.json", datasetDescription(context).text))
+        jobs.append(context.text("dataset_description.json", BIDSDataset.description(context.provenance).text))
         return jobs
-    }
-
-    /// The source's entities: its stem without the `dwi` suffix, which the maps replace by their own.
-    static func entities(_ sourceStem: String) -> String {
-        sourceStem.hasSuffix("_dwi") ? String(sourceStem.dropLast(4)) : sourceStem
-    }
-
-    private static func stem(_ context: OutputContext, _ parameter: String, _ description: String) -> String {
-        let source = entities(context.provenance.sourceStem), model = modelLabel(context)
-        return "\(folder)/\(source)_model-\(model)_param-\(parameter)_desc-\(description)_dwimap"
-    }
-
-    /// A BIDS label: letters and digits of a name.
-    private static func label(_ name: String) -> String { name.filter { $0.isASCII && ($0.isLetter || $0.isNumber) } }
-
-    private static func modelLabel(_ context: OutputContext) -> String {
-        let metadata = context.summary.metadata, own = label(metadata.family.name)
-        return metadata.hasFibreColumns ? "bs" : own.isEmpty ? "family" : own
     }
 
     private static func orientation(_ type: String) -> JSONValue {
@@ -177,24 +159,6 @@ enum BIDSOutputs {
         return maps
     }
 
-    private static let standardNames: Set = [
-        "s0", "diffusivity", "dstd", "snr", "sigma", "vf", "vfsum", "vector", "dispersion", "nfibres", "structure",
-        "component", "polar",
-    ]
-
-    /// Labels of a family's own numbers, each its own: of fractions `vf` and the component, of parameters their name,
-    /// with the component's where it would stand for something else too.
-    static func ownNames(_ quantities: [FamilyQuantity]) -> [String] {
-        var taken = standardNames
-        return quantities.map { quantity in
-            let plain = quantity.kind == .fraction ? "vf" + label(quantity.group) : label(quantity.name)
-            var name = taken.contains(plain) || plain.isEmpty ? label(quantity.group) + plain : plain, n = 1
-            while taken.contains(name) || name.isEmpty { (name, n) = (plain + "own\(n)", n + 1) }
-            taken.insert(name)
-            return name
-        }
-    }
-
     private static func text(of quantity: FamilyQuantity) -> String {
         switch quantity.kind {
         case .fraction: "signal fraction of '\(quantity.group)', all its members together (0 in draws that lack it)"
@@ -239,7 +203,7 @@ enum BIDSOutputs {
             "NetworkName": .string(provenance.networkName), "NetworkSHA256": .string(provenance.networkSHA256),
             "CommandLine": .array(provenance.commandLine.map { .string($0) }),
         ]
-        members.append(("Sources", .array(provenance.sources.map { .string($0) })))
+        members.append(("Sources", .array(provenance.sources.map { .string(withoutFolders($0)) })))
         members.append(("Inference", inference))
         return .object(members)
     }
@@ -268,15 +232,6 @@ enum BIDSOutputs {
                 }
             },
             context.text(names[1] + ".json", sidecar(context, polar).text),
-        ]
-    }
-
-    private static func datasetDescription(_ context: OutputContext) -> JSONValue {
-        let provenance = context.provenance
-        return [
-            "Name": "Fibre orientations and microstructure with model probabilities", "BIDSVersion": "1.10.0",
-            "DatasetType": "derivative",
-            "GeneratedBy": [["Name": .string(provenance.software), "Version": .string(provenance.version)]],
         ]
     }
 }

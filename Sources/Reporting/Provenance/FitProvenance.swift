@@ -40,6 +40,8 @@ public struct FitProvenance: Codable, Equatable, Sendable {
 
     public var software = "prism-dmri"
     public var version: String
+    /// The commit that the program was built from; nil where that is not known.
+    public var commit: String?
     public var commandLine: [String]
     /// ISO 8601 times.
     public var startedAt: String, finishedAt = ""

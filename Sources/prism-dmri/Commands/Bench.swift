@@ -8,6 +8,7 @@ import ModelSpace
 import Networks
 import Tensors
 import Training
+import Version
 
 /// Figures of this machine; the measuring itself is the libraries'.
 struct BenchCommand: ParsableCommand {
@@ -23,17 +24,14 @@ struct BenchCommand: ParsableCommand {
 
     struct Options: ParsableArguments {
         @Option(help: "Measurements of each kind; the minimum and the median are printed.") var repeats: Int?
-        @Option(help: "Worker threads of fits and training (default: all cores); kernels run on one.") var nthreads:
-            Int = ProcessInfo.processInfo.activeProcessorCount
+        @OptionGroup var threads: ThreadOptions
         @Option(help: "Volumes of the simulated acquisition, M.") var measurements: Int = 100
         @Flag(help: "JSON instead of a table.") var json = false
+        @OptionGroup var debugging: DebugOptions
 
         func validate() throws {
             guard (1...10_000).contains(repeats ?? 1) else {
                 throw ValidationError("--repeats must lie between 1 and 10000.")
-            }
-            guard (1...1024).contains(nthreads) else {
-                throw ValidationError("--nthreads must lie between 1 and 1024.")
             }
             guard (10...4000).contains(measurements) else {
                 throw ValidationError("--measurements must lie between 10 and 4000.")
@@ -42,7 +40,7 @@ struct BenchCommand: ParsableCommand {
 
         var machine: BenchMachine {
             BenchMachine(
-                threads: nthreads, repeats: repeats ?? 10, version: PrismDMRI.configuration.version,
+                threads: threads.nthreads, repeats: repeats ?? 10, version: PrismDMRI.version,
                 commit: SourceCommit.current)
         }
 
@@ -59,7 +57,13 @@ struct BenchCommand: ParsableCommand {
 
     struct Kernels: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "The inner loops: matrix products, layers, ball and sticks, proposals.")
+            abstract: "The inner loops: matrix products, layers, ball and sticks, proposals.",
+            usage: "prism-dmri bench kernels [options]",
+            discussion: Manual.page(
+                "",
+                examples: [
+                    ("the inner loops", "prism-dmri bench kernels --measurements 65")
+                ]))
         @OptionGroup var options: Options
 
         func run() throws {
@@ -72,16 +76,29 @@ struct BenchCommand: ParsableCommand {
 
     struct Likelihood: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "One evaluation of the likelihood, for every structure.")
+            abstract: "One evaluation of the likelihood, for every structure.",
+            usage: "prism-dmri bench likelihood [options]",
+            discussion: Manual.page(
+                "",
+                examples: [
+                    ("the likelihood", "prism-dmri bench likelihood --measurements 65")
+                ]))
         @OptionGroup var options: Options
 
         func run() throws { try options.rows { try $0.likelihoods(measurements: options.measurements) } }
     }
 
     struct Network: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Encoder, structure decoder, parameter decoder.")
+        static let configuration = CommandConfiguration(
+            abstract: "Encoder, structure decoder, parameter decoder.",
+            usage: "prism-dmri bench network [options]",
+            discussion: Manual.page(
+                "",
+                examples: [
+                    ("its three parts", "prism-dmri bench network --measurements 65")
+                ]))
         @OptionGroup var options: Options
-        @Option(help: "Trained network (default: the one built in).") var network: String?
+        @Option(help: "Trained network (default: the one built in).", completion: .file()) var network: String?
 
         func run() throws {
             let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard()
@@ -91,9 +108,15 @@ struct BenchCommand: ParsableCommand {
 
     struct Pipeline: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Whole fits of a simulated block: voxels a second of every preset, stage by stage.")
+            abstract: "Whole fits of a simulated block: voxels a second of every preset, stage by stage.",
+            usage: "prism-dmri bench pipeline [options]",
+            discussion: Manual.page(
+                "",
+                examples: [
+                    ("whole fits", "prism-dmri bench pipeline --measurements 65")
+                ]))
         @OptionGroup var options: Options
-        @Option(help: "Trained network (default: the one built in).") var network: String?
+        @Option(help: "Trained network (default: the one built in).", completion: .file()) var network: String?
         @Option(help: "Voxels of preset balanced; fast fits four times as many, exact a quarter, mcmc an eighth.")
         var voxels: Int = 256
 
@@ -108,7 +131,7 @@ struct BenchCommand: ParsableCommand {
             let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard(),
                 repeats = options.repeats ?? 2
             var fit = FitOptions(), results: [PipelineTiming] = []
-            fit.threads = options.nthreads
+            fit.threads = options.threads.nthreads
             for (preset, count) in [(PrismPreset.fast, 4 * voxels), (.balanced, voxels), (.exact, voxels / 4)] {
                 let recipe = try PrismRecipe(
                     file: file, path: network ?? "the default network", acquisition: acquisition, options: fit,
@@ -138,9 +161,17 @@ struct BenchCommand: ParsableCommand {
 
     struct Training: ParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "train", abstract: "Training: simulations a second, stage by stage.")
+            commandName: "train", abstract: "Training: simulations a second, stage by stage.",
+            usage: "prism-dmri bench train [options]",
+            discussion: Manual.page(
+                "",
+                examples: [
+                    ("training", "prism-dmri bench train --measurements 65")
+                ]))
         @OptionGroup var options: Options
-        @Option(help: "Training recipe, a file or a built-in one's name (default: the one of the network built in).")
+        @Option(
+            help: "Training recipe, a file or a built-in one's name (default: the one of the network built in).",
+            completion: .file())
         var recipe: String?
         @Option(help: "Number format of matrix products, as 'train' has it.") var precision: String = "auto"
         @Option(help: "Seconds of training.") var seconds: Double = 5
@@ -158,7 +189,7 @@ struct BenchCommand: ParsableCommand {
                 -> TrainingTiming
             {
                 .measure(
-                    family: family, plan: parsed.training, threads: options.nthreads, precision: precision,
+                    family: family, plan: parsed.training, threads: options.threads.nthreads, precision: precision,
                     seconds: seconds,
                     repeats: options.repeats ?? 5, ceiling: machine.gemm, design: design)
             }
@@ -171,30 +202,5 @@ struct BenchCommand: ParsableCommand {
                 BenchTable.put(machine, result)
             }
         }
-    }
-}
-
-/// The checkout that the program was built in, if it still stands there.
-enum SourceCommit {
-    static var current: String? {
-        guard let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") else {
-            return nil
-        }
-        var folder = URL(fileURLWithPath: program).deletingLastPathComponent()
-        guard folder.pathComponents.contains(where: { $0.hasPrefix(".build") }) else { return nil }
-        while !folder.lastPathComponent.hasPrefix(".build") { folder.deleteLastPathComponent() }
-        let git = folder.deletingLastPathComponent().appendingPathComponent(".git").path
-        func read(_ path: String) -> String? {
-            (try? String(contentsOfFile: path, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)
-        }
-        // A worktree's .git is a file that names its folder.
-        let place = read(git).flatMap { $0.hasPrefix("gitdir: ") ? String($0.dropFirst(8)) : nil } ?? git
-        let common = read(place + "/commondir").map { place + "/" + $0 } ?? place
-        guard let head = read(place + "/HEAD") else { return nil }
-        guard head.hasPrefix("ref: ") else { return String(head.prefix(12)) }
-        let name = String(head.dropFirst(5))
-        if let hash = read(place + "/" + name) ?? read(common + "/" + name) { return String(hash.prefix(12)) }
-        let packed = read(common + "/packed-refs")?.split(separator: "\n").first { $0.hasSuffix(" " + name) }
-        return packed.map { String($0.prefix(12)) }
     }
 }

@@ -7,10 +7,14 @@ extension BenchCommand {
     struct Scaling: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "How the cost of a fit grows with voxels V, volumes M, draws S and threads.",
-            discussion:
-                "One quantity grows at a time; the others stay at --voxels, --measurements, 50 draws and --nthreads.")
+            usage: "prism-dmri bench scaling [options]",
+            discussion: Manual.page(
+                "One quantity grows at a time; the others stay at --voxels, --measurements, 50 draws and --nthreads.",
+                examples: [
+                    ("every quantity", "prism-dmri bench scaling --json")
+                ]))
         @OptionGroup var options: Options
-        @Option(help: "Trained network (default: the one built in).") var network: String?
+        @Option(help: "Trained network (default: the one built in).", completion: .file()) var network: String?
         @Option(help: "Preset to measure; may be given again (default: fast and balanced).") var preset: [PrismPreset] =
             []
         @Option(help: "Voxels of preset balanced; fast fits four times as many, exact a quarter.") var voxels: Int = 256
@@ -26,7 +30,7 @@ extension BenchCommand {
             let series = try (preset.isEmpty ? [.fast, .balanced] : preset).flatMap { preset in
                 let count = preset == .fast ? 4 * voxels : preset == .balanced ? voxels : max(1, voxels / 4)
                 let base = ScalingSeries.Size(
-                    voxels: count, measurements: options.measurements, draws: 50, threads: options.nthreads)
+                    voxels: count, measurements: options.measurements, draws: 50, threads: options.threads.nthreads)
                 return try ScalingPlan(base: base).measure(preset.rawValue, repeats: options.repeats ?? 2) {
                     acquisition, fit in
                     try PrismRecipe(

@@ -10,28 +10,37 @@ import Volumes
 struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Look at a scan before it is fitted: gradient directions, b-values, noise, damaged volumes, mask.",
-        discussion: """
+        usage: "prism-dmri check <image> [options]",
+        discussion: Manual.page(
+            """
             Prints a line for each part and every finding with its remedy; ends with 0, or with 1 when there is a \
             problem. \
             The gradient directions are held against the fibres that they give: of the 24 ways to change signs and \
             order \
             of the axes, the one by which fibres go on best in the voxels that they point at is the right one; how far \
             the others fall behind is given in standard errors.
-            """)
+            """,
+            examples: [
+                ("look at everything", "prism-dmri check dwi.nii.gz --mask mask.nii.gz"),
+                ("for a program to read", "prism-dmri check dwi.nii.gz --json"),
+                ("repair a gradient table", "prism-dmri check dwi.nii.gz --corrected-bvecs right.bvec"),
+            ],
+            references: [
+                "The test of directions: Jeurissen et al. 2014, Med Image Anal 18:953, doi:10.1016/j.media.2014.05.012",
+                .veraart2016,
+            ]))
 
-    @OptionGroup var input: DiffusionInput
-    @Option(help: "Trained network whose range of protocols is asked about (default: the one built in).") var network:
-        String?
-    @Option(help: "File to write with the gradient table whose axes fit best, where the one given is wrong.")
+    @OptionGroup(title: "Input") var input: DiffusionInput
+    @Option(
+        help: "Trained network whose range of protocols is asked about (default: the one built in).",
+        completion: .file()) var network: String?
+    @Option(
+        help: "File to write with the gradient table whose axes fit best, where the one given is wrong.",
+        completion: .file())
     var correctedBvecs: String?
-    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
-        .activeProcessorCount
+    @OptionGroup var threads: ThreadOptions
     @Flag(help: "Print JSON.") var json = false
-    @Flag(help: "No progress on stderr.") var quiet = false
-
-    func validate() throws {
-        guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
-    }
+    @OptionGroup var talk: TalkOptions
 
     func run() throws {
         Blas.prepare()
@@ -42,7 +51,7 @@ struct Check: ParsableCommand {
         let (geometry, acquisition) = try input.open { remarks.append($0) }
         let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard()
         let mask = try input.openMask(geometry, acquisition) { remarks.append($0) }
-        let bar = Progress("reading", unit: "volumes", total: acquisition.count, quiet: quiet)
+        let bar = Progress("reading", unit: "volumes", total: acquisition.count, quiet: talk.quiet)
         let series = try MaskedSeries(path: input.dwi, mask: mask) { read, _ in bar.update(read) }
         // Of a mask made here there is nothing to ask.
         let simple =
@@ -50,7 +59,7 @@ struct Check: ParsableCommand {
             ? nil : try? Mask.simple(b0: Volume(meanOf: acquisition.unweightedIndices, in: input.dwi))
         let check = try ScanCheck(
             series: series, geometry: geometry, acquisition: acquisition, frame: input.frame, simple: simple,
-            violations: file.mixture?.rangeViolations(of: acquisition), remarks: remarks, threads: nthreads,
+            violations: file.mixture?.rangeViolations(of: acquisition), remarks: remarks, threads: threads.nthreads,
             shouldStop: { Interrupt.requested })
         let name = input.dwi, maskName = input.maskFile
         print(
@@ -73,6 +82,6 @@ struct Check: ParsableCommand {
         var table = try input.readTable()
         table.vectors = table.vectors.map { test.best.change($0) }
         try target.write(table.frame == .fsl ? table.fslText.bvecs : table.mrtrixText)
-        if !quiet { Progress.note("written: \(target.path), the table with \(test.best.change.words)") }
+        if !talk.quiet { Progress.note("written: \(target.path), the table with \(test.best.change.words)") }
     }
 }

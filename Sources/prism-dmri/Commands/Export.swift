@@ -6,13 +6,26 @@ import Reporting
 struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Write a finished fit for other tools: FSL, MRtrix3, DIPY or BIDS, from the fit's folder alone.",
-        discussion: """
+        usage: "prism-dmri export <fit> --format <tool> [options]",
+        discussion: Manual.page(
+            """
             fsl: fsl.bedpostX/ for probtrackx2. mrtrix: mrtrix/peaks.nii.gz (twice the fraction long, for tckgen's \
             cutoff of \
             0.1), fixels and fod.mif.gz, the draws' density for iFOD2. dipy: peaks along voxel axes and fod_sh.nii.gz, \
             the same for its probabilistic tracker. bids: dwi/*_dwimap.nii.gz with sidecars. Directions \
             are in the frame that each tool expects. quality.nii.gz, misfit.nii.gz and fit.json come along.
-            """)
+            """,
+            examples: [
+                (
+                    "for probtrackx2, as bedpostX leaves it",
+                    "prism-dmri export fit --format fsl --fsl-layout --out subject.bedpostX"
+                ),
+                ("every draw, for MRtrix3", "prism-dmri export fit --format mrtrix --draws"),
+            ],
+            references: [
+                "probtrackx2: Behrens et al. 2007, NeuroImage 34:144, doi:10.1016/j.neuroimage.2006.09.018",
+                .tournier2019, "DIPY: Garyfallidis et al. 2014, Front Neuroinform 8:8, doi:10.3389/fninf.2014.00008",
+            ]))
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
         case fsl, mrtrix, dipy, bids
@@ -26,18 +39,17 @@ struct Export: ParsableCommand {
         }
     }
 
-    @Argument(help: "Folder of a finished fit.") var fit: String
+    @Argument(help: "Folder of a finished fit.", completion: .directory) var fit: String
     @Option(help: "For whom: \(Format.allCases.map(\.rawValue).joined(separator: ", ")); may be given several times.")
     var format: [Format]
     @Option(help: "λ of what is written (default: that of the fit's maps).") var lambda: Double?
-    @Option(help: "Folder to write (default: FIT/export).") var out: String?
-    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
-        .activeProcessorCount
+    @Option(help: "Folder to write (default: FIT/export).", completion: .directory) var out: String?
+    @OptionGroup var threads: ThreadOptions
     @Flag(help: "With mrtrix and bids: every posterior draw as well (large).") var draws = false
     @Flag(help: "With fsl: its files at the folder's top, as in bedpostX's SUBJECT.bedpostX, not in fsl.bedpostX/.")
     var fslLayout = false
     @Flag(help: "Replace an export already there.") var force = false
-    @Flag(help: "No progress on stderr; warnings remain.") var quiet = false
+    @OptionGroup var talk: TalkOptions
 
     func validate() throws {
         guard !format.isEmpty else {
@@ -47,7 +59,6 @@ struct Export: ParsableCommand {
         if let lambda {
             guard lambda >= 0, lambda <= 10 else { throw ValidationError("--lambda must lie between 0 and 10.") }
         }
-        guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
     }
 
     func run() throws {
@@ -68,12 +79,12 @@ struct Export: ParsableCommand {
             let written = try FitOutputs.write(
                 archive: finished.archive, lambda: value, geometry: finished.geometry, directory: place,
                 provenance: provenance, formats: formats,
-                threads: nthreads)
+                threads: threads.nthreads)
             for warning in written.provenance.warnings where !known.contains(warning) {
                 Progress.note("warning: " + warning)
             }
             if formats.contains(.fsl) { try TensorOutputs.copy(from: [fit], to: place) }
         }
-        if !quiet { Progress.note("written: \(folder)") }
+        if !talk.quiet { Progress.note("written: \(folder)") }
     }
 }

@@ -7,24 +7,28 @@ import Volumes
 struct Maps: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Read a finished fit again at other λ: all maps and orientation files, without the scan.",
-        discussion: """
+        usage: "prism-dmri maps <fit> --lambda <numbers> [options]",
+        discussion: Manual.page(
+            """
             Structure probabilities follow from the fit's by p(z|λ′) ∝ p(z|λ) exp(−(λ′−λ) k). Draws are those of the \
             fit, weighted; where a λ far from the fit's leaves few of them in use, \
             a warning goes to stderr and into fit.json. Each λ gets its own folder, OUT/lambda-X.
-            """)
+            """,
+            examples: [
+                ("how maps change with λ", "prism-dmri maps fit --lambda 0,0.5,1,2"),
+                ("one λ, for tractography with MRtrix3", "prism-dmri maps fit --lambda 1 --out at-1 --write mrtrix"),
+            ]))
 
-    @Argument(help: "Folder of a finished fit.") var fit: String
+    @Argument(help: "Folder of a finished fit.", completion: .directory) var fit: String
     @Option(help: "One or more λ, separated by commas.") var lambda: String
-    @Option(help: "Folder to write (default: FIT/maps).") var out: String?
+    @Option(help: "Folder to write (default: FIT/maps).", completion: .directory) var out: String?
     @OptionGroup var output: OutputChoice
-    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
-        .activeProcessorCount
+    @OptionGroup var threads: ThreadOptions
     @Flag(help: "Replace maps already there.") var force = false
-    @Flag(help: "No progress on stderr; warnings remain.") var quiet = false
+    @OptionGroup var talk: TalkOptions
 
     func validate() throws {
         _ = try lambdas()
-        guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
     }
 
     private func lambdas() throws -> [Double] {
@@ -67,12 +71,12 @@ struct Maps: ParsableCommand {
                 let written = try FitOutputs.write(
                     archive: archive, lambda: value, geometry: finished.geometry, directory: place,
                     provenance: provenance,
-                    formats: formats, noise: noise, threads: nthreads)
+                    formats: formats, noise: noise, threads: threads.nthreads)
                 for warning in written.provenance.warnings where !known.contains(warning) {
                     Progress.note("warning: " + warning)
                 }
             }
-            if !quiet {
+            if !talk.quiet {
                 Progress.note(
                     String(
                         format: "λ = %g: %@ (%.1f s)", value, target.name as NSString,

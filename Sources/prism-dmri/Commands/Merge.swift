@@ -7,24 +7,28 @@ import Volumes
 struct Merge: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Join the parts of a fit made with 'fit --shard I/N', and write all maps.",
-        discussion: """
+        usage: "prism-dmri merge <parts> ... --out <folder> [options]",
+        discussion: Manual.page(
+            """
             Every part holds some of one fit's posterior-*.safetensors, or pieces of them, and a fit.json. They are \
             checked to belong together and to be complete, \
             then joined in --out, whose files are those of a fit made in one go, byte for byte.
-            """)
+            """,
+            examples: [
+                ("two halves, made on two machines", "prism-dmri merge part1 part2 --out fit"),
+                ("a lean copy of a finished fit", "prism-dmri merge fit --out lean --write bids --keep structures"),
+            ]))
 
-    @Argument(help: "Folders of the parts.") var parts: [String]
-    @Option(help: "Folder to write.") var out: String
+    @Argument(help: "Folders of the parts.", completion: .directory) var parts: [String]
+    @Option(help: "Folder to write.", completion: .directory) var out: String
     @OptionGroup var output: OutputChoice
     @Option(help: KeptPosterior.help) var keep: KeptPosterior = .draws
-    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
-        .activeProcessorCount
+    @OptionGroup var threads: ThreadOptions
     @Flag(help: "Replace a fit already in --out.") var force = false
-    @Flag(help: "No progress on stderr; warnings remain.") var quiet = false
+    @OptionGroup var talk: TalkOptions
 
     func validate() throws {
         guard !parts.isEmpty else { throw ValidationError("Name the folders of the parts.") }
-        guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
     }
 
     func run() throws {
@@ -46,7 +50,7 @@ struct Merge: ParsableCommand {
                 of: archive, geometry: geometry, folders: parts, origin: provenance.noiseOrigin)
             let written = try FitOutputs.write(
                 archive: archive, lambda: provenance.lambda, geometry: geometry, directory: place,
-                provenance: provenance, formats: output.formats, noise: noise, threads: nthreads)
+                provenance: provenance, formats: output.formats, noise: noise, threads: threads.nthreads)
             for warning in written.provenance.warnings where !known.contains(warning) {
                 Progress.note("warning: " + warning)
             }
@@ -54,7 +58,7 @@ struct Merge: ParsableCommand {
             try target.keep(keep, of: archive)
         }
         Fit.warnOfEarlierReadings(target)
-        if !quiet { Progress.note("\(metadata.shardCount) shards of \(parts.count) parts joined: \(out)") }
+        if !talk.quiet { Progress.note("\(metadata.shardCount) shards of \(parts.count) parts joined: \(out)") }
     }
 
     /// One shard of the fit to be: a file as it is, or voxels from several.

@@ -7,28 +7,31 @@ struct ReportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "report",
         abstract: "One self-contained HTML page of a finished fit, to look at and to pass on.",
-        discussion: """
+        usage: "prism-dmri report <fit> [options]",
+        discussion: Manual.page(
+            """
             The page shows structure probabilities with a λ slider, orientations, parameter and uncertainty maps, \
             checks, provenance and a methods text. It needs \
             the fit's folder alone, and loads nothing from elsewhere. 'fit' and 'maps' make one too.
-            """)
+            """,
+            examples: [
+                ("make the page again", "prism-dmri report fit --force"),
+                ("elsewhere", "prism-dmri report fit --out subject-01.html"),
+            ]))
 
-    @Argument(help: "Folder of a finished fit.") var fit: String
-    @Option(help: "File to write (default: FIT/report.html).") var out: String?
-    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
-        .activeProcessorCount
+    @Argument(help: "Folder of a finished fit.", completion: .directory) var fit: String
+    @Option(help: "File to write (default: FIT/report.html).", completion: .file()) var out: String?
+    @OptionGroup var threads: ThreadOptions
     @Flag(help: "Replace a file already there.") var force = false
-
-    func validate() throws {
-        guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
-    }
+    @OptionGroup var debugging: DebugOptions
 
     func run() throws {
         let path = out ?? fit + "/report.html"
         let finished = try FinishedFit(folder: fit), file = try OutputFile(path, kind: .page, force: force)
         guard finished.archive.metadata.hasDraws else { throw ReportingError.noDraws(directory: fit) }
-        let summary = PosteriorSummary(finished.archive, lambda: finished.provenance.lambda, threads: nthreads)
+        let summary = PosteriorSummary(finished.archive, lambda: finished.provenance.lambda, threads: threads.nthreads)
         try file.write(
-            Report.html(summary, geometry: finished.geometry, provenance: finished.provenance, threads: nthreads))
+            Report.html(
+                summary, geometry: finished.geometry, provenance: finished.provenance, threads: threads.nthreads))
     }
 }

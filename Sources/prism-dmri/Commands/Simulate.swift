@@ -7,7 +7,9 @@ import Volumes
 struct Simulate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Make a phantom: a diffusion-weighted image whose fibres are known.",
-        discussion: """
+        usage: "prism-dmri simulate --out <folder> [options]",
+        discussion: Manual.page(
+            """
             Writes to --out: dwi.nii.gz, dwi.bval, dwi.bvec (FSL's convention), mask.nii.gz; truth/ with the number of \
             fibres, directions (scanner \
             frame), fractions, diffusivity and more; truth.json, which explains them.
@@ -15,9 +17,16 @@ struct Simulate: ParsableCommand {
             Kinds: brain (curved bundles that cross, ventricles, noise around), crossings (two sticks at --angles, \
             turned at random), \
             water (isotropic), prior (voxels from the model's prior at --lambda).
-            """)
+            """,
+            examples: [
+                ("a small brain", "prism-dmri simulate --out brain"),
+                (
+                    "crossings seen by your own protocol",
+                    "prism-dmri simulate --out x --kind crossings --bvals dwi.bval --bvecs dwi.bvec --angles 30,60"
+                ),
+            ]))
 
-    @Option(help: "Folder to write.") var out: String
+    @Option(help: "Folder to write.", completion: .directory) var out: String
     @Option(help: "What to simulate: \(Phantom.Kind.allCases.map(\.rawValue).joined(separator: ", ")).") var kind =
         Phantom.Kind.brain
     @Option(
@@ -28,8 +37,10 @@ struct Simulate: ParsableCommand {
             """
     )
     var acquisition: String?
-    @Option(help: "b-values of an existing acquisition (FSL text), with --bvecs.") var bvals: String?
-    @Option(help: "Directions of an existing acquisition (FSL text), with --bvals.") var bvecs: String?
+    @Option(help: "b-values of an existing acquisition (FSL text), with --bvecs.", completion: .file()) var bvals:
+        String?
+    @Option(help: "Directions of an existing acquisition (FSL text), with --bvals.", completion: .file()) var bvecs:
+        String?
     @Flag(
         help:
             """
@@ -55,7 +66,7 @@ struct Simulate: ParsableCommand {
     @Option(help: "Parsimony λ of the prior's structures (default: 0).") var lambda: Double?
     @Option(help: "Seed of all random numbers.") var seed: UInt64 = 1
     @Flag(help: "Replace an earlier simulation in --out.") var force = false
-    @Flag(help: "No closing line on stderr.") var quiet = false
+    @OptionGroup var talk: TalkOptions
 
     private static func numbers<Number: LosslessStringConvertible>(_ text: String, _ example: String) throws -> [Number]
     {
@@ -131,7 +142,7 @@ struct Simulate: ParsableCommand {
                 to: folder, table: table(acquisition, conversion),
                 explanation: explanation(phantom, acquisition, protocolName))
         }
-        if !quiet {
+        if !talk.quiet {
             let counts = phantom.fibreCounts.map(String.init).joined(separator: ", ")
             Progress.note(
                 "\(out): \(phantom.count) voxels with 0, 1, 2, 3 fibres in \(counts); \(acquisition.count) volumes")
@@ -226,7 +237,7 @@ struct Simulate: ParsableCommand {
             ("largestB", .number(acquisition.bValues.max()!)),
         ]
         return [
-            ("software", "prism-dmri"), ("version", .string(PrismDMRI.configuration.version)),
+            ("software", "prism-dmri"), ("version", .string(PrismDMRI.version)),
             ("commandLine", .array(CommandLine.arguments.map { .string($0) })), ("settings", .object(settings)),
             ("acquisition", .object(description)),
         ]

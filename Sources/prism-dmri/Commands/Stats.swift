@@ -7,28 +7,39 @@ import Volumes
 struct Stats: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Numbers of regions and bundles of a finished fit, with the posterior's standard deviation.",
-        discussion: """
+        usage: "prism-dmri stats <fit> (--roi <image> | --tracks <file>) [options]",
+        discussion: Manual.page(
+            """
             A table (tab-separated) with a row for each region and quantity: the posterior mean of the region's mean, \
             its \
             standard deviation and 5, 50 and 95 % quantiles, and how much the region's voxels differ (voxel_sd). \
             p_fibresN is the share of voxels with N fibres. Of maps without a posterior (misfit, fa, md) the mean \
             alone \
             is given. Voxels' posteriors count as independent: what they share, as interpolated noise, is not in sd.
-            """)
+            """,
+            examples: [
+                ("regions of an atlas", "prism-dmri stats fit --roi labels.nii.gz --names lut.txt --out regions.tsv"),
+                ("along a bundle", "prism-dmri stats fit --tracks cst.tck --nodes 50"),
+            ]))
 
-    @Argument(help: "Folder of a finished fit.") var fit: String
-    @Option(help: "Image of labels on the fit's grid: a region for each whole number above 0.") var roi: String?
-    @Option(help: "Names of the labels: text with a number and a name in each line, as FreeSurfer and MRtrix3 have.")
+    @Argument(help: "Folder of a finished fit.", completion: .directory) var fit: String
+    @Option(help: "Image of labels on the fit's grid: a region for each whole number above 0.", completion: .file())
+    var roi: String?
+    @Option(
+        help: "Names of the labels: text with a number and a name in each line, as FreeSurfer and MRtrix3 have.",
+        completion: .file())
     var names: String?
-    @Option(help: "Streamlines (.tck): the bundle as a whole, voxels weighted by the length within, and along it.")
+    @Option(
+        help: "Streamlines (.tck): the bundle as a whole, voxels weighted by the length within, and along it.",
+        completion: .file())
     var tracks: String?
     @Option(help: "Stretches of equal length along the bundle, from one end to the other.") var nodes = 20
     @Option(help: "λ of what is read (default: that of the fit's maps).") var lambda: Double?
-    @Option(help: "File to write (default: standard output).") var out: String?
+    @Option(help: "File to write (default: standard output).", completion: .file()) var out: String?
     @Option(help: "Seed of the draws that are taken together.") var seed: UInt64 = 1
-    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
-        .activeProcessorCount
+    @OptionGroup var threads: ThreadOptions
     @Flag(help: "Replace a table already there.") var force = false
+    @OptionGroup var debugging: DebugOptions
 
     func validate() throws {
         guard roi != nil || tracks != nil else { throw ValidationError("Give --roi, --tracks or both.") }
@@ -37,7 +48,6 @@ struct Stats: ParsableCommand {
         if let lambda {
             guard lambda >= 0, lambda <= 10 else { throw ValidationError("--lambda must lie between 0 and 10.") }
         }
-        guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
     }
 
     func run() throws {
@@ -65,8 +75,8 @@ struct Stats: ParsableCommand {
         if !archive.metadata.hasDraws {
             Progress.note("warning: \(fit) kept no draws (--keep structures): only numbers of structures are given")
         }
-        let summary = PosteriorSummary(archive, lambda: value, threads: nthreads)
-        let statistics = RegionStatistics(archive, summary, regions: regions, seed: seed, threads: nthreads)
+        let summary = PosteriorSummary(archive, lambda: value, threads: threads.nthreads)
+        let statistics = RegionStatistics(archive, summary, regions: regions, seed: seed, threads: threads.nthreads)
         let text = try RegionTable.text(
             statistics, regions: regions, summary: summary, mask: mask, folder: fit)
         if let file { try file.write(text) } else { print(text, terminator: "") }

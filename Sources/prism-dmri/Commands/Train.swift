@@ -9,19 +9,27 @@ import Training
 struct Train: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Train a network on simulations made as it learns.",
-        discussion: """
+        usage: "prism-dmri train --recipe <file> --out <file> [options]",
+        discussion: Manual.page(
+            """
             Writes FILE (the averaged weights, for 'fit --network'), FILE.checkpoint (everything needed to go on) and \
             FILE.log.jsonl (one JSON \
             line every few seconds). With --time or --simulations the learning rate falls to zero over the last part \
             of the run; Ctrl-C stops \
             after the current step and keeps the checkpoint.
-            """)
+            """,
+            examples: [
+                ("two hours, then two more", "prism-dmri train --recipe recipe.yaml --out net.safetensors --time 2h"),
+                ("going on", "prism-dmri train --recipe recipe.yaml --out net.safetensors --time 2h --resume --reopen"),
+            ],
+            references: [.gloeckler2026, "The diffusion sampler: Karras et al. 2022, arXiv:2206.00364"]))
 
     @Option(
         help: "Training recipe (YAML), or the name of a built-in one: \(BuiltInFamilies.names.joined(separator: ", "))."
     ) var recipe: String
-    @Option(help: "Where to write the network (safetensors).") var out: String
-    @Option(help: "Start from the weights of this network instead of fresh ones.") var start: String?
+    @Option(help: "Where to write the network (safetensors).", completion: .file()) var out: String
+    @Option(help: "Start from the weights of this network instead of fresh ones.", completion: .file()) var start:
+        String?
     @Option(help: "Stop after this much time, e.g. 90s, 45m, 2h.") var time: String?
     @Option(help: "Stop after this many simulations, counted from the run's start.") var simulations: Int?
     @Flag(help: "Go on from OUT.checkpoint.") var resume = false
@@ -33,17 +41,15 @@ struct Train: ParsableCommand {
             or auto, the fastest that this \
             processor has; a resumed run keeps its own.
             """) var precision: String = "auto"
-    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
-        .activeProcessorCount
+    @OptionGroup var threads: ThreadOptions
     @Option(help: "Seconds between checkpoints.") var checkpointEvery: Double = 180
     @Flag(help: "Overwrite an existing network.") var force = false
-    @Flag(help: "No progress on stderr.") var quiet = false
+    @OptionGroup var talk: TalkOptions
 
     func validate() throws {
         if let time { _ = try Self.seconds(time) }
         _ = try Self.precision(precision)
         if start != nil && resume { throw ValidationError("--start and --resume exclude each other.") }
-        guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
         guard checkpointEvery > 0 else { throw ValidationError("--checkpoint-every must be above 0 seconds.") }
         if let simulations, simulations < 1 { throw ValidationError("--simulations must be at least 1.") }
     }
@@ -112,13 +118,13 @@ struct Train: ParsableCommand {
             let read = try TrainerState.read(network, from: checkpoint)
             state = read.state
             if reopen { state!.schedule = Schedule() }
-            if read.recipe != text && !quiet {
+            if read.recipe != text && !talk.quiet {
                 note("The recipe differs from the one this run started with; going on with the new one.")
             }
         }
         let products = try choosePrecision(resumed: resume ? state : nil)
         let trainer = Trainer(
-            family: family, plan: plan, threads: nthreads, precision: products, state: state, design: design)
+            family: family, plan: plan, threads: threads.nthreads, precision: products, state: state, design: design)
         let log = try TrainingLog(path: out + ".log.jsonl", append: resume)
         // A clock that nobody sets: a correction of the system's time neither ends a run nor keeps it going.
         let began = ContinuousClock.now
@@ -147,9 +153,9 @@ struct Train: ParsableCommand {
             try NetworkFile(network: trainer.network, weights: trainer.state.average, origin: origin).write(to: out)
         }
 
-        if !quiet {
+        if !talk.quiet {
             note(
-                "\(trainer.network.layout.count) weights, \(nthreads) threads, "
+                "\(trainer.network.layout.count) weights, \(threads.nthreads) threads, "
                     + "products in \(products.rawValue) precision"
             )
         }
@@ -178,7 +184,7 @@ struct Train: ParsableCommand {
                     parameter: means.parameter,
                     rate: trainer.state.schedule.rate(plan, step: trainer.state.step), simulationsPerSecond: rate,
                     precision: products)
-                if !quiet {
+                if !talk.quiet {
                     var line = String(
                         format: "%.2f M simulations, %.0f/s, structure loss %.4f, parameter loss %.4f",
                         Double(trainer.state.simulations) / 1e6,
@@ -208,7 +214,7 @@ struct Train: ParsableCommand {
         guard TrainingPrecision.available.contains(products) else {
             throw PrecisionMissing(path: out + ".checkpoint", precision: products)
         }
-        if let before, before != products, !quiet {
+        if let before, before != products, !talk.quiet {
             note("This run's products were in \(before.rawValue) precision so far; going on in \(products.rawValue).")
         }
         return products

@@ -14,13 +14,21 @@ struct Validate: ParsableCommand {
     struct Crossings: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Angular error and recall of two crossing fibres, by crossing angle.",
-            discussion: """
+            usage: "prism-dmri validate crossings --acquisition <file> [options]",
+            discussion: Manual.page(
+                """
                 Two sticks (fractions 0.4 and 0.35, 1.7e-3 mm²/s), random orientation, Rician noise. A true fibre is \
                 recalled when the fibre matched to it \
                 lies within min(20°, half the crossing angle); the error is the mean angle of recalled fibres.
-                """)
+                """,
+                examples: [
+                    (
+                        "a protocol's angular resolution",
+                        "prism-dmri validate crossings --acquisition protocols/acquisitions/single-shell-64.yaml"
+                    )
+                ]))
 
-        @Option(help: "Acquisition (YAML).") var acquisition: String
+        @Option(help: "Acquisition (YAML).", completion: .file()) var acquisition: String
         @Option(help: "SNR of the b=0 signal.") var snr: Double = 30
         @Option(help: "Crossing angles in degrees, separated by commas.") var angles =
             "20,25,30,35,40,45,50,60,70,80,90"
@@ -28,7 +36,7 @@ struct Validate: ParsableCommand {
         @Option(help: "Parsimony λ.") var lambda: Double = 0
         @OptionGroup var tested: EngineUnderTest
         @Flag(help: "JSON instead of a table.") var json = false
-        @Flag(help: "No progress on stderr.") var quiet = false
+        @OptionGroup var talk: TalkOptions
 
         func validate() throws {
             guard (1...1e6).contains(snr) else { throw ValidationError("--snr must lie between 1 and 1000000.") }
@@ -57,7 +65,7 @@ struct Validate: ParsableCommand {
             study.lambda = lambda
             let design = try AcquisitionFile(path: acquisition).acquisition(),
                 maker = tested.engineMaker(try tested.openNetwork())
-            let bar = Progress("fitting", unit: "voxels", total: study.angles.count * voxels, quiet: quiet)
+            let bar = Progress("fitting", unit: "voxels", total: study.angles.count * voxels, quiet: talk.quiet)
             guard
                 let rows = try Interrupt.polled({
                     try study.run(

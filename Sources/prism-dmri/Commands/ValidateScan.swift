@@ -11,7 +11,9 @@ extension Validate {
     struct Scan: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Agreement with exact Bayes on random voxels of a scan.",
-            discussion: """
+            usage: "prism-dmri validate scan <image> [options]",
+            discussion: Manual.page(
+                """
                 A random subset of voxels is fitted with the engine under test and with sequential Monte Carlo (smc), \
                 which knows no network. Reported: total variation of structure \
                 probabilities, distance of the draws, overlap of intervals, angles between fibres, and the \
@@ -20,9 +22,18 @@ extension Validate {
                 smc fits ball-sticks only. Other families (--family) are held against the same search made much wider, \
                 without a network: it shows what the search misses \
                 for the sake of speed, but no fault that both have.
-                """)
+                """,
+                examples: [
+                    (
+                        "a hundred voxels against exact Bayes",
+                        "prism-dmri validate scan dwi.nii.gz --mask mask.nii.gz --html agreement.html"
+                    )
+                ],
+                references: [
+                    .delMoral2006
+                ]))
 
-        @OptionGroup var input: DiffusionInput
+        @OptionGroup(title: "Input") var input: DiffusionInput
         @Option(help: "Voxels to compare.") var voxels: Int = 100
         @Option(help: "Parsimony: each free parameter costs λ nats; 0 to 1.") var lambda: Double = 0.5
         @Option(help: NoiseChoice.help) var noise: NoiseChoice = .auto
@@ -46,7 +57,7 @@ extension Validate {
             let chosen = Mask(
                 geometry: geometry,
                 indices: ScanStudy.choose(voxels, of: mask.count, seed: shared.tested.seed).map { mask.indices[$0] })
-            let reading = Progress("reading", unit: "volumes", total: acquisition.count, quiet: shared.quiet)
+            let reading = Progress("reading", unit: "volumes", total: acquisition.count, quiet: shared.talk.quiet)
             let series = try MaskedSeries(path: input.dwi, mask: chosen) { read, _ in reading.update(read) }
             var options = shared.tested.fitOptions
             options.lambda = lambda
@@ -63,7 +74,7 @@ extension Validate {
                 }
             }
             Interrupt.catchSignals()
-            let bar = StudyProgress(voxels: chosen.count, referenceVoxels: chosen.count, quiet: shared.quiet)
+            let bar = StudyProgress(voxels: chosen.count, referenceVoxels: chosen.count, quiet: shared.talk.quiet)
             guard
                 let report = try ScanStudy().run(
                     voxels: chosen.indices, signals: series.values, acquisition: acquisition, options: options,

@@ -10,7 +10,9 @@ extension Validate {
     struct Simulations: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Calibration on voxels drawn from the prior.",
-            discussion: """
+            usage: "prism-dmri validate simulations [options]",
+            discussion: Manual.page(
+                """
                 Voxels are drawn from the prior (structures uniform at λ = 0), simulated and fitted. Reported: how \
                 often the true structure is called, and whether its \
                 probabilities are calibrated; simulation-based calibration of all parameters and directions; coverage \
@@ -24,10 +26,17 @@ extension Validate {
                 Acquisitions: those of --acquisition, of every .bval/.bvec pair in --schemes, or (default) random ones \
                 from the mixture that the network was trained on, or that the \
                 family's recipe is to be.
-                """)
+                """,
+                examples: [
+                    (
+                        "ten thousand voxels, over random protocols",
+                        "prism-dmri validate simulations --voxels 10000 --html calibration.html"
+                    )
+                ],
+                references: [.talts2018]))
 
-        @Option(help: "Acquisition (YAML).") var acquisition: String?
-        @Option(help: "Folder of .bval/.bvec pairs, used in turn.") var schemes: String?
+        @Option(help: "Acquisition (YAML).", completion: .file()) var acquisition: String?
+        @Option(help: "Folder of .bval/.bvec pairs, used in turn.", completion: .directory) var schemes: String?
         @Option(help: "Voxels to simulate.") var voxels: Int = 1000
         @Option(
             help:
@@ -77,7 +86,7 @@ extension Validate {
             study.consistencyLambdas = try lambdas()
             study.referenceVoxels = smcVoxels
             study.isNoiseKnown = knownNoise
-            let bar = StudyProgress(voxels: voxels, referenceVoxels: smcVoxels, quiet: shared.quiet)
+            let bar = StudyProgress(voxels: voxels, referenceVoxels: smcVoxels, quiet: shared.talk.quiet)
             guard
                 let report = try Interrupt.polled({
                     try study.run(

@@ -11,20 +11,25 @@ struct DiffusionInput: ParsableArguments {
             """
             Diffusion-weighted image, 4-D NIfTI or MRtrix .mif, or a folder that holds one (FSL, HCP, UK Biobank, \
             BIDS).
-            """
+            """, completion: .file()
     )
     var image: String
-    @Option(help: "b-values, FSL text (default: found beside the image by the names of FSL, dcm2niix, BIDS and eddy).")
+    @Option(
+        help: "b-values, FSL text (default: found beside the image by the names of FSL, dcm2niix, BIDS and eddy).",
+        completion: .file())
     var bvals: String?
-    @Option(help: "Gradient directions, FSL text (default: found beside the image likewise).") var bvecs: String?
-    @Option(help: "Gradient table in MRtrix's format (x y z b, scanner frame) instead of --bvals and --bvecs.")
+    @Option(help: "Gradient directions, FSL text (default: found beside the image likewise).", completion: .file())
+    var bvecs: String?
+    @Option(
+        help: "Gradient table in MRtrix's format (x y z b, scanner frame) instead of --bvals and --bvecs.",
+        completion: .file())
     var grad: String?
     @Option(
         help:
             """
             Brain mask (default: one beside the image under a known name, else made from the b=0 images, with a \
             warning).
-            """
+            """, completion: .file()
     )
     var mask: String?
     @Option(help: "Volumes with b up to this (s/mm²) count as unweighted.") var b0Threshold: Double = Acquisition

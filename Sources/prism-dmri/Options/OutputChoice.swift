@@ -30,6 +30,8 @@ struct WrittenList: ExpressibleByArgument {
     static let words = ["fsl", "mrtrix", "dipy", "bids", "report"]
     private static let all: [FitOutputs.Formats] = [.fsl, .mrtrix, .dipy, .bids, [.report, .picture]]
 
+    init(_ formats: FitOutputs.Formats) { self.formats = formats }
+
     init?(argument: String) {
         var formats: FitOutputs.Formats = []
         for word in argument.split(separator: ",", omittingEmptySubsequences: false) {

@@ -18,7 +18,9 @@ struct EngineUnderTest: ParsableArguments {
             fibres).
             """
     ) var engine: Engine = .prism
-    @Option(help: "Trained network (default: the one built in, for ball-sticks; other families are searched without).")
+    @Option(
+        help: "Trained network (default: the one built in, for ball-sticks; other families are searched without).",
+        completion: .file())
     var network: String?
     @Option(
         help:
@@ -28,8 +30,7 @@ struct EngineUnderTest: ParsableArguments {
             """
     ) var preset: PrismPreset?
     @Option(help: "Posterior draws a voxel.") var samples: Int = 50
-    @Option(help: "Worker threads (default: all cores).") var nthreads: Int = ProcessInfo.processInfo
-        .activeProcessorCount
+    @OptionGroup var threads: ThreadOptions
     @Option(
         help:
             """
@@ -40,7 +41,6 @@ struct EngineUnderTest: ParsableArguments {
     @Option(help: "Seed of all random numbers.") var seed: UInt64 = 1
 
     func validate() throws {
-        guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must lie between 1 and 1024.") }
         guard (20...10_000).contains(samples) else { throw ValidationError("--samples must lie between 20 and 10000.") }
         guard (0.02...0.5).contains(smcError ?? 0.1) else {
             throw ValidationError("--smc-error must lie between 0.02 and 0.5.")
@@ -51,7 +51,7 @@ struct EngineUnderTest: ParsableArguments {
         var options = FitOptions()
         options.samples = samples
         options.seed = seed
-        options.threads = nthreads
+        options.threads = threads.nthreads
         return options
     }
 
@@ -87,10 +87,10 @@ struct EngineUnderTest: ParsableArguments {
 struct ValidationOptions: ParsableArguments {
     @Option(help: FamilyChoice.help) var family: String?
     @OptionGroup var tested: EngineUnderTest
-    @Option(help: "Write all figures to this JSON file.") var json: String?
-    @Option(help: "Write an illustrated page to this HTML file.") var html: String?
+    @Option(help: "Write all figures to this JSON file.", completion: .file()) var json: String?
+    @Option(help: "Write an illustrated page to this HTML file.", completion: .file()) var html: String?
     @Flag(help: "Replace files already there.") var force = false
-    @Flag(help: "No progress on stderr; warnings remain.") var quiet = false
+    @OptionGroup var talk: TalkOptions
 
     func validate() throws {
         if let json, json == html { throw ValidationError("--json and --html name the same file.") }

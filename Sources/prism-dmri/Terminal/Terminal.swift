@@ -41,8 +41,19 @@ enum Terminal {
         }
     }
 
+    /// Ends a line that `redraw` left open.
+    static func endLine() {
+        withState {
+            if $0.hasOpenLine { put("\n", to: 2) }
+            $0.hasOpenLine = false
+        }
+    }
+
+    /// Results; where a bar is drawn on the same terminal they begin below it.
     static func output(_ text: String) {
         withState {
+            if $0.hasOpenLine { put("\n", to: 2) }
+            $0.hasOpenLine = false
             let code = put(text, to: 1)
             if code != 0 && code != EPIPE { $0.outputError = code }
         }
