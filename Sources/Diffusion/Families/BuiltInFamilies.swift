@@ -18,7 +18,7 @@ public enum BuiltInFamilies {
         guard let text = recipe(name) else { return nil }
         do {
             guard let tree = try SettingsTree(yaml: text).taking("family").value else { return nil }
-            return CompartmentFamily(try FamilyReader.read(tree, place: "family"))
+            return try FamilyReader.family(tree, place: "family")
         } catch { preconditionFailure("the built-in family '\(name)': \(error)") }
     }
 }

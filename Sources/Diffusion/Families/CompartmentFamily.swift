@@ -15,6 +15,8 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
     public typealias Frame = CanonicalFrame
 
     public let composition: FamilyComposition
+    /// What its users call its numbers and structures.
+    public let words: FamilyWords
     public let layout: ThetaLayout
     public let rule: StructureRule
     let columns: TokenColumns
@@ -22,8 +24,9 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
     private let known: KnownStructures
     private let space: StructureSpace?
 
-    public init(_ composition: FamilyComposition) {
+    public init(_ composition: FamilyComposition, words: FamilyWords = .none) {
         self.composition = composition
+        self.words = words
         layout = ThetaLayout(composition.description)
         rule = StructureRule(composition.description)
         columns = TokenColumns(composition.description, layout)

@@ -24,6 +24,11 @@ enum FamilyChoice {
     init(_ name: String?, network: (file: NetworkFile, path: String)?) throws {
         guard let name else {
             guard let network, let text = network.file.origin.familyDefinition else { self = .ballSticks; return }
+            // A built-in family has words for its numbers beside what networks are trained for.
+            if let known = BuiltInFamilies.family(network.file.origin.family), known.definition == text {
+                self = .composed(known)
+                return
+            }
             do { self = .composed(CompartmentFamily(try FamilyComposition(json: text))) } catch {
                 throw NetworkFileError.unusable(
                     path: network.path, reason: "the family it was trained for makes no sense")
