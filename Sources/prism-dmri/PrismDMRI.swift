@@ -9,8 +9,8 @@ import Tensors
             "Which diffusion MRI model explains each voxel, and with what parameters, as a full Bayesian posterior.",
         version: "0.1.0",
         subcommands: [
-            BenchCommand.self, Check.self, Export.self, Fit.self, Info.self, Maps.self, Merge.self, ReportCommand.self,
-            Simulate.self, Stats.self, Train.self, Validate.self,
+            BenchCommand.self, Check.self, Compare.self, Export.self, Fit.self, Info.self, Maps.self, Merge.self,
+            ReportCommand.self, Simulate.self, Stats.self, Train.self, Validate.self,
         ])
 
     /// The command that the arguments name; where they cannot be read, an error that knows other programs' ways of

@@ -74,6 +74,6 @@ import Testing
     func nonsenseIsRefused(lines: String, reason: String) {
         #expect {
             _ = try ComposedFamily.read(ComposedFamily.ballSticksRecipe + "\n" + lines)
-        } throws: { "\($0)".contains(reason) }
+        } throws: { ($0 as? SettingsError)?.reason.contains(reason) == true }
     }
 }

@@ -110,7 +110,7 @@ public struct FamilyWords: Hashable, Codable, Sendable {
                     isKnown = options.contains(words[1])
                 }
                 if case .count(let n, _) = condition { isKnown = isKnown && words.count == 1 && n <= group!.most }
-                guard isKnown else { throw fail("the \(owner) names '\(condition.name)', which it does not have") }
+                guard isKnown else { throw fail("the \(owner) names '\(condition.name)', which the family does not have") }
             }
         }
         for quantity in quantities {

@@ -209,10 +209,12 @@ public struct FitEngine: Sendable {
                     for c in 0..<3 { rows[d * p + first + c] = Float(axis[c]) }
                 }
             }
-            return VoxelRecord(
+            var record = VoxelRecord(
                 structures: structures, logProbability: answer.logProbability,
                 drawn: answer.structures.prefix(drawCount).map { structures[$0] },
                 rows: rows, layout: layout)
+            record.logEvidence = Float(answer.logEvidence)
+            return record
         }
 
         /// The tensor's axis of a voxel none of whose draws has a direction; else nil.
