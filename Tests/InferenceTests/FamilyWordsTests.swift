@@ -47,7 +47,8 @@ import Testing
 
     @Test func wordsAreNoPartOfWhatANetworkIsTrainedFor() throws {
         let family = try #require(BuiltInFamilies.family("tissue"))
-        #expect(!family.words.quantities.isEmpty && CompartmentFamily(family.composition).definition == family.definition)
+        #expect(
+            !family.words.quantities.isEmpty && CompartmentFamily(family.composition).definition == family.definition)
     }
 
     @Test func archivesCarryThem() throws {

@@ -5,6 +5,9 @@ public protocol DiffusionFamily: ModelFamily, LinearFamily where Design == Acqui
     /// All that makes the family what it is, in JSON; nil for one that its name says.
     var definition: String? { get }
 
+    /// Whether some of its signals depend on δ and Δ.
+    var needsTiming: Bool { get }
+
     /// What its users call its numbers and structures.
     var words: FamilyWords { get }
 
@@ -16,6 +19,7 @@ public protocol DiffusionFamily: ModelFamily, LinearFamily where Design == Acqui
 extension BallSticks: DiffusionFamily {
     public var definition: String? { nil }
     public var words: FamilyWords { .none }
+    public var needsTiming: Bool { false }
 }
 
 extension CompartmentFamily: DiffusionFamily {

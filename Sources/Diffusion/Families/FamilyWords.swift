@@ -70,7 +70,8 @@ public struct FamilyWords: Hashable, Codable, Sendable {
         }
         throw FamilyDescriptionError(
             family: family.name,
-            reason: "'\(word)' is no share of the signal and no single number; write 'component' or 'component.parameter'"
+            reason:
+                "'\(word)' is no share of the signal and no single number; write 'component' or 'component.parameter'"
         )
     }
 
@@ -90,7 +91,8 @@ public struct FamilyWords: Hashable, Codable, Sendable {
         func fail(_ reason: String) -> FamilyDescriptionError {
             FamilyDescriptionError(family: family.name, reason: reason)
         }
-        guard Set(quantities.map(\.name)).count == quantities.count, Set(models.map(\.name)).count == models.count else {
+        guard Set(quantities.map(\.name)).count == quantities.count, Set(models.map(\.name)).count == models.count
+        else {
             throw fail("two quantities, or two models, have one name")
         }
         for quantity in quantities {
@@ -98,7 +100,8 @@ public struct FamilyWords: Hashable, Codable, Sendable {
                 throw fail("the range of '\(quantity.name)' must be two rising numbers")
             }
         }
-        let named = quantities.map { ("quantity '\($0.name)'", $0.cases.flatMap(\.when)) }
+        let named =
+            quantities.map { ("quantity '\($0.name)'", $0.cases.flatMap(\.when)) }
             + models.map { ("model '\($0.name)'", $0.when) }
         for (owner, conditions) in named {
             for condition in conditions {
@@ -110,7 +113,9 @@ public struct FamilyWords: Hashable, Codable, Sendable {
                     isKnown = options.contains(words[1])
                 }
                 if case .count(let n, _) = condition { isKnown = isKnown && words.count == 1 && n <= group!.most }
-                guard isKnown else { throw fail("the \(owner) names '\(condition.name)', which the family does not have") }
+                guard isKnown else {
+                    throw fail("the \(owner) names '\(condition.name)', which the family does not have")
+                }
             }
         }
         for quantity in quantities {
@@ -130,9 +135,11 @@ public struct FamilyWords: Hashable, Codable, Sendable {
                 guard let number else { continue }
                 for word in quantity.cases[number].value.leaves {
                     guard case let .parameter(parameter, group) = try Self.leaf(word, family) else { continue }
-                    guard theta.offset(of: parameter.name, in: group?.name ?? "", member: 0).map(places.contains) == true
+                    guard
+                        theta.offset(of: parameter.name, in: group?.name ?? "", member: 0).map(places.contains) == true
                     else {
-                        throw fail("the quantity '\(quantity.name)' uses '\(word)' where it is absent; say so in 'when'")
+                        throw fail(
+                            "the quantity '\(quantity.name)' uses '\(word)' where it is absent; say so in 'when'")
                     }
                 }
             }

@@ -77,7 +77,8 @@ extension FamilyReader {
         try tree.words(place).map { text in
             guard let condition = FamilyWords.Condition(text) else {
                 throw SettingsError(
-                    reason: "'\(text.prefix(60))' of \(place) is none of 'A', 'A=option', 'no A', 'N A' (a number of A)")
+                    reason: "'\(text.prefix(60))' of \(place) is none of 'A', 'A=option', 'no A', 'N A' (a number of A)"
+                )
             }
             return condition
         }

@@ -183,13 +183,14 @@ extension ListColumns {
             (self.table, self.longest, self.hasEvidence) = (table, longest, hasEvidence)
             func total(_ count: (VoxelRecord) -> Int) -> Int { records.reduce(0) { $0 + ($1.map(count) ?? 0) } }
             let v = records.count, n = table.count, l = total(\.structures.count), s = total(\.drawPlaces.count)
-            shapes = [
-                ("structure", .u64, [n, 2]), ("structure_parameters", .u16, [n]),
-                ("structure_columns", .u8, [n, layout.count]),
-                ("list_count", .u16, [v]), ("draw_count", .u16, [v]), ("list_structure", IndexColumn.type(n), [l]),
-                ("list_logprob", .f32, [l]), ("log_rest", .f32, [v]), ("rest_parameters", .f32, [v]),
-                ("draw_place", IndexColumn.type(longest), [s]), ("draws", .f16, [total(\.draws.count)]),
-            ] + (hasEvidence ? [("log_evidence", .f32, [v])] : [])
+            shapes =
+                [
+                    ("structure", .u64, [n, 2]), ("structure_parameters", .u16, [n]),
+                    ("structure_columns", .u8, [n, layout.count]),
+                    ("list_count", .u16, [v]), ("draw_count", .u16, [v]), ("list_structure", IndexColumn.type(n), [l]),
+                    ("list_logprob", .f32, [l]), ("log_rest", .f32, [v]), ("rest_parameters", .f32, [v]),
+                    ("draw_place", IndexColumn.type(longest), [s]), ("draws", .f16, [total(\.draws.count)]),
+                ] + (hasEvidence ? [("log_evidence", .f32, [v])] : [])
         }
 
         func write(to writer: SafetensorsWriter) throws {

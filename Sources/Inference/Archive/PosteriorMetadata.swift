@@ -36,7 +36,9 @@ public struct PosteriorMetadata: Equatable, Sendable {
         precondition(grid.count == 3 && grid.allSatisfy { $0 > 0 }, "the grid needs X, Y and Z")
         precondition(drawLambda.isFinite && referenceLambda.isFinite && drawCount > 0 && shardCount > 0)
         let words = notes[Self.wordsNote].flatMap { try? FamilyWords(json: $0, of: family) } ?? .none
-        guard let layout = try? DrawLayout(family, words: words) else { preconditionFailure("a family that makes no sense") }
+        guard let layout = try? DrawLayout(family, words: words) else {
+            preconditionFailure("a family that makes no sense")
+        }
         self.family = family
         self.layout = layout
         structures = layout.table

@@ -77,7 +77,8 @@ package struct FamilyQuantities: Sendable {
             switch try FamilyWords.leaf(word, family) {
             case .fraction(let group): return (share(group), 1)
             case .parameter(let p, let group):
-                let first = theta.offset(of: p.name, in: group?.name ?? "", member: 0)!, factor = Float(1 / scales[first])
+                let first = theta.offset(of: p.name, in: group?.name ?? "", member: 0)!,
+                    factor = Float(1 / scales[first])
                 guard let group, group.most > 1, !group.common.contains(p) else { return (.number(first), factor) }
                 let weight = group.parameters.first(where: \.isLinear).map { places(group, $0) }
                 return (.members(places(group, p).enumerated().map { ($1, weight?[$0]) }), factor)
@@ -163,7 +164,10 @@ package struct FamilyQuantities: Sendable {
     /// A quantity of one draw that has it.
     /// - Parameter way: of several (`ways`).
     package func value(_ i: Int, _ row: UnsafePointer<Float>, way: Int = 0) -> Float {
-        Self.value(sources[i], row, way) * factors[i]
+        let value = Self.value(sources[i], row, way) * factors[i]
+        // Shares of shares leave their range by the rounding of stored draws.
+        guard list[i].kind == .named, let range = list[i].range else { return value }
+        return min(max(value, Float(range.lowerBound)), Float(range.upperBound))
     }
 
     private static func value(_ source: Source, _ row: UnsafePointer<Float>, _ way: Int) -> Float {

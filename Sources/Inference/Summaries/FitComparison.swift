@@ -66,9 +66,11 @@ public struct FitComparison: Sendable {
         guard note("dwi_digest") else { throw fail("they are of different scans or gradient tables") }
         guard note("timing") else { throw fail("one knows the timing of the gradients, or another one") }
         guard note("noise") else { throw fail("only one of them allows Rician noise (--noise)") }
-        let known = one.notes.keys.filter { $0.hasPrefix("known_noise") } + other.notes.keys.filter {
-            $0.hasPrefix("known_noise")
-        }
+        let known =
+            one.notes.keys.filter { $0.hasPrefix("known_noise") }
+            + other.notes.keys.filter {
+                $0.hasPrefix("known_noise")
+            }
         guard known.allSatisfy(note) else { throw fail("they take different noise as known (--known-noise)") }
         for archive in [a, b] where archive.metadata.notes["engine"] == "mcmc" {
             throw FitComparisonError.noEvidence(directory: archive.directory)
@@ -87,7 +89,8 @@ public struct FitComparison: Sendable {
             for i in 0..<shard.count {
                 let quality = VoxelQuality(rawValue: shard.quality[i])
                 var voxel = Voxel(
-                    voxel: Int(shard.voxels[i]), isFitted: !quality.contains(.notFitted), measurements: quality.rawValue,
+                    voxel: Int(shard.voxels[i]), isFitted: !quality.contains(.notFitted),
+                    measurements: quality.rawValue,
                     evidence: -.infinity, fibreCount: 0)
                 defer { result.append(voxel) }
                 guard voxel.isFitted else { continue }
@@ -103,7 +106,9 @@ public struct FitComparison: Sendable {
                     byCount[archive.metadata.structures.rows[row].fibreCount] += exp(term - peak)
                 }
                 let rest = Double(posterior.logRest) - (lambda - reference) * Double(posterior.restParameters)
-                voxel.fibreCount = byCount.indices.max { byCount[$0] < byCount[$1] || byCount[$0] == byCount[$1] && $0 > $1 }!
+                voxel.fibreCount = byCount.indices.max {
+                    byCount[$0] < byCount[$1] || byCount[$0] == byCount[$1] && $0 > $1
+                }!
                 voxel.evidence = Double(posterior.logEvidence) + logSum(terms + [rest]) - prior
             }
         }

@@ -203,7 +203,8 @@ private struct RegionWorker {
             posterior.draws.withUnsafeBufferPointer { rows in
                 for j in 0..<d {
                     let way = has[Int(posterior.drawPlaces[j])][k]
-                    each[j] = way.map { w * Double(layout.quantities.value(k, rows.baseAddress! + j * p, way: $0)) } ?? 0
+                    each[j] =
+                        way.map { w * Double(layout.quantities.value(k, rows.baseAddress! + j * p, way: $0)) } ?? 0
                     each[d + j] = way == nil ? 0 : w
                 }
             }

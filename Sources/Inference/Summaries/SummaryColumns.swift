@@ -116,7 +116,8 @@ extension PosteriorMetadata {
     public var models: [String] { layout.quantities.models }
 
     var summaryShape: SummaryShape {
-        SummaryShape(structures: structures.count, components: components.count, quantities: quantities.count,
+        SummaryShape(
+            structures: structures.count, components: components.count, quantities: quantities.count,
             models: models.count)
     }
 }

@@ -63,14 +63,16 @@ public struct ComparisonReport: Sendable {
                 ([row.name, "\(row.voxels)"]
                     + (row.voxels > 0
                         ? [row.sum, row.mean, row.sd, row.q05, row.q50, row.q95, row.forA, row.forB].map(number)
-                        : Array(repeating: "n/a", count: 8))).joined(separator: "\t") + "\n"
+                        : Array(repeating: "n/a", count: 8)))
+                    .joined(separator: "\t") + "\n"
             }.joined()
     }
 
     public var json: JSONValue {
         let left = comparison.omissions
         return [
-            "kind": "compare", "fits": .array(fits.map { .string($0) }), "families": .array(families.map { .string($0) }),
+            "kind": "compare", "fits": .array(fits.map { .string($0) }),
+            "families": .array(families.map { .string($0) }),
             "lambda": .number(comparison.lambda), "unit": "nats", "voxels": .integer(comparison.voxels.count),
             "leftOut": [
                 "unfitted": .integer(left.unfitted), "otherMeasurements": .integer(left.measurements),

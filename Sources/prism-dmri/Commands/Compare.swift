@@ -34,7 +34,9 @@ struct Compare: ParsableCommand {
         let a = try FinishedFit(folder: first), b = try FinishedFit(folder: second)
         guard lambda != nil || a.provenance.lambda == b.provenance.lambda else {
             throw ValidationError(
-                "\(first) and \(second) have maps of λ = \(a.provenance.lambda) and \(b.provenance.lambda); give --lambda.")
+                "\(first) and \(second) have maps of λ = \(a.provenance.lambda) and \(b.provenance.lambda); give "
+                    + "--lambda."
+            )
         }
         guard a.geometry.affine == b.geometry.affine else {
             throw FitComparisonError.differentFits(

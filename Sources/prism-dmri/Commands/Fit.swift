@@ -130,9 +130,10 @@ struct Fit: ParsableCommand {
         }
 
         let given = try network.map(NetworkFile.init(path:)),
-            chosen = try FamilyChoice(family, network: given.map { ($0, network!) })
-        try chosen.refuse(engine: engine == .prism ? nil : engine.rawValue, preset: preset)
+            wanted = try FamilyChoice(family, network: given.map { ($0, network!) })
+        try wanted.refuse(engine: engine == .prism ? nil : engine.rawValue, preset: preset)
         let (geometry, acquisition) = try input.open(warn: warn)
+        let chosen = try wanted.suited(to: acquisition, warn: warn)
         var options = FitOptions()
         options.lambda = engine == .mcmc ? 0 : lambda ?? options.lambda
         options.samples = engine == .mcmc ? chain.options.drawCount : samples ?? options.samples
@@ -197,6 +198,7 @@ struct Fit: ParsableCommand {
         if independent == nil, (shard?.index ?? 0) == 0 { estimateNoise() }
         let fitting = clock.now
         let notes = ["dwi_digest": Self.digest(series.values, acquisition)].merging(known?.notes ?? [:]) { $1 }
+            .merging(chosen.family.needsTiming ? ["timing": acquisition.timingNote ?? ""] : [:]) { $1 }
         let metadata = fitter.metadata(grid: geometry.spatialShape, voxelCount: series.count, notes: notes)
         if engine != .mcmc, let warning = LambdaRange.warning(options.lambda) { warn(warning) }
         let part = (index: shard?.index ?? 0, of: shard?.of ?? 1)
@@ -329,7 +331,8 @@ struct Fit: ParsableCommand {
         return FitProvenance.Acquisition(
             volumeCount: acquisition.count, baselineCount: acquisition.unweightedCount,
             shells: counts.sorted { $0.key < $1.key }.map { .init(bValue: Double($0.key), volumeCount: $0.value) },
-            isInTrainingRange: inRange, table: .init(bvals: table.bvals, bvecs: table.bvecs))
+            isInTrainingRange: inRange, table: .init(bvals: table.bvals, bvecs: table.bvecs),
+            timing: acquisition.timingNote)
     }
 
     private static func report(_ p: FitProvenance, out: String, total: Double, fitting: Double) {

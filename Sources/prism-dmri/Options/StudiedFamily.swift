@@ -65,5 +65,12 @@ struct StudiedFamily {
             case .listed(let list): list.flatMap(\.bValues).max() ?? 0
             }
         try choice.check(largestB: largest, of: scan)
+        if case .composed(let family) = choice, family.needsTiming, case .listed(let list) = acquisitions,
+            !list.allSatisfy(\.hasTiming)
+        {
+            throw NoTiming(
+                family: family.name, components: family.composition.timedComponents.joined(separator: ", "),
+                reason: "\(scan) says nothing of it")
+        }
     }
 }
