@@ -58,7 +58,7 @@ public struct PulseTiming: Sendable, Hashable {
                         + "below δ; are they exchanged?")
             }
         }
-        let usual = list[bValues.firstIndex { $0 > threshold }!]
+        guard let usual = bValues.firstIndex(where: { $0 > threshold }).map({ list[$0] }) else { return list }
         return list.enumerated().map { i, t in
             bValues[i] > threshold
                 || durations.contains(t.duration) && separations.contains(t.separation) && t.separation >= t.duration

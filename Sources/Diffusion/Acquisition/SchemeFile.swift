@@ -41,7 +41,9 @@ extension GradientTable {
         var b: [Double] = [], timing: [PulseTiming] = []
         for (i, row) in table.rows.enumerated() {
             let t = PulseTiming(duration: 1e3 * row[5], separation: 1e3 * row[4])
-            guard row.dropFirst(3).allSatisfy({ $0.isFinite && $0 >= 0 }), row[3] < 20, t.separation < 10_000 else {
+            guard row.dropFirst(3).allSatisfy({ $0.isFinite && $0 >= 0 }), row[3] < 20, t.separation < 10_000,
+                row[3] == 0 || t.separation >= t.duration
+            else {
                 throw GradientTableError.timing(
                     "\(path), volume \(i) (counted from 0): |G| = \(row[3]) T/m, Δ = \(row[4]) s, δ = \(row[5]) s make no "
                         + "sense; scheme files are in T/m and seconds")
