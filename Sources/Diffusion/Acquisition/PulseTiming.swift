@@ -30,8 +30,8 @@ public struct PulseTiming: Sendable, Hashable {
             if values.count == 1 { return Array(repeating: values[0], count: volumes) }
             guard values.count == volumes else {
                 throw GradientTableError.timing(
-                    "\(name) is given for \(values.count) volumes, but the table describes \(volumes); give one number, "
-                        + "or one for each volume")
+                    "\(name) is given for \(values.count) volumes, but the table describes \(volumes); give one "
+                        + "number, or one for each volume")
             }
             return values
         }

@@ -19,7 +19,8 @@ extension GradientTable {
             isScheme(text)
         else {
             throw GradientTableError.timing(
-                "\(path) has no line 'VERSION: STEJSKALTANNER', by which a scheme file is known; give --bvals and --bvecs"
+                "\(path) has no line 'VERSION: STEJSKALTANNER', by which a scheme file is known; give --bvals "
+                    + "and --bvecs"
             )
         }
         let version =
@@ -28,8 +29,8 @@ extension GradientTable {
             } ?? ""
         guard version == "STEJSKALTANNER" || version == "1" else {
             throw GradientTableError.timing(
-                "\(path) is a scheme file of version \(version.prefix(40)); only STEJSKALTANNER (gx gy gz |G| Δ δ TE) is "
-                    + "read: write it so, or give --bvals and --bvecs")
+                "\(path) is a scheme file of version \(version.prefix(40)); only STEJSKALTANNER (gx gy gz |G| Δ δ TE) "
+                    + "is read: write it so, or give --bvals and --bvecs")
         }
         let rest = lines.enumerated().map { $0 == first ? "" : String($1) }.joined(separator: "\n")
         let table = try NumberTable(text: rest, path: path)
@@ -45,8 +46,8 @@ extension GradientTable {
                 row[3] == 0 || t.separation >= t.duration
             else {
                 throw GradientTableError.timing(
-                    "\(path), volume \(i) (counted from 0): |G| = \(row[3]) T/m, Δ = \(row[4]) s, δ = \(row[5]) s make no "
-                        + "sense; scheme files are in T/m and seconds")
+                    "\(path), volume \(i) (counted from 0): |G| = \(row[3]) T/m, Δ = \(row[4]) s, δ = \(row[5]) s make "
+                        + "no sense; scheme files are in T/m and seconds")
             }
             b.append(row[3] == 0 || t.duration == 0 ? 0 : t.bValue(gradient: row[3]))
             timing.append(t)

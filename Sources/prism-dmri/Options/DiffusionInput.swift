@@ -153,8 +153,11 @@ struct DiffusionInput: ParsableArguments {
         let acquisition: Acquisition
         do {
             var table = try readTable()
+            // What is wrong with other files is not the table's fault.
             if table.timing == nil {
-                table.timing = try timing.read(volumes: table.bValues.count, sidecar: self.files.sidecar)
+                do {
+                    table.timing = try timing.read(volumes: table.bValues.count, sidecar: self.files.sidecar)
+                } catch { throw TimingFailure(error: error) }
             }
             acquisition = try table.acquisition(
                 conversion: conversion, volumes: geometry.volumeCount, threshold: b0Threshold,
@@ -162,7 +165,7 @@ struct DiffusionInput: ParsableArguments {
         } catch let error as GradientTableError where !files.values.contains(where: "\(error)".contains) {
             let named = ["scheme", "grad", "bvals", "bvecs"].compactMap { files[$0] }
             throw InputFailure.badTable(files: named.isEmpty ? [dwi] : named, error: error)
-        }
+        } catch let failure as TimingFailure { throw failure.error }
         if scaleByLength {
             let b = acquisition.bValues.filter { $0 > b0Threshold }
             warn(

@@ -86,3 +86,6 @@ struct NoTiming: CommandFailure {
         """
     }
 }
+
+/// What went wrong with δ and Δ that are given beside a table.
+struct TimingFailure: Error { let error: any Error }
