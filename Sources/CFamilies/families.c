@@ -8,9 +8,13 @@ static const unsigned char gaussian[] = {
 static const unsigned char tissue[] = {
 #embed "../../protocols/models/tissue.yaml"
 };
+static const unsigned char sandi[] = {
+#embed "../../protocols/models/sandi.yaml"
+};
 static const struct { const char *name; const unsigned char *text; long count; } recipes[] = {
     {"gaussian", gaussian, sizeof gaussian},
     {"tissue", tissue, sizeof tissue},
+    {"sandi", sandi, sizeof sandi},
 };
 
 const char *cf_recipe(const char *name, long *count) {

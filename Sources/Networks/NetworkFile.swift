@@ -52,12 +52,17 @@ public struct NetworkFile: @unchecked Sendable {
             file, sha256: Self.digest(try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)))
     }
 
-    /// The network that is compiled into the program.
-    public static func standard() throws -> NetworkFile {
+    /// The network of ball and sticks that is compiled into the program.
+    public static func standard() throws -> NetworkFile { try builtIn("ball-sticks")! }
+
+    /// The network that is compiled into the program for the family of that name; nil when there is none.
+    public static func builtIn(_ family: String) throws -> NetworkFile? {
         var count = 0
-        let start = pk_default_network(&count)!, bytes = UnsafeRawBufferPointer(start: start, count: count)
+        guard let start = pk_built_in_network(family, &count) else { return nil }
+        let bytes = UnsafeRawBufferPointer(start: start, count: count)
         let data = Data(bytesNoCopy: UnsafeMutableRawPointer(mutating: start), count: count, deallocator: .none)
-        return try NetworkFile(SafetensorsReader(embedded: bytes, name: "the default network"), sha256: digest(data))
+        return try NetworkFile(
+            SafetensorsReader(embedded: bytes, name: "the built-in network of \(family)"), sha256: digest(data))
     }
 
     public func write(to path: String) throws {

@@ -138,7 +138,9 @@ public struct SimulationStudy: Sendable {
         var random = RandomSource(seed: seed, stream: UInt64(b), substream: Self.acquisitionStream)
         let acquisition =
             switch acquisitions {
-            case .mixture(let mixture): mixture.draw(using: &random)
+            case .mixture(let mixture):
+                family.needsTiming
+                    ? mixture.draw(using: &random).timed(using: &random) : mixture.draw(using: &random)
             case .listed(let list): list[b % list.count]
             }
         let m = acquisition.count, p = family.parameterNames.count, space = family.structureSpace

@@ -76,6 +76,7 @@ import Testing
             .appendingPathComponent("protocols/acquisitions")
         let counts = [
             "three-shell-1000-2000-3000": 99, "hcp-288": 288, "abcd-103": 103, "single-shell-64": 65, "clinical-30": 31,
+            "sandi-170": 170,
         ]
         for (name, count) in counts {
             let file = try AcquisitionFile(path: folder.appendingPathComponent(name + ".yaml").path)

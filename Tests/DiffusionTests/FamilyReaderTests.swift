@@ -48,7 +48,7 @@ import Testing
             ("log-uniform 1e-4 5e-3", "log-uniform 1e-4 5e-3 for tied", "for options of its component"),
             ("log-uniform 1e-4 5e-3", "log-uniform 1e-4 5e-3 of e", "relative to 'e'"),
             ("signal: stick", "signal: stik", "no compartment; known: ball"),
-            ("signal: stick", "signal: sphere", "timing"),
+            ("signal: stick", "signal: sphere", "'radius' of 'bundle' is bound to nothing"),
             ("signal: stick", "signal: {d: d}", "has no 'compartment'"),
             ("signal: stick", "signal: {compartment: stick, d: 1 - 2 * d}", "its signal holds from"),
             ("signal: stick", "signal: {compartment: stick, d: 1 / (d - 2e-3)}", "may divide by zero"),

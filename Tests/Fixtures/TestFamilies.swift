@@ -22,7 +22,7 @@ public enum ComposedFamily {
     public static let ballSticks = try! read(ballSticksRecipe)
 
     public static func read(_ text: String) throws -> CompartmentFamily {
-        CompartmentFamily(try FamilyReader.read(try SettingsTree(yaml: text), place: "family"))
+        try FamilyReader.family(try SettingsTree(yaml: text), place: "family")
     }
 }
 

@@ -38,7 +38,7 @@ import Testing
         for z in family.structureSpace.structures {
             family.drawParameters(z, Self.acquisition, using: &random, into: &x)
             let row = zip(x, layout.scales).map { Float($0 * $1) },
-                presence = quantities.presence(layout.columns(of: z))
+                presence = quantities.ways(of: z, layout.columns(of: z)).map { $0 != nil }
             for (i, quantity) in quantities.list.enumerated() {
                 let group = description.groups.first { $0.name == quantity.group }
                 func numbers(_ name: String) -> [Double] {

@@ -27,6 +27,8 @@ public struct Acquisition: Sendable, Equatable {
     public let threshold: Double
     /// Positions of the b≈0 volumes, ascending.
     public let unweightedIndices: [Int]
+    /// δ and Δ of every volume; nil where nobody says.
+    public let timing: [PulseTiming]?
     /// Arrays that the kernels read.
     let tables: AcquisitionTables
 
@@ -44,7 +46,7 @@ public struct Acquisition: Sendable, Equatable {
     /// - Errors: `GradientTableError` for every way such a table can be wrong.
     public init(
         bValues: [Double], directions: [SIMD3<Double>], threshold: Double = Acquisition.defaultThreshold,
-        lengths: LengthRule = .normalise
+        lengths: LengthRule = .normalise, timing: [PulseTiming]? = nil
     ) throws {
         guard bValues.count == directions.count else {
             throw GradientTableError.countMismatch(bValues: bValues.count, directions: directions.count)
@@ -86,17 +88,23 @@ public struct Acquisition: Sendable, Equatable {
             throw GradientTableError.noWeightedVolume(largest: largest, threshold: threshold)
         }
         for i in b.indices { units[i] = norms[i] > VectorLengths.smallest ? units[i] / norms[i] : .zero }
-        self.init(trusted: b, units, threshold: threshold, unweighted: unweighted)
+        self.init(
+            trusted: b, units, threshold: threshold, unweighted: unweighted,
+            timing: try timing.map { try PulseTiming.checked($0, bValues: b, threshold: threshold) })
     }
 
     /// Adopts values known to be sound (generated protocols, rotated tables).
-    init(trusted bValues: [Double], _ directions: [SIMD3<Double>], threshold: Double, unweighted: [Int]) {
+    init(
+        trusted bValues: [Double], _ directions: [SIMD3<Double>], threshold: Double, unweighted: [Int],
+        timing: [PulseTiming]? = nil
+    ) {
         self.bValues = bValues
         self.directions = directions
         self.threshold = threshold
+        self.timing = timing
         unweightedIndices = unweighted
         tables = AcquisitionTables(
-            bValues: bValues, directions: directions, threshold: threshold, unweighted: unweighted)
+            bValues: bValues, directions: directions, threshold: threshold, unweighted: unweighted, timing: timing)
     }
 
     /// The same acquisition with every direction replaced by `rotation` · direction (3×3, row-major).
@@ -104,7 +112,8 @@ public struct Acquisition: Sendable, Equatable {
         precondition(rotation.count == 9)
         let rows = (0..<3).map { SIMD3(rotation[3 * $0], rotation[3 * $0 + 1], rotation[3 * $0 + 2]) }
         let turned = directions.map { g in SIMD3((rows[0] * g).sum(), (rows[1] * g).sum(), (rows[2] * g).sum()) }
-        return Acquisition(trusted: bValues, turned, threshold: threshold, unweighted: unweightedIndices)
+        return Acquisition(
+            trusted: bValues, turned, threshold: threshold, unweighted: unweightedIndices, timing: timing)
     }
 
     /// The acquisition with only some of its volumes, given by ascending position; nil where what is left cannot be
@@ -114,7 +123,7 @@ public struct Acquisition: Sendable, Equatable {
         guard !unweighted.isEmpty, volumes.count - unweighted.count >= 6 else { return nil }
         let rest = Acquisition(
             trusted: volumes.map { bValues[$0] }, volumes.map { directions[$0] }, threshold: threshold,
-            unweighted: unweighted)
+            unweighted: unweighted, timing: timing.map { all in volumes.map { all[$0] } })
         return rest.statistics.directionCount >= 6 ? rest : nil
     }
 
@@ -124,5 +133,6 @@ public struct Acquisition: Sendable, Equatable {
 
     public static func == (a: Acquisition, b: Acquisition) -> Bool {
         a.bValues == b.bValues && a.directions == b.directions && a.threshold == b.threshold
+            && a.timing == b.timing
     }
 }

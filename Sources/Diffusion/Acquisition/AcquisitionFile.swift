@@ -116,6 +116,10 @@ public struct AcquisitionFile: BoundedSettings, Sendable, Equatable {
             while placed < due { b.append(unweightedB); g.append(.zero); placed += 1 }
             if k < weighted.count { b.append(weighted[k].b); g.append(weighted[k].g) }
         }
-        return try Acquisition(bValues: b, directions: g)
+        let timing = pulseDuration.flatMap { duration in
+            pulseSeparation.map { PulseTiming(duration: duration, separation: $0) }
+        }
+        return try Acquisition(
+            bValues: b, directions: g, timing: timing.map { Array(repeating: $0, count: b.count) })
     }
 }

@@ -25,11 +25,16 @@ final class AcquisitionTables: @unchecked Sendable {
     /// The numbers behind `summary`.
     let statistics: AcquisitionStatistics
 
+    private let timing: [PulseTiming]?
     private let floats: UnsafeMutablePointer<Float>
     private let doubles: UnsafeMutablePointer<Double>
     private let integers: UnsafeMutablePointer<Int32>
 
-    init(bValues: [Double], directions: [SIMD3<Double>], threshold: Double, unweighted unweightedIndices: [Int]) {
+    init(
+        bValues: [Double], directions: [SIMD3<Double>], threshold: Double, unweighted unweightedIndices: [Int],
+        timing: [PulseTiming]? = nil
+    ) {
+        self.timing = timing
         let m = bValues.count
         count = m
         let weightedIndices = (0..<m).filter { bValues[$0] > threshold }
@@ -103,7 +108,9 @@ final class AcquisitionTables: @unchecked Sendable {
         if let made { return made }
         let new = FormDesign(
             (0..<count).map { i in
-                DiffusionMeasurement(b: Double(b[i]), g: SIMD3(Double(gx[i]), Double(gy[i]), Double(gz[i])))
+                DiffusionMeasurement(
+                    b: Double(b[i]), g: SIMD3(Double(gx[i]), Double(gy[i]), Double(gz[i])),
+                    smallDelta: timing?[i].duration, bigDelta: timing?[i].separation)
             })
         made = new
         return new

@@ -10,6 +10,8 @@ public struct GradientTable: Sendable, Equatable {
     /// One a volume, not necessarily of unit length; NaN where the file has no direction (eddy writes nan for b = 0).
     public var vectors: [SIMD3<Double>]
     public var frame: Frame
+    /// δ and Δ of every volume; nil where the table does not say.
+    public var timing: [PulseTiming]?
 
     public init(bValues: [Double], vectors: [SIMD3<Double>], frame: Frame) {
         self.bValues = bValues
@@ -27,9 +29,13 @@ public struct GradientTable: Sendable, Equatable {
             bvals: NumberTable(path: bvals), bvalsPath: bvals, bvecs: NumberTable(path: bvecs), bvecsPath: bvecs)
     }
 
-    /// Reads an MRtrix gradient table (N×4: x y z b), whose vectors are in the scanner's frame.
+    /// Reads an MRtrix gradient table (N×4: x y z b), whose vectors are in the scanner's frame; or a scheme file
+    /// (`readScheme`), which says that it is one.
     public static func readMRtrix(_ path: String) throws -> GradientTable {
-        let table = try NumberTable(path: path)
+        let text = try TextFile.contents(path)
+        if isScheme(text) { return try scheme(text, path: path) }
+        let table = try NumberTable(text: text, path: path)
+        try refuseTensors(table, path: path)
         guard table.columns == 4 else {
             throw GradientTableError.wrongShape(
                 path: path, rows: table.rows.count, columns: table.longestRow,
@@ -48,6 +54,7 @@ public struct GradientTable: Sendable, Equatable {
                 expected: "one row or one column of b-values")
         }
         let b = bvals.rows.flatMap { $0 }, rows = bvecs.rows
+        if rows.count == b.count { try refuseTensors(bvecs, path: bvecsPath) }
         guard let columns = bvecs.columns, rows.count == 3 || columns == 3 else {
             throw GradientTableError.wrongShape(
                 path: bvecsPath, rows: rows.count, columns: bvecs.longestRow,
@@ -93,7 +100,7 @@ public struct GradientTable: Sendable, Equatable {
         return try Acquisition(
             bValues: bValues, directions: frame == .fsl ? vectors.map(conversion.scanner(fromFSL:)) : vectors,
             threshold: threshold,
-            lengths: lengths)
+            lengths: lengths, timing: timing)
     }
 
     /// The table as FSL's two text files, vectors with 7 decimals.

@@ -47,6 +47,8 @@ public enum GradientTableError: Error, Equatable, CustomStringConvertible {
     case alreadyScaled(shortest: Double, longest: Double)
     /// An affine whose 3×3 part has no inverse.
     case singularAffine
+    /// δ and Δ, or a table that states them, that make no sense.
+    case timing(String)
     /// An acquisition file that breaks its schema.
     case badAcquisitionFile(path: String, reason: String)
 
@@ -149,6 +151,7 @@ public enum GradientTableError: Error, Equatable, CustomStringConvertible {
             """
         case .singularAffine:
             "the affine's 3×3 part is singular or not finite; repair the DWI's header (sform/qform)"
+        case .timing(let reason): reason
         case .badAcquisitionFile(let path, let reason):
             "\(path): \(reason)"
         }

@@ -4,7 +4,7 @@ import ModelSpace
 
 /// The families that are recipes of the package, compiled into the program.
 public enum BuiltInFamilies {
-    public static let names = ["gaussian", "tissue"]
+    public static let names = ["gaussian", "tissue", "sandi"]
 
     /// The text of a family's training recipe; nil when there is none of that name.
     public static func recipe(_ name: String) -> String? {
@@ -18,7 +18,7 @@ public enum BuiltInFamilies {
         guard let text = recipe(name) else { return nil }
         do {
             guard let tree = try SettingsTree(yaml: text).taking("family").value else { return nil }
-            return CompartmentFamily(try FamilyReader.read(tree, place: "family"))
+            return try FamilyReader.family(tree, place: "family")
         } catch { preconditionFailure("the built-in family '\(name)': \(error)") }
     }
 }

@@ -15,6 +15,8 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
     public typealias Frame = CanonicalFrame
 
     public let composition: FamilyComposition
+    /// What its users call its numbers and structures.
+    public let words: FamilyWords
     public let layout: ThetaLayout
     public let rule: StructureRule
     let columns: TokenColumns
@@ -22,8 +24,9 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
     private let known: KnownStructures
     private let space: StructureSpace?
 
-    public init(_ composition: FamilyComposition) {
+    public init(_ composition: FamilyComposition, words: FamilyWords = .none) {
         self.composition = composition
+        self.words = words
         layout = ThetaLayout(composition.description)
         rule = StructureRule(composition.description)
         columns = TokenColumns(composition.description, layout)
@@ -43,6 +46,10 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
     /// Whether a network can be trained for it; nil when it can, else the end of a sentence.
     public var networkFault: String? {
         if let fault = listingFault { return fault }
+        if needsTiming {
+            return "has components whose signal depends on the gradients' timing, which networks are not told yet; fit "
+                + "it without one"
+        }
         if description.bitCount == 0 {
             return "has one structure only, so that there is nothing for a network to choose; fit it without one"
         }
@@ -155,7 +162,9 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
     }
 
     /// The definition: one predicted attenuation, by the compartments' own.
-    public func attenuation(_ theta: UnsafePointer<Double>, _ z: Structure, b: Double, g: SIMD3<Double>) -> Double {
+    public func attenuation(
+        _ theta: UnsafePointer<Double>, _ z: Structure, b: Double, g: SIMD3<Double>, timing: PulseTiming? = nil
+    ) -> Double {
         let plan = known(z).plan, layout = plan.layout
         return withUnsafeTemporaryAllocation(of: Double.self, capacity: layout.scalars.count + plan.width) { numbers in
             let values = numbers.baseAddress!, p = values + layout.scalars.count
@@ -164,7 +173,9 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
             for component in layout.components { rest -= component.weight.map { theta[$0] } ?? 0 }
             for (k, component) in layout.components.enumerated() {
                 numbersOfTheta(plan, k, theta, values, into: p)
-                var a = plan.components[k].compartment.attenuation(p, DiffusionMeasurement(b: b, g: g))
+                var a = plan.components[k].compartment.attenuation(
+                    p,
+                    DiffusionMeasurement(b: b, g: g, smallDelta: timing?.duration, bigDelta: timing?.separation))
                 if let rho = plan.components[k].spread?.value(UnsafePointer(values)) {
                     a = exp(-log1p(-rho * rho * log(a)) / (rho * rho))
                 }

@@ -5,6 +5,12 @@ public protocol DiffusionFamily: ModelFamily, LinearFamily where Design == Acqui
     /// All that makes the family what it is, in JSON; nil for one that its name says.
     var definition: String? { get }
 
+    /// Whether some of its signals depend on δ and Δ.
+    var needsTiming: Bool { get }
+
+    /// What its users call its numbers and structures.
+    var words: FamilyWords { get }
+
     /// Predicted attenuations, signal over S0, of all M volumes.
     func attenuations(
         _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Acquisition, into out: UnsafeMutablePointer<Float>)
@@ -12,6 +18,8 @@ public protocol DiffusionFamily: ModelFamily, LinearFamily where Design == Acqui
 
 extension BallSticks: DiffusionFamily {
     public var definition: String? { nil }
+    public var words: FamilyWords { .none }
+    public var needsTiming: Bool { false }
 }
 
 extension CompartmentFamily: DiffusionFamily {

@@ -65,14 +65,6 @@ extension FamilyComposition {
                     """
                 )
             }
-            if compartment.needsTiming {
-                throw fail(
-                    """
-                    '\(group.name)' is a \(variant.compartment), whose signal depends on the gradients' timing (δ, \
-                    Δ), which acquisitions do not state yet; leave it out
-                    """
-                )
-            }
             for name in variant.when where !names.contains(name) {
                 throw fail("'when' of '\(group.name)' names '\(name)', which is no component or option")
             }

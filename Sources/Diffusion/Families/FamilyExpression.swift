@@ -59,6 +59,9 @@ public indirect enum FamilyExpression<Leaf: Hashable & Sendable>: Hashable, Send
 }
 
 extension FamilyExpression where Leaf == Int {
+    /// Its value, parameter i being numbers[i].
+    public func value(of numbers: UnsafePointer<Double>) -> Double { value(numbers) }
+
     /// Its value, parameter i being x[i].
     func value<N: FormNumber>(_ x: UnsafePointer<N>) -> N {
         switch self {

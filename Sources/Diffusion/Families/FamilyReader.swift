@@ -25,7 +25,8 @@ public enum FamilyReader {
     /// - Parameter place: where the mapping stands, for messages.
     /// - Errors: SettingsError.
     public static func read(_ tree: SettingsTree, place: String) throws -> FamilyComposition {
-        let keys = try tree.mapping(place, ["name", "shared", "components", "rules", "noise"])
+        let keys = try tree.mapping(
+            place, ["name", "shared", "components", "rules", "noise", "quantities", "models"])
         guard let name = try keys["name"]?.word("\(place).name"), isName(name) else {
             throw wrong("\(place).name", "a name of letters, digits and -")
         }

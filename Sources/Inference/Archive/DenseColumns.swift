@@ -28,10 +28,12 @@ final class DenseColumns: PosteriorColumns {
     /// The table is the file's own.
     func place(in table: StructureTable) {}
 
+    func readList(_ i: Int, into posterior: inout ListedPosterior) { read(i, into: &posterior) }
+
     func read(_ i: Int, into posterior: inout ListedPosterior) {
         if posterior.rows.count != z { (posterior.rows, posterior.structures) = (Array(0..<z), structures) }
         posterior.logProbability = Array(logProbability[i * z..<(i + 1) * z])
-        (posterior.logRest, posterior.restParameters) = (-.infinity, 0)
+        (posterior.logRest, posterior.restParameters, posterior.logEvidence) = (-.infinity, 0, -.infinity)
         posterior.drawPlaces = drawStructures[i * d..<(i + 1) * d].map(UInt16.init)
         if posterior.draws.count != d * p { posterior.draws = Array(repeating: 0, count: d * p) }
         posterior.draws.withUnsafeMutableBufferPointer { readDraws(i, 0...d - 1, into: $0.baseAddress!) }

@@ -32,11 +32,11 @@ public struct DrawLayout: Sendable {
     private static let ballSticks = try! DrawLayout(making: BallSticks.family)
 
     /// - Errors: `FamilyDescriptionError`.
-    package init(_ family: FamilyDescription) throws {
-        self = family == BallSticks.family ? Self.ballSticks : try DrawLayout(making: family)
+    package init(_ family: FamilyDescription, words: FamilyWords = .none) throws {
+        self = family == BallSticks.family ? Self.ballSticks : try DrawLayout(making: family, words)
     }
 
-    private init(making family: FamilyDescription) throws {
+    private init(making family: FamilyDescription, _ words: FamilyWords = .none) throws {
         try family.check()
         rule = try StructureRule(family, mostStates: 20_000)
         let theta = ThetaLayout(family)
@@ -48,7 +48,8 @@ public struct DrawLayout: Sendable {
         fibres = FibreColumns(family, theta, isIdentity: theta.names == ThetaLayout(BallSticks.family).names)
         names = zip(theta.names, scales).map { $1 == 1 ? $0 : "1e3*" + $0 }
         table = StructureTable(rule)
-        quantities = FamilyQuantities(family, theta, scales, isFibresAlone: fibres.isIdentity)
+        quantities = try FamilyQuantities(
+            family, rule, theta, scales, words: words, isFibresAlone: fibres.isIdentity)
         for row in table.rows { known[row.structure] = (find(row.structure), row.parameterCount) }
     }
 

@@ -18,6 +18,7 @@ import Tensors
 /// | list_structure | index [L] | row of the table, rising within a voxel |
 /// | list_logprob | F32 [L] | at the reference λ |
 /// | log_rest, rest_parameters | F32 [v] | `StructurePosterior.logRest`, `.restParameters` |
+/// | log_evidence | F32 [v] | ln Σ_z p(y | z), −∞ where not known; absent where nowhere (and of earlier versions) |
 /// | draw_place | index [S] | place in the voxel's list |
 /// | draws | F16 [N] | the numbers of one draw after another |
 final class ListColumns: PosteriorColumns {
@@ -28,6 +29,7 @@ final class ListColumns: PosteriorColumns {
     private let widths: [Int], columns: [Int], columnStart: [Int]
     private let listStructure: IndexColumn, drawPlace: IndexColumn
     private let logProbability: MappedColumn<Float>, logRest: MappedColumn<Float>, restParameters: MappedColumn<Float>
+    private let logEvidence: MappedColumn<Float>?
     private let draws: MappedColumn<Float16>
     /// [v + 1] where the voxels' lists, draws and numbers of draws begin.
     private let listStart: [Int], drawStart: [Int], valueStart: [Int]
@@ -66,6 +68,7 @@ final class ListColumns: PosteriorColumns {
         logProbability = try file.column("list_logprob", [listStructure.count])
         logRest = try file.column("log_rest", [v])
         restParameters = try file.column("rest_parameters", [v])
+        logEvidence = try file.entry("log_evidence") == nil ? nil : file.column("log_evidence", [v])
         draws = try file.column("draws", [-1])
         var listStart = [0], drawStart = [0], valueStart = [0], list = 0, draw = 0, value = 0
         for i in 0..<v {
@@ -98,15 +101,15 @@ final class ListColumns: PosteriorColumns {
             throw damaged("its lists or draws are more than its voxels need")
         }
         guard logProbability.allSatisfy({ $0 < .infinity }), logRest.allSatisfy({ $0 < .infinity }),
-            restParameters.allSatisfy(\.isFinite)
+            restParameters.allSatisfy(\.isFinite), logEvidence?.allSatisfy({ $0 < .infinity }) ?? true
         else { throw damaged("it holds values that are not finite") }
         (self.listStart, self.drawStart, self.valueStart) = (listStart, drawStart, valueStart)
     }
 
     func place(in table: StructureTable) { rows = table.places(of: structures, layout.rule) }
 
-    func read(_ i: Int, into posterior: inout ListedPosterior) {
-        let list = listStart[i]..<listStart[i + 1], drawn = drawStart[i]..<drawStart[i + 1]
+    func readList(_ i: Int, into posterior: inout ListedPosterior) {
+        let list = listStart[i]..<listStart[i + 1]
         posterior.rows.removeAll(keepingCapacity: true)
         posterior.structures.removeAll(keepingCapacity: true)
         posterior.logProbability.removeAll(keepingCapacity: true)
@@ -118,6 +121,12 @@ final class ListColumns: PosteriorColumns {
             posterior.logProbability.append(logProbability[j])
         }
         (posterior.logRest, posterior.restParameters) = (logRest[i], restParameters[i])
+        posterior.logEvidence = logEvidence?[i] ?? -.infinity
+    }
+
+    func read(_ i: Int, into posterior: inout ListedPosterior) {
+        readList(i, into: &posterior)
+        let drawn = drawStart[i]..<drawStart[i + 1]
         for j in drawn { posterior.drawPlaces.append(UInt16(drawPlace[j])) }
         if posterior.draws.count != drawn.count * p { posterior.draws = Array(repeating: 0, count: drawn.count * p) }
         guard !drawn.isEmpty else { return }
@@ -151,45 +160,9 @@ final class ListColumns: PosteriorColumns {
         let list = listStart[i]..<listStart[i + 1]
         return VoxelRecord(
             structures: list.map { structures[listStructure[$0]] }, logProbability: Array(logProbability[list]),
-            logRest: logRest[i], restParameters: restParameters[i],
+            logRest: logRest[i], restParameters: restParameters[i], logEvidence: logEvidence?[i] ?? -.infinity,
             drawPlaces: (drawStart[i]..<drawStart[i + 1]).map { UInt16(drawPlace[$0]) },
             draws: Array(draws[valueStart[i]..<valueStart[i + 1]]))
-    }
-}
-
-/// Indices of 8, 16 or 32 bits in a mapped file.
-struct IndexColumn: @unchecked Sendable {
-    private let file: SafetensorsReader, start: UnsafeRawPointer, width: Int
-    let count: Int
-
-    init(_ file: SafetensorsReader, _ name: String) throws {
-        let entry = try file.require(name, shape: [-1]), bytes = file.bytes(entry)
-        self.file = file
-        width = entry.type.size
-        count = entry.count
-        guard [.u8, .u16, .u32].contains(entry.type), let start = bytes.baseAddress, Int(bitPattern: start) % width == 0
-        else { throw PosteriorArchiveError.damaged(path: file.path, reason: "tensor '\(name)' does not hold indices") }
-        self.start = start
-    }
-
-    @inline(__always)
-    subscript(i: Int) -> Int {
-        switch width {
-        case 1: Int(start.load(fromByteOffset: i, as: UInt8.self))
-        case 2: Int(start.load(fromByteOffset: 2 * i, as: UInt16.self))
-        default: Int(start.load(fromByteOffset: 4 * i, as: UInt32.self))
-        }
-    }
-
-    /// As few bits as will do for indices below `bound`.
-    static func type(_ bound: Int) -> SafetensorsType { bound <= 1 << 8 ? .u8 : bound <= 1 << 16 ? .u16 : .u32 }
-
-    static func write(_ indices: [Int], below bound: Int, to writer: SafetensorsWriter, _ name: String) throws {
-        switch type(bound) {
-        case .u8: try writer.append(indices.map(UInt8.init), to: name)
-        case .u16: try writer.append(indices.map(UInt16.init), to: name)
-        default: try writer.append(indices.map(UInt32.init), to: name)
-        }
     }
 }
 
@@ -198,7 +171,7 @@ extension ListColumns {
     struct Tensors {
         let shapes: [(name: String, type: SafetensorsType, shape: [Int])]
         private let records: [VoxelRecord?], table: [Structure], layout: DrawLayout
-        private let longest: Int
+        private let longest: Int, hasEvidence: Bool
 
         init(_ batch: PosteriorBatch, _ metadata: PosteriorMetadata) {
             let records = batch.records, layout = metadata.layout
@@ -206,16 +179,18 @@ extension ListColumns {
             var all: Set<Structure> = []
             for record in records { if let record { all.formUnion(record.structures) } }
             let table = all.sorted(), longest = records.reduce(0) { max($0, $1?.structures.count ?? 0) }
-            (self.table, self.longest) = (table, longest)
+            let hasEvidence = records.contains { $0?.logEvidence.isFinite == true }
+            (self.table, self.longest, self.hasEvidence) = (table, longest, hasEvidence)
             func total(_ count: (VoxelRecord) -> Int) -> Int { records.reduce(0) { $0 + ($1.map(count) ?? 0) } }
             let v = records.count, n = table.count, l = total(\.structures.count), s = total(\.drawPlaces.count)
-            shapes = [
-                ("structure", .u64, [n, 2]), ("structure_parameters", .u16, [n]),
-                ("structure_columns", .u8, [n, layout.count]),
-                ("list_count", .u16, [v]), ("draw_count", .u16, [v]), ("list_structure", IndexColumn.type(n), [l]),
-                ("list_logprob", .f32, [l]), ("log_rest", .f32, [v]), ("rest_parameters", .f32, [v]),
-                ("draw_place", IndexColumn.type(longest), [s]), ("draws", .f16, [total(\.draws.count)]),
-            ]
+            shapes =
+                [
+                    ("structure", .u64, [n, 2]), ("structure_parameters", .u16, [n]),
+                    ("structure_columns", .u8, [n, layout.count]),
+                    ("list_count", .u16, [v]), ("draw_count", .u16, [v]), ("list_structure", IndexColumn.type(n), [l]),
+                    ("list_logprob", .f32, [l]), ("log_rest", .f32, [v]), ("rest_parameters", .f32, [v]),
+                    ("draw_place", IndexColumn.type(longest), [s]), ("draws", .f16, [total(\.draws.count)]),
+                ] + (hasEvidence ? [("log_evidence", .f32, [v])] : [])
         }
 
         func write(to writer: SafetensorsWriter) throws {
@@ -238,6 +213,7 @@ extension ListColumns {
             let places = records.flatMap { $0?.drawPlaces.map(Int.init) ?? [] }
             try IndexColumn.write(places, below: longest, to: writer, "draw_place")
             try writer.append(records.flatMap { $0?.draws ?? [] }, to: "draws")
+            if hasEvidence { try writer.append(records.map { $0?.logEvidence ?? -.infinity }, to: "log_evidence") }
         }
     }
 }

@@ -11,6 +11,8 @@ public struct VoxelRecord: Sendable, Equatable {
     /// log of the mass of structures left out, and how many parameters it is charged for towards larger λ
     /// (`StructurePosterior`).
     public var logRest: Float, restParameters: Float
+    /// ln Σ_z p(y | z) (`VoxelPosterior.logEvidence`); −∞ where it is not known.
+    public var logEvidence: Float = -.infinity
     /// D places in the list.
     public var drawPlaces: [UInt16]
     /// The draws' numbers, one draw after another (`DrawLayout`).
@@ -110,6 +112,7 @@ public struct ListedPosterior: Sendable {
     /// L log-probabilities at the reference λ (need not be normalised; −∞ allowed); of the rest as in `VoxelRecord`.
     public internal(set) var logProbability: [Float] = []
     public internal(set) var logRest: Float = -.infinity, restParameters: Float = 0
+    public internal(set) var logEvidence: Float = -.infinity
     /// D places in the list.
     public internal(set) var drawPlaces: [UInt16] = []
     /// D × P numbers in the archive's units; 0 where a structure lacks one.

@@ -108,6 +108,7 @@ extension PosteriorMetadata {
         if let key = Set(notes.keys).union(other.notes.keys).filter({ notes[$0] != other.notes[$0] }).min() {
             // A digest says nothing to a reader.
             if key == "known_noise_digest" { return "other values of the known noise" }
+            if key == PosteriorMetadata.wordsNote { return "other named quantities or models of the family" }
             if key == "family_digest" { return "another family '\(family.name)'" }
             if key.hasSuffix("digest") { return "other data" }
             func said(_ value: String?) -> String { value.map { "'\($0)'" } ?? "nothing" }

@@ -35,7 +35,10 @@ public struct PosteriorMetadata: Equatable, Sendable {
     ) {
         precondition(grid.count == 3 && grid.allSatisfy { $0 > 0 }, "the grid needs X, Y and Z")
         precondition(drawLambda.isFinite && referenceLambda.isFinite && drawCount > 0 && shardCount > 0)
-        guard let layout = try? DrawLayout(family) else { preconditionFailure("a family that makes no sense") }
+        let words = notes[Self.wordsNote].flatMap { try? FamilyWords(json: $0, of: family) } ?? .none
+        guard let layout = try? DrawLayout(family, words: words) else {
+            preconditionFailure("a family that makes no sense")
+        }
         self.family = family
         self.layout = layout
         structures = layout.table
@@ -65,6 +68,8 @@ public struct PosteriorMetadata: Equatable, Sendable {
     }
 
     private static let keptNote = "kept"
+    /// What users call the family's numbers and structures (`FamilyWords`), in JSON.
+    static let wordsNote = "words"
 
     /// Whether the archive holds draws, not structures' probabilities alone.
     public var hasDraws: Bool { notes[Self.keptNote] != "structures" }
@@ -197,6 +202,9 @@ public struct PosteriorMetadata: Equatable, Sendable {
             shards = try whole("shards", in: 1...max(1, voxels))
         // A reader has all numbers of a voxel's draws in memory.
         guard draws * layout.count <= 1 << 24 else { throw bad("draws") }
+        if let words = notes[wordsNote] {
+            guard (try? FamilyWords(json: words, of: description)) != nil else { throw bad("note.words") }
+        }
         var metadata = PosteriorMetadata(
             family: description, drawLambda: try lambda("lambda_draws"),
             referenceLambda: try lambda("lambda_reference"), drawCount: draws,

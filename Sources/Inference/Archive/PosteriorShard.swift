@@ -104,6 +104,9 @@ public final class PosteriorShard: @unchecked Sendable {
     /// Reads the list and the draws of voxel i, which must be a fitted one.
     public func read(_ i: Int, into posterior: inout ListedPosterior) { body.read(i, into: &posterior) }
 
+    /// Reads the list alone.
+    func readList(_ i: Int, into posterior: inout ListedPosterior) { body.readList(i, into: &posterior) }
+
     /// Reads draws `range` of voxel i: P numbers each.
     @inline(__always)
     public func readDraws(_ i: Int, _ range: ClosedRange<Int>, into values: UnsafeMutablePointer<Float>) {
@@ -178,6 +181,7 @@ public final class PosteriorShard: @unchecked Sendable {
 protocol PosteriorColumns: AnyObject {
     var structures: [Structure] { get }
     func place(in table: StructureTable)
+    func readList(_ i: Int, into posterior: inout ListedPosterior)
     func read(_ i: Int, into posterior: inout ListedPosterior)
     func readDraws(_ i: Int, _ range: ClosedRange<Int>, into values: UnsafeMutablePointer<Float>)
     func record(_ i: Int) -> VoxelRecord

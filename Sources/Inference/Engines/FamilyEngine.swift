@@ -156,7 +156,9 @@ final class FamilyEngine<F: DiffusionFamily>: PosteriorEngine {
             }
             drawn += Array(repeating: z, count: n)
         }
-        return VoxelPosterior(logProbability: logProbability, structures: drawn, parameters: parameters)
+        var answer = VoxelPosterior(logProbability: logProbability, structures: drawn, parameters: parameters)
+        answer.logEvidence = VoxelPosterior.logEvidence(found.logProbability, found.logEvidence) { found.isSampled[$0] }
+        return answer
     }
 
     /// Draws of one structure found. They move in an ensemble that fills the lanes of two blocks: few would have no

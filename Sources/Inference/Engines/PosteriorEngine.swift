@@ -16,6 +16,9 @@ public struct VoxelPosterior: Sendable {
     /// Standard error of each structure's log-evidence, where the engine states it; else empty. ∞ of an approximation
     /// that was not sampled.
     public var logEvidenceError: [Double]
+    /// ln Σ_z p(y | z), of which structure z has p(z | y, λ = 0), up to a constant that all families and engines share;
+    /// −∞ where the engine does not state it.
+    public var logEvidence = -Double.infinity
     /// The probability at λ = 0 of structures that stand in with approximations where the engine states errors.
     public var approximateMass: Double {
         zip(logProbability, logEvidenceError).reduce(0) { $1.1 == .infinity ? $0 + exp($1.0) : $0 }
@@ -28,6 +31,19 @@ public struct VoxelPosterior: Sendable {
         self.structures = structures
         self.parameters = parameters
         self.logEvidenceError = logEvidenceError
+    }
+
+    /// ln Σ_z p(y | z) by structures' evidences and their probabilities, which may have been combined with something
+    /// else: by each structure it is ln p(y | z) − ln p(z | y), of which the mean counts.
+    /// - Parameter isKnown: whether a structure's evidence is more than a guess.
+    static func logEvidence(_ logProbability: [Double], _ evidence: [Double], isKnown: (Int) -> Bool) -> Double {
+        var sum = 0.0, weight = 0.0
+        for z in logProbability.indices where logProbability[z].isFinite && evidence[z].isFinite && isKnown(z) {
+            let p = exp(logProbability[z])
+            sum += p * (evidence[z] - logProbability[z])
+            weight += p
+        }
+        return weight > 0 ? sum / weight : -.infinity
     }
 }
 

@@ -180,6 +180,10 @@ package final class PrismEngine: PosteriorEngine {
             }
             first += n
         }
-        return VoxelPosterior(logProbability: logProbability, structures: drawn, parameters: parameters)
+        var answer = VoxelPosterior(logProbability: logProbability, structures: drawn, parameters: parameters)
+        answer.logEvidence = VoxelPosterior.logEvidence(logProbability, refined.logEvidence) {
+            refined.samples[$0 / 2] != nil
+        }
+        return answer
     }
 }

@@ -92,6 +92,7 @@ extension VoxelPosterior {
     init(_ exact: ExactPosterior, lambda: Double, total: Int) {
         let log0 = exact.logProbabilities(lambda: 0), p = exact.parameterCount
         self.init(logProbability: log0, logEvidenceError: exact.evidences.map(\.standardError))
+        logEvidence = Self.logEvidence(log0, exact.evidences.map(\.logEvidence)) { _ in true }
         // Structures without draws of their own cannot be given any.
         let drawable = zip(log0, exact.evidences).map { $1.draws.isEmpty ? -.infinity : $0 }
         let counts = DrawAllocation.counts(

@@ -58,7 +58,8 @@ public struct FitEngine: Sendable {
     /// The archive metadata of a fit of `voxelCount` voxels on a grid.
     public func metadata(grid: [Int], voxelCount: Int, notes: [String: String] = [:]) -> PosteriorMetadata {
         // A family's name and parameters do not say which compartments make its signal.
-        let definition = family.definition.map { ["family_digest": NetworkFile.digest(Data($0.utf8))] } ?? [:]
+        var definition = family.definition.map { ["family_digest": NetworkFile.digest(Data($0.utf8))] } ?? [:]
+        if family.words != .none { definition[PosteriorMetadata.wordsNote] = family.words.json }
         return PosteriorMetadata(
             family: family.description, drawLambda: options.lambda, referenceLambda: 0,
             drawCount: recipe.drawCount, sampleCount: options.samples, grid: grid, seed: options.seed,
@@ -208,10 +209,12 @@ public struct FitEngine: Sendable {
                     for c in 0..<3 { rows[d * p + first + c] = Float(axis[c]) }
                 }
             }
-            return VoxelRecord(
+            var record = VoxelRecord(
                 structures: structures, logProbability: answer.logProbability,
                 drawn: answer.structures.prefix(drawCount).map { structures[$0] },
                 rows: rows, layout: layout)
+            record.logEvidence = Float(answer.logEvidence)
+            return record
         }
 
         /// The tensor's axis of a voxel none of whose draws has a direction; else nil.

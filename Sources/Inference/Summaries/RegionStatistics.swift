@@ -21,6 +21,8 @@ public enum RegionQuantity: Sendable, Equatable {
     case own(Int)
     /// The share of voxels with so many fibres, and with a component.
     case fibreCount(Int), component(Int)
+    /// The share of voxels that are one of the named models; after the last, none of them.
+    case model(Int)
 }
 
 /// What the posterior says of a region's mean.
@@ -45,7 +47,8 @@ public struct RegionStatistics: Sendable {
     /// The quantities of a fit, in the order of tables.
     public static func quantities(_ metadata: PosteriorMetadata) -> [RegionQuantity] {
         let fibres = (0...DrawColumn.fibreCount).map { RegionQuantity.fibreCount($0) }
-        let structural = fibres + metadata.components.indices.map { .component($0) }
+        let models = metadata.models.isEmpty ? [] : (0...metadata.models.count).map { RegionQuantity.model($0) }
+        let structural = fibres + metadata.components.indices.map { .component($0) } + models
         guard metadata.hasDraws else { return structural }
         let shared = SummaryQuantity.allCases.filter {
             metadata.hasFibreColumns || ($0 != .diffusivity && $0 != .spread)
@@ -87,7 +90,7 @@ private struct RegionWorker {
     private var sums: [Double], shares: [Double]
     /// Of each quantity: Σ w, Σ w·mean, Σ w·mean², Σ w²·sd².
     private var total: [Double], first: [Double], second: [Double], spread: [Double]
-    private var posterior = ListedPosterior(), rows: [Float], presence: [Structure: [Bool]] = [:]
+    private var posterior = ListedPosterior(), rows: [Float], ways: [Structure: [Int?]] = [:]
     /// Of the voxel at hand: its draws' weights, and the draw that each replicate takes.
     private var weights: [Float], probability: [Double] = [], choice: [Int]
     private let replicates = RegionStatistics.replicates
@@ -123,6 +126,7 @@ private struct RegionWorker {
             switch quantity {
             case .fibreCount(let n): share(q, probability(.fibreCount(n), v), w, &random)
             case .component(let c): share(q, probability(.component(c), v), w, &random)
+            case .model(let m): share(q, probability(.model(m), v), w, &random)
             case .statistic(let s):
                 note(q, w, mean: value(.statistic(s, .mean), v), sd: value(.statistic(s, .sd), v))
                 let assignments = summary.assignments, meanB0 = shard.meanB0[i], base = v * metadata.drawCount
@@ -190,17 +194,18 @@ private struct RegionWorker {
     private mutating func addOwn(_ q: Int, _ k: Int, _ v: Int, _ w: Double) {
         let d = metadata.drawCount, p = layout.count
         let has = posterior.structures.map { z in
-            if let known = presence[z] { return known }
-            let new = layout.quantities.presence(layout.columns(of: z))
-            presence[z] = new
+            if let known = ways[z] { return known }
+            let new = layout.quantities.ways(of: z, layout.columns(of: z))
+            ways[z] = new
             return new
         }
         withUnsafeTemporaryAllocation(of: Double.self, capacity: 2 * d) { each in
             posterior.draws.withUnsafeBufferPointer { rows in
                 for j in 0..<d {
-                    let isThere = has[Int(posterior.drawPlaces[j])][k]
-                    each[j] = isThere ? w * Double(layout.quantities.value(k, rows.baseAddress! + j * p)) : 0
-                    each[d + j] = isThere ? w : 0
+                    let way = has[Int(posterior.drawPlaces[j])][k]
+                    each[j] =
+                        way.map { w * Double(layout.quantities.value(k, rows.baseAddress! + j * p, way: $0)) } ?? 0
+                    each[d + j] = way == nil ? 0 : w
                 }
             }
             let there = (0..<d).reduce(0.0) { $0 + Double(weights[$1]) * each[d + $1] }
@@ -223,7 +228,7 @@ private struct RegionWorker {
             guard !means.isEmpty else { return nil }
             let mean = first[q] / total[q]
             var sd = spread[q].squareRoot() / total[q]
-            if case .own(let k) = quantities[q], metadata.quantities[k].kind == .parameter {
+            if case .own(let k) = quantities[q], metadata.quantities[k].kind != .fraction {
                 let centre = means.reduce(0, +) / Double(means.count)
                 let squares = means.reduce(0) { $0 + ($1 - centre) * ($1 - centre) }
                 sd = (squares / Double(max(1, means.count - 1))).squareRoot()

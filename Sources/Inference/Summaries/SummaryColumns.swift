@@ -56,12 +56,15 @@ public enum SummaryColumn: Equatable, Sendable {
     /// Posterior probability of a component (`PosteriorMetadata.components`), and a number of the family's own
     /// (`.quantities`): of a parameter, over draws that have it, and 0 where none has.
     case component(Int), quantity(Int, SummaryStatistic)
+    /// Posterior probability that the structure has a number of the family's own, and that it is one of the named
+    /// models (`.models`; the one after the last: none of them).
+    case quantityPresence(Int), model(Int)
 
     /// Whether it follows from structures' probabilities alone, without draws.
     public var isOfStructures: Bool {
         switch self {
         case .structure, .fibreCount, .spread, .rician, .expectedFibreCount, .likeliestFibreCount, .unlisted,
-            .component:
+            .component, .quantityPresence, .model:
             true
         case .effectiveDraws, .statistic, .presence, .direction, .dispersion, .quantity: false
         }
@@ -89,16 +92,18 @@ public enum SummaryColumn: Equatable, Sendable {
         case .component(let i): return fibres + 5 * k + 1 + i
         case .quantity(let i, let statistic):
             return fibres + 5 * k + 1 + shape.components + i * SummaryStatistic.allCases.count + statistic.rawValue
+        case .quantityPresence(let i): return SummaryColumn.quantity(shape.quantities, .mean).index(shape) + i
+        case .model(let i): return SummaryColumn.quantityPresence(shape.quantities).index(shape) + i
         }
     }
 }
 
-/// How many structures (rows of a fit's table), components and numbers of its own a family has: what the columns of a
-/// summary follow from.
+/// How many structures (rows of a fit's table), components, numbers of its own and named models a family has: what the
+/// columns of a summary follow from.
 struct SummaryShape: Sendable {
-    var structures: Int, components = 0, quantities = 0
+    var structures: Int, components = 0, quantities = 0, models = 0
 
-    var columns: Int { SummaryColumn.quantity(quantities, .mean).index(self) }
+    var columns: Int { SummaryColumn.model(models > 0 ? models + 1 : 0).index(self) }
 }
 
 extension PosteriorMetadata {
@@ -107,8 +112,12 @@ extension PosteriorMetadata {
     public var components: [String] { layout.quantities.components }
     /// The family's own numbers that a summary has.
     public var quantities: [FamilyQuantity] { layout.quantities.list }
+    /// Names of models that users know some structures by.
+    public var models: [String] { layout.quantities.models }
 
     var summaryShape: SummaryShape {
-        SummaryShape(structures: structures.count, components: components.count, quantities: quantities.count)
+        SummaryShape(
+            structures: structures.count, components: components.count, quantities: quantities.count,
+            models: models.count)
     }
 }

@@ -13,8 +13,8 @@ struct VoxelSummariser {
     private var quantity: [Float], weights: [Float]
     /// Of each row, and of each structure listed.
     private var byRow: [Double], probability: [Double] = []
-    /// Which of the family's own numbers draws of a structure have.
-    private var presence: [Structure: [Bool]] = [:], shares: [Float]
+    /// Which of the family's own numbers draws of a structure have and how, and which models it is.
+    private var known: [Structure: (ways: [Int?], models: [Bool])] = [:], shares: [Float]
 
     init(metadata: PosteriorMetadata, lambda: Double) {
         structures = metadata.structures
@@ -112,17 +112,26 @@ struct VoxelSummariser {
             values[SummaryColumn.component(i).index(shape) * stride] = Float(p)
         }
         let own = posterior.structures.map { z in
-            if let known = presence[z] { return known }
-            let new = layout.quantities.presence(layout.columns(of: z))
-            presence[z] = new
+            if let found = known[z] { return found }
+            let new = (layout.quantities.ways(of: z, layout.columns(of: z)), layout.quantities.models(of: z))
+            known[z] = new
             return new
+        }
+        for i in 0..<(shape.models > 0 ? shape.models + 1 : 0) {
+            let p = zip(own, probability).reduce(0) { $1.0.models[i] ? $0 + $1.1 : $0 }
+            values[SummaryColumn.model(i).index(shape) * stride] = Float(p)
+        }
+        for i in 0..<shape.quantities {
+            let p = zip(own, probability).reduce(0) { $1.0.ways[i] != nil ? $0 + $1.1 : $0 }
+            values[SummaryColumn.quantityPresence(i).index(shape) * stride] = Float(p)
         }
         let p = layout.count
         for i in 0..<shape.quantities {
             var n = 0, total: Float = 0
             posterior.draws.withUnsafeBufferPointer { rows in
-                for (d, place) in posterior.drawPlaces.enumerated() where own[Int(place)][i] {
-                    quantity[n] = layout.quantities.value(i, rows.baseAddress! + d * p)
+                for (d, place) in posterior.drawPlaces.enumerated() {
+                    guard let way = own[Int(place)].ways[i] else { continue }
+                    quantity[n] = layout.quantities.value(i, rows.baseAddress! + d * p, way: way)
                     shares[n] = weights[d]
                     total += weights[d]
                     n += 1

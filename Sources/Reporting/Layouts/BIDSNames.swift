@@ -36,7 +36,7 @@ extension BIDSOutputs {
 
     private static let standardNames: Set = [
         "s0", "diffusivity", "dstd", "snr", "sigma", "vf", "vfsum", "vector", "dispersion", "nfibres", "structure",
-        "component", "polar",
+        "component", "polar", "model",
     ]
 
     /// Labels of a family's own numbers, each its own: of fractions `vf` and the component, of parameters their name,
@@ -49,6 +49,17 @@ extension BIDSOutputs {
             while taken.contains(name) || name.isEmpty { (name, n) = (plain + "own\(n)", n + 1) }
             taken.insert(name)
             return name
+        }
+    }
+
+    static func text(of quantity: FamilyQuantity) -> String {
+        switch quantity.kind {
+        case .fraction: "signal fraction of '\(quantity.group)', all its members together (0 in draws that lack it)"
+        case .named:
+            quantity.text + (quantity.isEverywhere ? "" : ", over the draws that have it; 0 where none has")
+        case .parameter:
+            "parameter '\(quantity.name)'" + (quantity.group.isEmpty ? "" : " of '\(quantity.group)'")
+                + ", over the draws that have it; 0 where none has (of several members their mean by fractions)"
         }
     }
 }

@@ -143,6 +143,7 @@ public enum BIDSOutputs {
                     columns: metadata.components.indices.map { .component($0) },
                     more: [("Components", .array(metadata.components.map { .string($0) }))]))
         }
+        maps += named(metadata)
         // Which classes of structures occur differs from scan to scan: only single structures make maps that can be
         // compared.
         let structures = metadata.structures
@@ -159,13 +160,27 @@ public enum BIDSOutputs {
         return maps
     }
 
-    private static func text(of quantity: FamilyQuantity) -> String {
-        switch quantity.kind {
-        case .fraction: "signal fraction of '\(quantity.group)', all its members together (0 in draws that lack it)"
-        case .parameter:
-            "parameter '\(quantity.name)'" + (quantity.group.isEmpty ? "" : " of '\(quantity.group)'")
-                + ", over the draws that have it; 0 where none has (of several members their mean by fractions)"
+    /// What the family's users have names for: how probable each model is, and each number that not all structures
+    /// have.
+    private static func named(_ metadata: PosteriorMetadata) -> [Map] {
+        var maps: [Map] = []
+        for (i, name) in ownNames(metadata.quantities).enumerated() {
+            let quantity = metadata.quantities[i]
+            guard quantity.kind == .named, !quantity.isEverywhere else { continue }
+            maps.append(
+                Map(
+                    parameter: name, description: "prob",
+                    text: "Posterior probability that the voxel has it at all: \(quantity.text)",
+                    columns: [.quantityPresence(i)]))
         }
+        guard !metadata.models.isEmpty else { return maps }
+        maps.append(
+            Map(
+                parameter: "model", description: "prob",
+                text: "Posterior probability of each named model along the fourth axis, and of all others",
+                columns: (0...metadata.models.count).map { .model($0) },
+                more: [("Models", .array((metadata.models + ["other"]).map { .string($0) }))]))
+        return maps
     }
 
     private static func model(_ context: OutputContext) -> JSONValue {

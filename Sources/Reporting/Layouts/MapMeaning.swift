@@ -10,7 +10,9 @@ extension ImageMeaning {
     init(_ column: SummaryColumn, _ metadata: PosteriorMetadata) {
         let window: ClosedRange<Double>? =
             switch column {
-            case .structure, .fibreCount, .spread, .rician, .presence, .component, .unlisted: 0...1
+            case .structure, .fibreCount, .spread, .rician, .presence, .component, .unlisted, .quantityPresence,
+                .model:
+                0...1
             case .expectedFibreCount, .likeliestFibreCount: 0...Double(DrawColumn.fibreCount)
             // 2/3 is uniform.
             case .dispersion: 0...2.0 / 3

@@ -18,6 +18,7 @@ public enum RegionTable {
             switch quantity {
             case .fibreCount(let n): ("p_fibres\(n)", "")
             case .component(let c): ("p_\(metadata.components[c])", "")
+            case .model(let m): ("p_model_" + (metadata.models + ["other"])[m], "")
             case .own(let k): (own[k], metadata.quantities[k].unit)
             case .statistic(let s):
                 switch s {

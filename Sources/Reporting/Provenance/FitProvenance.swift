@@ -20,10 +20,14 @@ public struct FitProvenance: Codable, Equatable, Sendable {
         public var table: Table?
         /// Whether the network was trained on protocols like this one; nil when there is no network.
         public var isInTrainingRange: Bool?
+        /// δ/Δ of the pulses in ms, for each volume where they differ; nil where nobody says.
+        public var timing: String?
 
         public init(
-            volumeCount: Int, baselineCount: Int, shells: [Shell], isInTrainingRange: Bool? = nil, table: Table? = nil
+            volumeCount: Int, baselineCount: Int, shells: [Shell], isInTrainingRange: Bool? = nil, table: Table? = nil,
+            timing: String? = nil
         ) {
+            self.timing = timing
             self.table = table
             self.volumeCount = volumeCount
             self.baselineCount = baselineCount

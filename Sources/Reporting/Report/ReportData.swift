@@ -210,6 +210,11 @@ struct ReportQuantity {
         case .fraction:
             title = "Fraction of \(quantity.group)"
             note = "Posterior mean; 0 in draws without."
+        case .named:
+            title = quantity.name
+            note =
+                "Posterior mean of: \(quantity.text)"
+                + (quantity.isEverywhere ? "." : "; over the draws that have it, 0 where none has.")
         case .parameter:
             title = quantity.group.isEmpty ? quantity.name : "\(quantity.name) of \(quantity.group)"
             note = "Posterior mean over the draws that have it; 0 where none has."

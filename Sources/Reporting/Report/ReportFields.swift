@@ -89,6 +89,18 @@ enum ReportFields {
                 }
             ]
         }
+        let models = summary.metadata.models
+        if !models.isEmpty {
+            fields["models"] = [
+                "rows": (models + ["any other"]).enumerated().map { i, name in
+                    let p = data.fittedValues(.model(i)), n = Double(max(1, p.count))
+                    return [
+                        "name": name, "mean": ReportText.percent(p.reduce(0, +) / n),
+                        "called": ReportText.percent(Double(p.count { $0 > 0.5 }) / n),
+                    ]
+                }
+            ]
+        }
         if let a = p.acquisition {
             let shells = a.shells.map { ["b": ReportText.number($0.bValue), "count": "\($0.volumeCount)"] }
             fields["acquisition"] = ["rows": [["b": "≈ 0", "count": "\(a.baselineCount)"]] + shells]

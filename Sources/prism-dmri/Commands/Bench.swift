@@ -134,7 +134,7 @@ struct BenchCommand: ParsableCommand {
             fit.threads = options.threads.nthreads
             for (preset, count) in [(PrismPreset.fast, 4 * voxels), (.balanced, voxels), (.exact, voxels / 4)] {
                 let recipe = try PrismRecipe(
-                    file: file, path: network ?? "the default network", acquisition: acquisition, options: fit,
+                    file: file, path: network ?? "the built-in network", acquisition: acquisition, options: fit,
                     preset: preset)
                 var modes = recipe
                 // No structure lies within a negative cutoff: its modes are found and nothing is sampled.

@@ -34,7 +34,7 @@ extension BenchCommand {
                 return try ScalingPlan(base: base).measure(preset.rawValue, repeats: options.repeats ?? 2) {
                     acquisition, fit in
                     try PrismRecipe(
-                        file: file, path: network ?? "the default network", acquisition: acquisition, options: fit,
+                        file: file, path: network ?? "the built-in network", acquisition: acquisition, options: fit,
                         preset: preset)
                 }
             }

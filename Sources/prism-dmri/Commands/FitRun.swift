@@ -97,6 +97,7 @@ extension PreparedFit {
         let table = zip(acquisition.bValues, acquisition.directions).flatMap { b, g in [b, g.x, g.y, g.z] }
         table.withUnsafeBytes { data.append(contentsOf: $0) }
         return ["dwi_digest": NetworkFile.digest(data)].merging(known?.notes ?? [:]) { $1 }
+            .merging(family.family.needsTiming ? ["timing": acquisition.timingNote ?? ""] : [:]) { $1 }
     }
 
     private func provenance(_ command: Fit) throws -> FitProvenance {
@@ -139,7 +140,8 @@ extension PreparedFit {
         ).fslText
         return FitProvenance.Acquisition(
             volumeCount: acquisition.count, baselineCount: acquisition.unweightedCount, shells: shells,
-            isInTrainingRange: isInTrainingRange, table: .init(bvals: table.bvals, bvecs: table.bvecs))
+            isInTrainingRange: isInTrainingRange, table: .init(bvals: table.bvals, bvecs: table.bvecs),
+            timing: acquisition.timingNote)
     }
 
     private func report(_ p: FitProvenance, out: String) {

@@ -32,18 +32,19 @@ struct PreparedFit {
             Progress.note("warning: " + text)
         }
         let given = try model.network.map(NetworkFile.init(path:))
-        let family = try FamilyChoice(model.family, network: given.map { ($0, model.network!) })
-        try family.refuse(engine: model.engine == .prism ? nil : model.engine.rawValue)
+        let wanted = try FamilyChoice(model.family, network: given.map { ($0, model.network!) })
+        try wanted.refuse(engine: model.engine == .prism ? nil : model.engine.rawValue)
         let (geometry, acquisition) = try input.open(warn: warn)
+        let family = try wanted.suited(to: acquisition, warn: warn)
         Debug.say("image \(input.dwi), table \(input.tableFiles), mask \(input.maskFile ?? "none")")
         var options = FitOptions()
         options.lambda = model.engine == .mcmc ? 0 : model.lambda ?? options.lambda
         options.samples = model.engine == .mcmc ? command.chain.options.drawCount : model.samples ?? options.samples
         options.seed = command.running.seed
         options.threads = command.running.threads.nthreads
-        var recipe = try Self.recipe(command, family, given, acquisition, options)
         // What no network was trained for, none has a range for.
-        let file = model.engine != .prism ? nil : try given ?? (family.isBallSticks ? NetworkFile.standard() : nil)
+        let file = model.engine != .prism ? nil : try given ?? family.builtInNetwork()
+        var recipe = try Self.recipe(command, family, file, acquisition, options)
         let isInTrainingRange = file?.covers(acquisition, warn: warn)
         let trained = file == nil ? nil : family.family.simulatedRange(of: acquisition)
         let mask = try input.openMask(geometry, acquisition, warn: warn)
@@ -110,18 +111,19 @@ struct PreparedFit {
     }
 
     private static func recipe(
-        _ command: Fit, _ chosen: FamilyChoice, _ given: NetworkFile?, _ acquisition: Acquisition, _ options: FitOptions
+        _ command: Fit, _ chosen: FamilyChoice, _ file: NetworkFile?, _ acquisition: Acquisition, _ options: FitOptions
     ) throws -> any EngineRecipe {
         let model = command.model
         switch (chosen, model.engine) {
         case (.composed(let family), _):
             try chosen.check(largestB: acquisition.bValues.max() ?? 0, of: command.input.dwi)
             return try FamilyEngineRecipe(
-                family: family, file: given, path: model.network ?? "", acquisition: acquisition, options: options,
+                family: family, file: file, path: model.network ?? "the built-in network", acquisition: acquisition,
+                options: options,
                 preset: model.preset ?? .balanced)
         case (.ballSticks, .prism):
             return try PrismRecipe(
-                file: try given ?? NetworkFile.standard(), path: model.network ?? "the default network",
+                file: file!, path: model.network ?? "the built-in network",
                 acquisition: acquisition, options: options, preset: model.preset ?? .balanced)
         case (.ballSticks, .smc): return SmcRecipe(acquisition: acquisition, options: options)
         case (.ballSticks, .mcmc):

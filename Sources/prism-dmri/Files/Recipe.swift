@@ -56,7 +56,7 @@ struct Recipe: BoundedSettings {
             let (value, rest) = try SettingsTree(yaml: yaml).taking("family")
             if case .map = value {
                 _ = try rest.read(Self.settings, into: &self)
-                composed = CompartmentFamily(try FamilyReader.read(value!, place: "family"))
+                composed = try FamilyReader.family(value!, place: "family")
                 family = composed!.name
             } else {
                 _ = try SettingsTree(yaml: yaml).read(Self.settings, into: &self)

@@ -94,6 +94,9 @@ struct ScanFiles {
         return first(stems.flatMap(Self.images))
     }
 
+    /// The image's BIDS sidecar.
+    var sidecar: String? { first([stem + ".json"]) ?? inherited(["json"]) }
+
     /// HCP's gradient deviations.
     var gradientDeviation: String? { isFSL ? first(["grad_dev.nii.gz", "grad_dev.nii"]) : nil }
 

@@ -43,7 +43,12 @@ struct DiffusionInput: ParsableArguments {
     )
     var scaleByLength = false
 
+    @OptionGroup(title: "Timing of the gradients") var timing: TimingOptions
+
     func validate() throws {
+        if timing.scheme != nil && (grad != nil || bvals != nil || bvecs != nil) {
+            throw ValidationError("--scheme is a gradient table; leave out --grad, --bvals and --bvecs.")
+        }
         if grad != nil && (bvals != nil || bvecs != nil) {
             throw ValidationError("Give either --grad or --bvals and --bvecs.")
         }
@@ -72,6 +77,7 @@ struct DiffusionInput: ParsableArguments {
     /// The gradient table's files, named or found beside the image; without those that are not there, and none where
     /// the image's header has the table.
     var tableFiles: [String: String] {
+        if let scheme = timing.scheme { return ["scheme": scheme] }
         if let grad { return ["grad": grad] }
         let found = files
         if bvals == nil, bvecs == nil {
@@ -85,10 +91,15 @@ struct DiffusionInput: ParsableArguments {
     }
 
     /// Every file that is read.
-    var allFiles: [String] { [dwi] + tableFiles.values + [maskFile, files.gradientDeviation].compactMap { $0 } }
+    var allFiles: [String] {
+        [dwi] + tableFiles.values + [maskFile, files.gradientDeviation].compactMap { $0 }
+            + timing.files
+    }
 
     private var ownTable: [[Double]]? {
-        guard grad == nil, bvals == nil, bvecs == nil, VolumeReader.isMRtrix(dwi) else { return nil }
+        guard grad == nil, bvals == nil, bvecs == nil, timing.scheme == nil, VolumeReader.isMRtrix(dwi) else {
+            return nil
+        }
         return try? VolumeReader(path: dwi).gradients
     }
     private var hasOwnTable: Bool { ownTable != nil }
@@ -104,6 +115,7 @@ struct DiffusionInput: ParsableArguments {
                 bValues: rows.map { $0[3] }, vectors: rows.map { SIMD3($0[0], $0[1], $0[2]) }, frame: .scanner)
         }
         let files = tableFiles
+        if let scheme = files["scheme"] { return try GradientTable.readScheme(scheme) }
         if let grad = files["grad"] { return try GradientTable.readMRtrix(grad) }
         for (name, suffix, what) in [("bvals", "bval", "b-values"), ("bvecs", "bvec", "directions")]
         where files[name] == nil {
@@ -145,13 +157,20 @@ struct DiffusionInput: ParsableArguments {
         let conversion = try FrameConversion(affine3x3: (0..<3).flatMap { r in (0..<3).map { c in a[r, c] } })
         let acquisition: Acquisition
         do {
-            acquisition = try readTable().acquisition(
+            var table = try readTable()
+            // What is wrong with other files is not the table's fault.
+            if table.timing == nil {
+                do {
+                    table.timing = try timing.read(volumes: table.bValues.count, sidecar: self.files.sidecar)
+                } catch { throw TimingFailure(error: error) }
+            }
+            acquisition = try table.acquisition(
                 conversion: conversion, volumes: geometry.volumeCount, threshold: b0Threshold,
                 lengths: scaleByLength ? .scaleByLength : .normalise)
         } catch let error as GradientTableError where !files.values.contains(where: "\(error)".contains) {
-            let named = ["grad", "bvals", "bvecs"].compactMap { files[$0] }
+            let named = ["scheme", "grad", "bvals", "bvecs"].compactMap { files[$0] }
             throw InputFailure.badTable(files: named.isEmpty ? [dwi] : named, error: error)
-        }
+        } catch let failure as TimingFailure { throw failure.error }
         if scaleByLength {
             let b = acquisition.bValues.filter { $0 > b0Threshold }
             warn(

@@ -24,6 +24,11 @@ enum FamilyChoice {
     init(_ name: String?, network: (file: NetworkFile, path: String)?) throws {
         guard let name else {
             guard let network, let text = network.file.origin.familyDefinition else { self = .ballSticks; return }
+            // A built-in family has words for its numbers beside what networks are trained for.
+            if let known = BuiltInFamilies.family(network.file.origin.family), known.definition == text {
+                self = .composed(known)
+                return
+            }
             do { self = .composed(CompartmentFamily(try FamilyComposition(json: text))) } catch {
                 throw NetworkFileError.unusable(
                     path: network.path, reason: "the family it was trained for makes no sense")
@@ -54,6 +59,16 @@ enum FamilyChoice {
         switch self {
         case .ballSticks: BallSticks()
         case .composed(let family): family
+        }
+    }
+
+    /// The network that is compiled into the program for exactly this family; nil when there is none.
+    func builtInNetwork() throws -> NetworkFile? {
+        switch self {
+        case .ballSticks: return try NetworkFile.standard()
+        case .composed(let family):
+            let file = try NetworkFile.builtIn(family.name)
+            return file?.origin.familyDefinition == family.definition ? file : nil
         }
     }
 

@@ -35,11 +35,13 @@ struct StudiedFamily {
                     """
                 )
             }
-            file = given
+            let network = try given ?? choice.builtInNetwork()
+            file = network
             let preset = tested.preset ?? .balanced
             engine = { acquisition, options in
                 try FamilyEngineRecipe(
-                    family: family, file: given, path: path, acquisition: acquisition, options: options, preset: preset)
+                    family: family, file: network, path: path, acquisition: acquisition, options: options,
+                    preset: preset)
             }
             reference = { acquisition, options in
                 try WideSearch(family: family, acquisition: acquisition, options: options)
@@ -66,5 +68,12 @@ struct StudiedFamily {
             case .listed(let list): list.flatMap(\.bValues).max() ?? 0
             }
         try choice.check(largestB: largest, of: scan)
+        if case .composed(let family) = choice, family.needsTiming, case .listed(let list) = acquisitions,
+            !list.allSatisfy(\.hasTiming)
+        {
+            throw NoTiming(
+                family: family.name, components: family.composition.timedComponents.joined(separator: ", "),
+                reason: "\(scan) says nothing of it")
+        }
     }
 }

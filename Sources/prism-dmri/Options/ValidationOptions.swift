@@ -59,7 +59,7 @@ struct EngineUnderTest: ParsableArguments {
 
     /// The engine under test for an acquisition.
     func engineMaker(_ file: NetworkFile) -> EngineMaker {
-        let path = network ?? "the default network", preset = preset ?? .balanced
+        let path = network ?? "the built-in network", preset = preset ?? .balanced
         switch engine {
         case .prism:
             return { acquisition, options in

@@ -44,6 +44,7 @@ enum Failure {
         case let error as ReportingError: (sentence(error), .badData)
         case let error as OutputFolderError: (sentence(error), error.isMedium ? .io : .cannotCreate)
         case let error as NetworkFileError: (sentence(error), .badData)
+        case let error as FitComparisonError: (sentence(error), .badData)
         case let error as FitEngineError: (sentence(error), .cannotCreate)
         case let error as ValidationError: (sentence(error), .usage)
         case is DecodingError: ("a JSON file does not hold what it should (\(error)); make it again", .badData)

@@ -1,0 +1,23 @@
+#pragma clang diagnostic ignored "-Wc23-extensions" /* #embed */
+#include "include/CNetworks.h"
+#include <string.h>
+
+_Alignas(64) static const unsigned char ball_sticks[] = {
+#embed "ball-sticks.safetensors"
+};
+_Alignas(64) static const unsigned char tissue[] = {
+#embed "tissue.safetensors"
+};
+static const struct { const char *family; const unsigned char *image; long count; } networks[] = {
+    {"ball-sticks", ball_sticks, sizeof ball_sticks},
+    {"tissue", tissue, sizeof tissue},
+};
+
+const void *pk_built_in_network(const char *family, long *count) {
+    for (unsigned i = 0; i < sizeof networks / sizeof *networks; i++) {
+        if (strcmp(networks[i].family, family)) continue;
+        *count = networks[i].count;
+        return networks[i].image;
+    }
+    return 0;
+}

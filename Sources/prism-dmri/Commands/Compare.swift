@@ -1,0 +1,60 @@
+import ArgumentParser
+import Foundation
+import Inference
+import Reporting
+import Volumes
+
+struct Compare: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Log Bayes factors of two fits of one scan: which family explains each voxel better.",
+        discussion: """
+            Prints a tab-separated table: ln p(y | A) − ln p(y | B), in nats, over all voxels and by the most probable \
+            number of fibres of A; 3 nats are strong evidence, 5 very strong. Both fits must be of the same scan, mask \
+            and noise. At --lambda above 0 plain structures count more within each family. --map writes the \
+            differences as an image, 0 where voxels are left out.
+            """)
+
+    @Argument(help: "Folder of a finished fit.") var first: String
+    @Argument(help: "Folder of a finished fit of the same scan with another family.") var second: String
+    @Option(help: "λ at which structures are weighed (default: that of both fits' maps).") var lambda: Double?
+    @Option(help: "Image to write (.nii, .nii.gz): the log Bayes factor of every voxel.") var map: String?
+    @Flag(help: "Print JSON.") var json = false
+
+    func validate() throws {
+        if let lambda {
+            guard lambda >= 0, lambda <= 10 else { throw ValidationError("--lambda must lie between 0 and 10.") }
+        }
+        if let map, !map.hasSuffix(".nii"), !map.hasSuffix(".nii.gz") {
+            throw ValidationError("--map must end in .nii or .nii.gz.")
+        }
+    }
+
+    func run() throws {
+        let target = try map.map { try OutputFile($0, kind: .table, force: false) }
+        let a = try FinishedFit(folder: first), b = try FinishedFit(folder: second)
+        guard lambda != nil || a.provenance.lambda == b.provenance.lambda else {
+            throw ValidationError(
+                "\(first) and \(second) have maps of λ = \(a.provenance.lambda) and \(b.provenance.lambda); give "
+                    + "--lambda."
+            )
+        }
+        guard a.geometry.affine == b.geometry.affine else {
+            throw FitComparisonError.differentFits(
+                first, second, reason: "their images lie differently in the scanner")
+        }
+        let comparison = try FitComparison(a.archive, b.archive, lambda: lambda ?? a.provenance.lambda)
+        let families = [a, b].map(\.archive.metadata.family.name)
+        let report = ComparisonReport(comparison, fits: [first, second], families: families)
+        if let target {
+            let mask = Mask(geometry: a.geometry, indices: comparison.voxels)
+            try VolumeWriter.write(
+                target.path, mask: mask, as: Float.self, description: "prism-dmri log Bayes factor",
+                meaning: ImageMeaning(.estimate)
+            ) { _, buffer in
+                for v in buffer.indices { buffer[v] = Float(comparison.logBayesFactor[v]) }
+            }
+        }
+        for text in report.warnings { Progress.note("warning: " + text) }
+        print(json ? report.json.text : report.text, terminator: json ? "\n" : "")
+    }
+}

@@ -1,0 +1,91 @@
+import ArgumentParser
+import Diffusion
+import Foundation
+import ModelSpace
+
+/// The options that say when the gradients' pulses come, which restricted compartments (spheres, cylinders) ask for.
+struct TimingOptions: ParsableArguments {
+    @Option(
+        help:
+            """
+            Duration δ of a gradient pulse in ms: a number, or a text file with one for each volume (default: \
+            SmallDelta and BigDelta of the image's BIDS sidecar).
+            """
+    )
+    var smallDelta: String?
+    @Option(help: "Time Δ from the start of one pulse to the other's in ms, likewise.") var bigDelta: String?
+    @Option(
+        help:
+            """
+            Camino's STEJSKALTANNER scheme file (gx gy gz |G| Δ δ TE; T/m, s) instead of --bvals and --bvecs; it has δ \
+            and Δ too.
+            """
+    )
+    var scheme: String?
+
+    func validate() throws {
+        guard (smallDelta == nil) == (bigDelta == nil) else {
+            throw ValidationError("--small-delta and --big-delta belong together; give both.")
+        }
+        guard smallDelta == nil || scheme == nil else {
+            throw ValidationError("--scheme states δ and Δ; leave out --small-delta and --big-delta.")
+        }
+    }
+
+    /// Files that are read.
+    var files: [String] {
+        [smallDelta, bigDelta, scheme].compactMap { $0 }.filter { Double($0) == nil }
+    }
+
+    /// δ and Δ as given, or those of a sidecar; nil where nothing says them.
+    /// - Errors: `GradientTableError`.
+    func read(volumes: Int, sidecar: String?) throws -> [PulseTiming]? {
+        func numbers(_ text: String) throws -> [Double] {
+            try Double(text).map { [$0] } ?? PulseTiming.numbers(path: text)
+        }
+        if let smallDelta, let bigDelta {
+            return try PulseTiming.list(
+                durations: numbers(smallDelta), separations: numbers(bigDelta), volumes: volumes)
+        }
+        guard let sidecar, let size = try? FileManager.default.attributesOfItem(atPath: sidecar)[.size] as? Int,
+            size <= 64 << 20, let data = FileManager.default.contents(atPath: sidecar),
+            let found = try PulseTiming.sidecar(data, path: sidecar)
+        else { return nil }
+        return try PulseTiming.list(durations: found.durations, separations: found.separations, volumes: volumes)
+    }
+}
+
+extension FamilyChoice {
+    /// The family as a scan allows it: where nobody says when its pulses come, without what that decides.
+    /// - Parameter warn: told what is left out.
+    func suited(to acquisition: Acquisition, warn: (String) -> Void) throws -> FamilyChoice {
+        guard case .composed(let family) = self, family.needsTiming, !acquisition.hasTiming else { return self }
+        let lost = family.composition.timedComponents.joined(separator: ", ")
+        let rest: CompartmentFamily
+        do { rest = try family.withoutTiming() } catch let error as FamilyDescriptionError {
+            throw NoTiming(family: family.name, components: lost, reason: error.reason)
+        }
+        warn(
+            """
+            Nothing says when the gradient pulses come, so '\(family.name)' is fitted without \(lost): give \
+            --small-delta and --big-delta (ms), --scheme, or a BIDS sidecar with SmallDelta and BigDelta.
+            """
+        )
+        return .composed(rest)
+    }
+}
+
+/// A family of which nothing is left without the gradients' timing.
+struct NoTiming: CommandFailure {
+    let family: String, components: String, reason: String
+    var exitStatus: ExitStatus { .badData }
+    var description: String {
+        """
+        the family '\(family)' needs the timing of the gradient pulses for its \(components) (\(reason)); give \
+        --small-delta and --big-delta in ms, or --scheme
+        """
+    }
+}
+
+/// What went wrong with δ and Δ that are given beside a table.
+struct TimingFailure: Error { let error: any Error }
