@@ -64,7 +64,10 @@ public struct FitComparison: Sendable {
         }
         func note(_ key: String) -> Bool { one.notes[key] == other.notes[key] }
         guard note("dwi_digest") else { throw fail("they are of different scans or gradient tables") }
-        guard note("timing") else { throw fail("one knows the timing of the gradients, or another one") }
+        // Families without restricted compartments note no timing.
+        if let a = one.notes["timing"], let b = other.notes["timing"], a != b {
+            throw fail("they take the gradients' timing to be \(a) and \(b)")
+        }
         guard note("noise") else { throw fail("only one of them allows Rician noise (--noise)") }
         let known =
             one.notes.keys.filter { $0.hasPrefix("known_noise") }
