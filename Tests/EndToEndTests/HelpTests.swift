@@ -34,6 +34,17 @@ import Testing
         }
     }
 
+    @Test func noTwoOptionsShareAName() {
+        for (path, type) in Self.leaves {
+            let lines = PrismDMRI.helpMessage(for: type, columns: 200).split(separator: "\n")
+            let names = lines.filter { $0.hasPrefix("  -") }.flatMap { line in
+                line.split(separator: " ").prefix { $0.hasPrefix("-") || $0.hasPrefix("<") }
+                    .map { $0.trimmingCharacters(in: [","]) }.filter { $0.hasPrefix("-") }
+            }
+            #expect(names.count > 1 && Set(names).count == names.count, "\(path): \(names.sorted())")
+        }
+    }
+
     @Test func groupsComeInTheOrderOfUse() throws {
         let help = PrismDMRI.helpMessage(for: Fit.self, columns: 100)
         let places = try ["INPUT:", "MODEL:", "OUTPUT:", "RUNNING:", "OPTIONS OF --ENGINE MCMC:"].map {

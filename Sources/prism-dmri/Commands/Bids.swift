@@ -35,7 +35,6 @@ struct Bids: ParsableCommand {
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Output") var output: Output
     @OptionGroup(title: "Running") var running: Running
-    @OptionGroup(title: "Options of --engine mcmc") var chain: ChainArguments
 
     struct Selection: ParsableArguments {
         @Option(
@@ -72,7 +71,8 @@ struct Bids: ParsableCommand {
         @OptionGroup var talk: TalkOptions
     }
 
-    func validate() throws { try model.validate(chain) }
+    // The chain runs as it does by default: its short options are other BIDS Apps' (-w).
+    func validate() throws { try model.validate(try ChainArguments.parse([])) }
 
     func run() throws {
         let dataset = try BIDSDerivative(out, of: bidsDir)
@@ -112,7 +112,7 @@ struct Bids: ParsableCommand {
             return
         }
         var fit = try Fit.parse([inputs.root + "/" + scan.path, "--out", place])
-        (fit.model, fit.chain) = (model, chain)
+        fit.model = model
         (fit.running.seed, fit.running.threads, fit.running.talk) = (running.seed, running.threads, running.talk)
         fit.output.choice.write = WrittenList((output.write?.formats ?? [.report, .picture]).union(.bids))
         fit.output.keep = output.keep
