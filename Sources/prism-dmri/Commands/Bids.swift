@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Inference
+import Networks
 import Reporting
 import Volumes
 
@@ -107,6 +108,9 @@ struct Bids: ParsableCommand {
         let already = try? FitProvenance(path: place + "/fit.json")
         if let already, !output.force {
             guard already.sources == [scan.uri] else { throw BIDSDerivativeError.twoScans(scan.path, already.sources) }
+            if let difference = try difference(from: already) {
+                throw BIDSDerivativeError.otherOptions(scan.path, difference)
+            }
             try dataset.install(name, folder: scan.folder)
             if !running.talk.quiet { Progress.note("\(scan.path): fitted already") }
             return
@@ -121,6 +125,27 @@ struct Bids: ParsableCommand {
         if !running.talk.quiet { Progress.note(scan.path) }
         try fit.run(as: FitSource(stem: scan.stem, uris: [scan.uri], root: inputs.root))
         try dataset.install(name, folder: scan.folder)
+    }
+}
+
+extension Bids {
+    /// In what a finished fit is not the one that is asked for; nil where it is.
+    fileprivate func difference(from fit: FitProvenance) throws -> String? {
+        let network = try model.network.map { (file: try NetworkFile(path: $0), path: $0) }
+        let family = try FamilyChoice(model.family, network: network).family.name, isChain = model.engine == .mcmc
+        let words = fit.commandLine
+        let preset = words.firstIndex(of: "--preset").flatMap { words.indices.contains($0 + 1) ? words[$0 + 1] : nil }
+        let asked: [(name: String, asked: String, fitted: String)] = [
+            ("--engine", model.engine.rawValue, fit.engine), ("--family", family, fit.family),
+            ("--lambda", "\(isChain ? 0 : model.lambda ?? FitOptions().lambda)", "\(fit.drawLambda)"),
+            (
+                "--samples", isChain ? "" : "\(model.samples ?? FitOptions().samples)",
+                isChain ? "" : "\(fit.drawsPerVoxel)"
+            ),
+            ("--seed", "\(running.seed)", "\(fit.seed)"),
+            ("--preset", (model.preset ?? .balanced).rawValue, preset ?? PrismPreset.balanced.rawValue),
+        ]
+        return asked.first { $0.asked != $0.fitted }.map { "\($0.name) \($0.fitted), not \($0.asked)" }
     }
 }
 
