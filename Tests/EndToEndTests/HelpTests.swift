@@ -27,6 +27,7 @@ import Testing
     @Test func everyExampleIsTaken() {
         for (_, type) in Self.commands() {
             for line in type.configuration.discussion.split(separator: "\n") where line.hasPrefix("  prism-dmri ") {
+                #expect(line.count <= 79, "too wide to be copied from a terminal: \(line)")
                 #expect(throws: Never.self, "\(line)") {
                     _ = try PrismDMRI.parseAsRoot(line.split(separator: " ").dropFirst().map(String.init))
                 }

@@ -137,9 +137,9 @@ enum BIDSDerivativeError: CommandFailure {
         case .noFits(let out): "\(out)/fits holds no finished fit; run the level 'participant' first"
         case .otherOptions(let path, let difference):
             "\(path) is fitted already, with other options (\(difference)); give --force to fit it again"
-        case .twoScans(let path, let others):
+        case .twoScans(_, let others):
             """
-            \(path) would have the same names of maps as \(others.joined(separator: ", ")), which is fitted already: \
+            its maps would have the names of those of \(others.joined(separator: ", ")), which is fitted already: \
             they differ in desc- alone; leave one of them out, or name another output
             """
         }
