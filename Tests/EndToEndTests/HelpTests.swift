@@ -27,10 +27,22 @@ import Testing
     @Test func everyExampleIsTaken() {
         for (_, type) in Self.commands() {
             for line in type.configuration.discussion.split(separator: "\n") where line.hasPrefix("  prism-dmri ") {
+                #expect(line.count <= 79, "too wide to be copied from a terminal: \(line)")
                 #expect(throws: Never.self, "\(line)") {
                     _ = try PrismDMRI.parseAsRoot(line.split(separator: " ").dropFirst().map(String.init))
                 }
             }
+        }
+    }
+
+    @Test func noTwoOptionsShareAName() {
+        for (path, type) in Self.leaves {
+            let lines = PrismDMRI.helpMessage(for: type, columns: 200).split(separator: "\n")
+            let names = lines.filter { $0.hasPrefix("  -") }.flatMap { line in
+                line.split(separator: " ").prefix { $0.hasPrefix("-") || $0.hasPrefix("<") }
+                    .map { $0.trimmingCharacters(in: [","]) }.filter { $0.hasPrefix("-") }
+            }
+            #expect(names.count > 1 && Set(names).count == names.count, "\(path): \(names.sorted())")
         }
     }
 

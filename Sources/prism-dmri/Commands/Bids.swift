@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Inference
+import Networks
 import Reporting
 import Volumes
 
@@ -35,7 +36,6 @@ struct Bids: ParsableCommand {
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Output") var output: Output
     @OptionGroup(title: "Running") var running: Running
-    @OptionGroup(title: "Options of --engine mcmc") var chain: ChainArguments
 
     struct Selection: ParsableArguments {
         @Option(
@@ -72,7 +72,8 @@ struct Bids: ParsableCommand {
         @OptionGroup var talk: TalkOptions
     }
 
-    func validate() throws { try model.validate(chain) }
+    // The chain runs as it does by default: its short options are other BIDS Apps' (-w).
+    func validate() throws { try model.validate(try ChainArguments.parse([])) }
 
     func run() throws {
         let dataset = try BIDSDerivative(out, of: bidsDir)
@@ -107,12 +108,15 @@ struct Bids: ParsableCommand {
         let already = try? FitProvenance(path: place + "/fit.json")
         if let already, !output.force {
             guard already.sources == [scan.uri] else { throw BIDSDerivativeError.twoScans(scan.path, already.sources) }
+            if let difference = try difference(from: already) {
+                throw BIDSDerivativeError.otherOptions(scan.path, difference)
+            }
             try dataset.install(name, folder: scan.folder)
             if !running.talk.quiet { Progress.note("\(scan.path): fitted already") }
             return
         }
         var fit = try Fit.parse([inputs.root + "/" + scan.path, "--out", place])
-        (fit.model, fit.chain) = (model, chain)
+        fit.model = model
         (fit.running.seed, fit.running.threads, fit.running.talk) = (running.seed, running.threads, running.talk)
         fit.output.choice.write = WrittenList((output.write?.formats ?? [.report, .picture]).union(.bids))
         fit.output.keep = output.keep
@@ -121,6 +125,27 @@ struct Bids: ParsableCommand {
         if !running.talk.quiet { Progress.note(scan.path) }
         try fit.run(as: FitSource(stem: scan.stem, uris: [scan.uri], root: inputs.root))
         try dataset.install(name, folder: scan.folder)
+    }
+}
+
+extension Bids {
+    /// In what a finished fit is not the one that is asked for; nil where it is.
+    fileprivate func difference(from fit: FitProvenance) throws -> String? {
+        let network = try model.network.map { (file: try NetworkFile(path: $0), path: $0) }
+        let family = try FamilyChoice(model.family, network: network).family.name, isChain = model.engine == .mcmc
+        let words = fit.commandLine
+        let preset = words.firstIndex(of: "--preset").flatMap { words.indices.contains($0 + 1) ? words[$0 + 1] : nil }
+        let asked: [(name: String, asked: String, fitted: String)] = [
+            ("--engine", model.engine.rawValue, fit.engine), ("--family", family, fit.family),
+            ("--lambda", "\(isChain ? 0 : model.lambda ?? FitOptions().lambda)", "\(fit.drawLambda)"),
+            (
+                "--samples", isChain ? "" : "\(model.samples ?? FitOptions().samples)",
+                isChain ? "" : "\(fit.drawsPerVoxel)"
+            ),
+            ("--seed", "\(running.seed)", "\(fit.seed)"),
+            ("--preset", (model.preset ?? .balanced).rawValue, preset ?? PrismPreset.balanced.rawValue),
+        ]
+        return asked.first { $0.asked != $0.fitted }.map { "\($0.name) \($0.fitted), not \($0.asked)" }
     }
 }
 

@@ -21,7 +21,7 @@ struct Fit: ParsableCommand {
                 ),
                 (
                     "each file by its name, and four times as fast",
-                    "prism-dmri fit dwi.nii.gz --bvals bvals --bvecs bvecs --mask mask.nii.gz --out fit --preset fast"
+                    "prism-dmri fit d.nii --bvals b --bvecs v --mask m.nii --out fit --preset fast"
                 ),
                 ("a subject's folder, as bedpostx takes it", "prism-dmri fit SUBJECT --fsl-layout"),
                 ("what would be done, and how long it takes", "prism-dmri fit dwi.nii.gz --out fit --dry-run"),
@@ -66,7 +66,8 @@ struct Fit: ParsableCommand {
         if output.resume, !target.holdsWorkBeside, let kept = try? FitProvenance(path: out + "/fit.json").kept {
             throw NothingToResume(out: out, kept: kept)
         }
-        func stopped() -> Interrupted { Interrupted(out: out, keepsWork: target.keepsWork, wasForced: output.force) }
+        let again: Again = source != nil ? .sameCommand : output.force ? .resumeInsteadOfForce : .resume
+        func stopped() -> Interrupted { Interrupted(out: out, keepsWork: target.keepsWork, again: again) }
         Interrupt.whenStopped(say: { stopped().description }, cleanUp: { target.abandon() })
         do {
             Blas.prepare()
@@ -77,7 +78,7 @@ struct Fit: ParsableCommand {
             target.abandon()
             if error is Interrupted { throw stopped() }
             let isFull = target.keepsWork && Failure.describe(error).status == .io
-            throw isFull ? WorkKept(cause: target.named(error), out: out, wasForced: output.force) : target.named(error)
+            throw isFull ? WorkKept(cause: target.named(error), out: out, again: again) : target.named(error)
         }
     }
 

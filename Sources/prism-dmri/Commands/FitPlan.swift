@@ -48,7 +48,7 @@ struct FitPlan {
                 directory: folder.path, shouldStop: { Interrupt.requested })
         }
         guard isComplete else {
-            throw Interrupted(out: command.out, keepsWork: false, wasForced: command.output.force)
+            throw Interrupted(out: command.out, keepsWork: false, again: .resume)
         }
         let seconds = Progress.seconds(from: begin, to: .now)
         let files = try FileManager.default.contentsOfDirectory(

@@ -39,7 +39,7 @@ extension PreparedFit {
                 voxels: mask.indices, signals: series.values, noise: known, metadata: metadata, directory: target.work,
                 part: part, progress: { bar.update($0) }, shouldStop: { Interrupt.requested })
         }
-        guard isComplete else { throw Interrupted(out: out, keepsWork: true, wasForced: command.output.force) }
+        guard isComplete else { throw Interrupted(out: out, keepsWork: true, again: .resume) }
         note("fitting", since: fitting)
 
         var provenance = try provenance(command)

@@ -62,7 +62,7 @@ struct PreparedFit {
             independent = Self.noise(series, mask, geometry, acquisition, threads: options.threads)
             timings["noise"] = Progress.seconds(from: estimating, to: .now)
             if Interrupt.requested {
-                throw Interrupted(out: command.out, keepsWork: false, wasForced: command.output.force)
+                throw Interrupted(out: command.out, keepsWork: false, again: .resume)
             }
         }
         let known = model.knownNoise ? independent.map(KnownNoise.init) : nil

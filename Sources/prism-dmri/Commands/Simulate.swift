@@ -22,7 +22,7 @@ struct Simulate: ParsableCommand {
                 ("a small brain", "prism-dmri simulate --out brain"),
                 (
                     "crossings seen by your own protocol",
-                    "prism-dmri simulate --out x --kind crossings --bvals dwi.bval --bvecs dwi.bvec --angles 30,60"
+                    "prism-dmri simulate --out x --kind crossings --bvals a.bval --bvecs a.bvec"
                 ),
             ]))
 

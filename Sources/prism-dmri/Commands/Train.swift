@@ -19,8 +19,8 @@ struct Train: ParsableCommand {
             after the current step and keeps the checkpoint.
             """,
             examples: [
-                ("two hours, then two more", "prism-dmri train --recipe recipe.yaml --out net.safetensors --time 2h"),
-                ("going on", "prism-dmri train --recipe recipe.yaml --out net.safetensors --time 2h --resume --reopen"),
+                ("two hours, then two more", "prism-dmri train --recipe recipe.yaml --out net --time 2h"),
+                ("going on", "prism-dmri train --recipe recipe.yaml --out net --time 2h --resume --reopen"),
             ],
             references: [.gloeckler2026, "The diffusion sampler: Karras et al. 2022, arXiv:2206.00364"]))
 

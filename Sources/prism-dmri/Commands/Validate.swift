@@ -24,7 +24,7 @@ struct Validate: ParsableCommand {
                 examples: [
                     (
                         "a protocol's angular resolution",
-                        "prism-dmri validate crossings --acquisition protocols/acquisitions/single-shell-64.yaml"
+                        "prism-dmri validate crossings --acquisition my-protocol.yaml"
                     )
                 ]))
 

@@ -118,11 +118,12 @@ enum BIDSDerivativeError: CommandFailure {
     case cannotCreate(String)
     case noFits(String)
     case twoScans(String, [String])
+    case otherOptions(String, String)
 
     var exitStatus: ExitStatus {
         switch self {
         case .noFits: .missingInput
-        case .twoScans: .badData
+        case .twoScans, .otherOptions: .cannotCreate
         default: .cannotCreate
         }
     }
@@ -134,9 +135,11 @@ enum BIDSDerivativeError: CommandFailure {
             "\(out) holds files that 'prism-dmri bids' did not write; name a new folder, e.g. derivatives/prism-dmri"
         case .cannotCreate(let path): "\(path) cannot be created; check the folder and its permissions"
         case .noFits(let out): "\(out)/fits holds no finished fit; run the level 'participant' first"
-        case .twoScans(let path, let others):
+        case .otherOptions(let path, let difference):
+            "\(path) is fitted already, with other options (\(difference)); give --force to fit it again"
+        case .twoScans(_, let others):
             """
-            \(path) would have the same names of maps as \(others.joined(separator: ", ")), which is fitted already: \
+            its maps would have the names of those of \(others.joined(separator: ", ")), which is fitted already: \
             they differ in desc- alone; leave one of them out, or name another output
             """
         }

@@ -32,14 +32,13 @@ struct NamedFailure: CommandFailure {
 
 /// A fit that failed for want of room and can go on.
 struct WorkKept: CommandFailure {
-    let cause: any Error, out: String, wasForced: Bool
+    let cause: any Error, out: String, again: Again
     var exitStatus: ExitStatus { .io }
     var description: String {
         """
         \(Failure.describe(cause).message); what is finished of the posterior is kept in \(out): make room there and \
-        give the same command with --resume
+        give \(again.words)
         """
-            + (wasForced ? " instead of --force" : "") + " to go on"
     }
 }
 
@@ -53,16 +52,28 @@ struct NothingToResume: CommandFailure {
     }
 }
 
+/// How a fit that broke off is taken up again.
+enum Again {
+    case resume, resumeInsteadOfForce
+    /// By a command that finds out itself what is left to do.
+    case sameCommand
+
+    var words: String {
+        switch self {
+        case .resume: "the same command with --resume to go on"
+        case .resumeInsteadOfForce: "the same command with --resume instead of --force to go on"
+        case .sameCommand: "the same command again"
+        }
+    }
+}
+
 /// A fit stopped by the user.
 struct Interrupted: CommandFailure {
-    let out: String, keepsWork: Bool, wasForced: Bool
+    let out: String, keepsWork: Bool, again: Again
     var exitStatus: ExitStatus { .interrupted }
     var description: String {
         keepsWork
-            ? """
-            Stopped; what is finished is kept in \(out). Give the same command with \
-            --resume\(wasForced ? " instead of --force" : "") to go on.
-            """
+            ? "Stopped; what is finished is kept in \(out). Give \(again.words)."
             : "Stopped before anything was finished; nothing was written."
     }
 }
