@@ -51,7 +51,7 @@ import Testing
         let composed = ComposedFamily.ballSticks
         let general = try Self.fit(
             FamilyEngineRecipe(
-                family: composed, file: nil, path: "", acquisition: Self.acquisition, options: options),
+                family: composed, file: nil, path: "", acquisition: Self.acquisition, options: options, preset: .exact),
             options, structures, into: root + "/b")
         for lambda in [0, 1.0] {
             let comparison = try FitComparison(own, general, lambda: lambda)

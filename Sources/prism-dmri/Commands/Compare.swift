@@ -7,15 +7,22 @@ import Volumes
 struct Compare: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Log Bayes factors of two fits of one scan: which family explains each voxel better.",
-        discussion: """
+        usage: "prism-dmri compare <first> <second> [options]",
+        discussion: Manual.page(
+            """
             Prints a tab-separated table: ln p(y | A) − ln p(y | B), in nats, over all voxels and by the most probable \
             number of fibres of A; 3 nats are strong evidence, 5 very strong. Both fits must be of the same scan, mask \
             and noise. At --lambda above 0 plain structures count more within each family. --map writes the \
             differences as an image, 0 where voxels are left out.
-            """)
+            """,
+            examples: [
+                ("does tissue explain the scan better?", "prism-dmri compare fit-tissue fit-ball-sticks"),
+                ("where", "prism-dmri compare fit-tissue fit-ball-sticks --lambda 0 --map bayes.nii.gz"),
+            ]))
 
-    @Argument(help: "Folder of a finished fit.") var first: String
-    @Argument(help: "Folder of a finished fit of the same scan with another family.") var second: String
+    @Argument(help: "Folder of a finished fit.", completion: .directory) var first: String
+    @Argument(help: "Folder of a finished fit of the same scan with another family.", completion: .directory)
+    var second: String
     @Option(help: "λ at which structures are weighed (default: that of both fits' maps).") var lambda: Double?
     @Option(help: "Image to write (.nii, .nii.gz): the log Bayes factor of every voxel.") var map: String?
     @Flag(help: "Print JSON.") var json = false
