@@ -61,6 +61,17 @@ import Testing
         }
     }
 
+    /// Where a scalar alone is open, starts are not the neighbours of one another.
+    @Test func startsDifferInWhatIsOpen() {
+        let two = Decays.layout(Structure(bits: 0b00111)), transfer = LayoutTransfer(from: Self.layout, to: two)
+        var random = RandomSource(seed: 5)
+        let finder = StartFinder(Decays().kernels(Self.design)), y = Self.signal(Self.layout, Self.truth)
+        let starts = finder.starts(y, transfer, from: Self.truth, most: 3, tries: 64, &random)
+        #expect(starts.count == 3)
+        let j = transfer.scalars[0], s = two.scalars[j], values = starts.map { $0[two.firstScalar + j] }.sorted()
+        for (a, b) in zip(values, values.dropFirst()) { #expect(b - a >= 0.149 * (s.high - s.low), "\(values)") }
+    }
+
     @Test func whatBothHaveIsKept() {
         let two = Decays.layout(Structure(bits: 0b00111)), there = LayoutTransfer(from: Self.layout, to: two)
         #expect(there.scalars.count == 1 && there.axes.isEmpty)

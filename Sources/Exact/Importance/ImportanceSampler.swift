@@ -26,11 +26,11 @@ package final class ImportanceSampler {
         package var climbs = 8
         /// Standard deviations of components relative to the local normal's: somewhat wide, to guard the tails.
         package var scale = 1.2
-        package var ladder = ScalarLadder()
+        package var grid = ScalarGrid()
         package init() {}
         /// What the answers depend on, in a line.
         package var summary: String {
-            "\(generation)x\(components), \(climbs) climbs, scale \(scale), \(ladder.summary)"
+            "\(generation)x\(components), \(climbs) climbs, scale \(scale), \(grid.summary)"
         }
     }
 
@@ -137,8 +137,8 @@ package final class ImportanceSampler {
     ) -> Run {
         let layout = found.layout, m = measurementCount
         var found = found
-        found.list = withLadders(
-            { ModeClimber.Task(y, layout, $0, sigma: sigma) }, found.list, options.ladder)
+        found.list = withGrids(
+            { ModeClimber.Task(y, layout, $0, sigma: sigma) }, found.list, options.grid)
         let canBeRician = noises.contains(.rician) && (0..<m).allSatisfy { y[$0] > 0 }
         let (views, extra) = self.views(y, found, noises, canBeRician: canBeRician, sigma: sigma),
             proposal = ShapeProposal(layout)

@@ -90,21 +90,21 @@ package final class ModeClimber {
 
     /// - Parameters:
     ///   - endsNearKnown: whether a climb that leads to a known mode ends with nil before it is there.
-    ///   - rung: nil to climb in all coordinates. Otherwise a scalar that stays as it is at the start, about which the
+    ///   - node: nil to climb in all coordinates. Otherwise a scalar that stays as it is at the start, about which the
     ///     mode given back has this standard deviation, members as they stand. Wide directions are brought to what the
-    ///     likelihood does at that distance without a rung only.
+    ///     likelihood does at that distance without a node only.
     func climb(
         _ task: Task, from x: UnsafePointer<Double>, steps: Int, known: [PosteriorMode] = [],
-        endsNearKnown: Bool = false, rung: (scalar: Int, deviation: Double)? = nil
+        endsNearKnown: Bool = false, node: (scalar: Int, deviation: Double)? = nil
     ) -> PosteriorMode? {
         precondition(
             SignalLimits.hold(task.layout),
             "a structure with more components or shape coordinates than modes are looked for")
-        let value = ascend(task, from: x, steps: steps, held: rung?.scalar, avoiding: endsNearKnown ? known : [])
+        let value = ascend(task, from: x, steps: steps, held: node?.scalar, avoiding: endsNearKnown ? known : [])
         guard let value else { return nil }
         setPrecision(task)
-        if let rung {
-            guard widen(task, rung.scalar, to: rung.deviation) else { return nil }
+        if let node {
+            guard widen(task, node.scalar, to: node.deviation) else { return nil }
         } else if !known.contains(where: { $0.squaredDistance(to: point) < 1 }) {
             calibrate(task, value)
         }
@@ -112,7 +112,7 @@ package final class ModeClimber {
         if task.weights.kind == PK_FRACTIONS { density += 0.5 * log(penalty / (2 * .pi)) }
         return PosteriorMode(
             task.layout, task.weights, task.noise,
-            centre: rung == nil ? sorted(task) : Array(UnsafeBufferPointer(start: point, count: task.layout.count)),
+            centre: node == nil ? sorted(task) : Array(UnsafeBufferPointer(start: point, count: task.layout.count)),
             precision: precision, stride: task.stride, logDensity: density, knowsNoise: task.logSigma != nil)
     }
 

@@ -38,7 +38,7 @@ extension StructureExplorer {
             (options.cutoff, options.window, options.mostNamed) = (4, 1, 12)
             options.parents = 1
             options.sampling.generation = 64
-            options.sampling.ladder.rungs = 0
+            options.sampling.grid.nodes = 0
             (options.likely, options.fewest, options.perDimension, options.further) = (1, 2, 0.3, 0)
             return options
         }()

@@ -15,6 +15,7 @@ final class StartFinder {
     /// Points of the transfer's layout, the best first.
     ///
     /// Where an axis is open, points along nearly the same axes count as one (|cos| > 0.8): peaks, not their flanks.
+    /// Where only scalars are, so do those that are alike in all of them, within 15 % of their ranges.
     ///
     /// - Parameters:
     ///   - x: the point that is carried over.
@@ -48,20 +49,29 @@ final class StartFinder {
         found.sort { $0.squares < $1.squares }
         var chosen: [[Double]] = []
         for (_, point) in found where chosen.count < most {
-            let isFlank =
-                !transfer.axes.isEmpty
-                && chosen.contains { other in
-                    transfer.axes.allSatisfy { a in
-                        let at = layout.firstAxis + 3 * a
-                        return abs((0..<3).reduce(0) { $0 + point[at + $1] * other[at + $1] }) > 0.8
-                    }
-                }
+            let canBeFlank = !transfer.axes.isEmpty || (!transfer.scalars.isEmpty && transfer.rotations.isEmpty)
+            let isFlank = canBeFlank && chosen.contains { isLike(transfer, point, $0) }
             if !isFlank { chosen.append(point) }
         }
         return chosen.map { point in
             var point = point
             layout.clamp(&point)
             return point
+        }
+    }
+
+    /// Whether two points are about one peak, by the axes that are open or, where there are none, by the scalars.
+    private func isLike(_ transfer: LayoutTransfer, _ x: [Double], _ y: [Double]) -> Bool {
+        let layout = transfer.to
+        guard transfer.axes.isEmpty else {
+            return transfer.axes.allSatisfy { a in
+                let at = layout.firstAxis + 3 * a
+                return abs((0..<3).reduce(0) { $0 + x[at + $1] * y[at + $1] }) > 0.8
+            }
+        }
+        return transfer.scalars.allSatisfy { j in
+            let s = layout.scalars[j], at = layout.firstScalar + j
+            return abs(x[at] - y[at]) < 0.15 * (s.high - s.low)
         }
     }
 

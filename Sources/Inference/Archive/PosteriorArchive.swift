@@ -81,7 +81,8 @@ extension PosteriorMetadata {
     /// Names the first entry in which two fits differ; nil when they do not.
     public func difference(_ other: PosteriorMetadata) -> String? {
         if format != other.format { return "format \(other.format), not \(format)" }
-        if family != other.family {
+        let definition = "family_digest"
+        if family != other.family || notes[definition] != other.notes[definition] {
             return family.name == other.family.name
                 ? "another family '\(family.name)'" : "family \(other.family.name), not \(family.name)"
         }
@@ -109,7 +110,6 @@ extension PosteriorMetadata {
             // A digest says nothing to a reader.
             if key == "known_noise_digest" { return "other values of the known noise" }
             if key == PosteriorMetadata.wordsNote { return "other named quantities or models of the family" }
-            if key == "family_digest" { return "another family '\(family.name)'" }
             if key.hasSuffix("digest") { return "other data" }
             func said(_ value: String?) -> String { value.map { "'\($0)'" } ?? "nothing" }
             return "\(key.replacingOccurrences(of: "_", with: " ")) \(said(other.notes[key])), not \(said(notes[key]))"
