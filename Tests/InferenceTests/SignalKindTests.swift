@@ -173,6 +173,17 @@ import Testing
         #expect(a.keeping(Array(5..<m)) == nil)
     }
 
+    /// Shell by shell they are the same volumes, however few directions there are.
+    @Test func shellsComeTogether() throws {
+        let g = [SIMD3<Double>(1, 0, 0), SIMD3(0, 1, 0), SIMD3(0, 0, 1)]
+        let a = try Acquisition(
+            bValues: [1000, 0, 2000, 1000, 0, 2000], directions: [g[0], .zero, g[1], g[2], .zero, g[0]])
+        #expect(a.shellOrder == [0, 3, 1, 4, 2, 5])
+        let sorted = a.taking(a.shellOrder)
+        #expect(sorted.bValues == [1000, 1000, 0, 0, 2000, 2000] && sorted.unweightedIndices == [2, 3])
+        #expect(sorted.directions == [g[0], g[2], .zero, .zero, g[1], g[0]])
+    }
+
     @Test func scansAreTakenForWhatTheyAre() {
         let m = Self.m, water = Self.freeWater(10, snr: 25)
         let magnitudes = Self.freeWater(990, snr: 25, seed: 2).map { abs($0) + 1 }

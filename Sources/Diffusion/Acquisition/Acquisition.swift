@@ -119,17 +119,23 @@ public struct Acquisition: Sendable, Equatable {
     /// The acquisition with only some of its volumes, given by ascending position; nil where what is left cannot be
     /// fitted: no b≈0 volume, or fewer than six directions.
     public func keeping(_ volumes: [Int]) -> Acquisition? {
-        let unweighted = volumes.indices.filter { isUnweighted(volumes[$0]) }
-        guard !unweighted.isEmpty, volumes.count - unweighted.count >= 6 else { return nil }
-        let rest = Acquisition(
-            trusted: volumes.map { bValues[$0] }, volumes.map { directions[$0] }, threshold: threshold,
-            unweighted: unweighted, timing: timing.map { all in volumes.map { all[$0] } })
+        let weighted = volumes.count { !isUnweighted($0) }
+        guard weighted < volumes.count, weighted >= 6 else { return nil }
+        let rest = taking(volumes)
         return rest.statistics.directionCount >= 6 ? rest : nil
     }
 
     /// Its volumes shell by shell, otherwise as they come: positions. What reads signals in this order reads them
     /// faster.
     public var shellOrder: [Int] { tables.forms.order }
+
+    /// The volumes at these positions, in this order.
+    public func taking(_ volumes: [Int]) -> Acquisition {
+        Acquisition(
+            trusted: volumes.map { bValues[$0] }, volumes.map { directions[$0] }, threshold: threshold,
+            unweighted: volumes.indices.filter { isUnweighted(volumes[$0]) },
+            timing: timing.map { all in volumes.map { all[$0] } })
+    }
 
     public static func == (a: Acquisition, b: Acquisition) -> Bool {
         a.bValues == b.bValues && a.directions == b.directions && a.threshold == b.threshold

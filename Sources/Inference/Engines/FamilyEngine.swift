@@ -77,7 +77,7 @@ final class FamilyEngine<F: DiffusionFamily>: PosteriorEngine {
     init(_ recipe: FamilyEngineRecipe<F>, _ sampler: AmortisedSampler<F>?) {
         (self.recipe, self.sampler) = (recipe, sampler)
         order = recipe.acquisition.shellOrder
-        let kernels = recipe.family.kernels(recipe.acquisition.keeping(order)!)
+        let kernels = recipe.family.kernels(recipe.acquisition.taking(order))
         explorer = StructureExplorer(recipe.family, kernels: kernels, options: recipe.exploration)
         moves = PosteriorMoves(kernels)
         space = recipe.family.structureSpace
