@@ -7,8 +7,8 @@ extension ModeFinder {
     /// Brings the precision along wide directions to what the likelihood does at that distance, where the second
     /// derivative misleads (two sticks that nearly coincide have no first-order information on their difference).
     ///
-    /// With Λ = Uᵀ U the directions v_i = U⁻¹ e_i are conjugate, v_iᵀ Λ v_j = δ_ij; where the log-likelihood falls by ½
-    /// at s v_i rather than at v_i, row i of U is divided by s.
+    /// Where the log-likelihood falls by ½ at s v_i rather than at v_i (`WideDirection.conjugate`), row i of U is
+    /// divided by s.
     ///
     /// - Parameter value: log-likelihood at θ.
     func calibrate(_ y: UnsafePointer<Float>, _ g: LocalGeometry, _ value: Double) {
@@ -16,16 +16,9 @@ extension ModeFinder {
         u.update(from: precision, count: d * row)
         guard pk_factorise(d, u) != 0 else { return }
         for i in 0..<d {
-            var square = 0.0
-            for j in (0...i).reversed() {
-                var x = j == i ? 1.0 : 0
-                for k in j + 1..<max(i + 1, j + 1) { x -= u[j * row + k] * v[k] }
-                v[j] = x / u[j * row + j]
-                square += v[j] * v[j] * prior[j]
-            }
+            let square = WideDirection.conjugate(i, d, u, row: row, prior: prior, into: v)
             // Narrow beside the prior: the second derivative will do.
             if square < 1.0 / 300 || (i == g.snrIndex && g.sigma != nil) { continue }
-            for j in i + 1..<max(d, i + 1) { v[j] = 0 }
             let s = WideDirection.scale(square) { drop(y, g, v, $0, value) }
             if s == 1 { continue }
             let change = 1 / (s * s) - 1

@@ -31,6 +31,26 @@ package struct WideDirection {
         if rounds == 3 { isDone = true }
     }
 
+    /// Writes v_i = U⁻¹ e_i into d numbers, Λ = Uᵀ U: such directions are conjugate, v_iᵀ Λ v_j = δ_ij. Returns the
+    /// prior's precision along it.
+    /// - Parameters:
+    ///   - u: rows `row` numbers apart.
+    ///   - prior: the prior's precision of each coordinate.
+    package static func conjugate(
+        _ i: Int, _ d: Int, _ u: UnsafePointer<Double>, row: Int, prior: UnsafePointer<Double>,
+        into v: UnsafeMutablePointer<Double>
+    ) -> Double {
+        var square = 0.0
+        for j in (0...i).reversed() {
+            var x = j == i ? 1.0 : 0
+            for k in j + 1..<max(i + 1, j + 1) { x -= u[j * row + k] * v[k] }
+            v[j] = x / u[j * row + j]
+            square += v[j] * v[j] * prior[j]
+        }
+        for j in i + 1..<max(d, i + 1) { v[j] = 0 }
+        return square
+    }
+
     /// s where points are looked at one by one.
     package static func scale(_ square: Double, drop: (Double) -> Double?) -> Double {
         var direction = WideDirection(square: square)
@@ -43,25 +63,18 @@ extension ModeClimber {
     /// Brings the precision along wide directions to what the posterior does at that distance, where the second
     /// derivative misleads (two members that nearly coincide have no first-order information on their difference).
     ///
-    /// With Λ = Uᵀ U the directions v_i = U⁻¹ e_i are conjugate, v_iᵀ Λ v_j = δ_ij; where the log-density falls by ½ at
-    /// s v_i rather than at v_i, row i of U is divided by s.
+    /// Where the log-density falls by ½ at s v_i rather than at v_i (`WideDirection.conjugate`), row i of U is divided
+    /// by s.
     func calibrate(_ task: Task, _ value: Double) {
         let d = task.dimension, row = task.stride, u = other
         u.update(from: precision, count: d * row)
         guard pk_system_factorise(d, row, u) != 0 else { return }
         var wide: [(index: Int, v: UnsafeMutablePointer<Double>, direction: WideDirection)] = []
         for i in 0..<d where i != task.weights.count || task.logSigma == nil {
-            let v = vectors + wide.count * row
-            var square = 0.0
-            for j in (0...i).reversed() {
-                var x = j == i ? 1.0 : 0
-                for k in j + 1..<max(i + 1, j + 1) { x -= u[j * row + k] * v[k] }
-                v[j] = x / u[j * row + j]
-                square += v[j] * v[j] * prior[j]
-            }
+            let v = vectors + wide.count * row,
+                square = WideDirection.conjugate(i, d, u, row: row, prior: prior, into: v)
             // Narrow beside the prior: the second derivative will do.
             if square < 1.0 / 300 { continue }
-            for j in i + 1..<max(d, i + 1) { v[j] = 0 }
             wide.append((i, v, WideDirection(square: square)))
         }
         // Round by round, the points of all directions that still look together: sixteen cost hardly more than one.

@@ -175,7 +175,7 @@ public final class StructureExplorer {
             }
         }
         let list = best.keys.sorted { $0.bits < $1.bits },
-            gap = Self.gaps(list.map { best[$0]!.total }, list.map(rule.parameterCount))
+            gap = Self.gaps(list.map { best[$0]!.total }, list.map { kind($0).k })
         let named = list.indices.filter { gap[$0] <= options.networkCutoff }.sorted { (gap[$0], $0) < (gap[$1], $1) }
         return named.prefix(options.mostNamed).map { best[list[$0]]!.index }
     }
@@ -235,7 +235,7 @@ public final class StructureExplorer {
 }
 
 /// log Σ exp.
-func logSum(_ x: [Double]) -> Double {
+package func logSum(_ x: [Double]) -> Double {
     guard let peak = x.max(), peak > -.infinity else { return -.infinity }
     return peak + log(x.reduce(0) { $0 + exp($1 - peak) })
 }

@@ -1,4 +1,5 @@
 import Diffusion
+import Exact
 import Foundation
 import ModelSpace
 
@@ -116,11 +117,6 @@ public struct FitComparison: Sendable {
             }
         }
         return result
-    }
-
-    private static func logSum(_ terms: [Double]) -> Double {
-        guard let peak = terms.max(), peak > -.infinity else { return -.infinity }
-        return peak + log(terms.reduce(0) { $0 + exp($1 - peak) })
     }
 }
 

@@ -77,35 +77,44 @@ enum ReportFields {
         if let residuals = p.residuals, residuals.anyFibre.voxels > 0 {
             fields["residuals"] = ReportResiduals.table(residuals)
         }
-        let components = summary.metadata.components
-        if !components.isEmpty {
-            fields["components"] = [
-                "rows": components.indices.map { i in
-                    let p = data.fittedValues(.component(i)), n = Double(max(1, p.count))
-                    return [
-                        "name": components[i], "mean": ReportText.percent(p.reduce(0, +) / n),
-                        "called": ReportText.percent(Double(p.count { $0 > 0.5 }) / n),
-                    ]
-                }
-            ]
-        }
-        let models = summary.metadata.models
-        if !models.isEmpty {
-            fields["models"] = [
-                "rows": (models + ["any other"]).enumerated().map { i, name in
-                    let p = data.fittedValues(.model(i)), n = Double(max(1, p.count))
-                    return [
-                        "name": name, "mean": ReportText.percent(p.reduce(0, +) / n),
-                        "called": ReportText.percent(Double(p.count { $0 > 0.5 }) / n),
-                    ]
-                }
-            ]
-        }
+        fields["presences"] = presences(data)
         if let a = p.acquisition {
             let shells = a.shells.map { ["b": ReportText.number($0.bValue), "count": "\($0.volumeCount)"] }
             fields["acquisition"] = ["rows": [["b": "≈ 0", "count": "\(a.baselineCount)"]] + shells]
         }
         return fields
+    }
+
+    /// How probable components and named models are, a table each; none of those that the family has not.
+    private static func presences(_ data: ReportData) -> [[String: Any]] {
+        func table(
+            _ id: String, _ head: String, _ title: String, _ text: String, _ names: [String],
+            _ column: (Int) -> SummaryColumn
+        ) -> [String: Any]? {
+            guard !names.isEmpty else { return nil }
+            let rows = names.enumerated().map { i, name in
+                let p = data.fittedValues(column(i)), n = Double(max(1, p.count))
+                return [
+                    "name": name, "mean": ReportText.percent(p.reduce(0, +) / n),
+                    "called": ReportText.percent(Double(p.count { $0 > 0.5 }) / n),
+                ]
+            }
+            return ["id": id, "head": head, "title": title, "text": text, "rows": rows]
+        }
+        let metadata = data.summary.metadata
+        return [
+            table(
+                "component", "Component", "Components",
+                """
+                Probabilities of the parts of a model, whatever the others; of parts counted from 1, that there are \
+                at least so many.
+                """, metadata.components
+            ) { .component($0) },
+            table(
+                "model", "Model", "Named models", "Models that go by a name are structures of the family.",
+                metadata.models.isEmpty ? [] : metadata.models + ["any other"]
+            ) { .model($0) },
+        ].compactMap { $0 }
     }
 
     /// The scan's name; with its folder's where the name says nothing.

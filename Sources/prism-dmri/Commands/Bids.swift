@@ -133,7 +133,8 @@ extension Bids {
     fileprivate func difference(from fit: FitProvenance) throws -> String? {
         let network = try model.network.map { (file: try NetworkFile(path: $0), path: $0) }
         let family = try FamilyChoice(model.family, network: network).family.name, isChain = model.engine == .mcmc
-        let words = fit.commandLine
+        // As --preset NAME or --preset=NAME.
+        let words = fit.commandLine.flatMap { $0.split(separator: "=", maxSplits: 1).map(String.init) }
         let preset = words.firstIndex(of: "--preset").flatMap { words.indices.contains($0 + 1) ? words[$0 + 1] : nil }
         let asked: [(name: String, asked: String, fitted: String)] = [
             ("--engine", model.engine.rawValue, fit.engine), ("--family", family, fit.family),

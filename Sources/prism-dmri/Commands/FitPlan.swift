@@ -84,7 +84,7 @@ struct FitPlan {
 
     private var engine: String {
         let model = command.model
-        guard model.engine == .prism, fit.family.isBallSticks else { return model.engine.rawValue }
+        guard model.engine == .prism else { return model.engine.rawValue }
         return "prism, preset \((model.preset ?? .balanced).rawValue)"
     }
 

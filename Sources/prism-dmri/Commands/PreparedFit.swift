@@ -21,7 +21,7 @@ struct PreparedFit {
     private(set) var timings: [String: Double]
 
     /// Voxels that can be fitted and have a usable value of the noise.
-    var knownCount: Int { survey.voxels - survey.unfitted - survey.withoutNoise }
+    var knownCount: Int { survey.knownCount }
     var fitter: FitEngine { FitEngine(recipe: recipe, acquisition: acquisition, options: options) }
 
     init(_ command: Fit) throws {
@@ -69,8 +69,7 @@ struct PreparedFit {
         if model.knownNoise && known == nil { throw NoNoiseToKnow.noEstimate(path: input.dwi) }
         let survey = FitSurvey(series.values, acquisition, options.rules, noise: known)
         guard survey.unfitted < survey.voxels else { throw NoVoxelFitted(survey: survey) }
-        let knownCount = survey.voxels - survey.unfitted - survey.withoutNoise
-        if let known, knownCount == 0 { throw NoNoiseToKnow.noVoxel(model.noiseMap ?? known.source.rawValue) }
+        if let known, survey.knownCount == 0 { throw NoNoiseToKnow.noVoxel(model.noiseMap ?? known.source.rawValue) }
         for text in kindSurvey.warnings(noise: model.engine == .mcmc ? .gaussian : kinds) + survey.warnings {
             warn(text)
         }
@@ -133,6 +132,8 @@ struct PreparedFit {
 }
 
 extension FitSurvey {
+    fileprivate var knownCount: Int { voxels - unfitted - withoutNoise }
+
     /// What the user should know of voxels that are not fitted as they were meant to be.
     fileprivate var warnings: [String] {
         var texts: [String] = []

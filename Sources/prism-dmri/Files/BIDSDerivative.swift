@@ -123,7 +123,6 @@ enum BIDSDerivativeError: CommandFailure {
     var exitStatus: ExitStatus {
         switch self {
         case .noFits: .missingInput
-        case .twoScans, .otherOptions: .cannotCreate
         default: .cannotCreate
         }
     }
