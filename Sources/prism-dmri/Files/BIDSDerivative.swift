@@ -36,14 +36,30 @@ struct BIDSDerivative {
         }
     }
 
-    /// Writes the dataset's own files, where they are not there as they should be.
+    /// Writes the dataset's own files where they are missing or an earlier version wrote them; what somebody changed
+    /// stays.
     func begin(doi: String?) throws {
         try makeFolder(out)
         let source = BIDSDataset.Source(link: link, doi: doi)
-        for (name, text) in BIDSDataset.files(software: "prism-dmri", version: PrismDMRI.version, source: source) {
-            let path = out + "/" + name, data = Data(text.utf8)
-            if FileManager.default.contents(atPath: path) != data { try write(data, to: path) }
+        func files(_ version: String) -> [(name: String, text: String)] {
+            BIDSDataset.files(software: "prism-dmri", version: version, source: source)
         }
+        for (new, old) in zip(files(PrismDMRI.version), files(writtenBy ?? PrismDMRI.version)) {
+            let path = out + "/" + new.name, there = FileManager.default.contents(atPath: path)
+            if there == nil || there == Data(old.text.utf8) {
+                if new.text != old.text || there == nil { try write(Data(new.text.utf8), to: path) }
+            } else if there != Data(new.text.utf8) {
+                Progress.note("note: \(path) was changed since it was written, and stays as it is")
+            }
+        }
+    }
+
+    /// The version that wrote the dataset's description.
+    private var writtenBy: String? {
+        let description = FileManager.default.contents(atPath: out + "/dataset_description.json").flatMap {
+            (try? JSONSerialization.jsonObject(with: $0)) as? [String: Any]
+        }
+        return (description?["GeneratedBy"] as? [[String: Any]])?.first?["Version"] as? String
     }
 
     /// Where the input lies seen from here, without the names of folders that are nobody else's business.
