@@ -48,7 +48,7 @@ import Testing
 
     /// Tissue: one bundle, straight and dispersed, NODDI's, two bundles with a ball. Importance sampling about modes
     /// climbed to from the truth and from the sampler's own draws agrees.
-    @Test(arguments: [(9, [9, 1033, 33]), (89, [89, 217, 9]), (131, [131, 43, 1155])] as [(UInt64, [UInt64])])
+    @Test(arguments: [(9, [9, 33]), (89, [89, 217]), (131, [131, 1155])] as [(UInt64, [UInt64])])
     func agreesWithImportanceSampling(_ truth: UInt64, _ structures: [UInt64]) throws {
         let family = BuiltInFamilies.family("tissue")!, kernels = family.kernels(Self.acquisition)
         let (theta, y) = Self.voxel(family, Structure(bits: UInt128(truth)), snr: 25, seed: truth)

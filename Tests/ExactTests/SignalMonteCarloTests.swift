@@ -52,7 +52,7 @@ import Testing
 
     /// All structures of a linear-Gaussian family by the engine as it is, σ known, against closed forms: evidences
     /// within what it states and all but a few hundredths of a nat, and probabilities.
-    @Test(arguments: [0, 1, 2, 3, 6, 7]) func everyStructureOfWaves(_ truth: UInt64) throws {
+    @Test(arguments: [0, 3, 6]) func everyStructureOfWaves(_ truth: UInt64) throws {
         let sigma = 0.25, t = Self.times
         var random = RandomSource(seed: 15, stream: truth)
         let kernels = PosteriorMovesTests.waves, layout = Waves.layout(Structure(bits: UInt128(truth)))

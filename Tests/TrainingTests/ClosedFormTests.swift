@@ -28,7 +28,7 @@ import Training
     @Test func reproducesTheClosedFormPosterior() throws {
         let family = LinearGaussian(), space = family.structureSpace
         let trainer = Trainer(family: family, plan: Self.plan(), threads: 2) { _ in LinearGaussian.design }
-        let steps = 3000
+        let steps = 2000
         trainer.state.schedule = Schedule(decayStart: steps / 2, decaySteps: steps / 2)
         for _ in 0..<steps {
             let losses = trainer.step()

@@ -19,6 +19,13 @@ public struct SequentialFamilyRecipe<F: DiffusionFamily>: EngineRecipe {
         self.settings.sampling.draws = max(settings.sampling.draws, drawCount)
     }
 
+    /// - Parameter targetError: standard error of log-evidence, nats; nil: the engine's own.
+    public init(family: F, acquisition: Acquisition, options: FitOptions, targetError: Double?) {
+        var settings = StructureSampler.Options()
+        if let targetError { settings.sampling.targetError = targetError }
+        self.init(family: family, acquisition: acquisition, options: options, settings: settings)
+    }
+
     public var diffusionFamily: any DiffusionFamily { family }
     public var drawCount: Int { DrawAllocation.total(samples: options.samples) }
     public var voxelsAtOnce: Int { 1 }

@@ -242,38 +242,4 @@ public final class OutputFolder: @unchecked Sendable {
             unlink(path + "/" + name)
         }
     }
-
-    func posterior(_ folder: String) -> [String] {
-        kind == .fit
-            ? ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter(isPosterior).filter {
-                FileEntry(folder + "/" + $0)?.isFile == true
-            } : []
-    }
-
-    private func holdsPosterior(_ folder: String) -> Bool { !posterior(folder).isEmpty }
-    private func isPosterior(_ name: String) -> Bool { name.hasPrefix("posterior-") && name.hasSuffix(".safetensors") }
-
-    /// Whether the folders on the way to a file of ours are folders and not links to others.
-    private func passesNoLink(_ name: String) -> Bool {
-        var folder = FilePath.folder(of: name)
-        while !folder.isEmpty {
-            guard FileEntry(path + "/" + folder)?.isFolder == true else { return false }
-            folder = FilePath.folder(of: folder)
-        }
-        return true
-    }
-
-    /// The one path of a place, whether it exists yet or not: without links.
-    private static func realPath(_ name: String) -> String {
-        if let real = realpath(name, nil) {
-            defer { free(real) }
-            return String(cString: real)
-        }
-        let absolute = name.hasPrefix("/") ? name : FileManager.default.currentDirectoryPath + "/" + name
-        let trimmed = absolute.count > 1 && absolute.hasSuffix("/") ? String(absolute.dropLast()) : absolute
-        let parent = FilePath.folder(of: trimmed), last = FilePath.name(of: trimmed)
-        guard parent != trimmed else { return trimmed }
-        let real = realPath(parent)
-        return real + (real.hasSuffix("/") ? "" : "/") + last
-    }
 }

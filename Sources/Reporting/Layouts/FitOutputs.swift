@@ -76,6 +76,12 @@ public enum FitOutputs {
             provenance.noiseOrigin = noise.origin
             if isNews, let warning = provenance.noise?.warning { provenance.warnings.append(warning) }
         }
+        if let residuals = provenance.residuals,
+            let warning = ReportResiduals.warning(residuals, family: provenance.family),
+            !provenance.warnings.contains(warning)
+        {
+            provenance.warnings.append(warning)
+        }
         let context = OutputContext(
             archive: archive, summary: summary, mask: Mask(geometry: geometry, indices: summary.voxels),
             directory: directory, provenance: provenance,

@@ -199,7 +199,12 @@ enum ReportFields {
             let text = String(format: form, noise.telling, noise.place, noise.origin.source.rawValue)
             add(noise.telling > 1.5 ? "Note" : "Good", text)
         }
-        if let residuals = p.residuals { for text in ReportResiduals.remarks(residuals) { add("Note", text) } }
+        // Fits of earlier versions did not say it.
+        if let residuals = p.residuals, let text = ReportResiduals.warning(residuals, family: p.family),
+            !p.warnings.contains(text)
+        {
+            add("Warning", text)
+        }
         for warning in p.warnings { add("Warning", warning) }
         return result
     }

@@ -3,7 +3,7 @@ import Inference
 
 /// What a fit leaves over by shell, as the report shows it.
 enum ReportResiduals {
-    /// Mean residuals this large, in σ, are worth a remark.
+    /// Mean residuals this large, in σ, are worth a warning.
     private static let limit = 0.3
 
     static func table(_ residuals: ShellResiduals) -> [String: Any] {
@@ -22,26 +22,32 @@ enum ReportResiduals {
         ]
     }
 
-    /// Which tissue the model does not hold for.
-    static func remarks(_ residuals: ShellResiduals) -> [String] {
+    /// What tissue the model does not hold for, and what to do about it; nil where residuals are small.
+    /// - Parameter family: the fit's.
+    static func warning(_ residuals: ShellResiduals, family: String) -> String? {
         let group = residuals.oneFibre.voxels >= 50 ? residuals.oneFibre : residuals.anyFibre
         func contrast(_ shell: ShellResiduals.Shell) -> Double { abs(shell.along.residual - shell.across.residual) }
         let seen = group.shells.filter { $0.along.measurements > 0 && $0.across.measurements > 0 }
         guard let worst = seen.max(by: { contrast($0) < contrast($1) }),
             max(abs(worst.along.residual), abs(worst.across.residual)) > limit
-        else { return [] }
+        else { return nil }
         let numbers = String(
             format: "%+.2f σ along and %+.2f σ across the main fibre at b = %@", worst.along.residual,
             worst.across.residual,
             ReportText.number(worst.bValue)
         ).replacingOccurrences(of: "-", with: "−")
+        let isHindered = worst.across.residual > 0 && worst.along.residual < 0
         let what =
-            worst.across.residual > 0 && worst.along.residual < 0
+            isHindered
             ? """
             an extra-axonal space that hinders water across the fibre, which sticks and a ball do not have, \
             leaves this; third fibres may stand in for it
             """
-            : "the model does not hold there to within the noise"
-        return ["The mean residual is \(numbers): \(what)."]
+            : "the model does not hold there to within the noise; misfit.nii.gz shows where"
+        // One shell does not tell such a space from others.
+        let remedy =
+            isHindered && family == "ball-sticks" && group.shells.count > 1
+            ? "; --family tissue has it, and 'prism-dmri compare' of both fits says which explains the scan better" : ""
+        return "The mean residual of \(ReportText.count(group.voxels)) voxels is \(numbers): \(what)\(remedy)."
     }
 }

@@ -33,7 +33,7 @@ struct PreparedFit {
         }
         let given = try model.network.map(NetworkFile.init(path:))
         let wanted = try FamilyChoice(model.family, network: given.map { ($0, model.network!) })
-        try wanted.refuse(engine: model.engine == .prism ? nil : model.engine.rawValue)
+        try wanted.refuse(engine: model.engine.rawValue)
         let (geometry, acquisition) = try input.open(warn: warn)
         let family = try wanted.suited(to: acquisition, warn: warn)
         Debug.say("image \(input.dwi), table \(input.tableFiles), mask \(input.maskFile ?? "none")")
@@ -114,8 +114,11 @@ struct PreparedFit {
     ) throws -> any EngineRecipe {
         let model = command.model
         switch (chosen, model.engine) {
-        case (.composed(let family), _):
+        case (.composed(let family), let engine):
             try chosen.check(largestB: acquisition.bValues.max() ?? 0, of: command.input.dwi)
+            if engine == .smc {
+                return SequentialFamilyRecipe(family: family, acquisition: acquisition, options: options)
+            }
             return try FamilyEngineRecipe(
                 family: family, file: file, path: model.network ?? "the built-in network", acquisition: acquisition,
                 options: options,

@@ -19,9 +19,9 @@ extension Validate {
                 probabilities, distance of the draws, overlap of intervals, angles between fibres, and the \
                 posterior-predictive misfit of both. smc takes seconds a voxel.
 
-                smc fits ball-sticks only. Other families (--family) are held against the same search made much wider, \
-                without a network: it shows what the search misses \
-                for the sake of speed, but no fault that both have.
+                Other families (--family) are held against the same search made much wider, without a network: it \
+                shows what the search misses for the sake of speed, but no fault that both have. With --smc-error \
+                they are held against smc as well as ball-sticks are, which takes minutes a voxel.
                 """,
                 examples: [
                     (

@@ -19,9 +19,9 @@ extension Validate {
                 of credible intervals; λ-consistency of the network.
 
                 With --family the same of any family: its structures, components, parameters and directions by their \
-                names. Other families than ball-sticks have no smc: \
-                --smc-voxels holds them against the same search made much wider, which shows what the search misses \
-                but no fault that both have.
+                names. Families other than ball-sticks --smc-voxels holds against the same search made much wider, \
+                which shows what the search misses but no fault that both have; with --smc-error against smc, minutes \
+                a voxel.
 
                 Acquisitions: those of --acquisition, of every .bval/.bvec pair in --schemes, or (default) random ones \
                 from the mixture that the network was trained on, or that the \
@@ -41,8 +41,8 @@ extension Validate {
         @Option(
             help:
                 """
-                How many of them, evenly spaced, smc fits too (for other families than ball-sticks a wider search), \
-                which knows no network (seconds each).
+                How many of them, evenly spaced, smc fits too, which knows no network (seconds each; for other \
+                families than ball-sticks a wider search unless --smc-error is given, then minutes each).
                 """
         ) var smcVoxels: Int = 0
         @Option(help: "Parsimony λ of the prior drawn from and of the posteriors.") var lambda: Double = 0

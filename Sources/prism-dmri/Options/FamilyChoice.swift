@@ -75,12 +75,10 @@ enum FamilyChoice {
     var isBallSticks: Bool { if case .ballSticks = self { true } else { false } }
 
     /// Refuses options that go with ball and sticks alone.
-    /// - Parameter engine: as on the command line, where it is another than `prism`.
-    func refuse(engine: String?) throws {
-        guard !isBallSticks else { return }
-        if let engine {
-            throw ValidationError("--engine \(engine) fits ball-sticks only; for '\(family.name)' leave it out.")
-        }
+    /// - Parameter engine: as on the command line.
+    func refuse(engine: String) throws {
+        guard !isBallSticks, engine == "mcmc" else { return }
+        throw ValidationError("--engine \(engine) fits ball-sticks only; for '\(family.name)' leave it out.")
     }
 
     /// Refuses b-values (s/mm²) at which the family's signals are not accurate.

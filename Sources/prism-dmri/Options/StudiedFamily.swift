@@ -26,27 +26,31 @@ struct StudiedFamily {
             let network = try given ?? NetworkFile.standard()
             (file, engine, reference, statement) = (network, tested.engineMaker(network), tested.referenceMaker, nil)
         case .composed(let family):
-            try choice.refuse(engine: tested.engine == .prism ? nil : tested.engine.rawValue)
-            if tested.smcError != nil {
-                throw ValidationError(
-                    """
-                    --smc-error belongs to ball-sticks; '\(family.name)' is held against a wider search, which has no \
-                    such setting.
-                    """
-                )
-            }
+            try choice.refuse(engine: tested.engine.rawValue)
             let network = try given ?? choice.builtInNetwork()
             file = network
-            let preset = tested.preset ?? .balanced
-            engine = { acquisition, options in
-                try FamilyEngineRecipe(
-                    family: family, file: network, path: path, acquisition: acquisition, options: options,
-                    preset: preset)
+            let preset = tested.preset ?? .balanced, error = tested.smcError
+            let smc: EngineMaker = { acquisition, options in
+                SequentialFamilyRecipe(family: family, acquisition: acquisition, options: options, targetError: error)
             }
-            reference = { acquisition, options in
-                try WideSearch(family: family, acquisition: acquisition, options: options)
+            if tested.engine == .smc {
+                engine = smc
+            } else {
+                engine = { acquisition, options in
+                    try FamilyEngineRecipe(
+                        family: family, file: network, path: path, acquisition: acquisition, options: options,
+                        preset: preset)
+                }
             }
-            statement = WideSearch.statement
+            // smc takes minutes a voxel: it is asked for by the error it is to run to.
+            (reference, statement) =
+                error != nil
+                ? (smc, nil)
+                : (
+                    { acquisition, options in
+                        try WideSearch(family: family, acquisition: acquisition, options: options)
+                    }, WideSearch.statement
+                )
         }
     }
 

@@ -35,7 +35,8 @@ struct EngineUnderTest: ParsableArguments {
         help:
             """
             Standard error of log-evidence, nats, to which smc runs: 0.02 to 0.5; its time grows with the inverse \
-            square (default: 0.1).
+            square (default: 0.1). Families other than ball-sticks are held against smc, minutes a voxel, where this \
+            is given, and against a wider search where not.
             """
     ) var smcError: Double?
     @Option(help: "Seed of all random numbers.") var seed: UInt64 = 1

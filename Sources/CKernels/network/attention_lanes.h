@@ -1,0 +1,60 @@
+/* Powers of two and transposition of a vector's lanes: included by attention_template.h, once per instruction set. */
+
+/* x ≤ 0 becomes 2^x, relative error ≤ 2e-7 down to −120, below which what is left is at most 2^−120 (block_exp2's
+   polynomial). */
+INLINED void FN(power)(VEC *x) {
+#if LANES == 16
+    const VEC k = (VEC)_mm512_roundscale_ps((__m512)*x, 0), r = *x - k;
+#else
+    const VEC t = *x < -120.0f ? (VEC)-120.0f : *x, k = t + 12582912.0f, r = t - (k - 12582912.0f);
+#endif
+    VEC p = 1.326466561e-3f * r + 9.671511129e-3f;
+    p = p * r + 5.550733954e-2f;
+    p = p * r + 2.402224243e-1f;
+    p = p * r + 6.931470037e-1f;
+    p = p * r + 1.0f;
+#if LANES == 16
+    *x = (VEC)_mm512_scalef_ps((__m512)p, (__m512)k);
+#else
+    *x = (VEC)((INTS)p + ((INTS)k << 23));
+#endif
+}
+
+/* Rows become columns: perfect shuffles, log₂ LANES rounds of them; with 16 lanes the same in shuffles within and of
+   quarters, which cost less. */
+INLINED void FN(transpose)(VEC *x) {
+#if LANES == 16
+    __m512 a[16], b[16];
+    UNROLL for (int i = 0; i < 16; i += 2) {
+        a[i] = _mm512_unpacklo_ps((__m512)x[i], (__m512)x[i + 1]);
+        a[i + 1] = _mm512_unpackhi_ps((__m512)x[i], (__m512)x[i + 1]);
+    }
+    /* b[4 g + c]: columns c, c + 4, c + 8, c + 12 of rows 4 g …, a quarter each */
+    UNROLL for (int g = 0; g < 4; g++) {
+        UNROLL for (int c = 0; c < 2; c++) {
+            const __m512d p = (__m512d)a[4 * g + c], q = (__m512d)a[4 * g + 2 + c];
+            b[4 * g + 2 * c] = (__m512)_mm512_unpacklo_pd(p, q);
+            b[4 * g + 2 * c + 1] = (__m512)_mm512_unpackhi_pd(p, q);
+        }
+    }
+    UNROLL for (int c = 0; c < 4; c++) {
+        const __m512 p = _mm512_shuffle_f32x4(b[c], b[4 + c], 0x88),
+                     q = _mm512_shuffle_f32x4(b[8 + c], b[12 + c], 0x88);
+        const __m512 s = _mm512_shuffle_f32x4(b[c], b[4 + c], 0xDD),
+                     t = _mm512_shuffle_f32x4(b[8 + c], b[12 + c], 0xDD);
+        x[c] = (VEC)_mm512_shuffle_f32x4(p, q, 0x88);
+        x[8 + c] = (VEC)_mm512_shuffle_f32x4(p, q, 0xDD);
+        x[4 + c] = (VEC)_mm512_shuffle_f32x4(s, t, 0x88);
+        x[12 + c] = (VEC)_mm512_shuffle_f32x4(s, t, 0xDD);
+    }
+#else
+    UNROLL for (int round = 0; round < LOG_LANES; round++) {
+        VEC t[LANES];
+        UNROLL for (int i = 0; i < LANES / 2; i++) {
+            t[2 * i] = __builtin_shufflevector(x[i], x[i + LANES / 2], ZIP_LOW);
+            t[2 * i + 1] = __builtin_shufflevector(x[i], x[i + LANES / 2], ZIP_HIGH);
+        }
+        UNROLL for (int i = 0; i < LANES; i++) x[i] = t[i];
+    }
+#endif
+}

@@ -1,0 +1,127 @@
+@testable import BallSticksEngines
+import Diffusion
+import Foundation
+import ModelSpace
+import Testing
+
+@testable import Exact
+
+/// Evidences and the amortised estimate meet by their errors.
+@Suite struct CombinationTests {
+    private static func result(
+        _ logEvidence: [Double], errors: [Double], skipped: (Int) -> Bool = { _ in false },
+        sampled: (Int) -> Bool = { _ in true }
+    ) -> StructureSearch.Result {
+        .init(
+            logEvidence: logEvidence, standardError: errors, isSkipped: (0..<16).map { skipped($0 / 2) },
+            samples: (0..<8).map {
+                sampled($0)
+                    ? StructureSample(
+                        SampleMemory(capacity: 0, height: 0, components: 0, size: 0, measurements: 0), sticks: 0) : nil
+            },
+            modes: Array(repeating: nil, count: 8))
+    }
+
+    private static func words(_ seed: UInt64) -> (evidence: [Double], amortised: [Double]) {
+        var random = RandomSource(seed: seed)
+        return (
+            (0..<16).map { _ in 300 + 2 * random.normal() },
+            StructureSpace.normalise((0..<16).map { _ in 2 * random.normal() })
+        )
+    }
+
+    private static func distance(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).map { abs($0 - $1) }.max()! }
+
+    @Test func withoutErrorTheEvidenceStands() {
+        for seed in 0..<20 {
+            let (evidence, amortised) = Self.words(UInt64(seed))
+            let found = StructureSearch.combine(
+                Self.result(evidence, errors: Array(repeating: 0, count: 16)), amortised: amortised)
+            #expect(Self.distance(found, StructureSpace.normalise(evidence)) < 1e-9)
+        }
+    }
+
+    @Test func withoutEvidenceTheNetworksWordStands() {
+        for seed in 0..<20 {
+            let (evidence, amortised) = Self.words(UInt64(seed))
+            let found = StructureSearch.combine(
+                Self.result(evidence, errors: Array(repeating: 1e9, count: 16)), amortised: amortised)
+            #expect(Self.distance(found, amortised) < 1e-9)
+        }
+    }
+
+    /// As the error grows, differences of log-probability go from the evidence's to the network's, half-way where both
+    /// errors are alike.
+    @Test func inBetweenByTheErrors() {
+        let (evidence, amortised) = Self.words(3)
+        func share(_ error: Double) -> Double {
+            let found = StructureSearch.combine(
+                Self.result(evidence, errors: Array(repeating: error, count: 16)), amortised: amortised,
+                learnsError: false)
+            let a = amortised[3] - amortised[9], e = evidence[3] - evidence[9]
+            return (found[3] - found[9] - a) / (e - a)
+        }
+        let shares = [0, 0.05, 0.1, 0.2, 0.5, 1, 5].map(share)
+        #expect(zip(shares, shares.dropFirst()).allSatisfy { $0 > $1 } && shares[0] > 1 - 1e-9 && shares[6] < 0.01)
+        #expect(abs(share(EvidenceCombination.amortisedError / EvidenceCombination.errorScale) - 0.5) < 1e-9)
+    }
+
+    /// One structure is known badly, the others well: the network's word about it counts by how right it is about them.
+    @Test func anEstimateThatIsWrongElsewhereCountsLess() {
+        let doubtful = 6, errors = (0..<16).map { $0 == doubtful ? 1.2 : 0.01 },
+            evidence = (0..<16).map { $0 == doubtful ? 298.0 : 300 }
+        /// How far between the evidence (1) and the network (0) the doubtful structure comes out, where the network
+        /// gives it 2 nats more than the rest has.
+        func share(wrong: Double, learns: Bool) -> Double {
+            let amortised = StructureSpace.normalise(
+                (0..<16).map { $0 == doubtful ? 2 : wrong * ($0 % 2 == 0 ? 1 : -1) })
+            let found = StructureSearch.combine(
+                Self.result(evidence, errors: errors), amortised: amortised, learnsError: learns)
+            let rest = (0..<16).filter { $0 != doubtful }, mean = rest.reduce(0) { $0 + found[$1] } / 15
+            return (2 - (found[doubtful] - mean)) / 4
+        }
+        let plain = share(wrong: 0, learns: false), right = share(wrong: 0, learns: true),
+            wrong = share(wrong: 1.5, learns: true)
+        #expect(abs(right - plain) < 0.02 && plain < 0.05, "\(right), \(plain)")
+        #expect(wrong > 0.25, "\(wrong)")
+    }
+
+    /// Structures not sampled never rise above what their mode says, nor above the network's word.
+    @Test func whatWasNotSampledIsTheLesser() {
+        for seed in 0..<20 {
+            let (evidence, amortised) = Self.words(UInt64(seed)), errors = [Double](repeating: 0, count: 16)
+            let found = StructureSearch.combine(
+                Self.result(evidence, errors: errors, sampled: { $0 % 2 == 0 }), amortised: amortised)
+            let l = StructureSpace.normalise(evidence), sampled = (0..<16).filter { $0 / 2 % 2 == 0 }
+            var shift = 0.0, total = 0.0
+            for z in sampled {
+                shift += exp(l[z]) * (l[z] - amortised[z])
+                total += exp(l[z])
+            }
+            shift /= total
+            let expected = StructureSpace.normalise(
+                (0..<16).map { sampled.contains($0) ? l[$0] : min(l[$0], amortised[$0] + shift) })
+            #expect(Self.distance(found, expected) < 1e-9)
+            #expect(
+                Self.distance(
+                    StructureSearch.combine(
+                        Self.result(evidence, errors: errors, sampled: { _ in false }), amortised: amortised), l) < 1e-9
+            )
+        }
+    }
+
+    /// What was not looked at has the network's word, at the level of what was.
+    @Test func theUnseenHaveTheNetworksWord() {
+        let (evidence, amortised) = Self.words(4)
+        let l = (0..<16).map { $0 / 2 == 5 ? -.infinity : evidence[$0] }
+        let found = StructureSearch.combine(
+            Self.result(l, errors: Array(repeating: 0, count: 16), skipped: { $0 == 5 }, sampled: { $0 != 5 }),
+            amortised: amortised)
+        let seen = StructureSpace.normalise(l),
+            shift = (0..<16).reduce(0) { $0 + (seen[$1].isFinite ? exp(seen[$1]) * (seen[$1] - amortised[$1]) : 0) }
+        #expect(
+            Self.distance(
+                found, StructureSpace.normalise((0..<16).map { $0 / 2 == 5 ? amortised[$0] + shift : seen[$0] })) < 1e-9
+        )
+    }
+}
