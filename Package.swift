@@ -131,7 +131,9 @@ let package = Package(
             ]),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["prism-dmri", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "prism-dmri", "Volumes", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             exclude: ["cases.txt", "local-slurm.sh"]),
     ],
     swiftLanguageModes: [.v5]
