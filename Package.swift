@@ -121,7 +121,9 @@ let package = Package(
         .testTarget(name: "BenchTests", dependencies: ["Bench"]),
         .testTarget(
             name: "ReportingTests",
-            dependencies: ["Reporting", "Inference", "Diffusion", "ModelSpace", "Parallel", "Volumes", "TestFixtures"]),
+            dependencies: [
+                "Reporting", "Inference", "Diffusion", "ModelSpace", "Parallel", "Volumes", "CZlib", "TestFixtures",
+            ]),
         .testTarget(
             name: "FuzzTests",
             dependencies: [

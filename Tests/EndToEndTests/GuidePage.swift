@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 
 /// A page of the documentation, taken apart: blocks of code, links, headings and words in code.
 struct GuidePage: Sendable, CustomTestStringConvertible {

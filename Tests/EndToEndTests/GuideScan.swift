@@ -35,7 +35,7 @@ enum GuideScan {
             echo '{"Name": "x", "BIDSVersion": "1.9.0", "DatasetType": "derivative"}' > qsiprep/dataset_description.json
             """, in: folder)
         let geometry = try VolumeReader(path: folder + "/mask.nii.gz").geometry
-        let labels = try Volume(VolumeReader(path: folder + "/labels.nii.gz")).values
+        let labels = try Volume(path: folder + "/labels.nii.gz").values
         for (name, count) in [("roi", 12), ("seed", 60)] {
             let inside = Array(labels.indices.filter { labels[$0] > 1 }.prefix(count))
             try VolumeWriter.write(

@@ -368,7 +368,7 @@ struct FuzzedParser {
             let finished = try FinishedFit(folder: fit)
             _ = try Report.html(
                 PosteriorSummary(finished.archive, lambda: finished.provenance.lambda, threads: 1),
-                geometry: finished.geometry, provenance: finished.provenance)
+                archive: finished.archive, geometry: finished.geometry, provenance: finished.provenance)
         }
         return [
             FuzzedParser(name: "archive", weight: 3, seeds: [soundShard], mutate: damageTensors) { path in

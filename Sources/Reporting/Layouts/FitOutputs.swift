@@ -37,6 +37,7 @@ public enum FitOutputs {
     ///   - geometry: the grid of the image that was fitted.
     ///   - directory: created when absent.
     ///   - noise: an independent estimate for the archive's voxels, to hold the fitted noise against.
+    ///   - survey: what the fit left over, for the report.
     ///   - provenance: λ, counts, grid, `noise`, finish time, peak memory and the stages `summary` and `writing`
     ///   (seconds) are filled in here.
     ///   - progress: called with work done and work in all, from one thread at a time.
@@ -46,7 +47,7 @@ public enum FitOutputs {
     public static func write(
         archive: PosteriorArchive, lambda: Double, geometry: VolumeGeometry, directory: String,
         provenance: FitProvenance,
-        formats: Formats = .standard, noise: IndependentNoise? = nil, threads: Int,
+        formats: Formats = .standard, noise: IndependentNoise? = nil, survey: ResidualSurvey? = nil, threads: Int,
         progress: @escaping @Sendable (_ done: Int, _ of: Int) -> Void = { _, _ in }
     ) throws -> (summary: PosteriorSummary, provenance: FitProvenance) {
         guard archive.metadata.grid == geometry.spatialShape else {
@@ -88,7 +89,8 @@ public enum FitOutputs {
             // Last comes only what the page says of the files' writing.
             jobs.append(
                 OutputJob(path: directory + "/report.html", cost: 100) {
-                    let content = Report.Content(summary, geometry: geometry, threads: threads)
+                    let content = Report.Content(
+                        summary, archive: archive, geometry: geometry, survey: survey, threads: threads)
                     page.withLock { $0 = content }
                 })
         }

@@ -47,6 +47,12 @@ extension PreparedFit {
         provenance.residuals = try ShellResiduals(
             PosteriorArchive.shards(in: target.work), family: family.family, lambda: options.lambda,
             signals: series.values, acquisition: acquisition, threads: options.threads)
+        let survey = ResidualSurvey(
+            try PosteriorArchive.shards(in: target.work), family: family.family, lambda: options.lambda,
+            mask: mask.indices, signals: series.values, acquisition: acquisition, threads: options.threads)
+        if command.running.shard != nil || command.output.choice.formats.contains(.report) {
+            try survey.write(to: target.staging + "/" + ResidualSurvey.fileName)
+        }
         if part.index == 0, command.output.choice.formats.contains(.fsl),
             let tensor = TensorMaps(
                 signals: series.values, acquisition: acquisition, rules: options.rules, threads: options.threads)
@@ -79,7 +85,7 @@ extension PreparedFit {
         let result = try FitOutputs.write(
             archive: archive, lambda: options.lambda, geometry: geometry,
             directory: target.staging, provenance: provenance,
-            formats: command.output.choice.formats, noise: independent, threads: options.threads)
+            formats: command.output.choice.formats, noise: independent, survey: survey, threads: options.threads)
         if let keep { try target.keep(keep, of: archive) }
         try target.finish()
         note("writing", since: writing)

@@ -52,7 +52,7 @@ struct Maps: ParsableCommand {
                 """
             )
         }
-        let noise = try finished.noise(), formats = finished.formats(output.formats)
+        let noise = try finished.noise(), survey = try finished.survey(), formats = finished.formats(output.formats)
         // All of them can be written, or none is begun.
         let targets = try lambdas().map { value in
             let folder = (out ?? fit + "/maps") + "/lambda-" + String(format: "%g", value)
@@ -71,7 +71,7 @@ struct Maps: ParsableCommand {
                 let written = try FitOutputs.write(
                     archive: archive, lambda: value, geometry: finished.geometry, directory: place,
                     provenance: provenance,
-                    formats: formats, noise: noise, threads: threads.nthreads)
+                    formats: formats, noise: noise, survey: survey, threads: threads.nthreads)
                 for warning in written.provenance.warnings where !known.contains(warning) {
                     Progress.note("warning: " + warning)
                 }

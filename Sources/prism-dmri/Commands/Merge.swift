@@ -48,9 +48,13 @@ struct Merge: ParsableCommand {
             let archive = try PosteriorArchive(directory: place)
             let noise = try FinishedFit.noise(
                 of: archive, geometry: geometry, folders: parts, origin: provenance.noiseOrigin)
+            let survey = ResidualSurvey.joining(
+                try parts.map { try FinishedFit.survey(in: $0, grid: archive.metadata.grid) })
+            if output.formats.contains(.report) { try survey?.write(to: place + "/" + ResidualSurvey.fileName) }
             let written = try FitOutputs.write(
                 archive: archive, lambda: provenance.lambda, geometry: geometry, directory: place,
-                provenance: provenance, formats: output.formats, noise: noise, threads: threads.nthreads)
+                provenance: provenance, formats: output.formats, noise: noise, survey: survey,
+                threads: threads.nthreads)
             for warning in written.provenance.warnings where !known.contains(warning) {
                 Progress.note("warning: " + warning)
             }

@@ -32,6 +32,7 @@ struct ReportCommand: ParsableCommand {
         let summary = PosteriorSummary(finished.archive, lambda: finished.provenance.lambda, threads: threads.nthreads)
         try file.write(
             Report.html(
-                summary, geometry: finished.geometry, provenance: finished.provenance, threads: threads.nthreads))
+                summary, archive: finished.archive, geometry: finished.geometry, provenance: finished.provenance,
+                survey: finished.survey(), threads: threads.nthreads))
     }
 }
