@@ -83,6 +83,8 @@ function start(volume, voxels, residuals) {
         cell.textContent = percent(value);
         cell.style.setProperty("--share", value);
       }
+      // Of families of many structures paper has room for those that matter.
+      tr.classList.toggle("minor", data.groups.length > 12 && whole.mean[z] < 0.02);
     });
     byId("parameters").textContent = whole.parameters.toFixed(2);
     moveMark(lambda);

@@ -58,8 +58,28 @@ public struct StructureTally: Sendable {
 extension NamedStructure {
     fileprivate init(_ z: Structure, _ rule: StructureRule, logProbability: Double) {
         self.init(
-            name: rule.name(z), fibreCount: min(rule.fibreCount(z), DrawColumn.fibreCount),
+            name: Self.words(z, rule), fibreCount: min(rule.fibreCount(z), DrawColumn.fibreCount),
             parameterCount: rule.parameterCount(z), logProbability: logProbability)
+    }
+}
+
+extension NamedStructure {
+    /// As people write it: 2 bundles + dispersed + extra tied, Rician noise.
+    static func words(_ z: Structure, _ rule: StructureRule) -> String {
+        let parts = rule.family.groups.compactMap { group -> String? in
+            let choice = rule.choice(of: group.name, in: z)
+            switch group.presence {
+            case .oneOf(let options):
+                return choice.option.flatMap { $0 == options[0] ? nil : "\(group.name)\u{A0}\($0)" }
+            case .upTo(let most) where most > 1:
+                let plural = choice.members > 1 ? "s" : ""
+                return choice.members == 0 ? nil : "\(choice.members)\u{A0}\(group.name)\(plural)"
+            default: return choice.members == 0 ? nil : group.name
+            }
+        }
+        let noise = rule.choice(of: rule.family.noise.name, in: z).option ?? ""
+        let told = noise.isEmpty ? "" : ", \(noise.prefix(1).uppercased())\(noise.dropFirst()) noise"
+        return parts.joined(separator: " + ") + told
     }
 }
 

@@ -182,19 +182,21 @@ public enum FitOutputs {
             ? []
             : [
                 """
-                at lambda \(summary.lambda) structures that are not listed may have more than 1 % of the probability \
+                at lambda \(summary.lambda) models that the fit left out may have more than 1 % of the probability \
                 in \(far) of \(summary.count) voxels\u{20}
                 """
                     + """
-                    (at most \(String(format: "%.2f", most))): their sums fall short by as much; a smaller lambda \
-                    or a refit nearer to it has less
+                    (at most \(String(format: "%.2f", most))): what is shown adds up to less than 1 by as much; read \
+                    it at a \
+                    smaller lambda, or fit again nearer to this one
                     """
             ]
         guard summary.metadata.hasDraws, poor * 20 > summary.count else { return short }
         return short + [
             """
             at lambda \(summary.lambda) fewer than a fifth of the draws count in \(poor) of \(summary.count) voxels: \
-            structure probabilities do not depend on them, but refit with --lambda \(summary.lambda) for smoother maps
+            probabilities are right all the same; for smoother maps of parameters fit again with \
+            --lambda \(summary.lambda)
             """
         ]
     }

@@ -108,7 +108,7 @@ enum ReportFields {
         let all = StructureTally(data.archive, lambda: data.summary.lambda, threads: threads).entries
         let rows = all.prefix(15).map { entry in
             [
-                "name": ReportVoxels.words(entry.structure.name), "k": "\(entry.structure.parameterCount)",
+                "name": entry.structure.name, "k": "\(entry.structure.parameterCount)",
                 "mean": ReportText.percent(entry.mean), "called": ReportText.percent(entry.called),
             ]
         }

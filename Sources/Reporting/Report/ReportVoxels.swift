@@ -88,7 +88,7 @@ struct ReportVoxels {
                     names[structure.name] = names.count
                     listed.append(
                         .object([
-                            ("name", .string(Self.words(structure.name))), ("k", .integer(structure.parameterCount)),
+                            ("name", .string(structure.name)), ("k", .integer(structure.parameterCount)),
                         ]))
                 }
                 places.append(UInt16(min(65534, names[structure.name]!)))
@@ -110,17 +110,6 @@ struct ReportVoxels {
             ("perVoxel", .integer(Self.mostStructures)), ("structure", PackedNumbers.text(places)),
             ("logProbability", PackedNumbers.text(logs)),
         ])
-    }
-
-    /// ball+2sticks+spread,rician as people write it.
-    static func words(_ name: String) -> String {
-        let parts = name.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-        let components = parts[0].split(separator: "+").map { (word: Substring) -> String in
-            let digits = word.prefix { $0.isNumber }
-            return digits.isEmpty ? String(word) : String(digits) + "\u{A0}" + String(word.dropFirst(digits.count))
-        }
-        let noise = parts.dropFirst().map { "\($0.prefix(1).uppercased())\($0.dropFirst()) noise" }
-        return ([components.joined(separator: " + ")] + noise).joined(separator: ", ")
     }
 }
 

@@ -15,7 +15,7 @@ struct Stats: ParsableCommand {
             standard deviation and 5, 50 and 95 % quantiles, and how much the region's voxels differ (voxel_sd). \
             p_fibresN is the share of voxels with N fibres. Of maps without a posterior (misfit, fa, md) the mean \
             alone \
-            is given. Voxels' posteriors count as independent: what they share, as interpolated noise, is not in sd.
+            is given. Voxels count as independent: noise that neighbours share, as after interpolation, is not in sd.
             """,
             examples: [
                 ("regions of an atlas", "prism-dmri stats fit --roi labels.nii.gz --names lut.txt --out regions.tsv"),
