@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Makes the pictures of the guide from a scan (that of nlsam_data, CC BY 4.0).   python3 pictures.py DATA WORK
+"""Makes the pictures of the guide from a scan (that of nlsam_data, CC BY 4.0).   python3 pictures.py DATA WORK [HEAD]
 
 DATA: a folder with dwi.nii.gz, dwi.bval, dwi.bvec and mask.nii.gz. WORK: where its fits go; those there are used again. Fits the scan as it
 is, with the sign of x in its table changed, and with its volumes moved and stretched at random; reads the first at four λ; and puts
-parts of their pictures side by side in examples/pictures. Needs prism-dmri on the path, nibabel, numpy, safetensors, scipy and Pillow.
+parts of their pictures side by side in examples/pictures. HEAD: the whole head, for the README's picture. Needs prism-dmri on the path, nibabel, numpy, safetensors, scipy and Pillow.
 """
 import glob
 import os
@@ -86,7 +86,7 @@ def numbers(folder):
     return np.flip(np.swapaxes(picture, 0, 1), 0)
 
 
-def main(data, work):
+def main(data, work, head=None):
     os.makedirs(work, exist_ok=True)
     image, mask = f"{data}/dwi.nii.gz", f"{data}/mask.nii.gz"
     good = fit(image, mask, f"{work}/good")
@@ -111,9 +111,13 @@ def main(data, work):
     for folder, name in [(good, "good"), (flipped, "flipped"), (shaken, "moved")]:
         picture = part(folder)
         put([picture] if name == "flipped" else [picture, carpet(folder, picture.width)], f"report-{name}")
+    if head:
+        whole = Image.open(fit(f"{head}/dwi.nii.gz", f"{head}/mask.nii.gz", f"{work}/head") + "/orientations.png")
+        whole.thumbnail((1600, 1600), Image.LANCZOS)
+        whole.quantize(200).save(f"{HERE}/nlsam-orientations.png", optimize=True)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -16,8 +16,8 @@ enum GuideScan {
         try shell(
             """
             set -e
-            prism-dmri simulate --out brain --size 14,16,10 --quiet \
-                --acquisition $ROOT/protocols/acquisitions/single-shell-64.yaml
+            prism-dmri simulate --out brain --size 12,12,8 --quiet \
+                --acquisition $ROOT/protocols/acquisitions/clinical-30.yaml
             cp brain/dwi.* brain/mask.nii.gz .
             cp brain/truth/nfibres.nii.gz labels.nii.gz
             printf '1 one\\n2 two\\n3 three\\n' > lut.txt

@@ -67,7 +67,7 @@ struct FitPlan {
         }
         if formats.contains(.mrtrix) { names.append("mrtrix") }
         if formats.contains(.dipy) { names.append("dipy") }
-        if formats.contains(.report) { names += ["report.html", "orientations.png"] }
+        if formats.contains(.report) { names += ["report.html", "orientations.png", "residuals.safetensors"] }
         if (command.output.keep ?? .draws) != .none { names.append("posterior-*.safetensors") }
         return names + ["quality, misfit and noise maps", "fit.json"]
     }
