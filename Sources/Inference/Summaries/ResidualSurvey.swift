@@ -61,10 +61,10 @@ public struct ResidualSurvey: Equatable, Sendable {
                         guard isFitted, shard.meanB0[i] > 0 else { continue }
                         let voxel = Int(shard.voxels[i]), own = signals + (shard.first + i) * m
                         predictions.read(shard, i)
-                        predictions.predict(own, draws: Self.draws)
+                        predictions.predict(own, acquisition, draws: Self.draws)
                         part.add(predictions.residuals, own, slice: voxel / (grid[0] * grid[1]))
                         guard chosen.contains(voxel) else { continue }
-                        predictions.predict(own, draws: Self.bandDraws)
+                        predictions.predict(own, acquisition, draws: Self.bandDraws)
                         part.keep(voxel, own, predictions)
                     }
                     parts[number] = part

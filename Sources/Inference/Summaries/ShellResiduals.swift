@@ -135,7 +135,7 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
         mutating func add(_ shard: PosteriorShard, _ i: Int, _ signals: UnsafePointer<Float>, any: Sums, one: Sums) {
             predictions.read(shard, i)
             guard predictions.fibreCounts[0] < 0.1, shard.meanB0[i] > 0 else { return }
-            predictions.predict(signals, draws: Self.draws)
+            predictions.predict(signals, acquisition, draws: Self.draws)
             guard predictions.fraction > 0.2 else { return }
             let main = predictions.mainAxis, isSingle = predictions.fibreCounts[1] > 0.9
             any.at[0] += 1

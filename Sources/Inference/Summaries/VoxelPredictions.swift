@@ -6,7 +6,7 @@ import ModelSpace
 ///
 /// Predictions are averages over equally weighted draws at the λ of the fit.
 struct VoxelPredictions {
-    private let metadata: PosteriorMetadata, structures: StructureTable, acquisition: Acquisition
+    private let metadata: PosteriorMetadata, structures: StructureTable
     private let family: any DiffusionFamily, s0Place: Int, snrPlace: Int
     private let rician = RicianMoments.shared, weighting: DrawWeights
     private var posterior = ListedPosterior(), probability: [Double] = [], weights: [Float], chosen: [UInt16] = []
@@ -27,7 +27,7 @@ struct VoxelPredictions {
     ) {
         let noise = ThetaLayout(family.description).noise(family.description)
         (self.family, s0Place, snrPlace) = (family, noise.scale!, noise.level!)
-        (self.metadata, self.structures, self.acquisition) = (metadata, structures, acquisition)
+        (self.metadata, self.structures) = (metadata, structures)
         weighting = DrawWeights(
             structures: structures, reference: metadata.referenceLambda, target: metadata.drawLambda)
         weights = Array(repeating: 0, count: metadata.drawCount)
@@ -48,8 +48,9 @@ struct VoxelPredictions {
     }
 
     /// Predicts its measurements.
+    /// - Parameter acquisition: that of this voxel.
     /// - Precondition: the mean b≈0 signal is above 0.
-    mutating func predict(_ signals: UnsafePointer<Float>, draws: Int) {
+    mutating func predict(_ signals: UnsafePointer<Float>, _ acquisition: Acquisition, draws: Int) {
         let m = acquisition.count, layout = metadata.layout, p = layout.count
         if chosen.count != draws { chosen = Array(repeating: 0, count: draws) }
         DrawWeights.resample(weights, drawCount: metadata.drawCount, samples: draws, into: &chosen)
