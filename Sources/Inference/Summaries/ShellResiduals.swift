@@ -43,10 +43,11 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
     ///   - shards: of a fit or a part of one.
     ///   - lambda: that of the fit.
     ///   - signals: V × M raw values of all voxels of the fit.
+    ///   - deviation: of the gradients in these, where the fit took it in.
     ///   - threads: how many share the work; it does not change the result.
     public init(
         _ shards: [PosteriorShard], family: any DiffusionFamily = BallSticks(), lambda: Double, signals: [Float],
-        acquisition: Acquisition, threads: Int
+        acquisition: Acquisition, deviation: GradientDeviation? = nil, threads: Int
     ) {
         let (bValues, shell) = Self.shells(acquisition), structures = PosteriorArchive.placeStructures(shards)
         let empty = Group(shells: bValues.map { Shell(bValue: $0) })
@@ -60,7 +61,7 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
                 try! forEachInParallel(blocks.count, threads: threads) { number in
                     let (shard, range) = blocks[number]
                     let width = Sums.width(bValues.count), own = sums! + number * 2 * width
-                    var worker = Worker(shard.metadata, structures, family, acquisition, shell: shell)
+                    var worker = Worker(shard.metadata, structures, family, acquisition, deviation, shell: shell)
                     for i in range where !VoxelQuality(rawValue: shard.quality[i]).contains(.notFitted) {
                         worker.add(
                             shard, i, signals! + (shard.first + i) * acquisition.count, any: Sums(at: own),
@@ -121,6 +122,7 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
     private struct Worker {
         static let draws = 8
         let metadata: PosteriorMetadata, structures: StructureTable, acquisition: Acquisition, shell: [Int?]
+        let deviation: GradientDeviation?
         let family: any DiffusionFamily, s0Place: Int, snrPlace: Int
         let rician = RicianMoments.shared, weighting: DrawWeights
         var posterior = ListedPosterior(), probability: [Double] = [], weights: [Float], chosen: [UInt16]
@@ -128,8 +130,9 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
 
         init(
             _ metadata: PosteriorMetadata, _ structures: StructureTable, _ family: any DiffusionFamily,
-            _ acquisition: Acquisition, shell: [Int?]
+            _ acquisition: Acquisition, _ deviation: GradientDeviation?, shell: [Int?]
         ) {
+            self.deviation = deviation
             let noise = ThetaLayout(family.description).noise(family.description)
             (self.family, s0Place, snrPlace) = (family, noise.scale!, noise.level!)
             (self.metadata, self.structures) = (metadata, structures)
@@ -147,6 +150,7 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
 
         mutating func add(_ shard: PosteriorShard, _ i: Int, _ signals: UnsafePointer<Float>, any: Sums, one: Sums) {
             let d = metadata.drawCount, m = acquisition.count
+            let acquisition = deviation?.acquisition(acquisition, at: shard.first + i) ?? acquisition
             shard.read(i, into: &posterior)
             weighting.update(posterior, probability: &probability, weights: &weights)
             var byCount = SIMD4<Double>()

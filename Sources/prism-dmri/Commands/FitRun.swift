@@ -36,8 +36,8 @@ extension PreparedFit {
             quiet: command.isQuiet)
         let isComplete = try Interrupt.polled {
             try fitter.run(
-                voxels: mask.indices, signals: series.values, noise: known, metadata: metadata, directory: target.work,
-                part: part, progress: { bar.update($0) }, shouldStop: { Interrupt.requested })
+                voxels: mask.indices, signals: series.values, noise: known, deviation: deviation, metadata: metadata,
+                directory: target.work, part: part, progress: { bar.update($0) }, shouldStop: { Interrupt.requested })
         }
         guard isComplete else { throw Interrupted(out: out, keepsWork: true, again: .resume) }
         note("fitting", since: fitting)
@@ -46,10 +46,11 @@ extension PreparedFit {
         source?.name(&provenance)
         provenance.residuals = try ShellResiduals(
             PosteriorArchive.shards(in: target.work), family: family.family, lambda: options.lambda,
-            signals: series.values, acquisition: acquisition, threads: options.threads)
+            signals: series.values, acquisition: acquisition, deviation: deviation, threads: options.threads)
         if part.index == 0, command.output.choice.formats.contains(.fsl),
             let tensor = TensorMaps(
-                signals: series.values, acquisition: acquisition, rules: options.rules, threads: options.threads)
+                signals: series.values, acquisition: acquisition, deviation: deviation, rules: options.rules,
+                threads: options.threads)
         {
             try TensorOutputs.write(
                 tensor, mask: mask, directory: target.staging, description: "prism-dmri diffusion tensor")
@@ -96,6 +97,7 @@ extension PreparedFit {
         var data = series.values.withUnsafeBytes { Data($0) }
         let table = zip(acquisition.bValues, acquisition.directions).flatMap { b, g in [b, g.x, g.y, g.z] }
         table.withUnsafeBytes { data.append(contentsOf: $0) }
+        deviation?.values.withUnsafeBytes { data.append(contentsOf: $0) }
         return ["dwi_digest": NetworkFile.digest(data)].merging(known?.notes ?? [:]) { $1 }
             .merging(family.family.needsTiming ? ["timing": acquisition.timingNote ?? ""] : [:]) { $1 }
     }
@@ -106,6 +108,7 @@ extension PreparedFit {
         inputs["dwi"] = input.dwi
         inputs["mask"] = input.maskFile
         inputs["noise_map"] = command.model.noiseMap
+        inputs["grad_dev"] = input.deviationFile
         var provenance = FitProvenance(
             version: PrismDMRI.version, commandLine: CommandLine.arguments,
             startedAt: ISO8601DateFormatter().string(from: started), engine: command.model.engine.rawValue,
@@ -120,6 +123,7 @@ extension PreparedFit {
         provenance.noiseOrigin = independent?.origin
         provenance.knownNoise = known.map { .init(source: $0.source, voxels: knownCount, without: survey.withoutNoise) }
         provenance.directions = DirectionCheck(directions)
+        provenance.gradientDeviation = deviation?.size
         return provenance
     }
 
