@@ -136,7 +136,7 @@ import Testing
         #expect(study.rows.map(\.net) == [0, 1, 0.5])
         #expect(study.lambda == 1 && study.plateau == [1] && study.showsMisfit && study.rows[0].densityLoss?.value == 0)
         #expect(study.rows[1].densityLoss == .init(value: 0.5, error: 0))
-        // Of a plateau, what foretells best; without densities, what is nearest to the default, of equal ones the least.
+        // Of a plateau, what foretells best; without densities what is nearest to the default, of equal ones the least.
         let level = (0..<2).map { k in blocks { _ in (1, 1, found: 2, density: Double(k)) } }
         #expect(LambdaStudy(level, [0, 1], voxels: n, hasDensity: true).lambda == 1)
         #expect(LambdaStudy(level, [0, 1], voxels: n, hasDensity: false).lambda == 0)

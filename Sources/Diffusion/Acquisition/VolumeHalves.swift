@@ -1,7 +1,7 @@
 import Foundation
 
-/// A scan's volumes in two halves, each of which is a scan of its own: as many volumes of every shell in both, directions
-/// spread evenly over the sphere in both.
+/// A scan's volumes in two halves, each of which is a scan of its own: as many volumes of every shell in both,
+/// directions spread evenly over the sphere in both.
 ///
 /// Shells are volumes of one timing whose b differ by 10 % or 50 s/mm² at most. Within a shell the halves are those
 /// that no exchange of two volumes spreads more evenly: the energy of charges ±1 at the directions and their opposites,

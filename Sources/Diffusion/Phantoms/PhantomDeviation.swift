@@ -5,8 +5,8 @@ extension Phantom {
     ///
     ///     J = I + a (|p|² I + 2 p qᵀ)/3,     q = p + ½ (p_y, −p_x, 0)
     ///
-    /// at p, the voxel's centre with the grid scaled to [−1, 1]: at the edge of a brain g is longer by up to a, and b by
-    /// up to 2a. Not symmetric, so that rows and columns cannot be exchanged unnoticed.
+    /// at p, the voxel's centre with the grid scaled to [−1, 1]: at the edge of a brain g is longer by up to a, and b
+    /// by up to 2a. Not symmetric, so that rows and columns cannot be exchanged unnoticed.
     public func deviating(by a: Double) -> Phantom {
         var other = self
         other.deviation = a

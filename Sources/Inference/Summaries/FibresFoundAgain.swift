@@ -2,11 +2,11 @@ import Foundation
 
 /// What two posteriors of one voxel, from different measurements, say of its fibres at one λ.
 ///
-/// A fit *calls* the most probable number of fibres and their mean axes, in order of falling fraction. A fibre is *found
-/// again* when the other fit calls one within `angle`. A voxel's *net* is the number of fibres found again less the
-/// number that are not, the mean of both fits: what somebody gains to whom a fibre that is not there costs as much as
-/// one that is there brings. It grows by calling a fibre exactly when that is likelier than not to be found again, so
-/// that neither the richest nor the plainest answer gains of itself.
+/// A fit *calls* the most probable number of fibres and their mean axes, in order of falling fraction. A fibre is
+/// *found again* when the other fit calls one within `angle`. A voxel's *net* is the number of fibres found again less
+/// the number that are not, the mean of both fits: what somebody gains to whom a fibre that is not there costs as much
+/// as one that is there brings. It grows by calling a fibre exactly when that is likelier than not to be found again,
+/// so that neither the richest nor the plainest answer gains of itself.
 struct FibresFoundAgain {
     /// Degrees. Two random axes lie as near with probability 1 − cos 20° = 6 %.
     static let angle = 20.0

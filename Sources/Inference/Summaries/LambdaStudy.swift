@@ -7,15 +7,15 @@ import ModelSpace
 ///
 /// Of each λ: fibres found again (`FibresFoundAgain`), agreement of the number of fibres with Cohen's κ, and of halves
 /// the density of each half's volumes under the other's posterior (`HeldOutDensity`). Losses against the best λ come
-/// with standard errors over blocks of 8×8×8 voxels (smaller where these are fewer than ten), as neighbours share noise,
-/// artefacts and anatomy.
+/// with standard errors over blocks of 8×8×8 voxels (smaller where these are fewer than ten), as neighbours share
+/// noise, artefacts and anatomy.
 ///
-/// **What λ to take.** The λ at which no fewer net fibres are found again than at the best, within two standard errors of
-/// the difference, are a plateau: λ is there to say which fibres are to be believed, and in what comes again nothing is
-/// gained by being extreme. Of the plateau, the λ under which unseen volumes are likeliest, where that is the sharper
-/// word: where the family is right. Unseen volumes that are likeliest at λ = 0 are the mark of a family that is not:
-/// any structure is then bought that foretells something, fibre or not (`showsMisfit`). There, and without halves, the λ
-/// of the plateau nearest to the default: a scan must speak against that to move it.
+/// **What λ to take.** The λ at which no fewer net fibres are found again than at the best, within two standard errors
+/// of the difference, are a plateau: λ is there to say which fibres are to be believed, and in what comes again nothing
+/// is gained by being extreme. Of the plateau, the λ under which unseen volumes are likeliest, where that is the
+/// sharper word: where the family is right. Unseen volumes that are likeliest at λ = 0 are the mark of a family that is
+/// not: any structure is then bought that foretells something, fibre or not (`showsMisfit`). There, and without halves,
+/// the λ of the plateau nearest to the default: a scan must speak against that to move it.
 public struct LambdaStudy: Sendable {
     public static let lambdas = [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3]
     /// Within how many degrees a fibre is found again.

@@ -1,8 +1,8 @@
 import Foundation
 import Inference
 
-/// A picture of `LambdaStudy`: against λ, fibres found again, agreement of their number, and how well unseen volumes are
-/// foretold, with one standard error of the difference from the best.
+/// A picture of `LambdaStudy`: against λ, fibres found again, agreement of their number, and how well unseen volumes
+/// are foretold, with one standard error of the difference from the best.
 public enum LambdaPlot {
     private static let style = """
         text{font:11px sans-serif;fill:#333}.title{font-size:11.5px}.grid{stroke:#ddd}.axis{stroke:#888}\

@@ -39,14 +39,15 @@ public struct LambdaReport: Sendable {
             let best = study.rows[study.mostNet]
             var text =
                 (i == 0 ? "Recommended: λ = \(f(study.lambda)). " : "")
-                + "Between \(part.words), in \(study.voxels) voxels (\(study.blocks) blocks), most net fibres are found "
-                + "again within \(f(LambdaStudy.angle))° at λ = \(f(best.lambda)), and no fewer within two standard errors "
-                + "at \(Self.range(study.plateau))"
+                + "Between \(part.words), in \(study.voxels) voxels (\(study.blocks) blocks), most net fibres are "
+                + "found again within \(f(LambdaStudy.angle))° at λ = \(f(best.lambda)), and no fewer within two "
+                + "standard errors at \(Self.range(study.plateau))"
             if let likeliest = study.likeliest {
                 text += "; unseen volumes are foretold best at λ = \(f(study.rows[likeliest].lambda))"
             }
-            if study.showsMisfit {
-                text += ": '\(family)' lacks something of this tissue and buys what foretells signals, fibre or not"
+            // Few directions prefer what they cannot tell apart, whatever the family.
+            if study.showsMisfit, part.directions ?? .max >= Self.fewDirections {
+                text += ": '\(family)' lacks something of this scan and buys what foretells signals, fibre or not"
             }
             if study.likeliest.map({ study.rows[$0].lambda > 0 }) ?? false {
                 text += i == 0 ? "; recommended is the λ of that range that foretells them best." : "."
@@ -66,7 +67,7 @@ public struct LambdaReport: Sendable {
         for part in parts where part.directions ?? .max < Self.fewDirections {
             list.append(
                 "the \(part.words) have \(part.directions!) directions each: far fewer fibres show in them than in the "
-                    + "whole scan, so that the λ found is too small for it.")
+                    + "whole scan, so that the λ found is likely too small for it.")
         }
         for part in parts where part.study.blocks < 10 {
             list.append(
