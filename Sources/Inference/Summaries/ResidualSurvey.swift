@@ -38,10 +38,11 @@ public struct ResidualSurvey: Equatable, Sendable {
     ///   - shards: of a fit or a part of one.
     ///   - mask: places in the image of all voxels of the fit, rising.
     ///   - signals: V × M raw values of all voxels of the fit.
+    ///   - deviation: of the gradients in these, where the fit took it in.
     ///   - threads: how many share the work; it does not change the result.
     public init(
         _ shards: [PosteriorShard], family: any DiffusionFamily = BallSticks(), lambda: Double, mask: [Int],
-        signals: [Float], acquisition: Acquisition, threads: Int
+        signals: [Float], acquisition: Acquisition, deviation: GradientDeviation? = nil, threads: Int
     ) {
         let m = acquisition.count, grid = shards.first?.metadata.grid ?? [1, 1, 1], z = grid[2]
         let structures = PosteriorArchive.placeStructures(shards)
@@ -60,11 +61,12 @@ public struct ResidualSurvey: Equatable, Sendable {
                         let isFitted = !VoxelQuality(rawValue: shard.quality[i]).contains(.notFitted)
                         guard isFitted, shard.meanB0[i] > 0 else { continue }
                         let voxel = Int(shard.voxels[i]), own = signals + (shard.first + i) * m
+                        let gradients = deviation?.acquisition(acquisition, at: shard.first + i) ?? acquisition
                         predictions.read(shard, i)
-                        predictions.predict(own, acquisition, draws: Self.draws)
+                        predictions.predict(own, gradients, draws: Self.draws)
                         part.add(predictions.residuals, own, slice: voxel / (grid[0] * grid[1]))
                         guard chosen.contains(voxel) else { continue }
-                        predictions.predict(own, acquisition, draws: Self.bandDraws)
+                        predictions.predict(own, gradients, draws: Self.bandDraws)
                         part.keep(voxel, own, predictions)
                     }
                     parts[number] = part

@@ -43,10 +43,11 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
     ///   - shards: of a fit or a part of one.
     ///   - lambda: that of the fit.
     ///   - signals: V × M raw values of all voxels of the fit.
+    ///   - deviation: of the gradients in these, where the fit took it in.
     ///   - threads: how many share the work; it does not change the result.
     public init(
         _ shards: [PosteriorShard], family: any DiffusionFamily = BallSticks(), lambda: Double, signals: [Float],
-        acquisition: Acquisition, threads: Int
+        acquisition: Acquisition, deviation: GradientDeviation? = nil, threads: Int
     ) {
         let (bValues, shell) = Self.shells(acquisition), structures = PosteriorArchive.placeStructures(shards)
         let empty = Group(shells: bValues.map { Shell(bValue: $0) })
@@ -60,7 +61,7 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
                 try! forEachInParallel(blocks.count, threads: threads) { number in
                     let (shard, range) = blocks[number]
                     let width = Sums.width(bValues.count), own = sums! + number * 2 * width
-                    var worker = Worker(shard.metadata, structures, family, acquisition, shell: shell)
+                    var worker = Worker(shard.metadata, structures, family, acquisition, deviation, shell: shell)
                     for i in range where !VoxelQuality(rawValue: shard.quality[i]).contains(.notFitted) {
                         worker.add(
                             shard, i, signals! + (shard.first + i) * acquisition.count, any: Sums(at: own),
@@ -120,19 +121,21 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
     /// Adds what some voxels leave over.
     private struct Worker {
         static let draws = 8
-        let acquisition: Acquisition, shell: [Int?]
+        let acquisition: Acquisition, shell: [Int?], deviation: GradientDeviation?
         var predictions: VoxelPredictions
 
         init(
             _ metadata: PosteriorMetadata, _ structures: StructureTable, _ family: any DiffusionFamily,
-            _ acquisition: Acquisition, shell: [Int?]
+            _ acquisition: Acquisition, _ deviation: GradientDeviation?, shell: [Int?]
         ) {
+            self.deviation = deviation
             self.acquisition = acquisition
             self.shell = shell
             predictions = VoxelPredictions(metadata, structures, family, acquisition)
         }
 
         mutating func add(_ shard: PosteriorShard, _ i: Int, _ signals: UnsafePointer<Float>, any: Sums, one: Sums) {
+            let acquisition = deviation?.acquisition(acquisition, at: shard.first + i) ?? acquisition
             predictions.read(shard, i)
             guard predictions.fibreCounts[0] < 0.1, shard.meanB0[i] > 0 else { return }
             predictions.predict(signals, acquisition, draws: Self.draws)

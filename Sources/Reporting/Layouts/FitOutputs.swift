@@ -139,7 +139,9 @@ public enum FitOutputs {
         if formats.contains(.fsl) { jobs += FSLOutputs.jobs(context) }
         if formats.contains(.mrtrix) { jobs += MRtrixOutputs.jobs(context, includingDraws: hasDraws) }
         if formats.contains(.dipy) { jobs += DIPYOutputs.jobs(context) }
-        if formats.contains(.bids) { jobs += BIDSOutputs.jobs(context, includingDraws: hasDraws) }
+        if formats.contains(.bids) {
+            jobs += BIDSOutputs.jobs(context, includingDraws: hasDraws) + ColourTables.jobs(context)
+        }
         if formats.contains(.picture) {
             let path = context.directory + "/orientations.png"
             jobs.append(

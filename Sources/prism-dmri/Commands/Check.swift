@@ -50,6 +50,9 @@ struct Check: ParsableCommand {
         let (geometry, acquisition) = try input.open { remarks.append($0) }
         let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard()
         let mask = try input.openMask(geometry, acquisition) { remarks.append($0) }
+        if let deviation = try input.openDeviation(geometry, mask), let file = input.deviationFile {
+            remarks.append(deviation.description(path: file) + ": 'fit' takes it in.")
+        }
         let bar = Progress("reading", unit: "volumes", total: acquisition.count, quiet: talk.quiet)
         let series = try MaskedSeries(path: input.dwi, mask: mask) { read, _ in bar.update(read) }
         // Of a mask made here there is nothing to ask.

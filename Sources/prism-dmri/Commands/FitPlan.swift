@@ -44,6 +44,7 @@ struct FitPlan {
             try fitter.run(
                 voxels: ranks.map { fit.mask.indices[$0] },
                 signals: ranks.flatMap { series.values[$0 * m..<($0 + 1) * m] }, noise: noise,
+                deviation: fit.deviation?.selecting(ranks),
                 metadata: fitter.metadata(grid: fit.geometry.spatialShape, voxelCount: count, notes: [:]),
                 directory: folder.path, shouldStop: { Interrupt.requested })
         }
@@ -76,7 +77,8 @@ struct FitPlan {
         let table = command.input.tableFiles.sorted { $0.key < $1.key }.map { (role: $0.key, path: $0.value) }
         return [(role: "image", path: command.input.dwi)] + table
             + [
-                ("mask", command.input.maskFile), ("noise map", command.model.noiseMap),
+                ("mask", command.input.maskFile), ("gradient deviations", command.input.deviationFile),
+                ("noise map", command.model.noiseMap),
                 ("network", command.model.network),
             ]
             .compactMap { role, path in path.map { (role: role, path: $0) } }
