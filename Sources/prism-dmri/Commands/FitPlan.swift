@@ -62,7 +62,7 @@ struct FitPlan {
         guard command.running.shard == nil else { return ["fit.json", "posterior-*.safetensors"] }
         let formats = command.output.choice.formats
         var names: [String] = []
-        if formats.contains(.bids) { names.append("dwi") }
+        if formats.contains(.bids) { names += ["dwi", "colours"] }
         if formats.contains(.fsl) {
             names += [formats.contains(.fslLayout) ? "merged_*, dyads*, …" : "fsl.bedpostX", "dti"]
         }
