@@ -4,7 +4,7 @@ import Testing
 @testable import Reporting
 
 @Suite struct ColourTableTests {
-    /// FSLeyes: value, three colours from 0 to 1, name. ITK-SNAP: value, three bytes, opacity, visibility, mesh, "name".
+    /// FSLeyes: value, three colours from 0 to 1, name. ITK-SNAP: value, three bytes, opacity, visibility, mesh, name.
     @Test func viewersReadThem() throws {
         let lines = ColourTables.fsleyes(ColourTables.fibres).split(separator: "\n")
         #expect(lines.count == 3)

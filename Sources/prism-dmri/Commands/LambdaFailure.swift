@@ -15,12 +15,13 @@ enum LambdaFailure: CommandFailure {
     var description: String {
         switch self {
         case .noCommand(let fit):
-            "\(fit)/fit.json does not tell a 'fit' command that could be taken up (it was merged, or made by bids); name "
-                + "the scan itself: prism-dmri lambda dwi.nii.gz"
+            "\(fit)/fit.json does not tell a 'fit' command that could be taken up (it was merged, or made by bids); "
+                + "name the scan itself: prism-dmri lambda dwi.nii.gz"
         case .chain(let fit):
             "\(fit) was made by --engine mcmc, which knows no λ; name the scan itself: prism-dmri lambda dwi.nii.gz"
         case .noScan(let fit, let scan):
-            "The scan of \(fit), \(scan), is not there; go to the folder that it was fitted from, or name the scan itself"
+            "The scan of \(fit), \(scan), is not there; go to the folder that it was fitted from, or name the scan "
+                + "itself"
         case .otherScan(let fit, let scan):
             "\(scan) or its mask or table is not what \(fit) was made from; name the scan itself"
         case .tooFew(let scan, let volumes):
