@@ -121,7 +121,9 @@ let package = Package(
         .testTarget(name: "BenchTests", dependencies: ["Bench"]),
         .testTarget(
             name: "ReportingTests",
-            dependencies: ["Reporting", "Inference", "Diffusion", "ModelSpace", "Parallel", "Volumes", "TestFixtures"]),
+            dependencies: [
+                "Reporting", "Inference", "Diffusion", "ModelSpace", "Parallel", "Volumes", "CZlib", "TestFixtures",
+            ]),
         .testTarget(
             name: "FuzzTests",
             dependencies: [
@@ -131,7 +133,9 @@ let package = Package(
             ]),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["prism-dmri", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "prism-dmri", "Volumes", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             exclude: ["cases.txt", "local-slurm.sh"]),
     ],
     swiftLanguageModes: [.v5]

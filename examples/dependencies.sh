@@ -1,8 +1,22 @@
 #!/usr/bin/env bash
 # Installs the C libraries that prism-dmri is built on, where they are missing (Debian and Ubuntu). Swift 6 must be there already.
+#
+# Usage: bash dependencies.sh [--tests FOLDER]
+#
+# --tests also installs what tests run beside the program and skip where it is absent: Slurm and munge (Debian), and the BIDS validator
+# and Snakemake (PyPI, in a virtual environment in FOLDER; FOLDER/bin holds the two programs alone). What cannot be had is left out.
 set -euo pipefail
+[[ $# -eq 0 || ( "$1" == --tests && $# -eq 2 ) ]] || { sed -n 's/^# Usage: /Usage: /p' "$0" >&2; exit 64; }
+tests="${2:-}"
 
 packages=(libnifti-dev libopenblas-dev zlib1g-dev libisal-dev libssl-dev pkg-config)
+
+if [[ -n "$tests" && ! -x "$tests/bin/snakemake" ]]; then
+    { python3 -m venv "$tests/venv" && mkdir -p "$tests/bin" &&
+        "$tests/venv/bin/pip" install -q --disable-pip-version-check bids-validator-deno snakemake &&
+        ln -sf ../venv/bin/bids-validator-deno ../venv/bin/snakemake "$tests/bin"; } >&2 ||
+        echo "No BIDS validator and no Snakemake: tests that need them are skipped." >&2
+fi
 
 if ! command -v dpkg-query >/dev/null; then
     echo "This is not a Debian system: install nifti_clib, OpenBLAS, zlib, ISA-L, OpenSSL and pkg-config with their headers by other means." >&2
@@ -12,13 +26,21 @@ missing=()
 for package in "${packages[@]}"; do
     [[ "$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null)" == "install ok installed" ]] || missing+=("$package")
 done
-[[ ${#missing[@]} -eq 0 ]] && exit 0
+optional=()
+if [[ -n "$tests" ]] && ! PATH="$PATH:/usr/sbin" command -v slurmd >/dev/null; then optional=(slurmctld slurmd slurm-client munge); fi
+[[ ${#missing[@]} -eq 0 && ${#optional[@]} -eq 0 ]] && exit 0
 
 as_root=()
 if [[ $EUID -ne 0 ]]; then
-    command -v sudo >/dev/null || { echo "Install these packages as root, then try again: ${missing[*]}" >&2; exit 1; }
+    if ! command -v sudo >/dev/null; then
+        [[ ${#missing[@]} -eq 0 ]] && exit 0
+        echo "Install these packages as root, then try again: ${missing[*]}" >&2
+        exit 1
+    fi
     as_root=(sudo)
 fi
-echo "Installing ${missing[*]}" >&2
+install() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"; }
+echo "Installing ${missing[*]} ${optional[*]}" >&2
 "${as_root[@]}" apt-get update -q
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+[[ ${#missing[@]} -eq 0 ]] || install "${missing[@]}"
+[[ ${#optional[@]} -eq 0 ]] || install "${optional[@]}" || echo "No Slurm: tests that need it are skipped." >&2

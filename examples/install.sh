@@ -63,7 +63,9 @@ mkdir -p "$stage/share/bash-completion/completions" "$stage/share/zsh/site-funct
 "$program" --generate-completion-script bash > "$stage/share/bash-completion/completions/prism-dmri"
 "$program" --generate-completion-script zsh > "$stage/share/zsh/site-functions/_prism-dmri"
 "$program" --generate-completion-script fish > "$stage/share/fish/vendor_completions.d/prism-dmri.fish"
-install -D -m 644 -t "$stage/share/doc/prism-dmri" README.md docs/*.md
+install -D -m 644 -t "$stage/share/doc/prism-dmri" README.md CHANGELOG.md CONTRIBUTING.md CITATION.cff
+cp -r docs "$stage/share/doc/prism-dmri/docs"
+install -D -m 644 -t "$stage/share/doc/prism-dmri/examples/pictures" examples/pictures/*
 install -D -m 644 LICENSE "$stage/share/doc/prism-dmri/copyright"
 install -D -m 644 -t "$stage/share/prism-dmri" examples/prism_dmri.py
 cp -r protocols "$stage/share/prism-dmri/protocols"

@@ -54,3 +54,43 @@ function sweepChart(holder, data) {
   holder.append(svg);
   return lambda => { mark.setAttribute("x1", x(lambda)); mark.setAttribute("x2", x(lambda)); };
 }
+
+// Data of one shell as points, the model as a line in its 90 % band, by the angle to the main fibre (or in order).
+function dataChart(title, points, byAngle) {
+  const w = 236, h = 150, left = 30, right = 228, top = 8, base = 118;
+  const most = Math.max(0.05, ...points.map(p => Math.max(p.y, p.e + p.s))) * 1.05, least = Math.min(0, ...points.map(p => Math.min(p.y, p.e - p.s)));
+  const x = byAngle ? a => left + a / 90 * (right - left) : (a, i) => left + (points.length === 1 ? 0.5 : i / (points.length - 1)) * (right - left);
+  const y = v => base - (v - least) / (most - least) * (base - top);
+  const outside = points.filter(p => Math.abs(p.y - p.e) > p.s).length;
+  const svg = draw("svg", { viewBox: `0 0 ${w} ${h}`, role: "img",
+    "aria-label": `${title}: ${points.length} measurements, ${outside} outside the band; data ${short(Math.min(...points.map(p => p.y)))} to ${short(Math.max(...points.map(p => p.y)))} of the signal at b ≈ 0` });
+  const along = (f, reverse) => { const all = points.map((p, i) => `${x(p.x, i).toFixed(1)},${y(f(p)).toFixed(1)}`); return (reverse ? all.reverse() : all).join(" "); };
+  if (points.length > 1) svg.append(draw("polygon", { class: "band", points: along(p => p.e + p.s) + " " + along(p => p.e - p.s, true) }), draw("polyline", { class: "model", points: along(p => p.e) }));
+  else svg.append(draw("line", { class: "model", x1: x(0, 0) - 14, x2: x(0, 0) + 14, y1: y(points[0].e), y2: y(points[0].e) }), draw("line", { class: "band-line", x1: x(0, 0), x2: x(0, 0), y1: y(points[0].e - points[0].s), y2: y(points[0].e + points[0].s) }));
+  points.forEach((p, i) => svg.append(draw("circle", { class: Math.abs(p.y - p.e) > p.s ? "point out" : "point", cx: x(p.x, i), cy: y(p.y), r: 2.6 })));
+  svg.append(draw("line", { class: "axis", x1: left, x2: right, y1: base, y2: base }));
+  for (const v of [least, (least + most) / 2, most]) svg.append(draw("text", { x: left - 4, y: y(v) + 4, "text-anchor": "end" }, short(v)));
+  const ends = byAngle ? [["along 0°", left, "start"], ["across 90°", right, "end"]] : [["in order", left, "start"]];
+  for (const [text, at, anchor] of ends) svg.append(draw("text", { x: at, y: base + 14, "text-anchor": anchor }, text));
+  const chart = make("div", { class: "chart" });
+  chart.append(svg);
+  return make("figure", {}, make("figcaption", {}, title, make("small", {}, `${outside} of ${points.length} outside the band`)), chart);
+}
+
+// Root-mean-square residual of each volume.
+function volumeChart(volumes, residuals) {
+  const w = 640, h = 84, base = 66, top = 6, most = Math.max(1.5, ...volumes.filter(Number.isFinite)), step = w / volumes.length;
+  const y = v => base - v / most * (base - top);
+  const svg = draw("svg", { viewBox: `-30 0 ${w + 34} ${h}`, role: "img", "aria-label": `Residual of each volume, ${short(Math.min(...volumes.filter(Number.isFinite)))} to ${short(Math.max(...volumes.filter(Number.isFinite)))} σ` });
+  volumes.forEach((v, j) => {
+    if (!Number.isFinite(v)) return;
+    const bar = draw("rect", { class: "bar", x: j * step + 0.1 * step, y: y(v), width: 0.8 * step, height: base - y(v) });
+    bar.append(draw("title", {}, `volume ${j}, b = ${residuals.b[j]}: ${v.toFixed(2)} σ`));
+    svg.append(bar);
+  });
+  svg.append(draw("line", { class: "median", x1: 0, x2: w, y1: y(1), y2: y(1) }), draw("text", { x: -6, y: y(1) + 4, "text-anchor": "end" }, "1 σ"),
+    draw("text", { x: 0, y: h - 4 }, "volume 0"), draw("text", { x: w, y: h - 4, "text-anchor": "end" }, String(volumes.length - 1)));
+  const chart = make("div", { class: "chart" });
+  chart.append(svg);
+  return chart;
+}

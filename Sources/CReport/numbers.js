@@ -1,25 +1,28 @@
 "use strict";
-// Numbers from the page's data: base64 arrays, probabilities at any λ, and how numbers are written.
+// Numbers from the page's data: packed arrays, and how numbers are written.
 
-const decode = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
-const decode16 = text => {
-  const bytes = decode(text), values = new Uint16Array(bytes.length / 2);
+// Base64 of what zlib packed. The stream works on what is in the page: nothing is loaded.
+async function unpack(text) {
+  const packed = Uint8Array.from(atob(text), c => c.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+const unpack16 = async text => {
+  const bytes = await unpack(text), values = new Uint16Array(bytes.length / 2);
   for (let i = 0; i < values.length; i++) values[i] = bytes[2 * i] | bytes[2 * i + 1] << 8;
   return values;
 };
-
-// p(z|λ′) ∝ p(z|λ) exp(−(λ′ − λ) k(z)); codes are log-probabilities below the largest in whole steps.
-function probabilities(codes, voxel, groups, step, shift, out) {
-  const n = groups.length, from = voxel * n;
-  let peak = -Infinity, sum = 0;
-  for (let z = 0; z < n; z++) {
-    out[z] = -codes[from + z] * step - shift * groups[z].k;
-    if (out[z] > peak) peak = out[z];
-  }
-  for (let z = 0; z < n; z++) sum += out[z] = Math.exp(out[z] - peak);
-  for (let z = 0; z < n; z++) out[z] /= sum;
-  return out;
-}
+const view32 = async text => { const bytes = await unpack(text); return new DataView(bytes.buffer, 0, bytes.length); };
+const unpackFloats = async text => {
+  const view = await view32(text), values = new Float32Array(view.byteLength / 4);
+  for (let i = 0; i < values.length; i++) values[i] = view.getFloat32(4 * i, true);
+  return values;
+};
+const unpackInts = async text => {
+  const view = await view32(text), values = new Int32Array(view.byteLength / 4);
+  for (let i = 0; i < values.length; i++) values[i] = view.getInt32(4 * i, true);
+  return values;
+};
 
 // The smaller number on a tie.
 function likeliest(values) {
@@ -40,7 +43,8 @@ function sweepAt(sweep, lambda) {
 
 const percent = x => x > 0 && x < 0.001 ? "< 0.1\u00a0%" : (100 * x).toFixed(x < 0.0995 ? 1 : 0) + "\u00a0%";
 const grouped = n => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
-const short = x => String(Number(x.toPrecision(3)));
+const short = x => String(Number(x.toPrecision(3))).replace("-", "−");
+const signed = (x, digits) => (x < 0 ? "−" : "") + Math.abs(x).toFixed(digits);
 const fibreWord = n => n === 0 ? "no fibre" : n === 1 ? "1 fibre" : n + " fibres";
 
 function make(tag, attributes, ...children) {
@@ -49,3 +53,4 @@ function make(tag, attributes, ...children) {
   element.append(...children);
   return element;
 }
+const byId = id => document.getElementById(id);

@@ -15,9 +15,17 @@ static const char script[] = {
 ,
 #embed "colours.js"
 ,
+#embed "volume.js"
+,
 #embed "slices.js"
 ,
 #embed "charts.js"
+,
+#embed "viewer.js"
+,
+#embed "voxel.js"
+,
+#embed "residuals.js"
 ,
 #embed "page.js"
 };

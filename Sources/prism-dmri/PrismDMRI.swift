@@ -23,7 +23,8 @@ import Version
         version: version + (SourceCommit.current.map { " (\($0))" } ?? ""),
         // In the order of use.
         subcommands: [
-            Check.self, Fit.self, Merge.self, Maps.self, Stats.self, Compare.self, ReportCommand.self, Export.self,
+            Check.self, Fit.self, Merge.self, Maps.self, Lambda.self, Stats.self, Compare.self, ReportCommand.self,
+            Export.self,
             Bids.self,
             Simulate.self, Validate.self, Info.self, Train.self, BenchCommand.self,
         ])

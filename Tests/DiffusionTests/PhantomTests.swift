@@ -45,6 +45,25 @@ import Testing
         }
     }
 
+    @Test("Deviating gradients are those that grad_dev tells of")
+    func deviating() throws {
+        let phantom = Phantom.brain(shape: [16, 18, 10], snr: .infinity, noise: .gaussian, seed: 4).deviating(by: 0.1)
+        let frame = try FrameConversion(affine3x3: [-2, 0, 0, 0, 2, 0, 0, 0, 2])
+        let deviation = GradientDeviation(
+            (0..<phantom.count).flatMap { phantom.gradientDeviation($0, frame) }, frame: frame)
+        #expect(deviation.size.medianB > 0.03 && deviation.size.highB > 0.1 && deviation.size.highAngle > 1)
+        let series = images(phantom, volumes: Array(0..<design.count))
+        for n in stride(from: 0, to: phantom.count, by: 11) {
+            var predicted = [Float](repeating: 0, count: design.count)
+            let theta = Array(phantom.theta(n)), own = deviation.acquisition(design, at: n)
+            family.attenuations(theta, phantom.structures[n], own, into: &predicted)
+            for i in 0..<design.count {
+                let measured = Double(series[i][phantom.indices[n]]) / theta[BallSticks.Slot.s0]
+                #expect(abs(measured - Double(predicted[i])) < 1e-5)
+            }
+        }
+    }
+
     @Test("Every voxel's truth lies in the family's support, with unit directions and falling fractions")
     func support() {
         for phantom in every() {

@@ -76,9 +76,35 @@ import Volumes
 
     /// b and directions change by what the matrix says.
     @Test func gradientDeviationsAreMeasured() {
-        let stretch = GradientDeviation([0.05, 0, 0, 0, 0, 0, 0, 0, 0] + [Float](repeating: 0, count: 9))
+        let stretch = GradientDeviation(
+            [0.05, 0, 0, 0, 0, 0, 0, 0, 0] + [Float](repeating: 0, count: 9), frame: .identity
+        ).size
         #expect(abs(stretch.highB - 0.1025) < 0.005 && stretch.highAngle < 1.5 && stretch.highAngle > 1)
-        let turn = GradientDeviation([0, 0.1, 0, -0.1, 0, 0, 0, 0, 0])
+        let turn = GradientDeviation([0, 0.1, 0, -0.1, 0, 0, 0, 0, 0], frame: .identity).size
         #expect(abs(turn.highAngle - 5.71) < 0.1 && abs(turn.medianB - 0.01) < 0.001)
+    }
+
+    /// As FSL's `correct_bvals_bvecs` has it: L(r, c) is number 3c + r; bvec' ∝ (I + L) bvec, b' = b |(I + L) bvec|².
+    @Test(arguments: [[-2.0, 0, 0, 0, 2, 0, 0, 0, 2], [2, 0, 0, 0, 1.5, 0.3, 0, -0.3, 1.9]])
+    func everyVoxelHasItsOwnGradients(_ affine: [Double]) throws {
+        let frame = try FrameConversion(affine3x3: affine), nominal = twoShells()
+        let l = (0..<9).map { Float(0.02 * Double($0) - 0.07) }
+        let deviation = GradientDeviation([Float](repeating: 0, count: 9) + l + [.nan] + l[1...], frame: frame)
+        #expect(deviation.acquisition(nominal, at: 0).bValues == nominal.bValues && deviation.unknown == 1)
+        let own = deviation.acquisition(nominal, at: 1)
+        for i in 0..<nominal.count where nominal.directions[i] != .zero {
+            let g = frame.fsl(fromScanner: nominal.directions[i])
+            var moved = g
+            for r in 0..<3 { for c in 0..<3 { moved[r] += Double(l[3 * c + r]) * g[c] } }
+            let square = (moved * moved).sum(), axis = frame.fsl(fromScanner: own.directions[i])
+            #expect(abs(own.bValues[i] - nominal.bValues[i] * square) < 1e-9 * nominal.bValues[i])
+            #expect(((axis - moved / square.squareRoot()) * (axis - moved / square.squareRoot())).sum() < 1e-24)
+        }
+        // What is b≈0 is what the table says.
+        let near = twoShells(b0: 99)
+        #expect(deviation.acquisition(near, at: 1).bValues.prefix(4).contains { $0 > 100 || $0 < 98 })
+        #expect(deviation.acquisition(near, at: 1).unweightedIndices == near.unweightedIndices)
+        #expect((0..<near.count).allSatisfy { deviation.acquisition(near, at: 1).isUnweighted($0) == ($0 < 4) })
+        #expect(deviation.selecting([1]).acquisition(nominal, at: 0) == own)
     }
 }

@@ -58,9 +58,22 @@ import Testing
         }
     }
 
+    @Test(arguments: [Maps.self, Merge.self, Stats.self, Compare.self, ReportCommand.self, Export.self, Lambda.self])
+    func optionsStandInGroups(_ type: any ParsableCommand.Type) throws {
+        let help = PrismDMRI.helpMessage(for: type, columns: 100)
+        let input = try #require(help.range(of: "\nINPUT:")), output = try #require(help.range(of: "\nOUTPUT:"))
+        #expect(input.lowerBound < output.lowerBound)
+        // What is in no group is what every command has.
+        let rest = help.range(of: "\nOPTIONS:").map { help[$0.upperBound...] } ?? ""
+        let names = rest.split(separator: "\n").filter { $0.hasPrefix("  -") }.map { $0.split(separator: " ")[0] }
+        #expect(names.allSatisfy { ["--version", "-h,"].contains($0) }, "\(names)")
+    }
+
     @Test func commandsComeInTheOrderOfUse() throws {
         let names = PrismDMRI.configuration.subcommands.map { $0._commandName }
-        let order = ["check", "fit", "merge", "maps", "stats", "report", "export", "simulate", "train", "bench"]
+        let order = [
+            "check", "fit", "merge", "maps", "lambda", "stats", "report", "export", "simulate", "train", "bench",
+        ]
         let places = try order.map { name in try #require(names.firstIndex(of: name), "no \(name)") }
         #expect(places == places.sorted())
     }

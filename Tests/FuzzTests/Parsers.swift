@@ -112,20 +112,36 @@ struct FuzzedParser {
         )
         try provenance.write(to: fit + "/fit.json")
         let shard = fit + "/" + PosteriorShard.name(0), soundShard = try bytes(shard),
-            soundJSON = try bytes(fit + "/fit.json")
+            soundJSON = try bytes(fit + "/fit.json"), survey = fit + "/" + ResidualSurvey.fileName
+        let table = try Acquisition(
+            bValues: [0] + Array(repeating: 1000, count: 6), directions: [.zero] + DirectionSets.fibonacci(6))
+        try ResidualSurvey(
+            PosteriorArchive.shards(in: fit), lambda: 0.5, mask: [1, 4, 5, 9],
+            signals: (0..<28).map { 400 + Float($0) }, acquisition: table, threads: 1
+        ).write(to: survey)
+        let soundSurvey = try bytes(survey)
         func replay() throws {
             let finished = try FinishedFit(folder: fit)
             _ = try Report.html(
                 PosteriorSummary(finished.archive, lambda: finished.provenance.lambda, threads: 1),
-                geometry: finished.geometry, provenance: finished.provenance)
+                archive: finished.archive, geometry: finished.geometry, provenance: finished.provenance,
+                survey: finished.survey())
         }
         return [
+            FuzzedParser(name: "residuals", weight: 2, seeds: [soundSurvey], mutate: damageTensors) { path in
+                overwrite(fit + "/fit.json", soundJSON)
+                overwrite(shard, soundShard)
+                overwrite(survey, try bytes(path))
+                try replay()
+            },
             FuzzedParser(name: "archive", weight: 3, seeds: [soundShard], mutate: damageTensors) { path in
+                overwrite(survey, soundSurvey)
                 overwrite(fit + "/fit.json", soundJSON)
                 overwrite(shard, try bytes(path))
                 try replay()
             },
             FuzzedParser(name: "fit.json", weight: 3, seeds: [soundJSON], mutate: { $0.text($1) }) { path in
+                overwrite(survey, soundSurvey)
                 overwrite(shard, soundShard)
                 overwrite(fit + "/fit.json", try bytes(path))
                 try replay()

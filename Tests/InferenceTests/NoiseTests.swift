@@ -224,6 +224,58 @@ import Testing
         #expect(ShellResiduals.joining([parts[0], nil]) == nil)
     }
 
+    /// By volume and slice, and of voxels with what the posterior predicts; the same from parts, and from the file.
+    @Test func volumesThatStandOutAreSeen() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("prism-survey-\(UUID())").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let (shards, clean) = try make(folder), m = acquisition.count
+        // Volume 100 (b = 2000) is damaged: three σ too bright.
+        let signals = clean.enumerated().map { $0.offset % m == 100 ? $0.element + 3 * 16 : $0.element }
+        func survey(_ shards: [PosteriorShard], threads: Int = 2) -> ResidualSurvey {
+            ResidualSurvey(
+                shards, lambda: 0.5, mask: Array(0..<300), signals: signals, acquisition: acquisition, threads: threads)
+        }
+        let whole = survey(shards)
+        #expect(whole.voxels == (0..<300).filter { $0 != 5 }.map(Int32.init), "few voxels are all kept")
+        #expect(whole.counts.allSatisfy { $0 == 299 } && whole.sliceCount == 1 && whole.volumeCount == m)
+        let rms = whole.squares.indices.map {
+            (Double(whole.squares[$0]) / 65536 / Double(whole.counts[$0])).squareRoot()
+        }
+        #expect(rms.indices.max { rms[$0] < rms[$1] } == 100 && abs(rms[100] - 10.0.squareRoot()) < 0.3)
+        #expect(abs(rms[0] - 1) < 0.15 && abs(rms[70] - 1) < 0.15)
+        // Nine in ten measurements lie in the band of nine in ten; the draws are the truth, so it is all noise.
+        var inside = 0, of = 0
+        for v in 0..<whole.voxels.count {
+            for j in 62..<m where j != 100 {
+                let i = v * m + j
+                of += 1
+                if abs(whole.signals[i] - whole.means[i]) < 1.645 * whole.deviations[i] { inside += 1 }
+            }
+        }
+        #expect(abs(Double(inside) / Double(of) - 0.9) < 0.01)
+        #expect(survey(shards, threads: 1) == whole)
+        let parts = shards.map { survey([$0]) }
+        #expect(ResidualSurvey.joining([parts[1], parts[0]]) == whole, "parts add up in any order")
+        #expect(ResidualSurvey.joining([parts[0], nil]) == nil)
+        let path = folder + "/" + ResidualSurvey.fileName
+        try whole.write(to: path)
+        #expect(try ResidualSurvey(path: path, grid: [300, 1, 1]) == whole)
+        #expect(throws: (any Error).self) { try ResidualSurvey(path: path, grid: [300, 1, 2]) }
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+        bytes[bytes.count - 5] ^= 1
+        try bytes.write(to: URL(fileURLWithPath: path))
+        #expect(throws: PosteriorArchiveError.self) { try ResidualSurvey(path: path, grid: [300, 1, 1]) }
+    }
+
+    /// Of many voxels those on a lattice are kept, of every slice of a thin image.
+    @Test func aLatticeOfVoxelsIsKept() {
+        let grid = [100, 100, 2], mask = Array(0..<20_000), kept = ResidualSurvey.choose(mask, grid: grid, volumes: 120)
+        #expect(kept.count > 500 && kept.count <= 1000 && Set(kept.map { $0 / 10_000 }) == [0, 1])
+        #expect(zip(kept, kept.dropFirst()).allSatisfy { $0 < $1 })
+        #expect(ResidualSurvey.choose(mask, grid: grid, volumes: 4) == mask)
+    }
+
     @Test func manyValuesOfBBecomeEightAtMost() throws {
         let g = DirectionSets.fibonacci(100)
         let a = try Acquisition(bValues: [0] + (0..<100).map { 300 + 57 * Double($0) }, directions: [.zero] + g)

@@ -35,9 +35,9 @@ struct ProvenanceTests {
     @Test func everyValueInTurnMayBeWrong() throws {
         let phantom = BundlePhantom(BundlePhantom.affines[0].affine, drawCount: 3),
             folder = try OutputFolder("provenance")
-        let summary = PosteriorSummary(try phantom.write(to: folder.path), lambda: 0.5, threads: 2),
-            path = folder.path + "/fit.json"
-        let content = Report.Content(summary, geometry: phantom.geometry, threads: 2)
+        let archive = try phantom.write(to: folder.path), path = folder.path + "/fit.json"
+        let summary = PosteriorSummary(archive, lambda: 0.5, threads: 2)
+        let content = Report.Content(summary, archive: archive, geometry: phantom.geometry, survey: nil, threads: 2)
         var good = phantom.provenance()
         (good.grid, good.affine, good.timings) = (
             phantom.geometry.spatialShape, phantom.geometry.affine.elements, ["fitting": 1.5]

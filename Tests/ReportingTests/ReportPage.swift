@@ -1,3 +1,4 @@
+import CZlib
 import Foundation
 import Inference
 import Reporting
@@ -18,48 +19,106 @@ struct ReportPage {
         data = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
     }
 
-    init(_ summary: PosteriorSummary, _ phantom: BundlePhantom, change: (inout FitProvenance) -> Void = { _ in }) throws
-    {
+    init(
+        _ summary: PosteriorSummary, _ archive: PosteriorArchive, _ phantom: BundlePhantom,
+        change: (inout FitProvenance) -> Void = { _ in }
+    ) throws {
         var provenance = phantom.provenance()
         change(&provenance)
-        try self.init(Report.html(summary, geometry: phantom.geometry, provenance: provenance, threads: 2))
+        try self.init(
+            Report.html(summary, archive: archive, geometry: phantom.geometry, provenance: provenance, threads: 2))
     }
 
     func numbers(_ key: String) -> [Double] { (data[key] as? [NSNumber])?.map(\.doubleValue) ?? [] }
 
-    var slices: [Slice] { (data["slices"] as? [[String: Any]] ?? []).map(Slice.init) }
+    var volume: Volume { get throws { try Volume(try #require(data["volume"] as? [String: Any]), self) } }
 
-    struct Slice {
-        let fields: [String: Any]
-
-        init(_ fields: [String: Any]) { self.fields = fields }
-
-        func int(_ key: String) -> Int { (fields[key] as? NSNumber)?.intValue ?? 0 }
-        func ints(_ key: String) -> [Int] { (fields[key] as? [NSNumber])?.map(\.intValue) ?? [] }
-        func bytes(_ key: String) -> [UInt8] {
-            (fields[key] as? String).flatMap { Data(base64Encoded: $0) }.map(Array.init) ?? []
+    /// What zlib packed, as the page's scripts unpack it.
+    static func unpack(_ text: String) throws -> [UInt8] {
+        let packed = try #require(Data(base64Encoded: text)).map { $0 }
+        var bytes = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            var size = UInt(bytes.count)
+            let status = uncompress(&bytes, &size, packed, UInt(packed.count))
+            if status == Z_OK { return Array(bytes[0..<Int(size)]) }
+            try #require(status == Z_BUF_ERROR && bytes.count < 1 << 28)
+            bytes = Array(repeating: 0, count: bytes.count * 4)
         }
-        var labels: [String] { fields["labels"] as? [String] ?? [] }
+    }
 
-        /// Index in the image of each voxel shown, in the order of its numbers.
-        func voxels(_ shape: [Int]) -> [Int] {
-            let mask = bytes("mask"), columns = int("columns"), origin = ints("voxel"), across = ints("acrossStep"),
-                down = ints("downStep")
-            #expect(mask.count == columns * int("rows"))
-            return mask.indices.filter { mask[$0] == 1 }.map { i in
-                let p = (0..<3).map { origin[$0] + i % columns * across[$0] + i / columns * down[$0] }
-                return p[0] + shape[0] * (p[1] + shape[1] * p[2])
+    /// The voxels of a page.
+    struct Volume {
+        let shape: [Int], low: [Int], steps: [Int], full: [Int], axes: [Int], isReversed: [Bool], isFine: Bool
+        let reference: Double
+        let mask: [UInt8], codes: [UInt8], held: [UInt8], fibreCodes: [[UInt8]]
+        /// Index in the image of each voxel, in the order of its numbers, and its place in the box.
+        let voxels: [Int], places: [[Int]]
+        private let page: ReportPage, starts: [Int]
+
+        init(_ fields: [String: Any], _ page: ReportPage) throws {
+            func ints(_ key: String) -> [Int] { (fields[key] as? [NSNumber])?.map(\.intValue) ?? [] }
+            func bytes(_ key: String) throws -> [UInt8] { try unpack(try #require(fields[key] as? String)) }
+            (shape, low, steps) = (ints("shape"), ints("low"), ints("steps"))
+            (full, axes) = (ints("full"), ints("axes"))
+            isReversed = ints("isReversed").map { $0 != 0 }
+            reference = (fields["reference"] as? NSNumber)?.doubleValue ?? .nan
+            isFine = (fields["isFine"] as? NSNumber)?.boolValue ?? false
+            (mask, codes, held) = (try bytes("mask"), try bytes("codes"), try bytes("held"))
+            fibreCodes = [try bytes("axisU"), try bytes("axisV"), try bytes("fractions")]
+            self.page = page
+            var voxels: [Int] = [], places: [[Int]] = []
+            for i in mask.indices where mask[i] == 2 {
+                let p = [i % shape[0], i / shape[0] % shape[1], i / (shape[0] * shape[1])]
+                places.append(p)
+                voxels.append(Self.index(p, low, steps, full, axes, isReversed))
+            }
+            (self.voxels, self.places) = (voxels, places)
+            var position = 0
+            starts = held.map { bits in
+                defer { for n in 1...3 where bits >> UInt8(n - 1) & 1 == 1 { position += n } }
+                return position
             }
         }
 
+        private static func index(
+            _ p: [Int], _ low: [Int], _ steps: [Int], _ full: [Int], _ axes: [Int], _ isReversed: [Bool]
+        ) -> Int {
+            var ijk = [0, 0, 0], extent = [0, 0, 0]
+            for d in 0..<3 {
+                let place = low[d] + p[d] * steps[d]
+                ijk[axes[d]] = isReversed[d] ? full[d] - 1 - place : place
+                extent[axes[d]] = full[d]
+            }
+            return ijk[0] + extent[0] * (ijk[1] + extent[1] * ijk[2])
+        }
+
+        func index(_ p: [Int]) -> Int { Self.index(p, low, steps, full, axes, isReversed) }
+
         /// Probabilities of the groups of voxel v at another λ, as the page's script computes them.
-        func probabilities(_ v: Int, k: [Double], step: Double, shift: Double) -> [Double] {
-            let codes = bytes("codes"), g = k.count
-            let weights = (0..<g).map { z in
-                exp(-Double(Int(codes[2 * (v * g + z)]) | Int(codes[2 * (v * g + z) + 1]) << 8) * step - shift * k[z])
+        func probabilities(_ v: Int, k: [Double], at lambda: Double) -> [Double] {
+            let weights = k.indices.map { z -> Double in
+                let at = z * voxels.count + v, below: Double
+                if isFine {
+                    below = Double(Int(codes[2 * at]) | Int(codes[2 * at + 1]) << 8) * (page.data["logStep"] as! Double)
+                } else {
+                    below =
+                        codes[at] == 255 ? 100 : 2 * sinh(Double(codes[at]) / (page.data["shortScale"] as! Double))
+                }
+                return exp(-below - (lambda - reference) * k[z])
             }
             let sum = weights.reduce(0, +)
             return weights.map { $0 / sum }
+        }
+
+        /// The n fibres that voxel v has when it has n: axes in the scanner's frame, and fractions.
+        func fibres(_ v: Int, _ n: Int) -> [(axis: SIMD3<Double>, fraction: Double)] {
+            guard n > 0, held[v] >> UInt8(n - 1) & 1 == 1 else { return [] }
+            let start = starts[v] + (1..<n).reduce(0) { $0 + (held[v] >> UInt8($1 - 1) & 1 == 1 ? $1 : 0) }
+            return (start..<start + n).map { i in
+                let u = Double(fibreCodes[0][i]) / 127 - 1, w = Double(fibreCodes[1][i]) / 127 - 1
+                let x = (u + w) / 2, y = (u - w) / 2, axis = SIMD3(x, y, 1 - abs(x) - abs(y))
+                return (axis / (axis * axis).sum().squareRoot(), Double(fibreCodes[2][i]) / 255)
+            }
         }
     }
 }

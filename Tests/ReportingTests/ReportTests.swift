@@ -20,14 +20,15 @@ struct ReportTests {
     @Test func hostileTextIsHarmless() throws {
         let phantom = BundlePhantom(BundlePhantom.affines[0].affine, drawCount: 3),
             folder = try OutputFolder("report-hostile")
-        let summary = PosteriorSummary(try phantom.write(to: folder.path), lambda: 0.5, threads: 2)
+        let archive = try phantom.write(to: folder.path)
+        let summary = PosteriorSummary(archive, lambda: 0.5, threads: 2)
         // Swift takes a combining mark, or U+0600 and what follows it, as one character with the sign; a browser does
         // not.
         let bad = [
             "<script>alert(1)</script>", "\"\u{301} onmouseover='x' ", "'><img src=x onerror=alert(2)>", "\u{600}<b>",
             "{{css}}", "\u{202E}gnp",
         ].joined()
-        let page = try ReportPage(summary, phantom) {
+        let page = try ReportPage(summary, archive, phantom) {
             ($0.commandLine, $0.sourceStem, $0.warnings, $0.inputs) = (["prism-dmri", bad], bad, [bad], ["dwi": bad])
             ($0.networkName, $0.version, $0.startedAt, $0.family, $0.timings) = (bad, bad, bad, bad, [bad: 1])
             ($0.counts.flagged, $0.sources, $0.networkSHA256) = ([bad: 2], [bad], bad)
@@ -50,8 +51,8 @@ struct ReportTests {
     @Test func pageStandsAlone() throws {
         let phantom = BundlePhantom(BundlePhantom.affines[0].affine, drawCount: 3),
             folder = try OutputFolder("report-alone")
-        let summary = PosteriorSummary(try phantom.write(to: folder.path), lambda: 0.5, threads: 2),
-            html = try ReportPage(summary, phantom).html
+        let archive = try phantom.write(to: folder.path)
+        let html = try ReportPage(PosteriorSummary(archive, lambda: 0.5, threads: 2), archive, phantom).html
         #expect(html.contains("default-src 'none'"))
         for load in [
             "<link", "<iframe", "<object", "<embed", "@import", "url(", "fetch(", "XMLHttpRequest", "import(",
@@ -65,11 +66,9 @@ struct ReportTests {
         )
         .replacingOccurrences(of: "\"http://www.w3.org/2000/svg\"", with: "")
         #expect(!bare.contains("http:") && !bare.contains("https:"))
-        let page = try ReportPage(html), places = page.slices.reduce(0) { $0 + $1.int("columns") * $1.int("rows") }
-        let fixed = try #require(html.range(of: "id=\"data\">")).lowerBound
-        let bytes = html[fixed...].utf8.count
-        // 50 bytes a place: 2 MB for the three slices of a head of 128 × 128 × 78 voxels.
-        #expect(bytes - 60_000 < 50 * places && html.utf8.count < 1_000_000)
+        // 20 bytes a voxel, beside the scripts.
+        let count = try ReportPage(html).volume.voxels.count
+        #expect(count > 20_000 && html.utf8.count < 160_000 + 20 * count)
         for words in ["Gloeckler", "Behrens", "Jbabdi", "λ = 0.5", "a &quot;quoted&quot; name.nii.gz"] {
             #expect(html.contains(words), "\(words)")
         }
@@ -81,11 +80,10 @@ struct ReportTests {
         let phantom = BundlePhantom(BundlePhantom.affines[3].affine, drawCount: 3),
             folder = try OutputFolder("report-slider")
         let archive = try phantom.write(to: folder.path)
-        let page = try ReportPage(PosteriorSummary(archive, lambda: 0.5, threads: 2), phantom),
+        let page = try ReportPage(PosteriorSummary(archive, lambda: 0.5, threads: 2), archive, phantom),
             there = PosteriorSummary(archive, lambda: lambda, threads: 2)
         let groups = try #require(page.data["groups"] as? [[String: Any]]),
             k = groups.map { ($0["k"] as! NSNumber).doubleValue }
-        let step = try #require(page.data["logStep"] as? Double)
         #expect(groups.count == 8 && k == [0, 1, 3, 4, 6, 7, 9, 10])
         // Structures 2g and 2g + 1 differ in their noise alone.
         let expected = (0..<8).map { g in
@@ -93,12 +91,12 @@ struct ReportTests {
         }
         let ranks = Dictionary(uniqueKeysWithValues: there.voxels.enumerated().map { ($1, $0) })
         var checked = 0
-        for slice in page.slices {
-            for (v, voxel) in slice.voxels(phantom.geometry.spatialShape).enumerated() where v % 7 == 0 {
-                let p = slice.probabilities(v, k: k, step: step, shift: lambda - 0.5), rank = try #require(ranks[voxel])
-                for g in 0..<8 { #expect(abs(p[g] - expected[g][rank]) < 0.002) }
-                checked += 1
-            }
+        let volume = try page.volume
+        #expect(volume.isFine && volume.steps == [1, 1, 1])
+        for (v, voxel) in volume.voxels.enumerated() where v % 41 == 0 {
+            let p = volume.probabilities(v, k: k, at: lambda), rank = try #require(ranks[voxel])
+            for g in 0..<8 { #expect(abs(p[g] - expected[g][rank]) < 0.002) }
+            checked += 1
         }
         #expect(checked > 300)
         let sweep = try #require(page.data["sweep"] as? [[String: Any]])
@@ -117,51 +115,74 @@ struct ReportTests {
         }
     }
 
-    /// Left is left, front is front, and sticks point where the fibres do, however the image is stored.
+    /// Left is left, front is front, and fibres point where they do, however the image is stored.
     @Test(arguments: 0..<5) func sidesAndDirections(kind: Int) throws {
-        let phantom = BundlePhantom(Self.affines[kind], drawCount: 3), folder = try OutputFolder("report-sides"),
-            shape = phantom.geometry.spatialShape
-        let summary = PosteriorSummary(try phantom.write(to: folder.path), lambda: 0.5, threads: 2),
-            page = try ReportPage(summary, phantom)
-        #expect(page.slices.map { $0.fields["plane"] as? String } == ["Axial", "Coronal", "Sagittal"])
-        let ranks = Dictionary(uniqueKeysWithValues: summary.voxels.enumerated().map { ($1, $0) }),
-            turn = page.numbers("toScanner")
-        let letters: [String: (axis: Int, sign: Double)] = [
-            "L": (0, -1), "R": (0, 1), "P": (1, -1), "A": (1, 1), "I": (2, -1), "S": (2, 1),
-        ]
-        var sticks = 0
-        for slice in page.slices {
-            let step = { (key: String) in
-                (0..<3).reduce(SIMD3<Double>()) {
-                    $0 + phantom.geometry.affine.column($1) * Double(slice.ints(key)[$1])
-                }
-            }
-            let across = step("acrossStep"), down = step("downStep"), labels = slice.labels
-            for (label, way) in [(labels[1], across), (labels[0], -across), (labels[3], down), (labels[2], -down)] {
-                let (axis, sign) = try #require(letters[label]), length = (way * way).sum().squareRoot()
-                #expect(way[axis] * sign > 0.8 * length, "\(label)")
-            }
-            let voxels = slice.voxels(shape), bytes = slice.bytes("sticks")
-            for (v, voxel) in voxels.enumerated() {
-                let rank = try #require(ranks[voxel])
-                for fibre in 0..<2 {
-                    let b = (fibre * voxels.count + v) * 4
-                    guard bytes[b + 3] > 0 else { continue }
-                    let d = (0..<3).map { Double(Int8(bitPattern: bytes[b + $0])) / 127 }
-                    let world = SIMD3(
-                        (0..<3).map { turn[3 * $0] * d[0] + turn[3 * $0 + 1] * d[1] + turn[3 * $0 + 2] * d[2] })
-                    let truth = SIMD3(
-                        (0..<3).map { a in
-                            let column = summary.column(.direction(fibre, axis: a))
-                            return Double(column[column.startIndex + rank])
-                        })
-                    // Components to 1/254 each: 0.4° at most.
-                    #expect(abs((world * truth).sum()) / (world * world).sum().squareRoot() > 0.9999)
-                    sticks += 1
-                }
+        let phantom = BundlePhantom(Self.affines[kind], drawCount: 3), folder = try OutputFolder("report-sides")
+        let archive = try phantom.write(to: folder.path)
+        let summary = PosteriorSummary(archive, lambda: 0.5, threads: 2)
+        let volume = try ReportPage(summary, archive, phantom).volume
+        let ranks = Dictionary(uniqueKeysWithValues: summary.voxels.enumerated().map { ($1, $0) })
+        #expect(Set(volume.voxels) == Set((0..<summary.count).filter(summary.isFitted).map { summary.voxels[$0] }))
+        // The display axes grow to the subject's right, front and top.
+        let shape = phantom.geometry.spatialShape
+        func world(_ p: [Int]) -> SIMD3<Double> {
+            let i = volume.index(p)
+            return phantom.geometry.affine(
+                SIMD3(Double(i % shape[0]), Double(i / shape[0] % shape[1]), Double(i / (shape[0] * shape[1]))))
+        }
+        for d in 0..<3 {
+            var next = [3, 3, 3]
+            next[d] += 1
+            let way = world(next) - world([3, 3, 3])
+            #expect(way[d] > 0.8 * (way * way).sum().squareRoot())
+        }
+        var fibres = 0
+        for (v, voxel) in volume.voxels.enumerated() {
+            let rank = try #require(ranks[voxel]), likeliest = summary.column(.likeliestFibreCount)
+            let n = Int(likeliest[likeliest.startIndex + rank])
+            for (k, fibre) in volume.fibres(v, n).enumerated() {
+                let truth = SIMD3(
+                    (0..<3).map { a in
+                        let column = summary.column(.direction(k, axis: a))
+                        return Double(column[column.startIndex + rank])
+                    })
+                #expect(abs((fibre.axis * truth).sum()) > cos(0.8 * .pi / 180))
+                fibres += 1
             }
         }
-        #expect(sticks > 20)
+        #expect(fibres > 800)
+    }
+
+    /// Read at other λ the page draws what a summary at that λ has.
+    @Test(arguments: [0.3, 0.5, 0.8]) func fibresFollowLambda(lambda: Double) throws {
+        let phantom = BundlePhantom(Self.affines[0], drawCount: 12), folder = try OutputFolder("report-fibres")
+        let archive = try phantom.write(to: folder.path), there = PosteriorSummary(archive, lambda: lambda, threads: 2)
+        let sets = FibreSets(archive, threads: 2), likeliest = there.column(.likeliestFibreCount)
+        func value(_ column: SummaryColumn, _ v: Int) -> Float {
+            let values = there.column(column)
+            return values[values.startIndex + v]
+        }
+        var checked = 0
+        for v in 0..<there.count where there.isFitted(v) {
+            let n = Int(likeliest[likeliest.startIndex + v])
+            guard n > 0 else { continue }
+            let set = Array(sets.fibres(v, given: n))
+            #expect(set.count == n)
+            // Fibres of nearly equal fractions may stand in either order.
+            for fibre in set {
+                let near = (0..<n).max { a, b in
+                    func cosine(_ k: Int) -> Float {
+                        abs((0..<3).reduce(0) { $0 + value(.direction(k, axis: $1), v) * fibre.axis[$1] })
+                    }
+                    return cosine(a) < cosine(b)
+                }!
+                let cosine = (0..<3).reduce(Float(0)) { $0 + value(.direction(near, axis: $1), v) * fibre.axis[$1] }
+                #expect(
+                    abs(cosine) > 0.9995 && abs(value(.statistic(.fraction(near), .mean), v) - fibre.fraction) < 0.02)
+            }
+            checked += 1
+        }
+        #expect(checked > 500)
     }
 
     @Test func thinVolumesShowTheirWidePlane() throws {
@@ -173,16 +194,18 @@ struct ReportTests {
         var batch = DenseBatch(voxels: (0..<960).map(Int32.init), drawCount: 2)
         batch.quality = batch.quality.map { _ in 0 }
         try PosteriorShard.write(batch.lists(metadata), metadata: metadata, index: 0, first: 0, directory: folder.path)
-        let summary = PosteriorSummary(try PosteriorArchive(directory: folder.path), lambda: 0.5, threads: 1)
-        let html = try Report.html(summary, geometry: geometry, provenance: BundlePhantom(geometry.affine).provenance())
-        #expect(try ReportPage(html).slices.map { $0.fields["plane"] as? String } == ["Axial", "Axial"])
+        func page() throws -> String {
+            let archive = try PosteriorArchive(directory: folder.path)
+            return try Report.html(
+                PosteriorSummary(archive, lambda: 0.5, threads: 1), archive: archive, geometry: geometry,
+                provenance: BundlePhantom(geometry.affine).provenance())
+        }
+        let volume = try ReportPage(page()).volume
+        #expect(volume.shape[2] == 2 && volume.voxels.count == 960)
         // Nor is a fit in which every voxel was skipped any trouble.
         batch.quality = batch.quality.map { _ in VoxelQuality.notFitted.rawValue }
         try PosteriorShard.write(batch.lists(metadata), metadata: metadata, index: 0, first: 0, directory: folder.path)
-        let nothing = PosteriorSummary(try PosteriorArchive(directory: folder.path), lambda: 0.5, threads: 1)
-        #expect(
-            try !hasBadNumber(
-                Report.html(nothing, geometry: geometry, provenance: BundlePhantom(geometry.affine).provenance())))
+        #expect(try !hasBadNumber(page()))
     }
 
     @Test func wholeBrainStaysSmall() throws {
@@ -199,20 +222,33 @@ struct ReportTests {
             voxelCount: voxels.count)
         var batch = DenseBatch(voxels: voxels.map(Int32.init), drawCount: 1)
         batch.quality = batch.quality.map { _ in 0 }
-        // Numbers without pattern, which is the worst case; but nothing here is compressed anyway.
+        // Numbers without pattern, which is the worst case.
         for i in batch.logProbability.indices {
             batch.logProbability[i] = -Float((i &* 2_654_435_761) >> 8 & 1023) / 64
         }
         try PosteriorShard.write(batch.lists(metadata), metadata: metadata, index: 0, first: 0, directory: folder.path)
-        let summary = PosteriorSummary(try PosteriorArchive(directory: folder.path), lambda: 0.5, threads: 2),
-            clock = ContinuousClock()
+        let archive = try PosteriorArchive(directory: folder.path), clock = ContinuousClock()
+        let summary = PosteriorSummary(archive, lambda: 0.5, threads: 2)
         var html = ""
         let time = try clock.measure {
             html = try Report.html(
-                summary, geometry: geometry, provenance: BundlePhantom(geometry.affine).provenance(), threads: 2)
+                summary, archive: archive, geometry: geometry, provenance: BundlePhantom(geometry.affine).provenance(),
+                threads: 2)
         }
         print("whole brain: \(voxels.count) voxels, page of \(html.utf8.count) bytes in \(time)")
-        #expect(voxels.count > 230_000 && html.utf8.count < 2_500_000)
+        #expect(voxels.count > 230_000 && html.utf8.count < 5_000_000)
+        // In one byte a probability is still what it was.
+        let page = try ReportPage(html), volume = try page.volume
+        #expect(!volume.isFine && volume.steps == [1, 1, 1])
+        let k = (page.data["groups"] as! [[String: Any]]).map { ($0["k"] as! NSNumber).doubleValue }
+        let ranks = Dictionary(uniqueKeysWithValues: summary.voxels.enumerated().map { ($1, $0) })
+        for v in stride(from: 0, to: volume.voxels.count, by: 997) {
+            let p = volume.probabilities(v, k: k, at: 0.5), rank = ranks[volume.voxels[v]]!
+            for g in 0..<8 {
+                let a = summary.column(.structure(2 * g)), b = summary.column(.structure(2 * g + 1))
+                #expect(abs(p[g] - Double(a[a.startIndex + rank] + b[b.startIndex + rank])) < 0.05)
+            }
+        }
     }
 
     @Test(.enabled(if: Browser.path != nil, "no chromium on this machine: the page's scripts are not run"))
@@ -222,10 +258,21 @@ struct ReportTests {
         let archive = try phantom.write(to: folder.path)
         let here = PosteriorSummary(archive, lambda: 0.5, threads: 2),
             there = PosteriorSummary(archive, lambda: lambda, threads: 2)
+        // Signals that are what they are expected to be, but for one volume.
+        let directions = (0..<13).map { i in SIMD3(cos(Double(i)), sin(Double(i)), 0.3 * Double(i % 3)) }
+        let acquisition = try Acquisition(
+            bValues: [0] + Array(repeating: 1000, count: 12),
+            directions: directions.map { $0 / ($0 * $0).sum().squareRoot() })
+        let signals = (0..<archive.voxelCount).flatMap { _ in (0..<13).map { $0 == 5 ? Float(900) : Float(500) } }
+        let survey = ResidualSurvey(
+            archive.shards, lambda: 0.5, mask: here.voxels, signals: signals, acquisition: acquisition, threads: 2)
         try Report.write(
-            here, geometry: phantom.geometry, provenance: phantom.provenance(), to: folder.path + "/report.html",
-            threads: 2)
-        let (dom, console) = try Browser.dump("file://\(folder.path)/report.html#lambda=\(lambda)", folder: folder.path)
+            here, archive: archive, geometry: phantom.geometry, provenance: phantom.provenance(), survey: survey,
+            to: folder.path + "/report.html", threads: 2)
+        let voxel = here.voxels[Int(survey.voxels.count) / 2], grid = phantom.geometry.spatialShape
+        let place = "\(voxel % grid[0]),\(voxel / grid[0] % grid[1]),\(voxel / (grid[0] * grid[1]))"
+        let (dom, console) = try Browser.dump(
+            "file://\(folder.path)/report.html#lambda=\(lambda)&voxel=\(place)", folder: folder.path)
         #expect(console.isEmpty, "\(console)")
         func matches(_ pattern: String) throws -> [[String]] {
             let expression = try NSRegularExpression(pattern: pattern)
@@ -244,18 +291,26 @@ struct ReportTests {
                 fitted.reduce(0.0) { $0 + Double(a[a.startIndex + $1] + b[b.startIndex + $1]) } / Double(fitted.count)
             #expect(abs(value - mean) < 0.0055)
         }
-        // A picture's words tell the mean of what it shows.
-        let page = try ReportPage(String(contentsOfFile: folder.path + "/report.html", encoding: .utf8))
+        // A picture's words tell what it shows, for whoever does not see it.
         let means = try matches(
             "aria-label=\"([A-Z][a-z]+) slice at [^\"]*λ = 1.50: probability of 2 fibres, mean ([0-9.]+)\"")
-        #expect(means.count == page.slices.count)
-        let ranks = Dictionary(uniqueKeysWithValues: there.voxels.enumerated().map { ($1, $0) }),
-            two = there.column(.fibreCount(2))
-        for (slice, words) in zip(page.slices, means) {
-            let voxels = slice.voxels(phantom.geometry.spatialShape)
-            let mean = voxels.reduce(0.0) { $0 + Double(two[two.startIndex + ranks[$1]!]) } / Double(voxels.count)
-            #expect(words[0] == slice.fields["plane"] as? String && abs(Double(words[1])! - mean) < 0.001)
+        #expect(means.map { $0[0] } == ["Axial", "Coronal", "Sagittal"])
+        let two = there.column(.fibreCount(2)),
+            all = try ReportPage(
+                String(contentsOfFile: folder.path + "/report.html", encoding: .utf8)
+            ).volume
+        let ranks = Dictionary(uniqueKeysWithValues: there.voxels.enumerated().map { ($1, $0) })
+        let cursor = try #require(all.places.indices.first { all.voxels[$0] == voxel }.map { all.places[$0] })
+        for (words, normal) in zip(means, [2, 1, 0]) {
+            let inSlice = all.places.indices.filter { all.places[$0][normal] == cursor[normal] }
+            let sum = inSlice.reduce(0.0) { $0 + Double(two[two.startIndex + ranks[all.voxels[$1]]!]) }
+            #expect(abs(Double(words[1])! - sum / Double(inSlice.count)) < 0.001)
         }
         #expect(dom.contains("id=\"lambda-value\" for=\"lambda\">1.50<"))
+        // The voxel asked for, its data against the model, and the volume that stands out.
+        #expect(dom.contains("voxel \(place.replacingOccurrences(of: ",", with: ", ")) ·"))
+        #expect(dom.contains("outside the band") && dom.contains("Parameters") && dom.contains("Structures, λ = 1.50"))
+        #expect(try matches("counted from 0\\): 5 \\(([0-9.]+) σ\\)").count == 1)
+        #expect(dom.contains("body class=\"ready\"") || dom.contains("class=\"ready\""))
     }
 }

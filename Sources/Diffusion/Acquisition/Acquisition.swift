@@ -31,6 +31,8 @@ public struct Acquisition: Sendable, Equatable {
     public let timing: [PulseTiming]?
     /// Arrays that the kernels read.
     let tables: AcquisitionTables
+    /// Which volumes are b≈0: said of the table as it was given, whatever has been made of its b since.
+    private let isBaseline: [Bool]
 
     public static let defaultThreshold = 100.0
 
@@ -40,7 +42,7 @@ public struct Acquisition: Sendable, Equatable {
     public var unweightedCount: Int { unweightedIndices.count }
 
     /// Whether volume `i` is b≈0.
-    public func isUnweighted(_ i: Int) -> Bool { bValues[i] <= threshold }
+    public func isUnweighted(_ i: Int) -> Bool { isBaseline[i] }
 
     /// Checks and adopts a gradient table.
     /// - Errors: `GradientTableError` for every way such a table can be wrong.
@@ -103,8 +105,11 @@ public struct Acquisition: Sendable, Equatable {
         self.threshold = threshold
         self.timing = timing
         unweightedIndices = unweighted
+        var isBaseline = [Bool](repeating: false, count: bValues.count)
+        for i in unweighted { isBaseline[i] = true }
+        self.isBaseline = isBaseline
         tables = AcquisitionTables(
-            bValues: bValues, directions: directions, threshold: threshold, unweighted: unweighted, timing: timing)
+            bValues: bValues, directions: directions, unweighted: unweighted, timing: timing)
     }
 
     /// The same acquisition with every direction replaced by `rotation` · direction (3×3, row-major).
@@ -139,6 +144,6 @@ public struct Acquisition: Sendable, Equatable {
 
     public static func == (a: Acquisition, b: Acquisition) -> Bool {
         a.bValues == b.bValues && a.directions == b.directions && a.threshold == b.threshold
-            && a.timing == b.timing
+            && a.timing == b.timing && a.isBaseline == b.isBaseline
     }
 }

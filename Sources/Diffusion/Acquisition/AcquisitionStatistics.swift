@@ -24,16 +24,16 @@ public struct AcquisitionStatistics: Sendable {
 
     static func compress(_ b: Double) -> Double { let k = b / 1000; return k / (1 + k / 4) }
 
-    init(bValues: [Double], directions: [SIMD3<Double>], threshold: Double) {
+    init(bValues: [Double], directions: [SIMD3<Double>], isWeighted: [Bool]) {
         count = bValues.count
         var n0 = 0, low = 0.0, bottom = Double.infinity, top = 0.0, total = 0.0, information = 0.0
         var bins = [0.0, 0, 0, 0, 0], kept: [SIMD3<Double>] = [], weightedB: [Double] = []
         var dyad = SymmetricMatrix3()
         weightedB.reserveCapacity(count)
-        for (b, g) in zip(bValues, directions) {
+        for (i, (b, g)) in zip(bValues, directions).enumerated() {
             top = max(top, b)
             total += Self.compress(b)
-            guard b > threshold else { n0 += 1; low = max(low, b); continue }
+            guard isWeighted[i] else { n0 += 1; low = max(low, b); continue }
             bottom = min(bottom, b)
             weightedB.append(b)
             bins[Self.edges.firstIndex { b < $0 } ?? 4] += 1

@@ -5,7 +5,7 @@ import Foundation
 /// Shapes: M measurements; n volumes in the tensor fit.
 final class AcquisitionTables: @unchecked Sendable {
     let count: Int
-    /// M floats each: b (s/mm²), direction, compressed b, log(1 + b/1000), 1 for b > threshold, 1 for a volume in the
+    /// M floats each: b (s/mm²), direction, compressed b, log(1 + b/1000), 1 for weighted volumes, 1 for one in the
     /// tensor fit.
     let b, gx, gy, gz, compressedB, logB, weighted, fitMask: UnsafePointer<Float>
     /// Volumes in the tensor fit, and products of its 7 regressors X = (1, −b g_x², …): 7 rows X_j = X_0 X_j, then the
@@ -31,20 +31,22 @@ final class AcquisitionTables: @unchecked Sendable {
     private let integers: UnsafeMutablePointer<Int32>
 
     init(
-        bValues: [Double], directions: [SIMD3<Double>], threshold: Double, unweighted unweightedIndices: [Int],
+        bValues: [Double], directions: [SIMD3<Double>], unweighted unweightedIndices: [Int],
         timing: [PulseTiming]? = nil
     ) {
         self.timing = timing
         let m = bValues.count
         count = m
-        let weightedIndices = (0..<m).filter { bValues[$0] > threshold }
+        var isWeighted = [Bool](repeating: true, count: m)
+        for i in unweightedIndices { isWeighted[i] = false }
+        let weightedIndices = (0..<m).filter { isWeighted[$0] }
         let fit = Self.tensorVolumes(bValues, directions, unweightedIndices, weightedIndices)
         let n = fit.count
         let top = bValues.max()!, bottom = weightedIndices.map { bValues[$0] }.min()!
         var lowRange = weightedIndices.filter { bValues[$0] <= 1600 }
         if lowRange.isEmpty { lowRange = weightedIndices.filter { bValues[$0] <= 1.15 * bottom } }
         let highRange = weightedIndices.filter { bValues[$0] >= 0.85 * top }
-        statistics = AcquisitionStatistics(bValues: bValues, directions: directions, threshold: threshold)
+        statistics = AcquisitionStatistics(bValues: bValues, directions: directions, isWeighted: isWeighted)
 
         floats = .allocate(capacity: 8 * m + ObservationScale.protocolCount)
         let pointer = floats
@@ -60,7 +62,7 @@ final class AcquisitionTables: @unchecked Sendable {
             floats[3 * m + i] = Float(directions[i].z)
             floats[4 * m + i] = Float(AcquisitionStatistics.compress(bValues[i]))
             floats[5 * m + i] = Float(log1p(k))
-            floats[6 * m + i] = bValues[i] > threshold ? 1 : 0
+            floats[6 * m + i] = isWeighted[i] ? 1 : 0
             floats[7 * m + i] = 0
         }
         for i in fit { floats[7 * m + i] = 1 }

@@ -45,6 +45,8 @@ public enum GradientTableError: Error, Equatable, CustomStringConvertible {
     case amplitudeScaled(shortest: Double, longest: Double, undirected: Int)
     /// Vector lengths that follow b, and yet b was to be scaled by them.
     case alreadyScaled(shortest: Double, longest: Double)
+    /// A file of gradient deviations by which b would change, in one voxel of a hundred, by more than this share.
+    case notDeviations(path: String, change: Double)
     /// An affine whose 3×3 part has no inverse.
     case singularAffine
     /// δ and Δ, or a table that states them, that make no sense.
@@ -57,6 +59,11 @@ public enum GradientTableError: Error, Equatable, CustomStringConvertible {
 
     public var description: String {
         switch self {
+        case .notDeviations(let path, let change):
+            String(
+                format:
+                    "%@ would change b by %.0f %% in one voxel of a hundred, which no gradient coil does: it is not "
+                    + "what --grad-dev reads; leave it out with --grad-dev none", path as NSString, 100 * change)
         case .unreadable(let path, let reason):
             "cannot read \(path): \(reason); check the path and that it is a text file"
         case .missingTarget(let path, let target):

@@ -14,14 +14,16 @@ extension BallSticks: LinearFamily {
     /// The layout of a structure, noise aside.
     public static func signalLayout(_ z: Structure) -> SignalLayout { SignalLayout(family, layout, rule, z) }
 
-    public func kernels(_ design: Acquisition) -> any SignalKernels { BallSticksKernels(design) }
+    public func diffusionKernels(_ design: Acquisition) -> any DiffusionKernels { BallSticksKernels(design) }
 }
 
 /// Attenuations of a ball and sticks (`ball_sticks_components.h`).
-final class BallSticksKernels: SignalKernels {
-    private let design: Acquisition
+final class BallSticksKernels: DiffusionKernels {
+    private var design: Acquisition
 
     init(_ design: Acquisition) { self.design = design }
+
+    func take(_ design: Acquisition) { self.design = design }
 
     var measurementCount: Int { design.count }
 

@@ -103,7 +103,7 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
 
     public func noise(_ z: Structure) -> NoiseLikelihood { known(z).isRician ? .rician : .gaussian }
     public func signalLayout(_ z: Structure) -> SignalLayout { known(z).plan.layout }
-    public func kernels(_ design: Acquisition) -> any SignalKernels { CompartmentKernels(self, design) }
+    public func diffusionKernels(_ design: Acquisition) -> any DiffusionKernels { CompartmentKernels(self, design) }
 
     /// Draws θ from the prior of structure z, with s0 = 1 (see `simulate`).
     public func drawParameters(

@@ -6,9 +6,10 @@ import ModelSpace
 ///
 /// - Accuracy: as of the compartments' kernels, ≤ 2e-6 (Bingham's 1e-5); derivatives within 2e-5 · max(1, |derivative|)
 ///   (Bingham's 1e-4), times the slopes of expressions.
-final class CompartmentKernels: SignalKernels {
-    private let family: CompartmentFamily, acquisition: Acquisition, design: FormDesign, series: MeasurementSeries
-    private let scratch: UnsafeMutablePointer<Float>, used: UnsafeMutablePointer<Int32>
+final class CompartmentKernels: DiffusionKernels {
+    private let family: CompartmentFamily
+    private var acquisition: Acquisition, design: FormDesign, series: MeasurementSeries
+    private var scratch: UnsafeMutablePointer<Float>, used: UnsafeMutablePointer<Int32>
     /// The structure asked for last.
     private var structure: Structure?
     private var plan: SignalPlan?
@@ -19,6 +20,18 @@ final class CompartmentKernels: SignalKernels {
         self.acquisition = acquisition
         series = MeasurementSeries(acquisition.tables)
         design = acquisition.tables.forms
+        scratch = .allocate(capacity: max(1, design.scratchCount))
+        used = .allocate(capacity: max(1, design.shells.count))
+    }
+
+    func take(_ other: Acquisition) {
+        let room = (design.scratchCount, design.shells.count)
+        acquisition = other
+        series = MeasurementSeries(other.tables)
+        design = other.tables.forms
+        guard design.scratchCount > room.0 || design.shells.count > room.1 else { return }
+        scratch.deallocate()
+        used.deallocate()
         scratch = .allocate(capacity: max(1, design.scratchCount))
         used = .allocate(capacity: max(1, design.shells.count))
     }

@@ -11,9 +11,22 @@ public protocol DiffusionFamily: ModelFamily, LinearFamily where Design == Acqui
     /// What its users call its numbers and structures.
     var words: FamilyWords { get }
 
+    /// Its kernels, which can be told of other designs.
+    func diffusionKernels(_ design: Acquisition) -> any DiffusionKernels
+
     /// Predicted attenuations, signal over S0, of all M volumes.
     func attenuations(
         _ theta: UnsafePointer<Double>, _ z: Structure, _ design: Acquisition, into out: UnsafeMutablePointer<Float>)
+}
+
+/// Attenuations for the exact engines that go on to another design: what an engine has learnt of its structures stays.
+public protocol DiffusionKernels: SignalKernels {
+    /// - Parameter design: of as many measurements as the one before.
+    func take(_ design: Acquisition)
+}
+
+extension DiffusionFamily {
+    public func kernels(_ design: Acquisition) -> any SignalKernels { diffusionKernels(design) }
 }
 
 extension BallSticks: DiffusionFamily {

@@ -30,6 +30,9 @@ public struct Phantom: Sendable {
     /// σ of the empty voxels around, and their noise, in the image's units; nil leaves them 0.
     public let background: (sigma: Double, noise: Noise)?
 
+    /// How much gradients deviate (`deviating(by:)`).
+    var deviation = 0.0
+
     /// Edge of a voxel, mm.
     public static let voxelSize = 2.0
     /// s0 of white matter where the coil's sensitivity is 1.
@@ -107,7 +110,9 @@ public struct Phantom: Sendable {
         for (n, index) in indices.enumerated() {
             let base = n * BallSticks.Slot.count
             let sigma = parameters[base + BallSticks.Slot.s0] / parameters[base + BallSticks.Slot.snr]
-            grid[index] = noisy(signal(n, b: b, g: g), sigma, isRician: BallSticks.isRician(structures[n]), at: index)
+            let own = gradient(b: b, g: g, at: index)
+            grid[index] = noisy(
+                signal(n, b: own.b, g: own.g), sigma, isRician: BallSticks.isRician(structures[n]), at: index)
         }
     }
 }

@@ -36,10 +36,21 @@ public final class AmortisedSampler<F: ModelFamily> {
         _ y: UnsafePointer<Float>, count: Int, design: F.Design, keys: [UInt64], seed: UInt64, steps: Int,
         allocate: (_ observation: Int, _ logProbability: [Double]) -> [Int]
     ) -> [VoxelPosterior] {
+        answer(
+            y, designs: Array(repeating: design, count: count), keys: keys, seed: seed, steps: steps, allocate: allocate
+        )
+    }
+
+    /// The same where each observation has a design of its own, of as many measurements.
+    public func answer(
+        _ y: UnsafePointer<Float>, designs: [F.Design], keys: [UInt64], seed: UInt64, steps: Int,
+        allocate: (_ observation: Int, _ logProbability: [Double]) -> [Int]
+    ) -> [VoxelPosterior] {
+        let count = designs.count
         let space = family.structureSpace
         let p = family.parameterNames.count, row = family.tokenCount * family.coordinateCount
         stages?.enter(.encode)
-        let (encoded, frames) = encode(y, count: count, design: design)
+        let (encoded, frames) = encode(y, designs)
         stages?.enter(.structures)
         let logProbability = runner.structureLogProbabilities(encoded, lambda: Self.referenceLambda, space: space)
         let structures = logProbability.enumerated().map(allocate)
@@ -67,7 +78,7 @@ public final class AmortisedSampler<F: ModelFamily> {
                     coordinates.withUnsafeBufferPointer { x in
                         parameters.withUnsafeMutableBufferPointer { theta in
                             family.decode(
-                                x.baseAddress! + next * row, space.structures[structures[v][s]], design, frames[v],
+                                x.baseAddress! + next * row, space.structures[structures[v][s]], designs[v], frames[v],
                                 into: theta.baseAddress! + s * p)
                         }
                     }
@@ -86,18 +97,19 @@ public final class AmortisedSampler<F: ModelFamily> {
     public func structureLogProbabilities(_ y: UnsafePointer<Float>, count: Int, design: F.Design, lambdas: [Double])
         -> [[[Double]]]
     {
-        let (encoded, _) = encode(y, count: count, design: design)
+        let (encoded, _) = encode(y, Array(repeating: design, count: count))
         return lambdas.map { runner.structureLogProbabilities(encoded, lambda: $0, space: family.structureSpace) }
     }
 
     /// Reads V observations: the network's view of them, and their frames.
-    private func encode(_ y: UnsafePointer<Float>, count: Int, design: F.Design) -> (EncodedVoxels, [F.Frame]) {
-        let m = family.measurementCount(design), f = family.featureCount, g = family.summaryCount
+    private func encode(_ y: UnsafePointer<Float>, _ designs: [F.Design]) -> (EncodedVoxels, [F.Frame]) {
+        let count = designs.count, m = designs.first.map(family.measurementCount) ?? 0, f = family.featureCount,
+            g = family.summaryCount
         inputs.reset()
         let features: UnsafeMutablePointer<Float> = inputs.take(count * m * f),
             summaries: UnsafeMutablePointer<Float> = inputs.take(count * g)
         let frames = (0..<count).map {
-            family.observe(y + $0 * m, design, features: features + $0 * m * f, summary: summaries + $0 * g)
+            family.observe(y + $0 * m, designs[$0], features: features + $0 * m * f, summary: summaries + $0 * g)
         }
         return (runner.encode(voxels: count, measurements: m, features: features, summaries: summaries), frames)
     }

@@ -67,17 +67,17 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     }
 }
 
-final class FamilyEngine<F: DiffusionFamily>: PosteriorEngine {
+final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
     private let recipe: FamilyEngineRecipe<F>, sampler: AmortisedSampler<F>?
     private let explorer: StructureExplorer, moves: PosteriorMoves, space: StructureSpace, places: [Structure: Int]
     /// The exact half reads the volumes shell by shell.
-    private let order: [Int]
+    private let order: [Int], kernels: any DiffusionKernels
     private var shouldStop: @Sendable () -> Bool = { false }
 
     init(_ recipe: FamilyEngineRecipe<F>, _ sampler: AmortisedSampler<F>?) {
         (self.recipe, self.sampler) = (recipe, sampler)
         order = recipe.acquisition.shellOrder
-        let kernels = recipe.family.kernels(recipe.acquisition.taking(order))
+        kernels = recipe.family.diffusionKernels(recipe.acquisition.taking(order))
         explorer = StructureExplorer(recipe.family, kernels: kernels, options: recipe.exploration)
         moves = PosteriorMoves(kernels)
         space = recipe.family.structureSpace
@@ -94,10 +94,23 @@ final class FamilyEngine<F: DiffusionFamily>: PosteriorEngine {
     }
 
     func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior] {
-        let sigma = sigma.isEmpty ? Array(repeating: nil, count: count) : sigma
+        posteriors(y, keys: keys, sigma: sigma, Array(repeating: recipe.acquisition, count: count), areOwn: false)
+    }
+
+    func posteriors(_ y: UnsafePointer<Float>, keys: [UInt64], sigma: [Double?], designs: [Acquisition])
+        -> [VoxelPosterior]
+    {
+        defer { kernels.take(recipe.acquisition.taking(order)) }
+        return posteriors(y, keys: keys, sigma: sigma, designs, areOwn: true)
+    }
+
+    private func posteriors(
+        _ y: UnsafePointer<Float>, keys: [UInt64], sigma: [Double?], _ designs: [Acquisition], areOwn: Bool
+    ) -> [VoxelPosterior] {
+        let count = designs.count, sigma = sigma.isEmpty ? Array(repeating: nil, count: count) : sigma
         let m = recipe.acquisition.count, seed = recipe.options.seed, starts = recipe.starts
         let guesses = sampler?.answer(
-            y, count: count, design: recipe.acquisition, keys: keys, seed: seed, steps: recipe.solverSteps
+            y, designs: designs, keys: keys, seed: seed, steps: recipe.solverSteps
         ) { _, l in
             // Draws of the structures that the search begins from.
             self.explorer.named(self.space.structures, l).sorted().flatMap { Array(repeating: $0, count: starts) }
@@ -105,16 +118,17 @@ final class FamilyEngine<F: DiffusionFamily>: PosteriorEngine {
         var answers: [VoxelPosterior] = []
         for v in 0..<count {
             let signals = order.map { y[v * m + $0] }
-            guard let answer = posterior(signals, guesses?[v], sigma[v], key: keys[v]) else { break }
+            if areOwn { kernels.take(designs[v].taking(order)) }
+            guard let answer = posterior(signals, guesses?[v], sigma[v], designs[v], key: keys[v]) else { break }
             answers.append(answer)
         }
         return answers
     }
 
     /// Nil when told to stop.
-    private func posterior(_ y: UnsafePointer<Float>, _ guess: VoxelPosterior?, _ sigma: Double?, key: UInt64)
-        -> VoxelPosterior?
-    {
+    private func posterior(
+        _ y: UnsafePointer<Float>, _ guess: VoxelPosterior?, _ sigma: Double?, _ design: Acquisition, key: UInt64
+    ) -> VoxelPosterior? {
         let p = recipe.family.parameterNames.count, options = recipe.options
         let canBeRician = recipe.noise.allowRician(y, count: recipe.acquisition.count)
         var starts: [StructureExplorer.Start] = []
@@ -132,7 +146,7 @@ final class FamilyEngine<F: DiffusionFamily>: PosteriorEngine {
         guard let found else {
             // No structure explains these signals: the network's word, or the prior's.
             return .prior(
-                recipe.family, recipe.acquisition, logProbability: guess?.logProbability, lambda: options.lambda,
+                recipe.family, design, logProbability: guess?.logProbability, lambda: options.lambda,
                 total: recipe.drawCount,
                 using: &random)
         }

@@ -69,6 +69,13 @@ public protocol PosteriorEngine: AnyObject {
     func restricted(to acquisition: Acquisition) -> any PosteriorEngine
 }
 
+/// An engine that takes observations of several designs together, which is faster than one by one.
+package protocol DesignsEngine: PosteriorEngine {
+    /// The same of observations each of which was taken by a design of its own, of as many measurements.
+    func posteriors(_ y: UnsafePointer<Float>, keys: [UInt64], sigma: [Double?], designs: [Acquisition])
+        -> [VoxelPosterior]
+}
+
 extension PosteriorEngine {
     public func stop(when isAsked: @escaping @Sendable () -> Bool) {}
 

@@ -67,9 +67,9 @@ public struct PrismRecipe: EngineRecipe {
     }
 }
 
-package final class PrismEngine: PosteriorEngine {
+package final class PrismEngine: DesignsEngine {
     private let family = BallSticks(), recipe: PrismRecipe, structures = BallSticks().structureSpace.structures
-    private let sampler: AmortisedSampler<BallSticks>, moves: EnsembleMoves, search: StructureSearch
+    private let sampler: AmortisedSampler<BallSticks>, exact: ExactHalf
     private typealias Slot = BallSticks.Slot
     private var shouldStop: @Sendable () -> Bool = { false }
     /// Told where the time goes; nil outside benchmarks.
@@ -78,8 +78,17 @@ package final class PrismEngine: PosteriorEngine {
     init(_ recipe: PrismRecipe, _ sampler: AmortisedSampler<BallSticks>) {
         self.recipe = recipe
         self.sampler = sampler
-        moves = EnsembleMoves(acquisition: recipe.acquisition)
-        search = StructureSearch(acquisition: recipe.acquisition, options: recipe.refinement)
+        exact = ExactHalf(recipe, recipe.acquisition)
+    }
+
+    /// What knows the likelihood of one design.
+    private struct ExactHalf {
+        let moves: EnsembleMoves, search: StructureSearch
+
+        init(_ recipe: PrismRecipe, _ acquisition: Acquisition) {
+            moves = EnsembleMoves(acquisition: acquisition)
+            search = StructureSearch(acquisition: acquisition, options: recipe.refinement)
+        }
     }
 
     package func stop(when isAsked: @escaping @Sendable () -> Bool) { shouldStop = isAsked }
@@ -93,11 +102,25 @@ package final class PrismEngine: PosteriorEngine {
 
     package func posteriors(_ y: UnsafePointer<Float>, count: Int, keys: [UInt64], sigma: [Double?]) -> [VoxelPosterior]
     {
+        posteriors(y, keys: keys, sigma: sigma, Array(repeating: recipe.acquisition, count: count)) { _ in exact }
+    }
+
+    package func posteriors(_ y: UnsafePointer<Float>, keys: [UInt64], sigma: [Double?], designs: [Acquisition])
+        -> [VoxelPosterior]
+    {
+        posteriors(y, keys: keys, sigma: sigma, designs) { ExactHalf(recipe, designs[$0]) }
+    }
+
+    private func posteriors(
+        _ y: UnsafePointer<Float>, keys: [UInt64], sigma: [Double?], _ designs: [Acquisition],
+        half: (Int) -> ExactHalf
+    ) -> [VoxelPosterior] {
+        let count = designs.count
         let sigma = sigma.isEmpty ? Array(repeating: nil, count: count) : sigma
         let options = recipe.options, m = recipe.acquisition.count
         let canBeRician = (0..<count).map { recipe.noise.allowRician(y + $0 * m, count: m) }
         var answers = sampler.answer(
-            y, count: count, design: recipe.acquisition, keys: keys, seed: options.seed, steps: recipe.solverSteps
+            y, designs: designs, keys: keys, seed: options.seed, steps: recipe.solverSteps
         ) { v, logProbability in
             starts(canBeRician[v] ? logProbability : withoutRician(logProbability), isNoiseKnown: sigma[v] != nil)
         }
@@ -111,9 +134,10 @@ package final class PrismEngine: PosteriorEngine {
             // A stream of its own, beyond those of the draws.
             var random = RandomSource(seed: options.seed, stream: keys[v], substream: 1 << 32)
             stages?.enter(.importance)
-            answers[v] = refine(y + v * m, answers[v], sigma[v], &random)
+            let own = half(v)
+            answers[v] = refine(y + v * m, answers[v], sigma[v], own.search, &random)
             stages?.enter(.correction)
-            moves.run(
+            own.moves.run(
                 y + v * m, &answers[v].parameters, structures: answers[v].structures.map { structures[$0] },
                 sweeps: recipe.correctionSweeps, threeSticks: recipe.threeStickSweeps, sigma: sigma[v], using: &random)
         }
@@ -136,14 +160,15 @@ package final class PrismEngine: PosteriorEngine {
 
     /// For every number of sticks and spread, draws of the noise that the network prefers.
     private func starts(_ logProbability: [Double], isNoiseKnown: Bool) -> [Int] {
-        search.candidates(amortised: isNoiseKnown ? nil : logProbability).flatMap { p in
+        exact.search.candidates(amortised: isNoiseKnown ? nil : logProbability).flatMap { p in
             let z = logProbability[2 * p] > logProbability[2 * p + 1] ? 2 * p : 2 * p + 1
             return Array(repeating: z, count: recipe.starts[BallSticks.stickCount(structures[z])])
         }
     }
 
     private func refine(
-        _ y: UnsafePointer<Float>, _ network: VoxelPosterior, _ sigma: Double?, _ random: inout RandomSource
+        _ y: UnsafePointer<Float>, _ network: VoxelPosterior, _ sigma: Double?, _ search: StructureSearch,
+        _ random: inout RandomSource
     ) -> VoxelPosterior {
         let p = Slot.count, amortised = sigma == nil ? network.logProbability : nil
         var starts = [[(Structure, [Double])]](repeating: [], count: StructureSearch.pairCount)

@@ -80,18 +80,21 @@ public struct FitEngine: Sendable {
     /// - Parameters:
     ///   - voxels: image indices (x fastest, ascending), and `signals` their raw values, V × M.
     ///   - noise: their noise where it is taken as known; the metadata ought to hold its notes.
+    ///   - deviation: of the gradients in these voxels; the metadata ought to hold a digest of it.
     ///   - progress: called with voxels done in all, from any thread, one at a time.
     ///   - part: fit only these voxels (`voxels(ofPart:among:)`); shards that reach beyond them become pieces, which
     ///   `merge` joins.
     ///   - shouldStop: asked between voxels and, by slow engines, within them; what is finished is kept.
     /// - Returns: whether everything asked for is fitted.
     public func run(
-        voxels: [Int], signals: [Float], noise: KnownNoise? = nil, metadata: PosteriorMetadata, directory: String,
+        voxels: [Int], signals: [Float], noise: KnownNoise? = nil, deviation: GradientDeviation? = nil,
+        metadata: PosteriorMetadata, directory: String,
         part: (index: Int, of: Int) = (0, 1),
         progress: @escaping @Sendable (Int) -> Void = { _ in }, shouldStop: @escaping @Sendable () -> Bool = { false }
     ) throws -> Bool {
         precondition(
-            signals.count == voxels.count * acquisition.count && noise.map { $0.values.count == voxels.count } ?? true)
+            signals.count == voxels.count * acquisition.count && noise.map { $0.values.count == voxels.count } ?? true
+                && deviation.map { $0.values.count == 9 * voxels.count } ?? true)
         let workers = Mutex<[Worker]>([]), done = Mutex(0)
         let (shards, finished) = try open(voxels, metadata, directory, Self.voxels(ofPart: part, among: voxels.count))
         // The blocks of all shards in one queue, so that no thread waits for a shard's last block or while its file is
@@ -116,7 +119,7 @@ public struct FitEngine: Sendable {
                 let worker =
                     workers.withLock { $0.popLast() }
                     ?? Worker(family, metadata.layout, recipe, acquisition, options.rules, shouldStop)
-                let (part, isDone) = worker.fit(voxels, signals, noise, range, metadata)
+                let (part, isDone) = worker.fit(voxels, signals, noise, deviation, range, metadata)
                 workers.withLock { $0.append(worker) }
                 done.withLock {
                     $0 += isDone.count { $0 }; progress($0)
@@ -158,8 +161,8 @@ public struct FitEngine: Sendable {
 
         /// The posteriors of a run of voxels, and which of them are finished: all, unless the engine was stopped.
         func fit(
-            _ voxels: [Int], _ signals: [Float], _ noise: KnownNoise?, _ range: Range<Int>,
-            _ metadata: PosteriorMetadata
+            _ voxels: [Int], _ signals: [Float], _ noise: KnownNoise?, _ deviation: GradientDeviation?,
+            _ range: Range<Int>, _ metadata: PosteriorMetadata
         ) -> (batch: PosteriorBatch, isDone: [Bool]) {
             let m = acquisition.count
             var batch = PosteriorBatch(voxels: range.map { Int32(voxels[$0]) })
@@ -183,15 +186,18 @@ public struct FitEngine: Sendable {
                 let sigma = noise.map { noise in
                     group.members.map { noise.sigma(range.lowerBound + $0, meanB0: batch.meanB0[$0]) }
                 }
-                let answers = part.engine.posteriors(
-                    group.y, count: group.members.count,
-                    keys: group.members.map { UInt64(voxels[range.lowerBound + $0]) }, sigma: sigma ?? [])
+                let designs = deviation.map { deviation in
+                    group.members.map { deviation.acquisition(part.acquisition, at: range.lowerBound + $0) }
+                }
+                let answers = engines.posteriors(
+                    part, group.y, keys: group.members.map { UInt64(voxels[range.lowerBound + $0]) },
+                    sigma: sigma ?? [], designs: designs)
                 for (k, (i, answer)) in zip(group.members, answers).enumerated() {
                     group.y.withUnsafeBufferPointer {
-                        let y = $0.baseAddress! + k * part.acquisition.count
+                        let y = $0.baseAddress! + k * part.acquisition.count, own = designs?[k] ?? part.acquisition
                         batch.records[i] = record(
-                            answer, missingAxis(answer, y, part.acquisition, metadata.layout), metadata.layout)
-                        batch.misfit[i] = misfit(y, answer, part.acquisition, metadata)
+                            answer, missingAxis(answer, y, own, metadata.layout), metadata.layout)
+                        batch.misfit[i] = misfit(y, answer, own, metadata)
                     }
                 }
                 for i in group.members.dropFirst(answers.count) { isDone[i] = false }

@@ -12,8 +12,13 @@ public struct TensorMaps: Sendable {
     public private(set) var anisotropy: [Float], meanDiffusivity: [Float], axis: [SIMD3<Float>]
 
     /// nil where the scan has no six directions.
-    /// - Parameter signals: V × M, voxel after voxel.
-    public init?(signals: [Float], acquisition: Acquisition, rules: SignalRules, threads: Int) {
+    /// - Parameters:
+    ///   - signals: V × M, voxel after voxel.
+    ///   - deviation: of the gradients in these voxels.
+    public init?(
+        signals: [Float], acquisition: Acquisition, deviation: GradientDeviation? = nil, rules: SignalRules,
+        threads: Int
+    ) {
         guard acquisition.determinesTensor else { return nil }
         let m = acquisition.count, v = signals.count / m, step = 512
         anisotropy = Array(repeating: 0, count: v)
@@ -37,7 +42,7 @@ public struct TensorMaps: Sendable {
                                     parts[kept] = own
                                 }
                                 guard let own, own.determinesTensor else { continue }
-                                let (values, first) = own.tensor(y)
+                                let (values, first) = (deviation?.acquisition(own, at: i) ?? own).tensor(y)
                                 let most = values.clamped(
                                     lowerBound: .zero, upperBound: SIMD3(repeating: .greatestFiniteMagnitude))
                                 let mean = most.sum() / 3, off = most - mean, square = (most * most).sum()

@@ -50,6 +50,26 @@ package final class GroupEngines {
         whole.engine.stop(when: shouldStop)
     }
 
+    /// Posteriors of voxels with a part's measurements.
+    /// - Parameter designs: each voxel's own where they differ (deviating gradients); nil where it is the part's.
+    package func posteriors(
+        _ part: Part, _ y: [Float], keys: [UInt64], sigma: [Double?], designs: [Acquisition]?
+    ) -> [VoxelPosterior] {
+        guard let designs else { return part.engine.posteriors(y, count: keys.count, keys: keys, sigma: sigma) }
+        if let engine = part.engine as? any DesignsEngine {
+            return engine.posteriors(y, keys: keys, sigma: sigma, designs: designs)
+        }
+        var answers: [VoxelPosterior] = []
+        for (v, design) in designs.enumerated() {
+            let engine = part.engine.restricted(to: design), m = design.count
+            engine.stop(when: shouldStop)
+            answers += engine.posteriors(
+                Array(y[v * m..<(v + 1) * m]), count: 1, keys: [keys[v]], sigma: sigma.isEmpty ? [] : [sigma[v]])
+            if answers.count <= v { break }
+        }
+        return answers
+    }
+
     /// The engine for a group's measurements; nil where they are too few to fit anything.
     package func part(_ kept: [Int]?) -> Part? {
         guard let kept else { return whole }

@@ -43,10 +43,11 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
     ///   - shards: of a fit or a part of one.
     ///   - lambda: that of the fit.
     ///   - signals: V × M raw values of all voxels of the fit.
+    ///   - deviation: of the gradients in these, where the fit took it in.
     ///   - threads: how many share the work; it does not change the result.
     public init(
         _ shards: [PosteriorShard], family: any DiffusionFamily = BallSticks(), lambda: Double, signals: [Float],
-        acquisition: Acquisition, threads: Int
+        acquisition: Acquisition, deviation: GradientDeviation? = nil, threads: Int
     ) {
         let (bValues, shell) = Self.shells(acquisition), structures = PosteriorArchive.placeStructures(shards)
         let empty = Group(shells: bValues.map { Shell(bValue: $0) })
@@ -60,7 +61,7 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
                 try! forEachInParallel(blocks.count, threads: threads) { number in
                     let (shard, range) = blocks[number]
                     let width = Sums.width(bValues.count), own = sums! + number * 2 * width
-                    var worker = Worker(shard.metadata, structures, family, acquisition, shell: shell)
+                    var worker = Worker(shard.metadata, structures, family, acquisition, deviation, shell: shell)
                     for i in range where !VoxelQuality(rawValue: shard.quality[i]).contains(.notFitted) {
                         worker.add(
                             shard, i, signals! + (shard.first + i) * acquisition.count, any: Sums(at: own),
@@ -117,75 +118,39 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
         }
     }
 
-    /// The scratch memory of some voxels.
+    /// Adds what some voxels leave over.
     private struct Worker {
         static let draws = 8
-        let metadata: PosteriorMetadata, structures: StructureTable, acquisition: Acquisition, shell: [Int?]
-        let family: any DiffusionFamily, s0Place: Int, snrPlace: Int
-        let rician = RicianMoments.shared, weighting: DrawWeights
-        var posterior = ListedPosterior(), probability: [Double] = [], weights: [Float], chosen: [UInt16]
-        var theta: [Double], fibres: [Float], attenuations: [Float], residuals: [Double]
+        let acquisition: Acquisition, shell: [Int?], deviation: GradientDeviation?
+        var predictions: VoxelPredictions
 
         init(
             _ metadata: PosteriorMetadata, _ structures: StructureTable, _ family: any DiffusionFamily,
-            _ acquisition: Acquisition, shell: [Int?]
+            _ acquisition: Acquisition, _ deviation: GradientDeviation?, shell: [Int?]
         ) {
-            let noise = ThetaLayout(family.description).noise(family.description)
-            (self.family, s0Place, snrPlace) = (family, noise.scale!, noise.level!)
-            (self.metadata, self.structures) = (metadata, structures)
+            self.deviation = deviation
             self.acquisition = acquisition
             self.shell = shell
-            weighting = DrawWeights(
-                structures: structures, reference: metadata.referenceLambda, target: metadata.drawLambda)
-            weights = Array(repeating: 0, count: metadata.drawCount)
-            chosen = Array(repeating: 0, count: Self.draws)
-            theta = Array(repeating: 0, count: metadata.layout.count)
-            fibres = Array(repeating: 0, count: DrawColumn.count)
-            attenuations = Array(repeating: 0, count: acquisition.count)
-            residuals = attenuations.map(Double.init)
+            predictions = VoxelPredictions(metadata, structures, family, acquisition)
         }
 
         mutating func add(_ shard: PosteriorShard, _ i: Int, _ signals: UnsafePointer<Float>, any: Sums, one: Sums) {
-            let d = metadata.drawCount, m = acquisition.count
-            shard.read(i, into: &posterior)
-            weighting.update(posterior, probability: &probability, weights: &weights)
-            var byCount = SIMD4<Double>()
-            for (row, p) in zip(posterior.rows, probability) { byCount[structures.rows[row].fibreCount] += p }
-            guard byCount[0] < 0.1, shard.meanB0[i] > 0 else { return }
-            DrawWeights.resample(weights, drawCount: d, samples: Self.draws, into: &chosen)
-            var dyad = SymmetricEigen.Matrix(), fraction = 0.0
-            for j in 0..<m { residuals[j] = 0 }
-            for s in chosen {
-                let structure = posterior.structures[Int(posterior.drawPlaces[Int(s)])]
-                let layout = metadata.layout, p = layout.count, row = Int(s) * p
-                for c in 0..<p { theta[c] = Double(posterior.draws[row + c]) * (1 / layout.scales[c]) }
-                posterior.draws.withUnsafeBufferPointer { draws in
-                    fibres.withUnsafeMutableBufferPointer {
-                        layout.fibres.convert(draws.baseAddress! + row, into: $0.baseAddress!)
-                    }
-                }
-                family.attenuations(theta, structure, acquisition, into: &attenuations)
-                let snr = theta[snrPlace], isRician = family.noise(structure) == .rician
-                let scale = snr / (theta[s0Place] * Double(shard.meanB0[i]))
-                for j in 0..<m {
-                    let a = snr * Double(attenuations[j])
-                    residuals[j] += (Double(signals[j]) * scale - (isRician ? rician(a).mean : a)) / Double(Self.draws)
-                }
-                let a = DrawColumn.direction
-                dyad.add(SIMD3(Double(fibres[a]), Double(fibres[a + 1]), Double(fibres[a + 2])), weight: 1)
-                fraction += Double(fibres[DrawColumn.fraction]) / Double(Self.draws)
-            }
-            guard fraction > 0.2 else { return }
-            let main = SymmetricEigen.largest(dyad).vector, isSingle = byCount[1] > 0.9
+            let acquisition = deviation?.acquisition(acquisition, at: shard.first + i) ?? acquisition
+            predictions.read(shard, i)
+            guard predictions.fibreCounts[0] < 0.1, shard.meanB0[i] > 0 else { return }
+            predictions.predict(signals, acquisition, draws: Self.draws)
+            guard predictions.fraction > 0.2 else { return }
+            let main = predictions.mainAxis, isSingle = predictions.fibreCounts[1] > 0.9
             any.at[0] += 1
             if isSingle { one.at[0] += 1 }
-            for j in 0..<m {
+            for j in 0..<acquisition.count {
+                let residual = predictions.residuals[j]
                 // Exact zeros are measurements that are missing.
-                guard let shell = shell[j], residuals[j].isFinite, signals[j] != 0 else { continue }
+                guard let shell = shell[j], residual.isFinite, signals[j] != 0 else { continue }
                 let cosine = abs((acquisition.directions[j] * main).sum())
                 guard cosine > 0.8 || cosine < 0.3 else { continue }
-                any.add(residuals[j], shell: shell, isAcross: cosine < 0.3)
-                if isSingle { one.add(residuals[j], shell: shell, isAcross: cosine < 0.3) }
+                any.add(residual, shell: shell, isAcross: cosine < 0.3)
+                if isSingle { one.add(residual, shell: shell, isAcross: cosine < 0.3) }
             }
         }
     }

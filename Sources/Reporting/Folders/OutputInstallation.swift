@@ -38,6 +38,23 @@ extension OutputFolder {
         isInstalling = false
     }
 
+    /// Removes what the marker of a finished output lists, and the folder where nothing else is in it.
+    /// - Returns: what stays there, by name.
+    /// - Throws: `OutputFolderError` where a file was changed since, or a run is at work; nothing is removed then.
+    @discardableResult
+    public func discard() throws -> [String] {
+        guard let taken = try OutputLock(folder: path, name: name) else { throw OutputFolderError.taken(path: name) }
+        defer { taken.release() }
+        guard let marker = OutputMarker(folder: path), marker.kind == kind, marker.state == .complete else {
+            throw OutputFolderError.inTheWay(path: name, name: OutputMarker.file)
+        }
+        remove(try owned(marker))
+        unlink(path + "/" + OutputMarker.file)
+        taken.release()
+        rmdir(path)
+        return filesBelow(path)
+    }
+
     /// Completes an installation that a killed run began.
     func recover() throws {
         guard let marker = OutputMarker(folder: path), marker.kind == kind, marker.state == .installing else { return }

@@ -37,6 +37,7 @@ public enum FitOutputs {
     ///   - geometry: the grid of the image that was fitted.
     ///   - directory: created when absent.
     ///   - noise: an independent estimate for the archive's voxels, to hold the fitted noise against.
+    ///   - survey: what the fit left over, for the report.
     ///   - provenance: λ, counts, grid, `noise`, finish time, peak memory and the stages `summary` and `writing`
     ///   (seconds) are filled in here.
     ///   - progress: called with work done and work in all, from one thread at a time.
@@ -46,7 +47,7 @@ public enum FitOutputs {
     public static func write(
         archive: PosteriorArchive, lambda: Double, geometry: VolumeGeometry, directory: String,
         provenance: FitProvenance,
-        formats: Formats = .standard, noise: IndependentNoise? = nil, threads: Int,
+        formats: Formats = .standard, noise: IndependentNoise? = nil, survey: ResidualSurvey? = nil, threads: Int,
         progress: @escaping @Sendable (_ done: Int, _ of: Int) -> Void = { _, _ in }
     ) throws -> (summary: PosteriorSummary, provenance: FitProvenance) {
         guard archive.metadata.grid == geometry.spatialShape else {
@@ -94,7 +95,8 @@ public enum FitOutputs {
             // Last comes only what the page says of the files' writing.
             jobs.append(
                 OutputJob(path: directory + "/report.html", cost: 100) {
-                    let content = Report.Content(summary, geometry: geometry, threads: threads)
+                    let content = Report.Content(
+                        summary, archive: archive, geometry: geometry, survey: survey, threads: threads)
                     page.withLock { $0 = content }
                 })
         }
@@ -143,7 +145,9 @@ public enum FitOutputs {
         if formats.contains(.fsl) { jobs += FSLOutputs.jobs(context) }
         if formats.contains(.mrtrix) { jobs += MRtrixOutputs.jobs(context, includingDraws: hasDraws) }
         if formats.contains(.dipy) { jobs += DIPYOutputs.jobs(context) }
-        if formats.contains(.bids) { jobs += BIDSOutputs.jobs(context, includingDraws: hasDraws) }
+        if formats.contains(.bids) {
+            jobs += BIDSOutputs.jobs(context, includingDraws: hasDraws) + ColourTables.jobs(context)
+        }
         if formats.contains(.picture) {
             let path = context.directory + "/orientations.png"
             jobs.append(
@@ -186,19 +190,21 @@ public enum FitOutputs {
             ? []
             : [
                 """
-                at lambda \(summary.lambda) structures that are not listed may have more than 1 % of the probability \
+                at lambda \(summary.lambda) models that the fit left out may have more than 1 % of the probability \
                 in \(far) of \(summary.count) voxels\u{20}
                 """
                     + """
-                    (at most \(String(format: "%.2f", most))): their sums fall short by as much; a smaller lambda \
-                    or a refit nearer to it has less
+                    (at most \(String(format: "%.2f", most))): what is shown adds up to less than 1 by as much; read \
+                    it at a \
+                    smaller lambda, or fit again nearer to this one
                     """
             ]
         guard summary.metadata.hasDraws, poor * 20 > summary.count else { return short }
         return short + [
             """
             at lambda \(summary.lambda) fewer than a fifth of the draws count in \(poor) of \(summary.count) voxels: \
-            structure probabilities do not depend on them, but refit with --lambda \(summary.lambda) for smoother maps
+            probabilities are right all the same; for smoother maps of parameters fit again with \
+            --lambda \(summary.lambda)
             """
         ]
     }

@@ -84,6 +84,8 @@ public struct FitProvenance: Codable, Equatable, Sendable {
     public var knownNoise: KnownNoise?
     /// Whether the gradient directions point along the scan's fibres; nil where that was not asked.
     public var directions: DirectionCheck?
+    /// How gradients deviate in each voxel, which the fit took in; nil where the table holds for all.
+    public var gradientDeviation: GradientDeviation.Size?
     /// What the fit leaves over by shell, at the λ of the draws; nil where the scan was not at hand.
     public var residuals: ShellResiduals?
     /// What the fit's folder keeps of the posterior; nil is all of it.

@@ -77,11 +77,11 @@ public struct NoiseCheck: Codable, Equatable, Sendable {
             var text =
                 """
                 The fitted noise is \(times) an independent estimate (median \(place); \(origin.source.rawValue)): \
-                the data hold errors that the model takes\u{20}
+                the data hold errors that the fit takes\u{20}
                 """
                     + """
-                    for noise, as uncorrected motion and eddy currents make, and posterior widths are those of such \
-                    noisier data. Correct the scan for motion and eddy currents before the fit; where it already is, \
+                    for noise, such as uncorrected motion and eddy currents, and its intervals are wider by as much. \
+                    Correct the scan for motion and eddy currents before the fit; where it already is, \
                     see noise_ratio.nii.gz for where the model fails.
                     """
             if origin.source == .patches {

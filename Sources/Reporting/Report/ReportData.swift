@@ -2,20 +2,27 @@ import Foundation
 import Inference
 import Volumes
 
-/// The numbers that the page's scripts draw from: slices, histograms, and structure probabilities from which any λ
+/// The numbers that the page's scripts draw from: voxels, histograms, and structure probabilities from which any λ
 /// follows.
 struct ReportData: Sendable {
+    let archive: PosteriorArchive
     let summary: PosteriorSummary
     let geometry: VolumeGeometry
-    let slices: ReportSlices
+    let grid: DisplayGrid
+    /// What the fit leaves over; nil where the scan was not at hand.
+    let survey: ResidualSurvey?
     let structures: ReportStructures
     let fitted: [Int]
     let probabilities: [Float]
 
-    init(_ summary: PosteriorSummary, geometry: VolumeGeometry) {
+    init(
+        _ summary: PosteriorSummary, archive: PosteriorArchive, geometry: VolumeGeometry, survey: ResidualSurvey?
+    ) {
+        self.archive = archive
         self.summary = summary
         self.geometry = geometry
-        slices = ReportSlices(summary, geometry: geometry)
+        self.survey = survey
+        grid = DisplayGrid(geometry)
         structures = ReportStructures(summary.metadata.structures, isWhole: summary.metadata.listsEveryStructure)
         fitted = (0..<summary.count).filter(summary.isFitted)
         probabilities = structures.probabilities(summary)
@@ -24,15 +31,28 @@ struct ReportData: Sendable {
     /// λ of the slider: to 3, or as far as the fit's own.
     var largestLambda: Double { max(3, summary.lambda) }
 
+    /// Characters of the page's voxels at most; scans that need more are shown in coarser steps.
+    static let budget = 4_350_000
+
     func json(threads: Int) -> JSONValue {
         let nodes = Set((0...60).map { largestLambda * Double($0) / 60 } + [summary.lambda]).sorted()
         let sweep = structures.sweep(probabilities, fitted: fitted, at: summary.lambda, over: nodes, threads: threads)
         func numbers(_ values: [Double]) -> JSONValue { .array(values.map { .number(Self.rounded($0)) }) }
-        let maps = ReportMap.all(self)
+        let maps = ReportMap.all(self), sets = FibreSets(archive, threads: threads)
+        // At least 17 characters a voxel.
+        var step = max(1, Int(cbrt(Double(fitted.count) * 17 / Double(Self.budget)).rounded(.up)))
+        var volume = ReportVolume(summary, geometry: geometry, step: step), shown = volume.json(self, maps, sets)
+        while shown.text.utf8.count > Self.budget && step < 16 {
+            step += 1
+            volume = ReportVolume(summary, geometry: geometry, step: step)
+            shown = volume.json(self, maps, sets)
+        }
+        let voxels = survey.map { ReportVoxels($0, self, volume).json } ?? .null
         return .object([
             ("lambda", .number(summary.lambda)), ("largestLambda", .number(largestLambda)),
             ("logStep", .number(ReportStructures.logStep)),
-            ("toScanner", numbers(slices.grid.toScanner(geometry.affine))), ("voxelCount", .integer(fitted.count)),
+            ("shortScale", .number(ReportStructures.shortScale)),
+            ("toScanner", numbers(grid.toScanner(geometry.affine))), ("voxelCount", .integer(fitted.count)),
             (
                 "groups",
                 .array(
@@ -64,69 +84,9 @@ struct ReportData: Sendable {
                         ])
                     })
             ),
-            ("slices", .array(slices.slices.map { slice($0, maps) })),
+            ("volume", shown), ("voxels", voxels), ("residuals", survey.map(ReportSurvey.json) ?? .null),
             ("histograms", .array(histograms())),
         ])
-    }
-
-    private func slice(_ slice: ReportSlice, _ maps: [ReportMap]) -> JSONValue {
-        let (columns, rows) = slices.extent(slice), places = slices.voxels(slice), present = places.compactMap { $0 }
-        var codes = Data(), sticks = Data()
-        for v in present {
-            let g = structures.groups.count
-            for code in ReportStructures.encode(probabilities[(v * g)..<((v + 1) * g)]) {
-                withUnsafeBytes(of: code.littleEndian) { codes.append(contentsOf: $0) }
-            }
-        }
-        let toScanner = slices.grid.toScanner(geometry.affine)
-        for k in 0..<DrawColumn.fibreCount {
-            let axes = (0..<3).map { summary.column(.direction(k, axis: $0)) },
-                f = summary.column(.statistic(.fraction(k), .mean))
-            for v in present {
-                let d = axes.map { Double($0[$0.startIndex + v]) }, fraction = f[f.startIndex + v]
-                for c in 0..<3 {
-                    let x = d[0] * toScanner[c] + d[1] * toScanner[3 + c] + d[2] * toScanner[6 + c]
-                    sticks.append(UInt8(bitPattern: Int8(max(-127, min(127, (x * 127).rounded())))))
-                }
-                sticks.append(fraction < 0.05 ? 0 : UInt8(max(0, min(255, (fraction * 255).rounded()))))
-            }
-        }
-        var values: [JSONValue] = []
-        for map in maps { values.append(.string(Data(present.map(map.code)).base64EncodedString())) }
-        let members: [(key: String, value: JSONValue)] = [
-            ("plane", .string(slice.plane.name)), ("columns", .integer(columns)), ("rows", .integer(rows)),
-            ("width", .number(Self.rounded(Double(columns) * slices.grid.size[slice.plane.right]))),
-            ("height", .number(Self.rounded(Double(rows) * slices.grid.size[slice.plane.up]))),
-            ("place", .string(place(slice))),
-            ("labels", .array(slice.plane.labels.map { .string($0) })), ("right", .integer(slice.plane.right)),
-            ("up", .integer(slice.plane.up)),
-            ("mask", .string(Data(places.map { $0 == nil ? 0 : 1 }).base64EncodedString())),
-            ("voxel", .array(voxelOrigin(slice).map { .integer($0) })),
-            ("acrossStep", .array(step(slice.plane.right, 1))),
-            ("downStep", .array(step(slice.plane.up, -1))), ("codes", .string(codes.base64EncodedString())),
-            ("sticks", .string(sticks.base64EncodedString())), ("values", .array(values)),
-        ]
-        return .object(members)
-    }
-
-    private func place(_ slice: ReportSlice) -> String {
-        let mm = slices.millimetres(slice, geometry.affine).rounded()
-        return ["z", "y", "x"][slice.plane.rawValue] + " = " + (mm < 0 ? "−" : "") + String(format: "%.0f mm", abs(mm))
-    }
-
-    /// The image's voxel at the upper left of a slice, and the steps in voxel indices to the right and downwards: for
-    /// the pointer's read-out.
-    private func voxelOrigin(_ slice: ReportSlice) -> [Int] {
-        var p = [0, 0, 0]
-        p[slice.plane.normal] = slice.level
-        p[slice.plane.right] = slices.low[slice.plane.right]
-        p[slice.plane.up] = slices.high[slice.plane.up]
-        let i = slices.grid.index(p), shape = geometry.spatialShape
-        return [i % shape[0], i / shape[0] % shape[1], i / (shape[0] * shape[1])]
-    }
-
-    private func step(_ display: Int, _ sign: Int) -> [JSONValue] {
-        (0..<3).map { .integer($0 == slices.grid.axes[display] ? (slices.grid.isReversed[display] ? -sign : sign) : 0) }
     }
 
     static func rounded(_ x: Double) -> Double { (x * 1e5).rounded() / 1e5 }

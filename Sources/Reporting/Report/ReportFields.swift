@@ -40,8 +40,8 @@ enum ReportFields {
             row(
                 "Image",
                 "\(grid) voxels of \(sizes) mm, axes \(data.geometry.affine.orientationLabel)"
-                    + (data.slices.grid.obliqueness > 1
-                        ? String(format: ", oblique by up to %.0f°", data.slices.grid.obliqueness) : "")),
+                    + (data.grid.obliqueness > 1
+                        ? String(format: ", oblique by up to %.0f°", data.grid.obliqueness) : "")),
         ]
         for (role, path) in p.inputs.sorted(by: { $0.key < $1.key }) {
             rows.append(row("Input: \(role)", path, isCode: true))
@@ -78,11 +78,42 @@ enum ReportFields {
             fields["residuals"] = ReportResiduals.table(residuals)
         }
         fields["presences"] = presences(data)
+        if !summary.metadata.listsEveryStructure { fields["tally"] = tally(data, threads: threads) }
+        fields["hasSurvey"] = data.survey != nil
+        fields["directionWords"] = directionWords(p)
         if let a = p.acquisition {
             let shells = a.shells.map { ["b": ReportText.number($0.bValue), "count": "\($0.volumeCount)"] }
             fields["acquisition"] = ["rows": [["b": "≈ 0", "count": "\(a.baselineCount)"]] + shells]
         }
         return fields
+    }
+
+    /// What was found of the gradient table, beside its picture.
+    private static func directionWords(_ p: FitProvenance) -> String {
+        let margin = p.directions.map { String(format: "%.1f", $0.margin) } ?? ""
+        switch p.directions?.verdict {
+        case .right?:
+            return "Held against the scan: right. Every other order or sign of the axes is worse by \(margin) standard "
+                + "errors or more."
+        case .wrong?:
+            return "Held against the scan: wrong. The fibres go on better by \(margin) standard errors with "
+                + "(\(p.directions!.best)) in place of (x, y, z)."
+        case .undecided?: return "Held against the scan: there are not enough voxels with fibres to tell."
+        case nil: return "Whether they point along the scan's fibres was not asked."
+        }
+    }
+
+    /// The structures that a family of many has most of, by name.
+    private static func tally(_ data: ReportData, threads: Int) -> [String: Any] {
+        let all = StructureTally(data.archive, lambda: data.summary.lambda, threads: threads).entries
+        let rows = all.prefix(15).map { entry in
+            [
+                "name": entry.structure.name, "k": "\(entry.structure.parameterCount)",
+                "mean": ReportText.percent(entry.mean), "called": ReportText.percent(entry.called),
+            ]
+        }
+        let rest = all.dropFirst(15).reduce(0) { $0 + $1.mean }
+        return ["rows": rows, "rest": ReportText.percent(rest), "others": ReportText.count(max(0, all.count - 15))]
     }
 
     /// How probable components and named models are, a table each; none of those that the family has not.

@@ -40,8 +40,8 @@ enum ReportResiduals {
         let what =
             isHindered
             ? """
-            an extra-axonal space that hinders water across the fibre, which sticks and a ball do not have, \
-            leaves this; third fibres may stand in for it
+            water between axons (an extra-axonal space), which a ball and sticks lack, leaves this, and third \
+            fibres may stand in for it; on several shells try --family tissue
             """
             : "the model does not hold there to within the noise; misfit.nii.gz shows where"
         // One shell does not tell such a space from others.

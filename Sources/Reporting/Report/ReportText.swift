@@ -230,6 +230,13 @@ extension ReportData {
                 Fibres were matched across draws and ordered by falling mean volume fraction; orientations are the \
                 principal eigenvectors of the mean dyads.
                 """
-        return [first, posterior + drawn, third]
+        let deviation = p.gradientDeviation.map { size in
+            String(
+                format:
+                    " b-values and directions were those of each voxel, by the deviation of the scanner's gradients "
+                    + "from linear ones (Sotiropoulos et al., 2013), by which b changes by up to %.1f %% in half of "
+                    + "the voxels.", 100 * size.medianB)
+        }
+        return [first + (deviation ?? ""), posterior + drawn, third]
     }
 }

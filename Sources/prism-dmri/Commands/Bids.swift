@@ -25,13 +25,16 @@ struct Bids: ParsableCommand {
             ],
             references: [.bids, .behrens2003, .jbabdi2012]))
 
-    enum Level: String, ExpressibleByArgument, CaseIterable { case participant, group }
+    enum Level: String, CaseIterable { case participant, group }
 
     @Argument(help: "Top of the dataset.", completion: .directory) var bidsDir: String
     @Argument(
         help: "Top of the derivative dataset to write, e.g. BIDS_DIR/derivatives/prism-dmri.", completion: .directory)
     var out: String
-    @Argument(help: "participant (each series) or group (all of them).") var level: Level
+    // A text: BIDS Apps end with a code of their own for a level that they do not know.
+    @Argument(
+        help: "participant (each series) or group (all of them).", completion: .list(Level.allCases.map(\.rawValue)))
+    var level: String
     @OptionGroup(title: "Input") var selection: Selection
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Output") var output: Output
@@ -76,6 +79,7 @@ struct Bids: ParsableCommand {
     func validate() throws { try model.validate(try ChainArguments.parse([])) }
 
     func run() throws {
+        guard let level = Level(rawValue: level) else { throw UnknownLevel(level: level) }
         let dataset = try BIDSDerivative(out, of: bidsDir)
         switch level {
         case .participant:
@@ -132,7 +136,11 @@ extension Bids {
     /// In what a finished fit is not the one that is asked for; nil where it is.
     fileprivate func difference(from fit: FitProvenance) throws -> String? {
         let network = try model.network.map { (file: try NetworkFile(path: $0), path: $0) }
-        let family = try FamilyChoice(model.family, network: network).family.name, isChain = model.engine == .mcmc
+        let choice = try FamilyChoice(model.family, network: network), family = choice.family.name
+        let isChain = model.engine == .mcmc
+        let used = model.engine == .prism ? try network?.file ?? choice.builtInNetwork() : nil
+        // As users see them elsewhere: the start of the file's SHA-256.
+        func named(_ sha256: String?) -> String { sha256.map { String($0.prefix(12)) } ?? "" }
         // As --preset NAME or --preset=NAME.
         let words = fit.commandLine.flatMap { $0.split(separator: "=", maxSplits: 1).map(String.init) }
         let preset = words.firstIndex(of: "--preset").flatMap { words.indices.contains($0 + 1) ? words[$0 + 1] : nil }
@@ -145,6 +153,7 @@ extension Bids {
             ),
             ("--seed", "\(running.seed)", "\(fit.seed)"),
             ("--preset", (model.preset ?? .balanced).rawValue, preset ?? PrismPreset.balanced.rawValue),
+            ("the network", named(used?.sha256), named(fit.networkSHA256)),
         ]
         return asked.first { $0.asked != $0.fitted }.map { "\($0.name) \($0.fitted), not \($0.asked)" }
     }
@@ -153,6 +162,15 @@ extension Bids {
 extension BIDSInputs.Scan {
     /// BIDS' name of the file, wherever the dataset lies.
     fileprivate var uri: String { "bids:raw:" + path }
+}
+
+/// A level of analysis that is none of ours.
+struct UnknownLevel: CommandFailure {
+    let level: String
+    var exitStatus: ExitStatus { .unknownLevel }
+    var description: String {
+        "'\(level)' is no level of analysis; give \(Bids.Level.allCases.map(\.rawValue).joined(separator: " or "))"
+    }
 }
 
 /// Series that could not be fitted, while others were.

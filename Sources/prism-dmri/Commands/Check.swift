@@ -15,10 +15,9 @@ struct Check: ParsableCommand {
             """
             Prints a line for each part and every finding with its remedy; ends with 0, or with 1 when there is a \
             problem. \
-            The gradient directions are held against the fibres that they give: of the 24 ways to change signs and \
-            order \
-            of the axes, the one by which fibres go on best in the voxels that they point at is the right one; how far \
-            the others fall behind is given in standard errors.
+            Gradient directions are tested on the scan itself: with the right table fibres go on from voxel to voxel \
+            along their own direction. All 24 changes of signs and order of the axes are tried; how much worse the \
+            others are is given in standard errors.
             """,
             examples: [
                 ("look at everything", "prism-dmri check dwi.nii.gz --mask mask.nii.gz"),
@@ -32,7 +31,7 @@ struct Check: ParsableCommand {
 
     @OptionGroup(title: "Input") var input: DiffusionInput
     @Option(
-        help: "Trained network whose range of protocols is asked about (default: the one built in).",
+        help: "Trained network: is this protocol within what it was trained on? (default: the one built in).",
         completion: .file()) var network: String?
     @Option(
         help: "File to write with the gradient table whose axes fit best, where the one given is wrong.",
@@ -51,6 +50,9 @@ struct Check: ParsableCommand {
         let (geometry, acquisition) = try input.open { remarks.append($0) }
         let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard()
         let mask = try input.openMask(geometry, acquisition) { remarks.append($0) }
+        if let deviation = try input.openDeviation(geometry, mask), let file = input.deviationFile {
+            remarks.append(deviation.description(path: file) + ": 'fit' takes it in.")
+        }
         let bar = Progress("reading", unit: "volumes", total: acquisition.count, quiet: talk.quiet)
         let series = try MaskedSeries(path: input.dwi, mask: mask) { read, _ in bar.update(read) }
         // Of a mask made here there is nothing to ask.

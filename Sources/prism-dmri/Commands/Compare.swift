@@ -20,24 +20,38 @@ struct Compare: ParsableCommand {
                 ("where", "prism-dmri compare fit-tissue fit-ball-sticks --lambda 0 --map bayes.nii.gz"),
             ]))
 
-    @Argument(help: "Folder of a finished fit.", completion: .directory) var first: String
-    @Argument(help: "Folder of a finished fit of the same scan with another family.", completion: .directory)
-    var second: String
-    @Option(help: "λ at which structures are weighed (default: that of both fits' maps).") var lambda: Double?
-    @Option(help: "Image to write (.nii, .nii.gz): the log Bayes factor of every voxel.") var map: String?
-    @Flag(help: "Print JSON.") var json = false
+    struct Input: ParsableArguments {
+        @Argument(help: "Folder of a finished fit.", completion: .directory) var first: String
+        @Argument(help: "Folder of a finished fit of the same scan with another family.", completion: .directory)
+        var second: String
+        @Option(help: "λ at which structures are weighed (default: that of both fits' maps).") var lambda: Double?
 
-    func validate() throws {
-        if let lambda {
-            guard lambda >= 0, lambda <= 10 else { throw ValidationError("--lambda must lie between 0 and 10.") }
-        }
-        if let map, !map.hasSuffix(".nii"), !map.hasSuffix(".nii.gz") {
-            throw ValidationError("--map must end in .nii or .nii.gz.")
+        func validate() throws {
+            if let lambda {
+                guard lambda >= 0, lambda <= 10 else { throw ValidationError("--lambda must lie between 0 and 10.") }
+            }
         }
     }
 
+    struct Output: ParsableArguments {
+        @Option(
+            help: "Image to write (.nii, .nii.gz): the log Bayes factor of every voxel.", completion: .file())
+        var map: String?
+        @Flag(help: "Print JSON.") var json = false
+
+        func validate() throws {
+            if let map, !map.hasSuffix(".nii"), !map.hasSuffix(".nii.gz") {
+                throw ValidationError("--map must end in .nii or .nii.gz.")
+            }
+        }
+    }
+
+    @OptionGroup(title: "Input") var input: Input
+    @OptionGroup(title: "Output") var output: Output
+
     func run() throws {
-        let target = try map.map { try OutputFile($0, kind: .table, force: false) }
+        let first = input.first, second = input.second, lambda = input.lambda, json = output.json
+        let target = try output.map.map { try OutputFile($0, kind: .table, force: false) }
         let a = try FinishedFit(folder: first), b = try FinishedFit(folder: second)
         guard lambda != nil || a.provenance.lambda == b.provenance.lambda else {
             throw ValidationError(

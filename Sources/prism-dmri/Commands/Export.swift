@@ -39,52 +39,63 @@ struct Export: ParsableCommand {
         }
     }
 
-    @Argument(help: "Folder of a finished fit.", completion: .directory) var fit: String
-    @Option(help: "For whom: \(Format.allCases.map(\.rawValue).joined(separator: ", ")); may be given several times.")
-    var format: [Format]
-    @Option(help: "λ of what is written (default: that of the fit's maps).") var lambda: Double?
-    @Option(help: "Folder to write (default: FIT/export).", completion: .directory) var out: String?
-    @OptionGroup var threads: ThreadOptions
-    @Flag(help: "With mrtrix and bids: every posterior draw as well (large).") var draws = false
-    @Flag(help: "With fsl: its files at the folder's top, as in bedpostX's SUBJECT.bedpostX, not in fsl.bedpostX/.")
-    var fslLayout = false
-    @Flag(help: "Replace an export already there.") var force = false
-    @OptionGroup var talk: TalkOptions
+    struct Input: ParsableArguments {
+        @Argument(help: "Folder of a finished fit.", completion: .directory) var fit: String
+        @Option(help: "λ of what is written (default: that of the fit's maps).") var lambda: Double?
 
-    func validate() throws {
-        guard !format.isEmpty else {
-            throw ValidationError("--format is needed: \(Format.allCases.map(\.rawValue).joined(separator: ", ")).")
-        }
-        if fslLayout, !format.contains(.fsl) { throw ValidationError("--fsl-layout belongs to --format fsl.") }
-        if let lambda {
-            guard lambda >= 0, lambda <= 10 else { throw ValidationError("--lambda must lie between 0 and 10.") }
+        func validate() throws {
+            if let lambda {
+                guard lambda >= 0, lambda <= 10 else { throw ValidationError("--lambda must lie between 0 and 10.") }
+            }
         }
     }
 
+    struct Output: ParsableArguments {
+        @Option(
+            help: "For whom: \(Format.allCases.map(\.rawValue).joined(separator: ", ")); may be given several times.")
+        var format: [Format]
+        @Option(help: "Folder to write (default: FIT/export).", completion: .directory) var out: String?
+        @Flag(help: "With mrtrix and bids: every posterior draw as well (large).") var draws = false
+        @Flag(help: "With fsl: its files at the folder's top, as in bedpostX's SUBJECT.bedpostX, not in fsl.bedpostX/.")
+        var fslLayout = false
+        @Flag(help: "Replace an export already there.") var force = false
+
+        func validate() throws {
+            guard !format.isEmpty else {
+                throw ValidationError("--format is needed: \(Format.allCases.map(\.rawValue).joined(separator: ", ")).")
+            }
+            if fslLayout, !format.contains(.fsl) { throw ValidationError("--fsl-layout belongs to --format fsl.") }
+        }
+    }
+
+    @OptionGroup(title: "Input") var input: Input
+    @OptionGroup(title: "Output") var output: Output
+    @OptionGroup(title: "Running") var running: ReadingOptions
+
     func run() throws {
-        let finished = try FinishedFit(folder: fit), folder = out ?? fit + "/export"
+        let fit = input.fit, finished = try FinishedFit(folder: fit), folder = output.out ?? fit + "/export"
         var provenance = finished.provenance
-        let value = lambda ?? provenance.lambda
-        let target = try OutputFolder(folder, kind: .export, mode: force ? .force : .fresh, inputs: [fit])
+        let value = input.lambda ?? provenance.lambda
+        let target = try OutputFolder(folder, kind: .export, mode: output.force ? .force : .fresh, inputs: [fit])
         if let warning = LambdaRange.warning(value), !provenance.warnings.contains(warning) {
             Progress.note("warning: " + warning)
             provenance.warnings.append(warning)
         }
         let known = Set(provenance.warnings)
         provenance.commandLine = CommandLine.arguments
-        var formats = format.reduce(into: FitOutputs.Formats()) { $0.formUnion($1.formats) }
-        if draws { formats.insert(.draws) }
-        if fslLayout { formats.insert(.fslLayout) }
+        var formats = output.format.reduce(into: FitOutputs.Formats()) { $0.formUnion($1.formats) }
+        if output.draws { formats.insert(.draws) }
+        if output.fslLayout { formats.insert(.fslLayout) }
         try target.fill { place in
             let written = try FitOutputs.write(
                 archive: finished.archive, lambda: value, geometry: finished.geometry, directory: place,
                 provenance: provenance, formats: formats,
-                threads: threads.nthreads)
+                threads: running.threads.nthreads)
             for warning in written.provenance.warnings where !known.contains(warning) {
                 Progress.note("warning: " + warning)
             }
             if formats.contains(.fsl) { try TensorOutputs.copy(from: [fit], to: place) }
         }
-        if !talk.quiet { Progress.note("written: \(folder)") }
+        if !running.talk.quiet { Progress.note("written: \(folder)") }
     }
 }

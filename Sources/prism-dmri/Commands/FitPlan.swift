@@ -44,6 +44,7 @@ struct FitPlan {
             try fitter.run(
                 voxels: ranks.map { fit.mask.indices[$0] },
                 signals: ranks.flatMap { series.values[$0 * m..<($0 + 1) * m] }, noise: noise,
+                deviation: fit.deviation?.selecting(ranks),
                 metadata: fitter.metadata(grid: fit.geometry.spatialShape, voxelCount: count, notes: [:]),
                 directory: folder.path, shouldStop: { Interrupt.requested })
         }
@@ -61,13 +62,13 @@ struct FitPlan {
         guard command.running.shard == nil else { return ["fit.json", "posterior-*.safetensors"] }
         let formats = command.output.choice.formats
         var names: [String] = []
-        if formats.contains(.bids) { names.append("dwi") }
+        if formats.contains(.bids) { names += ["dwi", "colours"] }
         if formats.contains(.fsl) {
             names += [formats.contains(.fslLayout) ? "merged_*, dyads*, …" : "fsl.bedpostX", "dti"]
         }
         if formats.contains(.mrtrix) { names.append("mrtrix") }
         if formats.contains(.dipy) { names.append("dipy") }
-        if formats.contains(.report) { names += ["report.html", "orientations.png"] }
+        if formats.contains(.report) { names += ["report.html", "orientations.png", "residuals.safetensors"] }
         if (command.output.keep ?? .draws) != .none { names.append("posterior-*.safetensors") }
         return names + ["quality, misfit and noise maps", "fit.json"]
     }
@@ -76,7 +77,8 @@ struct FitPlan {
         let table = command.input.tableFiles.sorted { $0.key < $1.key }.map { (role: $0.key, path: $0.value) }
         return [(role: "image", path: command.input.dwi)] + table
             + [
-                ("mask", command.input.maskFile), ("noise map", command.model.noiseMap),
+                ("mask", command.input.maskFile), ("gradient deviations", command.input.deviationFile),
+                ("noise map", command.model.noiseMap),
                 ("network", command.model.network),
             ]
             .compactMap { role, path in path.map { (role: role, path: $0) } }

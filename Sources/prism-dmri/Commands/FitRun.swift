@@ -36,8 +36,8 @@ extension PreparedFit {
             quiet: command.isQuiet)
         let isComplete = try Interrupt.polled {
             try fitter.run(
-                voxels: mask.indices, signals: series.values, noise: known, metadata: metadata, directory: target.work,
-                part: part, progress: { bar.update($0) }, shouldStop: { Interrupt.requested })
+                voxels: mask.indices, signals: series.values, noise: known, deviation: deviation, metadata: metadata,
+                directory: target.work, part: part, progress: { bar.update($0) }, shouldStop: { Interrupt.requested })
         }
         guard isComplete else { throw Interrupted(out: out, keepsWork: true, again: .resume) }
         note("fitting", since: fitting)
@@ -46,10 +46,18 @@ extension PreparedFit {
         source?.name(&provenance)
         provenance.residuals = try ShellResiduals(
             PosteriorArchive.shards(in: target.work), family: family.family, lambda: options.lambda,
-            signals: series.values, acquisition: acquisition, threads: options.threads)
+            signals: series.values, acquisition: acquisition, deviation: deviation, threads: options.threads)
+        let survey = ResidualSurvey(
+            try PosteriorArchive.shards(in: target.work), family: family.family, lambda: options.lambda,
+            mask: mask.indices, signals: series.values, acquisition: acquisition, deviation: deviation,
+            threads: options.threads)
+        if command.running.shard != nil || command.output.choice.formats.contains(.report) {
+            try survey.write(to: target.staging + "/" + ResidualSurvey.fileName)
+        }
         if part.index == 0, command.output.choice.formats.contains(.fsl),
             let tensor = TensorMaps(
-                signals: series.values, acquisition: acquisition, rules: options.rules, threads: options.threads)
+                signals: series.values, acquisition: acquisition, deviation: deviation, rules: options.rules,
+                threads: options.threads)
         {
             try TensorOutputs.write(
                 tensor, mask: mask, directory: target.staging, description: "prism-dmri diffusion tensor")
@@ -79,7 +87,7 @@ extension PreparedFit {
         let result = try FitOutputs.write(
             archive: archive, lambda: options.lambda, geometry: geometry,
             directory: target.staging, provenance: provenance,
-            formats: command.output.choice.formats, noise: independent, threads: options.threads)
+            formats: command.output.choice.formats, noise: independent, survey: survey, threads: options.threads)
         if let keep { try target.keep(keep, of: archive) }
         try target.finish()
         note("writing", since: writing)
@@ -96,6 +104,7 @@ extension PreparedFit {
         var data = series.values.withUnsafeBytes { Data($0) }
         let table = zip(acquisition.bValues, acquisition.directions).flatMap { b, g in [b, g.x, g.y, g.z] }
         table.withUnsafeBytes { data.append(contentsOf: $0) }
+        deviation?.values.withUnsafeBytes { data.append(contentsOf: $0) }
         return ["dwi_digest": NetworkFile.digest(data)].merging(known?.notes ?? [:]) { $1 }
             .merging(family.family.needsTiming ? ["timing": acquisition.timingNote ?? ""] : [:]) { $1 }
     }
@@ -106,6 +115,7 @@ extension PreparedFit {
         inputs["dwi"] = input.dwi
         inputs["mask"] = input.maskFile
         inputs["noise_map"] = command.model.noiseMap
+        inputs["grad_dev"] = input.deviationFile
         var provenance = FitProvenance(
             version: PrismDMRI.version, commandLine: CommandLine.arguments,
             startedAt: ISO8601DateFormatter().string(from: started), engine: command.model.engine.rawValue,
@@ -120,6 +130,7 @@ extension PreparedFit {
         provenance.noiseOrigin = independent?.origin
         provenance.knownNoise = known.map { .init(source: $0.source, voxels: knownCount, without: survey.withoutNoise) }
         provenance.directions = DirectionCheck(directions)
+        provenance.gradientDeviation = deviation?.size
         return provenance
     }
 

@@ -19,20 +19,27 @@ struct Maps: ParsableCommand {
                 ("one λ, for tractography with MRtrix3", "prism-dmri maps fit --lambda 1 --out at-1 --write mrtrix"),
             ]))
 
-    @Argument(help: "Folder of a finished fit.", completion: .directory) var fit: String
-    @Option(help: "One or more λ, separated by commas.") var lambda: String
-    @Option(help: "Folder to write (default: FIT/maps).", completion: .directory) var out: String?
-    @OptionGroup var output: OutputChoice
-    @OptionGroup var threads: ThreadOptions
-    @Flag(help: "Replace maps already there.") var force = false
-    @OptionGroup var talk: TalkOptions
+    struct Input: ParsableArguments {
+        @Argument(help: "Folder of a finished fit.", completion: .directory) var fit: String
+        @Option(help: "One or more λ, separated by commas.") var lambda: String
+    }
+
+    struct Output: ParsableArguments {
+        @Option(help: "Folder to write (default: FIT/maps).", completion: .directory) var out: String?
+        @OptionGroup var choice: OutputChoice
+        @Flag(help: "Replace maps already there.") var force = false
+    }
+
+    @OptionGroup(title: "Input") var input: Input
+    @OptionGroup(title: "Output") var output: Output
+    @OptionGroup(title: "Running") var running: ReadingOptions
 
     func validate() throws {
         _ = try lambdas()
     }
 
     private func lambdas() throws -> [Double] {
-        let values = try lambda.split(separator: ",", omittingEmptySubsequences: false).map { text in
+        let values = try input.lambda.split(separator: ",", omittingEmptySubsequences: false).map { text in
             guard let x = Double(text), x >= 0, x <= 10 else {
                 throw ValidationError("'\(text)' is not a λ between 0 and 10.")
             }
@@ -43,20 +50,24 @@ struct Maps: ParsableCommand {
     }
 
     func run() throws {
-        let finished = try FinishedFit(folder: fit), archive = finished.archive
+        let finished = try FinishedFit(folder: input.fit), archive = finished.archive
         guard archive.metadata.notes["engine"] != "mcmc" else {
             throw ValidationError(
                 """
-                \(fit) was made by --engine mcmc, whose structure probabilities are shares of draws under its own \
+                \(input.fit) was made by --engine mcmc, whose structure probabilities are shares of draws under its \
+                own \
                 prior: λ has no meaning for it.
                 """
             )
         }
-        let noise = try finished.noise(), formats = finished.formats(output.formats)
+        let noise = try finished.noise(), survey = try finished.survey(),
+            formats = finished.formats(output.choice.formats)
         // All of them can be written, or none is begun.
         let targets = try lambdas().map { value in
-            let folder = (out ?? fit + "/maps") + "/lambda-" + String(format: "%g", value)
-            return (value, try OutputFolder(folder, kind: .maps, mode: force ? .force : .fresh, inputs: [fit]))
+            let folder = (output.out ?? input.fit + "/maps") + "/lambda-" + String(format: "%g", value)
+            return (
+                value, try OutputFolder(folder, kind: .maps, mode: output.force ? .force : .fresh, inputs: [input.fit])
+            )
         }
         for (value, target) in targets {
             var provenance = finished.provenance
@@ -71,12 +82,12 @@ struct Maps: ParsableCommand {
                 let written = try FitOutputs.write(
                     archive: archive, lambda: value, geometry: finished.geometry, directory: place,
                     provenance: provenance,
-                    formats: formats, noise: noise, threads: threads.nthreads)
+                    formats: formats, noise: noise, survey: survey, threads: running.threads.nthreads)
                 for warning in written.provenance.warnings where !known.contains(warning) {
                     Progress.note("warning: " + warning)
                 }
             }
-            if !talk.quiet {
+            if !running.talk.quiet {
                 Progress.note(
                     String(
                         format: "λ = %g: %@ (%.1f s)", value, target.name as NSString,

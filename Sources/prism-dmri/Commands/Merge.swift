@@ -19,27 +19,45 @@ struct Merge: ParsableCommand {
                 ("a lean copy of a finished fit", "prism-dmri merge fit --out lean --write bids --keep structures"),
             ]))
 
-    @Argument(help: "Folders of the parts.", completion: .directory) var parts: [String]
-    @Option(help: "Folder to write.", completion: .directory) var out: String
-    @OptionGroup var output: OutputChoice
-    @Option(help: KeptPosterior.help) var keep: KeptPosterior = .draws
-    @OptionGroup var threads: ThreadOptions
-    @Flag(help: "Replace a fit already in --out.") var force = false
-    @OptionGroup var talk: TalkOptions
+    struct Input: ParsableArguments {
+        @Argument(help: "Folders of the parts.", completion: .directory) var parts: [String]
 
-    func validate() throws {
-        guard !parts.isEmpty else { throw ValidationError("Name the folders of the parts.") }
+        func validate() throws {
+            guard !parts.isEmpty else { throw ValidationError("Name the folders of the parts.") }
+        }
     }
 
+    struct Output: ParsableArguments {
+        @Option(help: "Folder to write.", completion: .directory) var out: String
+        @OptionGroup var choice: OutputChoice
+        @Option(help: KeptPosterior.help) var keep: KeptPosterior = .draws
+        @Flag(help: "Replace a fit already in --out.") var force = false
+        @Flag(
+            help: """
+                When the whole fit is in --out, remove what 'fit' wrote in the parts' folders, and those that are \
+                empty \
+                then; other files stay.
+                """)
+        var removeParts = false
+    }
+
+    @OptionGroup(title: "Input") var input: Input
+    @OptionGroup(title: "Output") var output: Output
+    @OptionGroup(title: "Running") var running: ReadingOptions
+
     func run() throws {
-        let gathered = try gather(), metadata = gathered.metadata
+        let parts = input.parts, out = output.out, keep = output.keep
+        let gathered = try gather(parts), metadata = gathered.metadata
         let provenances = try parts.map { try FitProvenance(path: $0 + "/fit.json") }
         var provenance = Self.join(provenances, parts: parts)
         provenance.kept = keep == .draws ? nil : keep
         let geometry = try FinishedFit.geometry(of: provenance, folders: parts)
         try FinishedFit.require(metadata.grid, in: geometry, folder: parts[0])
         let inputs = parts + gathered.shards.flatMap { $0.files.map(\.path) }
-        let target = try OutputFolder(out, kind: .fit, mode: force ? .force : .fresh, inputs: inputs)
+        // Whether the parts can go is found out before anything is written.
+        let spent =
+            output.removeParts ? try parts.map { try OutputFolder($0, kind: .fit, mode: .force, inputs: [out]) } : []
+        let target = try OutputFolder(out, kind: .fit, mode: output.force ? .force : .fresh, inputs: inputs)
         let known = Set(provenance.warnings)
         try target.fill { place in
             for shard in gathered.shards {
@@ -48,17 +66,27 @@ struct Merge: ParsableCommand {
             let archive = try PosteriorArchive(directory: place)
             let noise = try FinishedFit.noise(
                 of: archive, geometry: geometry, folders: parts, origin: provenance.noiseOrigin)
+            let survey = ResidualSurvey.joining(
+                try parts.map { try FinishedFit.survey(in: $0, grid: archive.metadata.grid) })
+            if output.choice.formats.contains(.report) { try survey?.write(to: place + "/" + ResidualSurvey.fileName) }
             let written = try FitOutputs.write(
                 archive: archive, lambda: provenance.lambda, geometry: geometry, directory: place,
-                provenance: provenance, formats: output.formats, noise: noise, threads: threads.nthreads)
+                provenance: provenance, formats: output.choice.formats, noise: noise, survey: survey,
+                threads: running.threads.nthreads)
             for warning in written.provenance.warnings where !known.contains(warning) {
                 Progress.note("warning: " + warning)
             }
-            if output.formats.contains(.fsl) { try TensorOutputs.copy(from: parts, to: place) }
+            if output.choice.formats.contains(.fsl) { try TensorOutputs.copy(from: parts, to: place) }
             try target.keep(keep, of: archive)
         }
         Fit.warnOfEarlierReadings(target)
-        if !talk.quiet { Progress.note("\(metadata.shardCount) shards of \(parts.count) parts joined: \(out)") }
+        for part in spent {
+            let others = try part.discard()
+            if let one = others.first {
+                Progress.note("warning: \(part.name) stays: it holds \(others.count) other files, such as \(one)")
+            }
+        }
+        if !running.talk.quiet { Progress.note("\(metadata.shardCount) shards of \(parts.count) parts joined: \(out)") }
     }
 
     /// One shard of the fit to be: a file as it is, or voxels from several.
@@ -78,7 +106,7 @@ struct Merge: ParsableCommand {
     }
 
     /// The shards of all parts in order: of one fit, complete, no file named twice.
-    private func gather() throws -> (metadata: PosteriorMetadata, shards: [Joined]) {
+    private func gather(_ parts: [String]) throws -> (metadata: PosteriorMetadata, shards: [Joined]) {
         var byIndex: [Int: [PosteriorShard]] = [:], reference: PosteriorShard?
         for part in parts {
             let shards = try PosteriorArchive.shards(in: part)

@@ -11,7 +11,7 @@ struct PreparedFit {
     let started = Date(), begin = ContinuousClock.now
     let family: FamilyChoice, recipe: any EngineRecipe, options: FitOptions
     let geometry: VolumeGeometry, acquisition: Acquisition, isInTrainingRange: Bool?
-    let mask: Mask, series: MaskedSeries
+    let mask: Mask, series: MaskedSeries, deviation: GradientDeviation?
     let survey: FitSurvey, directions: OrientationTest, kinds: NoiseKinds
     /// An estimate of the noise that knows no model, or the map given; made before only where the fit rests on it.
     private(set) var independent: IndependentNoise?
@@ -48,6 +48,10 @@ struct PreparedFit {
         let isInTrainingRange = file?.covers(acquisition, warn: warn)
         let trained = file == nil ? nil : family.family.simulatedRange(of: acquisition)
         let mask = try input.openMask(geometry, acquisition, warn: warn)
+        let deviation = try input.openDeviation(geometry, mask)
+        if let deviation, let file = input.deviationFile {
+            warn(deviation.description(path: file) + ": each voxel is fitted with its own.")
+        }
         var independent = try model.noiseMap.map { try NoiseMap.read($0, mask: mask, of: input.dwi, warn: warn) }
 
         let reading = ContinuousClock.now
@@ -78,7 +82,8 @@ struct PreparedFit {
         if kinds != .either { recipe = recipe.adapted(to: acquisition, noise: kinds) }
         (self.family, self.recipe, self.options) = (family, recipe, options)
         (self.geometry, self.acquisition, self.isInTrainingRange) = (geometry, acquisition, isInTrainingRange)
-        (self.mask, self.series, self.survey, self.directions) = (mask, series, survey, directions)
+        (self.mask, self.series, self.deviation) = (mask, series, deviation)
+        (self.survey, self.directions) = (survey, directions)
         (self.kinds, self.independent, self.known) = (kinds, independent, known)
         (self.warnings, self.timings) = (warnings, timings)
         Debug.say("engine \(recipe.name), \(recipe.drawCount) draws, noise \(kinds), \(options.threads) threads")

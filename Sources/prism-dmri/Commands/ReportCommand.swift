@@ -19,19 +19,32 @@ struct ReportCommand: ParsableCommand {
                 ("elsewhere", "prism-dmri report fit --out subject-01.html"),
             ]))
 
-    @Argument(help: "Folder of a finished fit.", completion: .directory) var fit: String
-    @Option(help: "File to write (default: FIT/report.html).", completion: .file()) var out: String?
-    @OptionGroup var threads: ThreadOptions
-    @Flag(help: "Replace a file already there.") var force = false
-    @OptionGroup var debugging: DebugOptions
+    struct Input: ParsableArguments {
+        @Argument(help: "Folder of a finished fit.", completion: .directory) var fit: String
+    }
+
+    struct Output: ParsableArguments {
+        @Option(help: "File to write (default: FIT/report.html).", completion: .file()) var out: String?
+        @Flag(help: "Replace a file already there.") var force = false
+    }
+
+    struct Running: ParsableArguments {
+        @OptionGroup var threads: ThreadOptions
+        @OptionGroup var debugging: DebugOptions
+    }
+
+    @OptionGroup(title: "Input") var input: Input
+    @OptionGroup(title: "Output") var output: Output
+    @OptionGroup(title: "Running") var running: Running
 
     func run() throws {
-        let path = out ?? fit + "/report.html"
-        let finished = try FinishedFit(folder: fit), file = try OutputFile(path, kind: .page, force: force)
+        let fit = input.fit, path = output.out ?? fit + "/report.html", threads = running.threads
+        let finished = try FinishedFit(folder: fit), file = try OutputFile(path, kind: .page, force: output.force)
         guard finished.archive.metadata.hasDraws else { throw ReportingError.noDraws(directory: fit) }
         let summary = PosteriorSummary(finished.archive, lambda: finished.provenance.lambda, threads: threads.nthreads)
         try file.write(
             Report.html(
-                summary, geometry: finished.geometry, provenance: finished.provenance, threads: threads.nthreads))
+                summary, archive: finished.archive, geometry: finished.geometry, provenance: finished.provenance,
+                survey: finished.survey(), threads: threads.nthreads))
     }
 }

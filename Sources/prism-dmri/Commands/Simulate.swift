@@ -64,6 +64,13 @@ struct Simulate: ParsableCommand {
         transform: { try Simulate.numbers($0, "0.5,0.2") }) var fractions: [Double]?
     @Option(help: "Diffusivity in mm²/s (default: crossings 1.5e-3, water 2.16e-3).") var diffusivity: Double?
     @Option(help: "Parsimony λ of the prior's structures (default: 0).") var lambda: Double?
+    @Option(
+        help:
+            """
+            Gradients deviate from the table as a coil's do, by this share at the brain's edge (0 to 0.3); \
+            grad_dev.nii.gz, as HCP has it, says how in each voxel.
+            """
+    ) var gradientDeviation: Double?
     @Option(help: "Seed of all random numbers.") var seed: UInt64 = 1
     @Flag(help: "Replace an earlier simulation in --out.") var force = false
     @OptionGroup var talk: TalkOptions
@@ -120,6 +127,9 @@ struct Simulate: ParsableCommand {
         guard diffusivity.map({ (1e-4...5e-3).contains($0) }) ?? true else {
             throw ValidationError("--diffusivity must lie between 1e-4 and 5e-3 mm²/s.")
         }
+        guard gradientDeviation.map({ $0 > 0 && $0 <= 0.3 }) ?? true else {
+            throw ValidationError("--gradient-deviation must lie above 0 and at most at 0.3.")
+        }
         guard lambda.map({ (0...10).contains($0) }) ?? true else {
             throw ValidationError("--lambda must lie between 0 and 10.")
         }
@@ -133,10 +143,10 @@ struct Simulate: ParsableCommand {
         let conversion = try Diffusion.FrameConversion(
             affine3x3: (0..<3).flatMap { r in (0..<3).map { c in geometry.affine[r, c] } })
         let (protocolName, acquisition) = try openAcquisition(conversion)
-        let phantom = makePhantom(shape, acquisition)
+        let phantom = makePhantom(shape, acquisition).deviating(by: gradientDeviation ?? 0)
         let files = PhantomFiles(
             phantom: phantom, geometry: geometry, acquisition: acquisition,
-            angles: kind == .crossings ? crossingAngles : nil)
+            angles: kind == .crossings ? crossingAngles : nil, deviation: gradientDeviation)
         try target.fill { folder in
             try files.write(
                 to: folder, table: table(acquisition, conversion),
@@ -230,6 +240,7 @@ struct Simulate: ParsableCommand {
         if kind == .crossings || kind == .water {
             settings.append(("diffusivity", .number(diffusivity ?? (kind == .water ? 2.16e-3 : 1.5e-3))))
         }
+        if let gradientDeviation { settings.append(("gradientDeviation", .number(gradientDeviation))) }
         if isPrior { settings.append(("lambda", .number(lambda ?? 0))) }
         let description: [(key: String, value: JSONValue)] = [
             ("name", .string(protocolName)), ("volumes", .integer(acquisition.count)),

@@ -54,6 +54,9 @@ extension Validate {
             try studied.check(.listed([acquisition]), input.dwi)
             if shared.tested.engine == .prism { _ = studied.file?.covers(acquisition, warn: warn) }
             let mask = try input.openMask(geometry, acquisition, warn: warn)
+            if let deviation = try input.openDeviation(geometry, mask), let file = input.deviationFile {
+                warn(deviation.description(path: file) + ": both engines take the table as it is here.")
+            }
             let chosen = Mask(
                 geometry: geometry,
                 indices: ScanStudy.choose(voxels, of: mask.count, seed: shared.tested.seed).map { mask.indices[$0] })

@@ -79,7 +79,9 @@ struct BIDSInputs {
             }
         }
         (self.scans, self.unfit) = (scans, unfit)
-        guard !scans.isEmpty else { throw BIDSInputsError.noScan(root) }
+        guard !scans.isEmpty else {
+            throw BIDSInputsError.noScan(root, isFiltered: !participants.isEmpty || !sessions.isEmpty)
+        }
     }
 
     private static func names(_ folder: String) -> [String] {
@@ -97,9 +99,15 @@ enum BIDSInputsError: CommandFailure {
     case noFolder(String)
     case noDescription(String)
     case noParticipant(String, String, among: [String])
-    case noScan(String)
+    case noScan(String, isFiltered: Bool)
 
-    var exitStatus: ExitStatus { if case .noDescription = self { .badData } else { .missingInput } }
+    var exitStatus: ExitStatus {
+        switch self {
+        case .noDescription: .invalidDataset
+        case .noParticipant, .noScan(_, isFiltered: true): .nothingSelected
+        case .noFolder, .noScan: .missingInput
+        }
+    }
 
     var description: String {
         switch self {
@@ -114,7 +122,7 @@ enum BIDSInputsError: CommandFailure {
             \(root) has no participant \(label); it has \(all.prefix(5).joined(separator: ", "))\
             \(all.count > 5 ? ", …" : all.isEmpty ? "none" : "")
             """
-        case .noScan(let root):
+        case .noScan(let root, _):
             "\(root) holds no diffusion series (sub-*/[ses-*/]dwi/*_dwi.nii.gz) of the participants asked for"
         }
     }

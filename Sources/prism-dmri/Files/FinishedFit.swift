@@ -55,6 +55,14 @@ struct FinishedFit {
         return nil
     }
 
+    /// What the fit left over, where its folder says so.
+    func survey() throws -> ResidualSurvey? { try Self.survey(in: archive.directory, grid: archive.metadata.grid) }
+
+    static func survey(in folder: String, grid: [Int]) throws -> ResidualSurvey? {
+        let path = folder + "/" + ResidualSurvey.fileName
+        return FileManager.default.fileExists(atPath: path) ? try ResidualSurvey(path: path, grid: grid) : nil
+    }
+
     /// The grid that was fitted: from a map beside the fit, from the scan where it is still in its place, or else from
     /// the numbers in fit.json, which lack only what the headers call their codes.
     static func geometry(of provenance: FitProvenance, folders: [String]) throws -> VolumeGeometry {

@@ -7,7 +7,7 @@ import Volumes
 struct OutputFile {
     /// What the program writes as single files, and how it knows one of its own again: `--force` replaces nothing else.
     enum Kind {
-        case page, figures, statistics
+        case page, figures, statistics, plot
         /// A gradient table, which nothing marks as this program's: never replaced.
         case table
 
@@ -19,6 +19,7 @@ struct OutputFile {
             switch self {
             case .page: return data.starts(with: Data("<!doctype html>".utf8)) && holds("prism-dmri")
             case .table: return false
+            case .plot: return data.starts(with: Data("<svg".utf8)) && holds("prism-dmri lambda")
             case .statistics: return data.starts(with: Data(RegionTable.head.utf8))
             case .figures: return data.first == UInt8(ascii: "{") && holds("\"kind\"") && holds("\"networkSHA256\"")
             }

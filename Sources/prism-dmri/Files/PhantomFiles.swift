@@ -10,6 +10,8 @@ struct PhantomFiles {
     let acquisition: Acquisition
     /// Crossing angles in degrees, dealt to the voxels in turn.
     let angles: [Double]?
+    /// How much the gradients deviate, if at all.
+    let deviation: Double?
 
     /// The file written last.
     static let explanation = "truth.json"
@@ -26,6 +28,13 @@ struct PhantomFiles {
         try Reporting.write(Data(table.fslText.bvals.utf8), to: folder + "/dwi.bval")
         try Reporting.write(Data(table.fslText.bvecs.utf8), to: folder + "/dwi.bvec")
         try mask.write(to: folder + "/mask.nii.gz")
+        if deviation != nil {
+            let a = geometry.affine
+            let frame = try FrameConversion(affine3x3: (0..<3).flatMap { r in (0..<3).map { c in a[r, c] } })
+            try VolumeWriter.write(
+                folder + "/grad_dev.nii.gz", mask: mask, trailing: [9],
+                voxelMajor: (0..<phantom.count).flatMap { phantom.gradientDeviation($0, frame) })
+        }
         try FileManager.default.createDirectory(atPath: folder + "/truth", withIntermediateDirectories: true)
         for map in maps {
             try VolumeWriter.write(

@@ -43,6 +43,15 @@ struct DiffusionInput: ParsableArguments {
     )
     var scaleByLength = false
 
+    @Option(
+        help:
+            """
+            How gradients deviate in each voxel, nine volumes as HCP's grad_dev has them (default: grad_dev beside \
+            HCP's data; 'none' to leave it out).
+            """, completion: .file()
+    )
+    var gradDev: String?
+
     @OptionGroup(title: "Timing of the gradients") var timing: TimingOptions
 
     func validate() throws {
@@ -74,6 +83,9 @@ struct DiffusionInput: ParsableArguments {
     /// The mask given, or one beside the image.
     var maskFile: String? { mask ?? files.mask }
 
+    /// The gradient deviations given, or those beside the image.
+    var deviationFile: String? { gradDev == "none" ? nil : gradDev ?? files.gradientDeviation }
+
     /// The gradient table's files, named or found beside the image; without those that are not there, and none where
     /// the image's header has the table.
     var tableFiles: [String: String] {
@@ -92,7 +104,7 @@ struct DiffusionInput: ParsableArguments {
 
     /// Every file that is read.
     var allFiles: [String] {
-        [dwi] + tableFiles.values + [maskFile, files.gradientDeviation].compactMap { $0 }
+        [dwi] + tableFiles.values + [maskFile, deviationFile].compactMap { $0 }
             + timing.files
     }
 
@@ -186,7 +198,7 @@ struct DiffusionInput: ParsableArguments {
     func openMask(_ geometry: VolumeGeometry, _ acquisition: Acquisition, warn: (String) -> Void) throws -> Mask {
         if let maskFile {
             if mask == nil { warn("No --mask was given: \(maskFile) is used.") }
-            return try withDeviation(try Mask(path: maskFile, matching: geometry, of: dwi, warn: warn), warn)
+            return try Mask(path: maskFile, matching: geometry, of: dwi, warn: warn)
         }
         let made = try Mask.simple(b0: Volume(meanOf: acquisition.unweightedIndices, in: dwi))
         warn(
@@ -195,15 +207,19 @@ struct DiffusionInput: ParsableArguments {
             extraction is better.
             """
         )
-        return try withDeviation(made, warn)
+        return made
     }
 
-    /// Tells of gradient deviations beside the image, which no fit here takes in.
-    private func withDeviation(_ mask: Mask, _ warn: (String) -> Void) throws -> Mask {
-        if let file = files.gradientDeviation {
-            warn(try GradientDeviation(path: file, mask: mask).warning(path: file))
+    /// How gradients deviate in the mask's voxels; nil where no file says so.
+    func openDeviation(_ geometry: VolumeGeometry, _ mask: Mask) throws -> GradientDeviation? {
+        guard let file = deviationFile else { return nil }
+        let own = try VolumeReader(path: file).geometry, a = geometry.affine
+        guard Array(own.shape.prefix(3)) == geometry.spatialShape else {
+            throw VolumeError.wrongDimensions(
+                path: file, shape: own.shape, wanted: "gradient deviations have the image's grid, \(dwi)'s")
         }
-        return mask
+        let frame = try FrameConversion(affine3x3: (0..<3).flatMap { r in (0..<3).map { c in a[r, c] } })
+        return try GradientDeviation(path: file, mask: mask, frame: frame)
     }
 }
 

@@ -44,7 +44,7 @@ struct WrittenList: ExpressibleByArgument {
 
 extension KeptPosterior: ExpressibleByArgument {
     static let help: ArgumentHelp = """
-        What to keep of the posterior: draws (all; for maps, export, report and stats later), structures (their \
-        probabilities alone: a tenth of the room, and later readings of them), none.
+        What to keep of the posterior: draws (all of it: for maps, export, report and stats later), structures \
+        (the models' probabilities alone, a tenth of the space: for maps of them at other λ), none.
         """
 }

@@ -27,3 +27,9 @@ struct DebugOptions: ParsableArguments {
     @Flag(help: "Tell on stderr what was found, chosen and done, and of an error where it comes from.") var debug =
         false
 }
+
+/// How a command runs that reads a finished fit again.
+struct ReadingOptions: ParsableArguments {
+    @OptionGroup var threads: ThreadOptions
+    @OptionGroup var talk: TalkOptions
+}

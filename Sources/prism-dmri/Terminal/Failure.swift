@@ -7,7 +7,8 @@ import Reporting
 import Tensors
 import Volumes
 
-/// How the program ends; the numbers are those of sysexits.h.
+/// How the program ends; the numbers are those of sysexits.h, and for `bids` of BIDS Apps' execution specification (a
+/// draft, bids-standard.github.io/execution-spec).
 enum ExitStatus: Int32 {
     case ok = 0, other = 1
     /// The command line is wrong.
@@ -20,6 +21,8 @@ enum ExitStatus: Int32 {
     case cannotCreate = 73
     /// Reading or writing broke off.
     case io = 74
+    /// A dataset that is not BIDS; an unknown level of analysis; participants or sessions that select nothing.
+    case invalidDataset = 16, unknownLevel = 17, nothingSelected = 18
     /// Stopped by Ctrl-C.
     case interrupted = 130
 }

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Makes the figures of docs/figures again.
+#
+#     bash examples/figures.sh --list                      # names, and whether they are slow
+#     bash examples/figures.sh OUT [--slow] [NAME…]        # those named, or all quick ones; with --slow all
+#
+# Each figure's output goes to OUT/NAME.txt. Figures of real scans need PRISM_DATA: a folder with nlsam (the whole head), nlsam-slab,
+# mdt, axsi, uih and water, each with dwi.nii.gz, dwi.bval, dwi.bvec and mask.nii.gz, and xfibres/
+# where FSL's samples are at hand; and schemes, a folder of .bval/.bvec pairs;
+# without it they are named and left out. Needs prism-dmri (on the path, or built here) and Python with nibabel and numpy.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+PATH=$PATH:$root/.build/release
+data=${PRISM_DATA:-} p=protocols/acquisitions
+
+# NAME  quick|slow  needs-data?  COMMAND; $S is the scan's folder, $W a scratch folder of the figure's own, $O the output folder.
+table() { cat <<'TABLE'
+calibration|quick||prism-dmri validate simulations --voxels 10000 --html $O/calibration.html --force
+presets|quick||prism-dmri validate simulations --voxels 10000 --preset fast
+brain|quick||prism-dmri simulate --out $W/brain --size 32,40,24 --acquisition $p/abcd-103.yaml --force --quiet && prism-dmri fit $W/brain/dwi.nii.gz --mask $W/brain/mask.nii.gz --out $W/fit --force --quiet && python3 examples/against_truth.py $W/fit $W/brain
+lambda|quick||prism-dmri simulate --out $W/brain --size 32,40,24 --acquisition $p/abcd-103.yaml --force --quiet && prism-dmri fit $W/brain/dwi.nii.gz --mask $W/brain/mask.nii.gz --out $W/fit --force --quiet && prism-dmri maps $W/fit --lambda 0,0.25,0.5,1,1.5,2,3 --out $W/maps --force --quiet && for l in 0 0.25 0.5 1 1.5 2 3; do echo "lambda $l"; python3 examples/against_truth.py $W/maps/lambda-$l $W/brain; done
+lambda-sweep|slow||bash examples/lambda-sweep.sh
+crossings|quick||prism-dmri validate crossings --acquisition $p/three-shell-1000-2000-3000.yaml --lambda 0.5 --voxels 200 && prism-dmri validate crossings --acquisition $p/single-shell-64.yaml --lambda 0.5 --voxels 200
+crossings-exact|slow||prism-dmri validate crossings --acquisition $p/three-shell-1000-2000-3000.yaml --lambda 0.5 --voxels 50 --preset exact && prism-dmri validate crossings --acquisition $p/single-shell-64.yaml --lambda 0.5 --voxels 50 --preset exact
+crossings-smc|slow||prism-dmri validate crossings --acquisition $p/three-shell-1000-2000-3000.yaml --lambda 0.5 --engine smc --smc-error 0.3 --voxels 30 --angles 30,40,50,70,90 && prism-dmri validate crossings --acquisition $p/three-shell-1000-2000-3000.yaml --lambda 0.5 --engine smc --smc-error 0.3 --voxels 30 --angles 20,25,35,45,60,80 && prism-dmri validate crossings --acquisition $p/single-shell-64.yaml --lambda 0.5 --engine smc --smc-error 0.3 --voxels 20 --angles 30,40,50,70,90 && prism-dmri validate crossings --acquisition $p/single-shell-64.yaml --lambda 0.5 --engine smc --smc-error 0.3 --voxels 20 --angles 20,25,35,45,60,80
+exact|slow||prism-dmri validate crossings --acquisition $p/three-shell-1000-2000-3000.yaml --lambda 0.5 --voxels 50 --preset exact && prism-dmri validate crossings --acquisition $p/single-shell-64.yaml --lambda 0.5 --voxels 50 --preset exact
+exact-scan|slow|axsi|prism-dmri validate scan $S/dwi.nii.gz --mask $S/mask.nii.gz --voxels 12 --html $O/agreement.html --force
+exact-schemes|slow|schemes|prism-dmri validate simulations --schemes $S --voxels 72 --smc-voxels 72 --smc-error 0.05
+real-valued|slow||python3 examples/real_valued.py "$(command -v prism-dmri)" fast balanced mcmc --voxels 200
+known-noise|slow||prism-dmri validate simulations --voxels 6000 && prism-dmri validate simulations --voxels 6000 --known-noise && prism-dmri validate simulations --voxels 6000 --acquisition $p/clinical-30.yaml && prism-dmri validate simulations --voxels 6000 --known-noise --acquisition $p/clinical-30.yaml && prism-dmri validate simulations --voxels 6000 --acquisition $p/three-shell-1000-2000-3000.yaml && prism-dmri validate simulations --voxels 6000 --known-noise --acquisition $p/three-shell-1000-2000-3000.yaml
+known-noise-scans|slow|mdt axsi|prism-dmri fit $S/dwi.nii.gz --mask $S/mask.nii.gz --out $W/fit --force --quiet && prism-dmri fit $S/dwi.nii.gz --mask $S/mask.nii.gz --out $W/known --known-noise --force --quiet && python3 examples/summary.py $W/fit && python3 examples/summary.py $W/known
+scans|quick|nlsam-slab mdt axsi uih water|prism-dmri fit $S/dwi.nii.gz --mask $S/mask.nii.gz --out $W/fit --force && python3 examples/summary.py $W/fit
+scans-whole|slow|nlsam|prism-dmri fit $S/dwi.nii.gz --mask $S/mask.nii.gz --out $W/fit --force && python3 examples/summary.py $W/fit && prism-dmri fit $S/dwi.nii.gz --mask $S/mask.nii.gz --out $W/fast --preset fast --force && python3 examples/summary.py $W/fast
+xfibres|quick|nlsam-slab mdt axsi|prism-dmri fit $S/dwi.nii.gz --mask $S/xfibres/nodif_brain_mask.nii.gz --out $W/fit --force --quiet && python3 examples/summary.py $W/fit $S/xfibres
+chain|quick|nlsam-slab|prism-dmri fit $S/dwi.nii.gz --mask $S/xfibres/nodif_brain_mask.nii.gz --out $W/fit --engine mcmc --model 1 --force --quiet && python3 examples/summary.py $W/fit $S/xfibres
+chain-2|quick|mdt axsi|prism-dmri fit $S/dwi.nii.gz --mask $S/xfibres/nodif_brain_mask.nii.gz --out $W/fit --engine mcmc --model 2 --force --quiet && python3 examples/summary.py $W/fit $S/xfibres
+outputs|quick|axsi|prism-dmri fit $S/dwi.nii.gz --mask $S/mask.nii.gz --out $W/fit --force --quiet && python3 examples/check_outputs.py $W/fit
+tractography|slow|nlsam|bash examples/tractography.sh $S $W/tracts 1000
+tissue-presets|slow|mdt axsi|prism-dmri fit $S/dwi.nii.gz --mask $S/mask.nii.gz --out $W/fast --family tissue --preset fast --force && prism-dmri validate scan $S/dwi.nii.gz --mask $S/mask.nii.gz --family tissue --preset fast --voxels 60 && prism-dmri fit $S/dwi.nii.gz --mask $S/mask.nii.gz --out $W/balanced --family tissue --preset balanced --force && prism-dmri validate scan $S/dwi.nii.gz --mask $S/mask.nii.gz --family tissue --preset balanced --voxels 60
+tissue-residuals|slow|axsi mdt|prism-dmri fit $S/dwi.nii.gz --mask $S/mask.nii.gz --out $W/tissue --family tissue --preset fast --force --quiet && prism-dmri fit $S/dwi.nii.gz --mask $S/mask.nii.gz --out $W/bs --preset fast --force --quiet && python3 -c "import json,sys; [print(f, json.load(open(f + '/fit.json'))['residuals']['anyFibre']) for f in sys.argv[1:]]" $W/tissue $W/bs
+tissue-evidence|slow|axsi mdt|prism-dmri fit $S/dwi.nii.gz --mask $S/mask.nii.gz --out $W/tissue --family tissue --preset fast --force --quiet && prism-dmri fit $S/dwi.nii.gz --mask $S/mask.nii.gz --out $W/bs --preset fast --force --quiet && prism-dmri compare $W/tissue $W/bs --lambda 0
+tissue-water|slow|water|prism-dmri fit $S/dwi.nii.gz --mask $S/mask.nii.gz --out $W/fit --family tissue --force --quiet && prism-dmri maps $W/fit --lambda 0.5,1,2 --out $W/maps --force --quiet && for l in 0.5 1 2; do python3 examples/summary.py $W/maps/lambda-$l; done
+tissue-calibration|slow||prism-dmri validate simulations --family tissue --acquisition $p/three-shell-1000-2000-3000.yaml --voxels 1200 --samples 400
+sandi-calibration|slow||prism-dmri validate simulations --family sandi --acquisition $p/sandi-170.yaml --voxels 400 --samples 100
+speed|quick||prism-dmri bench pipeline && prism-dmri bench kernels && prism-dmri bench likelihood && prism-dmri bench network
+speed-scaling|slow||prism-dmri bench scaling --voxels 256
+speed-training|slow||prism-dmri bench train --recipe protocols/models/ball-sticks.yaml --nthreads 1
+side-by-side|slow|nlsam-slab|bash examples/side_by_side.sh $S $W/side
+TABLE
+}
+
+if [ "${1:-}" = --list ]; then
+    table | while IFS='|' read -r name speed scans command; do
+        printf '%-20s %-6s %s\n' "$name" "$speed" "${scans:+(on: $scans) }$command"
+    done
+    exit
+fi
+[ $# -ge 1 ] || { sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 64; }
+O=$(mkdir -p "$1" && cd "$1" && pwd)
+shift
+slow=no names=()
+for word in "$@"; do if [ "$word" = --slow ]; then slow=yes; else names+=("$word"); fi; done
+for name in ${names[@]+"${names[@]}"}; do
+    table | grep -q "^$name|" || { echo "figures.sh: there is no figure '$name'; --list names them" >&2; exit 64; }
+done
+
+failed=0
+while IFS='|' read -r name speed scans command <&3; do
+    if [ ${#names[@]} -gt 0 ]; then
+        [[ " ${names[*]} " == *" $name "* ]] || continue
+    elif [ "$speed" = slow ] && [ $slow = no ]; then
+        continue
+    fi
+    for scan in ${scans:--}; do
+        S=$data/$scan W=$O/work/$name-$scan out=$O/$name.txt
+        [ "$scan" = - ] || out=$O/$name-$scan.txt
+        if [ "$scan" != - ] && { [ -z "$data" ] || [ ! -e "$S" ]; }; then
+            echo "$name: left out, needs PRISM_DATA/$scan" >&2
+            continue
+        fi
+        mkdir -p "$W"
+        echo "$name${scans:+ ($scan)}" >&2
+        if { prism-dmri --version; echo "$command"; ( eval "$command" ); } > "$out" 2>&1; then
+            rm -rf "$W"
+        else
+            echo "$name: failed; see $out" >&2
+            failed=1
+        fi
+    done
+done 3< <(table)
+exit $failed
