@@ -1,6 +1,7 @@
 #pragma once
 /* Rotations in charts, sixteen at a time: as unit quaternions about one of their own, q, in the coordinates ω of angle
-   and axis.  Turned by half a turn about an axis of its own a tensor is the same: of the four alike the nearest counts. */
+   and axis.  A tensor turned by half a turn about an axis of its own is the same: of the four alike the nearest
+   counts. */
 
 #include "density_lanes.h"
 
