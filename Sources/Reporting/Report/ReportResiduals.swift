@@ -36,18 +36,19 @@ enum ReportResiduals {
             worst.across.residual,
             ReportText.number(worst.bValue)
         ).replacingOccurrences(of: "-", with: "−")
-        let isHindered = worst.across.residual > 0 && worst.along.residual < 0
-        let what =
-            isHindered
-            ? """
-            water between axons (an extra-axonal space), which a ball and sticks lack, leaves this, and third \
-            fibres may stand in for it; on several shells try --family tissue
-            """
-            : "the model does not hold there to within the noise; misfit.nii.gz shows where"
+        let isHindered = worst.across.residual > 0 && worst.along.residual < 0 && family == "ball-sticks"
+        guard isHindered else {
+            return "The mean residual of \(ReportText.count(group.voxels)) voxels is \(numbers): the model does not "
+                + "hold there to within the noise; misfit.nii.gz shows where."
+        }
         // One shell does not tell such a space from others.
         let remedy =
-            isHindered && family == "ball-sticks" && group.shells.count > 1
+            group.shells.count > 1
             ? "; --family tissue has it, and 'prism-dmri compare' of both fits says which explains the scan better" : ""
-        return "The mean residual of \(ReportText.count(group.voxels)) voxels is \(numbers): \(what)\(remedy)."
+        return """
+            The mean residual of \(ReportText.count(group.voxels)) voxels is \(numbers): water between axons (an \
+            extra-axonal space), which a ball and sticks lack, leaves this, and third fibres may stand in for \
+            it\(remedy).
+            """
     }
 }
