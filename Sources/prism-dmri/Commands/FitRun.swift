@@ -44,15 +44,17 @@ extension PreparedFit {
 
         var provenance = try provenance(command)
         source?.name(&provenance)
-        provenance.residuals = try ShellResiduals(
-            PosteriorArchive.shards(in: target.work), family: family.family, lambda: options.lambda,
-            signals: series.values, acquisition: acquisition, deviation: deviation, threads: options.threads)
-        let survey = ResidualSurvey(
-            try PosteriorArchive.shards(in: target.work), family: family.family, lambda: options.lambda,
-            mask: mask.indices, signals: series.values, acquisition: acquisition, deviation: deviation,
-            threads: options.threads)
+        let shards = try PosteriorArchive.shards(in: target.work)
+        provenance.residuals = ShellResiduals(
+            shards, family: family.family, lambda: options.lambda, signals: series.values, acquisition: acquisition,
+            deviation: deviation, threads: options.threads)
+        // For the page, now or when parts are joined.
+        var survey: ResidualSurvey?
         if command.running.shard != nil || command.output.choice.formats.contains(.report) {
-            try survey.write(to: target.staging + "/" + ResidualSurvey.fileName)
+            survey = ResidualSurvey(
+                shards, family: family.family, lambda: options.lambda, mask: mask.indices, signals: series.values,
+                acquisition: acquisition, deviation: deviation, threads: options.threads)
+            try survey?.write(to: target.staging + "/" + ResidualSurvey.fileName)
         }
         if part.index == 0, command.output.choice.formats.contains(.fsl),
             let tensor = TensorMaps(
