@@ -68,7 +68,7 @@ let package = Package(
         .target(
             name: "Chain", dependencies: ["Inference", "Diffusion", "ModelSpace", "CKernels"], exclude: ["README.md"]),
         .target(
-            name: "Studies", dependencies: ["Inference", "Networks", "Diffusion", "ModelSpace", "Parallel"],
+            name: "Studies", dependencies: ["Inference", "Exact", "Networks", "Diffusion", "ModelSpace", "Parallel"],
             exclude: ["README.md"]),
         .target(
             name: "Bench",

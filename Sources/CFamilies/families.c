@@ -11,9 +11,13 @@ static const unsigned char tissue[] = {
 static const unsigned char sandi[] = {
 #embed "../../protocols/models/sandi.yaml"
 };
+static const unsigned char noddi[] = {
+#embed "../../protocols/models/noddi.yaml"
+};
 static const struct { const char *name; const unsigned char *text; long count; } recipes[] = {
     {"gaussian", gaussian, sizeof gaussian},
     {"tissue", tissue, sizeof tissue},
+    {"noddi", noddi, sizeof noddi},
     {"sandi", sandi, sizeof sandi},
 };
 

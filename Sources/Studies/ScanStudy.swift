@@ -6,6 +6,9 @@ import ModelSpace
 public struct ScanStudy: Sendable {
     private static let choiceStream: UInt64 = 0x4348_4F49
 
+    /// Where set, structures are held against smc one by one, and the reference is not asked.
+    public var evidenceCheck: EvidenceCheck.Options?
+
     public init() {}
 
     /// `count` of `total` places, at random, ascending; all of them when there are no more.
@@ -64,15 +67,20 @@ public struct ScanStudy: Sendable {
         guard !cases.isEmpty else { return nil }
         cases.sort { $0.key < $1.key }
         let family = StudyFamily(recipe.diffusionFamily)
-        let study = ReferenceStudy(family: family, options: options, reference: reference, statement: statement)
-        guard let agreement = try study.run(cases, engine: recipe.name, progress: progress, shouldStop: shouldStop)
-        else { return nil }
-        return ScanReport(
+        var report = ScanReport(
             family: recipe.composedName, engine: recipe.name, networkName: recipe.networkName,
             networkSHA256: recipe.networkSHA256, notes: recipe.notes, voxels: cases.count,
             notFitted: voxels.count - cases.count, volumes: m, lambda: options.lambda, seed: options.seed,
-            structureNames: family.table.rows.map(\.name),
-            agreement: agreement)
+            structureNames: family.table.rows.map(\.name))
+        if let evidenceCheck {
+            report.evidence = try EvidenceCheck.run(
+                cases, evidenceCheck, family: family, options: options, engine: recipe.name, progress: progress,
+                shouldStop: shouldStop)
+            return report.evidence == nil ? nil : report
+        }
+        let study = ReferenceStudy(family: family, options: options, reference: reference, statement: statement)
+        report.agreement = try study.run(cases, engine: recipe.name, progress: progress, shouldStop: shouldStop)
+        return report.agreement == nil ? nil : report
     }
 }
 
@@ -87,5 +95,7 @@ public struct ScanReport: Codable, Sendable {
     public var volumes: Int
     public var lambda: Double, seed: UInt64
     public var structureNames: [String]
-    public var agreement: EngineAgreement
+    public var agreement: EngineAgreement?
+    /// Where single structures are held against smc instead.
+    public var evidence: EvidenceCheck?
 }

@@ -35,6 +35,8 @@ public struct SimulationReport: Codable, Sendable {
     public var unlisted: Int?, leastLogProbability: Double?
     public var consistency: [Consistency]
     public var agreement: EngineAgreement?
+    /// Where single structures are held against smc instead.
+    public var evidence: EvidenceCheck?
 
     init(
         _ voxels: [SimulationStudy.Voxel], family: StudyFamily, quantities: CalibrationQuantities,

@@ -32,6 +32,8 @@ public struct SimulationStudy: Sendable {
     public var referenceVoxels = 0
     /// What the reference is, where it is less than an exact engine.
     public var referenceStatement: String?
+    /// Where set, these voxels' structures are held against smc one by one, and no reference engine is asked.
+    public var evidenceCheck: EvidenceCheck.Options?
     /// λ at which the network is asked outright.
     public var consistencyLambdas = [0.5, 1, 2]
 
@@ -113,13 +115,20 @@ public struct SimulationStudy: Sendable {
             consistencyLambdas: network == nil ? [] : consistencyLambdas)
         if isNoiseKnown { report.notes["known_noise"] = "true sigma" }
         report.acquisitions = Self.describe(acquisitions, blocks.map(\.0.acquisition))
-        guard let reference, referenceVoxels > 0 else { return report }
+        guard referenceVoxels > 0, reference != nil || evidenceCheck != nil else { return report }
         let compared = referenceIndices.map { v in
             let (block, fitted) = blocks[v / blockSize], voxel = fitted[v % blockSize]
             return ReferenceCase(
                 acquisition: block.acquisition, y: voxel.y, posterior: voxel.posterior!, sigma: voxel.sigma,
                 key: UInt64(v), truth: voxel.truth, voxel: nil)
         }
+        if let evidenceCheck {
+            report.evidence = try EvidenceCheck.run(
+                compared, evidenceCheck, family: family, options: fixed, engine: sample.name, progress: progress,
+                shouldStop: shouldStop)
+            return report.evidence == nil ? nil : report
+        }
+        guard let reference else { return report }
         report.agreement = try ReferenceStudy(
             family: family, options: fixed, reference: reference, statement: referenceStatement,
             leastLogProbability: sample.leastLogProbability

@@ -21,7 +21,7 @@ import Testing
         }
     }
 
-    @Test("decode ∘ encode is the identity to the stated accuracy", arguments: ["tissue", "gaussian"])
+    @Test("decode ∘ encode is the identity to the stated accuracy", arguments: ["tissue", "gaussian", "noddi"])
     func roundTrip(_ name: String) {
         let family = BuiltInFamilies.family(name)!, mixture = ProtocolMixture(), slot = family.noiseSlots
         var random = RandomSource(seed: 81)
@@ -61,7 +61,7 @@ import Testing
 
     @Test(
         "Coordinates have mean 0 and variance 1 under the prior, switched off exactly where the mask is 0",
-        arguments: ["tissue", "gaussian"])
+        arguments: ["tissue", "gaussian", "noddi"])
     func standardised(_ name: String) {
         let family = BuiltInFamilies.family(name)!, design = twoShells(), structures = family.structureSpace.structures,
             count = family.tokenCount * family.coordinateCount

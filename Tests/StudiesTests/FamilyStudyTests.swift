@@ -9,7 +9,7 @@ import Testing
 @testable import Studies
 
 /// Hands on another engine's answers, right or distorted; remembers them, so that a test fits once.
-private final class Distorted: PosteriorEngine {
+final class Distorted: PosteriorEngine {
     final class Memory: Sendable { let answers = Mutex<[UInt64: VoxelPosterior]>([:]) }
     struct Recipe: EngineRecipe {
         var base: any EngineRecipe, memory: Memory, distort: @Sendable (VoxelPosterior) -> VoxelPosterior

@@ -91,30 +91,42 @@ public enum ValidationPage {
             body += card("", table(["", "mean total variation"], rows))
         }
         if let a = r.agreement { body += agreement(a) }
+        if let e = r.evidence { body += evidence(e) }
         return document(
             "Validation on simulations",
             body + footer(r.engine, r.networkName, r.networkSHA256, r.notes, r.seed, commandLine))
     }
 
     public static func page(_ r: ScanReport, commandLine: [String]) -> String {
-        let a = r.agreement
-        let tiles = [
-            tile(
-                String(format: "%.3f", a.structures.mean),
-                "mean total variation of structure probabilities at λ = \(ValidationText.number(r.lambda))"),
-            tile(percent(a.sameFibreCount), "same most probable number of fibres"),
-            tile(String(format: "%.2f°", a.firstAngle.q50), "median angle between main fibres"),
-            tile(
-                String(format: "%.2f / %.2f", a.misfit.q50, a.referenceMisfit.q50),
-                "median misfit of \(a.engine) / \(a.reference), in σ"),
-        ]
+        var tiles: [String] = []
+        let other = r.agreement?.reference ?? "smc"
+        if let a = r.agreement {
+            tiles = [
+                tile(
+                    String(format: "%.3f", a.structures.mean),
+                    "mean total variation of structure probabilities at λ = \(ValidationText.number(r.lambda))"),
+                tile(percent(a.sameFibreCount), "same most probable number of fibres"),
+                tile(String(format: "%.2f°", a.firstAngle.q50), "median angle between main fibres"),
+                tile(
+                    String(format: "%.2f / %.2f", a.misfit.q50, a.referenceMisfit.q50),
+                    "median misfit of \(a.engine) / \(a.reference), in σ"),
+            ]
+        }
+        if let e = r.evidence {
+            tiles += [
+                tile(e.scatter.map { String(format: "%.2f", $0) } ?? "–", "nats, scatter of structures’ evidence"),
+                tile(String(format: "%.3f", e.fibres), "total variation of the number of fibres from such errors"),
+            ]
+        }
         var lead =
             """
             \(r.voxels) voxels of a scan of \(r.volumes) volumes\(r.family.map { ", family " + escape($0) } ?? ""), \
-            chosen at random, fitted with <b>\(escape(a.engine))</b> and with <b>\(escape(a.reference))</b>.
+            chosen at random, fitted with <b>\(escape(r.engine))</b> and held against <b>\(escape(other))</b>.
             """
         if r.notFitted > 0 { lead += " \(r.notFitted) chosen voxels could not be fitted." }
-        let body = header("Validation on a scan", lead, tiles) + agreement(a)
+        let body =
+            header("Validation on a scan", lead, tiles) + (r.agreement.map(agreement) ?? "")
+            + (r.evidence.map(evidence) ?? "")
         return document(
             "Validation on a scan",
             body + footer(r.engine, r.networkName, r.networkSHA256, r.notes, r.seed, commandLine))
@@ -175,6 +187,15 @@ public enum ValidationPage {
             body += card("Number of fibres, on these voxels", scoreTable([(a.engine, f), (a.reference, g)]))
         }
         return body + "</div>"
+    }
+
+    private static func evidence(_ e: EvidenceCheck) -> String {
+        section(
+            "Structures’ evidence against smc’s",
+            """
+            Structures of \(e.voxels) voxels, drawn with their probabilities, whose evidence smc found too. δ: the \
+            engine’s log-evidence less smc’s, in nats; what a voxel’s structures have in common changes no probability.
+            """) + card("", table(["", ""], ValidationText.rows(e)))
     }
 
     private static func ranks(_ tests: [RankTest], _ threshold: Double) -> String {

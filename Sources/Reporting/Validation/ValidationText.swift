@@ -32,6 +32,7 @@ public enum ValidationText {
             }
         }
         if let agreement = r.agreement { lines += [""] + text(agreement) }
+        if let evidence = r.evidence { lines += [""] + text(evidence) }
         return lines.joined(separator: "\n") + "\n"
     }
 
@@ -43,7 +44,9 @@ public enum ValidationText {
             """
         ]
         if r.notFitted > 0 { lines.append("\(r.notFitted) chosen voxels could not be fitted") }
-        return (lines + [""] + text(r.agreement)).joined(separator: "\n") + "\n"
+        if let agreement = r.agreement { lines += [""] + text(agreement) }
+        if let evidence = r.evidence { lines += [""] + text(evidence) }
+        return lines.joined(separator: "\n") + "\n"
     }
 
     /// One sentence on the rank tests.

@@ -21,7 +21,8 @@ extension Validate {
 
                 Other families (--family) are held against the same search made much wider, without a network: it \
                 shows what the search misses for the sake of speed, but no fault that both have. With --smc-error \
-                they are held against smc as well as ball-sticks are, which takes minutes a voxel.
+                they are held against smc as well as ball-sticks are, which takes minutes a voxel (an hour where there \
+                are hundreds of structures: there --smc-structures holds single ones against it).
                 """,
                 examples: [
                     (
@@ -37,6 +38,7 @@ extension Validate {
         @Option(help: "Voxels to compare.") var voxels: Int = 100
         @Option(help: "Parsimony: each free parameter costs λ nats; 0 to 1.") var lambda: Double = 0.5
         @Option(help: NoiseChoice.help) var noise: NoiseChoice = .auto
+        @OptionGroup var evidence: EvidenceOptions
         @OptionGroup var shared: ValidationOptions
 
         func validate() throws {
@@ -77,9 +79,11 @@ extension Validate {
                 }
             }
             Interrupt.catchSignals()
+            var study = ScanStudy()
+            study.evidenceCheck = evidence.check(shared.tested)
             let bar = StudyProgress(voxels: chosen.count, referenceVoxels: chosen.count, quiet: shared.talk.quiet)
             guard
-                let report = try ScanStudy().run(
+                let report = try study.run(
                     voxels: chosen.indices, signals: series.values, acquisition: acquisition, options: options,
                     engine: adapted(studied.engine),
                     reference: adapted(studied.reference), statement: studied.statement, progress: bar.update,

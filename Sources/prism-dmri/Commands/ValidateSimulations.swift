@@ -21,7 +21,7 @@ extension Validate {
                 With --family the same of any family: its structures, components, parameters and directions by their \
                 names. Families other than ball-sticks --smc-voxels holds against the same search made much wider, \
                 which shows what the search misses but no fault that both have; with --smc-error against smc, minutes \
-                a voxel.
+                a voxel; with --smc-structures single structures against smc.
 
                 Acquisitions: those of --acquisition, of every .bval/.bvec pair in --schemes, or (default) random ones \
                 from the mixture that the network was trained on, or that the \
@@ -49,6 +49,7 @@ extension Validate {
         @Flag(help: "Tell the engine each voxel's true σ, as fit --known-noise does with a measured one.")
         var knownNoise = false
         @Option(help: "λ at which the network is asked outright, separated by commas.") var lambdaList = "0.5,1,2"
+        @OptionGroup var evidence: EvidenceOptions
         @OptionGroup var shared: ValidationOptions
 
         func validate() throws {
@@ -57,6 +58,9 @@ extension Validate {
             }
             guard (0...voxels).contains(smcVoxels) else {
                 throw ValidationError("--smc-voxels must lie between 0 and --voxels.")
+            }
+            guard evidence.smcStructures == nil || smcVoxels > 0 else {
+                throw ValidationError("--smc-structures goes with --smc-voxels.")
             }
             guard (0...3).contains(lambda) else { throw ValidationError("--lambda must lie between 0 and 3.") }
             if knownNoise && shared.tested.engine == .mcmc { throw ValidationError(ChainArguments.noKnownNoise) }
@@ -85,6 +89,7 @@ extension Validate {
             study.lambda = lambda
             study.consistencyLambdas = try lambdas()
             study.referenceVoxels = smcVoxels
+            study.evidenceCheck = evidence.check(shared.tested)
             study.isNoiseKnown = knownNoise
             let bar = StudyProgress(voxels: voxels, referenceVoxels: smcVoxels, quiet: shared.talk.quiet)
             guard

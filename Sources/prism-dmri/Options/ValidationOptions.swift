@@ -84,6 +84,28 @@ struct EngineUnderTest: ParsableArguments {
     }
 }
 
+/// Single structures held against smc, where there are too many to sample all.
+struct EvidenceOptions: ParsableArguments {
+    @Option(
+        help:
+            """
+            Instead of whole posteriors, hold the evidence of so many structures of each voxel, drawn with their \
+            probabilities, against smc's: for families of hundreds of structures and more. 2 to 100; --smc-error is \
+            0.2 then where not given.
+            """
+    ) var smcStructures: Int?
+
+    func validate() throws {
+        guard (2...100).contains(smcStructures ?? 2) else {
+            throw ValidationError("--smc-structures must lie between 2 and 100.")
+        }
+    }
+
+    func check(_ tested: EngineUnderTest) -> EvidenceCheck.Options? {
+        smcStructures.map { .init(structures: $0, targetError: tested.smcError ?? 0.2) }
+    }
+}
+
 /// Where the results of a study go besides the terminal.
 struct ValidationOptions: ParsableArguments {
     @Option(help: FamilyChoice.help) var family: String?
