@@ -1,10 +1,11 @@
 /* Running out of memory ends the program with one sentence.
  *
  * Under a limit (ulimit -v, a batch system's h_vmem) any allocation may fail, in this program or in a library: Swift's
- runtime then traps with a hundred * lines of registers, OpenBLAS and libdispatch ask again and again for ever.  None of
- them can be told what to do instead, but all of them ask the C library, and * a program's own functions of that name
- stand before the library's (symbol interposition).  The ones here hand each request on and look at the answer. * *
- Source: glibc manual, "Replacing malloc"; the __libc_ names are glibc's for that purpose. */
+ * runtime then traps with a hundred lines of registers, OpenBLAS and libdispatch ask again and again for ever. None of
+ * them can be told what to do instead, but all of them ask the C library, and a program's own functions of that name
+ * stand before the library's (symbol interposition). The ones here hand each request on and look at the answer.
+ *
+ * Source: glibc manual, "Replacing malloc"; the __libc_ names are glibc's for that purpose. */
 #define _GNU_SOURCE
 #include "include/memory.h"
 #include <stdatomic.h>
@@ -91,5 +92,16 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
     int result = create(thread, attributes, start, argument);
     if (result == EAGAIN || result == ENOMEM) end("a thread could not be started", 0);
     return result;
+}
+
+/* OpenBLAS starts a thread for every processor as it is loaded, before main, and each takes 134 MB of address space: too
+ * much for short commands under a limit, and gigabytes on large machines. Our own threads do the work, and to OpenBLAS
+ * each of them is one; so it is told "1" here, where it asks. */
+char *getenv(const char *name) {
+    if (!strcmp(name, "OPENBLAS_NUM_THREADS")) return (char *)"1";
+    size_t length = strlen(name);
+    for (char **entry = environ; entry && *entry; entry++)
+        if (!strncmp(*entry, name, length) && (*entry)[length] == '=') return *entry + length + 1;
+    return 0;
 }
 #endif
