@@ -94,9 +94,9 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
     return result;
 }
 
-/* OpenBLAS starts a thread for every processor as it is loaded, before main, and each takes 134 MB of address space: too
- * much for short commands under a limit, and gigabytes on large machines. Our own threads do the work, and to OpenBLAS
- * each of them is one; so it is told "1" here, where it asks. */
+/* OpenBLAS starts a thread for every processor as it is loaded, before main, and each takes 134 MB of address space:
+ * too much for short commands under a limit, and gigabytes on large machines. Our own threads do the work, and to
+ * OpenBLAS each of them is one; so it is told "1" here, where it asks. */
 char *getenv(const char *name) {
     if (!strcmp(name, "OPENBLAS_NUM_THREADS")) return (char *)"1";
     size_t length = strlen(name);

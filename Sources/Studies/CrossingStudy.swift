@@ -6,7 +6,8 @@ import ModelSpace
 /// How well two crossing fibres are told apart: angular error and recall by crossing angle, on simulations, through the
 /// whole fitting path.
 ///
-/// Each voxel holds two sticks of given fractions at a given angle, randomly oriented, Rician noise. A fit's fibres are
+/// Each voxel holds two sticks of given fractions at a given angle, or two zeppelins (bundles with water around their
+/// axons, which no stick is), and a ball of the same diffusivity; randomly oriented, Rician noise. A fit's fibres are
 /// those that peaks and fixels would list: present in the posterior with mean fraction ≥ 0.05. They are matched one to
 /// one to the true ones so that the summed angle is least. A true fibre counts as recalled when its match lies within
 /// `tolerance` = min(20°, half the crossing angle). Error: mean angle of recalled pairs.
@@ -30,6 +31,8 @@ public struct CrossingStudy: Sendable {
     public var fractions = (0.4, 0.35)
     /// mm²/s.
     public var diffusivity = 1.7e-3
+    /// Diffusivity across the fibres over that along them: 0 makes sticks.
+    public var ratio = 0.0
     public var lambda = 0.0
 
     public init() {}
@@ -66,7 +69,12 @@ public struct CrossingStudy: Sendable {
                 theta[BallSticks.Slot.axis + 3 + c] = b[c]
             }
             signals.withUnsafeMutableBufferPointer {
-                family.simulate(&theta, z, acquisition, using: &random, into: $0.baseAddress! + v * m)
+                let y = $0.baseAddress! + v * m
+                if ratio == 0 {
+                    family.simulate(&theta, z, acquisition, using: &random, into: y)
+                } else {
+                    simulateZeppelins((a, b), acquisition, using: &random, into: y)
+                }
             }
         }
         var options = base
@@ -86,6 +94,25 @@ public struct CrossingStudy: Sendable {
         let summary = PosteriorSummary(
             try PosteriorArchive(directory: folder), lambda: lambda, threads: options.threads)
         return angles.indices.map { row(summary, truth, angle: angles[$0], range: $0 * voxels..<($0 + 1) * voxels) }
+    }
+
+    /// M signals of two zeppelins and a ball, S0 = 1.
+    private func simulateZeppelins(
+        _ axes: (SIMD3<Double>, SIMD3<Double>), _ acquisition: Acquisition, using random: inout RandomSource,
+        into y: UnsafeMutablePointer<Float>
+    ) {
+        let zeppelin = Zeppelin(), sigma = 1 / snr
+        for v in 0..<acquisition.count {
+            let measured = DiffusionMeasurement(b: acquisition.bValues[v], g: acquisition.directions[v])
+            func attenuation(_ axis: SIMD3<Double>) -> Double {
+                zeppelin.attenuation([diffusivity, ratio, axis.x, axis.y, axis.z], measured)
+            }
+            let signal =
+                fractions.0 * attenuation(axes.0) + fractions.1 * attenuation(axes.1)
+                + (1 - fractions.0 - fractions.1) * Ball().attenuation([diffusivity], measured)
+            let real = signal + sigma * random.normal(), imaginary = sigma * random.normal()
+            y[v] = Float((real * real + imaginary * imaginary).squareRoot())
+        }
     }
 
     /// Two unit vectors at an angle, the pair uniformly oriented.

@@ -45,8 +45,8 @@ public struct EvidenceCheck: Codable, Sendable {
 
     public var engine: String, lambda: Double, voxels: Int
     public var rows: [Row]
-    /// Standard deviation of δ about the voxel's mean, the part of it that is smc's own error, and that which the engine
-    /// states, nats; nil where no voxel has two structures.
+    /// Standard deviation of δ about the voxel's mean, the part of it that is smc's own error, and that which the
+    /// engine states, nats; nil where no voxel has two structures.
     public var scatter: Double?, smcPart: Double, statedPart: Double?
     /// Mean of δ over voxels, nats: how far the family's evidence is off; nil where the engine states none.
     public var mean: Double?

@@ -17,7 +17,8 @@ struct Validate: ParsableCommand {
             usage: "prism-dmri validate crossings --acquisition <file> [options]",
             discussion: Manual.page(
                 """
-                Two sticks (fractions 0.4 and 0.35, 1.7e-3 mm²/s), random orientation, Rician noise. A true fibre is \
+                Two sticks (fractions 0.4 and 0.35, 1.7e-3 mm²/s), or with --ratio two zeppelins, and a ball, random \
+                orientation, Rician noise. A true fibre is \
                 recalled when the fibre matched to it \
                 lies within min(20°, half the crossing angle); the error is the mean angle of recalled fibres.
                 """,
@@ -25,7 +26,11 @@ struct Validate: ParsableCommand {
                     (
                         "a protocol's angular resolution",
                         "prism-dmri validate crossings --acquisition my-protocol.yaml"
-                    )
+                    ),
+                    (
+                        "bundles with water around their axons, by a family that knows it",
+                        "prism-dmri validate crossings --acquisition my-protocol.yaml --ratio 0.3 --family tissue"
+                    ),
                 ]))
 
         @Option(help: "Acquisition (YAML).", completion: .file()) var acquisition: String
@@ -34,6 +39,8 @@ struct Validate: ParsableCommand {
             "20,25,30,35,40,45,50,60,70,80,90"
         @Option(help: "Voxels an angle.") var voxels: Int = 500
         @Option(help: "Parsimony λ.") var lambda: Double = 0
+        @Option(help: "Diffusivity across the fibres over that along them: 0, sticks, to 0.9.") var ratio: Double = 0
+        @Option(help: FamilyChoice.help) var family: String?
         @OptionGroup var tested: EngineUnderTest
         @Flag(help: "JSON instead of a table.") var json = false
         @OptionGroup var talk: TalkOptions
@@ -44,6 +51,7 @@ struct Validate: ParsableCommand {
                 throw ValidationError("--voxels must lie between 1 and 1000000.")
             }
             guard (0...3).contains(lambda) else { throw ValidationError("--lambda must lie between 0 and 3.") }
+            guard (0...0.9).contains(ratio) else { throw ValidationError("--ratio must lie between 0 and 0.9.") }
             _ = try parsedAngles()
         }
 
@@ -63,13 +71,16 @@ struct Validate: ParsableCommand {
             study.voxels = voxels
             study.snr = snr
             study.lambda = lambda
+            study.ratio = ratio
             let design = try AcquisitionFile(path: acquisition).acquisition(),
-                maker = tested.engineMaker(try tested.openNetwork())
+                studied = try StudiedFamily(family, tested)
+            try studied.check(.listed([design]), acquisition)
             let bar = Progress("fitting", unit: "voxels", total: study.angles.count * voxels, quiet: talk.quiet)
             guard
                 let rows = try Interrupt.polled({
                     try study.run(
-                        acquisition: design, options: tested.fitOptions, engine: maker, progress: { bar.update($0) },
+                        acquisition: design, options: tested.fitOptions, engine: studied.engine,
+                        progress: { bar.update($0) },
                         shouldStop: { Interrupt.requested })
                 })
             else { throw StudyInterrupted() }
