@@ -42,6 +42,7 @@ tissue-residuals|slow|axsi mdt|prism-dmri fit $S/dwi.nii.gz --mask $S/mask.nii.g
 tissue-evidence|slow|axsi mdt|prism-dmri fit $S/dwi.nii.gz --mask $S/mask.nii.gz --out $W/tissue --family tissue --preset fast --force --quiet && prism-dmri fit $S/dwi.nii.gz --mask $S/mask.nii.gz --out $W/bs --preset fast --force --quiet && prism-dmri compare $W/tissue $W/bs --lambda 0
 tissue-water|slow|water|prism-dmri fit $S/dwi.nii.gz --mask $S/mask.nii.gz --out $W/fit --family tissue --force --quiet && prism-dmri maps $W/fit --lambda 0.5,1,2 --out $W/maps --force --quiet && for l in 0.5 1 2; do python3 examples/summary.py $W/maps/lambda-$l; done
 tissue-calibration|slow||prism-dmri validate simulations --family tissue --acquisition $p/three-shell-1000-2000-3000.yaml --voxels 1200 --samples 400
+published-priors|quick||python3 examples/published_priors.py "$(command -v prism-dmri)" --voxels 1000
 compartments|quick||python3 examples/compartments.py
 tissue-crossings|slow||for r in 0 0.3; do for f in ball-sticks tissue; do prism-dmri validate crossings --acquisition $p/three-shell-1000-2000-3000.yaml --lambda 0.5 --voxels 60 --angles 25,30,35,40,45,50,60,70,90 --ratio $r --family $f --quiet; done; done
 noddi|slow|mdt|python3 examples/noddi.py "$(command -v prism-dmri)" $S/dwi.bval $S/dwi.bvec $W/noddi && python3 examples/noddi.py "$(command -v prism-dmri)" $S/dwi.bval $S/dwi.bvec $W/noddi --scan $S/dwi.nii.gz $S/mask.nii.gz
