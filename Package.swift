@@ -131,7 +131,8 @@ let package = Package(
             dependencies: ["Studies", "Inference", "Networks", "Diffusion", "Tensors", "ModelSpace", "TestFixtures"]),
         .testTarget(name: "BenchTests", dependencies: ["Bench"]),
         .testTarget(
-            name: "RegressionTests", dependencies: ["Regression", "Training", "Networks", "ModelSpace"]),
+            name: "RegressionTests",
+            dependencies: ["prism-regression", "Regression", "Training", "Networks", "ModelSpace"]),
         .testTarget(
             name: "ReportingTests",
             dependencies: [

@@ -8,7 +8,9 @@ enum SeriesFeatures {
         _ x: [Double], _ y: [Double], _ features: UnsafeMutablePointer<Float>, _ summary: UnsafeMutablePointer<Float>
     ) {
         let n = x.count, count = Double(n), tiny = 1e-9
-        func rms(_ v: [Double]) -> Double { (v.reduce(0) { $0 + $1 * $1 } / Double(max(1, v.count))).squareRoot() + tiny }
+        func rms(_ v: [Double]) -> Double {
+            (v.reduce(0) { $0 + $1 * $1 } / Double(max(1, v.count))).squareRoot() + tiny
+        }
         let mean = y.reduce(0, +) / count, centred = y.map { $0 - mean }, size = rms(y), sd = rms(centred)
         // What an observation is off the line through its neighbours, in units of white noise.
         var off = [Double](repeating: 0, count: n), step = off
@@ -43,7 +45,8 @@ enum SeriesFeatures {
         let fourth = off.reduce(0) { $0 + pow($1 / rough, 4) } / count
         let values = [
             log(size), mean / size, log(rough) + 1.5, log(rough / sd) + 1, (log(count) - 4.6) / 0.9, along, lag,
-            log(fourth + 0.1) - 1, log(rms(Array(off[..<half])) / rms(Array(off[half...]))), log(stepSize / rough) - 0.4,
+            log(fourth + 0.1) - 1, log(rms(Array(off[..<half])) / rms(Array(off[half...]))),
+            log(stepSize / rough) - 0.4,
         ]
         for (i, v) in values.enumerated() { summary[i] = clip(v) }
     }

@@ -10,7 +10,8 @@ struct Fit: ParsableCommand {
         abstract: "Which formulas explain a series, with what probability and what numbers.",
         usage: "prism-regression fit <file> [--lambda <x>] [--out <dir>] [options]",
         discussion: """
-            FILE has two columns, x and y. With --out a folder appears: fit.json, report.html (opens without a network; \
+            FILE has two columns, x and y. With --out a folder appears: fit.json, report.html (opens without a \
+            network; \
             λ can be changed there) and posterior.safetensors, which 'maps' reads again at another λ.
             """)
 
@@ -20,6 +21,7 @@ struct Fit: ParsableCommand {
     @Option(help: "A network whose draws the search begins with.") var network: String?
     @Option(help: "Folder for the results.") var out: String?
     @Option(help: "Structures that the search expands, at most.") var expansions = 40
+    @Option(help: "Sweeps of the reference sampler that completes and checks the list; 0 for none.") var sweeps = 400
     @Option(help: "Seed.") var seed: UInt64 = 1
     @Flag(help: "Print JSON instead of a table.") var json = false
     @Flag(help: "x and y are in the family's units: x in [0, 10], amplitudes of about 1.") var scaled = false
@@ -30,6 +32,9 @@ struct Fit: ParsableCommand {
         try Self.check(lambda: lambda)
         guard (1...10_000).contains(expansions) else {
             throw ValidationError("--expansions is \(expansions); it must be from 1 to 10000.")
+        }
+        guard sweeps == 0 || (8...1_000_000).contains(sweeps) else {
+            throw ValidationError("--sweeps is \(sweeps); it must be 0, or from 8 to 1000000.")
         }
     }
 
@@ -56,18 +61,22 @@ struct Fit: ParsableCommand {
         var options = SearchOptions()
         options.expansions = expansions
         options.seed = seed
+        options.sweeps = sweeps
         let search = FormulaSearch(family, series, lambda: lambda, options: options)
         search.run(starts: starts, isStopped: { Interrupt.requested })
         if Interrupt.requested { throw Stopped() }
         let fit = RegressionFit(search, file: data), summary = RegressionSummary(fit, lambda: lambda)
-        if search.isCutShort {
+        if let covered = search.covered, covered < 0.9 {
             Failure.say(
-                "The search ended after \(expansions) structures were expanded, with others as good still open: "
-                    + "probabilities are shared among those listed only; give a larger --expansions or --lambda.")
+                String(
+                    format: "The list holds about %.0f %% of the probability at λ = %g (by the reference sampler's "
+                        + "visits): give a larger --expansions or --lambda, or trust sums over terms more than single "
+                        + "formulas.", 100 * covered, lambda))
         }
         if summary.laplaceShare > 0.05 {
             Failure.say(
-                String(format: "%.0f %% of the probability is in structures whose evidence is only Laplace's.",
+                String(
+                    format: "%.0f %% of the probability is in structures whose evidence is only Laplace's.",
                     100 * summary.laplaceShare))
         }
         try Self.write(fit, summary, lambda: lambda, title: file, to: folder)
@@ -106,8 +115,9 @@ struct Maps: ParsableCommand {
         let summary = RegressionSummary(read, lambda: lambda)
         if lambda < read.searchLambda - 1e-9 {
             Failure.say(
-                String(format: "The structures were looked for at λ = %g; below it others may matter that are not "
-                    + "listed: fit again at %g to be sure.", read.searchLambda, lambda))
+                String(
+                    format: "The structures were looked for at λ = %g; below it others may matter that are not "
+                        + "listed: fit again at %g to be sure.", read.searchLambda, lambda))
         }
         try Fit.write(read, summary, lambda: lambda, title: fit, to: folder)
         print(json ? try summary.json() : summary.text, terminator: json ? "" : "\n")

@@ -148,7 +148,7 @@ enum TrainingError: Error, CustomStringConvertible {
         case .exists(let path): "\(path) exists already; give --resume to go on with it or --force to start over."
         case .foreign(let path): "\(path) is no network or checkpoint, so it is not replaced; choose another --out."
         case .otherPlan(let path):
-            "\(path) was made with other settings; give the same --terms, --width and --seed, or start over with --force."
+            "\(path) was made with other settings; give the same --terms, --width and --seed, or start over by --force."
         }
     }
 }

@@ -23,7 +23,8 @@ struct Validate: ParsableCommand {
     func validate() throws {
         try TermsOption.check(terms)
         try Fit.check(lambda: lambda)
-        guard (1...100_000).contains(series), (1...100_000).contains(subspace), (0...100_000_000).contains(sweeps) else {
+        guard (1...100_000).contains(series), (1...100_000).contains(subspace), (0...100_000_000).contains(sweeps)
+        else {
             throw ValidationError("--series, --subspace and --sweeps must be whole numbers above 0 (sweeps may be 0).")
         }
         guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must be from 1 to 1024.") }

@@ -9,17 +9,21 @@ let plainTerms = TermLibrary.prefix(5) + Array(TermLibrary.all[50..<55])
 
 /// log ∫ exp f(z) N(z; 0, 1) dz by the trapezoid rule, which is exact to rounding for what is smooth and decays.
 func integrateScore(_ f: (Double) -> Double) -> Double {
-    let step = 0.03, logs = (-200...200).map { i -> Double in
-        let z = Double(i) * step
-        return f(z) - 0.5 * z * z - 0.5 * log(2 * .pi) + log(step)
-    }
+    let step = 0.03,
+        logs = (-200...200).map { i -> Double in
+            let z = Double(i) * step
+            return f(z) - 0.5 * z * z - 0.5 * log(2 * .pi) + log(step)
+        }
     let peak = logs.max()!
     return peak + log(logs.reduce(0) { $0 + exp($1 - peak) })
 }
 
-func simulated(_ family: RegressionFamily, count: Int, lambda: Double, seed: UInt64) -> (series: Series, truth: Structure) {
+func simulated(_ family: RegressionFamily, count: Int, lambda: Double, seed: UInt64) -> (
+    series: Series, truth: Structure
+) {
     var random = RandomSource(seed: seed)
-    let x = (0..<count).map { _ in random.uniform(0, 10) }.sorted(), z = family.drawStructure(lambda: lambda, using: &random)
+    let x = (0..<count).map { _ in random.uniform(0, 10) }.sorted(),
+        z = family.drawStructure(lambda: lambda, using: &random)
     var theta = [Double](repeating: 0, count: family.parameterNames.count)
     family.drawParameters(z, x, using: &random, into: &theta)
     return (Series(x: x, y: family.draw(theta, z, at: x, using: &random)), z)
@@ -28,12 +32,14 @@ func simulated(_ family: RegressionFamily, count: Int, lambda: Double, seed: UIn
 @Suite struct RegressionEvidenceTests {
     /// The fast path, columns added, changed and removed, against the dense covariance.
     @Test func fastDensityIsTheDefinition() {
-        let noises = NoiseModel.allCases.filter { $0 != .heavy }, family = RegressionFamily(terms: TermLibrary.prefix(30), noises: noises)
+        let noises = NoiseModel.allCases.filter { $0 != .heavy },
+            family = RegressionFamily(terms: TermLibrary.prefix(30), noises: noises)
         var random = RandomSource(seed: 11)
         for trial in 0..<40 {
             let (series, _) = simulated(family, count: 25, lambda: 0.3, seed: UInt64(100 + trial))
             let z = family.drawStructure(lambda: 0.3, using: &random), active = family.active(z)
-            let inner = active.map { family.terms[$0].inner.map { _ in random.normal() } }, level = 0.7 * random.normal()
+            let inner = active.map { family.terms[$0].inner.map { _ in random.normal() } },
+                level = 0.7 * random.normal()
             let density = CollapsedDensity(family, series)
             density.load(z, inner: inner)
             let plain = PlainDensity.logDensity(family, series, z, inner: inner, level: level)

@@ -76,7 +76,8 @@ import Testing
         // E[p(y|σ')/p(y|σ)] = 1 under p(y|σ), whatever σ'.
         let ratios = (0..<4000).map { _ -> Double in
             let series = Series(x: x, y: family.draw(theta, Structure(), at: x, using: &random))
-            return exp(family.logLikelihood(series, wide, Structure()) - family.logLikelihood(series, theta, Structure()))
+            return exp(
+                family.logLikelihood(series, wide, Structure()) - family.logLikelihood(series, theta, Structure()))
         }
         let mean = ratios.reduce(0, +) / 4000
         let error = (ratios.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }).squareRoot() / 4000

@@ -41,7 +41,8 @@ import Testing
             #expect(search.found.keys.reduce(0) { $0 + (exact[$1] ?? 0) } > 0.97)
             let best = exact.max { $0.value < $1.value }!
             for (z, p) in exact where p > 0.01 {
-                let difference = (search.found[z].map(search.score) ?? -.infinity) - search.score(search.found[best.key]!)
+                let difference =
+                    (search.found[z].map(search.score) ?? -.infinity) - search.score(search.found[best.key]!)
                 #expect(abs(difference - log(p / best.value)) < 0.1, "\(z.bits)")
             }
         }

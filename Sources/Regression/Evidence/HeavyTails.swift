@@ -41,7 +41,8 @@ final class HeavyTails {
     }
 
     func logPosterior(_ d: CollapsedDensity, _ sigma: Double, _ a: [Double]) -> Double {
-        var total = -0.5 * a.reduce(0) { $0 + $1 * $1 } / Self.variance
+        var total =
+            -0.5 * a.reduce(0) { $0 + $1 * $1 } / Self.variance
             - 0.5 * Double(a.count) * log(2 * .pi * Self.variance) - Double(n) * log(sigma) - d.logDeterminant
         for r in d.residuals(a) { total += NoiseModel.heavy.logDensity(r / sigma) }
         return total
@@ -92,7 +93,8 @@ final class HeavyTails {
         guard k > 0, laplace > -.infinity else { return (laplace, []) }
         let middle = mode, nu = 5.0, dimension = Double(k)
         var logs: [Double] = [], all: [[Double]] = []
-        let constant = lgamma((nu + dimension) / 2) - lgamma(nu / 2) - 0.5 * dimension * log(nu * .pi)
+        let constant =
+            lgamma((nu + dimension) / 2) - lgamma(nu / 2) - 0.5 * dimension * log(nu * .pi)
             + 0.5 * factor.logDeterminant
         for _ in 0..<draws {
             var e = (0..<k).map { _ in random.normal() }, square = 0.0

@@ -28,7 +28,11 @@ struct StructureDensity {
         self.density = density
         counts = density.family.active(z).map { density.family.terms[$0].inner.count }
         var at = 1
-        density.load(z, inner: counts.map { n in defer { at += n }; return Array(point[at..<at + n]) })
+        density.load(
+            z,
+            inner: counts.map { n in
+                defer { at += n }; return Array(point[at..<at + n])
+            })
     }
 
     /// log of density times prior.
@@ -122,8 +126,9 @@ struct StructureDensity {
             precision[i * d + i] = curvature[i]
             for j in 0..<i {
                 let (a, b) = (width[i], width[j])
-                let mixed = (at([(i, a), (j, b)]) - at([(i, a), (j, -b)]) - at([(i, -a), (j, b)])
-                    + at([(i, -a), (j, -b)])) / (4 * a * b)
+                let mixed =
+                    (at([(i, a), (j, b)]) - at([(i, a), (j, -b)]) - at([(i, -a), (j, b)])
+                        + at([(i, -a), (j, -b)])) / (4 * a * b)
                 precision[i * d + j] = -mixed
             }
         }
@@ -151,7 +156,9 @@ struct StructureDensity {
         for j in 0..<d {
             var e = [Double](repeating: 0, count: d)
             e[j] = 1
-            e.withUnsafeMutableBufferPointer { precision.forward($0.baseAddress!); precision.backward($0.baseAddress!) }
+            e.withUnsafeMutableBufferPointer {
+                precision.forward($0.baseAddress!); precision.backward($0.baseAddress!)
+            }
             for i in 0..<d { covariance[i * d + j] = e[i] }
         }
         return lower(covariance, d)

@@ -7,16 +7,21 @@ public struct CurveBand: Sendable {
     public var means: [[Double]] = [], variances: [[Double]] = [], entries: [Int] = []
 
     /// Of the entries with draws that matter at some λ of `lambdas`.
-    public init(_ fit: RegressionFit, _ family: RegressionFamily, at places: [Double], lambdas: [Double], most: Int = 60) {
+    public init(
+        _ fit: RegressionFit, _ family: RegressionFamily, at places: [Double], lambdas: [Double], most: Int = 60
+    ) {
         self.places = places
-        let shares = lambdas.map(fit.probabilities), best = fit.entries.indices.map { i in shares.map { $0[i] }.max() ?? 0 }
+        let shares = lambdas.map(fit.probabilities),
+            best = fit.entries.indices.map { i in shares.map { $0[i] }.max() ?? 0 }
         let order = fit.entries.indices.filter { !fit.entries[$0].draws.isEmpty && best[$0] > 2e-3 }
             .sorted { (best[$1], $0) < (best[$0], $1) }.prefix(most).sorted()
         for i in order {
-            let e = fit.entries[i], curves = e.draws.map { fit.curve(family, e, $0, at: places) }, n = Double(curves.count)
+            let e = fit.entries[i], curves = e.draws.map { fit.curve(family, e, $0, at: places) },
+                n = Double(curves.count)
             let mean = places.indices.map { p in curves.reduce(0) { $0 + $1[p] } / n }
             means.append(mean)
-            variances.append(places.indices.map { p in curves.reduce(0) { $0 + ($1[p] - mean[p]) * ($1[p] - mean[p]) } / n })
+            variances.append(
+                places.indices.map { p in curves.reduce(0) { $0 + ($1[p] - mean[p]) * ($1[p] - mean[p]) } / n })
             entries.append(i)
         }
     }

@@ -30,7 +30,9 @@ public final class SeriesReader {
     }
 
     /// Structures drawn from q(z | y, λ), the most frequent first.
-    public func draws(_ series: Series, lambda: Double, count: Int, seed: UInt64) -> [(structure: Structure, count: Int)] {
+    public func draws(_ series: Series, lambda: Double, count: Int, seed: UInt64) -> [(
+        structure: Structure, count: Int
+    )] {
         var random = [RandomSource(seed: seed, stream: 0x4E45_5457)]
         return runner.drawStructures(
             encode(series), lambda: min(3, lambda), automaton: family.automaton, count: count, using: &random)[0]

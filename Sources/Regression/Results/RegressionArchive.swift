@@ -11,7 +11,7 @@ public struct RegressionArchiveError: Error, CustomStringConvertible {
 extension RegressionFit {
     private struct Head: Codable {
         var format = 1
-        var terms: Int, searchLambda: Double, x: String, y: String
+        var terms: Int, searchLambda: Double, covered: Double?, x: String, y: String
         var x0: Double, xUnit: Double, y0: Double, yUnit: Double
         var xs: [Double], ys: [Double]
         var structures: [Structure], parameters: [Int], logEvidence: [Double], errors: [Double?], draws: [Int]
@@ -21,7 +21,7 @@ extension RegressionFit {
     public func write(to path: String) throws {
         let family = RegressionFamily(terms: terms)
         let head = Head(
-            terms: terms, searchLambda: searchLambda, x: file.names.x, y: file.names.y, x0: file.x0,
+            terms: terms, searchLambda: searchLambda, covered: covered, x: file.names.x, y: file.names.y, x0: file.x0,
             xUnit: file.xUnit, y0: file.y0, yUnit: file.yUnit, xs: file.x, ys: file.y,
             structures: entries.map(\.structure), parameters: entries.map(\.parameters),
             logEvidence: entries.map(\.logEvidence), errors: entries.map { $0.error.isFinite ? $0.error : nil },
@@ -46,7 +46,8 @@ extension RegressionFit {
         }
         let n = head.structures.count
         guard TermLibrary.sizes.contains(head.terms), n > 0,
-            [head.parameters.count, head.logEvidence.count, head.errors.count, head.draws.count].allSatisfy({ $0 == n }),
+            [head.parameters.count, head.logEvidence.count, head.errors.count, head.draws.count].allSatisfy({ $0 == n }
+            ),
             head.logEvidence.allSatisfy(\.isFinite), head.draws.allSatisfy({ (0...100_000).contains($0) }),
             head.xs.count == head.ys.count, (1...SeriesFile.most).contains(head.xs.count),
             head.xUnit > 0, head.yUnit > 0
@@ -78,7 +79,7 @@ extension RegressionFit {
             terms: head.terms,
             file: SeriesFile(
                 names: (head.x, head.y), x: head.xs, y: head.ys, x0: head.x0, xUnit: head.xUnit, y0: head.y0,
-                yUnit: head.yUnit), searchLambda: head.searchLambda, entries: entries)
+                yUnit: head.yUnit), searchLambda: head.searchLambda, covered: head.covered, entries: entries)
     }
 }
 

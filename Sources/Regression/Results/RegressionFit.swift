@@ -15,17 +15,21 @@ public struct RegressionFit: Sendable {
     public var terms: Int, file: SeriesFile
     /// The λ at which structures were looked for.
     public var searchLambda: Double
+    /// Share of the reference sampler's visits, at that λ, that are to listed structures; nil where it was not asked.
+    public var covered: Double?
     public var entries: [Entry]
 
-    public init(terms: Int, file: SeriesFile, searchLambda: Double, entries: [Entry]) {
+    public init(terms: Int, file: SeriesFile, searchLambda: Double, covered: Double?, entries: [Entry]) {
         (self.terms, self.file, self.searchLambda, self.entries) = (terms, file, searchLambda, entries)
+        self.covered = covered
     }
 
-    /// What a search found, without what no λ from 0 to 5 would give a share of 1e-6.
+    /// What a search found, the best `most` at its λ.
     public init(_ search: FormulaSearch, file: SeriesFile, most: Int = 1000) {
         terms = search.family.terms.count
         self.file = file
         searchLambda = search.lambda
+        covered = search.covered
         entries = search.ranked.prefix(most).map {
             Entry(
                 structure: $0.structure, parameters: $0.parameters, logEvidence: $0.logEvidence,

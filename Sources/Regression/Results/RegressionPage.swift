@@ -20,7 +20,8 @@ public enum RegressionPage {
         let shown = fit.entries.indices.map { i -> Shown in
             let e = fit.entries[i], j = band.entries.firstIndex(of: i)
             return Shown(
-                f: fit.formula(family, e), l: round(e.logEvidence - top), k: e.parameters, z: family.active(e.structure),
+                f: fit.formula(family, e), l: round(e.logEvidence - top), k: e.parameters,
+                z: family.active(e.structure),
                 n: family.noiseIndex(e.structure), m: j.map { band.means[$0].map { round(f.y0 + f.yUnit * $0) } },
                 v: j.map { band.variances[$0].map { round(f.yUnit * f.yUnit * $0) } })
         }
@@ -31,8 +32,10 @@ public enum RegressionPage {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
         // Nothing of the data can end the script.
-        let json = String(decoding: try encoder.encode(data), as: UTF8.self).replacingOccurrences(of: "<", with: "\\u003c")
-        let scale = "x′ = 10 (\(f.names.x) − \(number(f.x0))) / \(number(f.xUnit)), "
+        let json = String(decoding: try encoder.encode(data), as: UTF8.self).replacingOccurrences(
+            of: "<", with: "\\u003c")
+        let scale =
+            "x′ = 10 (\(f.names.x) − \(number(f.x0))) / \(number(f.xUnit)), "
             + "y′ = (\(f.names.y) − \(number(f.y0))) / \(number(f.yUnit))"
         return template.replacingOccurrences(of: "@TITLE@", with: escape(title))
             .replacingOccurrences(of: "@SCALE@", with: escape(scale)).replacingOccurrences(of: "@DATA@", with: json)
@@ -73,32 +76,39 @@ public enum RegressionPage {
           const logs=d.entries.map(e=>e.l-l*e.k),top=Math.max(...logs),w=logs.map(v=>Math.exp(v-top));
           const sum=w.reduce((a,b)=>a+b,0),p=w.map(v=>v/sum);
           const order=p.map((v,i)=>i).sort((a,b)=>p[b]-p[a]);
-          $("formulas").innerHTML="<tr><th class=n>probability<th>y′ =<th>noise<th class=n>k</tr>"+order.slice(0,20).map(i=>
-            "<tr><td class=n>"+p[i].toFixed(3)+"<td><code>"+text(d.entries[i].f)+"</code><td>"+text(d.noises[d.entries[i].n])+
+          $("formulas").innerHTML="<tr><th class=n>probability<th>y′ =<th>noise<th class=n>k</tr>"+
+            order.slice(0,20).map(i=>
+            "<tr><td class=n>"+p[i].toFixed(3)+"<td><code>"+text(d.entries[i].f)+
+            "</code><td>"+text(d.noises[d.entries[i].n])+
             "<td class=n>"+d.entries[i].k+"</tr>").join("");
           const t=d.terms.map(()=>0),n=d.noises.map(()=>0);
           d.entries.forEach((e,i)=>{e.z.forEach(j=>t[j]+=p[i]);n[e.n]+=p[i]});
           const rows=t.map((v,j)=>[v,d.terms[j]]).sort((a,b)=>b[0]-a[0]).concat(n.map((v,j)=>[v,d.noises[j]]));
           $("terms").innerHTML=rows.filter(r=>r[0]>=.005).map(r=>"<tr><td class=n>"+r[0].toFixed(3)+
-            "<td style='width:30%'><span class=bar style='width:"+(100*r[0]).toFixed(1)+"%'></span><td>"+text(r[1])+"</tr>").join("");
+            "<td style='width:30%'><span class=bar style='width:"+(100*r[0]).toFixed(1)+"%'></span><td>"+
+            text(r[1])+"</tr>").join("");
           let m=d.grid.map(()=>0),q=d.grid.map(()=>0),all=0;
           d.entries.forEach((e,i)=>{if(e.m){all+=p[i];e.m.forEach((v,j)=>{m[j]+=p[i]*v;q[j]+=p[i]*(e.v[j]+v*v)})}});
           m=m.map(v=>v/all);const s=q.map((v,j)=>Math.sqrt(Math.max(0,v/all-m[j]*m[j])));
           const lo=m.map((v,j)=>v-1.645*s[j]),hi=m.map((v,j)=>v+1.645*s[j]);
           const span=Math.max(...d.y)-Math.min(...d.y)||1;
-          const y0=Math.max(Math.min(...d.y,...lo),Math.min(...d.y)-span),y1=Math.min(Math.max(...d.y,...hi),Math.max(...d.y)+span);
+          const y0=Math.max(Math.min(...d.y,...lo),Math.min(...d.y)-span);
+          const y1=Math.min(Math.max(...d.y,...hi),Math.max(...d.y)+span);
           const x0=d.grid[0],x1=d.grid[d.grid.length-1];
           const X=v=>60+720*(v-x0)/(x1-x0),Y=v=>340-320*(Math.min(y1,Math.max(y0,v))-y0)/(y1-y0);
           const path=(a,g)=>g.map((v,j)=>(j?"L":"M")+X(v).toFixed(1)+" "+Y(a[j]).toFixed(1)).join("");
           const back=d.grid.slice().reverse();
-          let svg="<path fill='#88bbdd' fill-opacity='.5' d='"+path(hi,d.grid)+path(lo.slice().reverse(),back).replace("M","L")+"Z'/>"+
+          let svg="<path fill='#88bbdd' fill-opacity='.5' d='"+path(hi,d.grid)+
+            path(lo.slice().reverse(),back).replace("M","L")+"Z'/>"+
             "<path fill=none stroke='#225588' stroke-width=2 d='"+path(m,d.grid)+"'/>"+
-            d.x.map((v,i)=>"<circle cx="+X(v).toFixed(1)+" cy="+Y(d.y[i]).toFixed(1)+" r=3 fill='#222' fill-opacity='.7'/>").join("")+
+            d.x.map((v,i)=>"<circle cx="+X(v).toFixed(1)+" cy="+Y(d.y[i]).toFixed(1)+
+            " r=3 fill='#222' fill-opacity='.7'/>").join("")+
             "<path fill=none stroke='#666' d='M60 10V340H785'/>";
           for(let i=0;i<=4;i++){const x=x0+(x1-x0)*i/4,y=y0+(y1-y0)*i/4;
             svg+="<text font-size=12 text-anchor=middle x="+X(x).toFixed(1)+" y=358>"+(+x.toPrecision(5))+"</text>"+
             "<text font-size=12 text-anchor=end x=55 y="+(Y(y)+4).toFixed(1)+">"+(+y.toPrecision(4))+"</text>"}
-          svg+="<text font-size=13 text-anchor=middle x=420 y=376>"+text(d.names[0])+"</text><text font-size=13 x=65 y=16>"+text(d.names[1])+"</text>";
+          svg+="<text font-size=13 text-anchor=middle x=420 y=376>"+text(d.names[0])+
+            "</text><text font-size=13 x=65 y=16>"+text(d.names[1])+"</text>";
           $("plot").innerHTML=svg;
         }
         $("lambda").value=d.lambda;$("lambda").addEventListener("input",draw);draw();

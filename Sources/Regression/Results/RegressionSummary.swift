@@ -17,6 +17,9 @@ public struct RegressionSummary: Codable, Sendable {
     public var structuresListed: Int
     /// Share of the probability in structures whose evidence is Laplace's, not sampled.
     public var laplaceShare: Double
+    /// Share of the reference sampler's visits, at the search's λ, that are to listed structures.
+    public var samplerVisitsListed: Double?
+    public var searchLambda: Double
     public var formulas: [Formula], termProbabilities: [Bit], noiseProbabilities: [Bit]
 
     public init(_ fit: RegressionFit, lambda: Double, most: Int = 20) {
@@ -26,6 +29,7 @@ public struct RegressionSummary: Codable, Sendable {
         observations = f.x.count
         (x0, xUnit, y0, yUnit) = (f.x0, f.xUnit, f.y0, f.yUnit)
         structuresListed = fit.entries.count
+        (samplerVisitsListed, searchLambda) = (fit.covered, fit.searchLambda)
         laplaceShare = fit.unsampled(lambda: lambda)
         let order = fit.entries.indices.sorted { (p[$1], $0) < (p[$0], $1) }
         formulas = order.prefix(most).map { i in
@@ -38,7 +42,8 @@ public struct RegressionSummary: Codable, Sendable {
             }
             return Formula(
                 probability: p[i], formula: fit.formula(family, e), noise: family.noise(e.structure).rawValue,
-                parameters: e.parameters, logEvidence: e.logEvidence, logEvidenceError: e.error.isFinite ? e.error : nil,
+                parameters: e.parameters, logEvidence: e.logEvidence,
+                logEvidenceError: e.error.isFinite ? e.error : nil,
                 numbers: e.draws.isEmpty
                     ? [] : inner + [Number(name: "sigma", mean: parts.sigma.mean, sd: parts.sigma.sd)])
         }
@@ -54,7 +59,9 @@ public struct RegressionSummary: Codable, Sendable {
     }
 
     public var text: String {
-        var lines = [String(format: "λ = %g, %d observations, %d structures listed", lambda, observations, structuresListed)]
+        var lines = [
+            String(format: "λ = %g, %d observations, %d structures listed", lambda, observations, structuresListed)
+        ]
         lines.append(
             "x' = 10 (x - \(RegressionPage.number(x0))) / \(RegressionPage.number(xUnit)), "
                 + "y' = (y - \(RegressionPage.number(y0))) / \(RegressionPage.number(yUnit))")

@@ -15,7 +15,8 @@ public struct ResultFolder {
     private static let marker = ".prism-regression.json"
     private let path: String, replacing: Bool
 
-    private struct Marker: Codable { var explanation = "Written by prism-regression: --force replaces these files"
+    private struct Marker: Codable {
+        var explanation = "Written by prism-regression: --force replaces these files"
         var files: [String]
     }
 
@@ -76,10 +77,13 @@ public struct ResultFolder {
         guard foreign.isEmpty else {
             throw ResultFolderError("\(path)/\(foreign[0]) is a file of others; move it or choose another name.")
         }
-        for file in known where !file.contains("/") && file != ".." { try? manager.removeItem(atPath: path + "/" + file) }
+        for file in known where !file.contains("/") && file != ".." {
+            try? manager.removeItem(atPath: path + "/" + file)
+        }
         for file in files + [Self.marker] {
             guard rename(staging + "/" + file, path + "/" + file) == 0 else {
-                throw ResultFolderError("\(path)/\(file) cannot be put in place (\(String(cString: strerror(errno)))).", isMedium: true)
+                throw ResultFolderError(
+                    "\(path)/\(file) cannot be put in place (\(String(cString: strerror(errno)))).", isMedium: true)
             }
         }
         try? manager.removeItem(atPath: staging)

@@ -87,10 +87,15 @@ public struct SeriesFile: Sendable {
             }
             (x0, xUnit, y0, yUnit) = (0, 10, 0, 1)
         } else {
-            let mean = ys.reduce(0) { $0 + $1 / Double(ys.count) }
-            let peak = ys.map { abs($0 - mean) }.max()!
-            guard peak > 0, peak.isFinite, (high - low).isFinite, (high - low) > 1e-12 * max(abs(low), abs(high)) else {
-                throw SeriesFileError("\(name) has y that never changes, or numbers too large to tell apart.")
+            let mean = ys.reduce(0) { $0 + $1 / Double(ys.count) }, peak = ys.map { abs($0 - mean) }.max()!
+            guard ys.min()! < ys.max()! else {
+                throw SeriesFileError("\(name) has y that never changes; there is no curve to explain.")
+            }
+            guard peak.isFinite, peak > 1e-12 * abs(mean), (high - low).isFinite,
+                high - low > 1e-12 * max(abs(low), abs(high))
+            else {
+                throw SeriesFileError(
+                    "\(name) has numbers that are too large for their differences; subtract an offset or change units.")
             }
             let variance = ys.reduce(0) { $0 + ($1 - mean) / peak * (($1 - mean) / peak) } / Double(ys.count)
             (x0, xUnit, y0, yUnit) = (low, high - low, mean, peak * variance.squareRoot())

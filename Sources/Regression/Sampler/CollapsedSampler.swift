@@ -6,6 +6,8 @@ public struct SampledPosterior: Sendable {
     /// How often each structure was visited, of `count` recorded states.
     public var visits: [Structure: Int] = [:]
     public var count = 0
+    /// Of each structure the last state: scores of σ and of the inner parameters, terms rising.
+    public var points: [Structure: [Double]] = [:]
     /// Share of the states with each bit.
     public func bits(_ number: Int) -> [Double] {
         (0..<number).map { b in
@@ -42,6 +44,16 @@ public final class CollapsedSampler {
     }
 
     public var structure: Structure { density.structure }
+    private var point: [Double] {
+        [level] + density.terms.indices.sorted { density.terms[$0] < density.terms[$1] }.flatMap { density.inner[$0] }
+    }
+
+    /// Goes on from a structure with normal noise, at a point as the search has them.
+    func start(_ z: Structure, at point: [Double]) {
+        _ = StructureDensity(density, z, at: point)
+        level = point[0]
+        chooseNoise()
+    }
 
     /// - Parameters:
     ///   - discard: sweeps before the first that counts.
@@ -51,7 +63,9 @@ public final class CollapsedSampler {
             if isStopped() { break }
             self.sweep()
             guard sweep >= discard else { continue }
-            result.visits[structure, default: 0] += 1
+            let z = structure
+            result.visits[z, default: 0] += 1
+            result.points[z] = point
             result.count += 1
         }
         return result

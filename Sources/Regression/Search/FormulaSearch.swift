@@ -12,35 +12,20 @@ public struct FoundStructure: Sendable {
     var modes: [Mode]
 }
 
-/// How far to look.
-public struct SearchOptions: Sendable {
-    /// Structures that are expanded, at most; and the distance below the best, in nats, at which expanding ends.
-    public var expansions = 40
-    public var cutoff = 6.0
-    /// Structures whose evidence is sampled: those within so many nats of the best at λ, at most `sampled`; draws each.
-    public var sampledWithin = 9.0
-    public var sampled = 200
-    public var draws = 400
-    /// Draws that are kept of each.
-    public var keep = 64
-    public var seed: UInt64 = 1
-    public init() {}
-}
-
 /// Which structures explain a series: from some starts by adding, removing and exchanging terms and noises, best first,
 /// with the evidence of each.
 ///
 /// Everything is drawn from `seed`: the same series gives the same list.
 public final class FormulaSearch {
     public let family: RegressionFamily, series: Series, lambda: Double, options: SearchOptions
-    public private(set) var found: [Structure: FoundStructure] = [:]
-    /// Whether expanding ended by number while structures near the best were still open.
-    public private(set) var isCutShort = false
-    private let density: CollapsedDensity
-    private var expanded: Set<Structure> = []
+    public internal(set) var found: [Structure: FoundStructure] = [:]
+    /// Share of the reference sampler's visits that are to listed structures; nil where it was not asked.
+    public private(set) var covered: Double?
+    let density: CollapsedDensity
+    var expanded: Set<Structure> = []
     private var random: RandomSource
     /// Scores of inner parameters to try, by how many a term has.
-    private let trials: [[[Double]]]
+    let trials: [[[Double]]]
 
     public init(_ family: RegressionFamily, _ series: Series, lambda: Double, options: SearchOptions = SearchOptions())
     {
@@ -49,10 +34,11 @@ public final class FormulaSearch {
         random = RandomSource(seed: options.seed, stream: 0x5345_4152)
         // Kronecker's points: evenly spread whatever their number.
         trials = [1, 48, 128, 256].enumerated().map { d, count in
-            (1...count).map { i in
-                [0.618033988749895, 0.754877666246693, 0.819172513396164].prefix(d).enumerated().map { j, a in
-                    let step = d == 1 ? a : pow(a, Double(j + 1))
-                    return NormalScore.score((0.5 + step * Double(i)).truncatingRemainder(dividingBy: 1) * 0.998 + 0.001)
+            let root = [0, 0.618033988749895, 0.754877666246693, 0.819172513396164][d]
+            return (1...count).map { i in
+                (0..<d).map { j in
+                    let place = (0.5 + pow(root, Double(j + 1)) * Double(i)).truncatingRemainder(dividingBy: 1)
+                    return NormalScore.score(0.001 + 0.998 * place)
                 }
             }
         }
@@ -66,20 +52,36 @@ public final class FormulaSearch {
         for index in family.noises.indices.prefix(1) { visit(family.with(Structure(), noise: index), from: nil) }
         for z in starts { build(z) }
         var count = 0
-        isCutShort = true
         while count < options.expansions, !isStopped() {
             let best = found.values.map(score).max()!
             let next = found.values.filter { !expanded.contains($0.structure) }
                 .max { (score($0), $1.structure) < (score($1), $0.structure) }
-            guard let next, score(next) > best - options.cutoff else { isCutShort = false; break }
+            guard let next, score(next) > best - options.cutoff else { break }
             expand(next)
             count += 1
         }
+        if options.sweeps > 0, !isStopped() { complete(isStopped) }
         sample()
     }
 
+    /// Adds what the sampler meets in one half of its sweeps; the other half says how much is listed.
+    private func complete(_ isStopped: () -> Bool) {
+        let sampler = CollapsedSampler(family, series, lambda: lambda, seed: options.seed)
+        if let best = ranked.first(where: { family.noise($0.structure) != .heavy }) {
+            sampler.start(best.structure, at: best.modes[0].point)
+        }
+        let met = sampler.run(sweeps: options.sweeps / 2, discard: options.sweeps / 8, isStopped: isStopped)
+        for (z, _) in met.visits.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) where found[z] == nil {
+            if isStopped() { return }
+            visit(z, from: met.points[z]!)
+        }
+        let check = sampler.run(sweeps: options.sweeps - options.sweeps / 2, discard: 0, isStopped: isStopped)
+        guard check.count > 0 else { return }
+        covered = Double(check.visits.reduce(0) { $0 + (found[$1.key] == nil ? 0 : $1.value) }) / Double(check.count)
+    }
+
     /// Scores by term of a mode's point, and σ's.
-    private func parts(_ z: Structure, _ point: [Double]) -> (level: Double, inner: [Int: [Double]]) {
+    func parts(_ z: Structure, _ point: [Double]) -> (level: Double, inner: [Int: [Double]]) {
         var at = 1, inner: [Int: [Double]] = [:]
         for t in family.active(z) {
             let n = family.terms[t].inner.count
@@ -89,19 +91,20 @@ public final class FormulaSearch {
         return (point[0], inner)
     }
 
-    private func point(_ z: Structure, _ level: Double, _ inner: [Int: [Double]]) -> [Double] {
+    func point(_ z: Structure, _ level: Double, _ inner: [Int: [Double]]) -> [Double] {
         [level] + family.active(z).flatMap { inner[$0] ?? family.terms[$0].inner.map { _ in 0 } }
     }
 
     /// Climbs from a point; keeps a few modes of a structure.
-    private func visit(_ z: Structure, from start: [Double]?) {
+    func visit(_ z: Structure, from start: [Double]?) {
         let start = start ?? point(z, 0, [:])
         if let known = found[z] {
             guard known.modes.count < Self.mostModes else { return }
         }
         let mode = StructureDensity(density, z, at: start).climb(start)
         guard mode.logDensity > -1e200 else { return }
-        var f = found[z]
+        var f =
+            found[z]
             ?? FoundStructure(
                 structure: z, parameters: family.rule.parameterCount(z), logEvidence: -.infinity, evidence: nil,
                 modes: [])
@@ -120,7 +123,7 @@ public final class FormulaSearch {
     }
 
     /// Prepares the density at a point and its explained part; returns σ²/s².
-    private func prepare(_ z: Structure, _ p: [Double]) -> Double {
+    func prepare(_ z: Structure, _ p: [Double]) -> Double {
         _ = StructureDensity(density, z, at: p)
         let sigma = NoiseModel.level.value(p[0]), ratio = sigma * sigma
         _ = density.solve(ratio)
@@ -137,8 +140,8 @@ public final class FormulaSearch {
             var best: (gain: Double, term: Int, scores: [Double])?
             for t in open.sorted() {
                 let candidates = trials[family.terms[t].inner.count]
-                for (g, s) in zip(density.gains(t, candidates, ratio: ratio), candidates) where g > best?.gain ?? -.infinity
-                { best = (g, t, s) }
+                for (g, s) in zip(density.gains(t, candidates, ratio: ratio), candidates)
+                where g > best?.gain ?? -.infinity { best = (g, t, s) }
             }
             guard let best else { break }
             now[best.term] = true
@@ -146,63 +149,6 @@ public final class FormulaSearch {
             open.remove(best.term)
         }
         visit(z, from: point(z, -0.5, inner))
-    }
-
-    private func expand(_ f: FoundStructure) {
-        expanded.insert(f.structure)
-        let z = f.structure, mode = f.modes.max { $0.logMass < $1.logMass }!
-        let (level, inner) = parts(z, mode.point)
-        add(to: z, level, inner, most: 4)
-        for t in family.active(z) {
-            var less = z
-            less[t] = false
-            var own = inner
-            own[t] = nil
-            if found[less] == nil { visit(less, from: point(less, level, own)) }
-        }
-        // What one term gives up another may do better.
-        let weakest = family.active(z).compactMap { t -> FoundStructure? in
-            var less = z
-            less[t] = false
-            return found[less]
-        }.sorted { (score($1), $0.structure) < (score($0), $1.structure) }.prefix(3)
-        for less in weakest where !expanded.contains(less.structure) {
-            let mode = less.modes.max { $0.logMass < $1.logMass }!, (level, inner) = parts(less.structure, mode.point)
-            add(to: less.structure, level, inner, most: 3)
-        }
-        for index in family.noises.indices where index != family.noiseIndex(z) {
-            let other = family.with(z, noise: index)
-            if found[other] == nil { visit(other, from: point(other, level, inner)) }
-        }
-    }
-
-    /// Structures with one term more: the most promising are climbed.
-    private func add(to z: Structure, _ level: Double, _ inner: [Int: [Double]], most: Int) {
-        let ratio = prepare(z, point(z, level, inner))
-        var list: [(score: Double, term: Int, starts: [[Double]])] = []
-        for t in family.terms.indices where !z[t] {
-            let candidates = trials[family.terms[t].inner.count], gains = density.gains(t, candidates, ratio: ratio)
-            let peak = gains.max()!
-            let mean = peak + log(gains.reduce(0) { $0 + exp($1 - peak) } / Double(gains.count))
-            let order = gains.indices.sorted { (gains[$1], $0) < (gains[$0], $1) }
-            var starts = [candidates[order[0]]]
-            // A second place, if there is one elsewhere.
-            if let second = order.first(where: { i in
-                zip(candidates[i], starts[0]).contains { abs($0 - $1) > 0.3 } && gains[i] > peak - 6
-            }) { starts.append(candidates[second]) }
-            list.append((mean - lambda * Double(1 + family.terms[t].inner.count), t, starts))
-        }
-        list.sort { ($1.score, $0.term) < ($0.score, $1.term) }
-        for candidate in list.prefix(most) where candidate.score > -7 {
-            var more = z
-            more[candidate.term] = true
-            if found[more] != nil, found[more]!.modes.count > 1 { continue }
-            for start in candidate.starts {
-                var own = inner
-                own[candidate.term] = start
-                visit(more, from: point(more, level, own))
-            }
-        }
     }
 
     /// More modes of a structure: each term where else it explains nearly as much, the others as they are.
@@ -237,7 +183,8 @@ public final class FormulaSearch {
         for f in order.prefix(options.sampled) {
             widen(f.structure)
             let e = EvidenceSampler.run(
-                density, f.structure, found[f.structure]!.modes, draws: options.draws, keep: options.keep, using: &random)
+                density, f.structure, found[f.structure]!.modes, draws: options.draws, keep: options.keep,
+                using: &random)
             guard e.logEvidence > -.infinity else { continue }
             found[f.structure]!.evidence = e
             found[f.structure]!.logEvidence = e.logEvidence
@@ -266,7 +213,8 @@ public final class FormulaSearch {
         guard let f = found[z] else { return -.infinity }
         if f.evidence == nil {
             widen(z)
-            let e = EvidenceSampler.run(density, z, found[z]!.modes, draws: options.draws, keep: options.keep, using: &random)
+            let e = EvidenceSampler.run(
+                density, z, found[z]!.modes, draws: options.draws, keep: options.keep, using: &random)
             found[z]!.evidence = e
             found[z]!.logEvidence = e.logEvidence
         }

@@ -75,7 +75,9 @@ public struct SimulatedSeriesStudy: Sendable {
 
     private func one(_ i: Int, _ reader: SeriesReader?) throws -> Outcome {
         let (series, truth, subspace) = simulate(i), clock = ContinuousClock(), count = family.description.bitCount
-        func seconds(_ start: ContinuousClock.Instant) -> Double { Double((clock.now - start) / .nanoseconds(1)) * 1e-9 }
+        func seconds(_ start: ContinuousClock.Instant) -> Double {
+            Double((clock.now - start) / .nanoseconds(1)) * 1e-9
+        }
         func rank(_ logs: [Double]) -> Int { logs.dropFirst().count { $0 >= logs[0] } }
         var network: Answer?, starts: [Structure] = []
         if let reader {
@@ -97,7 +99,7 @@ public struct SimulatedSeriesStudy: Sendable {
         let listed = Dictionary(uniqueKeysWithValues: zip(list.map(\.structure), weights.map { $0 / total }))
         var bits = [Double](repeating: 0, count: count)
         for (z, p) in listed { for b in 0..<count where z[b] { bits[b] += p } }
-        // What the list lacks of the truth is added to it, not to its advantage: the mass that is missing beside it is not.
+        // A truth that is not listed is added; what else is missing beside it is not: a bound from above.
         let own = search.evidence(of: truth) - lambda * Double(family.rule.parameterCount(truth)) - top
         let whole = listed[truth] == nil ? total + exp(own) : total
         var place = 0
@@ -116,10 +118,14 @@ public struct SimulatedSeriesStudy: Sendable {
                 bits: sampled.bits(count),
                 logTruth: log(max(sampled.probability(truth), 0.5 / Double(sampled.count))), rank: 0,
                 seconds: seconds(start))
-            outcome.distance = 0.5 * Set(sampled.visits.keys).union(listed.keys).reduce(0) {
-                $0 + abs(sampled.probability($1) - (listed[$1] ?? 0))
+            outcome.distance =
+                0.5
+                * Set(sampled.visits.keys).union(listed.keys).reduce(0) {
+                    $0 + abs(sampled.probability($1) - (listed[$1] ?? 0))
+                }
+            outcome.covered = sampled.visits.reduce(0) {
+                $0 + (listed[$1.key] == nil ? 0 : sampled.probability($1.key))
             }
-            outcome.covered = sampled.visits.reduce(0) { $0 + (listed[$1.key] == nil ? 0 : sampled.probability($1.key)) }
         }
         return outcome
     }

@@ -9,7 +9,7 @@ public struct Term: Sendable, Hashable {
     public let inner: [BoundedParameter]
     let form: Form
 
-    /// The function's kind with its fixed numbers; what varies are the inner parameters a, b, c in the order of `inner`.
+    /// The function's kind with its fixed numbers; what varies are the inner parameters, a, b, c in `inner`'s order.
     enum Form: Sendable, Hashable {
         case power(Double), logarithm, decay, growth, gamma, rational, saturation, freePower, freeLogarithm
         case sine, cosine, squareWave, triangleWave, sawtooth
@@ -65,8 +65,14 @@ public struct Term: Sendable, Hashable {
         case .bump: all { exp(-0.5 * ($0 - a) * ($0 - a) / (b * b)) }
         case .peak: all { 1 / (1 + ($0 - a) * ($0 - a) / (b * b)) }
         case .box: all { 0.5 * (tanh(($0 - a) / 0.1) - tanh(($0 - a - b) / 0.1)) }
-        case .hat: all { let u = ($0 - a) * ($0 - a) / (b * b); return (1 - u) * exp(-0.5 * u) }
-        case .slope: all { let u = ($0 - a) / b; return u * exp(0.5 - 0.5 * u * u) }
+        case .hat:
+            all {
+                let u = ($0 - a) * ($0 - a) / (b * b); return (1 - u) * exp(-0.5 * u)
+            }
+        case .slope:
+            all {
+                let u = ($0 - a) / b; return u * exp(0.5 - 0.5 * u * u)
+            }
         case .packet: all { exp(-0.5 * ($0 - a) * ($0 - a) / (b * b)) * cos(c * ($0 - a)) }
         case .tent: all { max(0, 1 - abs($0 - a) / b) }
         case .legendre(let degree):
