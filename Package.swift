@@ -4,6 +4,7 @@ import PackageDescription
 // Data flows left to right through these targets; nothing imports a target to its right.
 //   Volumes, ModelSpace, Parallel, Tensors  →  Diffusion, Networks  →  Exact, Training  →  BallSticksEngines
 //     →  Inference  →  Chain, Studies, Bench  →  Reporting  →  prism-dmri
+//   ModelSpace, Tensors, Networks, Exact  →  Regression  →  prism-regression: curves, on the same core, without MRI
 // Every `import` of a target stands among its dependencies here (`.ci/imports` checks it). What a library's user needs
 // is public; what only other targets of this package need is `package`.
 
@@ -11,6 +12,7 @@ let package = Package(
     name: "prism-dmri",
     products: [
         .executable(name: "prism-dmri", targets: ["prism-dmri"]),
+        .executable(name: "prism-regression", targets: ["prism-regression"]),
         .library(
             name: "PrismDMRI",
             targets: [
@@ -90,6 +92,15 @@ let package = Package(
                 "Tensors", "ModelSpace", "Parallel", "Volumes", "CMemory", "Version",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["README.md"]),
+        .target(
+            name: "Regression", dependencies: ["Networks", "ModelSpace", "Tensors", "Parallel"],
+            exclude: ["README.md"]),
+        .executableTarget(
+            name: "prism-regression",
+            dependencies: [
+                "Regression", "Training", "Networks", "Tensors", "ModelSpace", "Parallel",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], exclude: ["README.md"]),
 
         // A scan and an untrained network that several of the tests fit, and posteriors as tables.
         .target(
@@ -119,6 +130,9 @@ let package = Package(
             name: "StudiesTests",
             dependencies: ["Studies", "Inference", "Networks", "Diffusion", "Tensors", "ModelSpace", "TestFixtures"]),
         .testTarget(name: "BenchTests", dependencies: ["Bench"]),
+        .testTarget(
+            name: "RegressionTests",
+            dependencies: ["prism-regression", "Regression", "Training", "Networks", "ModelSpace"]),
         .testTarget(
             name: "ReportingTests",
             dependencies: [

@@ -20,8 +20,12 @@ public protocol ModelFamily: Sendable {
     var name: String { get }
     /// The C component names, in the order in which the structure decoder decides on them.
     var componentNames: [String] { get }
-    /// Allowed structures, k(z) and the prior.
-    var structureSpace: StructureSpace { get }
+    /// What may follow a prefix of an allowed structure, and k(z).
+    var automaton: StructureAutomaton { get }
+    /// Draws z ~ p(z | λ) ∝ exp(−λ k(z)).
+    func drawStructure(lambda: Double, using random: inout RandomSource) -> Structure
+    /// Coordinates that a structure has, on average over the allowed ones.
+    var meanCoordinateCount: Double { get }
     /// P names, natural units in the family's documentation.
     var parameterNames: [String] { get }
     /// T, the number of parameter tokens.
@@ -67,4 +71,21 @@ public protocol ModelFamily: Sendable {
     func decode(
         _ coordinates: UnsafePointer<Float>, _ z: Structure, _ design: Design, _ frame: Frame,
         into theta: UnsafeMutablePointer<Double>)
+}
+
+/// A family of so few structures that they are listed.
+public protocol ListedFamily: ModelFamily {
+    /// Allowed structures, k(z) and the prior.
+    var structureSpace: StructureSpace { get }
+}
+
+extension ListedFamily {
+    public var automaton: StructureAutomaton { structureSpace.automaton }
+    public func drawStructure(lambda: Double, using random: inout RandomSource) -> Structure {
+        structureSpace.structures[structureSpace.draw(lambda: lambda, using: &random)]
+    }
+    public var meanCoordinateCount: Double {
+        let structures = structureSpace.structures
+        return Double(structures.reduce(0) { $0 + coordinateMask($1).reduce(0, +) }) / Double(structures.count)
+    }
 }

@@ -55,7 +55,7 @@ public struct FamilyShape: BoundedSettings, Codable, Sendable, Equatable {
     public static let settings: [Setting<FamilyShape>] = [
         .whole("features", \.features, 1...1024), .whole("summaries", \.summaries, 1...1024),
         .whole("components", \.components, 1...Structure.mostBits),
-        .whole("tokens", \.tokens, 1...64), .whole("coordinates", \.coordinates, 1...256),
+        .whole("tokens", \.tokens, 1...2 * Structure.mostBits), .whole("coordinates", \.coordinates, 1...256),
     ]
 
     public init(features: Int, summaries: Int, components: Int, tokens: Int, coordinates: Int) {

@@ -6,9 +6,9 @@ struct Simulator<F: ModelFamily>: Sendable {
     let family: F
     let plan: TrainingPlan
     let shape: FamilyShape
+    let automaton: StructureAutomaton
     /// Draws how observations are taken; one design serves a whole chunk.
     let design: @Sendable (inout RandomSource) -> F.Design
-    private let masks: [[Float]]
     /// Mean number of active coordinates over structures, which brings the parameter loss to order one.
     let meanActive: Double
 
@@ -17,14 +17,14 @@ struct Simulator<F: ModelFamily>: Sendable {
         self.plan = plan
         self.design = design
         shape = FamilyShape(family)
-        masks = family.structureSpace.structures.map(family.coordinateMask)
-        meanActive = Double(masks.reduce(0) { $0 + $1.reduce(0, +) }) / Double(masks.count)
+        meanActive = family.meanCoordinateCount
+        automaton = family.automaton
     }
 
     /// Chunk `chunk` of step `step`: depends on these and the seed only.
     func batch(step: Int, chunk: Int) -> TrainingBatch {
         var random = RandomSource(seed: plan.seed, stream: UInt64(step), substream: UInt64(chunk))
-        let design = design(&random), m = family.measurementCount(design), space = family.structureSpace
+        let design = design(&random), m = family.measurementCount(design)
         var batch = TrainingBatch(count: plan.chunk, measurements: m, draws: plan.noiseDraws, shape: shape)
         let row = shape.tokens * shape.coordinates
         withUnsafeTemporaryAllocation(of: Double.self, capacity: family.parameterNames.count) { theta in
@@ -34,11 +34,10 @@ struct Simulator<F: ModelFamily>: Sendable {
                         batch.coordinates.withUnsafeMutableBufferPointer { coordinates in
                             for b in 0..<plan.chunk {
                                 let lambda = plan.drawLambda(&random),
-                                    index = space.draw(lambda: lambda, using: &random)
-                                let z = space.structures[index]
+                                    z = family.drawStructure(lambda: lambda, using: &random)
                                 batch.structures[b] = z
                                 batch.lambdas[b] = lambda
-                                batch.mask.replaceSubrange(b * row..<(b + 1) * row, with: masks[index])
+                                batch.mask.replaceSubrange(b * row..<(b + 1) * row, with: family.coordinateMask(z))
                                 family.drawParameters(z, design, using: &random, into: theta.baseAddress!)
                                 family.simulate(theta.baseAddress!, z, design, using: &random, into: y.baseAddress!)
                                 let frame = family.observe(

@@ -85,7 +85,7 @@ public final class Trainer<F: ModelFamily> {
                         let sums = network.loss(
                             tape, Weights(values: values.pointer, gradients: lane.gradients, training: layers),
                             simulator.batch(step: step, chunk: chunk),
-                            automaton: simulator.family.structureSpace.automaton,
+                            automaton: simulator.automaton,
                             structureScale: structureScale, parameterScale: parameterScale)
                         lane.structure += sums.structure
                         lane.parameter += sums.parameter

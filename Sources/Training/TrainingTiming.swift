@@ -50,7 +50,7 @@ public struct TrainingTiming: Codable, Sendable {
                     tape.reset()
                     _ = network.loss(
                         tape, Weights(values: weights.baseAddress!, gradients: gradients, training: layers), batch,
-                        automaton: family.structureSpace.automaton, structureScale: 1, parameterScale: 1)
+                        automaton: family.automaton, structureScale: 1, parameterScale: 1)
                 }
             }
         }

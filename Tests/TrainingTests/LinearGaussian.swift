@@ -4,7 +4,7 @@ import ModelSpace
 /// y = Σ_{c present} w_c φ_c(x) + σ ε with w ~ N(0, 1): a family whose evidence and posterior are known in closed form.
 ///
 /// Terms φ = 1, x, x²; any subset is allowed; k(z) = number of terms. Ten points on [−1, 1] in fixed places, σ = 0.5.
-struct LinearGaussian: ModelFamily {
+struct LinearGaussian: ListedFamily {
     struct Design: Sendable {
         var x: [Double]
         var sigma: Double

@@ -21,7 +21,7 @@ import ModelSpace
 ///
 /// - Units: d and s in mm²/s.
 /// - Source: Behrens et al., MRM 50 (2003) 1077; Jbabdi et al., MRM 68 (2012) 1846 (gamma-distributed diffusivity).
-public struct BallSticks: ModelFamily {
+public struct BallSticks: ListedFamily {
     public typealias Design = Acquisition
     public typealias Frame = CanonicalFrame
 

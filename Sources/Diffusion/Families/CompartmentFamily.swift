@@ -10,7 +10,7 @@ import ModelSpace
 ///
 /// Priors: fractions uniform on the simplex above their floors, members of a group then sorted by falling weight;
 /// everything else uniform in its chart.
-public struct CompartmentFamily: ModelFamily, LinearFamily {
+public struct CompartmentFamily: ListedFamily, LinearFamily {
     public typealias Design = Acquisition
     public typealias Frame = CanonicalFrame
 

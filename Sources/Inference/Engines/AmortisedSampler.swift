@@ -7,7 +7,7 @@ import Tensors
 ///
 /// Everything random about an observation comes from streams named by its own `key`, so answers do not depend on
 /// batches or threads.
-public final class AmortisedSampler<F: ModelFamily> {
+public final class AmortisedSampler<F: ListedFamily> {
     private let family: F, runner: NetworkRunner, masks: [[Float]]
     /// Observations whose draws are made together: enough for fat matrices, few enough to stay in cache.
     private let drawBlock = 8

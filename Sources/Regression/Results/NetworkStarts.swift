@@ -1,0 +1,47 @@
+import Foundation
+import ModelSpace
+import Networks
+
+/// A trained network's word on a series.
+public final class SeriesReader {
+    public let family: RegressionFamily
+    private let runner: NetworkRunner
+
+    /// - Errors: `NetworkFileError` when the network is of another family or of other terms.
+    public init(_ file: NetworkFile, path: String, terms: Int) throws {
+        family = RegressionFamily(terms: terms)
+        guard file.origin.family == family.name else {
+            throw NetworkFileError.otherFamily(path: path, found: file.origin.family, wanted: family.name)
+        }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        let definition = String(decoding: try encoder.encode(family.description), as: UTF8.self)
+        guard file.network.shape == FamilyShape(family), file.origin.familyDefinition == definition else {
+            throw NetworkFileError.unusable(path: path, reason: "it was trained with other terms")
+        }
+        runner = NetworkRunner(file)
+    }
+
+    private func encode(_ series: Series) -> EncodedVoxels {
+        var features = [Float](repeating: 0, count: series.count * family.featureCount)
+        var summary = [Float](repeating: 0, count: family.summaryCount)
+        family.observe(series.y.map(Float.init), series.x, features: &features, summary: &summary)
+        return runner.encode(voxels: 1, measurements: series.count, features: features, summaries: summary)
+    }
+
+    /// Structures drawn from q(z | y, λ), the most frequent first.
+    public func draws(_ series: Series, lambda: Double, count: Int, seed: UInt64) -> [(
+        structure: Structure, count: Int
+    )] {
+        var random = [RandomSource(seed: seed, stream: 0x4E45_5457)]
+        return runner.drawStructures(
+            encode(series), lambda: min(3, lambda), automaton: family.automaton, count: count, using: &random)[0]
+            .sorted { ($1.count, $0.structure) < ($0.count, $1.structure) }
+    }
+
+    /// log q(z | y, λ) of given structures.
+    public func logProbabilities(_ series: Series, of structures: [Structure], lambda: Double) -> [Double] {
+        runner.structureLogProbabilities(
+            encode(series), of: [structures], lambda: min(3, lambda), automaton: family.automaton)[0]
+    }
+}

@@ -1,0 +1,223 @@
+import Foundation
+import ModelSpace
+
+/// A structure that was looked at.
+public struct FoundStructure: Sendable {
+    public let structure: Structure
+    /// k(z).
+    public let parameters: Int
+    /// log p(y | z): Laplace's about the modes, until sampled.
+    public var logEvidence: Double
+    public var evidence: RegressionEvidence?
+    var modes: [Mode]
+}
+
+/// Which structures explain a series: from some starts by adding, removing and exchanging terms and noises, best first,
+/// with the evidence of each.
+///
+/// Everything is drawn from `seed`: the same series gives the same list.
+public final class FormulaSearch {
+    public let family: RegressionFamily, series: Series, lambda: Double, options: SearchOptions
+    public internal(set) var found: [Structure: FoundStructure] = [:]
+    /// Share of the reference sampler's visits that are to listed structures; nil where it was not asked.
+    public private(set) var covered: Double?
+    let density: CollapsedDensity
+    var expanded: Set<Structure> = []
+    private var random: RandomSource
+    /// Scores of inner parameters to try, by how many a term has.
+    let trials: [[[Double]]]
+
+    public init(_ family: RegressionFamily, _ series: Series, lambda: Double, options: SearchOptions = SearchOptions())
+    {
+        (self.family, self.series, self.lambda, self.options) = (family, series, lambda, options)
+        density = CollapsedDensity(family, series)
+        random = RandomSource(seed: options.seed, stream: 0x5345_4152)
+        // Kronecker's points: evenly spread whatever their number.
+        trials = [1, 48, 128, 256].enumerated().map { d, count in
+            let root = [0, 0.618033988749895, 0.754877666246693, 0.819172513396164][d]
+            return (1...count).map { i in
+                (0..<d).map { j in
+                    let place = (0.5 + pow(root, Double(j + 1)) * Double(i)).truncatingRemainder(dividingBy: 1)
+                    return NormalScore.score(0.001 + 0.998 * place)
+                }
+            }
+        }
+    }
+
+    public func score(_ f: FoundStructure) -> Double { f.logEvidence - lambda * Double(f.parameters) }
+
+    /// - Parameter starts: structures to begin with, for instance a network's draws; the empty one is always added.
+    /// - Parameter isStopped: asked between expansions.
+    public func run(starts: [Structure] = [], isStopped: () -> Bool = { false }) {
+        for index in family.noises.indices.prefix(1) { visit(family.with(Structure(), noise: index), from: nil) }
+        for z in starts { build(z) }
+        var count = 0
+        while count < options.expansions, !isStopped() {
+            let best = found.values.map(score).max()!
+            let next = found.values.filter { !expanded.contains($0.structure) }
+                .max { (score($0), $1.structure) < (score($1), $0.structure) }
+            guard let next, score(next) > best - options.cutoff else { break }
+            expand(next)
+            count += 1
+        }
+        if options.sweeps > 0, !isStopped() { complete(isStopped) }
+        sample()
+    }
+
+    /// Adds what the sampler meets in one half of its sweeps; the other half says how much is listed.
+    private func complete(_ isStopped: () -> Bool) {
+        let sampler = CollapsedSampler(family, series, lambda: lambda, seed: options.seed)
+        if let best = ranked.first(where: { family.noise($0.structure) != .heavy }) {
+            sampler.start(best.structure, at: best.modes[0].point)
+        }
+        let met = sampler.run(sweeps: options.sweeps / 2, discard: options.sweeps / 8, isStopped: isStopped)
+        for (z, _) in met.visits.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) where found[z] == nil {
+            if isStopped() { return }
+            visit(z, from: met.points[z]!)
+        }
+        let check = sampler.run(sweeps: options.sweeps - options.sweeps / 2, discard: 0, isStopped: isStopped)
+        guard check.count > 0 else { return }
+        covered = Double(check.visits.reduce(0) { $0 + (found[$1.key] == nil ? 0 : $1.value) }) / Double(check.count)
+    }
+
+    /// Scores by term of a mode's point, and σ's.
+    func parts(_ z: Structure, _ point: [Double]) -> (level: Double, inner: [Int: [Double]]) {
+        var at = 1, inner: [Int: [Double]] = [:]
+        for t in family.active(z) {
+            let n = family.terms[t].inner.count
+            inner[t] = Array(point[at..<at + n])
+            at += n
+        }
+        return (point[0], inner)
+    }
+
+    func point(_ z: Structure, _ level: Double, _ inner: [Int: [Double]]) -> [Double] {
+        [level] + family.active(z).flatMap { inner[$0] ?? family.terms[$0].inner.map { _ in 0 } }
+    }
+
+    /// Climbs from a point; keeps a few modes of a structure.
+    func visit(_ z: Structure, from start: [Double]?) {
+        let start = start ?? point(z, 0, [:])
+        if let known = found[z] {
+            guard known.modes.count < Self.mostModes else { return }
+        }
+        let mode = StructureDensity(density, z, at: start).climb(start)
+        guard mode.logDensity > -1e200 else { return }
+        var f =
+            found[z]
+            ?? FoundStructure(
+                structure: z, parameters: family.rule.parameterCount(z), logEvidence: -.infinity, evidence: nil,
+                modes: [])
+        let isNew = f.modes.allSatisfy { other in
+            let d = other.point.count
+            return (0..<d).contains { i in
+                let sd = (0...i).reduce(0) { $0 + other.spread[i * d + $1] * other.spread[i * d + $1] }.squareRoot()
+                return abs(other.point[i] - mode.point[i]) > 2 * sd
+            }
+        }
+        guard isNew else { return }
+        f.modes.append(mode)
+        let peak = f.modes.map(\.logMass).max()!
+        f.logEvidence = peak + log(f.modes.reduce(0) { $0 + exp($1.logMass - peak) })
+        found[z] = f
+    }
+
+    /// Prepares the density at a point and its explained part; returns σ²/s².
+    func prepare(_ z: Structure, _ p: [Double]) -> Double {
+        _ = StructureDensity(density, z, at: p)
+        let sigma = NoiseModel.level.value(p[0]), ratio = sigma * sigma
+        _ = density.solve(ratio)
+        return ratio
+    }
+
+    /// A start's inner parameters, a term at a time: each where it explains most.
+    private func build(_ z: Structure) {
+        guard found[z] == nil, family.rule.allows(z) else { return }
+        var now = family.with(Structure(), noise: family.noiseIndex(z)), inner: [Int: [Double]] = [:]
+        var open = Set(family.active(z))
+        while !open.isEmpty {
+            let ratio = prepare(now, point(now, -0.5, inner))
+            var best: (gain: Double, term: Int, scores: [Double])?
+            for t in open.sorted() {
+                let candidates = trials[family.terms[t].inner.count]
+                for (g, s) in zip(density.gains(t, candidates, ratio: ratio), candidates)
+                where g > best?.gain ?? -.infinity { best = (g, t, s) }
+            }
+            guard let best else { break }
+            now[best.term] = true
+            inner[best.term] = best.scores
+            open.remove(best.term)
+        }
+        visit(z, from: point(z, -0.5, inner))
+    }
+
+    /// More modes of a structure: each term where else it explains nearly as much, the others as they are.
+    private func widen(_ z: Structure) {
+        guard let f = found[z], let mode = f.modes.max(by: { $0.logMass < $1.logMass }) else { return }
+        let (level, inner) = parts(z, mode.point)
+        for t in family.active(z) where !family.terms[t].inner.isEmpty && found[z]!.modes.count < Self.mostModes {
+            var less = z, rest = inner
+            less[t] = false
+            rest[t] = nil
+            let ratio = prepare(less, point(less, level, rest)), candidates = trials[family.terms[t].inner.count]
+            let gains = density.gains(t, candidates, ratio: ratio), peak = gains.max()!
+            let order = gains.indices.sorted { (gains[$1], $0) < (gains[$0], $1) }
+            var seen = [inner[t]!]
+            for i in order where gains[i] > peak - 4 && seen.count < 3 {
+                guard seen.allSatisfy({ zip($0, candidates[i]).contains { abs($0 - $1) > 0.3 } }) else { continue }
+                seen.append(candidates[i])
+                var own = inner
+                own[t] = candidates[i]
+                visit(z, from: point(z, level, own))
+            }
+        }
+    }
+
+    private static let mostModes = 5
+
+    /// Evidences by sampling, best first.
+    private func sample() {
+        let best = found.values.map(score).max()!
+        let order = found.values.filter { score($0) > best - options.sampledWithin }
+            .sorted { (score($1), $0.structure) < (score($0), $1.structure) }
+        for f in order.prefix(options.sampled) {
+            widen(f.structure)
+            let e = EvidenceSampler.run(
+                density, f.structure, found[f.structure]!.modes, draws: options.draws, keep: options.keep,
+                using: &random)
+            guard e.logEvidence > -.infinity else { continue }
+            found[f.structure]!.evidence = e
+            found[f.structure]!.logEvidence = e.logEvidence
+        }
+    }
+
+    /// All that was found, best first at λ.
+    public var ranked: [FoundStructure] {
+        found.values.sorted { (score($1), $0.structure) < (score($0), $1.structure) }
+    }
+
+    /// log p(y | z) of structures that the search need not have met: Laplace's, and sampled for those within `within`
+    /// of the best at λ.
+    public func evidences(of structures: [Structure], within: Double) -> [Double] {
+        for z in structures { build(z) }
+        func total(_ z: Structure) -> Double { found[z].map(score) ?? -.infinity }
+        let best = structures.map(total).max() ?? 0
+        return structures.map { z in
+            total(z) > best - within ? evidence(of: z) : found[z]?.logEvidence ?? -.infinity
+        }
+    }
+
+    /// log p(y | z) of a structure that the search need not have met, sampled.
+    public func evidence(of z: Structure) -> Double {
+        if found[z] == nil { build(z) }
+        guard let f = found[z] else { return -.infinity }
+        if f.evidence == nil {
+            widen(z)
+            let e = EvidenceSampler.run(
+                density, z, found[z]!.modes, draws: options.draws, keep: options.keep, using: &random)
+            found[z]!.evidence = e
+            found[z]!.logEvidence = e.logEvidence
+        }
+        return found[z]!.logEvidence
+    }
+}
