@@ -213,6 +213,13 @@ public final class FormulaSearch {
         }
     }
 
+    /// The same with another mode looked for from a point: σ's score, then each term's.
+    func evidence(of z: Structure, from start: [Double]) -> Double {
+        visit(z, from: start)
+        found[z]?.evidence = nil
+        return evidence(of: z)
+    }
+
     /// log p(y | z) of a structure that the search need not have met, sampled.
     public func evidence(of z: Structure) -> Double {
         if found[z] == nil { build(z) }
