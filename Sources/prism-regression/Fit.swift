@@ -70,8 +70,8 @@ struct Fit: ParsableCommand {
             Failure.say(
                 String(
                     format: "The list holds about %.0f %% of the probability at λ = %g (by the reference sampler's "
-                        + "visits): give a larger --expansions or --lambda, or trust sums over terms more than single "
-                        + "formulas.", 100 * covered, lambda))
+                        + "visits): give a larger --expansions or --lambda, or go by the terms' second column, "
+                        + "the sampler's own.", 100 * covered, lambda))
         }
         if summary.laplaceShare > 0.05 {
             Failure.say(

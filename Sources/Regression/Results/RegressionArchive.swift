@@ -11,7 +11,7 @@ public struct RegressionArchiveError: Error, CustomStringConvertible {
 extension RegressionFit {
     private struct Head: Codable {
         var format = 1
-        var terms: Int, searchLambda: Double, covered: Double?, x: String, y: String
+        var terms: Int, searchLambda: Double, covered: Double?, sampledBits: [Double]?, x: String, y: String
         var x0: Double, xUnit: Double, y0: Double, yUnit: Double
         var xs: [Double], ys: [Double]
         var structures: [Structure], parameters: [Int], logEvidence: [Double], errors: [Double?], draws: [Int]
@@ -21,7 +21,8 @@ extension RegressionFit {
     public func write(to path: String) throws {
         let family = RegressionFamily(terms: terms)
         let head = Head(
-            terms: terms, searchLambda: searchLambda, covered: covered, x: file.names.x, y: file.names.y, x0: file.x0,
+            terms: terms, searchLambda: searchLambda, covered: covered, sampledBits: sampledBits, x: file.names.x,
+            y: file.names.y, x0: file.x0,
             xUnit: file.xUnit, y0: file.y0, yUnit: file.yUnit, xs: file.x, ys: file.y,
             structures: entries.map(\.structure), parameters: entries.map(\.parameters),
             logEvidence: entries.map(\.logEvidence), errors: entries.map { $0.error.isFinite ? $0.error : nil },
@@ -50,7 +51,8 @@ extension RegressionFit {
             ),
             head.logEvidence.allSatisfy(\.isFinite), head.draws.allSatisfy({ (0...100_000).contains($0) }),
             head.xs.count == head.ys.count, (1...SeriesFile.most).contains(head.xs.count),
-            head.xUnit > 0, head.yUnit > 0
+            head.xUnit > 0, head.yUnit > 0,
+            head.sampledBits.map({ $0.count == RegressionFamily(terms: head.terms).description.bitCount }) ?? true
         else { throw bad("its lists do not go together") }
         let family = RegressionFamily(terms: head.terms)
         guard head.library == family.terms.map(\.formula) else { throw bad("it was made with other terms") }
@@ -79,7 +81,8 @@ extension RegressionFit {
             terms: head.terms,
             file: SeriesFile(
                 names: (head.x, head.y), x: head.xs, y: head.ys, x0: head.x0, xUnit: head.xUnit, y0: head.y0,
-                yUnit: head.yUnit), searchLambda: head.searchLambda, covered: head.covered, entries: entries)
+                yUnit: head.yUnit), searchLambda: head.searchLambda, covered: head.covered,
+            sampledBits: head.sampledBits, entries: entries)
     }
 }
 

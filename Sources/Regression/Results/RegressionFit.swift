@@ -17,11 +17,16 @@ public struct RegressionFit: Sendable {
     public var searchLambda: Double
     /// Share of the reference sampler's visits, at that λ, that are to listed structures; nil where it was not asked.
     public var covered: Double?
+    /// Share of its visits in which each bit is set.
+    public var sampledBits: [Double]?
     public var entries: [Entry]
 
-    public init(terms: Int, file: SeriesFile, searchLambda: Double, covered: Double?, entries: [Entry]) {
+    public init(
+        terms: Int, file: SeriesFile, searchLambda: Double, covered: Double?, sampledBits: [Double]? = nil,
+        entries: [Entry]
+    ) {
         (self.terms, self.file, self.searchLambda, self.entries) = (terms, file, searchLambda, entries)
-        self.covered = covered
+        (self.covered, self.sampledBits) = (covered, sampledBits)
     }
 
     /// What a search found, the best `most` at its λ.
@@ -29,7 +34,7 @@ public struct RegressionFit: Sendable {
         terms = search.family.terms.count
         self.file = file
         searchLambda = search.lambda
-        covered = search.covered
+        (covered, sampledBits) = (search.covered, search.sampledBits)
         entries = search.ranked.prefix(most).map {
             Entry(
                 structure: $0.structure, parameters: $0.parameters, logEvidence: $0.logEvidence,

@@ -9,7 +9,8 @@ public struct RegressionSummary: Codable, Sendable {
         public var logEvidenceError: Double?
         public var numbers: [Number]
     }
-    public struct Bit: Codable, Sendable { public var name: String, probability: Double }
+    /// - Parameter sampled: by the reference sampler's visits; absent at another λ than the search's.
+    public struct Bit: Codable, Sendable { public var name: String, probability: Double, sampled: Double? }
 
     public var terms: Int, lambda: Double, observations: Int
     /// The family's units: x' = 10 (x − x0)/xUnit, y' = (y − y0)/yUnit.
@@ -48,8 +49,17 @@ public struct RegressionSummary: Codable, Sendable {
                     ? [] : inner + [Number(name: "sigma", mean: parts.sigma.mean, sd: parts.sigma.sd)])
         }
         let bits = fit.bits(family, lambda: lambda)
-        termProbabilities = zip(family.terms, bits.terms).map { Bit(name: $0.name, probability: $1) }
-        noiseProbabilities = zip(family.noises, bits.noises).map { Bit(name: $0.rawValue, probability: $1) }
+        // The sampler's word is of the λ at which it ran, and of bits: the first noise has none.
+        let sampled = abs(lambda - fit.searchLambda) < 1e-9 ? fit.sampledBits : nil, count = family.terms.count
+        termProbabilities = family.terms.enumerated().map {
+            Bit(name: $1.name, probability: bits.terms[$0], sampled: sampled?[$0])
+        }
+        noiseProbabilities = family.noises.enumerated().map { i, noise in
+            let others = sampled?[count...].reduce(0, +)
+            return Bit(
+                name: noise.rawValue, probability: bits.noises[i],
+                sampled: i == 0 ? others.map { 1 - $0 } : sampled?[count + i - 1])
+        }
     }
 
     public func json() throws -> String {
@@ -68,14 +78,17 @@ public struct RegressionSummary: Codable, Sendable {
         for f in formulas.prefix(10) {
             lines.append(String(format: "%6.3f  y' = ", f.probability) + f.formula + "   (noise \(f.noise))")
         }
-        lines.append("terms:")
-        for b in termProbabilities.sorted(by: { $0.probability > $1.probability }) where b.probability >= 0.01 {
-            lines.append(String(format: "%6.3f  ", b.probability) + b.name)
+        lines.append(
+            "terms" + (termProbabilities.contains { $0.sampled != nil } ? " (of the list; of the sampler):" : ":"))
+        func line(_ b: Bit) -> String {
+            String(format: "%6.3f ", b.probability) + (b.sampled.map { String(format: "%6.3f", $0) } ?? "") + "  "
+                + b.name
         }
+        func weight(_ b: Bit) -> Double { b.sampled ?? b.probability }
+        lines += termProbabilities.filter { max(weight($0), $0.probability) >= 0.01 }
+            .sorted { (weight($1), $0.name) < (weight($0), $1.name) }.map(line)
         lines.append("noise:")
-        for b in noiseProbabilities where b.probability >= 0.01 {
-            lines.append(String(format: "%6.3f  ", b.probability) + b.name)
-        }
+        lines += noiseProbabilities.filter { max(weight($0), $0.probability) >= 0.01 }.map(line)
         return lines.joined(separator: "\n")
     }
 }

@@ -21,6 +21,8 @@ public final class FormulaSearch {
     public internal(set) var found: [Structure: FoundStructure] = [:]
     /// Share of the reference sampler's visits that are to listed structures; nil where it was not asked.
     public private(set) var covered: Double?
+    /// Share of its visits in which each bit is set.
+    public private(set) var sampledBits: [Double]?
     let density: CollapsedDensity
     var expanded: Set<Structure> = []
     private var random: RandomSource
@@ -77,6 +79,10 @@ public final class FormulaSearch {
         }
         let check = sampler.run(sweeps: options.sweeps - options.sweeps / 2, discard: 0, isStopped: isStopped)
         guard check.count > 0 else { return }
+        let number = family.description.bitCount, all = Double(met.count + check.count)
+        sampledBits = zip(met.bits(number), check.bits(number)).map {
+            ($0 * Double(met.count) + $1 * Double(check.count)) / all
+        }
         covered = Double(check.visits.reduce(0) { $0 + (found[$1.key] == nil ? 0 : $1.value) }) / Double(check.count)
     }
 
@@ -205,6 +211,13 @@ public final class FormulaSearch {
         return structures.map { z in
             total(z) > best - within ? evidence(of: z) : found[z]?.logEvidence ?? -.infinity
         }
+    }
+
+    /// The same with another mode looked for from a point: σ's score, then each term's.
+    func evidence(of z: Structure, from start: [Double]) -> Double {
+        visit(z, from: start)
+        found[z]?.evidence = nil
+        return evidence(of: z)
     }
 
     /// log p(y | z) of a structure that the search need not have met, sampled.

@@ -57,8 +57,8 @@ public struct SimulatedSeriesStudy: Sendable {
             distanceToSampler: mean(all.compactMap(\.distance)), coveredOfSampler: mean(all.compactMap(\.covered)))
     }
 
-    /// Series `i` of the study, and the structure that it was made with.
-    public func simulate(_ i: Int) -> (series: Series, truth: Structure, subspace: [Structure]) {
+    /// Series `i` of the study, the structure and the scores that it was made with, and structures to rank it among.
+    func simulate(_ i: Int) -> (series: Series, truth: Structure, point: [Double], subspace: [Structure]) {
         var random = RandomSource(seed: seed, stream: UInt64(i), substream: 0x5354_5544)
         let x = RegressionFamily.drawPlaces(using: &random), z = family.drawStructure(lambda: lambda, using: &random)
         var theta = [Double](repeating: 0, count: family.parameterNames.count)
@@ -70,11 +70,17 @@ public struct SimulatedSeriesStudy: Sendable {
             let other = family.drawStructure(lambda: lambda, using: &random)
             if others.insert(other).inserted { list.append(other) }
         }
-        return (series, z, list)
+        let point =
+            [NoiseModel.level.score(theta[family.places[family.terms.count]])]
+            + family.active(z).flatMap { t in
+                family.terms[t].inner.enumerated().map { $1.score(theta[family.places[t] + 1 + $0]) }
+            }
+        return (series, z, point, list)
     }
 
     private func one(_ i: Int, _ reader: SeriesReader?) throws -> Outcome {
-        let (series, truth, subspace) = simulate(i), clock = ContinuousClock(), count = family.description.bitCount
+        let (series, truth, point, subspace) = simulate(i), clock = ContinuousClock(),
+            count = family.description.bitCount
         func seconds(_ start: ContinuousClock.Instant) -> Double {
             Double((clock.now - start) / .nanoseconds(1)) * 1e-9
         }
@@ -99,14 +105,15 @@ public struct SimulatedSeriesStudy: Sendable {
         let listed = Dictionary(uniqueKeysWithValues: zip(list.map(\.structure), weights.map { $0 / total }))
         var bits = [Double](repeating: 0, count: count)
         for (z, p) in listed { for b in 0..<count where z[b] { bits[b] += p } }
-        // A truth that is not listed is added; what else is missing beside it is not: a bound from above.
-        let own = search.evidence(of: truth) - lambda * Double(family.rule.parameterCount(truth)) - top
-        let whole = listed[truth] == nil ? total + exp(own) : total
         var place = 0
         if self.subspace > 1 {
             let e = search.evidences(of: subspace, within: 6)
             place = rank(zip(subspace, e).map { $1 - lambda * Double(family.rule.parameterCount($0)) })
         }
+        // Its evidence is an integral wherever the search for its modes begins: also at the truth, once it is ranked.
+        // A truth that is not listed is added; what else is missing beside it is not: a bound from above.
+        let own = search.evidence(of: truth, from: point) - lambda * Double(family.rule.parameterCount(truth)) - top
+        let whole = total * (1 - (listed[truth] ?? 0)) + exp(own)
         var outcome = Outcome(
             truth: truth, search: Answer(bits: bits, logTruth: own - log(whole), rank: place, seconds: time),
             network: network, sampler: nil)
