@@ -81,4 +81,35 @@ import Testing
                 "\(e.structure.bits): \(e.logEvidence) ± \(e.standardError) of \(e.runs), \(other)")
         }
     }
+
+    /// Where signals are low the two kinds of noise have modes of their own. Without a look for the other's, evidences
+    /// under both are the same within their errors.
+    @Test(arguments: [1033, 1057] as [UInt64]) func theOtherNoiseNeedsNoModeOfItsOwn(bits: UInt64) throws {
+        let family = BuiltInFamilies.family("tissue")!, kernels = family.kernels(Self.acquisition),
+            sampler = ImportanceSampler(kernels)
+        let (theta, y) = Self.voxel(family, Structure(bits: UInt128(bits)), snr: 12, seed: bits)
+        // Under Rician noise, so that both kinds are possible.
+        try #require(y.allSatisfy { $0 > 0 })
+        let layout = family.signalLayout(family.rule.signal(Structure(bits: UInt128(bits))))
+        var x = [Double](repeating: 0, count: layout.count)
+        layout.pack(theta, into: &x)
+        layout.clamp(&x)
+        var effort = ImportanceSampler.Options()
+        (effort.generation, effort.components, effort.grid.nodes) = (1024, 8, 0)
+        let modes = try #require(sampler.modes(y, layout, starts: [(.gaussian, x)], options: effort))
+        let both = [true, false].map { isClose in
+            var run = sampler.start(
+                y, modes, generations: 8, options: effort, noises: [.gaussian, .rician], isClose: isClose)
+            sampler.advance(&run, y, generations: 8, options: effort) {
+                RandomSource(seed: 4, stream: bits, substream: UInt64($0))
+            }
+            return run.sample.evidence
+        }
+        for noise in [NoiseLikelihood.gaussian, .rician] {
+            let a = try #require(both[0][noise]), b = try #require(both[1][noise])
+            let error = (a.standardError * a.standardError + b.standardError * b.standardError).squareRoot()
+            #expect(
+                abs(a.logEvidence - b.logEvidence) < 3.5 * error && error < 0.1, "\(noise): \(a), \(b)")
+        }
+    }
 }

@@ -131,16 +131,22 @@ package final class ImportanceSampler {
     /// - Parameters:
     ///   - generations: the most there will be.
     ///   - noises: the likelihoods that are possible; Rician noise is where all signals are above 0 only.
+    ///   - isClose: whether grids are made, and the mode under each noise is looked for. Otherwise the likelihood under
+    ///     the other noise is taken as it is about the best mode: samples are as right, and may be fewer that count.
     package func start(
         _ y: UnsafePointer<Float>, _ found: Modes, generations: Int, options: Options, noises: Set<NoiseLikelihood>,
-        sigma: Double? = nil
+        sigma: Double? = nil, isClose: Bool = true
     ) -> Run {
         let layout = found.layout, m = measurementCount
         var found = found
-        found.list = withGrids(
-            { ModeClimber.Task(y, layout, $0, sigma: sigma) }, found.list, options.grid)
+        if isClose {
+            found.list = withGrids(
+                { ModeClimber.Task(y, layout, $0, sigma: sigma) }, found.list, options.grid)
+        }
         let canBeRician = noises.contains(.rician) && (0..<m).allSatisfy { y[$0] > 0 }
-        let (views, extra) = self.views(y, found, noises, canBeRician: canBeRician, sigma: sigma),
+        let
+            (views, extra) = self.views(
+                y, found, noises, canBeRician: canBeRician, sigma: sigma, climbs: isClose),
             proposal = ShapeProposal(layout)
         let copies = WeightsJob.widths(m, dimension: found.best.dimension)
         let memory = pool.take(

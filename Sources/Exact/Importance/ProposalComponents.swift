@@ -13,8 +13,10 @@ extension ImportanceSampler {
 
     /// Normal approximations of the likelihood about the best mode: one, or where signals are low one for each kind of
     /// noise, and modes that only the other kind has.
+    /// - Parameter climbs: whether the other kind's mode is looked for.
     func views(
-        _ y: UnsafePointer<Float>, _ found: Modes, _ noises: Set<NoiseLikelihood>, canBeRician: Bool, sigma: Double?
+        _ y: UnsafePointer<Float>, _ found: Modes, _ noises: Set<NoiseLikelihood>, canBeRician: Bool, sigma: Double?,
+        climbs: Bool
     ) -> ([LikelihoodView], [PosteriorMode]) {
         let best = found.best, (signal, scatter) = (self.signal(best), exp(best.centre[SignalLayout.sigma]))
         let plain = noises.contains(.gaussian) || !canBeRician ? NoiseLikelihood.gaussian : .rician
@@ -28,7 +30,7 @@ extension ImportanceSampler {
         var views: [LikelihoodView] = [], extra: [PosteriorMode] = []
         for noise in [NoiseLikelihood.gaussian, .rician] where noises.contains(noise) {
             // There is where the best mode's own kind of noise led.
-            if noise == best.noise {
+            if noise == best.noise || !climbs {
                 views.append(LikelihoodView(y, signal: signal, sigma: scatter, noise))
                 continue
             }

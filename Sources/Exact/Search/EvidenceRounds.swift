@@ -20,11 +20,10 @@ extension StructureExplorer {
         for (i, entry) in entries.enumerated() {
             guard let modes = entry.modes, gap[i] <= options.cutoff else { continue }
             if shouldStop() { return false }
-            let first = min(gap[i], networkGap[i]) < 3 ? options.likely : options.unlikely
+            let near = min(gap[i], networkGap[i]), first = near < 3 ? options.likely : options.unlikely
             entry.run = sampler.start(
                 y, modes, generations: max(first, most(entry)) + options.further, options: options.sampling,
-                noises: Set(entry.variants.map(\.noise)),
-                sigma: sigma)
+                noises: Set(entry.variants.map(\.noise)), sigma: sigma, isClose: near <= options.close)
             advance(entry, first)
         }
         let sampled = entries.filter { $0.run != nil }

@@ -5,8 +5,13 @@ extension StructureExplorer {
         /// Nats below the best at every λ in [0, 3] beyond which a structure is not sampled: by Laplace's
         /// approximation, and by the network.
         public var cutoff = 10.0, networkCutoff = 8.0
+        /// Nats below the best by the network beyond which a structure is not looked at for its neighbours' sake.
+        public var networkDoubt = Double.infinity
         /// Nats below the best within which a structure's neighbours are looked at too.
         public var window = 6.0
+        /// Nats below the best, by Laplace's approximation or the network, within which a scalar that a structure
+        /// barely determines gets its grid, and the mode under the other kind of noise is looked for.
+        public var close = Double.infinity
         /// Structures looked at, noise aside, at most, and how many of them because a network names them.
         public var mostStructures = 192, mostNamed = 20
         /// From how many neighbours' modes a structure's own are looked for, with how many starts each, of how many
@@ -26,20 +31,20 @@ extension StructureExplorer {
         /// a few tenths of a nat.
         public static let balanced: Options = {
             var options = Options()
-            (options.cutoff, options.window) = (7, 4)
-            (options.births, options.tries) = (1, 32)
+            (options.cutoff, options.window, options.networkDoubt, options.close) = (7, 6, 5, 1.5)
+            (options.parents, options.births, options.tries, options.mostNamed) = (1, 1, 32, 40)
             options.sampling.generation = 128
             return options
         }()
 
-        /// What a network names, the plainest structures and the neighbours of the very best.
+        /// What a network names, the plainest structures and, where it does not doubt them, the neighbours of the best.
         public static let fast: Options = {
             var options = balanced
-            (options.cutoff, options.window, options.mostNamed) = (4, 1, 12)
-            options.parents = 1
+            (options.cutoff, options.window, options.networkDoubt, options.close) = (4, 3, 2.5, 0)
+            options.mostNamed = 10
             options.sampling.generation = 64
             options.sampling.grid.nodes = 0
-            (options.likely, options.fewest, options.perDimension, options.further) = (1, 2, 0.3, 0)
+            (options.fewest, options.perDimension, options.further) = (2, 0.3, 0)
             return options
         }()
 
@@ -50,7 +55,8 @@ extension StructureExplorer {
             and \(firstStarts) of \(firstTries) starts,\u{20}
             """
                 + """
-                cutoffs \(cutoff)/\(networkCutoff)/\(window), \(likely)/\(unlikely) to \(fewest)+\(perDimension)d \
+                cutoffs \(cutoff)/\(networkCutoff)/\(window)/\(networkDoubt)/\(close), \(likely)/\(unlikely) to \
+                \(fewest)+\(perDimension)d \
                 generations+\(further) to \(tolerance)
                 """
         }

@@ -6,7 +6,8 @@ import ModelSpace
 ///
 /// Structures are never listed. Those that a network names (or where there is none the plainest) have their modes
 /// looked for; then the neighbours of every structure that matters, until those that matter have only neighbours that
-/// do not. What matters is within some nats of the best at a λ in [0, 3] by Laplace's approximation or by the network.
+/// do not, or only such as the network rules out. What matters is within some nats of the best at a λ in [0, 3] by
+/// Laplace's approximation or by the network.
 /// Evidence by importance sampling follows for them, generation by generation, where it most moves the posterior.
 ///
 /// Everything random comes from streams named by the observation, the structure and the generation: one structure less
@@ -57,7 +58,7 @@ public final class StructureExplorer {
     }
 
     /// k and the allowed structures with any noise of one without.
-    private func kind(_ signal: Structure) -> (k: Int, variants: [(structure: Structure, noise: NoiseLikelihood)]) {
+    func kind(_ signal: Structure) -> (k: Int, variants: [(structure: Structure, noise: NoiseLikelihood)]) {
         if let known = kinds[signal] { return known }
         let variants = noiseOptions.map { Structure(bits: signal.bits | $0.bits) }.filter(rule.allows).map {
             (structure: $0, noise: noise($0))
@@ -136,6 +137,7 @@ public final class StructureExplorer {
             look(y, entry, entries, sigma, stream)
         }
         // Neighbours of what matters.
+        let ruledOut = sigma == nil ? doubted(network) : []
         while entries.count < options.mostStructures {
             let gap = gaps(entries.map(\.laplace), entries)
             guard
@@ -146,38 +148,13 @@ public final class StructureExplorer {
             entries[next].hasExpanded = true
             for z in neighbours(entries[next].structure).list {
                 if shouldStop() { return nil }
+                if ruledOut.contains(z) { continue }
                 if let entry = enter(z) { look(y, entry, entries, sigma, stream) }
             }
         }
         guard entries.contains(where: { $0.laplace.isFinite }) else { return nil }
         guard sample(y, entries, sigma, stream) else { return nil }
         return ExploredStructures(entries: entries, hasNetwork: network != nil && sigma == nil)
-    }
-
-    /// The plainest structures, and those that the network does not rule out at every λ. Its word alone would not do:
-    /// what is far from all that it names is reached only from the plainest, by steps that the signals decide on.
-    private func seeds(_ network: StructurePosterior?) -> [Structure] {
-        guard let network else { return rule.plainest }
-        return rule.plainest + named(network.structures, network.logProbability).map { network.structures[$0] }
-    }
-
-    /// Of structures with an amortised log-probability those that the search begins from, the likeliest first: not
-    /// ruled out at every λ, each with the noise that is likelier. Indices.
-    public func named(_ structures: [Structure], _ logProbability: [Double]) -> [Int] {
-        var best: [Structure: (index: Int, total: Double)] = [:]
-        for (i, z) in structures.enumerated() {
-            let signal = rule.signal(z)
-            if let known = best[signal] {
-                let isBetter = logProbability[i] > logProbability[known.index]
-                best[signal] = (isBetter ? i : known.index, logSum([known.total, logProbability[i]]))
-            } else {
-                best[signal] = (i, logProbability[i])
-            }
-        }
-        let list = best.keys.sorted { $0.bits < $1.bits },
-            gap = Self.gaps(list.map { best[$0]!.total }, list.map { kind($0).k })
-        let named = list.indices.filter { gap[$0] <= options.networkCutoff }.sorted { (gap[$0], $0) < (gap[$1], $1) }
-        return named.prefix(options.mostNamed).map { best[list[$0]]!.index }
     }
 
     /// Looks for a structure's modes: from the starts that it has, and from the modes of neighbours that have been
