@@ -61,7 +61,7 @@ public enum RegressionPage {
         <h1>@TITLE@</h1>
         <p><label>λ = <output id="value"></output> <input id="lambda" type="range" min="0" max="4" step="0.05"></label>
         nats a parameter: larger means plainer formulas.</p>
-        <svg id="plot" viewBox="0 0 800 380" role="img" aria-label="data and predicted curve"></svg>
+        <svg id="plot" viewBox="0 0 800 382" role="img" aria-label="data and predicted curve"></svg>
         <p>Points: data. Line and band: mean of the curve over formulas and their numbers, ± 1.64 standard deviations
         (without the scatter of single observations); right of the data, what the formulas say beyond them.</p>
         <h2>Formulas</h2><p>In x′ and y′: <code>@SCALE@</code>.</p>
@@ -92,10 +92,10 @@ public enum RegressionPage {
           m=m.map(v=>v/all);const s=q.map((v,j)=>Math.sqrt(Math.max(0,v/all-m[j]*m[j])));
           const lo=m.map((v,j)=>v-1.645*s[j]),hi=m.map((v,j)=>v+1.645*s[j]);
           const span=Math.max(...d.y)-Math.min(...d.y)||1;
-          const y0=Math.max(Math.min(...d.y,...lo),Math.min(...d.y)-span);
-          const y1=Math.min(Math.max(...d.y,...hi),Math.max(...d.y)+span);
+          const y0=Math.max(Math.min(...d.y,...lo),Math.min(...d.y)-span)-.03*span;
+          const y1=Math.min(Math.max(...d.y,...hi),Math.max(...d.y)+span)+.03*span;
           const x0=d.grid[0],x1=d.grid[d.grid.length-1];
-          const X=v=>60+720*(v-x0)/(x1-x0),Y=v=>340-320*(Math.min(y1,Math.max(y0,v))-y0)/(y1-y0);
+          const X=v=>64+716*(v-x0)/(x1-x0),Y=v=>340-320*(Math.min(y1,Math.max(y0,v))-y0)/(y1-y0);
           const path=(a,g)=>g.map((v,j)=>(j?"L":"M")+X(v).toFixed(1)+" "+Y(a[j]).toFixed(1)).join("");
           const back=d.grid.slice().reverse();
           let svg="<path fill='#88bbdd' fill-opacity='.5' d='"+path(hi,d.grid)+
@@ -104,11 +104,20 @@ public enum RegressionPage {
             d.x.map((v,i)=>"<circle cx="+X(v).toFixed(1)+" cy="+Y(d.y[i]).toFixed(1)+
             " r=3 fill='#222' fill-opacity='.7'/>").join("")+
             "<path fill=none stroke='#666' d='M60 10V340H785'/>";
-          for(let i=0;i<=4;i++){const x=x0+(x1-x0)*i/4,y=y0+(y1-y0)*i/4;
-            svg+="<text font-size=12 text-anchor=middle x="+X(x).toFixed(1)+" y=358>"+(+x.toPrecision(5))+"</text>"+
-            "<text font-size=12 text-anchor=end x=55 y="+(Y(y)+4).toFixed(1)+">"+(+y.toPrecision(4))+"</text>"}
+          // Round numbers, a seventh of the range apart or more.
+          const ticks=(a,b)=>{const raw=(b-a)/7,unit=10**Math.floor(Math.log10(raw)),
+            step=unit*[1,2,5,10].find(f=>f*unit>=raw),list=[];
+            for(let v=Math.ceil(a/step);v<=Math.floor(b/step+1e-9);v++)list.push(+(v*step).toPrecision(12));
+            return list};
+          for(const x of ticks(x0,x1))
+            svg+="<path stroke='#666' d='M"+X(x).toFixed(1)+" 340v4'/><text font-size=12 text-anchor=middle x="+
+            X(x).toFixed(1)+" y=358>"+x+"</text>";
+          for(const y of ticks(y0,y1))
+            svg+="<path stroke='#666' d='M56 "+Y(y).toFixed(1)+"h4'/><text font-size=12 text-anchor=end x=53 y="+
+            (Y(y)+4).toFixed(1)+">"+y+"</text>";
           svg+="<text font-size=13 text-anchor=middle x=420 y=376>"+text(d.names[0])+
-            "</text><text font-size=13 x=65 y=16>"+text(d.names[1])+"</text>";
+            "</text><text font-size=13 text-anchor=middle transform='translate(12 180) rotate(-90)'>"+
+            text(d.names[1])+"</text>";
           $("plot").innerHTML=svg;
         }
         $("lambda").value=d.lambda;$("lambda").addEventListener("input",draw);draw();
