@@ -124,21 +124,21 @@ import Testing
     @Test func whatTheNetworkRulesOutIsNotLookedAt() throws {
         let (t, y) = Self.waves(Structure(bits: 0b011), seed: 9), structures = Waves.rule.all()!
         let plain = Set(Waves.rule.plainest.map(Waves.rule.signal)),
-            doubted = structures.filter { !plain.contains($0) && $0.count == 1 }
-        #expect(!doubted.isEmpty)
+            excluded = structures.filter { !plain.contains($0) && $0.count == 1 }
+        #expect(!excluded.isEmpty)
         var options = StructureExplorer.Options()
-        (options.networkDoubt, options.networkCutoff, options.window) = (5, -1, 1e6)
+        (options.networkExclusion, options.networkCutoff, options.window) = (5, -1, 1e6)
         let explorer = StructureExplorer(Waves(), kernels: Waves().kernels(t), options: options)
         func found(_ fall: Double, sigma: Double? = nil) throws -> Set<Structure> {
             let network = StructurePosterior(
-                structures: structures, logProbability: structures.map { doubted.contains($0) ? -fall : 0 })
+                structures: structures, logProbability: structures.map { excluded.contains($0) ? -fall : 0 })
             let found = try #require(
                 explorer.explore(y, network: network, allows: { _ in true }, sigma: sigma, seed: 1, key: 1))
             return Set(found.structures)
         }
         let all = try found(1)
-        #expect(doubted.allSatisfy(all.contains))
-        #expect(try found(20).isDisjoint(with: doubted))
+        #expect(excluded.allSatisfy(all.contains))
+        #expect(try found(20).isDisjoint(with: excluded))
         #expect(try found(20, sigma: 0.15) == all)
     }
 }

@@ -52,7 +52,7 @@ import Testing
     /// Structures that are nearly certain or nearly excluded get fewer samples than those in shortfall with as many
     /// sticks, whatever the amortised estimate says of the others; with more sticks there are more to get.
     @Test func samplesGoWhereTheDoubtIs() {
-        var doubted = [[Int]](repeating: [], count: 4), settled = doubted
+        var uncertain = [[Int]](repeating: [], count: 4), settled = uncertain
         for seed in 0..<12 {
             let (_, y) = Sampler.voxel(Self.structures[[0, 4, 8, 10][seed % 4]], snr: 25, seed: UInt64(seed + 60)),
                 found = Self.refine(y, seed: UInt64(seed))
@@ -61,22 +61,22 @@ import Testing
                 guard let count = found.samples[pair]?.count else { continue }
                 let mine = p[2 * pair] + p[2 * pair + 1]
                 if mine > 0.25 && mine < 0.75 {
-                    doubted[pair / 2].append(count)
+                    uncertain[pair / 2].append(count)
                 } else if mine < 1e-4 {
                     settled[pair / 2].append(count)
                 }
             }
         }
         func mean(_ x: [Int]) -> Double { Double(x.reduce(0, +)) / Double(x.count) }
-        let both = (0..<4).filter { doubted[$0].count > 1 && settled[$0].count > 1 }
+        let both = (0..<4).filter { uncertain[$0].count > 1 && settled[$0].count > 1 }
         #expect(both.count >= 2)
         for n in both {
             #expect(
-                doubted[n].min()! > settled[n].max()! || mean(doubted[n]) > 1.3 * mean(settled[n]),
-                "\(n) sticks: \(doubted[n]), \(settled[n])")
+                uncertain[n].min()! > settled[n].max()! || mean(uncertain[n]) > 1.3 * mean(settled[n]),
+                "\(n) sticks: \(uncertain[n]), \(settled[n])")
         }
-        let known = (0..<4).filter { !doubted[$0].isEmpty }
-        for (few, many) in zip(known, known.dropFirst()) { #expect(mean(doubted[many]) > mean(doubted[few])) }
+        let known = (0..<4).filter { !uncertain[$0].isEmpty }
+        for (few, many) in zip(known, known.dropFirst()) { #expect(mean(uncertain[many]) > mean(uncertain[few])) }
     }
 
     @Test func sameStreamSameAnswer() {

@@ -48,7 +48,7 @@ public final class SequentialMonteCarlo {
 
     /// Pilots may come out this much too low (nats) where modes are hard to find: what they say prunes with so much
     /// patience.
-    static let pilotDoubt = 18.0
+    static let pilotMargin = 18.0
 
     public let acquisition: Acquisition
     public let options: Options
@@ -83,7 +83,7 @@ public final class SequentialMonteCarlo {
             let gaps = StructureExplorer.gaps(
                 states.map(\.best), family.structureSpace.parameterCounts, lambdas: options.lambdas)
             for i in states.indices
-            where !states[i].impossible && gaps[i] <= options.roughMargin + (run == 0 ? Self.pilotDoubt : 0) {
+            where !states[i].impossible && gaps[i] <= options.roughMargin + (run == 0 ? Self.pilotMargin : 0) {
                 if run >= leastRuns(states[i].structure) {
                     let target = options.targetError * (gaps[i] > 4 ? 3 : 1)
                     if EvidenceAverage.combine(states[i].runs).standardError <= target { continue }

@@ -6,7 +6,7 @@ extension StructureExplorer {
         /// approximation, and by the network.
         public var cutoff = 10.0, networkCutoff = 8.0
         /// Nats below the best by the network beyond which a structure is not looked at for its neighbours' sake.
-        public var networkDoubt = Double.infinity
+        public var networkExclusion = Double.infinity
         /// Nats below the best within which a structure's neighbours are looked at too.
         public var window = 6.0
         /// Nats below the best, by Laplace's approximation or the network, within which a scalar that a structure
@@ -31,7 +31,7 @@ extension StructureExplorer {
         /// a few tenths of a nat.
         public static let balanced: Options = {
             var options = Options()
-            (options.cutoff, options.window, options.networkDoubt, options.close) = (7, 6, 5, 1.5)
+            (options.cutoff, options.window, options.networkExclusion, options.close) = (7, 6, 5, 1.5)
             (options.parents, options.births, options.tries, options.mostNamed) = (1, 1, 32, 40)
             options.sampling.generation = 128
             return options
@@ -40,7 +40,7 @@ extension StructureExplorer {
         /// What a network names, the plainest structures and, where it does not doubt them, the neighbours of the best.
         public static let fast: Options = {
             var options = balanced
-            (options.cutoff, options.window, options.networkDoubt, options.close) = (4, 3, 2.5, 0)
+            (options.cutoff, options.window, options.networkExclusion, options.close) = (4, 3, 2.5, 0)
             options.mostNamed = 10
             options.sampling.generation = 64
             options.sampling.grid.nodes = 0
@@ -55,7 +55,7 @@ extension StructureExplorer {
             and \(firstStarts) of \(firstTries) starts,\u{20}
             """
                 + """
-                cutoffs \(cutoff)/\(networkCutoff)/\(window)/\(networkDoubt)/\(close), \(likely)/\(unlikely) to \
+                cutoffs \(cutoff)/\(networkCutoff)/\(window)/\(networkExclusion)/\(close), \(likely)/\(unlikely) to \
                 \(fewest)+\(perDimension)d \
                 generations+\(further) to \(tolerance)
                 """

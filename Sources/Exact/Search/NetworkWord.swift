@@ -11,8 +11,8 @@ extension StructureExplorer {
     }
 
     /// Structures that the network rules out at every λ by so much that neighbours of what matters are not looked at.
-    func doubted(_ network: StructurePosterior?) -> Set<Structure> {
-        guard let network, options.networkDoubt < .infinity else { return [] }
+    func excluded(_ network: StructurePosterior?) -> Set<Structure> {
+        guard let network, options.networkExclusion < .infinity else { return [] }
         var total: [Structure: Double] = [:]
         for (z, l) in zip(network.structures, network.logProbability) {
             let signal = rule.signal(z)
@@ -20,7 +20,7 @@ extension StructureExplorer {
         }
         let list = total.keys.sorted { $0.bits < $1.bits }
         let gap = Self.gaps(list.map { total[$0]! }, list.map { kind($0).k })
-        return Set(zip(list, gap).filter { $1 > options.networkDoubt }.map(\.0))
+        return Set(zip(list, gap).filter { $1 > options.networkExclusion }.map(\.0))
     }
 
     /// Of structures with an amortised log-probability those that the search begins from, the likeliest first: not

@@ -137,7 +137,7 @@ public final class StructureExplorer {
             look(y, entry, entries, sigma, stream)
         }
         // Neighbours of what matters.
-        let ruledOut = sigma == nil ? doubted(network) : []
+        let ruledOut = sigma == nil ? excluded(network) : []
         while entries.count < options.mostStructures {
             let gap = gaps(entries.map(\.laplace), entries)
             guard

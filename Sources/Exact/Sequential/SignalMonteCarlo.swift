@@ -28,7 +28,7 @@ public final class SignalMonteCarlo {
         public var minimumRuns = 4, maximumRuns = 24
         /// Structures whose evidence is this far (nats) below the best at each λ of `lambdas` keep the pilot's answer;
         /// pilots may come out so much too low.
-        public var roughMargin = 12.0, pilotDoubt = 6.0
+        public var roughMargin = 12.0, pilotMargin = 6.0
         public var lambdas: ClosedRange<Double> = 0...1
         /// S, posterior draws returned of each structure.
         public var draws = 200
@@ -100,7 +100,7 @@ public final class SignalMonteCarlo {
         for round in 0..<options.maximumRuns {
             let gaps = gaps(states)
             for i in states.indices
-            where !states[i].isImpossible && gaps[i] <= options.roughMargin + (round == 0 ? options.pilotDoubt : 0) {
+            where !states[i].isImpossible && gaps[i] <= options.roughMargin + (round == 0 ? options.pilotMargin : 0) {
                 let done = states[i].runs.count
                 if done >= options.minimumRuns {
                     let target = options.targetError * (gaps[i] > 4 ? 3 : 1)

@@ -23,7 +23,7 @@ public final class StructureSampler {
             return "\(s.pilotParticles)/\(s.particles) particles, retention \(s.pilotRetention)/\(s.retention), "
                 + "correlation \(s.pilotCorrelation)/\(s.correlation) in \(s.pilotSweeps)/\(s.mostSweeps) sweeps, "
                 + "to \(s.targetError) nats in \(s.minimumRuns)-\(s.maximumRuns) runs, "
-                + "rough beyond \(s.roughMargin)+\(s.pilotDoubt)"
+                + "rough beyond \(s.roughMargin)+\(s.pilotMargin)"
         }
     }
 
