@@ -29,7 +29,7 @@ struct Validate: ParsableCommand {
                     ),
                     (
                         "bundles with water around their axons, by a family that knows it",
-                        "prism-dmri validate crossings --acquisition a.yaml --ratio 0.3 --family tissue"
+                        "prism-dmri validate crossings --acquisition a.yaml --ratio .3 --family tissue"
                     ),
                 ]))
 
