@@ -56,7 +56,7 @@ extension ValidationPage {
         .5rem; }
         .key i { display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; margin-right: .35rem; }
         .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 320px), 1fr)); gap: .9rem; }
-        .two > :only-child { max-width: 560px; }
+        .pair > :only-child { max-width: 560px; }
         code { font-size: .82rem; overflow-wrap: anywhere; }
         footer { color: var(--soft); font-size: .85rem; margin-top: 2.5rem; }
         @media (max-width: 480px) { main { padding-top: 1.2rem; } h1 { font-size: 1.55rem; } table { font-size: \
