@@ -21,8 +21,8 @@ extension Validate {
 
                 Other families (--family) are held against the same search made much wider, without a network: it \
                 shows what the search misses for the sake of speed, but no fault that both have. With --smc-error \
-                they are held against smc as well as ball-sticks are, which takes minutes a voxel (an hour where there \
-                are hundreds of structures: there --smc-structures holds single ones against it).
+                they are held against smc as well as ball-sticks are, which takes minutes a voxel (much longer where \
+                there are hundreds of structures: there --smc-structures holds single ones against it).
                 """,
                 examples: [
                     (
