@@ -86,55 +86,21 @@ struct Train: ParsableCommand {
             family: family, plan: plan, threads: nthreads, precision: state?.precision ?? .fastest, state: state
         ) { RegressionFamily.drawPlaces(using: &$0) }
         let log = try TrainingLog(path: out + ".log.jsonl", append: resume)
-        let began = ContinuousClock.now, limit = time.flatMap(Self.seconds), startStep = trainer.state.step
-        let startSimulations = trainer.state.simulations
-        func elapsed() -> Double { Double((ContinuousClock.now - began) / .nanoseconds(1)) * 1e-9 }
-        if let simulations, trainer.state.schedule.decayStart == nil {
-            let steps = max(1, (simulations - startSimulations) / plan.batch)
-            let decay = max(1, Int(Double(steps) * plan.decay))
-            trainer.state.schedule = Schedule(decayStart: startStep + steps - decay, decaySteps: decay)
-        }
-        var recent = (structure: 0.0, parameter: 0.0, steps: 0), shown: (Double, Double)?
-        var lastReport = 0.0, lastCheckpoint = 0.0
-        func save() throws {
+        let precision = trainer.state.precision ?? .single
+        func save(_ losses: (structure: Double, parameter: Double)?) throws {
             try trainer.state.write(trainer.network, recipe: recipe, to: checkpoint)
             let origin = NetworkOrigin(
                 name: family.name, family: family.name, familyDefinition: definition, recipe: recipe,
-                simulations: trainer.state.simulations, steps: trainer.state.step, structureLoss: shown?.0,
-                parameterLoss: shown?.1, precision: trainer.state.precision?.rawValue)
+                simulations: trainer.state.simulations, steps: trainer.state.step, structureLoss: losses?.structure,
+                parameterLoss: losses?.parameter, precision: trainer.state.precision?.rawValue)
             try NetworkFile(network: trainer.network, weights: trainer.state.average, origin: origin).write(to: out)
         }
         Failure.say("\(trainer.network.layout.count) weights, \(nthreads) threads")
-        while !trainer.state.schedule.isFinished(step: trainer.state.step), !Interrupt.requested {
-            let now = elapsed()
-            if let limit, trainer.state.schedule.decayStart == nil, now > limit * (1 - plan.decay) {
-                let done = trainer.state.step - startStep
-                trainer.state.schedule = Schedule(
-                    decayStart: trainer.state.step, decaySteps: max(1, Int(Double(done) * (limit - now) / now)))
-            }
-            if let limit, now > limit * 1.25 { break }  // the machine slowed down during the decay
-            let losses = trainer.step()
-            recent = (recent.structure + losses.structure, recent.parameter + losses.parameter, recent.steps + 1)
-            if elapsed() - lastReport > 10 {
-                lastReport = elapsed()
-                let steps = Double(recent.steps), means = (recent.structure / steps, recent.parameter / steps)
-                (shown, recent) = (means, (0, 0, 0))
-                let rate = Double(trainer.state.simulations - startSimulations) / lastReport
-                try log.append(
-                    step: trainer.state.step, simulations: trainer.state.simulations, structure: means.0,
-                    parameter: means.1, rate: trainer.state.schedule.rate(plan, step: trainer.state.step),
-                    simulationsPerSecond: rate, precision: trainer.state.precision ?? .single)
-                Failure.say(
-                    String(
-                        format: "%.2f M simulations, %.0f/s, structure loss %.4f, parameter loss %.4f",
-                        Double(trainer.state.simulations) / 1e6, rate, means.0, means.1))
-            }
-            if elapsed() - lastCheckpoint > checkpointEvery {
-                lastCheckpoint = elapsed()
-                try save()
-            }
-        }
-        try save()
+        try TrainingRun(
+            simulations: simulations, seconds: time.flatMap(Self.seconds), checkpointEvery: checkpointEvery
+        ).run(
+            trainer, log: log, precision: precision, shouldStop: { Interrupt.requested },
+            report: { Failure.say($0.line) }, save: save)
         if trainer.state.skipped > 0 {
             Failure.say("\(trainer.state.skipped) steps had a non-finite gradient and were skipped.")
         }

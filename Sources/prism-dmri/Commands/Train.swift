@@ -126,30 +126,14 @@ struct Train: ParsableCommand {
         let trainer = Trainer(
             family: family, plan: plan, threads: threads.nthreads, precision: products, state: state, design: design)
         let log = try TrainingLog(path: out + ".log.jsonl", append: resume)
-        // A clock that nobody sets: a correction of the system's time neither ends a run nor keeps it going.
-        let began = ContinuousClock.now
-        func elapsedSeconds() -> Double { Progress.seconds(from: began, to: .now) }
-        let limit = try time.map(Self.seconds), startStep = trainer.state.step,
-            startSimulations = trainer.state.simulations
-        if let simulations, trainer.state.schedule.decayStart == nil {
-            let steps = (simulations - startSimulations) / plan.batch, decay = max(1, Int(Double(steps) * plan.decay))
-            trainer.state.schedule = Schedule(decayStart: startStep + steps - decay, decaySteps: decay)
-        }
-        var recent = (structure: 0.0, parameter: 0.0, steps: 0), lastReport = 0.0, lastCheckpoint = 0.0
-        // Of the last report; a run shorter than that has those of all its steps, one without a step none.
-        var shown: (structure: Double, parameter: Double)?
-        func losses() -> (structure: Double, parameter: Double)? {
-            shown
-                ?? (recent.steps > 0
-                    ? (recent.structure / Double(recent.steps), recent.parameter / Double(recent.steps)) : nil)
-        }
-
-        func save() throws {
+        let run = TrainingRun(
+            simulations: simulations, seconds: try time.map(Self.seconds), checkpointEvery: checkpointEvery)
+        func save(_ losses: (structure: Double, parameter: Double)?) throws {
             try trainer.state.write(trainer.network, recipe: text, to: checkpoint)
             let origin = NetworkOrigin(
                 name: parsed.name, family: family.name, familyDefinition: definition, recipe: text,
                 simulations: trainer.state.simulations, steps: trainer.state.step,
-                structureLoss: losses()?.structure, parameterLoss: losses()?.parameter, precision: products.rawValue)
+                structureLoss: losses?.structure, parameterLoss: losses?.parameter, precision: products.rawValue)
             try NetworkFile(network: trainer.network, weights: trainer.state.average, origin: origin).write(to: out)
         }
 
@@ -159,48 +143,13 @@ struct Train: ParsableCommand {
                     + "products in \(products.rawValue) precision"
             )
         }
-        while !trainer.state.schedule.isFinished(step: trainer.state.step), !Interrupt.requested {
-            let elapsed = elapsedSeconds()
-            if let limit, trainer.state.schedule.decayStart == nil, elapsed > limit * (1 - plan.decay) {
-                let done = trainer.state.step - startStep
-                trainer.state.schedule = Schedule(
-                    decayStart: trainer.state.step, decaySteps: max(1, Int(Double(done) * (limit - elapsed) / elapsed)))
-            }
-            if let limit, elapsed > limit * 1.25 { break }  // the machine slowed down during the decay
-            let losses = trainer.step()
-            recent = (recent.structure + losses.structure, recent.parameter + losses.parameter, recent.steps + 1)
-            let total = elapsedSeconds()
-            if total - lastReport > 10 {
-                lastReport = total
-                let means = (
-                    structure: recent.structure / Double(recent.steps),
-                    parameter: recent.parameter / Double(recent.steps)
-                )
-                shown = means
-                recent = (0, 0, 0)
-                let rate = Double(trainer.state.simulations - startSimulations) / total
-                try log.append(
-                    step: trainer.state.step, simulations: trainer.state.simulations, structure: means.structure,
-                    parameter: means.parameter,
-                    rate: trainer.state.schedule.rate(plan, step: trainer.state.step), simulationsPerSecond: rate,
-                    precision: products)
-                if !talk.quiet {
-                    var line = String(
-                        format: "%.2f M simulations, %.0f/s, structure loss %.4f, parameter loss %.4f",
-                        Double(trainer.state.simulations) / 1e6,
-                        rate, means.structure, means.parameter)
-                    let left =
-                        limit.map { $0 - total } ?? simulations.map { Double($0 - trainer.state.simulations) / rate }
-                    if let left { line += String(format: ", %.0f min left", max(0, left) / 60) }
-                    note(line)
-                }
-            }
-            if total - lastCheckpoint > checkpointEvery {
-                lastCheckpoint = total
-                try save()
-            }
-        }
-        try save()
+        try run.run(
+            trainer, log: log, precision: products, shouldStop: { Interrupt.requested },
+            report: { report in
+                guard !talk.quiet else { return }
+                let left = report.secondsLeft.map { String(format: ", %.0f min left", max(0, $0) / 60) }
+                note(report.line + (left ?? ""))
+            }, save: save)
         if trainer.state.skipped > 0 {
             note("\(trainer.state.skipped) steps had a non-finite gradient and were skipped.")
         }
