@@ -16,14 +16,10 @@ final class HeavyTails {
 
     init(_ n: Int, _ stride: Int) {
         (self.n, self.stride) = (n, stride)
-        matrix = .allocate(capacity: stride * stride)
-        matrix.initialize(repeating: 0, count: stride * stride)
-        side = .allocate(capacity: stride)
-        side.initialize(repeating: 0, count: stride)
-        weight = .allocate(capacity: n)
-        weight.initialize(repeating: 1, count: n)
-        scaled = .allocate(capacity: n)
-        scaled.initialize(repeating: 0, count: n)
+        matrix = .filled(stride * stride)
+        side = .filled(stride)
+        weight = .filled(n, with: 1)
+        scaled = .filled(n)
         factor = SquareFactor(most: stride)
     }
 

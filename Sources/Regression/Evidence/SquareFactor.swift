@@ -9,8 +9,7 @@ final class SquareFactor {
 
     init(most: Int) {
         self.most = max(1, most)
-        l = .allocate(capacity: self.most * self.most)
-        l.initialize(repeating: 0, count: self.most * self.most)
+        l = .filled(self.most * self.most)
     }
     deinit { l.deallocate() }
 
@@ -65,5 +64,14 @@ final class SquareFactor {
             for k in 0...i { s += l[i * most + k] * b[k] }
             b[i] = s
         }
+    }
+}
+
+extension UnsafeMutablePointer<Double> {
+    /// Memory of so many numbers, all alike, for whoever deallocates it.
+    static func filled(_ count: Int, with value: Double = 0) -> Self {
+        let memory = allocate(capacity: count)
+        memory.initialize(repeating: value, count: count)
+        return memory
     }
 }
