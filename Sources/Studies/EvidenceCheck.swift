@@ -3,8 +3,6 @@ import Exact
 import Foundation
 import Inference
 import ModelSpace
-import Parallel
-import Synchronization
 
 /// How far an engine's evidences of structures lie from those of tempered sequential Monte Carlo.
 ///
@@ -64,16 +62,17 @@ public struct EvidenceCheck: Codable, Sendable {
         lambda: Double, statesEvidence: Bool, seed: UInt64
     ) {
         (self.rows, self.engine, self.lambda, voxels) = (rows, engine, lambda, posteriors.count)
-        let groups = Dictionary(grouping: rows, by: \.voxel)
+        // Sums go through voxels in their order: a dictionary's own differs from run to run, and with it last digits.
+        let groups = Dictionary(grouping: rows, by: \.voxel), ordered = posteriors.compactMap { groups[$0.key] }
         func mean(_ rows: [Row], _ value: (Row) -> Double) -> Double {
             rows.reduce(0) { $0 + Double($1.draws) * value($1) } / Double(rows.reduce(0) { $0 + $1.draws })
         }
         let centres = groups.mapValues { mean($0) { $0.difference } }
         // Structures of a voxel share its mean: of n, n − 1 are free.
-        let free = groups.values.reduce(0) { $0 + $1.count - 1 }
+        let free = rows.count - ordered.count
         let own = rows.filter { groups[$0.voxel]!.count > 1 }
         if free > 0 {
-            let squares = groups.values.reduce(0.0) { sum, group in
+            let squares = ordered.reduce(0.0) { sum, group in
                 let centre = group.reduce(0) { $0 + $1.difference } / Double(group.count)
                 return sum + group.reduce(0) { $0 + ($1.difference - centre) * ($1.difference - centre) }
             }
@@ -85,7 +84,8 @@ public struct EvidenceCheck: Codable, Sendable {
         smcPart = rootMean(own.map(\.error))
         let stated = own.compactMap(\.stated).filter(\.isFinite)
         statedPart = stated.isEmpty ? nil : rootMean(stated)
-        self.mean = statesEvidence ? centres.values.sorted().reduce(0, +) / Double(max(1, centres.count)) : nil
+        self.mean =
+            statesEvidence ? ordered.reduce(0) { $0 + centres[$1[0].voxel]! } / Double(max(1, ordered.count)) : nil
         biases = Set(own.map(\.fibres)).sorted().map { n in
             let some = own.filter { $0.fibres == n }, values = some.map { $0.difference - centres[$0.voxel]! }
             let centre = values.reduce(0, +) / Double(values.count)
@@ -121,7 +121,6 @@ public struct EvidenceCheck: Codable, Sendable {
         progress: @escaping @Sendable (StudyPhase, Int) -> Void,
         shouldStop: @escaping @Sendable () -> Bool
     ) throws -> EvidenceCheck? {
-        let found = Mutex<[[Row]?]>(Array(repeating: nil, count: cases.count)), done = Mutex(0)
         let probabilities = cases.map {
             family.family.structureSpace.reweight($0.posterior.logProbability, from: 0, to: options.lambda)
                 .map { exp($0) }
@@ -129,33 +128,29 @@ public struct EvidenceCheck: Codable, Sendable {
         var settings = SignalMonteCarlo.Options()
         (settings.targetError, settings.minimumRuns, settings.draws) = (asked.targetError, 2, 1)
         let fixed = settings
-        try forEachInParallel(cases.count, threads: options.threads) { i in
-            if shouldStop() { return }
+        let finished = try resultsInParallel(
+            cases.count, threads: options.threads, progress: { progress(.reference, $0) }, shouldStop: shouldStop
+        ) { i -> [Row]? in
             let item = cases[i], p = probabilities[i]
             var random = RandomSource(seed: options.seed, stream: item.key, substream: drawStream)
             let draws = systematicResample(p, count: asked.structures, offset: random.uniform())
             let chosen = Dictionary(grouping: draws, by: { $0 }).mapValues(\.count).sorted { $0.key < $1.key }
+            let found: [StructureEvidence]
             do {
-                let evidences = try evidences(
+                found = try evidences(
                     family.family, item, chosen.map(\.key), fixed, seed: options.seed, shouldStop: shouldStop)
-                let scale = item.posterior.logEvidence.isFinite ? item.posterior.logEvidence : 0,
-                    errors = item.posterior.logEvidenceError
-                let rows = zip(chosen, evidences).map { drawn, evidence in
-                    Row(
-                        voxel: item.key, structure: drawn.key, fibres: family.table.rows[drawn.key].fibreCount,
-                        draws: drawn.value,
-                        difference: item.posterior.logProbability[drawn.key] + scale - evidence.logEvidence,
-                        error: evidence.standardError, stated: errors.isEmpty ? nil : errors[drawn.key])
-                }
-                found.withLock { $0[i] = rows }
-            } catch is Stopped { return }
-            done.withLock {
-                $0 += 1
-                progress(.reference, $0)
+            } catch is Stopped { return nil }
+            let scale = item.posterior.logEvidence.isFinite ? item.posterior.logEvidence : 0,
+                errors = item.posterior.logEvidenceError
+            return zip(chosen, found).map { drawn, evidence in
+                Row(
+                    voxel: item.key, structure: drawn.key, fibres: family.table.rows[drawn.key].fibreCount,
+                    draws: drawn.value,
+                    difference: item.posterior.logProbability[drawn.key] + scale - evidence.logEvidence,
+                    error: evidence.standardError, stated: errors.isEmpty ? nil : errors[drawn.key])
             }
         }
-        let finished = found.withLock { $0.compactMap { $0 } }
-        guard finished.count == cases.count else { return nil }
+        guard let finished else { return nil }
         return EvidenceCheck(
             finished.flatMap { $0 }, posteriors: zip(cases, probabilities).map { ($0.key, $1) }, engine: engine,
             family: family, lambda: options.lambda,

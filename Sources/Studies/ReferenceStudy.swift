@@ -1,8 +1,6 @@
 import Diffusion
 import Foundation
 import Inference
-import Parallel
-import Synchronization
 
 /// A voxel that one engine has fitted and another is to fit.
 struct ReferenceCase: Sendable {
@@ -32,25 +30,19 @@ struct ReferenceStudy: Sendable {
         shouldStop: @escaping @Sendable () -> Bool
     ) throws -> EngineAgreement? {
         let comparer = EngineComparer(family, options: options)
-        let rows = Mutex<[VoxelAgreement?]>(Array(repeating: nil, count: cases.count)), done = Mutex(0)
-        try forEachInParallel(cases.count, threads: options.threads) { i in
-            if shouldStop() { return }
-            let item = cases[i]
-            let engine = try reference(item.acquisition, options).makeEngine()
+        let finished = try resultsInParallel(
+            cases.count, threads: options.threads, progress: { progress(.reference, $0) }, shouldStop: shouldStop
+        ) { i in
+            let item = cases[i], engine = try reference(item.acquisition, options).makeEngine()
             engine.stop(when: shouldStop)
-            guard let exact = engine.posteriors(item.y, count: 1, keys: [item.key], sigma: [item.sigma]).first else {
-                return
-            }
-            let row = comparer.compare(
-                item.posterior, exact, item.y, acquisition: item.acquisition, key: item.key, truth: item.truth,
-                voxel: item.voxel)
-            rows.withLock { $0[i] = row }
-            done.withLock {
-                $0 += 1; progress(.reference, $0)
+            let exact = engine.posteriors(item.y, count: 1, keys: [item.key], sigma: [item.sigma]).first
+            return exact.map {
+                comparer.compare(
+                    item.posterior, $0, item.y, acquisition: item.acquisition, key: item.key, truth: item.truth,
+                    voxel: item.voxel)
             }
         }
-        let finished = rows.withLock { $0.compactMap { $0 } }
-        guard finished.count == cases.count, let first = cases.first else { return nil }
+        guard let finished, let first = cases.first else { return nil }
         var agreement = EngineAgreement(
             finished, engine: engine, reference: try reference(first.acquisition, options).name, lambda: options.lambda,
             family: family,

@@ -3,8 +3,6 @@ import Foundation
 import Inference
 import ModelSpace
 import Networks
-import Parallel
-import Synchronization
 
 /// Makes an engine for an acquisition.
 public typealias EngineMaker = @Sendable (Acquisition, FitOptions) throws -> any EngineRecipe
@@ -92,22 +90,18 @@ public struct SimulationStudy: Sendable {
         options.lambda = lambda
         let fixed = options, count = (voxels + blockSize - 1) / blockSize
         let family = StudyFamily(self.family), quantities = CalibrationQuantities(family)
-        let results = Mutex<[(Block, [Voxel])?]>(Array(repeating: nil, count: count)), done = Mutex(0)
-        try forEachInParallel(count, threads: options.threads) { b in
-            if shouldStop() { return }
+        let blocks = try resultsInParallel(
+            count, threads: options.threads, progress: { progress(.fitting, $0) }, shouldStop: shouldStop,
+            size: { $0.1.count }
+        ) { b -> (Block, [Voxel])? in
             let block = simulate(block: b, seed: fixed.seed)
             let worker = try engine(block.acquisition, fixed).makeEngine()
             worker.stop(when: shouldStop)
-            guard
-                let fitted = fit(block, number: b, family, quantities, options: fixed, engine: worker, network: network)
-            else { return }
-            results.withLock { $0[b] = (block, fitted) }
-            done.withLock {
-                $0 += fitted.count; progress(.fitting, $0)
-            }
+            let fitted = fit(
+                block, number: b, family, quantities, options: fixed, engine: worker, network: network)
+            return fitted.map { (block, $0) }
         }
-        let blocks = results.withLock { $0.compactMap { $0 } }
-        guard blocks.count == count else { return nil }
+        guard let blocks else { return nil }
         let sample = try engine(blocks[0].0.acquisition, fixed)
         var report = SimulationReport(
             blocks.flatMap(\.1), family: family, quantities: quantities, recipe: sample, lambda: lambda,
