@@ -2,9 +2,10 @@
 import PackageDescription
 
 // Data flows left to right through these targets; nothing imports a target to its right.
-//   Volumes, ModelSpace, Parallel, Tensors  →  Diffusion, Networks  →  Exact, Training  →  BallSticksEngines
+//   Files, ModelSpace, Parallel, Tensors  →  Volumes, Networks  →  Diffusion, Exact, Training  →  BallSticksEngines
 //     →  Inference  →  Chain, Studies, Bench  →  Reporting  →  prism-dmri
-//   ModelSpace, Tensors, Networks, Exact  →  Regression  →  prism-regression: curves, on the same core, without MRI
+//   ModelSpace, Tensors, Networks  →  Regression  →  prism-regression: curves, on the same core, without MRI
+//   Files, Networks  →  CommandLineSupport  →  both programs
 // Every `import` of a target stands among its dependencies here (`.ci/imports` checks it). What a library's user needs
 // is public; what only other targets of this package need is `package`.
 
@@ -16,9 +17,8 @@ let package = Package(
         .library(
             name: "PrismDMRI",
             targets: [
-                "Volumes", "ModelSpace", "Parallel", "Diffusion", "Tensors", "Networks", "Training", "Exact",
-                "Inference", "Chain",
-                "Studies", "Reporting",
+                "Files", "Volumes", "ModelSpace", "Parallel", "Diffusion", "Tensors", "Networks", "Training", "Exact",
+                "Inference", "Chain", "Studies", "Reporting",
             ]),
     ],
     dependencies: [
@@ -46,7 +46,8 @@ let package = Package(
         .plugin(name: "NameCommit", capability: .buildTool()),
         .target(name: "Version", exclude: ["README.md"], plugins: ["NameCommit"]),
 
-        .target(name: "Volumes", dependencies: ["CNIfTI", "CZlib", "CISAL"], exclude: ["README.md"]),
+        .target(name: "Files", exclude: ["README.md"]),
+        .target(name: "Volumes", dependencies: ["Files", "CNIfTI", "CZlib", "CISAL"], exclude: ["README.md"]),
         .target(name: "ModelSpace", exclude: ["README.md"]),
         .target(name: "Parallel", exclude: ["README.md"]),
         .target(
@@ -81,15 +82,21 @@ let package = Package(
         .target(
             name: "Reporting",
             dependencies: [
-                "Studies", "Inference", "Volumes", "Diffusion", "Parallel", "CReport", "CZlib",
+                "Studies", "Inference", "Volumes", "Diffusion", "Parallel", "Files", "CReport", "CZlib",
                 .product(name: "Mustache", package: "swift-mustache"),
+            ], exclude: ["README.md"]),
+        .target(
+            name: "CommandLineSupport",
+            dependencies: [
+                "Networks", "Tensors", "Parallel", "Files",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["README.md"]),
         .executableTarget(
             name: "prism-dmri",
             dependencies: [
-                "Reporting", "Bench", "Studies", "Chain", "Inference", "Training", "BallSticksEngines", "Networks",
-                "Diffusion",
-                "Tensors", "ModelSpace", "Parallel", "Volumes", "CMemory", "Version",
+                "CommandLineSupport", "Reporting", "Bench", "Studies", "Chain", "Inference", "Training",
+                "BallSticksEngines", "Networks", "Diffusion", "Tensors", "ModelSpace", "Parallel", "Volumes", "Files",
+                "CMemory", "Version",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["README.md"]),
         .target(
@@ -98,7 +105,7 @@ let package = Package(
         .executableTarget(
             name: "prism-regression",
             dependencies: [
-                "Regression", "Training", "Networks", "Tensors", "ModelSpace", "Parallel",
+                "CommandLineSupport", "Regression", "Training", "Networks", "Tensors", "ModelSpace", "Files",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["README.md"]),
 
@@ -106,7 +113,8 @@ let package = Package(
         .target(
             name: "TestFixtures", dependencies: ["Inference", "Diffusion", "ModelSpace", "Networks"],
             path: "Tests/Fixtures"),
-        .testTarget(name: "VolumesTests", dependencies: ["Volumes"]),
+        .testTarget(name: "FilesTests", dependencies: ["Files"]),
+        .testTarget(name: "VolumesTests", dependencies: ["Volumes", "Files"]),
         .testTarget(name: "ParallelTests", dependencies: ["Parallel"]),
         .testTarget(name: "ModelSpaceTests", dependencies: ["ModelSpace"]),
         .testTarget(

@@ -1,21 +1,13 @@
 import CISAL
-#if canImport(Glibc)
-import Glibc
-#else
-import Darwin
-#endif
+import Files
 
-/// A file in the making: bytes go to a hidden temporary file in the same folder, which takes the final name only when
-/// all is well.
+/// The bytes of an image on their way to a `TemporaryFile`, plain or gzip-compressed.
 ///
-/// Whatever goes wrong before `commit` returns, the temporary file is removed and a file that stood there before is
-/// left untouched. gzip output is ISA-L's at level 3, six times as fast on maps as zlib's at the same size. It
-/// carries neither time nor name, so equal bytes give equal files on one kind of CPU, whatever pieces they come in.
-/// Each sink has its own state: several threads may each write a file.
+/// gzip output is ISA-L's at level 3, six times as fast on maps as zlib's at the same size. It carries neither time nor
+/// name, so equal bytes give equal files on one kind of CPU, whatever pieces they come in. Each sink has its own state:
+/// several threads may each write a file.
 package final class ByteSink {
-    private let path: String
-    private let temporary: String
-    private var descriptor: Int32
+    private let file: TemporaryFile
     private var stream: UnsafeMutablePointer<isal_zstream>?
     /// What has gathered and is not written yet; what comes out of compression.
     private let buffer: UnsafeMutablePointer<UInt8>
@@ -26,30 +18,11 @@ package final class ByteSink {
 
     /// Opens the temporary file.
     package convenience init(path: String, isCompressed: Bool) throws {
-        var information = stat()
-        if stat(path, &information) == 0, information.st_mode & S_IFMT == S_IFDIR {
-            throw VolumeError.cannotCreate(path: path, reason: "a folder has that name")
-        }
-        let slash = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
-        let name = path[slash...].prefix(40)
-        while true {
-            let tag = String(UInt64.random(in: 0...UInt64.max), radix: 36)
-            let temporary = "\(path[..<slash]).\(name).\(tag).partial"
-            let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-            if descriptor < 0, errno == EEXIST || errno == EINTR { continue }
-            guard descriptor >= 0 else { throw VolumeError(creating: path, code: errno) }
-            // Tells others that this file is being written; where files cannot be locked they leave it alone.
-            flock(descriptor, LOCK_EX | LOCK_NB)
-            self.init(path: path, temporary: temporary, descriptor: descriptor, isCompressed: isCompressed)
-            return
-        }
+        self.init(try Self.told { try TemporaryFile(path: path) }, isCompressed: isCompressed)
     }
 
-    /// Takes over an open file under the name `temporary`.
-    package init(path: String, temporary: String, descriptor: Int32, isCompressed: Bool) {
-        self.path = path
-        self.temporary = temporary
-        self.descriptor = descriptor
+    package init(_ file: TemporaryFile, isCompressed: Bool) {
+        self.file = file
         buffer = .allocate(capacity: Self.capacity + Self.margin)
         guard isCompressed else { return }
         // Which of several equal matches it finds depends on all that its matching looks at, also on what its tables
@@ -70,10 +43,6 @@ package final class ByteSink {
     }
 
     deinit {
-        if descriptor >= 0 {
-            close(descriptor)
-            unlink(temporary)
-        }
         if let stream {
             stream.pointee.level_buf.deallocate()
             stream.deallocate()
@@ -100,18 +69,7 @@ package final class ByteSink {
     /// Writes what is left, closes, and gives the file its name.
     package func commit() throws {
         try flush(isLast: true)
-        let open = descriptor
-        descriptor = -1
-        guard close(open) == 0 else {
-            let code = errno
-            unlink(temporary)
-            throw VolumeError.writeFailed(path: path, reason: ByteSource.reason(code))
-        }
-        guard rename(temporary, path) == 0 else {
-            let code = errno
-            unlink(temporary)
-            throw VolumeError(creating: path, code: code)
-        }
+        try Self.told(file.commit)
     }
 
     /// Writes what has gathered, compressed where that is wanted.
@@ -131,22 +89,11 @@ package final class ByteSink {
     }
 
     private func writeFile(_ start: UnsafeRawPointer, _ count: Int) throws {
-        var done = 0
-        while done < count {
-            let put = ByteSource.uninterrupted { Self.systemWrite(descriptor, start + done, count - done) }
-            guard put >= 0 else { throw VolumeError.writeFailed(path: path, reason: ByteSource.reason(errno)) }
-            done += put
-        }
+        try Self.told { try file.write(start, count) }
     }
 
-    private static func systemWrite(_ descriptor: Int32, _ start: UnsafeRawPointer, _ count: Int) -> Int {
-        #if canImport(Glibc)
-        Glibc.write(descriptor, start, count)
-        #else
-        Darwin.write(descriptor, start, count)
-        #endif
+    /// Errors of files as those of images.
+    private static func told<Result>(_ body: () throws -> Result) throws -> Result {
+        do { return try body() } catch let error as FileError { throw VolumeError(error) }
     }
 }
-
-/// Whether something of that name exists.
-func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }

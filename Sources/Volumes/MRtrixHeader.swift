@@ -1,4 +1,5 @@
 #if canImport(Glibc)
+import Files
 import Glibc
 #else
 import Darwin

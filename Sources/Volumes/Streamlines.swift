@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// Streamlines of MRtrix3's `.tck` format: points in scanner mm (RAS), as `tckgen`, DIPY and others write them.

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-import Glibc
-#else
-import Darwin
-#endif
+import Files
 
 /// What can go wrong between a NIfTI file and its voxels; each case prints as one sentence saying what, where and what
 /// to do.
@@ -36,11 +32,11 @@ public enum VolumeError: Error, Equatable, Sendable {
     case readFailed(path: String, reason: String)
     case writeFailed(path: String, reason: String)
 
-    /// From the system's word after an attempt to make a file: a place where nothing can be made, or a medium that is
-    /// full or broken.
-    init(creating path: String, code: Int32) {
-        let isMedium = [ENOSPC, EDQUOT, EFBIG, EIO].contains(code), reason = ByteSource.reason(code)
-        self = isMedium ? .writeFailed(path: path, reason: reason) : .cannotCreate(path: path, reason: reason)
+    init(_ error: FileError) {
+        switch error {
+        case .cannotCreate(let path, let reason): self = .cannotCreate(path: path, reason: reason)
+        case .writeFailed(let path, let reason): self = .writeFailed(path: path, reason: reason)
+        }
     }
 
     /// The four ways in which a caller may want to end.
@@ -135,15 +131,10 @@ extension VolumeError: CustomStringConvertible {
             \(path) cannot be written because its name ends in none of .nii, .nii.gz, .mif and .mif.gz; rename the \
             output
             """
-        case .cannotCreate(let path, let reason):
-            "\(path) cannot be created (\(reason)); check the folder and its permissions"
+        case .cannotCreate(let path, let reason): FileError.cannotCreate(path: path, reason: reason).description
         case .readFailed(let path, let reason):
             "\(path) cannot be read to its end (\(reason)); check the disk"
-        case .writeFailed(let path, let reason):
-            """
-            \(path) cannot be written to its end (\(reason)), so nothing was left of it; free some space or choose \
-            another folder
-            """
+        case .writeFailed(let path, let reason): FileError.writeFailed(path: path, reason: reason).description
         }
     }
 

@@ -1,3 +1,5 @@
+import Files
+
 /// A NIfTI or MRtrix3 image opened for reading, whose volumes come one after the other.
 ///
 /// Reads NIfTI-1 and NIfTI-2, .nii, .nii.gz and .hdr with .img (each plain or gzip), both byte orders, all integers and
@@ -151,7 +153,7 @@ public final class VolumeReader {
         for (image, headers) in [(".img.gz", [".hdr.gz", ".hdr"]), (".img", [".hdr", ".hdr.gz"])]
         where path.hasSuffix(image) {
             let stem = path.dropLast(image.count)
-            return headers.map { stem + $0 }.first(where: fileExists) ?? stem + headers[0]
+            return headers.map { stem + $0 }.first(where: FilePath.exists) ?? stem + headers[0]
         }
         return path
     }
@@ -160,7 +162,7 @@ public final class VolumeReader {
         let isCompressed = header.hasSuffix(".hdr.gz")
         let stem = String(header.dropLast(isCompressed ? 7 : header.hasSuffix(".hdr") ? 4 : 0))
         let names = isCompressed ? [stem + ".img.gz", stem + ".img"] : [stem + ".img", stem + ".img.gz"]
-        guard let name = names.first(where: { fileExists($0) }) else {
+        guard let name = names.first(where: { FilePath.exists($0) }) else {
             throw VolumeError.imageMissing(header: header, image: names[0])
         }
         return try ByteSource(path: name)

@@ -1,14 +1,19 @@
 import ArgumentParser
+import CommandLineSupport
+import Files
 import Foundation
 import Parallel
 import Tensors
 import Version
 
+/// By its name folders are known again as this program's.
+let program = Program("prism-dmri")
+
 @main struct PrismDMRI: ParsableCommand {
     static let version = "0.1.0"
 
     static let configuration = CommandConfiguration(
-        commandName: "prism-dmri",
+        commandName: program.name,
         abstract:
             "Which diffusion MRI model explains each voxel, and with what parameters, as a full Bayesian posterior.",
         usage: "prism-dmri <command> [options]",
@@ -53,7 +58,7 @@ import Version
     }
 
     static func main() {
-        Terminal.prepare()
+        Terminal.prepare(for: program)
         Interrupt.catchSignals()
         let arguments = Array(CommandLine.arguments.dropFirst())
         Debug.begin(arguments)
@@ -67,14 +72,7 @@ import Version
             Terminal.endLine()
         } catch {
             Debug.say("\(type(of: error)): \(String(reflecting: error))")
-            Failure.exit(error)
+            Failure.exit(error, of: Self.self)
         }
     }
-}
-
-/// Results that were to be printed and were not.
-struct OutputLost: CommandFailure {
-    let reason: String
-    var exitStatus: ExitStatus { .io }
-    var description: String { "The results cannot be written to standard output (\(reason)); send them somewhere else" }
 }

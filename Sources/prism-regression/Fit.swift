@@ -1,4 +1,6 @@
 import ArgumentParser
+import CommandLineSupport
+import Files
 import Foundation
 import ModelSpace
 import Networks
@@ -45,16 +47,19 @@ struct Fit: ParsableCommand {
     }
 
     func run() throws {
-        Interrupt.catchSignals()
         let data = try SeriesFile(path: file, isScaled: scaled), series = data.series
-        let folder = try out.map { try ResultFolder($0, replacing: force) }
+        let folder = try out.map {
+            try OutputFolder(
+                $0, by: program, kind: .fit, mode: force ? .force : .fresh, inputs: [file] + [network].compactMap { $0 }
+            )
+        }
         let family = RegressionFamily(terms: terms)
         var starts: [Structure] = []
         if let network {
             Blas.prepare()
             let reader = try SeriesReader(NetworkFile(path: network), path: network, terms: terms)
             if series.count > 500 {
-                Failure.say("The network was trained on 20 to 500 observations and this series has \(series.count).")
+                Terminal.say("The network was trained on 20 to 500 observations and this series has \(series.count).")
             }
             starts = reader.draws(series, lambda: lambda, count: 256, seed: seed).prefix(16).map(\.structure)
         }
@@ -63,18 +68,18 @@ struct Fit: ParsableCommand {
         options.seed = seed
         options.sweeps = sweeps
         let search = FormulaSearch(family, series, lambda: lambda, options: options)
-        search.run(starts: starts, isStopped: { Interrupt.requested })
+        Interrupt.polled { search.run(starts: starts, isStopped: { Interrupt.requested }) }
         if Interrupt.requested { throw Stopped() }
         let fit = RegressionFit(search, file: data), summary = RegressionSummary(fit, lambda: lambda)
         if let covered = search.covered, covered < 0.9 {
-            Failure.say(
+            Terminal.say(
                 String(
                     format: "The list holds about %.0f %% of the probability at λ = %g (by the reference sampler's "
                         + "visits): give a larger --expansions or --lambda, or go by the terms' second column, "
                         + "the sampler's own.", 100 * covered, lambda))
         }
         if summary.laplaceShare > 0.05 {
-            Failure.say(
+            Terminal.say(
                 String(
                     format: "%.0f %% of the probability is in structures whose evidence is only Laplace's.",
                     100 * summary.laplaceShare))
@@ -84,16 +89,22 @@ struct Fit: ParsableCommand {
     }
 
     static func write(
-        _ fit: RegressionFit, _ summary: RegressionSummary, lambda: Double, title: String, to folder: ResultFolder?
+        _ fit: RegressionFit, _ summary: RegressionSummary, lambda: Double, title: String, to folder: OutputFolder?
     ) throws {
         try folder?.fill { place in
             try fit.write(to: place + "/posterior.safetensors")
-            try summary.json().write(toFile: place + "/fit.json", atomically: false, encoding: .utf8)
+            try Files.write(Data(summary.json().utf8), to: place + "/fit.json")
             let name = title.split(separator: "/").last.map(String.init) ?? title
-            try RegressionPage.html(fit, lambda: lambda, title: name)
-                .write(toFile: place + "/report.html", atomically: false, encoding: .utf8)
+            try Files.write(
+                Data(RegressionPage.html(fit, lambda: lambda, title: name).utf8), to: place + "/report.html")
         }
     }
+}
+
+/// Ended by Ctrl-C before anything was written.
+struct Stopped: CommandFailure {
+    var exitStatus: ExitStatus { .interrupted }
+    var description: String { "Stopped; nothing was written" }
 }
 
 struct Maps: ParsableCommand {
@@ -111,10 +122,12 @@ struct Maps: ParsableCommand {
 
     func run() throws {
         let read = try RegressionFit(path: fit + "/posterior.safetensors")
-        let folder = try out.map { try ResultFolder($0, replacing: force) }
+        let folder = try out.map {
+            try OutputFolder($0, by: program, kind: .maps, mode: force ? .force : .fresh, inputs: [fit])
+        }
         let summary = RegressionSummary(read, lambda: lambda)
         if lambda < read.searchLambda - 1e-9 {
-            Failure.say(
+            Terminal.say(
                 String(
                     format: "The structures were looked for at λ = %g; below it others may matter that are not "
                         + "listed: fit again at %g to be sure.", read.searchLambda, lambda))

@@ -1,4 +1,6 @@
 import ArgumentParser
+import CommandLineSupport
+import Files
 import Foundation
 import ModelSpace
 import Regression
@@ -28,7 +30,9 @@ struct Simulate: ParsableCommand {
 
     func run() throws {
         let family = RegressionFamily(terms: terms)
-        try ResultFolder(out, replacing: force).fill { place in
+        let folder = try OutputFolder(
+            out, by: program, kind: .simulation, mode: force ? .force : .fresh, inputs: [])
+        try folder.fill { place in
             var truths: [Truth] = []
             for i in 1...count {
                 var random = RandomSource(seed: seed, stream: UInt64(i))
@@ -38,8 +42,7 @@ struct Simulate: ParsableCommand {
                 family.drawParameters(z, x, using: &random, into: &theta)
                 let y = family.draw(theta, z, at: x, using: &random), name = "series-\(i).csv"
                 let rows = zip(x, y).map { String(format: "%.8g,%.8g", $0, $1) }
-                try ("x,y\n" + rows.joined(separator: "\n") + "\n")
-                    .write(toFile: place + "/" + name, atomically: false, encoding: .utf8)
+                try Files.write(Data(("x,y\n" + rows.joined(separator: "\n") + "\n").utf8), to: place + "/" + name)
                 let words = family.active(z).map { t in
                     let term = family.terms[t], p = term.inner.indices.map { theta[family.places[t] + 1 + $0] }
                     return String(format: "%.4g ", theta[family.places[t]]) + term.formula(p)
@@ -51,7 +54,7 @@ struct Simulate: ParsableCommand {
             }
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-            try encoder.encode(truths).write(to: URL(fileURLWithPath: place + "/truth.json"))
+            try Files.write(encoder.encode(truths), to: place + "/truth.json")
         }
     }
 }

@@ -1,8 +1,8 @@
 import ArgumentParser
+import CommandLineSupport
 import Foundation
 import ModelSpace
 import Networks
-import Parallel
 import Regression
 import Tensors
 import Training
@@ -23,7 +23,7 @@ struct Train: ParsableCommand {
     @Option(help: "Stop after this many simulations, counted from the run's start.") var simulations: Int?
     @Option(help: "Width of the network; a multiple of 4.") var width = 64
     @Option(help: "Seed.") var seed: UInt64 = 1
-    @Option(help: "Threads.") var nthreads = AllottedProcessors.current.count
+    @OptionGroup var threads: ThreadOptions
     @Option(help: "Seconds between checkpoints.") var checkpointEvery = 120.0
     @Flag(help: "Go on from FILE.checkpoint.") var resume = false
     @Flag(help: "With --resume: start a new round, forgetting an earlier fall of the learning rate.") var reopen = false
@@ -31,27 +31,15 @@ struct Train: ParsableCommand {
 
     func validate() throws {
         try TermsOption.check(terms)
-        if let time, Self.seconds(time) == nil {
-            throw ValidationError("'\(time)' is not a time; write it like 90s, 45m or 2h.")
-        }
+        if let time { _ = try seconds(time) }
         guard (4...512).contains(width), width % 4 == 0 else {
             throw ValidationError("--width is \(width); it must be a multiple of 4 from 4 to 512.")
         }
         if let simulations, simulations < 1 { throw ValidationError("--simulations must be at least 1.") }
         guard checkpointEvery > 0 else { throw ValidationError("--checkpoint-every must be above 0 seconds.") }
-        guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must be from 1 to 1024.") }
-    }
-
-    static func seconds(_ text: String) -> Double? {
-        let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
-        guard let unit = text.last, let factor = units[unit], let value = Double(text.dropLast()), value > 0,
-            value < 1e9
-        else { return nil }
-        return value * factor
     }
 
     func run() throws {
-        Interrupt.catchSignals()
         Blas.prepare()
         let family = RegressionFamily(terms: terms)
         var plan = TrainingPlan()
@@ -70,52 +58,58 @@ struct Train: ParsableCommand {
         encoder.outputFormatting = [.sortedKeys]
         let recipe = String(decoding: try encoder.encode(plan), as: UTF8.self),
             definition = String(decoding: try encoder.encode(family.description), as: UTF8.self)
-        let checkpoint = out + ".checkpoint"
-        for path in [out, checkpoint] where FileManager.default.fileExists(atPath: path) {
-            guard (try? SafetensorsReader(path: path)) != nil else { throw TrainingError.foreign(path) }
-            if !resume && !force { throw TrainingError.exists(path) }
+        let files = try TrainingFiles(out, force: force, resume: resume, inputs: [])
+        Interrupt.whenStopped(say: { "stopping after this step; the checkpoint is kept" })
+        try Interrupt.polled(waits: true) {
+            // The files stay taken until the end.
+            try withExtendedLifetime(files) {
+                try descend(family, plan, files, recipe: recipe, definition: definition)
+            }
         }
+    }
+
+    private func descend(
+        _ family: RegressionFamily, _ plan: TrainingPlan, _ files: TrainingFiles, recipe: String, definition: String
+    ) throws {
         var state: TrainerState?
         if resume {
-            let read = try TrainerState.read(Network(FamilyShape(family), plan.network), from: checkpoint)
-            guard read.recipe == recipe else { throw TrainingError.otherPlan(checkpoint) }
+            let read = try TrainerState.read(Network(FamilyShape(family), plan.network), from: files.checkpoint)
+            guard read.recipe == recipe else { throw OtherPlan(path: files.checkpoint) }
             state = read.state
             if reopen { state!.schedule = Schedule() }
         }
         let trainer = Trainer(
-            family: family, plan: plan, threads: nthreads, precision: state?.precision ?? .fastest, state: state
+            family: family, plan: plan, threads: threads.nthreads, precision: state?.precision ?? .fastest, state: state
         ) { RegressionFamily.drawPlaces(using: &$0) }
-        let log = try TrainingLog(path: out + ".log.jsonl", append: resume)
+        let log = try TrainingLog(path: files.log, append: resume)
         let precision = trainer.state.precision ?? .single
         func save(_ losses: (structure: Double, parameter: Double)?) throws {
-            try trainer.state.write(trainer.network, recipe: recipe, to: checkpoint)
+            try trainer.state.write(trainer.network, recipe: recipe, to: files.checkpoint)
             let origin = NetworkOrigin(
                 name: family.name, family: family.name, familyDefinition: definition, recipe: recipe,
                 simulations: trainer.state.simulations, steps: trainer.state.step, structureLoss: losses?.structure,
                 parameterLoss: losses?.parameter, precision: trainer.state.precision?.rawValue)
-            try NetworkFile(network: trainer.network, weights: trainer.state.average, origin: origin).write(to: out)
+            try NetworkFile(network: trainer.network, weights: trainer.state.average, origin: origin).write(
+                to: files.network)
         }
-        Failure.say("\(trainer.network.layout.count) weights, \(nthreads) threads")
+        Terminal.say("\(trainer.network.layout.count) weights, \(threads.nthreads) threads")
         try TrainingRun(
-            simulations: simulations, seconds: time.flatMap(Self.seconds), checkpointEvery: checkpointEvery
+            simulations: simulations, seconds: try time.map(seconds), checkpointEvery: checkpointEvery
         ).run(
             trainer, log: log, precision: precision, shouldStop: { Interrupt.requested },
-            report: { Failure.say($0.line) }, save: save)
+            report: { Terminal.say($0.line) }, save: save)
         if trainer.state.skipped > 0 {
-            Failure.say("\(trainer.state.skipped) steps had a non-finite gradient and were skipped.")
+            Terminal.say("\(trainer.state.skipped) steps had a non-finite gradient and were skipped.")
         }
     }
 }
 
-enum TrainingError: Error, CustomStringConvertible {
-    case exists(String), foreign(String), otherPlan(String)
+/// A run that is to go on as another than it was.
+struct OtherPlan: CommandFailure {
+    let path: String
+    var exitStatus: ExitStatus { .cannotCreate }
     var description: String {
-        switch self {
-        case .exists(let path): "\(path) exists already; give --resume to go on with it or --force to start over."
-        case .foreign(let path): "\(path) is no network or checkpoint, so it is not replaced; choose another --out."
-        case .otherPlan(let path):
-            "\(path) was made with other settings; give the same --terms, --width and --seed, or start over by --force."
-        }
+        "\(path) was made with other settings; give the same --terms, --width and --seed, or start over by --force"
     }
 }
 

@@ -1,7 +1,7 @@
 import ArgumentParser
+import CommandLineSupport
 import Foundation
 import Networks
-import Parallel
 import Regression
 import Tensors
 
@@ -17,7 +17,7 @@ struct Validate: ParsableCommand {
     @Option(help: "Sweeps of the reference sampler; 0 for none.") var sweeps = 0
     @Option(help: "A network: judged alone, and its draws are where the search begins.") var network: String?
     @Option(help: "Seed.") var seed: UInt64 = 1
-    @Option(help: "Threads.") var nthreads = AllottedProcessors.current.count
+    @OptionGroup var threads: ThreadOptions
     @Flag(help: "Print JSON instead of a table.") var json = false
 
     func validate() throws {
@@ -27,7 +27,6 @@ struct Validate: ParsableCommand {
         else {
             throw ValidationError("--series, --subspace and --sweeps must be whole numbers above 0 (sweeps may be 0).")
         }
-        guard (1...1024).contains(nthreads) else { throw ValidationError("--nthreads must be from 1 to 1024.") }
     }
 
     func run() throws {
@@ -36,7 +35,7 @@ struct Validate: ParsableCommand {
         if let file { _ = try SeriesReader(file, path: path, terms: terms) }
         var study = SimulatedSeriesStudy(RegressionFamily(terms: terms))
         (study.lambda, study.seriesCount, study.subspace) = (lambda, series, subspace)
-        (study.seed, study.threads, study.sweeps) = (seed, nthreads, sweeps)
+        (study.seed, study.threads, study.sweeps) = (seed, threads.nthreads, sweeps)
         let report = try study.run(network: file.map { file in { try SeriesReader(file, path: path, terms: terms) } })
         if json {
             let encoder = JSONEncoder()

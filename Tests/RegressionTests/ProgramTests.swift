@@ -40,7 +40,7 @@ import Testing
             (66, ["fit", "good.csv", "--network", "nowhere"], "nowhere"),
             (65, ["fit", "good.csv", "--network", "bad.csv"], "bad.csv"),
             (66, ["maps", "nowhere", "--lambda", "1"], "nowhere"),
-            (73, ["fit", "good.csv", "--out", "bad.csv"], "in the way"),
+            (73, ["fit", "good.csv", "--out", "bad.csv"], "not a folder"),
             (64, ["train", "--out", "n", "--time", "soon"], "'soon' is not a time"),
         ]
         try "1,2,3\n".write(toFile: folder + "/bad.csv", atomically: true, encoding: .utf8)
@@ -64,6 +64,12 @@ import Testing
         let first = manager.contents(atPath: folder + "/f/posterior.safetensors")
         #expect(try Self.run(["fit", "good.csv", "--out", "f", "--force"] + quick, in: folder).status == 0)
         #expect(manager.contents(atPath: folder + "/f/posterior.safetensors") == first)
+        // A file of others stays and a changed one stops it; what another command wrote is never replaced.
+        try "mine".write(toFile: folder + "/f/notes.txt", atomically: true, encoding: .utf8)
+        #expect(try Self.run(["fit", "good.csv", "--out", "f", "--force"] + quick, in: folder).status == 0)
+        #expect(try String(contentsOfFile: folder + "/f/notes.txt", encoding: .utf8) == "mine")
+        let other = try Self.run(["simulate", "--out", "f", "--force"], in: folder)
+        #expect(other.status == 73 && other.err.contains("holds a fit"), "\(other.err)")
         let maps = try Self.run(["maps", "f", "--lambda", "2", "--json", "--out", "g"], in: folder)
         #expect(maps.status == 0 && maps.out.contains("\"lambda\" : 2"), "\(maps.err)")
         let train = try Self.run(
@@ -73,6 +79,14 @@ import Testing
             ["train", "--out", "n.safetensors", "--simulations", "1024", "--width", "16", "--resume", "--reopen"],
             in: folder)
         #expect(more.status == 0, "\(more.err)")
+        // Taken by one run at a time, and never from a file that no training wrote.
+        let lock = open(folder + "/.n.safetensors.lock", O_RDWR | O_CREAT, 0o666)
+        flock(lock, LOCK_EX)
+        let taken = try Self.run(["train", "--out", "n.safetensors", "--simulations", "512", "--force"], in: folder)
+        #expect(taken.status == 73 && taken.err.contains("being written by another run"), "\(taken.err)")
+        close(lock)
+        let foreign = try Self.run(["train", "--out", "good.csv", "--simulations", "512", "--force"], in: folder)
+        #expect(foreign.status == 73 && foreign.err.contains("not written by this command"), "\(foreign.err)")
         let with = try Self.run(["fit", "good.csv", "--network", "n.safetensors"] + quick, in: folder)
         #expect(with.status == 0 && with.out.contains("y' = "), "\(with.err)")
     }

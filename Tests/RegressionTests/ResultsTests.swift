@@ -87,31 +87,4 @@ private func temporary() throws -> String {
         #expect(!page.contains("http") && !page.contains("<img") && !page.contains("</script><b>"))
         #expect(page.components(separatedBy: "</script>").count == 3)
     }
-
-    /// Whole or not at all; only our own files are replaced.
-    @Test func foldersOfOthersStay() throws {
-        let folder = try temporary(), manager = FileManager.default
-        defer { try? manager.removeItem(atPath: folder) }
-        let out = folder + "/fit"
-        func write(_ name: String, _ text: String, replacing: Bool = false) throws {
-            try ResultFolder(out, replacing: replacing).fill {
-                try text.write(toFile: $0 + "/" + name, atomically: false, encoding: .utf8)
-            }
-        }
-        try write("a.txt", "1")
-        #expect { try write("a.txt", "2") } throws: { "\($0)".contains("--force") }
-        try "mine".write(toFile: out + "/notes.txt", atomically: true, encoding: .utf8)
-        try write("b.txt", "3", replacing: true)
-        #expect(!manager.fileExists(atPath: out + "/a.txt"))
-        #expect(try String(contentsOfFile: out + "/notes.txt", encoding: .utf8) == "mine")
-        #expect { try write("notes.txt", "4", replacing: true) } throws: { "\($0)".contains("file of others") }
-        #expect(try String(contentsOfFile: out + "/b.txt", encoding: .utf8) == "3")
-        struct Broken: Error {}
-        #expect(throws: ResultFolderError.self) {
-            try ResultFolder(folder + "/new", replacing: false).fill { _ in throw Broken() }
-        }
-        #expect(try manager.contentsOfDirectory(atPath: folder) == ["fit"])
-        try manager.removeItem(atPath: out + "/.prism-regression.json")
-        #expect { try write("b.txt", "5", replacing: true) } throws: { "\($0)".contains("others") }
-    }
 }

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Synchronization
 import Testing
@@ -202,14 +203,16 @@ import Volumes
     func fullDisk(isCompressed: Bool) throws {
         let temporary = scratch.file(".x.partial", [])
         let sink = ByteSink(
-            path: "x.nii", temporary: temporary, descriptor: open("/dev/full", O_WRONLY), isCompressed: isCompressed)
+            TemporaryFile(path: "x.nii", temporary: temporary, descriptor: open("/dev/full", O_WRONLY)),
+            isCompressed: isCompressed)
         var random = SystemRandomNumberGenerator()
         let noise = (0..<1 << 17).map { _ in random.next() as UInt64 }
         #expect(
             volumeError { try noise.withUnsafeBytes { try sink.write($0) } }
                 == .writeFailed(path: "x.nii", reason: "No space left on device"))
         let small = ByteSink(
-            path: "x.nii", temporary: temporary, descriptor: open("/dev/full", O_WRONLY), isCompressed: isCompressed)
+            TemporaryFile(path: "x.nii", temporary: temporary, descriptor: open("/dev/full", O_WRONLY)),
+            isCompressed: isCompressed)
         try [1, 2, 3].withUnsafeBytes { try small.write($0) }
         #expect(volumeError { try small.commit() }?.kind == .io)
     }

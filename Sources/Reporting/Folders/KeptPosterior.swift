@@ -1,4 +1,5 @@
 import Foundation
+import Files
 import Inference
 
 /// How much of a fit's posterior its folder keeps when all files are written.

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Inference
 import Parallel
@@ -220,12 +221,4 @@ struct MatchedDraw {
     /// Signal-to-noise ratio, and S0 over the mean b≈0 signal.
     var snr: Float { values[DrawColumn.snr] }
     var scale: Float { values[DrawColumn.scale] }
-}
-
-/// Writes a file under a temporary name and renames it.
-/// - Throws: `VolumeError.cannotCreate` or `.writeFailed`.
-public func write(_ data: Data, to path: String) throws {
-    let sink = try ByteSink(path: path, isCompressed: false)
-    try data.withUnsafeBytes(sink.write)
-    try sink.commit()
 }

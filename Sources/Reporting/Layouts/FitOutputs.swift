@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Inference
 import Synchronization
@@ -117,7 +118,7 @@ public enum FitOutputs {
         provenance.peakMemoryBytes = max(provenance.peakMemoryBytes, FitProvenance.peakMemory)
         provenance.finishedAt = ISO8601DateFormatter().string(from: Date())
         if let content = page.withLock({ $0 }) {
-            try Reporting.write(Data(content.page(provenance, threads: threads).utf8), to: directory + "/report.html")
+            try Files.write(Data(content.page(provenance, threads: threads).utf8), to: directory + "/report.html")
         }
         try provenance.write(to: directory + "/fit.json")
         return (summary, provenance)
@@ -152,7 +153,7 @@ public enum FitOutputs {
             let path = context.directory + "/orientations.png"
             jobs.append(
                 OutputJob(path: path, cost: 50) {
-                    try Reporting.write(OrientationPicture.draw(summary, geometry: context.geometry).encode(), to: path)
+                    try Files.write(OrientationPicture.draw(summary, geometry: context.geometry).encode(), to: path)
                 })
         }
         return jobs

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Inference
 import Volumes
@@ -36,7 +37,7 @@ public enum TensorOutputs {
                 (FSL's frame). Of the scan itself; nothing of the posterior is in it.
                 """)
         ]
-        try Reporting.write(Data(sidecar.text.utf8), to: place + names[3])
+        try Files.write(Data(sidecar.text.utf8), to: place + names[3])
     }
 
     /// Copies the maps from the first of the folders that has them.

@@ -1,4 +1,5 @@
 import Diffusion
+import Files
 import Foundation
 import Inference
 
@@ -128,7 +129,7 @@ public struct FitProvenance: Codable, Equatable, Sendable {
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         encoder.nonConformingFloatEncodingStrategy = .convertToString(
             positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-        try Reporting.write(encoder.encode(self) + Data("\n".utf8), to: path)
+        try Files.write(encoder.encode(self) + Data("\n".utf8), to: path)
     }
 
     /// The largest resident memory of this process so far, bytes.

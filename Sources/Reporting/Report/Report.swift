@@ -1,5 +1,6 @@
 import CReport
 import Diffusion
+import Files
 import Foundation
 import Inference
 import Mustache
@@ -26,7 +27,7 @@ public enum Report {
     ) throws {
         let page = try html(
             summary, archive: archive, geometry: geometry, provenance: provenance, survey: survey, threads: threads)
-        try Reporting.write(Data(page.utf8), to: path)
+        try Files.write(Data(page.utf8), to: path)
     }
 
     /// The page's text.

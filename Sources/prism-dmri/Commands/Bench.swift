@@ -1,6 +1,7 @@
 import ArgumentParser
 import Bench
 import Chain
+import CommandLineSupport
 import Diffusion
 import Foundation
 import Inference

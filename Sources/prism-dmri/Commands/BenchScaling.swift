@@ -1,5 +1,6 @@
 import ArgumentParser
 import Bench
+import CommandLineSupport
 import Inference
 import Networks
 

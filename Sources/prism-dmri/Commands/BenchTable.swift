@@ -1,4 +1,5 @@
 import Bench
+import CommandLineSupport
 import Foundation
 import Inference
 import Tensors

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandLineSupport
 import Foundation
 import Inference
 import Networks
@@ -86,12 +87,12 @@ struct Bids: ParsableCommand {
             let inputs = try BIDSInputs(
                 bidsDir, participants: selection.participantLabel, sessions: selection.sessionLabel,
                 validates: !selection.skipBidsValidation)
-            for (path, reason) in inputs.unfit { Progress.note("warning: \(path) \(reason): it is left out") }
+            for (path, reason) in inputs.unfit { Terminal.note("warning: \(path) \(reason): it is left out") }
             try dataset.begin(doi: inputs.doi)
             var failures: [(path: String, error: any Error)] = []
             for scan in inputs.scans {
                 do { try fit(scan, inputs, dataset) } catch  where !(error is Interrupted) {
-                    Progress.note("warning: \(scan.path): \(Failure.describe(error).message)")
+                    Terminal.note("warning: \(scan.path): \(Failure.describe(error).message)")
                     failures.append((scan.path, error))
                 }
             }
@@ -103,7 +104,7 @@ struct Bids: ParsableCommand {
             }
         case .group:
             let count = try dataset.group()
-            if !running.talk.quiet { Progress.note("\(count) scans side by side: \(out)/group.html, \(out)/group.tsv") }
+            if !running.talk.quiet { Terminal.note("\(count) scans side by side: \(out)/group.html, \(out)/group.tsv") }
         }
     }
 
@@ -116,7 +117,7 @@ struct Bids: ParsableCommand {
                 throw BIDSDerivativeError.otherOptions(scan.path, difference)
             }
             try dataset.install(name, folder: scan.folder)
-            if !running.talk.quiet { Progress.note("\(scan.path): fitted already") }
+            if !running.talk.quiet { Terminal.note("\(scan.path): fitted already") }
             return
         }
         var fit = try Fit.parse([inputs.root + "/" + scan.path, "--out", place])
@@ -126,7 +127,7 @@ struct Bids: ParsableCommand {
         fit.output.keep = output.keep
         fit.output.force = output.force && already != nil
         fit.output.resume = already == nil && dataset.isBegun(name)
-        if !running.talk.quiet { Progress.note(scan.path) }
+        if !running.talk.quiet { Terminal.note(scan.path) }
         try fit.run(as: FitSource(stem: scan.stem, uris: [scan.uri], root: inputs.root))
         try dataset.install(name, folder: scan.folder)
     }

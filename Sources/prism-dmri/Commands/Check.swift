@@ -1,5 +1,7 @@
 import ArgumentParser
+import CommandLineSupport
 import Diffusion
+import Files
 import Foundation
 import Inference
 import Networks
@@ -53,7 +55,7 @@ struct Check: ParsableCommand {
         if let deviation = try input.openDeviation(geometry, mask), let file = input.deviationFile {
             remarks.append(deviation.description(path: file) + ": 'fit' takes it in.")
         }
-        let bar = Progress("reading", unit: "volumes", total: acquisition.count, quiet: talk.quiet)
+        let bar = ProgressLine("reading", unit: "volumes", total: acquisition.count, quiet: talk.quiet)
         let series = try MaskedSeries(path: input.dwi, mask: mask) { read, _ in bar.update(read) }
         // Of a mask made here there is nothing to ask.
         let simple =
@@ -76,7 +78,7 @@ struct Check: ParsableCommand {
     /// Writes the table that is right instead of the one given, if that is known.
     private func correct(_ test: OrientationTest, _ target: OutputFile) throws {
         guard test.verdict == .wrong, test.remaining == [test.best.change] else {
-            return Progress.note(
+            return Terminal.note(
                 "\(target.path) is not written: "
                     + (test.verdict == .right
                         ? "the table is right as it is" : "which table is right cannot be told for sure"))
@@ -84,6 +86,6 @@ struct Check: ParsableCommand {
         var table = try input.readTable()
         table.vectors = table.vectors.map { test.best.change($0) }
         try target.write(table.frame == .fsl ? table.fslText.bvecs : table.mrtrixText)
-        if !talk.quiet { Progress.note("written: \(target.path), the table with \(test.best.change.words)") }
+        if !talk.quiet { Terminal.note("written: \(target.path), the table with \(test.best.change.words)") }
     }
 }

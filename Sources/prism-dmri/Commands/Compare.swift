@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandLineSupport
 import Foundation
 import Inference
 import Reporting
@@ -75,7 +76,7 @@ struct Compare: ParsableCommand {
                 for v in buffer.indices { buffer[v] = Float(comparison.logBayesFactor[v]) }
             }
         }
-        for text in report.warnings { Progress.note("warning: " + text) }
+        for text in report.warnings { Terminal.note("warning: " + text) }
         print(json ? report.json.text : report.text, terminator: json ? "\n" : "")
     }
 }

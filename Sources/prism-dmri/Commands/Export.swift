@@ -1,4 +1,6 @@
 import ArgumentParser
+import CommandLineSupport
+import Files
 import Foundation
 import Inference
 import Reporting
@@ -76,9 +78,10 @@ struct Export: ParsableCommand {
         let fit = input.fit, finished = try FinishedFit(folder: fit), folder = output.out ?? fit + "/export"
         var provenance = finished.provenance
         let value = input.lambda ?? provenance.lambda
-        let target = try OutputFolder(folder, kind: .export, mode: output.force ? .force : .fresh, inputs: [fit])
+        let target = try OutputFolder(
+            folder, by: program, kind: .export, mode: output.force ? .force : .fresh, inputs: [fit])
         if let warning = LambdaRange.warning(value), !provenance.warnings.contains(warning) {
-            Progress.note("warning: " + warning)
+            Terminal.note("warning: " + warning)
             provenance.warnings.append(warning)
         }
         let known = Set(provenance.warnings)
@@ -92,10 +95,10 @@ struct Export: ParsableCommand {
                 provenance: provenance, formats: formats,
                 threads: running.threads.nthreads)
             for warning in written.provenance.warnings where !known.contains(warning) {
-                Progress.note("warning: " + warning)
+                Terminal.note("warning: " + warning)
             }
             if formats.contains(.fsl) { try TensorOutputs.copy(from: [fit], to: place) }
         }
-        if !running.talk.quiet { Progress.note("written: \(folder)") }
+        if !running.talk.quiet { Terminal.note("written: \(folder)") }
     }
 }

@@ -1,4 +1,6 @@
 import ArgumentParser
+import CommandLineSupport
+import Files
 import Foundation
 import Reporting
 import Tensors
@@ -61,7 +63,8 @@ struct Fit: ParsableCommand {
         let recipe = model.family.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
         let read = input.allFiles + [model.network, recipe].compactMap { $0 }
         let target = try OutputFolder(
-            out, kind: .fit, mode: output.resume ? .resume : output.force ? .force : .fresh, canResume: true,
+            out, by: program, kind: .fit, mode: output.resume ? .resume : output.force ? .force : .fresh,
+            canResume: true,
             inputs: read)
         if output.resume, !target.holdsWorkBeside, let kept = try? FitProvenance(path: out + "/fit.json").kept {
             throw NothingToResume(out: out, kept: kept)
@@ -86,7 +89,7 @@ struct Fit: ParsableCommand {
     static func warnOfEarlierReadings(_ target: OutputFolder) {
         let names = target.earlierReadings
         if !names.isEmpty {
-            Progress.note(
+            Terminal.note(
                 """
                 warning: \(names.joined(separator: " and ")) stay as made from the fit that was replaced; make them \
                 again with --force

@@ -1,3 +1,5 @@
+import CommandLineSupport
+import Files
 import Foundation
 import Inference
 import Reporting
@@ -51,7 +53,7 @@ struct FitPlan {
         guard isComplete else {
             throw Interrupted(out: command.out, keepsWork: false, again: .resume)
         }
-        let seconds = Progress.seconds(from: begin, to: .now)
+        let seconds = ProgressLine.seconds(from: begin, to: .now)
         let files = try FileManager.default.contentsOfDirectory(
             at: folder, includingPropertiesForKeys: [.fileSizeKey])
         return (seconds, try files.reduce(0) { try $0 + ($1.resourceValues(forKeys: [.fileSizeKey]).fileSize ?? 0) })
@@ -118,7 +120,7 @@ struct FitPlan {
                 "time",
                 String(
                     format: "about %@ of fitting: %.0f voxels/s in %d voxels tried, %d threads",
-                    Progress.duration(seconds) as NSString, voxelsPerSecond, sampled, fit.options.threads)
+                    ProgressLine.duration(seconds) as NSString, voxelsPerSecond, sampled, fit.options.threads)
             ))
         lines.append(("writes", "\(command.out): " + written.joined(separator: ", ")))
         lines.append(("size", String(format: "about %.0f MB of posterior while it is fitted", bytes / 1e6)))

@@ -1,4 +1,6 @@
+import CommandLineSupport
 import Diffusion
+import Files
 import Foundation
 import Inference
 import Networks
@@ -25,13 +27,13 @@ extension PreparedFit {
     mutating func run(_ command: Fit, _ target: OutputFolder, as source: FitSource? = nil) throws {
         let fitter = fitter, out = command.out
         try target.begin()
-        if let doubt = directions.doubt, !command.isQuiet { Progress.note("note: " + doubt) }
+        if let doubt = directions.doubt, !command.isQuiet { Terminal.note("note: " + doubt) }
         let part = (index: command.running.shard?.index ?? 0, of: command.running.shard?.of ?? 1)
         if part.index == 0 { estimateNoise() }
         let fitting = ContinuousClock.now
         let metadata = fitter.metadata(grid: geometry.spatialShape, voxelCount: series.count, notes: notes)
         if command.model.engine != .mcmc, let warning = LambdaRange.warning(options.lambda) { warn(warning) }
-        let bar = Progress(
+        let bar = ProgressLine(
             "fitting", unit: "voxels", total: FitEngine.voxels(ofPart: part, among: series.count).count,
             quiet: command.isQuiet)
         let isComplete = try Interrupt.polled {
@@ -74,7 +76,7 @@ extension PreparedFit {
             try provenance.write(to: target.staging + "/fit.json")
             try target.finish()
             if !command.isQuiet {
-                Progress.note(
+                Terminal.note(
                     """
                     part \(part.index + 1) of \(part.of) is in \(out); 'prism-dmri merge' joins the parts and writes \
                     the maps
@@ -95,7 +97,7 @@ extension PreparedFit {
         note("writing", since: writing)
         let told = Set(provenance.warnings)
         for warning in result.provenance.warnings where !told.contains(warning) {
-            Progress.note("warning: " + warning)
+            Terminal.note("warning: " + warning)
         }
         Fit.warnOfEarlierReadings(target)
         if !command.isQuiet { report(result.provenance, out: out) }
@@ -159,7 +161,7 @@ extension PreparedFit {
 
     private func report(_ p: FitProvenance, out: String) {
         let fitting = timings["fitting"]!
-        Progress.note(
+        Terminal.note(
             String(
                 format:
                     """
@@ -167,7 +169,7 @@ extension PreparedFit {
                     MiB
                     """,
                 p.counts.fitted, p.counts.voxels, fitting, Double(p.counts.voxels) / max(fitting, 1e-3), p.threads,
-                Progress.seconds(from: begin, to: .now), Double(p.peakMemoryBytes) / 1_048_576))
-        Progress.note("written: \(out)")
+                ProgressLine.seconds(from: begin, to: .now), Double(p.peakMemoryBytes) / 1_048_576))
+        Terminal.note("written: \(out)")
     }
 }

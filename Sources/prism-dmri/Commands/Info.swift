@@ -1,5 +1,7 @@
 import ArgumentParser
+import CommandLineSupport
 import Diffusion
+import Files
 import Foundation
 import Networks
 import Reporting

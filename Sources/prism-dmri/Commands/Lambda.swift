@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandLineSupport
 import Diffusion
 import Foundation
 import Inference
@@ -106,7 +107,7 @@ struct Lambda: ParsableCommand {
             if let repeated { parts.append(repeated) }
         } catch is Stopped { throw StudyInterrupted() }
         let report = LambdaReport(parts, family: family, fitted: finished?.provenance.lambda)
-        for text in report.warnings { Progress.note("warning: " + text) }
+        for text in report.warnings { Terminal.note("warning: " + text) }
         try target?.write(LambdaPlot.svg(parts[0].study, title: "\(family), \(parts[0].words)"))
         print(output.json ? report.json.text : report.text, terminator: "")
     }
@@ -159,7 +160,7 @@ extension Lambda {
                 acquisition: fit.acquisition.taking($0), deviation: fit.deviation?.selecting(ranks),
                 signals: fit.signals(ranks, $0))
         }
-        let bar = Progress(
+        let bar = ProgressLine(
             "comparing", unit: "steps", total: LambdaStudy.steps(halves: true), quiet: running.talk.quiet)
         guard
             let study = try Interrupt.polled({
@@ -190,7 +191,7 @@ extension Lambda {
         let noise = fit.known.map { _ in
             KnownNoise(IndependentNoise(fit.independent!.origin, values: ranks.map { fit.independent!.values[$0] }))
         }
-        let bar = Progress("half \(k + 1) of 2", unit: "voxels", total: ranks.count, quiet: running.talk.quiet)
+        let bar = ProgressLine("half \(k + 1) of 2", unit: "voxels", total: ranks.count, quiet: running.talk.quiet)
         let isComplete = try Interrupt.polled {
             try fitter.run(
                 voxels: ranks.map { fit.mask.indices[$0] }, signals: fit.signals(ranks, halves.kept[k]), noise: noise,

@@ -1,3 +1,5 @@
+import CommandLineSupport
+
 /// Why no λ can be told.
 enum LambdaFailure: CommandFailure {
     case noCommand(fit: String), chain(fit: String), noScan(fit: String, scan: String)

@@ -1,4 +1,6 @@
 import ArgumentParser
+import CommandLineSupport
+import Files
 import Foundation
 import Inference
 import Reporting
@@ -66,13 +68,15 @@ struct Maps: ParsableCommand {
         let targets = try lambdas().map { value in
             let folder = (output.out ?? input.fit + "/maps") + "/lambda-" + String(format: "%g", value)
             return (
-                value, try OutputFolder(folder, kind: .maps, mode: output.force ? .force : .fresh, inputs: [input.fit])
+                value,
+                try OutputFolder(
+                    folder, by: program, kind: .maps, mode: output.force ? .force : .fresh, inputs: [input.fit])
             )
         }
         for (value, target) in targets {
             var provenance = finished.provenance
             if let warning = LambdaRange.warning(value) {
-                Progress.note("warning: " + warning)
+                Terminal.note("warning: " + warning)
                 provenance.warnings.append(warning)
             }
             let known = Set(provenance.warnings)
@@ -84,14 +88,14 @@ struct Maps: ParsableCommand {
                     provenance: provenance,
                     formats: formats, noise: noise, survey: survey, threads: running.threads.nthreads)
                 for warning in written.provenance.warnings where !known.contains(warning) {
-                    Progress.note("warning: " + warning)
+                    Terminal.note("warning: " + warning)
                 }
             }
             if !running.talk.quiet {
-                Progress.note(
+                Terminal.note(
                     String(
                         format: "λ = %g: %@ (%.1f s)", value, target.name as NSString,
-                        Progress.seconds(from: begin, to: .now)))
+                        ProgressLine.seconds(from: begin, to: .now)))
             }
         }
     }

@@ -1,4 +1,6 @@
 import ArgumentParser
+import CommandLineSupport
+import Files
 import Foundation
 import Inference
 import Reporting
@@ -56,8 +58,10 @@ struct Merge: ParsableCommand {
         let inputs = parts + gathered.shards.flatMap { $0.files.map(\.path) }
         // Whether the parts can go is found out before anything is written.
         let spent =
-            output.removeParts ? try parts.map { try OutputFolder($0, kind: .fit, mode: .force, inputs: [out]) } : []
-        let target = try OutputFolder(out, kind: .fit, mode: output.force ? .force : .fresh, inputs: inputs)
+            output.removeParts
+            ? try parts.map { try OutputFolder($0, by: program, kind: .fit, mode: .force, inputs: [out]) } : []
+        let target = try OutputFolder(
+            out, by: program, kind: .fit, mode: output.force ? .force : .fresh, inputs: inputs)
         let known = Set(provenance.warnings)
         try target.fill { place in
             for shard in gathered.shards {
@@ -74,7 +78,7 @@ struct Merge: ParsableCommand {
                 provenance: provenance, formats: output.choice.formats, noise: noise, survey: survey,
                 threads: running.threads.nthreads)
             for warning in written.provenance.warnings where !known.contains(warning) {
-                Progress.note("warning: " + warning)
+                Terminal.note("warning: " + warning)
             }
             if output.choice.formats.contains(.fsl) { try TensorOutputs.copy(from: parts, to: place) }
             try target.keep(keep, of: archive)
@@ -83,10 +87,10 @@ struct Merge: ParsableCommand {
         for part in spent {
             let others = try part.discard()
             if let one = others.first {
-                Progress.note("warning: \(part.name) stays: it holds \(others.count) other files, such as \(one)")
+                Terminal.note("warning: \(part.name) stays: it holds \(others.count) other files, such as \(one)")
             }
         }
-        if !running.talk.quiet { Progress.note("\(metadata.shardCount) shards of \(parts.count) parts joined: \(out)") }
+        if !running.talk.quiet { Terminal.note("\(metadata.shardCount) shards of \(parts.count) parts joined: \(out)") }
     }
 
     /// One shard of the fit to be: a file as it is, or voxels from several.

@@ -1,4 +1,5 @@
 import Chain
+import CommandLineSupport
 import Diffusion
 import Foundation
 import Inference
@@ -29,7 +30,7 @@ struct PreparedFit {
         var warnings: [String] = [], timings: [String: Double] = [:]
         func warn(_ text: String) {
             warnings.append(text)
-            Progress.note("warning: " + text)
+            Terminal.note("warning: " + text)
         }
         let given = try model.network.map(NetworkFile.init(path:))
         let wanted = try FamilyChoice(model.family, network: given.map { ($0, model.network!) })
@@ -55,16 +56,16 @@ struct PreparedFit {
         var independent = try model.noiseMap.map { try NoiseMap.read($0, mask: mask, of: input.dwi, warn: warn) }
 
         let reading = ContinuousClock.now
-        let bar = Progress("reading", unit: "volumes", total: acquisition.count, quiet: command.isQuiet)
+        let bar = ProgressLine("reading", unit: "volumes", total: acquisition.count, quiet: command.isQuiet)
         let series = try MaskedSeries(path: input.dwi, mask: mask) { read, _ in bar.update(read) }
-        timings["reading"] = Progress.seconds(from: reading, to: .now)
+        timings["reading"] = ProgressLine.seconds(from: reading, to: .now)
         let kindSurvey = SignalSurvey(series.values, measurements: series.measurements, areIntegers: series.areIntegers)
         let kinds = model.noise.kinds(kindSurvey)
         options.rules = kindSurvey.rules(trained: trained)
         if model.knownNoise && independent == nil {
             let estimating = ContinuousClock.now
             independent = Self.noise(series, mask, geometry, acquisition, threads: options.threads)
-            timings["noise"] = Progress.seconds(from: estimating, to: .now)
+            timings["noise"] = ProgressLine.seconds(from: estimating, to: .now)
             if Interrupt.requested {
                 throw Interrupted(out: command.out, keepsWork: false, again: .resume)
             }
@@ -105,13 +106,13 @@ struct PreparedFit {
     }
 
     mutating func note(_ stage: String, since moment: ContinuousClock.Instant) {
-        timings[stage] = Progress.seconds(from: moment, to: .now)
+        timings[stage] = ProgressLine.seconds(from: moment, to: .now)
         Debug.say(String(format: "%@ took %.2f s", stage as NSString, timings[stage]!))
     }
 
     mutating func warn(_ text: String) {
         warnings.append(text)
-        Progress.note("warning: " + text)
+        Terminal.note("warning: " + text)
     }
 
     private static func recipe(

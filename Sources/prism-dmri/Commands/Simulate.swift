@@ -1,5 +1,7 @@
 import ArgumentParser
+import CommandLineSupport
 import Diffusion
+import Files
 import Foundation
 import Reporting
 import Volumes
@@ -137,7 +139,7 @@ struct Simulate: ParsableCommand {
 
     func run() throws {
         let read = [acquisition, bvals, bvecs].compactMap { $0 },
-            target = try OutputFolder(out, kind: .simulation, mode: force ? .force : .fresh, inputs: read)
+            target = try OutputFolder(out, by: program, kind: .simulation, mode: force ? .force : .fresh, inputs: read)
         let shape = size ?? defaultSize
         let geometry = VolumeGeometry(shape: shape, affine: Affine(rows: Phantom.affineRows(shape)))
         let conversion = try Diffusion.FrameConversion(
@@ -154,7 +156,7 @@ struct Simulate: ParsableCommand {
         }
         if !talk.quiet {
             let counts = phantom.fibreCounts.map(String.init).joined(separator: ", ")
-            Progress.note(
+            Terminal.note(
                 "\(out): \(phantom.count) voxels with 0, 1, 2, 3 fibres in \(counts); \(acquisition.count) volumes")
         }
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandLineSupport
 import Foundation
 import Inference
 import Reporting
@@ -74,21 +75,21 @@ struct Stats: ParsableCommand {
             try OutputFile($0, kind: .statistics, force: output.force, inputs: [roi, names, tracks].compactMap { $0 })
         }
         let value = lambda ?? finished.provenance.lambda
-        if let warning = LambdaRange.warning(value) { Progress.note("warning: " + warning) }
+        if let warning = LambdaRange.warning(value) { Terminal.note("warning: " + warning) }
         let mask = Mask(geometry: finished.geometry, indices: archive.shards.flatMap { $0.voxels.map(Int.init) })
         var regions: [VoxelRegion] = []
         if let roi {
             regions += try LabelRegions.read(
                 roi, names: try names.map(LabelRegions.names) ?? [:], mask: mask, of: fit,
-                warn: { Progress.note("warning: " + $0) })
+                warn: { Terminal.note("warning: " + $0) })
         }
         if let tracks {
             let lines = try Streamlines(path: tracks)
             regions += try BundleRegions.read(
-                lines, path: tracks, nodes: input.nodes, mask: mask, warn: { Progress.note("warning: " + $0) })
+                lines, path: tracks, nodes: input.nodes, mask: mask, warn: { Terminal.note("warning: " + $0) })
         }
         if !archive.metadata.hasDraws {
-            Progress.note("warning: \(fit) kept no draws (--keep structures): only numbers of structures are given")
+            Terminal.note("warning: \(fit) kept no draws (--keep structures): only numbers of structures are given")
         }
         let summary = PosteriorSummary(archive, lambda: value, threads: running.threads.nthreads)
         let statistics = RegionStatistics(

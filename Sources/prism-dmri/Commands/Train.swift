@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandLineSupport
 import Diffusion
 import Foundation
 import ModelSpace
@@ -47,21 +48,11 @@ struct Train: ParsableCommand {
     @OptionGroup var talk: TalkOptions
 
     func validate() throws {
-        if let time { _ = try Self.seconds(time) }
+        if let time { _ = try seconds(time) }
         _ = try Self.precision(precision)
         if start != nil && resume { throw ValidationError("--start and --resume exclude each other.") }
         guard checkpointEvery > 0 else { throw ValidationError("--checkpoint-every must be above 0 seconds.") }
         if let simulations, simulations < 1 { throw ValidationError("--simulations must be at least 1.") }
-    }
-
-    static func seconds(_ text: String) throws -> Double {
-        let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
-        guard let unit = text.last, let factor = units[unit], let value = Double(text.dropLast()), value > 0,
-            value < 1e9
-        else {
-            throw ValidationError("'\(text)' is not a time; write it like 90s, 45m or 2h.")
-        }
-        return value * factor
     }
 
     /// The precision of that name, nil for auto.
@@ -127,7 +118,7 @@ struct Train: ParsableCommand {
             family: family, plan: plan, threads: threads.nthreads, precision: products, state: state, design: design)
         let log = try TrainingLog(path: out + ".log.jsonl", append: resume)
         let run = TrainingRun(
-            simulations: simulations, seconds: try time.map(Self.seconds), checkpointEvery: checkpointEvery)
+            simulations: simulations, seconds: try time.map(seconds), checkpointEvery: checkpointEvery)
         func save(_ losses: (structure: Double, parameter: Double)?) throws {
             try trainer.state.write(trainer.network, recipe: text, to: checkpoint)
             let origin = NetworkOrigin(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandLineSupport
 import Diffusion
 import Foundation
 import Inference
@@ -75,7 +76,7 @@ struct Validate: ParsableCommand {
             let design = try AcquisitionFile(path: acquisition).acquisition(),
                 studied = try StudiedFamily(family, tested)
             try studied.check(.listed([design]), acquisition)
-            let bar = Progress("fitting", unit: "voxels", total: study.angles.count * voxels, quiet: talk.quiet)
+            let bar = ProgressLine("fitting", unit: "voxels", total: study.angles.count * voxels, quiet: talk.quiet)
             guard
                 let rows = try Interrupt.polled({
                     try study.run(

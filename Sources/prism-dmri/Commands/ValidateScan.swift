@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandLineSupport
 import Diffusion
 import Foundation
 import Inference
@@ -51,7 +52,7 @@ extension Validate {
         func run() throws {
             Blas.prepare()
             let outputs = try shared.openOutputs(), studied = try StudiedFamily(shared.family, shared.tested)
-            func warn(_ text: String) { Progress.note("warning: " + text) }
+            func warn(_ text: String) { Terminal.note("warning: " + text) }
             let (geometry, acquisition) = try input.open(warn: warn)
             try studied.check(.listed([acquisition]), input.dwi)
             if shared.tested.engine == .prism { _ = studied.file?.covers(acquisition, warn: warn) }
@@ -62,7 +63,7 @@ extension Validate {
             let chosen = Mask(
                 geometry: geometry,
                 indices: ScanStudy.choose(voxels, of: mask.count, seed: shared.tested.seed).map { mask.indices[$0] })
-            let reading = Progress("reading", unit: "volumes", total: acquisition.count, quiet: shared.talk.quiet)
+            let reading = ProgressLine("reading", unit: "volumes", total: acquisition.count, quiet: shared.talk.quiet)
             let series = try MaskedSeries(path: input.dwi, mask: chosen) { read, _ in reading.update(read) }
             var options = shared.tested.fitOptions
             options.lambda = lambda
@@ -110,11 +111,11 @@ struct NothingToFit: CommandFailure {
 
 /// Progress of a study: fits of the engine under test, then of the reference.
 struct StudyProgress: Sendable {
-    private let fitting: Progress, reference: Progress
+    private let fitting: ProgressLine, reference: ProgressLine
 
     init(voxels: Int, referenceVoxels: Int, quiet: Bool) {
-        fitting = Progress("fitting", unit: "voxels", total: voxels, quiet: quiet)
-        reference = Progress("exact", unit: "voxels", total: referenceVoxels, quiet: quiet)
+        fitting = ProgressLine("fitting", unit: "voxels", total: voxels, quiet: quiet)
+        reference = ProgressLine("exact", unit: "voxels", total: referenceVoxels, quiet: quiet)
     }
 
     @Sendable func update(_ phase: StudyPhase, _ done: Int) {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandLineSupport
 import Diffusion
 import Foundation
 import Inference
@@ -118,7 +119,7 @@ extension Validate {
                     found.append(
                         try GradientTable.readFSL(bvals: path, bvecs: String(path.dropLast(4)) + "bvec").acquisition(
                             conversion: .identity))
-                } catch { Progress.note("warning: \(name) is left out: \(Failure.describe(error).message)") }
+                } catch { Terminal.note("warning: \(name) is left out: \(Failure.describe(error).message)") }
             }
             guard !found.isEmpty else { throw NoSchemes(path: schemes) }
             return .listed(found)

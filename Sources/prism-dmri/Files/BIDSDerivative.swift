@@ -1,3 +1,5 @@
+import CommandLineSupport
+import Files
 import Foundation
 import Reporting
 import Volumes
@@ -49,7 +51,7 @@ struct BIDSDerivative {
             if there == nil || there == Data(old.text.utf8) {
                 if new.text != old.text || there == nil { try write(Data(new.text.utf8), to: path) }
             } else if there != Data(new.text.utf8) {
-                Progress.note("note: \(path) was changed since it was written, and stays as it is")
+                Terminal.note("note: \(path) was changed since it was written, and stays as it is")
             }
         }
     }

@@ -1,3 +1,4 @@
+import CommandLineSupport
 import Foundation
 import Inference
 import Reporting
@@ -32,7 +33,7 @@ struct FinishedFit {
     /// Of what is asked for, what the archive can give; without draws that is told.
     func formats(_ asked: FitOutputs.Formats) -> FitOutputs.Formats {
         guard !archive.metadata.hasDraws else { return asked }
-        Progress.note(
+        Terminal.note(
             "warning: \(archive.directory) kept no draws (--keep structures): only maps of structure probabilities are "
                 + "written")
         return .ofStructures

@@ -1,3 +1,5 @@
+import CommandLineSupport
+import Files
 import Foundation
 import Reporting
 import Volumes
@@ -51,27 +53,5 @@ struct OutputFile {
         Leftovers.remove(of: path)
     }
 
-    func write(_ text: String) throws { try Reporting.write(Data(text.utf8), to: path) }
-}
-
-/// What can keep a file from appearing.
-enum OutputFileError: CommandFailure {
-    case exists(path: String)
-    case foreign(path: String)
-    case isInput(path: String)
-    case isFolder(path: String)
-    case cannotCreate(path: String, reason: String)
-
-    var exitStatus: ExitStatus { .cannotCreate }
-
-    var description: String {
-        switch self {
-        case .exists(let path): "\(path) exists already; choose another name, or replace it with --force"
-        case .foreign(let path):
-            "\(path) exists already and was not written by this command, so it is not replaced; choose another name"
-        case .isInput(let path): "\(path) is read and cannot be written as well; choose another name"
-        case .isFolder(let path): "\(path) is a folder; name a file"
-        case .cannotCreate(let path, let reason): "\(path) cannot be created (\(reason)); choose another place"
-        }
-    }
+    func write(_ text: String) throws { try Files.write(Data(text.utf8), to: path) }
 }

@@ -1,4 +1,5 @@
 import Diffusion
+import Files
 import Foundation
 import Reporting
 import Volumes
@@ -25,8 +26,8 @@ struct PhantomFiles {
         ) { volume, grid in
             phantom.measure(volume, acquisition, into: grid)
         }
-        try Reporting.write(Data(table.fslText.bvals.utf8), to: folder + "/dwi.bval")
-        try Reporting.write(Data(table.fslText.bvecs.utf8), to: folder + "/dwi.bvec")
+        try Files.write(Data(table.fslText.bvals.utf8), to: folder + "/dwi.bval")
+        try Files.write(Data(table.fslText.bvecs.utf8), to: folder + "/dwi.bvec")
         try mask.write(to: folder + "/mask.nii.gz")
         if deviation != nil {
             let a = geometry.affine
@@ -67,7 +68,7 @@ struct PhantomFiles {
                 ("voxelsByNumberOfFibres", .array(phantom.fibreCounts.map { .integer($0) })),
             ]
         ).text
-        try Reporting.write(Data(text.utf8), to: folder + "/" + Self.explanation)
+        try Files.write(Data(text.utf8), to: folder + "/" + Self.explanation)
     }
 
     private struct Map {

@@ -1,3 +1,4 @@
+import CommandLineSupport
 import Diffusion
 import Foundation
 import ModelSpace

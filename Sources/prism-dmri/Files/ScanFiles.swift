@@ -1,3 +1,5 @@
+import CommandLineSupport
+import Files
 import Foundation
 import Volumes
 

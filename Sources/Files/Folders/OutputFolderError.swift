@@ -6,7 +6,7 @@ public enum OutputFolderError: Error, Equatable {
     case exists(path: String, kind: OutputMarker.Kind, isComplete: Bool, canResume: Bool)
     case otherKind(path: String, found: OutputMarker.Kind, wanted: OutputMarker.Kind)
     /// Files that no marker lists, in a folder without a marker of ours.
-    case foreign(path: String, example: String, wanted: OutputMarker.Kind)
+    case foreign(path: String, example: String, wanted: OutputMarker.Kind, record: String)
     case changed(path: String, names: [String])
     case isInput(path: String)
     case inTheWay(path: String, name: String)
@@ -19,14 +19,12 @@ public enum OutputFolderError: Error, Equatable {
     public var isMedium: Bool { if case .writeFailed = self { true } else { false } }
 
     /// From the system's word after an attempt to make something at `path`.
-    init(creating path: String, code: Int32) {
+    package init(creating path: String, code: Int32) {
         let reason = String(cString: strerror(code))
         self =
-            Self.isMedium(code) ? .writeFailed(path: path, reason: reason) : .cannotCreate(path: path, reason: reason)
+            FileError.isMedium(code)
+            ? .writeFailed(path: path, reason: reason) : .cannotCreate(path: path, reason: reason)
     }
-
-    /// Full, over quota, over the limit of a file's size, or broken.
-    static func isMedium(_ code: Int32) -> Bool { [ENOSPC, EDQUOT, EFBIG, EIO].contains(code) }
 }
 
 extension OutputFolderError: CustomStringConvertible, LocalizedError {
@@ -45,10 +43,10 @@ extension OutputFolderError: CustomStringConvertible, LocalizedError {
             \(path) was not written by this command: it holds \(found.name), which \(wanted.name) never replaces; \
             choose another folder
             """
-        case .foreign(let path, let example, let wanted):
+        case .foreign(let path, let example, let wanted, let record):
             """
             \(path) was not written by this command: it holds files such as \(example) and no record \
-            (\(OutputMarker.file)) that \(wanted.name) was written there, so nothing in it is touched; choose another \
+            (\(record)) that \(wanted.name) was written there, so nothing in it is touched; choose another \
             folder
             """
         case .changed(let path, let names):

@@ -1,8 +1,13 @@
 import Foundation
-import Volumes
 
 /// What files of a folder are called, and where they really are.
 extension OutputFolder {
+    /// The record of what a folder holds, of this one if none is named.
+    func readMarker(in folder: String? = nil) -> OutputMarker? { OutputMarker(folder: folder ?? path, of: program) }
+    func newMarker(_ state: OutputMarker.State) -> OutputMarker { OutputMarker(by: program, kind: kind, state: state) }
+    /// Nil when another run holds it.
+    func lockFolder() throws -> OutputLock? { try OutputLock(path: path + "/" + program.lock, name: name) }
+
     func posterior(_ folder: String) -> [String] {
         kind == .fit
             ? ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter(isPosterior).filter {

@@ -6,7 +6,7 @@ import Synchronization
 /// A thread of its own waits for them. It tells work that can stop in good order (`polled`), gives it a moment, and
 /// otherwise cleans up itself and ends the program. A second signal ends it at once, unless it comes with the first:
 /// `timeout` signals a program and then the group that it is in.
-enum Interrupt {
+package enum Interrupt {
     /// When the first came, nanoseconds; 0 before.
     private static let first = Atomic<UInt64>(0)
     private static let together: UInt64 = 300_000_000
@@ -23,7 +23,7 @@ enum Interrupt {
     private static let isEnding = Atomic<Bool>(false)
     nonisolated(unsafe) private static var wake: (read: Int32, write: Int32) = (-1, -1)
 
-    static var requested: Bool { first.load(ordering: .relaxed) > 0 }
+    package static var requested: Bool { first.load(ordering: .relaxed) > 0 }
 
     /// Called in a signal handler.
     private static func note() {
@@ -38,7 +38,7 @@ enum Interrupt {
 
     /// Also lifts a block on the signals, which programs that start us from a worker thread hand down unawares. A
     /// hang-up that is ignored (nohup) stays so.
-    static func catchSignals() {
+    package static func catchSignals() {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { return }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
@@ -56,20 +56,20 @@ enum Interrupt {
     }
 
     /// What to say and to clean up when the program is stopped from now on.
-    static func whenStopped(say message: @escaping () -> String, cleanUp: (() -> Void)? = nil) {
+    package static func whenStopped(say message: @escaping () -> String, cleanUp: (() -> Void)? = nil) {
         stateLock.withLock { (state.message, state.folder) = (message, cleanUp) }
     }
 
     /// Runs work that asks for `requested` itself and stops in good order.
     /// - Parameter waits: whether it is waited for however long it takes.
-    static func polled<Result>(waits: Bool = false, _ body: () throws -> Result) rethrows -> Result {
+    package static func polled<Result>(waits: Bool = false, _ body: () throws -> Result) rethrows -> Result {
         stateLock.withLock { (state.isPolled, state.waitsForEnd) = (true, waits) }
         defer { stateLock.withLock { state.isPolled = false } }
         return try body()
     }
 
     /// Only one thread ends the program; others stay here for ever.
-    static func beginEnd() {
+    package static func beginEnd() {
         if isEnding.exchange(true, ordering: .relaxed) { while true { sleep(1000) } }
     }
 
@@ -78,14 +78,14 @@ enum Interrupt {
         while Foundation.poll(&poll, 1, -1) <= 0 {}
         let state = stateLock.withLock { self.state }
         if state.isPolled {
-            if state.waitsForEnd { Terminal.say("prism-dmri: " + state.message()) }
+            if state.waitsForEnd { Terminal.sayWithName(state.message()) }
             while state.waitsForEnd { sleep(1000) }
             usleep(grace)
         }
         let now = stateLock.withLock { self.state }
         beginEnd()
         now.folder?()
-        Terminal.say("prism-dmri: " + now.message())
+        Terminal.sayWithName(now.message())
         _exit(ExitStatus.interrupted.rawValue)
     }
 }

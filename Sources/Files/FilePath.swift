@@ -1,3 +1,5 @@
+import Foundation
+
 /// The parts of a path. Foundation's own way ends the program for names of a single letter.
 package enum FilePath {
     /// What stands before the last name: "" when nothing does, "/" for what lies at the top. Slashes at the end do not
@@ -14,6 +16,9 @@ package enum FilePath {
         let bytes = trim(Array(path.utf8)[...])
         return String(decoding: bytes.lastIndex(of: slash).map { bytes[($0 + 1)...] } ?? bytes, as: UTF8.self)
     }
+
+    /// Whether something has that name; links are followed.
+    package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
     /// By bytes: to Swift a slash and the accent after it are one character.
     private static let slash = UInt8(ascii: "/")

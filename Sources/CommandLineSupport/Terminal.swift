@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Synchronization
 
@@ -5,17 +6,20 @@ import Synchronization
 ///
 /// A terminal that was closed, a reader that has gone or a full device never ends the work: what cannot be said is left
 /// unsaid. Only results that were to go to standard output and could not are told at the end (`outputFailure`).
-enum Terminal {
+package enum Terminal {
     private struct State {
-        /// The bar of a `Progress` stands on the last line, without its end.
+        /// The bar of a `ProgressLine` stands on the last line, without its end.
         var hasOpenLine = false
         var outputError: Int32 = 0
     }
     private static let state = Mutex(State())
+    /// Set once, before there are threads.
+    nonisolated(unsafe) private static var name = ""
 
     /// To be called before any file is opened: a closed standard stream would otherwise be the number of the next file,
     /// which messages would go into.
-    static func prepare() {
+    package static func prepare(for program: Program) {
+        name = program.name
         for descriptor in Int32(0)...2 where fcntl(descriptor, F_GETFD) < 0 && errno == EBADF {
             _ = open("/dev/null", O_RDWR)
         }
@@ -25,7 +29,7 @@ enum Terminal {
     }
 
     /// A line on standard error, on a line of its own.
-    static func say(_ text: String) {
+    package static func say(_ text: String) {
         withState {
             if $0.hasOpenLine { put("\n", to: 2) }
             $0.hasOpenLine = false
@@ -33,8 +37,14 @@ enum Terminal {
         }
     }
 
+    /// One line, whatever the text holds: names and values of files come in it.
+    package static func note(_ text: String) { say(text.printable()) }
+
+    /// A line that begins with the program's name: why it ends as it does.
+    package static func sayWithName(_ text: String) { say(name + ": " + text) }
+
     /// Draws the last line of standard error anew and leaves it open, or ends it.
-    static func redraw(_ line: String, isLast: Bool) {
+    package static func redraw(_ line: String, isLast: Bool) {
         withState {
             put("\r\u{1B}[K" + line + (isLast ? "\n" : ""), to: 2)
             $0.hasOpenLine = !isLast
@@ -42,7 +52,7 @@ enum Terminal {
     }
 
     /// Ends a line that `redraw` left open.
-    static func endLine() {
+    package static func endLine() {
         withState {
             if $0.hasOpenLine { put("\n", to: 2) }
             $0.hasOpenLine = false
@@ -50,7 +60,7 @@ enum Terminal {
     }
 
     /// Results; where a bar is drawn on the same terminal they begin below it.
-    static func output(_ text: String) {
+    package static func output(_ text: String) {
         withState {
             if $0.hasOpenLine { put("\n", to: 2) }
             $0.hasOpenLine = false
@@ -60,18 +70,18 @@ enum Terminal {
     }
 
     /// Why results could not be written to standard output, if so. A reader that wanted no more is none of it.
-    static var outputFailure: String? {
+    package static var outputFailure: String? {
         let code = state.withLock { $0.outputError }
         return code == 0 ? nil : String(cString: strerror(code))
     }
 
     /// Whether standard error shows a line that is drawn again and again.
-    static var isInteractive: Bool {
+    package static var isInteractive: Bool {
         isatty(2) == 1 && !["dumb", ""].contains(ProcessInfo.processInfo.environment["TERM"] ?? "")
     }
 
     /// Columns of standard error's terminal.
-    static var width: Int {
+    package static var width: Int {
         var size = winsize()
         if ioctl(2, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
         return ProcessInfo.processInfo.environment["COLUMNS"].flatMap { Int($0) }.map { max(1, $0) } ?? 80
@@ -109,5 +119,5 @@ enum Terminal {
     }
 }
 
-/// In this program `print` writes to standard output by `Terminal`.
-func print(_ text: String, terminator: String = "\n") { Terminal.output(text + terminator) }
+/// In these programs `print` writes to standard output by `Terminal`.
+package func print(_ text: String, terminator: String = "\n") { Terminal.output(text + terminator) }

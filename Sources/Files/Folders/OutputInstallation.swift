@@ -1,5 +1,4 @@
 import Foundation
-import Volumes
 
 /// How finished files get into place.
 ///
@@ -12,8 +11,8 @@ extension OutputFolder {
 
     /// Moves what `staging` holds into place.
     func install() throws {
-        let before = OutputMarker(folder: path) ?? OutputMarker(kind: kind, state: .unfinished)
-        let control = [OutputMarker.file, Self.finalMarker, Self.firstMarker]
+        let before = readMarker() ?? newMarker(.unfinished)
+        let control = [program.marker, Self.finalMarker, Self.firstMarker]
         let arriving = filesBelow(staging).filter { !control.contains($0) && !$0.hasSuffix("/") }
         // Posterior files that were made in place, or stand there from the run before.
         let staying = isBeside || dropsPosterior ? [] : posterior(path).filter { !foreignPosterior.contains($0) }
@@ -21,18 +20,18 @@ extension OutputFolder {
         for name in arriving where !owned.contains(name) {
             if let obstacle = obstacle(to: name) { throw OutputFolderError.inTheWay(path: self.name, name: obstacle) }
         }
-        var after = OutputMarker(kind: kind, state: .complete)
+        var after = newMarker(.complete)
         for (folder, names) in [(staging, arriving), (path, staying)] {
             for name in names {
                 after.files.updateValue(
                     FileEntry(folder + "/" + name).flatMap { OutputMarker.size(name, $0) }, forKey: name)
             }
         }
-        var between = OutputMarker(kind: kind, state: .installing)
+        var between = newMarker(.installing)
         for name in owned.union(arriving).union(staying) { between.files.updateValue(nil, forKey: name) }
         try after.write(to: staging + "/" + Self.finalMarker)
         try between.write(to: staging + "/" + Self.firstMarker)
-        try move(staging + "/" + Self.firstMarker, path + "/" + OutputMarker.file)
+        try move(staging + "/" + Self.firstMarker, path + "/" + program.marker)
         isInstalling = true
         try carryOut(old: owned, new: after)
         isInstalling = false
@@ -43,13 +42,13 @@ extension OutputFolder {
     /// - Throws: `OutputFolderError` where a file was changed since, or a run is at work; nothing is removed then.
     @discardableResult
     public func discard() throws -> [String] {
-        guard let taken = try OutputLock(folder: path, name: name) else { throw OutputFolderError.taken(path: name) }
+        guard let taken = try lockFolder() else { throw OutputFolderError.taken(path: name) }
         defer { taken.release() }
-        guard let marker = OutputMarker(folder: path), marker.kind == kind, marker.state == .complete else {
-            throw OutputFolderError.inTheWay(path: name, name: OutputMarker.file)
+        guard let marker = readMarker(), marker.kind == kind, marker.state == .complete else {
+            throw OutputFolderError.inTheWay(path: name, name: program.marker)
         }
         remove(try owned(marker))
-        unlink(path + "/" + OutputMarker.file)
+        unlink(path + "/" + program.marker)
         taken.release()
         rmdir(path)
         return filesBelow(path)
@@ -57,23 +56,23 @@ extension OutputFolder {
 
     /// Completes an installation that a killed run began.
     func recover() throws {
-        guard let marker = OutputMarker(folder: path), marker.kind == kind, marker.state == .installing else { return }
+        guard let marker = readMarker(), marker.kind == kind, marker.state == .installing else { return }
         let final = staging + "/" + Self.finalMarker
         guard FileEntry(final)?.isFile == true, let data = FileManager.default.contents(atPath: final),
             let after = try? JSONDecoder().decode(OutputMarker.self, from: data)
-        else { throw OutputFolderError.inTheWay(path: name, name: Self.stagingName) }
+        else { throw OutputFolderError.inTheWay(path: name, name: program.staging) }
         try carryOut(old: Set(marker.files.keys), new: after)
     }
 
     private func carryOut(old: Set<String>, new: OutputMarker) throws {
         let last = kind.completion
         if FileEntry(staging + "/" + last) != nil { unlink(path + "/" + last) }
-        let control = [last, OutputMarker.file, Self.finalMarker, Self.firstMarker]
+        let control = [last, program.marker, Self.finalMarker, Self.firstMarker]
         let entries = (try? FileManager.default.contentsOfDirectory(atPath: staging)) ?? []
         for name in entries.sorted() where !control.contains(name) { try place(name, old: old) }
         remove(old.subtracting(new.files.keys))
         if FileEntry(staging + "/" + last) != nil { try move(staging + "/" + last, path + "/" + last) }
-        try move(staging + "/" + Self.finalMarker, path + "/" + OutputMarker.file)
+        try move(staging + "/" + Self.finalMarker, path + "/" + program.marker)
         try? FileManager.default.removeItem(atPath: staging)
     }
 

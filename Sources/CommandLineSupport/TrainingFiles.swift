@@ -1,20 +1,19 @@
+import Files
 import Foundation
 import Networks
-import Reporting
 import Tensors
-import Volumes
 
 /// The three files of a training: the network, its checkpoint and its log. None of them takes the place of a file that
 /// no training wrote.
-struct TrainingFiles {
-    let network: String
+package struct TrainingFiles {
+    package let network: String
     private let lock: OutputLock
-    var checkpoint: String { network + ".checkpoint" }
-    var log: String { network + ".log.jsonl" }
+    package var checkpoint: String { network + ".checkpoint" }
+    package var log: String { network + ".log.jsonl" }
 
     /// - Parameter inputs: files that the training reads.
     /// - Throws: `OutputFileError`, `NetworkInTheWay`, `OutputFolderError.taken`.
-    init(_ path: String, force: Bool, resume: Bool, inputs: [String]) throws {
+    package init(_ path: String, force: Bool, resume: Bool, inputs: [String]) throws {
         network = path
         let known: [(path: String, isOurs: (String) -> Bool)] = [
             (path, { (try? NetworkFile(path: $0)) != nil }),
@@ -42,8 +41,10 @@ struct TrainingFiles {
     }
 }
 
-struct NetworkInTheWay: CommandFailure {
+package struct NetworkInTheWay: CommandFailure {
     let path: String
-    var exitStatus: ExitStatus { .cannotCreate }
-    var description: String { "\(path) exists already; give --resume to go on with it or --force to start over" }
+    package var exitStatus: ExitStatus { .cannotCreate }
+    package var description: String {
+        "\(path) exists already; give --resume to go on with it or --force to start over"
+    }
 }

@@ -1,5 +1,5 @@
 import Testing
-@testable import Volumes
+@testable import Files
 
 @Suite struct FilePathTests {
     @Test(arguments: [

@@ -1,11 +1,12 @@
 import Foundation
 import Testing
-@testable import Reporting
+@testable import Files
 
 /// Folders that are written: what may be touched, and what is left when a run ends at any point.
 @Suite struct OutputFolderTests {
     private let base = FileManager.default.temporaryDirectory.appendingPathComponent("prism-dmri-\(UUID().uuidString)")
         .path
+    private let program = Program("prism-dmri")
     private var out: String { base + "/out" }
 
     init() throws { try FileManager.default.createDirectory(atPath: base, withIntermediateDirectories: true) }
@@ -23,10 +24,10 @@ import Testing
 
     /// A whole run.
     private func write(
-        _ files: [String: String], kind: OutputMarker.Kind = .fit, mode: Reporting.OutputFolder.Mode = .fresh,
+        _ files: [String: String], kind: OutputMarker.Kind = .fit, mode: OutputFolder.Mode = .fresh,
         inputs: [String] = []
     ) throws {
-        let folder = try Reporting.OutputFolder(out, kind: kind, mode: mode, canResume: true, inputs: inputs)
+        let folder = try OutputFolder(out, by: program, kind: kind, mode: mode, canResume: true, inputs: inputs)
         try folder.begin()
         for (name, content) in files { try put(content, folder.staging + "/" + name) }
         try folder.finish()
@@ -45,8 +46,10 @@ import Testing
     @Test func nothingOfOthersIsTouched() throws {
         defer { try? FileManager.default.removeItem(atPath: base) }
         try put("raw", out + "/dwi/sub_dwi.nii.gz")
-        for mode in [Reporting.OutputFolder.Mode.fresh, .resume, .force] {
-            #expect(throws: OutputFolderError.foreign(path: out, example: "dwi", wanted: .fit)) {
+        for mode in [OutputFolder.Mode.fresh, .resume, .force] {
+            #expect(
+                throws: OutputFolderError.foreign(path: out, example: "dwi", wanted: .fit, record: ".prism-dmri.json")
+            ) {
                 try write([:], mode: mode)
             }
         }
@@ -57,11 +60,11 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: base) }
         try put("precious", base + "/precious")
         for name in ["../precious", "/etc/passwd", "a/../../precious", ".prism-dmri.lock", "", "a//b"] {
-            var marker = OutputMarker(kind: .fit, state: .complete)
+            var marker = OutputMarker(by: program, kind: .fit, state: .complete)
             marker.files.updateValue(nil, forKey: name)
             try put("x", out + "/fit.json")
-            try marker.write(to: out + "/" + OutputMarker.file)
-            #expect(OutputMarker(folder: out) == nil)
+            try marker.write(to: out + "/" + program.marker)
+            #expect(OutputMarker(folder: out, of: program) == nil)
             #expect(throws: OutputFolderError.self) { try write(["fit.json": "2"], mode: .force) }
         }
         #expect(FileManager.default.fileExists(atPath: base + "/precious"))
@@ -82,7 +85,7 @@ import Testing
             try write(["fit.json": "2", "dwi/a": "2"], mode: .force)
         }
         #expect(text("fit.json") == "1" && text("dwi/a") == "mine")
-        try FileManager.default.removeItem(atPath: out + "/" + Reporting.OutputFolder.stagingName)
+        try FileManager.default.removeItem(atPath: out + "/" + program.staging)
         try put("longer", out + "/misfit.nii.gz")
         #expect(throws: OutputFolderError.changed(path: out, names: ["misfit.nii.gz"])) { try write([:], mode: .force) }
     }
@@ -101,7 +104,7 @@ import Testing
     @Test func anEarlierFitStandsUntilTheNewOneIsWhole() throws {
         defer { try? FileManager.default.removeItem(atPath: base) }
         try write(["fit.json": "1", "posterior-00000.safetensors": "1", "dwi/a": "1"])
-        let folder = try Reporting.OutputFolder(out, kind: .fit, mode: .force, canResume: true, inputs: [])
+        let folder = try OutputFolder(out, by: program, kind: .fit, mode: .force, canResume: true, inputs: [])
         try folder.begin()
         #expect(folder.work == folder.staging)
         try put("2", folder.work + "/posterior-00000.safetensors")
@@ -111,7 +114,7 @@ import Testing
             folder.keepsWork && text("fit.json") == "1" && text("posterior-00000.safetensors") == "1"
                 && text("dwi/a") == "1")
         // --resume goes on with the new one and puts it in place.
-        let again = try Reporting.OutputFolder(out, kind: .fit, mode: .resume, canResume: true, inputs: [])
+        let again = try OutputFolder(out, by: program, kind: .fit, mode: .resume, canResume: true, inputs: [])
         try again.begin()
         #expect(FileManager.default.contents(atPath: again.work + "/posterior-00000.safetensors") == Data("2".utf8))
         for name in ["fit.json", "dwi/a"] { try put("2", again.staging + "/" + name) }
@@ -122,7 +125,7 @@ import Testing
 
     @Test func aFreshFitKeepsItsPosteriorOnly() throws {
         defer { try? FileManager.default.removeItem(atPath: base) }
-        let folder = try Reporting.OutputFolder(out, kind: .fit, mode: .fresh, canResume: true, inputs: [])
+        let folder = try OutputFolder(out, by: program, kind: .fit, mode: .fresh, canResume: true, inputs: [])
         try folder.begin()
         #expect(folder.work == folder.path)
         try put("1", folder.work + "/posterior-00000.safetensors")
@@ -131,7 +134,7 @@ import Testing
         folder.abandon()
         #expect(
             try FileManager.default.contentsOfDirectory(atPath: out).sorted() == [
-                OutputMarker.file, "posterior-00000.safetensors",
+                program.marker, "posterior-00000.safetensors",
             ])
         #expect(throws: OutputFolderError.exists(path: out, kind: .fit, isComplete: false, canResume: true)) {
             try write([:])
@@ -144,7 +147,7 @@ import Testing
 
     @Test func nothingIsLeftOfARunThatWroteNothing() throws {
         defer { try? FileManager.default.removeItem(atPath: base) }
-        let folder = try Reporting.OutputFolder(base + "/x/y/z", kind: .export, mode: .fresh, inputs: [])
+        let folder = try OutputFolder(base + "/x/y/z", by: program, kind: .export, mode: .fresh, inputs: [])
         try folder.begin()
         try put("1", folder.staging + "/a")
         folder.abandon()
@@ -153,12 +156,12 @@ import Testing
 
     @Test func aFolderIsTakenByOneRun() throws {
         defer { try? FileManager.default.removeItem(atPath: base) }
-        let one = try Reporting.OutputFolder(out, kind: .maps, mode: .fresh, inputs: []),
-            two = try Reporting.OutputFolder(out, kind: .maps, mode: .fresh, inputs: [])
+        let one = try OutputFolder(out, by: program, kind: .maps, mode: .fresh, inputs: []),
+            two = try OutputFolder(out, by: program, kind: .maps, mode: .fresh, inputs: [])
         try one.begin()
         #expect(throws: OutputFolderError.taken(path: out)) { try two.begin() }
         #expect(throws: OutputFolderError.taken(path: out)) {
-            try Reporting.OutputFolder(out, kind: .maps, mode: .fresh, inputs: [])
+            try OutputFolder(out, by: program, kind: .maps, mode: .fresh, inputs: [])
         }
         try put("1", one.staging + "/fit.json")
         try one.finish()
@@ -171,24 +174,25 @@ import Testing
     @Test func anInstallationIsCompletedLater() throws {
         defer { try? FileManager.default.removeItem(atPath: base) }
         try write(["fit.json": "1", "a": "1", "dwi/x": "1", "dwi/y": "1", "mrtrix/p": "1"])
-        let staging = out + "/" + Reporting.OutputFolder.stagingName
+        let staging = out + "/" + program.staging
         // As it is after fit.json went and dwi came: a and mrtrix, the removal of what is old, and fit.json are to
         // come.
         try FileManager.default.removeItem(atPath: out + "/fit.json")
         try FileManager.default.removeItem(atPath: out + "/dwi/y")
         try put("2", out + "/dwi/x")
-        var after = OutputMarker(kind: .fit, state: .complete), between = OutputMarker(kind: .fit, state: .installing)
+        var after = OutputMarker(by: program, kind: .fit, state: .complete),
+            between = OutputMarker(by: program, kind: .fit, state: .installing)
         for name in ["fit.json", "a", "dwi/x"] { after.files.updateValue(nil, forKey: name) }
         for name in ["fit.json", "a", "dwi/x", "dwi/y", "mrtrix/p"] { between.files.updateValue(nil, forKey: name) }
         try put("2", staging + "/a")
         try put("2", staging + "/fit.json")
         try after.write(to: staging + "/final.json")
-        try OutputMarker(kind: .fit, state: .unfinished).write(to: staging + "/" + OutputMarker.file)
-        try between.write(to: out + "/" + OutputMarker.file)
-        let folder = try Reporting.OutputFolder(out, kind: .fit, mode: .resume, canResume: true, inputs: [])
+        try OutputMarker(by: program, kind: .fit, state: .unfinished).write(to: staging + "/" + program.marker)
+        try between.write(to: out + "/" + program.marker)
+        let folder = try OutputFolder(out, by: program, kind: .fit, mode: .resume, canResume: true, inputs: [])
         try folder.begin()
         #expect(names() == ["a", "dwi/x", "fit.json"] && names().allSatisfy { text($0) == "2" })
-        #expect(OutputMarker(folder: out) == after)
+        #expect(OutputMarker(folder: out, of: program) == after)
         folder.abandon()
         #expect(names() == ["a", "dwi/x", "fit.json"])
     }

@@ -1,5 +1,5 @@
 import Testing
-import Volumes
+import Files
 
 @Suite struct ForeignTextTests {
     @Test func nothingThatATerminalObeysIsPrinted() {

@@ -1,9 +1,9 @@
+import Files
 import Foundation
 import Synchronization
-import Volumes
 
 /// Progress on stderr: a bar with rate and time left on a terminal, a plain line now and then otherwise.
-final class Progress: Sendable {
+package final class ProgressLine: Sendable {
     private let label: String, unit: String, total: Int, isQuiet: Bool, isTerminal: Bool
     // A clock that nobody sets: rates and times left survive a correction of the system's time.
     private let start = ContinuousClock.now
@@ -13,7 +13,7 @@ final class Progress: Sendable {
     }
     private let state = Mutex(State())
 
-    init(_ label: String, unit: String, total: Int, quiet: Bool) {
+    package init(_ label: String, unit: String, total: Int, quiet: Bool) {
         self.label = label
         self.unit = unit
         self.total = max(total, 1)
@@ -22,7 +22,7 @@ final class Progress: Sendable {
     }
 
     /// May be called from any thread, with the amount done in all.
-    func update(_ done: Int) {
+    package func update(_ done: Int) {
         guard !isQuiet, !Interrupt.requested else { return }
         state.withLock { s in
             if s.first == nil { s.first = done }
@@ -49,21 +49,18 @@ final class Progress: Sendable {
 
     /// A bar and what it says in fewer columns than the terminal has: a full line would go on in the next. Narrow ones
     /// have a shorter bar or none.
-    static func bar(_ share: Double, _ text: String, width: Int) -> String {
+    package static func bar(_ share: Double, _ text: String, width: Int) -> String {
         let cells = min(24, width - text.count - 2)
         guard cells >= 4 else { return String(text.prefix(max(0, width - 1))) }
         let filled = Int(Double(cells) * share)
         return String(repeating: "█", count: filled) + String(repeating: "░", count: cells - filled) + " " + text
     }
 
-    /// One line, whatever the text holds: names and values of files come in it.
-    static func note(_ text: String) { Terminal.say(text.printable()) }
-
-    static func seconds(from first: ContinuousClock.Instant, to last: ContinuousClock.Instant) -> Double {
+    package static func seconds(from first: ContinuousClock.Instant, to last: ContinuousClock.Instant) -> Double {
         (last - first) / .seconds(1)
     }
 
-    static func duration(_ seconds: Double) -> String {
+    package static func duration(_ seconds: Double) -> String {
         seconds < 100 ? "\(Int(seconds.rounded())) s" : "\(Int((seconds / 60).rounded())) min"
     }
 }

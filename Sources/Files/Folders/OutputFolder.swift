@@ -1,5 +1,4 @@
 import Foundation
-import Volumes
 
 /// A folder that a command writes: whole or not at all, by one run at a time, and without touching a file that no run
 /// of the same kind wrote.
@@ -15,6 +14,7 @@ public final class OutputFolder: @unchecked Sendable {
     /// As the user calls it.
     public let name: String
     public let kind: OutputMarker.Kind
+    let program: Program
     let path: String
     private let mode: Mode, canResume: Bool
     private let inputs: Set<FileIdentity>
@@ -31,23 +31,25 @@ public final class OutputFolder: @unchecked Sendable {
     private let changing = NSLock()
     var isInstalling = false
 
-    public var staging: String { path + "/" + Self.stagingName }
+    public var staging: String { path + "/" + program.staging }
     public var work: String { isBeside ? staging : path }
     /// Whether an interrupted or failed run leaves posterior files to go on from.
     public private(set) var keepsWork = false
     /// Maps and exports that were made from the fit to be replaced; they stay.
     public private(set) var earlierReadings: [String] = []
 
-    static let stagingName = ".prism-dmri.partial"
-
     /// Finds out whether the folder may be written; nothing is touched.
     /// - Parameters:
+    ///   - program: the one that writes; what another program wrote is the user's.
     ///   - canResume: whether the command has `--resume`, to be named in advice.
     ///   - inputs: files and folders that the command reads.
     /// - Throws: `OutputFolderError`.
-    public init(_ name: String, kind: OutputMarker.Kind, mode: Mode, canResume: Bool = false, inputs: [String]) throws {
+    public init(
+        _ name: String, by program: Program, kind: OutputMarker.Kind, mode: Mode, canResume: Bool = false,
+        inputs: [String]
+    ) throws {
         guard !name.isEmpty else { throw OutputFolderError.cannotCreate(path: "--out", reason: "its name is empty") }
-        (self.name, self.kind, self.mode, self.canResume) = (name, kind, mode, canResume)
+        (self.name, self.program, self.kind, self.mode, self.canResume) = (name, program, kind, mode, canResume)
         path = Self.realPath(name)
         self.inputs = Set(inputs.compactMap(FileIdentity.init))
         try check()
@@ -56,7 +58,7 @@ public final class OutputFolder: @unchecked Sendable {
         guard access(parent, W_OK) == 0 else {
             throw OutputFolderError.cannotCreate(path: name, reason: String(cString: strerror(errno)))
         }
-        if FileIdentity(path + "/" + OutputLock.file) != nil, try OutputLock(folder: path, name: name) == nil {
+        if FileIdentity(path + "/" + program.lock) != nil, try lockFolder() == nil {
             throw OutputFolderError.taken(path: name)
         }
     }
@@ -69,10 +71,10 @@ public final class OutputFolder: @unchecked Sendable {
             try take()
             try recover()
             try check()
-            let marker = OutputMarker(folder: path), isComplete = marker?.state == .complete
+            let marker = readMarker(), isComplete = marker?.state == .complete
             if let entry = FileEntry(staging) {
-                guard entry.isFolder, OutputMarker(folder: staging) != nil || filesBelow(staging).isEmpty else {
-                    throw OutputFolderError.inTheWay(path: name, name: Self.stagingName)
+                guard entry.isFolder, readMarker(in: staging) != nil || filesBelow(staging).isEmpty else {
+                    throw OutputFolderError.inTheWay(path: name, name: program.staging)
                 }
                 isBeside = mode == .resume && isComplete && holdsPosterior(staging)
                 if !isBeside { try? FileManager.default.removeItem(atPath: staging) }
@@ -86,10 +88,10 @@ public final class OutputFolder: @unchecked Sendable {
             }
             if !isComplete {
                 wroteMarker = true
-                try OutputMarker(kind: kind, state: .unfinished).write(to: path + "/" + OutputMarker.file)
+                try newMarker(.unfinished).write(to: path + "/" + program.marker)
             }
             try makeFolder(staging)
-            try OutputMarker(kind: kind, state: .unfinished).write(to: staging + "/" + OutputMarker.file)
+            try newMarker(.unfinished).write(to: staging + "/" + program.marker)
         } catch {
             abandon()
             throw error
@@ -110,7 +112,7 @@ public final class OutputFolder: @unchecked Sendable {
     /// Whether an interrupted run that was to replace a finished fit left something to go on from.
     public var holdsWorkBeside: Bool { holdsPosterior(staging) }
 
-    func dropPosterior() {
+    package func dropPosterior() {
         dropsPosterior = true
         for name in posterior(staging) { unlink(staging + "/" + name) }
     }
@@ -125,7 +127,7 @@ public final class OutputFolder: @unchecked Sendable {
                 keepsWork
                 || canResume
                     && (holdsPosterior(staging)
-                        || OutputMarker(folder: path)?.state == .unfinished && holdsPosterior(path))
+                        || readMarker()?.state == .unfinished && holdsPosterior(path))
             return removeMadeFolders()
         }
         if !isInstalling {
@@ -135,14 +137,14 @@ public final class OutputFolder: @unchecked Sendable {
             for _ in 0..<5 where FileEntry(staging) != nil {
                 if isBeside && keepsWork {
                     for name in (try? FileManager.default.contentsOfDirectory(atPath: staging)) ?? []
-                    where !isPosterior(name) && name != OutputMarker.file {
+                    where !isPosterior(name) && name != program.marker {
                         try? FileManager.default.removeItem(atPath: staging + "/" + name)
                     }
                     break
                 }
                 try? FileManager.default.removeItem(atPath: staging)
             }
-            if wroteMarker && !keepsWork { unlink(path + "/" + OutputMarker.file) }
+            if wroteMarker && !keepsWork { unlink(path + "/" + program.marker) }
         }
         release()
         removeMadeFolders()
@@ -179,10 +181,10 @@ public final class OutputFolder: @unchecked Sendable {
         guard let contents = try? FileManager.default.contentsOfDirectory(atPath: path) else {
             throw OutputFolderError.cannotCreate(path: name, reason: String(cString: strerror(errno)))
         }
-        guard let marker = OutputMarker(folder: path) else {
-            let foreign = contents.filter { $0 != OutputLock.file && $0 != Self.stagingName }
+        guard let marker = readMarker() else {
+            let foreign = contents.filter { $0 != program.lock && $0 != program.staging }
             if let example = foreign.sorted().first {
-                throw OutputFolderError.foreign(path: name, example: example, wanted: kind)
+                throw OutputFolderError.foreign(path: name, example: example, wanted: kind, record: program.marker)
             }
             return
         }
@@ -201,7 +203,7 @@ public final class OutputFolder: @unchecked Sendable {
         for attempt in 0... {
             try makeFolder(path, withParents: true)
             do {
-                lock = try OutputLock(folder: path, name: name)
+                lock = try lockFolder()
                 break
             } catch  where attempt < 3 && FileIdentity(path) == nil {
                 // The run that had made the folder has just removed it.
@@ -236,7 +238,7 @@ public final class OutputFolder: @unchecked Sendable {
     /// Unfinished files of ours beside posterior files.
     private func removeTemporaries() {
         for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-        where (name.hasPrefix(".posterior-") || name.hasPrefix("." + OutputMarker.file + "."))
+        where (name.hasPrefix(".posterior-") || name.hasPrefix("." + program.marker + "."))
             && name.hasSuffix(".partial")
         {
             unlink(path + "/" + name)
