@@ -144,7 +144,8 @@ let package = Package(
         .testTarget(
             name: "ReportingTests",
             dependencies: [
-                "Reporting", "Inference", "Diffusion", "ModelSpace", "Parallel", "Volumes", "CZlib", "TestFixtures",
+                "Reporting", "Inference", "Diffusion", "ModelSpace", "Parallel", "Volumes", "Files", "CZlib",
+                "TestFixtures",
             ]),
         .testTarget(
             name: "FuzzTests",

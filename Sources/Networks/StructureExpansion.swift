@@ -146,12 +146,6 @@ struct StructureExpansion: Sendable {
     }
 }
 
-/// log(eᵃ + eᵇ).
-private func logSum(_ a: Double, _ b: Double) -> Double {
-    let peak = max(a, b)
-    return peak == -.infinity ? peak : peak + log(exp(a - peak) + exp(b - peak))
-}
-
 extension StructureAutomaton {
     /// Steps over bits about which there is no choice.
     func settle(_ bits: inout Structure, _ depth: inout Int, _ state: inout Int, _ parameters: inout Int) {

@@ -191,9 +191,9 @@ struct CalibrationQuantities: Sendable {
 
     /// Reference and cone quantities of an axis; −1 and +1 where it is absent.
     private func axisValues(_ axes: [SIMD3<Double>?], _ reference: SIMD3<Double>) -> [[Double]] {
-        var dyad = SymmetricEigen.Matrix()
+        var dyad = SymmetricMatrix3()
         for case let axis? in axes { dyad.add(axis, weight: 1) }
-        let mean = SymmetricEigen.largest(dyad).vector
+        let mean = dyad.largest().vector
         return [
             axes.map { $0.map { abs(($0 * reference).sum()) } ?? -1 },
             axes.map { $0.map { -abs(($0 * mean).sum()) } ?? 1 },

@@ -1,3 +1,4 @@
+import Diffusion
 import Foundation
 import Inference
 
@@ -57,7 +58,7 @@ struct PosteriorDigest {
         for column in [DrawColumn.snr, DrawColumn.scale] { intervals.append(interval { rows[$0 * p + column] }) }
         for k in 0..<DrawColumn.fibreCount {
             intervals.append(interval { i in assignments[i].stick(k).map { rows[i * p + f + $0] } ?? 0 })
-            var dyad = SymmetricEigen.Matrix(), presence: Float = 0
+            var dyad = SymmetricMatrix3(), presence: Float = 0
             for i in 0..<d {
                 guard let stick = assignments[i].stick(k) else { continue }
                 let at = i * p + DrawColumn.direction + 3 * stick
@@ -65,7 +66,7 @@ struct PosteriorDigest {
                     SIMD3(Double(rows[at]), Double(rows[at + 1]), Double(rows[at + 2])), weight: Double(weights[i]))
                 presence += weights[i]
             }
-            if presence >= 0.5 { axes.append(SymmetricEigen.largest(dyad).vector) }
+            if presence >= 0.5 { axes.append(dyad.largest().vector) }
         }
         intervals.append(interval { rows[$0 * p + f] + rows[$0 * p + f + 1] + rows[$0 * p + f + 2] })
         let quantities = family.draws.quantities

@@ -1,3 +1,4 @@
+import Diffusion
 import Foundation
 import Inference
 import ModelSpace
@@ -96,7 +97,7 @@ struct DrawCoordinates: Sendable {
             case .sum(let members):
                 row.append(members.reduce(0) { $0 + theta[$1.place] * ($1.weight.map { theta[$0] } ?? 1) })
             case .dyad(let members):
-                var dyad = SymmetricEigen.Matrix()
+                var dyad = SymmetricMatrix3()
                 for member in members {
                     dyad.add(member.axis.direction(theta), weight: member.weight.map { theta[$0] } ?? 1)
                 }

@@ -31,9 +31,9 @@ public struct TrainerState {
             skipped += 1
             return
         }
-        let t = Double(step), horizon = min(Double(plan.averageSteps), t / 5 + 1), count = weights.count
+        let t = Double(step), memory = min(Double(plan.averageSteps), t / 5 + 1), count = weights.count
         let scale = Float(min(1, plan.clip / max(norm, 1e-12))), decay = Float(plan.weightDecay),
-            keep = Float(1 - 1 / horizon)
+            keep = Float(1 - 1 / memory)
         let c1 = Float(1 - pow(beta1, t)), c2 = Float(1 - pow(beta2, t)),
             g = SendablePointer(UnsafeMutablePointer(mutating: gradient))
         weights.withUnsafeMutableBufferPointer { w in

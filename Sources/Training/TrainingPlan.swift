@@ -18,7 +18,7 @@ public struct TrainingPlan: BoundedSettings, Codable, Sendable, Equatable {
     public var decay = 0.25
     public var weightDecay = 0.01
     public var clip = 1.0
-    /// Horizon of the weights' moving average, in steps.
+    /// Steps over which the weights' moving average forgets a factor e.
     public var averageSteps = 1000
     /// λ of a simulation: 0 with this probability, else exponential with mean `lambdaMean`, cut to [0, 3].
     public var lambdaZero = 0.3

@@ -115,10 +115,10 @@ struct FuzzedParser {
             soundJSON = try bytes(fit + "/fit.json"), survey = fit + "/" + ResidualSurvey.fileName
         let table = try Acquisition(
             bValues: [0] + Array(repeating: 1000, count: 6), directions: [.zero] + DirectionSets.fibonacci(6))
-        try ResidualSurvey(
+        try FitResiduals(
             PosteriorArchive.shards(in: fit), lambda: 0.5, mask: [1, 4, 5, 9],
             signals: (0..<28).map { 400 + Float($0) }, acquisition: table, threads: 1
-        ).write(to: survey)
+        ).volumes!.write(to: survey)
         let soundSurvey = try bytes(survey)
         func replay() throws {
             let finished = try FinishedFit(folder: fit)

@@ -1,3 +1,4 @@
+import Diffusion
 import Foundation
 import Inference
 import ModelSpace
@@ -18,7 +19,7 @@ struct FibreMatchingTests {
             var matcher = FibreMatcher()
             matcher.match(draws, weights: Array(repeating: 1 / Float(s), count: s), count: s, into: &assignments)
             var votes = [[Int]](repeating: Array(repeating: 0, count: 3), count: 3)
-            var dyads = [SymmetricEigen.Matrix](repeating: .init(), count: 3)
+            var dyads = [SymmetricMatrix3](repeating: .init(), count: 3)
             for d in 0..<s {
                 var seen = Set<Int>()
                 for k in 0..<3 {
@@ -36,7 +37,7 @@ struct FibreMatchingTests {
                 let fibre = votes[k].firstIndex(of: votes[k].max()!)!
                 #expect(named.insert(fibre).inserted, "two found fibres follow the same true one")
                 right += votes[k][fibre]
-                worst = max(worst, angle(SymmetricEigen.largest(dyads[k]).vector, voxel.fibres[fibre].axis))
+                worst = max(worst, angle(dyads[k].largest().vector, voxel.fibres[fibre].axis))
             }
         }
         return (Double(right) / Double(max(1, total)), worst)
@@ -120,18 +121,18 @@ struct FibreMatchingTests {
     }
 }
 
-struct SymmetricEigenTests {
+struct SymmetricMatrixTests {
     @Test func residualsAreTiny() {
         var random = RandomSource(seed: 7)
         for trial in 0..<2000 {
-            var a = SymmetricEigen.Matrix()
+            var a = SymmetricMatrix3()
             // From rank one to full rank, with eigenvalues down to 1e-9 apart.
             for i in 0...(trial % 3) {
                 a.add(
                     unit(random.normal(), random.normal(), random.normal()),
                     weight: i == 0 ? 1 : trial % 2 == 0 ? random.uniform() : 1e-9)
             }
-            let (value, v) = SymmetricEigen.largest(a)
+            let (value, v) = a.largest()
             let av = SIMD3(
                 a.xx * v.x + a.xy * v.y + a.xz * v.z, a.xy * v.x + a.yy * v.y + a.yz * v.z,
                 a.xz * v.x + a.yz * v.y + a.zz * v.z)
@@ -143,9 +144,9 @@ struct SymmetricEigenTests {
     }
 
     @Test func degenerateMatrices() {
-        #expect(SymmetricEigen.largest(.init()).value == 0)
-        var isotropic = SymmetricEigen.Matrix()
+        #expect(SymmetricMatrix3().largest().value == 0)
+        var isotropic = SymmetricMatrix3()
         for axis in [SIMD3<Double>(1, 0, 0), SIMD3(0, 1, 0), SIMD3(0, 0, 1)] { isotropic.add(axis, weight: 2) }
-        #expect(SymmetricEigen.largest(isotropic).value == 2)
+        #expect(isotropic.largest().value == 2)
     }
 }

@@ -64,18 +64,22 @@ import Testing
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let (shards, signals) = try make(folder)
-        let whole = ShellResiduals(shards, lambda: 0.5, signals: signals, acquisition: acquisition, threads: 2)
+        func residuals(_ shards: [PosteriorShard], mask: [Int]? = nil, threads: Int = 2) -> ShellResiduals {
+            FitResiduals(
+                shards, lambda: 0.5, mask: mask, signals: signals, acquisition: acquisition, threads: threads
+            ).shells
+        }
+        let whole = residuals(shards)
         #expect(
             whole.oneFibre.voxels == 299 && whole.anyFibre == whole.oneFibre
                 && whole.oneFibre.shells.map(\.bValue) == [1000, 2000])
         let shell = whole.oneFibre.shells
         #expect(abs(shell[0].along.residual + 0.5) < 0.06 && abs(shell[0].across.residual - 0.8) < 0.06)
         #expect(abs(shell[1].along.residual) < 0.06 && abs(shell[1].across.residual) < 0.06)
-        #expect(ShellResiduals(shards, lambda: 0.5, signals: signals, acquisition: acquisition, threads: 1) == whole)
+        #expect(residuals(shards, threads: 1) == whole)
+        #expect(residuals(shards, mask: Array(0..<300)) == whole, "whether volumes are asked for or not")
         // Parts of a fit add up; without one of them nothing is said.
-        let parts = shards.map {
-            ShellResiduals([$0], lambda: 0.5, signals: signals, acquisition: acquisition, threads: 2)
-        }
+        let parts = shards.map { residuals([$0]) }
         let joined = try #require(ShellResiduals.joining(parts))
         #expect(
             joined.oneFibre.voxels == 299 && joined.oneFibre.shells[0].along.measurements == shell[0].along.measurements
@@ -93,8 +97,9 @@ import Testing
         // Volume 100 (b = 2000) is damaged: three σ too bright.
         let signals = clean.enumerated().map { $0.offset % m == 100 ? $0.element + 3 * 16 : $0.element }
         func survey(_ shards: [PosteriorShard], threads: Int = 2) -> ResidualSurvey {
-            ResidualSurvey(
-                shards, lambda: 0.5, mask: Array(0..<300), signals: signals, acquisition: acquisition, threads: threads)
+            FitResiduals(
+                shards, lambda: 0.5, mask: Array(0..<300), signals: signals, acquisition: acquisition, threads: threads
+            ).volumes!
         }
         let whole = survey(shards)
         #expect(whole.voxels == (0..<300).filter { $0 != 5 }.map(Int32.init), "few voxels are all kept")

@@ -21,8 +21,10 @@ import Volumes
             bValues: [0] + Array(repeating: 1000, count: 12),
             directions: directions.map { $0 / ($0 * $0).sum().squareRoot() })
         let signals = (0..<archive.voxelCount).flatMap { _ in (0..<13).map { $0 == 5 ? Float(900) : Float(500) } }
-        let survey = ResidualSurvey(
-            archive.shards, lambda: 0.5, mask: here.voxels, signals: signals, acquisition: acquisition, threads: 2)
+        let survey = try #require(
+            FitResiduals(
+                archive.shards, lambda: 0.5, mask: here.voxels, signals: signals, acquisition: acquisition, threads: 2
+            ).volumes)
         try Report.write(
             here, archive: archive, geometry: phantom.geometry, provenance: phantom.provenance(), survey: survey,
             to: folder.path + "/report.html", threads: 2)

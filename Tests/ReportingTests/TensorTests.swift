@@ -1,4 +1,5 @@
 import Diffusion
+import Files
 import Foundation
 import Inference
 import ModelSpace
@@ -68,7 +69,7 @@ struct TensorTests {
         let table = GradientTable(
             bValues: low.map { scan.acquisition.bValues[$0] }, vectors: low.map { scan.acquisition.directions[$0] },
             frame: .scanner)
-        try Reporting.write(Data(table.mrtrixText.utf8), to: folder.path + "/grad.b")
+        try Files.write(Data(table.mrtrixText.utf8), to: folder.path + "/grad.b")
         let (status, output) = try Tool.run(
             """
             dwi2tensor -quiet -grad grad.b dwi.nii tensor.mif && \

@@ -105,10 +105,7 @@ public final class EvidenceSampler {
         guard let best = modes.map(\.laplace).max() else { return nil }
         modes.removeAll { $0.laplace < best - Self.depth }
         if g.hasSpread { modes = withSpreadGrids(y, modes, constant, options.grid) }
-        let top = modes.map(\.laplace).max()!
-        return Modes(
-            geometry: g, constant: constant, list: modes,
-            laplace: top + log(modes.reduce(0) { $0 + exp($1.laplace - top) }))
+        return Modes(geometry: g, constant: constant, list: modes, laplace: logSum(modes.map(\.laplace)))
     }
 
     /// Samples of one pair of structures, generation by generation.

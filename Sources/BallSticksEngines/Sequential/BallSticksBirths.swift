@@ -38,9 +38,7 @@ extension BallSticksPopulation {
             let scales = Self.birthScales
             let h = 0.5 * (exp(-e / scales.0) / scales.0 + exp(-e / scales.1) / scales.1)
             for (j, g) in births.enumerated() {
-                let value = birthShares[j] + g.logDensity(fewer) + log(h / (4 * Double.pi))
-                let peak = max(total, value)
-                if peak > -.infinity { total = peak + log(exp(total - peak) + exp(value - peak)) }
+                total = logSum(total, birthShares[j] + g.logDensity(fewer) + log(h / (4 * Double.pi)))
             }
         }
         return total

@@ -72,8 +72,7 @@ extension BallSticksPopulation {
     private func mixtureDensity(_ parts: [FittedDensity], _ p: UnsafePointer<Double>) -> Double {
         var total = -Double.infinity
         for g in parts {
-            let value = g.logDensity(p) + log(g.weight), peak = max(total, value)
-            total = peak + log(exp(total - peak) + exp(value - peak))
+            total = logSum(total, g.logDensity(p) + log(g.weight))
         }
         return total
     }

@@ -53,16 +53,7 @@ TARGET static void FN(questioned)(const float *q, long qstride, long count, cons
     for (long j = 0; j < nk; j++)
         *(VEC *)(ds + j * LANES) = LOAD(p + j * LANES) * (LOAD(ds + j * LANES) - mean) * 0.25f; /* 1/√HEAD */
     VEC ot[HEAD];
-    UNROLL for (int tile = 0; tile < HEAD; tile += TILE) {
-        VEC o[TILE];
-        UNROLL for (int d = 0; d < TILE; d++) o[d] = (VEC)0.0f;
-        for (long j = 0; j < nk; j++) {
-            const VEC weight = LOAD(ds + j * LANES);
-            const float *kj = k + j * kstride + tile;
-            UNROLL for (int d = 0; d < TILE; d++) o[d] += weight * kj[d];
-        }
-        UNROLL for (int d = 0; d < TILE; d++) ot[tile + d] = o[d];
-    }
+    FN(weighted)(ds, k, kstride, nk, (VEC)1.0f, ot);
     UNROLL for (int tile = 0; tile < HEAD; tile += LANES) {
         FN(transpose)(ot + tile);
         for (int i = 0; i < count; i++) {

@@ -1,23 +1,13 @@
 /* Powers of two and transposition of a vector's lanes: included by attention_template.h, once per instruction set. */
 
-/* x ≤ 0 becomes 2^x, relative error ≤ 2e-7 down to −120, below which what is left is at most 2^−120 (block_exp2's
-   polynomial). */
+#include "power_of_two.h"
+
+/* x ≤ 0 becomes 2^x, relative error ≤ 2e-7 down to −120, below which what is left is at most 2^−120. */
 INLINED void FN(power)(VEC *x) {
-#if LANES == 16
-    const VEC k = (VEC)_mm512_roundscale_ps((__m512)*x, 0), r = *x - k;
-#else
-    const VEC t = *x < -120.0f ? (VEC)-120.0f : *x, k = t + 12582912.0f, r = t - (k - 12582912.0f);
+#if LANES != 16
+    *x = *x < -120.0f ? (VEC)-120.0f : *x;
 #endif
-    VEC p = 1.326466561e-3f * r + 9.671511129e-3f;
-    p = p * r + 5.550733954e-2f;
-    p = p * r + 2.402224243e-1f;
-    p = p * r + 6.931470037e-1f;
-    p = p * r + 1.0f;
-#if LANES == 16
-    *x = (VEC)_mm512_scalef_ps((__m512)p, (__m512)k);
-#else
-    *x = (VEC)((INTS)p + ((INTS)k << 23));
-#endif
+    *x = FN(power_of_two)(*x, 0);
 }
 
 /* Rows become columns: perfect shuffles, log₂ LANES rounds of them; with 16 lanes the same in shuffles within and of

@@ -34,6 +34,20 @@ INLINED void FN(fetch)(const float *a, long astride, const float *b, long bstrid
     }
 }
 
+/* Σ_j weight_j row_j of n rows, for LANES queries with a weight each, times `factor`: column d of all in ot[d]. */
+INLINED void FN(weighted)(const float *weights, const float *rows, long stride, long n, VEC factor, VEC *ot) {
+    UNROLL for (int tile = 0; tile < HEAD; tile += TILE) {
+        VEC o[TILE];
+        UNROLL for (int d = 0; d < TILE; d++) o[d] = (VEC)0.0f;
+        for (long j = 0; j < n; j++) {
+            const VEC weight = LOAD(weights + j * LANES);
+            const float *row = rows + j * stride + tile;
+            UNROLL for (int d = 0; d < TILE; d++) o[d] += weight * row[d];
+        }
+        UNROLL for (int d = 0; d < TILE; d++) ot[tile + d] = o[d] * factor;
+    }
+}
+
 /* Up to LANES queries of one head, a lane each, against nk keys, whose values are broadcast from where they stand: no
    packing, and no sums across lanes. allowed: nk × LANES words of ones or zeros, or NULL.  p: room for nk × LANES
    floats; with `keeps` LANES more: there the exponentials stay, and what they are to be multiplied with. */
@@ -71,16 +85,7 @@ TARGET static void FN(queries)(const float *q, long qstride, long count, const f
     const VEC inverse = 1.0f / total;
     if (keeps) *(VEC *)(p + nk * LANES) = inverse;
     VEC ot[HEAD];
-    UNROLL for (int tile = 0; tile < HEAD; tile += TILE) {
-        VEC o[TILE];
-        UNROLL for (int d = 0; d < TILE; d++) o[d] = (VEC)0.0f;
-        for (long j = 0; j < nk; j++) {
-            const VEC weight = LOAD(p + j * LANES);
-            const float *vj = v + j * kstride + tile;
-            UNROLL for (int d = 0; d < TILE; d++) o[d] += weight * vj[d];
-        }
-        UNROLL for (int d = 0; d < TILE; d++) ot[tile + d] = o[d] * inverse;
-    }
+    FN(weighted)(p, v, kstride, nk, inverse, ot);
     UNROLL for (int tile = 0; tile < HEAD; tile += LANES) {
         FN(transpose)(ot + tile);
         if (count == LANES)

@@ -26,6 +26,7 @@
 typedef float VEC __attribute__((ext_vector_type(LANES), aligned(4)));
 typedef int32_t INTS __attribute__((ext_vector_type(LANES), aligned(4)));
 
+#include "power_of_two.h"
 #include "training_tiles.h"
 #include "training_forward.h"
 #include "training_backward.h"

@@ -59,25 +59,7 @@ INLINED VEC FN(peak)(const float *x, long n) {
 
 /* y σ(y), and its derivative.  Relative error of the exponential ≤ 2e-7. */
 INLINED VEC FN(silu)(VEC y, VEC *slope) {
-    VEC t = y * -1.44269504f;
-#if LANES == 16
-    const VEC k = (VEC)_mm512_roundscale_ps((__m512)t, 0),
-              r = t - k; /* too large an exponential is ∞, its quotient 0: no bounds are needed */
-#else
-    t = t < -120.0f ? (VEC)-120.0f : t;
-    t = t > 120.0f ? (VEC)120.0f : t;
-    const VEC k = t + 12582912.0f, r = t - (k - 12582912.0f);
-#endif
-    VEC p = 1.326466561e-3f * r + 9.671511129e-3f;
-    p = p * r + 5.550733954e-2f;
-    p = p * r + 2.402224243e-1f;
-    p = p * r + 6.931470037e-1f;
-    p = p * r + 1.0f;
-#if LANES == 16
-    const VEC s = 1.0f / (1.0f + (VEC)_mm512_scalef_ps((__m512)p, (__m512)k));
-#else
-    const VEC s = 1.0f / (1.0f + (VEC)((INTS)p + ((INTS)k << 23)));
-#endif
+    const VEC s = 1.0f / FN(one_and_power)(y, 0);
     *slope = s * (1.0f + y * (1.0f - s));
     return y * s;
 }

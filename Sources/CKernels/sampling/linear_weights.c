@@ -16,11 +16,11 @@ INLINE void sixteen(const pk_linear_weights *w, long W, float *e, const float *u
     if (w->kind != PK_COEFFICIENTS) for (long k = 0; k < W; k++) free_part -= w->bound[k];
     EACH(i) log_s0[i] = 0;
     EACH(i) log_sigma[i] = w->log_sigma;
-    const float root = w->noise_root;
+    const float root = w->noise_root, constant = logf(root) - 0.918938533f;
     for (int h = 0; h < views; h++) {
-        products(W, w, &w->view[h], e, gram[h], product[h]);
+        products(W, w->measurements, w->view[h].precision, w->view[h].data, e, gram[h], product[h]);
         change_columns(w, W, gram[h], product[h]);
-        solve(w, first, W, gram[h], product[h], 0, factor[h], mean[h]);
+        solve(first, W, w->ridge, w->pull, gram[h], product[h], NULL, factor[h], mean[h]);
     }
     take(uniforms + W * across, count, draw);
     float shift[PK_WEIGHTS_MOST * LANES];
@@ -29,14 +29,14 @@ INLINE void sixteen(const pk_linear_weights *w, long W, float *e, const float *u
         float density[LANES] = {0};
         if (!w->knows_noise) {
             for (long k = 0; k < W; k++) EACH(i) u[k][i] = mean[0][k * LANES + i];
-            residuals(W, w, u, e, 0, rss);
+            residuals(W, w->measurements, w->y, u, e, 0, rss);
             noise_law noise;
             float times[LANES];
-            noise_given(w, &w->view[0], rss, log_s0, &noise);
+            noise_of(w, &w->view[0], rss, log_s0, &noise);
             draw_noise(&noise, root, draw, log_sigma);
-            noise_density(&noise, root, log_sigma, density);
+            noise_density(&noise, root, constant, log_sigma, density);
             EACH(i) times[i] = fast_exp(2 * (w->view[0].log_sigma - log_sigma[i]));
-            solve(w, 0, W, gram[0], product[0], times, factor[0], mean[0]);
+            solve(0, W, w->ridge, w->pull, gram[0], product[0], times, factor[0], mean[0]);
         }
         draw_weights(w, 0, W, factor[0], mean[0], shift, uniforms, across, count, free_part, u, log_q[0]);
         EACH(i) log_q[0][i] += density[i];
@@ -70,13 +70,13 @@ INLINE void sixteen(const pk_linear_weights *w, long W, float *e, const float *u
     }
     amplitudes(w, W, free_part, u, v, sum);
     if (w->kind == PK_SCALED_FRACTIONS) EACH(i) log_s0[i] = fast_log(sum[i] > 1e-30f ? sum[i] / free_part : 1e-30f);
-    residuals(W, w, v, e, w->rician, rss);
+    residuals(W, w->measurements, w->y, v, e, w->rician, rss);
     if (!is_joint) {
         if (!w->knows_noise) {
             noise_law noise[2];
             for (int h = 0; h < views; h++) {
                 float x[LANES];
-                noise_given(w, &w->view[h], rss, log_s0, &noise[h]);
+                noise_of(w, &w->view[h], rss, log_s0, &noise[h]);
                 draw_noise(&noise[h], root, draw, x);
                 EACH(i) {
                     const int way = (int)((index + (i < count ? i : count - 1)) % ways);
@@ -85,7 +85,7 @@ INLINE void sixteen(const pk_linear_weights *w, long W, float *e, const float *u
             }
             for (int h = 0; h < views; h++) {
                 float density[LANES];
-                noise_density(&noise[h], root, log_sigma, density);
+                noise_density(&noise[h], root, constant, log_sigma, density);
                 for (int k = h * widths; k < (h + 1) * widths; k++) EACH(i) log_q[k][i] += density[i];
             }
         }
@@ -96,8 +96,8 @@ INLINE void sixteen(const pk_linear_weights *w, long W, float *e, const float *u
     if (w->kind == PK_SCALED_FRACTIONS) EACH(i) log_q[0][i] += logf(free_part) + (float)W * log_s0[i];
     if (w->kind == PK_COEFFICIENTS)
         for (long k = 0; k < W; k++) {
-            const float sd = w->bound[k], constant = 0.918938533f + logf(sd);
-            EACH(i) log_q[0][i] += constant + 0.5f * (u[k][i] / sd) * (u[k][i] / sd);
+            const float sd = w->bound[k], own = 0.918938533f + logf(sd);
+            EACH(i) log_q[0][i] += own + 0.5f * (u[k][i] / sd) * (u[k][i] / sd);
         }
     float inverse[LANES], s0[LANES], bessel[LANES];
     EACH(i) inverse[i] = fast_exp(-log_sigma[i]);

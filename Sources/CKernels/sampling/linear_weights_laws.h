@@ -2,7 +2,7 @@
 /* The conditional laws of weights and noise given the shape: their normals, draws from them and densities. */
 
 #include <math.h>
-#include "linear_weights_lanes.h"
+#include "noise_law.h"
 
 /* Gram matrix and product with the data of the columns that u multiplies: of Ẽ = (1 + 1φᵀ/c) E; without a scale of Ẽ_k
    − Ẽ_0 against ŷ − c Ẽ_0. */
@@ -37,76 +37,17 @@ INLINE void change_columns(const pk_linear_weights *w, long W, float *gram, floa
     }
 }
 
-/* Cholesky factor and mean of a view's normal of the coordinates from `first` on, in double: nearly parallel columns
-   leave few digits.  What the data say counts `times` so much; NULL: once. */
-INLINE void solve(const pk_linear_weights *w, long first, long W, const float *gram, const float *product,
-                  const float *times, float *factor, float *mean) {
-    double l[PRODUCTS_MOST][LANES], x[PK_WEIGHTS_MOST][LANES];
-    for (long j = first; j < W; j++) {
-        for (long k = first; k <= j; k++) {
-            EACH(i) l[AT(j, k)][i] = (double)gram[AT(j, k) * LANES + i];
-            if (times) EACH(i) l[AT(j, k)][i] *= (double)times[i];
-            if (k == j) EACH(i) l[AT(j, k)][i] += (double)w->ridge[j];
-            for (long h = first; h < k; h++) EACH(i) l[AT(j, k)][i] -= l[AT(j, h)][i] * l[AT(k, h)][i];
-            if (k < j) EACH(i) l[AT(j, k)][i] /= l[AT(k, k)][i];
-        }
-        EACH(i) l[AT(j, j)][i] = ROOT(l[AT(j, j)][i]);
-        EACH(i) x[j][i] = (double)product[j * LANES + i];
-        if (times) EACH(i) x[j][i] *= (double)times[i];
-        EACH(i) x[j][i] += (double)w->pull[j];
-        for (long k = first; k < j; k++) EACH(i) x[j][i] -= l[AT(j, k)][i] * x[k][i];
-        EACH(i) x[j][i] /= l[AT(j, j)][i];
-    }
-    for (long j = W - 1; j >= first; j--) {
-        for (long k = j + 1; k < W; k++) EACH(i) x[j][i] -= l[AT(k, j)][i] * x[k][i];
-        EACH(i) x[j][i] /= l[AT(j, j)][i];
-        EACH(i) mean[j * LANES + i] = (float)x[j][i];
-    }
-    for (long j = first; j < W; j++)
-        for (long k = first; k <= j; k++) EACH(i) factor[AT(j, k) * LANES + i] = (float)l[AT(j, k)][i];
-}
-
-/* A view's normal of log σ: its centre, the bounds in standard deviations, and whether any of them cuts. */
-typedef struct { float centre[LANES], low[LANES], high[LANES]; int is_cut; } noise_law;
-
-INLINE void noise_given(const pk_linear_weights *w, const pk_linear_view *view, const float *rss, const float *log_s0,
-                        noise_law *law) {
-    const float root = w->noise_root, above = 5.0f / root;
-    /* Towards small σ the likelihood falls by M a unit of log σ, however good the fit. */
-    const float fall = (float)w->measurements / (root * root), below = fall < above ? fall : above;
+/* Of log σ, `given` the residual sum and, with a scale, log s0. */
+INLINE void noise_of(const pk_linear_weights *w, const pk_linear_view *view, const float *rss, const float *log_s0,
+                     noise_law *law) {
     const int has_scale = w->kind == PK_SCALED_FRACTIONS;
-    int is_cut = 0;
+    float squares[LANES], least[LANES], most[LANES];
     EACH(i) {
-        const float least = has_scale ? log_s0[i] - w->high : w->low, most = has_scale ? log_s0[i] - w->low : w->high;
-        const float squares = rss[i] > 1e-30f ? rss[i] : 1e-30f;
-        float x = view->base + 0.5f * fast_log(squares);
-        x = x < least - below ? least - below : x;
-        x = x > most + above ? most + above : x;
-        law->centre[i] = x;
-        law->low[i] = (least - x) * root;
-        law->high[i] = (most - x) * root;
-        is_cut |= (law->low[i] > -FAR) | (law->high[i] < FAR);
+        least[i] = has_scale ? log_s0[i] - w->high : w->low;
+        most[i] = has_scale ? log_s0[i] - w->low : w->high;
+        squares[i] = rss[i] > 1e-30f ? rss[i] : 1e-30f;
     }
-    law->is_cut = is_cut;
-}
-
-INLINE void draw_noise(const noise_law *law, float root, const float *v, float *x) {
-    if (law->is_cut) EACH(i) x[i] = truncated_quantile(v[i], law->low[i], law->high[i]);
-    else EACH(i) x[i] = normal_quantile(v[i]);
-    EACH(i) {
-        x[i] = x[i] < law->low[i] ? law->low[i] : x[i];
-        x[i] = x[i] > law->high[i] ? law->high[i] : x[i];
-        x[i] = law->centre[i] + x[i] / root;
-    }
-}
-
-INLINE void noise_density(const noise_law *law, float root, const float *log_sigma, float *out) {
-    const float constant = logf(root) - 0.918938533f;
-    EACH(i) {
-        const float z = (log_sigma[i] - law->centre[i]) * root;
-        out[i] = constant - 0.5f * z * z;
-    }
-    if (law->is_cut) EACH(i) out[i] -= log_interval(law->low[i], law->high[i]);
+    noise_given(w->measurements, w->noise_root, view->base, squares, least, most, law);
 }
 
 /* Quantile of v of a normal restricted to [a, b], and its log-density there without the constant −½ log 2π.  Where the

@@ -1,52 +1,7 @@
 #include "../include/weights.h"
 #include <math.h>
-#include "../math/truncated_normal.h"
+#include "noise_law.h"
 #include "weights_lanes.h"
-
-/* Cholesky factor and mean of a view's normal, in double: nearly parallel sticks leave few digits. */
-INLINE void solve(long n, float ridge, float pull, const float *gram, const float *product, float *factor,
-                  float *mean) {
-    double l[PRODUCTS][LANES], x[MOST][LANES];
-    for (long j = 0; j <= n; j++) {
-        for (long k = 0; k <= j; k++) {
-            EACH(i) l[AT(j, k)][i] = (double)gram[AT(j, k) * LANES + i] + (j == k ? ridge : 0.0f);
-            for (long h = 0; h < k; h++) EACH(i) l[AT(j, k)][i] -= l[AT(j, h)][i] * l[AT(k, h)][i];
-            if (k < j) EACH(i) l[AT(j, k)][i] /= l[AT(k, k)][i];
-        }
-        EACH(i) l[AT(j, j)][i] = ROOT(l[AT(j, j)][i]);
-        EACH(i) x[j][i] = (double)product[j * LANES + i] + pull;
-        for (long k = 0; k < j; k++) EACH(i) x[j][i] -= l[AT(j, k)][i] * x[k][i];
-        EACH(i) x[j][i] /= l[AT(j, j)][i];
-    }
-    for (long j = n; j >= 0; j--) {
-        for (long k = j + 1; k <= n; k++) EACH(i) x[j][i] -= l[AT(k, j)][i] * x[k][i];
-        EACH(i) x[j][i] /= l[AT(j, j)][i];
-        EACH(i) mean[j * LANES + i] = (float)x[j][i];
-    }
-    for (long p = 0; p < AT(n, n) + 1; p++) EACH(i) factor[p * LANES + i] = (float)l[p][i];
-}
-
-/* A view's normal of log σ: its centre, the bounds in standard deviations, and whether any of them cuts. */
-typedef struct { float centre[LANES], low[LANES], high[LANES]; int is_cut; } noise_law;
-
-INLINE void noise_given(const pk_weights *w, const pk_weights_view *view, const float *rss, const float *log_s0,
-                        noise_law *law) {
-    const float root = w->noise_root, base = view->log_sigma - 0.5f * view->log_rss, above = 5.0f / root;
-    /* Towards small σ the likelihood falls by M a unit of log σ, however good the fit. */
-    const float fall = (float)w->measurements / (root * root), below = fall < above ? fall : above;
-    int is_cut = 0;
-    EACH(i) {
-        const float least = log_s0[i] - w->support.snr_high, most = log_s0[i] - w->support.snr_low;
-        float x = base + 0.5f * fast_log(rss[i]);
-        x = x < least - below ? least - below : x;
-        x = x > most + above ? most + above : x;
-        law->centre[i] = x;
-        law->low[i] = (least - x) * root;
-        law->high[i] = (most - x) * root;
-        is_cut |= (law->low[i] > -FAR) | (law->high[i] < FAR);
-    }
-    law->is_cut = is_cut;
-}
 
 /* Up to sixteen samples, numbers `which` of those drawn together. Uniforms have rows of `total`, samples of `stride`.
    */
@@ -74,8 +29,11 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
     for (long k = 0; k < 3 * n; k++) all[k] = LOAD_BLOCK(axes[k]);
     const block_f32 rates = LOAD_BLOCK(rate), shapes = LOAD_BLOCK(shape);
     signals(w, n, has_spread, &rates, &shapes, all, work);
-    for (int v = 0; v < views; v++) products(n, w, &w->view[v], work, gram[v], product[v]);
-    for (int v = 0; v < views; v++) solve(n, w->ridge, w->pull, gram[v], product[v], factor[v], mean[v]);
+    for (int v = 0; v < views; v++)
+        products(n + 1, w->measurements, w->view[v].precision, w->view[v].data, work, gram[v], product[v]);
+    float ridge[MOST], pull[MOST];
+    for (long j = 0; j <= n; j++) ridge[j] = w->ridge, pull[j] = w->pull;
+    for (int v = 0; v < views; v++) solve(0, n + 1, ridge, pull, gram[v], product[v], NULL, factor[v], mean[v]);
     /* Samples take views and widths in turn. */
     float own_factor[PRODUCTS * LANES], own_mean[MOST * LANES], own_width[LANES];
     int own_view[LANES];
@@ -138,29 +96,26 @@ INLINE void sixteen(const pk_weights *w, long n, int has_spread, const float *un
     EACH(i) log_s0[i] = 0;
     for (long k = 0; k <= n; k++) EACH(i) log_s0[i] += u[k][i];
     EACH(i) log_s0[i] = fast_log(log_s0[i] * scale);
-    residuals(w, n, u, work, rss);
+    residuals(n + 1, w->measurements, w->y, u, work, 1, rss);
     float v[LANES];
     pick(uniforms + (n + 1) * total, which, count, v);
     noise_law noise[2];
     if (w->is_known) EACH(i) log_sigma[i] = w->known_log_sigma;
+    float least[LANES], most[LANES];
+    EACH(i) {
+        least[i] = log_s0[i] - w->support.snr_high;
+        most[i] = log_s0[i] - w->support.snr_low;
+    }
     for (int h = 0; h < views && !w->is_known; h++) {
-        noise_given(w, &w->view[h], rss, log_s0, &noise[h]);
+        const float base = w->view[h].log_sigma - 0.5f * w->view[h].log_rss;
         float x[LANES];
-        if (noise[h].is_cut) EACH(i) x[i] = truncated_quantile(v[i], noise[h].low[i], noise[h].high[i]);
-        else EACH(i) x[i] = normal_quantile(v[i]);
-        EACH(i) {
-            x[i] = x[i] < noise[h].low[i] ? noise[h].low[i] : x[i];
-            x[i] = x[i] > noise[h].high[i] ? noise[h].high[i] : x[i];
-            log_sigma[i] = own_view[i] == h ? noise[h].centre[i] + x[i] / root : log_sigma[i];
-        }
+        noise_given(w->measurements, root, base, rss, least, most, &noise[h]);
+        draw_noise(&noise[h], root, v, x);
+        EACH(i) log_sigma[i] = own_view[i] == h ? x[i] : log_sigma[i];
     }
     for (int h = 0; h < views && !w->is_known; h++) {
         float density[LANES];
-        EACH(i) {
-            const float z = (log_sigma[i] - noise[h].centre[i]) * root;
-            density[i] = -0.918938533f - 0.5f * z * z;
-        }
-        if (noise[h].is_cut) EACH(i) density[i] -= log_interval(noise[h].low[i], noise[h].high[i]);
+        noise_density(&noise[h], root, -0.918938533f, log_sigma, density);
         for (int k = h * widths; k < (h + 1) * widths; k++) EACH(i) log_q[k][i] += density[i];
     }
     const float log_root = w->is_known ? 0.0f : logf(root), log_free = n > 0 ? -logf(scale) : 0.0f;

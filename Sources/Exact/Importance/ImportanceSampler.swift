@@ -109,7 +109,7 @@ package final class ImportanceSampler {
         }
         guard let best = modes.map(\.laplace).max() else { return nil }
         modes.removeAll { $0.laplace < best - Self.depth }
-        return Modes(layout: layout, list: modes, laplace: best + log(modes.reduce(0) { $0 + exp($1.laplace - best) }))
+        return Modes(layout: layout, list: modes, laplace: logSum(modes.map(\.laplace)))
     }
 
     /// Samples of one structure, generation by generation.

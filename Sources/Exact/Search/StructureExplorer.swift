@@ -210,9 +210,3 @@ public final class StructureExplorer {
                 ^ (UInt64(generation) << 56) ^ (1 << 33))
     }
 }
-
-/// log Σ exp.
-package func logSum(_ x: [Double]) -> Double {
-    guard let peak = x.max(), peak > -.infinity else { return -.infinity }
-    return peak + log(x.reduce(0) { $0 + exp($1 - peak) })
-}

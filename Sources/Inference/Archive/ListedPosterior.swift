@@ -93,8 +93,7 @@ extension VoxelRecord {
         }
         func mass(_ lambda: Double) -> Double {
             let own = rest.log - lambda * rest.parameters
-            let logs = (out.map { logProbability[$0] - lambda * cost[$0] } + [own]).sorted(), peak = logs.last!
-            return peak == -.infinity ? peak : peak + log(logs.reduce(0) { $0 + exp($1 - peak) })
+            return logSum((out.map { logProbability[$0] - lambda * cost[$0] } + [own]).sorted())
         }
         return (all.filter { !out.contains($0) }, mass(0), mass(end))
     }

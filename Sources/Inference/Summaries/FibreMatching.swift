@@ -1,3 +1,4 @@
+import Diffusion
 import Foundation
 
 /// Finds the fibres of a voxel in its draws, so that fibre k is the same fibre in every draw.
@@ -156,7 +157,7 @@ public struct FibreMatcher {
         var fibres = Fibres()
         let total = Float(sticks.count)
         for k in 0..<Self.slots {
-            var dyad = SymmetricEigen.Matrix()
+            var dyad = SymmetricMatrix3()
             var weight: Float = 0, fraction: Float = 0
             for i in sticks.indices {
                 guard let j = assignments[i].stick(k) else { continue }
@@ -166,7 +167,7 @@ public struct FibreMatcher {
                 fraction += sticks[i].weight * draw[DrawColumn.fraction + j]
             }
             if weight > 0 {
-                let (value, axis) = SymmetricEigen.largest(dyad)
+                let (value, axis) = dyad.largest()
                 (fibres.x[k], fibres.y[k], fibres.z[k]) = (Float(axis.x), Float(axis.y), Float(axis.z))
                 // ⟨sin²⟩ with one imaginary stick of unknown direction among them; ≈ 1/κ when small, 2/3 when κ = 0.
                 let spread = (max(0, weight - Float(value)) + 2 / 3) / (weight + 1)

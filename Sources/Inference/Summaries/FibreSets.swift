@@ -1,3 +1,4 @@
+import Diffusion
 import Foundation
 import Parallel
 
@@ -139,7 +140,7 @@ public struct FibreSets: Sendable {
         private func fibres(_ n: Int, total: Float) -> [Fibre]? {
             var found: [(fibre: Fibre, presence: Float)] = []
             for k in 0..<DrawColumn.fibreCount {
-                var dyad = SymmetricEigen.Matrix(), presence: Float = 0, fraction: Float = 0
+                var dyad = SymmetricMatrix3(), presence: Float = 0, fraction: Float = 0
                 for d in weights.indices {
                     guard let j = assignments[d].stick(k) else { continue }
                     let at = d * DrawColumn.count, mu = at + DrawColumn.direction + 3 * j
@@ -150,7 +151,7 @@ public struct FibreSets: Sendable {
                     fraction += weights[d] * draws[at + DrawColumn.fraction + j]
                 }
                 guard presence > 0 else { continue }
-                let (value, axis) = SymmetricEigen.largest(dyad)
+                let (value, axis) = dyad.largest()
                 found.append(
                     (
                         Fibre(

@@ -1,13 +1,11 @@
 import Diffusion
 import Foundation
-import Parallel
 import Tensors
 
 /// What a fit leaves over, volume by volume and slice by slice; and of some voxels the signals themselves beside what
 /// the posterior predicts for them. A file of its own beside the posterior, for the report.
 ///
-/// Sums are whole numbers, so that parts of a fit add up to the same bytes in any order. Predictions are at the λ of
-/// the fit's draws.
+/// Sums are whole numbers, so that parts of a fit add up to the same bytes in any order. `FitResiduals` makes it.
 /// Shapes: M volumes, Z slices along the image's third axis, N voxels chosen.
 public struct ResidualSurvey: Equatable, Sendable {
     /// λ of the draws.
@@ -27,96 +25,34 @@ public struct ResidualSurvey: Equatable, Sendable {
     static let unit = 65536.0
     /// Residuals beyond this, in σ, count as this.
     static let largest = 1000.0
-    private static let draws = 8, bandDraws = 32
     /// N · M at most.
     static let budget = 80_000
 
     public var volumeCount: Int { bValues.count }
     public var sliceCount: Int { bValues.isEmpty ? 0 : counts.count / bValues.count }
 
-    /// - Parameters:
-    ///   - shards: of a fit or a part of one.
-    ///   - mask: places in the image of all voxels of the fit, rising.
-    ///   - signals: V × M raw values of all voxels of the fit.
-    ///   - deviation: of the gradients in these, where the fit took it in.
-    ///   - threads: how many share the work; it does not change the result.
-    public init(
-        _ shards: [PosteriorShard], family: any DiffusionFamily = BallSticks(), lambda: Double, mask: [Int],
-        signals: [Float], acquisition: Acquisition, deviation: GradientDeviation? = nil, threads: Int
-    ) {
-        let m = acquisition.count, grid = shards.first?.metadata.grid ?? [1, 1, 1], z = grid[2]
-        let structures = PosteriorArchive.placeStructures(shards)
-        let chosen = Set(Self.choose(mask, grid: grid, volumes: m))
-        let blocks = shards.flatMap { shard in
-            stride(from: 0, to: shard.count, by: 512).map { (shard: shard, range: $0..<min($0 + 512, shard.count)) }
-        }
-        var parts = [Part](repeating: Part(), count: blocks.count)
-        parts.withUnsafeMutableBufferPointer { parts in
-            signals.withUnsafeBufferPointer { signals in
-                nonisolated(unsafe) let parts = parts.baseAddress!, signals = signals.baseAddress!
-                try! forEachInParallel(blocks.count, threads: threads) { number in
-                    let (shard, range) = blocks[number]
-                    var part = Part(), predictions = VoxelPredictions(shard.metadata, structures, family, acquisition)
-                    for i in range {
-                        let isFitted = !VoxelQuality(rawValue: shard.quality[i]).contains(.notFitted)
-                        guard isFitted, shard.meanB0[i] > 0 else { continue }
-                        let voxel = Int(shard.voxels[i]), own = signals + (shard.first + i) * m
-                        let gradients = deviation?.acquisition(acquisition, at: shard.first + i) ?? acquisition
-                        predictions.read(shard, i)
-                        predictions.predict(own, gradients, draws: Self.draws)
-                        part.add(predictions.residuals, own, slice: voxel / (grid[0] * grid[1]))
-                        guard chosen.contains(voxel) else { continue }
-                        predictions.predict(own, gradients, draws: Self.bandDraws)
-                        part.keep(voxel, own, predictions)
-                    }
-                    parts[number] = part
-                }
-            }
-        }
+    /// From what some blocks of voxels add, in their order.
+    init(_ blocks: [VolumeSums], acquisition: Acquisition, slices z: Int, lambda: Double) {
+        let m = acquisition.count
         self.lambda = lambda
         bValues = acquisition.bValues.map(Float.init)
         isUnweighted = (0..<m).map { acquisition.isUnweighted($0) ? 1 : 0 }
         directions = acquisition.directions.flatMap { [Float($0.x), Float($0.y), Float($0.z)] }
         counts = Array(repeating: 0, count: z * m)
         (sums, squares, voxels) = (counts, counts, [])
-        (self.signals, means, deviations) = ([], [], [])
-        for part in parts {
-            for (slice, rows) in part.rows {
+        (signals, means, deviations) = ([], [], [])
+        for block in blocks {
+            for (slice, rows) in block.rows {
                 for j in 0..<m {
                     counts[slice * m + j] += rows[j].x
                     sums[slice * m + j] += rows[j].y
                     squares[slice * m + j] += rows[j].z
                 }
             }
-            voxels += part.voxels
-            self.signals += part.signals
-            means += part.means
-            deviations += part.deviations
-        }
-    }
-
-    /// What one block of voxels adds.
-    private struct Part: Sendable {
-        var rows: [Int: [SIMD3<Int64>]] = [:]
-        var voxels: [Int32] = [], signals: [Float] = [], means: [Float] = [], deviations: [Float] = []
-
-        mutating func add(_ residuals: [Double], _ signals: UnsafePointer<Float>, slice: Int) {
-            var row = rows[slice] ?? Array(repeating: SIMD3(), count: residuals.count)
-            for (j, r) in residuals.enumerated() where r.isFinite && signals[j] != 0 {
-                let bounded = max(-ResidualSurvey.largest, min(ResidualSurvey.largest, r)), unit = ResidualSurvey.unit
-                let terms = SIMD3(1, Int64((bounded * unit).rounded()), Int64((bounded * bounded * unit).rounded()))
-                row[j] = row[j] &+ terms
-            }
-            rows[slice] = row
-        }
-
-        mutating func keep(_ voxel: Int, _ signals: UnsafePointer<Float>, _ predictions: VoxelPredictions) {
-            voxels.append(Int32(voxel))
-            for j in predictions.mean.indices {
-                self.signals.append(signals[j].isFinite ? signals[j] : 0)
-                means.append(Float(predictions.mean[j].isFinite ? predictions.mean[j] : 0))
-                deviations.append(Float(predictions.sd[j].isFinite ? predictions.sd[j] : 0))
-            }
+            voxels += block.voxels
+            signals += block.signals
+            means += block.means
+            deviations += block.deviations
         }
     }
 
@@ -168,6 +104,31 @@ public struct ResidualSurvey: Equatable, Sendable {
         )
         whole.voxels = order.map { whole.voxels[$0] }
         return whole
+    }
+}
+
+/// What a block of voxels adds to a `ResidualSurvey`: by slice, a row of volumes with number, sum and sum of squares.
+struct VolumeSums: Sendable {
+    private(set) var rows: [Int: [SIMD3<Int64>]] = [:]
+    private(set) var voxels: [Int32] = [], signals: [Float] = [], means: [Float] = [], deviations: [Float] = []
+
+    mutating func add(_ residuals: [Double], _ signals: UnsafePointer<Float>, slice: Int) {
+        var row = rows[slice] ?? Array(repeating: SIMD3(), count: residuals.count)
+        for (j, r) in residuals.enumerated() where r.isFinite && signals[j] != 0 {
+            let bounded = max(-ResidualSurvey.largest, min(ResidualSurvey.largest, r)), unit = ResidualSurvey.unit
+            let terms = SIMD3(1, Int64((bounded * unit).rounded()), Int64((bounded * bounded * unit).rounded()))
+            row[j] = row[j] &+ terms
+        }
+        rows[slice] = row
+    }
+
+    mutating func keep(_ voxel: Int, _ signals: UnsafePointer<Float>, _ predictions: VoxelPredictions) {
+        voxels.append(Int32(voxel))
+        for j in predictions.mean.indices {
+            self.signals.append(signals[j].isFinite ? signals[j] : 0)
+            means.append(Float(predictions.mean[j].isFinite ? predictions.mean[j] : 0))
+            deviations.append(Float(predictions.sd[j].isFinite ? predictions.sd[j] : 0))
+        }
     }
 }
 

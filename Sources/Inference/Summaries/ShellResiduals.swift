@@ -1,7 +1,5 @@
 import Diffusion
 import Foundation
-import ModelSpace
-import Parallel
 
 /// What a fit leaves over, by shell, along and across the main fibre: the signature of tissue that the model does not
 /// hold for.
@@ -39,44 +37,14 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
     /// of the main fibre above 0.2).
     public var anyFibre: Group, oneFibre: Group
 
-    /// - Parameters:
-    ///   - shards: of a fit or a part of one.
-    ///   - lambda: that of the fit.
-    ///   - signals: V × M raw values of all voxels of the fit.
-    ///   - deviation: of the gradients in these, where the fit took it in.
-    ///   - threads: how many share the work; it does not change the result.
-    public init(
-        _ shards: [PosteriorShard], family: any DiffusionFamily = BallSticks(), lambda: Double, signals: [Float],
-        acquisition: Acquisition, deviation: GradientDeviation? = nil, threads: Int
-    ) {
-        let (bValues, shell) = Self.shells(acquisition), structures = PosteriorArchive.placeStructures(shards)
-        let empty = Group(shells: bValues.map { Shell(bValue: $0) })
-        let blocks = shards.flatMap { shard in
-            stride(from: 0, to: shard.count, by: 512).map { (shard: shard, range: $0..<min($0 + 512, shard.count)) }
-        }
-        var sums = [Double](repeating: 0, count: blocks.count * 2 * Sums.width(bValues.count))
-        sums.withUnsafeMutableBufferPointer { sums in
-            signals.withUnsafeBufferPointer { signals in
-                nonisolated(unsafe) let sums = sums.baseAddress, signals = signals.baseAddress
-                try! forEachInParallel(blocks.count, threads: threads) { number in
-                    let (shard, range) = blocks[number]
-                    let width = Sums.width(bValues.count), own = sums! + number * 2 * width
-                    var worker = Worker(shard.metadata, structures, family, acquisition, deviation, shell: shell)
-                    for i in range where !VoxelQuality(rawValue: shard.quality[i]).contains(.notFitted) {
-                        worker.add(
-                            shard, i, signals! + (shard.first + i) * acquisition.count, any: Sums(at: own),
-                            one: Sums(at: own + width))
-                    }
-                }
-            }
-        }
+    /// From the sums of some blocks of voxels, in their order.
+    init(_ blocks: [ShellSums], bValues: [Double], lambda: Double) {
         self.lambda = lambda
-        anyFibre = empty
-        oneFibre = empty
-        let width = Sums.width(bValues.count)
-        for block in blocks.indices {
-            anyFibre.add(sums[(block * 2 * width)..<((block * 2 + 1) * width)])
-            oneFibre.add(sums[((block * 2 + 1) * width)..<((block * 2 + 2) * width)])
+        anyFibre = Group(shells: bValues.map { Shell(bValue: $0) })
+        oneFibre = anyFibre
+        for block in blocks {
+            anyFibre.add(block.any)
+            oneFibre.add(block.one)
         }
     }
 
@@ -106,51 +74,41 @@ public struct ShellResiduals: Codable, Equatable, Sendable {
             step *= 2
         }
     }
+}
 
-    /// Where a group's sums lie: the number of voxels, then for each shell sum and number along, sum and number across.
-    private struct Sums {
-        let at: UnsafeMutablePointer<Double>
-        static func width(_ shells: Int) -> Int { 1 + 4 * shells }
+/// What some voxels leave over by shell, summed: of a group the number of voxels, then for each shell sum and number
+/// along, sum and number across.
+struct ShellSums {
+    private(set) var any: [Double], one: [Double]
 
-        func add(_ residual: Double, shell: Int, isAcross: Bool) {
-            at[1 + 4 * shell + (isAcross ? 2 : 0)] += residual
-            at[2 + 4 * shell + (isAcross ? 2 : 0)] += 1
-        }
+    init(shells: Int) {
+        any = Array(repeating: 0, count: 1 + 4 * shells)
+        one = any
     }
 
-    /// Adds what some voxels leave over.
-    private struct Worker {
-        static let draws = 8
-        let acquisition: Acquisition, shell: [Int?], deviation: GradientDeviation?
-        var predictions: VoxelPredictions
+    /// Whether a voxel is among those that are summed, as far as its structures go.
+    static func hasFibres(_ predictions: VoxelPredictions) -> Bool { predictions.fibreCounts[0] < 0.1 }
 
-        init(
-            _ metadata: PosteriorMetadata, _ structures: StructureTable, _ family: any DiffusionFamily,
-            _ acquisition: Acquisition, _ deviation: GradientDeviation?, shell: [Int?]
-        ) {
-            self.deviation = deviation
-            self.acquisition = acquisition
-            self.shell = shell
-            predictions = VoxelPredictions(metadata, structures, family, acquisition)
-        }
-
-        mutating func add(_ shard: PosteriorShard, _ i: Int, _ signals: UnsafePointer<Float>, any: Sums, one: Sums) {
-            let acquisition = deviation?.acquisition(acquisition, at: shard.first + i) ?? acquisition
-            predictions.read(shard, i)
-            guard predictions.fibreCounts[0] < 0.1, shard.meanB0[i] > 0 else { return }
-            predictions.predict(signals, acquisition, draws: Self.draws)
-            guard predictions.fraction > 0.2 else { return }
-            let main = predictions.mainAxis, isSingle = predictions.fibreCounts[1] > 0.9
-            any.at[0] += 1
-            if isSingle { one.at[0] += 1 }
-            for j in 0..<acquisition.count {
-                let residual = predictions.residuals[j]
-                // Exact zeros are measurements that are missing.
-                guard let shell = shell[j], residual.isFinite, signals[j] != 0 else { continue }
-                let cosine = abs((acquisition.directions[j] * main).sum())
-                guard cosine > 0.8 || cosine < 0.3 else { continue }
-                any.add(residual, shell: shell, isAcross: cosine < 0.3)
-                if isSingle { one.add(residual, shell: shell, isAcross: cosine < 0.3) }
+    /// - Parameter shell: of each measurement, nil for b≈0.
+    mutating func add(
+        _ predictions: VoxelPredictions, _ signals: UnsafePointer<Float>, _ acquisition: Acquisition, _ shell: [Int?]
+    ) {
+        guard predictions.fraction > 0.2 else { return }
+        let main = predictions.mainAxis, isSingle = predictions.fibreCounts[1] > 0.9
+        any[0] += 1
+        if isSingle { one[0] += 1 }
+        for j in 0..<acquisition.count {
+            let residual = predictions.residuals[j]
+            // Exact zeros are measurements that are missing.
+            guard let shell = shell[j], residual.isFinite, signals[j] != 0 else { continue }
+            let cosine = abs((acquisition.directions[j] * main).sum())
+            guard cosine > 0.8 || cosine < 0.3 else { continue }
+            let at = 1 + 4 * shell + (cosine < 0.3 ? 2 : 0)
+            any[at] += residual
+            any[at + 1] += 1
+            if isSingle {
+                one[at] += residual
+                one[at + 1] += 1
             }
         }
     }
@@ -165,8 +123,7 @@ extension ShellResiduals.Group {
         }
     }
 
-    fileprivate mutating func add(_ sums: ArraySlice<Double>) {
-        let sums = Array(sums)
+    fileprivate mutating func add(_ sums: [Double]) {
         voxels += Int(sums[0])
         func mean(_ at: Int) -> ShellResiduals.Mean {
             .init(residual: sums[at + 1] > 0 ? sums[at] / sums[at + 1] : 0, measurements: Int(sums[at + 1]))

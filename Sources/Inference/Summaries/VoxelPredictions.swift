@@ -54,7 +54,7 @@ struct VoxelPredictions {
         let m = acquisition.count, layout = metadata.layout, p = layout.count
         if chosen.count != draws { chosen = Array(repeating: 0, count: draws) }
         DrawWeights.resample(weights, drawCount: metadata.drawCount, samples: draws, into: &chosen)
-        var dyad = SymmetricEigen.Matrix()
+        var dyad = SymmetricMatrix3()
         fraction = 0
         for j in 0..<m { (residuals[j], mean[j], sd[j]) = (0, 0, 0) }
         for s in chosen {
@@ -80,6 +80,6 @@ struct VoxelPredictions {
             fraction += Double(fibres[DrawColumn.fraction]) / Double(draws)
         }
         for j in 0..<m { sd[j] = max(0, sd[j] - mean[j] * mean[j]).squareRoot() }
-        mainAxis = SymmetricEigen.largest(dyad).vector
+        mainAxis = dyad.largest().vector
     }
 }

@@ -1,3 +1,4 @@
+import Diffusion
 import ModelSpace
 
 /// Turns the draws of one voxel into its columns; holds the scratch memory of one worker.
@@ -86,7 +87,7 @@ struct VoxelSummariser {
             set(.statistic(q, .q95), result.q95)
         }
         for k in 0..<DrawColumn.fibreCount {
-            var dyad = SymmetricEigen.Matrix()
+            var dyad = SymmetricMatrix3()
             var presence = 0.0
             for d in 0..<s {
                 guard let j = assignments[d].stick(k) else { continue }
@@ -98,7 +99,7 @@ struct VoxelSummariser {
                 presence += Double(weights[d])
             }
             guard presence > 0 else { continue }
-            let (value, axis) = SymmetricEigen.largest(dyad)
+            let (value, axis) = dyad.largest()
             set(.presence(k), Float(min(1, presence)))
             set(.dispersion(k), Float(max(0, 1 - value / presence)))
             for a in 0..<3 { set(.direction(k, axis: a), Float(axis[a])) }

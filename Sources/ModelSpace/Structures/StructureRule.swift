@@ -130,9 +130,7 @@ public struct StructureRule: Sendable {
 
     /// log Σ N_k exp(−λ k) over the ways to go on.
     private func logWeight(_ counts: [Double], lambda: Double) -> Double {
-        let terms = counts.enumerated().filter { $0.element > 0 }.map { log($0.element) - lambda * Double($0.offset) }
-        guard let peak = terms.max() else { return -.infinity }
-        return peak + log(terms.reduce(0) { $0 + exp($1 - peak) })
+        logSum(counts.enumerated().filter { $0.element > 0 }.map { log($0.element) - lambda * Double($0.offset) })
     }
 
     /// log p(z | λ); −∞ when z is not allowed.

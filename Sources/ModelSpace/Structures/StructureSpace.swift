@@ -80,8 +80,7 @@ public struct StructureSpace: Sendable {
 
     /// Subtracts the log-sum-exp.
     public static func normalise(_ x: [Double]) -> [Double] {
-        let peak = x.max() ?? 0
-        let total = peak + log(x.reduce(0) { $0 + exp($1 - peak) })
+        let total = logSum(x)
         return x.map { $0 - total }
     }
 }

@@ -142,7 +142,6 @@ struct EvidenceSampler {
             }
             logs.append(log(p.weight) + p.logConstant - (nu + dimension) / 2 * log1p(square / nu))
         }
-        let peak = logs.max()!
-        return peak + log(logs.reduce(0) { $0 + exp($1 - peak) })
+        return logSum(logs)
     }
 }

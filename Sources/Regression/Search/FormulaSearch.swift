@@ -123,8 +123,7 @@ public final class FormulaSearch {
         }
         guard isNew else { return }
         f.modes.append(mode)
-        let peak = f.modes.map(\.logMass).max()!
-        f.logEvidence = peak + log(f.modes.reduce(0) { $0 + exp($1.logMass - peak) })
+        f.logEvidence = logSum(f.modes.map(\.logMass))
         found[z] = f
     }
 

@@ -22,7 +22,7 @@ extension OrientationTest {
     }
 
     /// Why nothing can be said of the directions; nil when something can.
-    public var doubt: String? {
+    public var undecidedReason: String? {
         guard verdict == .undecided else { return nil }
         guard hasEnough else {
             return
@@ -65,7 +65,7 @@ extension ScanCheck {
         func note(_ topic: String, _ text: String) { list.append(Finding(level: .note, topic: topic, text: text)) }
 
         if let warning = orientation.warning { problem("directions", warning) }
-        if let doubt = orientation.doubt { note("directions", doubt) }
+        if let reason = orientation.undecidedReason { note("directions", reason) }
 
         for shell in volumes.shells {
             guard let d = shell.diffusivity, !Self.diffusivities.contains(d) else { continue }

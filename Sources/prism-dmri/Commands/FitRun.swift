@@ -27,7 +27,7 @@ extension PreparedFit {
     mutating func run(_ command: Fit, _ target: OutputFolder, as source: FitSource? = nil) throws {
         let fitter = fitter, out = command.out
         try target.begin()
-        if let doubt = directions.doubt, !command.isQuiet { Terminal.note("note: " + doubt) }
+        if let reason = directions.undecidedReason, !command.isQuiet { Terminal.note("note: " + reason) }
         let part = (index: command.running.shard?.index ?? 0, of: command.running.shard?.of ?? 1)
         if part.index == 0 { estimateNoise() }
         let fitting = ContinuousClock.now
@@ -47,17 +47,13 @@ extension PreparedFit {
         var provenance = try provenance(command)
         source?.name(&provenance)
         let shards = try PosteriorArchive.shards(in: target.work)
-        provenance.residuals = ShellResiduals(
-            shards, family: family.family, lambda: options.lambda, signals: series.values, acquisition: acquisition,
-            deviation: deviation, threads: options.threads)
-        // For the page, now or when parts are joined.
-        var survey: ResidualSurvey?
-        if command.running.shard != nil || command.output.choice.formats.contains(.report) {
-            survey = ResidualSurvey(
-                shards, family: family.family, lambda: options.lambda, mask: mask.indices, signals: series.values,
-                acquisition: acquisition, deviation: deviation, threads: options.threads)
-            try survey?.write(to: target.staging + "/" + ResidualSurvey.fileName)
-        }
+        // By volume and slice for the page, now or when parts are joined.
+        let isForPage = command.running.shard != nil || command.output.choice.formats.contains(.report)
+        let residuals = FitResiduals(
+            shards, family: family.family, lambda: options.lambda, mask: isForPage ? mask.indices : nil,
+            signals: series.values, acquisition: acquisition, deviation: deviation, threads: options.threads)
+        provenance.residuals = residuals.shells
+        try residuals.volumes?.write(to: target.staging + "/" + ResidualSurvey.fileName)
         if part.index == 0, command.output.choice.formats.contains(.fsl),
             let tensor = TensorMaps(
                 signals: series.values, acquisition: acquisition, deviation: deviation, rules: options.rules,
@@ -91,7 +87,8 @@ extension PreparedFit {
         let result = try FitOutputs.write(
             archive: archive, lambda: options.lambda, geometry: geometry,
             directory: target.staging, provenance: provenance,
-            formats: command.output.choice.formats, noise: independent, survey: survey, threads: options.threads)
+            formats: command.output.choice.formats, noise: independent, survey: residuals.volumes,
+            threads: options.threads)
         if let keep { try target.keep(keep, of: archive) }
         try target.finish()
         note("writing", since: writing)
