@@ -36,7 +36,8 @@ struct Validate: ParsableCommand {
         var study = SimulatedSeriesStudy(RegressionFamily(terms: terms))
         (study.lambda, study.seriesCount, study.subspace) = (lambda, series, subspace)
         (study.seed, study.threads, study.sweeps) = (seed, threads.nthreads, sweeps)
-        let report = try study.run(network: file.map { file in { try SeriesReader(file, path: path, terms: terms) } })
+        let report = try study.run(
+            network: file.map { file in { @Sendable in try SeriesReader(file, path: path, terms: terms) } })
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
