@@ -77,18 +77,20 @@ struct DecoderBlock: Sendable {
         return selfOutput.forward(tape, w, tape.gather(a, keep), onto: m.residual(tape.gather(x, keep), 2))
     }
 
-    /// x and its attention to keys and values laid out by `keys`, which is given what x makes (rows × 3·width: queries,
-    /// keys, values).
+    /// x and its attention to keys and values that are kept elsewhere, rows × 2·width, of which each row of x has a
+    /// list of its own.
+    /// - Parameter withKept: takes in what x makes (rows × 3·width: queries, keys, values), and hands on all that is
+    /// kept.
     func attend<S>(
         _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, modulation m: Modulation<S>,
-        segments: UnsafeBufferPointer<AttentionSegment>,
-        keys: (Variable<S>) -> Variable<S>
+        segments: UnsafeBufferPointer<AttentionSegment>, along list: [Int32],
+        withKept: (Variable<S>, (UnsafePointer<S>) -> Variable<S>) -> Variable<S>
     ) -> Variable<S> {
-        let qkv = qkv.forward(tape, w, x, norm: m.norm(0, width)), keyValue = keys(qkv)
-        let a = tape.attention(
-            qkv.slice(0, width), keyValue.slice(0, width), keyValue.slice(width, width), rows: qkv.rows,
-            segments: segments, heads: heads, mask: nil,
-            output: nil)
+        let qkv = qkv.forward(tape, w, x, norm: m.norm(0, width))
+        let a = withKept(qkv) {
+            tape.attention(
+                qkv.slice(0, width), rows: qkv.rows, keyValue: $0, along: list, segments: segments, heads: heads)
+        }
         return selfOutput.forward(tape, w, a, onto: m.residual(x, 2))
     }
 

@@ -77,8 +77,8 @@ struct PrefixCache<S: Scalar> {
         let own = UnsafeMutableBufferPointer<AttentionSegment>.take(arena, rows)
         let cross = UnsafeMutableBufferPointer<AttentionSegment>.take(arena, chains.count)
         let tableRows = UnsafeMutableBufferPointer<Int32>.take(arena, rows)
-        // The prefixes on each chain's way from the root, one way after another: where their keys will stand. A row's
-        // keys are the first of its chain's.
+        // The prefixes on each chain's way from the root, one way after another. A row's keys are those of the first of
+        // its chain's.
         var firsts: [Int] = [], ways: [Int32] = [], row = 0, voxels = 0
         for chain in chains {
             let before = chain.parent < 0 ? 0 : depth(chain.parent) + 1, start = ways.count
@@ -112,7 +112,9 @@ struct PrefixCache<S: Scalar> {
         for (i, block) in decoder.blocks.enumerated() {
             let m = conditioning.blocks[i], w = weights, tape = tape
             x = w.inPlace(tape) {
-                let y = block.attend(tape, w, x, modulation: m, segments: segments) { keep($0, block: i, ways: ways) }
+                let y = block.attend(tape, w, x, modulation: m, segments: segments, along: ways) {
+                    keep($0, block: i, $1)
+                }
                 let queries = block.ask(tape, w, y, modulation: m)
                 return block.answer(
                     tape, w, y, queries: queries, modulation: m, context: context[i], cross: crossUsed)
@@ -123,19 +125,14 @@ struct PrefixCache<S: Scalar> {
         return firsts
     }
 
-    /// Keeps the keys and values of new prefixes (rows × 2·width of rows × 3·width) and lays out those of every way.
-    private mutating func keep(_ qkv: Variable<S>, block: Int, ways: [Int32]) -> Variable<S> {
-        let width = decoder.width, pair = 2 * width
+    /// Keeps the keys and values of new prefixes, rows × 2·width of rows × 3·width, and hands on all that are kept.
+    private mutating func keep(_ qkv: Variable<S>, block: Int, _ body: (UnsafePointer<S>) -> Variable<S>) -> Variable<S>
+    {
+        let width = decoder.width
         for r in 0..<qkv.rows {
-            let own = UnsafeBufferPointer(start: qkv.value + r * 3 * width + width, count: pair)
+            let own = UnsafeBufferPointer(start: qkv.value + r * 3 * width + width, count: 2 * width)
             keyValues[block].append(contentsOf: own)
         }
-        let laid = tape.matrix(ways.count, pair)
-        keyValues[block].withUnsafeBufferPointer { kept in
-            for (i, prefix) in ways.enumerated() {
-                (laid.value + i * pair).update(from: kept.baseAddress! + Int(prefix) * pair, count: pair)
-            }
-        }
-        return laid
+        return keyValues[block].withUnsafeBufferPointer { body($0.baseAddress!) }
     }
 }

@@ -6,7 +6,7 @@ import Tensors
 /// answers of a voxel depend on nothing but the voxel.
 extension PrefixCache {
     /// Prefixes that one voxel expands at a time.
-    private static var width: Int { 16 }
+    static var width: Int { 16 }
 
     /// The likeliest structures of every voxel, best first, and the mass of the rest.
     mutating func posteriors(
@@ -16,7 +16,7 @@ extension PrefixCache {
         while true {
             let next = voxel.indices.flatMap { v in voxel[v].next(Self.width).map { (voxel: v, prefix: $0) } }
             if next.isEmpty { return voxel.map { $0.posterior() } }
-            for (i, prefix) in evaluate(next.map { ($0.voxel, $0.prefix) }).enumerated() {
+            for (i, prefix) in evaluate(next).enumerated() {
                 for child in children(next[i].prefix, prefix, automaton) { voxel[next[i].voxel].add(child) }
             }
         }
@@ -77,7 +77,7 @@ extension PrefixCache {
     }
 
     /// Evaluates open prefixes; returns their numbers.
-    private mutating func evaluate(_ open: [(voxel: Int, prefix: StructureExpansion.Open)]) -> [Int] {
+    mutating func evaluate(_ open: [(voxel: Int, prefix: StructureExpansion.Open)]) -> [Int] {
         let chains = open.map { v, o in
             let start = o.parent < 0 ? 0 : depth(o.parent) + 1
             return Chain(voxel: v, bits: o.bits, depths: start..<o.depth + 1, parent: o.parent)
@@ -86,7 +86,7 @@ extension PrefixCache {
     }
 
     /// The two prefixes one bit longer.
-    private func children(
+    func children(
         _ o: StructureExpansion.Open, _ number: Int, _ automaton: StructureAutomaton
     ) -> [StructureExpansion.Open] {
         [false, true].map { bit in

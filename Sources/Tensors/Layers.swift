@@ -124,6 +124,22 @@ extension Tape {
         return y
     }
 
+    /// Attention of single queries (`segments`, nq = 1) each to keys of its own, the rows that `list` has from its k0
+    /// on. Nothing flows back.
+    ///
+    /// Shapes: q rows × width; keyValue any rows × 2·width; rows × width.
+    public func attention(
+        _ q: Slice<S>, rows: Int, keyValue: UnsafePointer<S>, along list: [Int32],
+        segments: UnsafeBufferPointer<AttentionSegment>, heads: Int
+    ) -> Variable<S> {
+        precondition(!records && q.columns % heads == 0)
+        let y = matrix(rows, q.columns)
+        S.attentionAlong(
+            q.value, keyValue, keyValue + q.columns, q.stride, 2 * q.columns, segments.baseAddress!, segments.count,
+            list, heads, q.columns / heads, y.value, y.columns)
+        return y
+    }
+
     /// Row i of the result is row `index[i]` of x.
     public func gather(_ x: Variable<S>, _ index: UnsafeBufferPointer<Int32>) -> Variable<S> {
         let y = matrix(index.count, x.columns), n = x.columns

@@ -1,5 +1,6 @@
 import CKernels
 import COpenBLAS
+import Foundation
 
 /// The element type of a tensor: `Float` for work, `Double` for checking gradients against finite differences.
 ///
@@ -46,6 +47,11 @@ public protocol Scalar: BinaryFloatingPoint, Sendable {
         _ count: Int,
         _ heads: Int, _ headWidth: Int, _ mask: UnsafePointer<UInt8>?, _ out: Pointer, _ outStride: Int,
         _ probabilities: Pointer?)
+    /// Single queries, whose keys are the rows that `list` has from k0 on.
+    static func attentionAlong(
+        _ q: Pointer, _ k: UnsafePointer<Self>, _ v: UnsafePointer<Self>, _ qStride: Int, _ kStride: Int,
+        _ segments: UnsafePointer<pk_segment>, _ count: Int, _ list: UnsafePointer<Int32>, _ heads: Int,
+        _ headWidth: Int, _ out: Pointer, _ outStride: Int)
     /// Adds to dq, dk and dv, or, where `attentionWrites`, writes what is said to be written.
     static func attentionBackward(
         _ q: Pointer, _ k: Pointer, _ v: Pointer, _ qStride: Int, _ kStride: Int, _ segments: UnsafePointer<pk_segment>,
@@ -60,6 +66,34 @@ public protocol Scalar: BinaryFloatingPoint, Sendable {
     static func attentionWrites(_ headWidth: Int) -> Bool
     static func axpy(_ a: Self, _ x: Pointer, _ y: Pointer, _ n: Int)
     static func sumOfSquares(_ x: Pointer, _ n: Int) -> Double
+}
+
+extension Scalar {
+    /// The definition of `attentionAlong`.
+    static func plainAttentionAlong(
+        _ q: Pointer, _ k: UnsafePointer<Self>, _ v: UnsafePointer<Self>, _ qStride: Int, _ kStride: Int,
+        _ segments: UnsafePointer<pk_segment>, _ count: Int, _ list: UnsafePointer<Int32>, _ heads: Int,
+        _ headWidth: Int, _ out: Pointer, _ outStride: Int
+    ) {
+        let scale = 1 / Double(headWidth).squareRoot()
+        for segment in UnsafeBufferPointer(start: segments, count: count) {
+            let keys = segment.keys.map { Int(list[$0]) }, row = Int(segment.q0)
+            for h in 0..<heads {
+                let own = q + row * qStride + h * headWidth, to = out + row * outStride + h * headWidth
+                var weights = keys.map { key in
+                    scale * (0..<headWidth).reduce(0) { $0 + Double(own[$1] * k[key * kStride + h * headWidth + $1]) }
+                }
+                let peak = weights.max() ?? 0
+                weights = weights.map { exp($0 - peak) }
+                let total = weights.reduce(0, +)
+                for d in 0..<headWidth {
+                    to[d] = zip(keys, weights).reduce(0) {
+                        $0 + Self($1.1 / total) * v[$1.0 * kStride + h * headWidth + d]
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Rows of one attention problem within the query and key matrices.

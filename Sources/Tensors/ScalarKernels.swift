@@ -63,6 +63,16 @@ extension Float: Scalar {
         pk_attention_forward_f32(
             q, k, v, qStride, kStride, segments, count, heads, headWidth, mask, out, outStride, probabilities)
     }
+    public static func attentionAlong(
+        _ q: Pointer, _ k: UnsafePointer<Float>, _ v: UnsafePointer<Float>, _ qStride: Int, _ kStride: Int,
+        _ segments: UnsafePointer<pk_segment>, _ count: Int, _ list: UnsafePointer<Int32>, _ heads: Int,
+        _ headWidth: Int, _ out: Pointer, _ outStride: Int
+    ) {
+        if headWidth == 16 {
+            return pk_attention16_along(0, q, k, v, qStride, kStride, segments, count, list, heads, out, outStride)
+        }
+        plainAttentionAlong(q, k, v, qStride, kStride, segments, count, list, heads, headWidth, out, outStride)
+    }
     public static func attentionBackward(
         _ q: Pointer, _ k: Pointer, _ v: Pointer, _ qStride: Int, _ kStride: Int, _ segments: UnsafePointer<pk_segment>,
         _ count: Int,
@@ -155,6 +165,11 @@ extension Double: Scalar {
         pk_attention_forward_f64(
             q, k, v, qStride, kStride, segments, count, heads, headWidth, mask, out, outStride, probabilities)
     }
+    public static func attentionAlong(
+        _ q: Pointer, _ k: UnsafePointer<Double>, _ v: UnsafePointer<Double>, _ qStride: Int, _ kStride: Int,
+        _ segments: UnsafePointer<pk_segment>, _ count: Int, _ list: UnsafePointer<Int32>, _ heads: Int,
+        _ headWidth: Int, _ out: Pointer, _ outStride: Int
+    ) { plainAttentionAlong(q, k, v, qStride, kStride, segments, count, list, heads, headWidth, out, outStride) }
     public static func attentionBackward(
         _ q: Pointer, _ k: Pointer, _ v: Pointer, _ qStride: Int, _ kStride: Int, _ segments: UnsafePointer<pk_segment>,
         _ count: Int,

@@ -89,6 +89,40 @@ import Testing
         }
     }
 
+    /// Queries with lists of keys of their own, which share rows, stand anywhere and are of every length around a
+    /// vector's; each alone and among others.
+    @Test(arguments: lanes) func alongLists(_ lanes: Int) {
+        let lengths = [1, 2, 5, 15, 16, 17, 33], keys = 40,
+            problem = Problem(queries: lengths.count + 1, keys: keys, seed: 6)
+        var segments: [AttentionSegment] = [], list: [Int32] = []
+        for (i, n) in lengths.enumerated() {
+            segments.append(AttentionSegment(queries: i..<i + 1, keys: list.count..<list.count + n))
+            list += (0..<n).map { Int32((7 * i + 11 * $0) % keys) }
+        }
+        func run(_ segments: [AttentionSegment]) -> [Float] {
+            var out = [Float](repeating: -7, count: (lengths.count + 1) * Self.columns)
+            pk_attention16_along(
+                lanes, problem.q, problem.k, problem.v, Self.columns + 5, Self.columns + 7, segments, segments.count,
+                list, Self.heads, &out, Self.columns)
+            return out
+        }
+        let whole = run(segments)
+        for (i, s) in segments.enumerated() {
+            var own = problem
+            func rows(_ x: [Float]) -> [Float] {
+                list[Int(s.k0)..<Int(s.k0 + s.nk)].flatMap { key -> ArraySlice<Float> in
+                    let at = Int(key) * (Self.columns + 7)
+                    return x[at..<at + Self.columns + 7]
+                }
+            }
+            (own.k, own.v) = (rows(problem.k), rows(problem.v))
+            let expected = own.plain(i, 0..<lengths[i]) { _ in true }, row = i * Self.columns..<(i + 1) * Self.columns
+            #expect(zip(whole[row], expected).allSatisfy { abs(Double($0) - $1) < 2e-6 }, "\(lengths[i]) keys")
+            #expect(run([s])[row].map(\.bitPattern) == whole[row].map(\.bitPattern), "\(lengths[i]) keys alone")
+        }
+        #expect(whole[(lengths.count * Self.columns)...].allSatisfy { $0 == -7 })
+    }
+
     /// The same bytes alone, among other problems, and wherever a query stands in its own.
     @Test(arguments: lanes, [1, 3, 4, 7, 16, 40])
     func queriesDoNotDependOnTheirCompany(_ lanes: Int, _ nk: Int) {

@@ -22,9 +22,10 @@ typedef struct {
     long stride;
 } pk_dense_around;
 
-/* The fastest float32 kind of this processor; whether it has PK_DENSE_BF16. */
+/* The fastest float32 kind of this processor; whether it has PK_DENSE_BF16; and whether that is faster. */
 pk_dense_kind pk_dense_best(void);
 int pk_dense_has_bf16(void);
+int pk_dense_bf16_pays(void);
 
 /* A laid-out layer takes pk_dense_size floats, 64-byte aligned. bias: columns values, or NULL. */
 long pk_dense_size(pk_dense_kind kind, long depth, long columns);

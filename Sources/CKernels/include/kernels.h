@@ -49,6 +49,10 @@ long pk_attention_saved(const pk_segment *segments, long count, long heads);
 void pk_attention16(long lanes, const float *q, const float *k, const float *v, long qstride, long kstride,
                     const pk_segment *segments, long count, long heads, const uint8_t *mask, float *out, long ostride,
                     float *kept);
+/* The same of single queries (nq = 1) whose keys are the rows list[k0] … list[k0 + nk − 1], without a mask. */
+void pk_attention16_along(long lanes, const float *q, const float *k, const float *v, long qstride, long kstride,
+                          const pk_segment *segments, long count, const int32_t *list, long heads, float *out,
+                          long ostride);
 long pk_attention16_kept(long lanes, const pk_segment *segments, long count, long heads);
 /* Its gradients.  dq is written where `qwritten`, dk and dv where `kwritten`, and added to otherwise; what is written
    belongs to one segment only. */

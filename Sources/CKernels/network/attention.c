@@ -73,6 +73,13 @@ void pk_attention16(long lanes, const float *q, const float *k, const float *v, 
     BY_LANES(attention, q, k, v, qstride, kstride, segments, count, heads, mask, out, ostride, kept)
 }
 
+void pk_attention16_along(long lanes, const float *q, const float *k, const float *v, long qstride, long kstride,
+                          const pk_segment *segments, long count, const int32_t *list, long heads, float *out,
+                          long ostride) {
+    if (!lanes) lanes = pk_lanes();
+    BY_LANES(along, q, k, v, qstride, kstride, segments, count, list, heads, out, ostride)
+}
+
 long pk_attention16_kept(long lanes, const pk_segment *segments, long count, long heads) {
     if (!lanes) lanes = pk_lanes();
     long total = 0;

@@ -96,6 +96,7 @@ TARGET static void FN(queries)(const float *q, long qstride, long count, const f
 }
 
 #include "attention_few.h"
+#include "attention_along.h"
 
 /* The mask of all segments, a word a lane: most × LANES words for each LANES queries. */
 INLINED void FN(permit)(const uint8_t *mask, long rows, long most, int32_t *allowed) {

@@ -50,6 +50,14 @@ int pk_dense_has_bf16(void) {
 #endif
 }
 
+int pk_dense_bf16_pays(void) {
+#if defined(__x86_64__)
+    return pk_dense_has_bf16() && !__builtin_cpu_is("intel");
+#else
+    return 0;
+#endif
+}
+
 static long panel_of(pk_dense_kind kind) { return kind == PK_DENSE_4 ? 8 : kind == PK_DENSE_8 ? 16 : 32; }
 static long steps_of(pk_dense_kind kind, long depth) { return kind == PK_DENSE_BF16 ? (depth + 1) / 2 : depth; }
 

@@ -2,43 +2,54 @@ import Foundation
 import ModelSpace
 
 /// What a network's probabilities of structures say of where to look.
-extension StructureExplorer {
-    /// The plainest structures, and those that the network does not rule out at every λ. Its word alone would not do:
-    /// what is far from all that it names is reached only from the plainest, by steps that the signals decide on.
-    func seeds(_ network: StructurePosterior?) -> [Structure] {
-        guard let network else { return rule.plainest }
-        return rule.plainest + named(network.structures, network.logProbability).map { network.structures[$0] }
-    }
+public struct NetworkWord {
+    /// Structures not ruled out at every λ, the likeliest first, each with the noise that is likelier: where the search
+    /// begins.
+    public let named: [Structure]
+    /// log p(z | y, λ = 0) of those listed.
+    let table: [Structure: Double]
+    /// How far below the best each structure stays, noise aside, at the λ that favours it most; and what is not listed
+    /// at least.
+    private let gaps: [Structure: Double], reach: Double
+    private let exclusion: Double
 
-    /// Structures that the network rules out at every λ by so much that neighbours of what matters are not looked at.
-    func excluded(_ network: StructurePosterior?) -> Set<Structure> {
-        guard let network, options.networkExclusion < .infinity else { return [] }
-        var total: [Structure: Double] = [:]
-        for (z, l) in zip(network.structures, network.logProbability) {
-            let signal = rule.signal(z)
-            total[signal] = logSum([total[signal] ?? -.infinity, l])
-        }
-        let list = total.keys.sorted { $0.bits < $1.bits }
-        let gap = Self.gaps(list.map { total[$0]! }, list.map { kind($0).k })
-        return Set(zip(list, gap).filter { $1 > options.networkExclusion }.map(\.0))
-    }
-
-    /// Of structures with an amortised log-probability those that the search begins from, the likeliest first: not
-    /// ruled out at every λ, each with the noise that is likelier. Indices.
-    public func named(_ structures: [Structure], _ logProbability: [Double]) -> [Int] {
-        var best: [Structure: (index: Int, total: Double)] = [:]
-        for (i, z) in structures.enumerated() {
-            let signal = rule.signal(z)
-            if let known = best[signal] {
-                let isBetter = logProbability[i] > logProbability[known.index]
-                best[signal] = (isBetter ? i : known.index, logSum([known.total, logProbability[i]]))
-            } else {
-                best[signal] = (i, logProbability[i])
+    init(_ network: StructurePosterior, _ explorer: StructureExplorer) {
+        var places: [Structure: Int] = [:], signals: [Structure] = [], best: [Int] = [], total: [Double] = []
+        var table = [Structure: Double](minimumCapacity: network.structures.count)
+        for (i, (z, l)) in zip(network.structures, network.logProbability).enumerated() {
+            table[z] = l
+            let signal = explorer.rule.signal(z)
+            guard let known = places[signal] else {
+                places[signal] = signals.count
+                signals.append(signal)
+                best.append(i)
+                total.append(l)
+                continue
             }
+            if l > network.logProbability[best[known]] { best[known] = i }
+            total[known] = logSum([total[known], l])
         }
-        let list = best.keys.sorted { $0.bits < $1.bits },
-            gap = Self.gaps(list.map { best[$0]!.total }, list.map { kind($0).k })
-        let named = list.indices.filter { gap[$0] <= options.networkCutoff }.sorted { (gap[$0], $0) < (gap[$1], $1) }
-        return named.prefix(options.mostNamed).map { best[list[$0]]!.index }
+        let options = explorer.options,
+            gap = StructureExplorer.gaps(total, signals.map { explorer.kind($0).k })
+        self.table = table
+        gaps = Dictionary(uniqueKeysWithValues: zip(signals, gap))
+        (reach, exclusion) = (network.reach, options.networkExclusion)
+        named = signals.indices.filter { gap[$0] <= options.networkCutoff }
+            .sorted { (gap[$0], signals[$0].bits) < (gap[$1], signals[$1].bits) }.prefix(options.mostNamed)
+            .map { network.structures[best[$0]] }
+    }
+
+    /// Whether a structure, noise aside, is so unlikely at every λ that it is not looked at for its neighbours' sake.
+    func rulesOut(_ signal: Structure) -> Bool { gaps[signal].map { $0 > exclusion } ?? (reach >= exclusion) }
+}
+
+extension StructureExplorer {
+    /// What a network says of where to look. Its word alone would not do: what is far from all that it names is reached
+    /// only from the plainest structures, by steps that the signals decide on.
+    public func word(_ network: StructurePosterior) -> NetworkWord { NetworkWord(network, self) }
+
+    /// What a network is to be asked, so that the search misses nothing it has to say.
+    public var reading: (reach: Double, named: Int, namedReach: Double, always: [Structure]) {
+        (options.networkExclusion, options.mostNamed, options.networkCutoff, plainest)
     }
 }

@@ -19,18 +19,20 @@ public final class StructureExplorer {
         public init(_ structure: Structure, _ theta: [Double]) { (self.structure, self.theta) = (structure, theta) }
     }
 
-    let rule: StructureRule, options: Options
+    let rule: StructureRule, options: Options, plainest: [Structure]
     private let theta: ThetaLayout, noiseOptions: [Structure], noise: (Structure) -> NoiseLikelihood
     let sampler: ImportanceSampler
     private let finder: StartFinder, m: Int
     private var layouts: [Structure: SignalLayout] = [:]
     /// What the rule says of structures met before: it costs more than a climb.
     private var nearby: [Structure: (list: [Structure], places: Set<Structure>)] = [:]
+    private var transfers: [Passage: LayoutTransfer] = [:]
     private var kinds: [Structure: (k: Int, variants: [(structure: Structure, noise: NoiseLikelihood)])] = [:]
     private(set) var shouldStop: () -> Bool = { false }
 
     public init<F: LinearFamily>(_ family: F, kernels: any SignalKernels, options: Options = Options()) {
         rule = StructureRule(family.description)
+        plainest = rule.plainest
         theta = ThetaLayout(family.description)
         self.options = options
         sampler = ImportanceSampler(kernels)
@@ -55,6 +57,17 @@ public final class StructureExplorer {
         let list = rule.neighbours(of: z).map(\.structure)
         nearby[z] = (list, Set(list))
         return nearby[z]!
+    }
+
+    /// From one structure to another.
+    private struct Passage: Hashable { let from: Structure, to: Structure }
+
+    private func transfer(_ from: Entry, _ to: Entry) -> LayoutTransfer {
+        let passage = Passage(from: from.structure, to: to.structure)
+        if let known = transfers[passage] { return known }
+        let new = LayoutTransfer(from: from.layout, to: to.layout)
+        transfers[passage] = new
+        return new
     }
 
     /// k and the allowed structures with any noise of one without.
@@ -93,7 +106,8 @@ public final class StructureExplorer {
 
     /// - Parameters:
     ///   - y: M normalised signals.
-    ///   - network: log p(z | y, λ = 0) of the structures that an amortised estimate lists; nil without one.
+    ///   - network: log p(z | y, λ = 0) of the structures that an amortised estimate lists, as `word` reads it; nil
+    ///   without one.
     ///   - starts: θ near which to look, of any structures.
     ///   - allows: whether a kind of noise is possible for these data.
     ///   - sigma: the noise's standard deviation where it is known. The network's word, given without it, then only
@@ -101,12 +115,10 @@ public final class StructureExplorer {
     ///   - seed, key: name the observation's random streams.
     /// - Returns: nil when the signals are impossible under every structure, or the search was told to stop.
     public func explore(
-        _ y: UnsafePointer<Float>, network: StructurePosterior? = nil, starts: [Start] = [],
+        _ y: UnsafePointer<Float>, network word: NetworkWord? = nil, starts: [Start] = [],
         allows: (NoiseLikelihood) -> Bool, sigma: Double? = nil,
         seed: UInt64, key: UInt64
     ) -> ExploredStructures? {
-        var table: [Structure: Double] = [:]
-        if let network { for (z, l) in zip(network.structures, network.logProbability) { table[z] = l } }
         var entries: [Entry] = [], known: Set<Structure> = []
         func stream(_ z: Structure, _ generation: Int) -> RandomSource { Self.stream(seed, key, z, generation) }
 
@@ -117,13 +129,14 @@ public final class StructureExplorer {
             guard !variants.isEmpty else { return nil }
             let entry = Entry(
                 signal, layout(signal), k: kind.k, variants: variants,
-                network: variants.map { table[$0.structure] ?? -.infinity })
+                network: variants.map { word?.table[$0.structure] ?? -.infinity })
             entries.append(entry)
             return entry
         }
 
         // The plainest, and what the network names.
-        for z in seeds(network) { _ = enter(z) }
+        for z in plainest { _ = enter(z) }
+        for z in word?.named ?? [] { _ = enter(z) }
         for start in starts {
             guard let entry = entries.first(where: { $0.structure == rule.signal(start.structure) }),
                 let noise = entry.variants.first(where: { $0.structure == start.structure }) ?? entry.variants.first
@@ -137,7 +150,6 @@ public final class StructureExplorer {
             look(y, entry, entries, sigma, stream)
         }
         // Neighbours of what matters.
-        let ruledOut = sigma == nil ? excluded(network) : []
         while entries.count < options.mostStructures {
             let gap = gaps(entries.map(\.laplace), entries)
             guard
@@ -148,13 +160,13 @@ public final class StructureExplorer {
             entries[next].hasExpanded = true
             for z in neighbours(entries[next].structure).list {
                 if shouldStop() { return nil }
-                if ruledOut.contains(z) { continue }
+                if sigma == nil, word?.rulesOut(z) == true { continue }
                 if let entry = enter(z) { look(y, entry, entries, sigma, stream) }
             }
         }
         guard entries.contains(where: { $0.laplace.isFinite }) else { return nil }
         guard sample(y, entries, sigma, stream) else { return nil }
-        return ExploredStructures(entries: entries, hasNetwork: network != nil && sigma == nil)
+        return ExploredStructures(entries: entries, hasNetwork: word != nil && sigma == nil)
     }
 
     /// Looks for a structure's modes: from the starts that it has, and from the modes of neighbours that have been
@@ -168,7 +180,7 @@ public final class StructureExplorer {
         let parents = all.filter { $0.modes != nil && near.contains($0.structure) }.sorted { $0.laplace > $1.laplace }
             .prefix(options.parents)
         for parent in parents {
-            let best = parent.modes!.best, transfer = LayoutTransfer(from: parent.layout, to: entry.layout)
+            let best = parent.modes!.best, transfer = transfer(parent, entry)
             let noise = entry.variants.contains { $0.noise == best.noise } ? best.noise : entry.variants[0].noise
             starts += finder.starts(y, transfer, from: best.centre, most: options.births, tries: options.tries, &random)
                 .map { (noise, $0) }
@@ -184,8 +196,11 @@ public final class StructureExplorer {
 
     func gaps(_ values: [Double], _ entries: [Entry]) -> [Double] { Self.gaps(values, entries.map(\.k)) }
 
+    /// λ at which what matters is looked for.
+    public static let lambdas = [0.0, 0.5, 1, 2, 3]
+
     /// How far each stays below the best, at the λ that favours it most.
-    package static func gaps(_ values: [Double], _ counts: [Int], lambdas: [Double] = [0, 0.5, 1, 2, 3]) -> [Double] {
+    package static func gaps(_ values: [Double], _ counts: [Int], lambdas: [Double] = lambdas) -> [Double] {
         var gap = [Double](repeating: .infinity, count: values.count)
         for lambda in lambdas {
             let here = zip(values, counts).map { $0 - lambda * Double($1) }, best = here.max() ?? 0

@@ -46,18 +46,47 @@ public final class AmortisedSampler<F: ListedFamily> {
         _ y: UnsafePointer<Float>, designs: [F.Design], keys: [UInt64], seed: UInt64, steps: Int,
         allocate: (_ observation: Int, _ logProbability: [Double]) -> [Int]
     ) -> [VoxelPosterior] {
-        let count = designs.count
-        let space = family.structureSpace
-        let p = family.parameterNames.count, row = family.tokenCount * family.coordinateCount
         stages?.enter(.encode)
         let (encoded, frames) = encode(y, designs)
         stages?.enter(.structures)
-        let logProbability = runner.structureLogProbabilities(encoded, lambda: Self.referenceLambda, space: space)
+        let logProbability = runner.structureLogProbabilities(
+            encoded, lambda: Self.referenceLambda, space: family.structureSpace)
         let structures = logProbability.enumerated().map(allocate)
         stages?.enter(.draws)
-        var answers: [VoxelPosterior] = []
-        for start in stride(from: 0, to: count, by: drawBlock) {
-            let block = start..<min(start + drawBlock, count)
+        let parameters = draw(encoded, frames, designs, structures, keys: keys, seed: seed, steps: steps)
+        return logProbability.indices.map {
+            VoxelPosterior(
+                logProbability: logProbability[$0], structures: structures[$0], parameters: parameters[$0])
+        }
+    }
+
+    /// What a search asks of the network: the structures that a plan wants read, and draws θ | z of those asked for.
+    ///
+    /// - Parameters:
+    ///   - plan: at `referenceLambda` and beyond.
+    ///   - allocate: the structures of an observation's draws, given what was read of it.
+    func read(
+        _ y: UnsafePointer<Float>, designs: [F.Design], keys: [UInt64], seed: UInt64, steps: Int,
+        plan: StructureReadingPlan, allocate: (StructurePosterior) -> [Int]
+    ) -> [(structures: StructurePosterior, drawn: [Int], parameters: [Double])] {
+        let (encoded, frames) = encode(y, designs)
+        let read = runner.structurePosteriors(
+            encoded, lambda: Self.referenceLambda, automaton: family.structureSpace.automaton, plan: plan)
+        let structures = read.map(allocate)
+        let parameters = draw(encoded, frames, designs, structures, keys: keys, seed: seed, steps: steps)
+        return read.indices.map { (read[$0], structures[$0], parameters[$0]) }
+    }
+
+    /// θ of the structures asked for, P numbers each.
+    private func draw(
+        _ encoded: EncodedVoxels, _ frames: [F.Frame], _ designs: [F.Design], _ structures: [[Int]], keys: [UInt64],
+        seed: UInt64, steps: Int
+    ) -> [[Double]] {
+        let space = family.structureSpace, p = family.parameterNames.count,
+            row = family.tokenCount * family.coordinateCount
+        var answers: [[Double]] = []
+        for start in stride(from: 0, to: structures.count, by: drawBlock) {
+            let block = start..<min(start + drawBlock, structures.count)
             let asked = block.flatMap { v in structures[v].indices.map { (voxel: v, sample: $0) } }
             let coordinates =
                 asked.isEmpty
@@ -84,9 +113,7 @@ public final class AmortisedSampler<F: ListedFamily> {
                     }
                     next += 1
                 }
-                answers.append(
-                    VoxelPosterior(logProbability: logProbability[v], structures: structures[v], parameters: parameters)
-                )
+                answers.append(parameters)
             }
         }
         return answers

@@ -13,7 +13,7 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     /// Sweeps of moves that end each voxel's draws, and of how many draws of a structure: fewer stay samples by weight.
     public var sweeps = 8, fewestMoved = 3
     /// Steps of the network's diffusion solver, and its draws that each structure starts from.
-    public var solverSteps = 3, starts = 1
+    public var solverSteps = 2, starts = 1
 
     public let family: F
     let file: NetworkFile?, options: FitOptions
@@ -45,13 +45,13 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     public var notes: [String: String] {
         var notes = ["exploration": exploration.summary, "correction_sweeps": "\(sweeps) of \(fewestMoved) and more"]
         if file != nil {
-            (notes["solver_steps"], notes["precision"]) = ("\(solverSteps)", NetworkPrecision.preferred.rawValue)
+            (notes["solver_steps"], notes["precision"]) = ("\(solverSteps)", NetworkPrecision.fastest.rawValue)
         }
         return notes.merging(noise.notes) { $1 }
     }
 
     public func makeEngine() -> any PosteriorEngine {
-        FamilyEngine(self, file.map { AmortisedSampler(family: family, file: $0) })
+        FamilyEngine(self, file.map { AmortisedSampler(family: family, file: $0, precision: .fastest) })
     }
 
     public func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe {
@@ -70,6 +70,7 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
 final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
     private let recipe: FamilyEngineRecipe<F>, sampler: AmortisedSampler<F>?
     private let explorer: StructureExplorer, moves: PosteriorMoves, space: StructureSpace, places: [Structure: Int]
+    private let reading: StructureReadingPlan
     /// The exact half reads the volumes shell by shell.
     private let order: [Int], kernels: any DiffusionKernels
     private var shouldStop: @Sendable () -> Bool = { false }
@@ -82,6 +83,11 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         moves = PosteriorMoves(kernels)
         space = recipe.family.structureSpace
         places = Dictionary(uniqueKeysWithValues: zip(space.structures, 0...))
+        let wanted = explorer.reading, description = recipe.family.description
+        reading = StructureReadingPlan(
+            steps: StructureExplorer.lambdas.map { $0 - AmortisedSampler<F>.referenceLambda }, reach: wanted.reach,
+            named: wanted.named, namedReach: wanted.namedReach, always: wanted.always,
+            signalBits: description.bitCount - description.noise.bitNames.count)
     }
 
     func stop(when isAsked: @escaping @Sendable () -> Bool) {
@@ -109,44 +115,65 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
     ) -> [VoxelPosterior] {
         let count = designs.count, sigma = sigma.isEmpty ? Array(repeating: nil, count: count) : sigma
         let m = recipe.acquisition.count, seed = recipe.options.seed, starts = recipe.starts
-        let guesses = sampler?.answer(
-            y, designs: designs, keys: keys, seed: seed, steps: recipe.solverSteps
-        ) { _, l in
+        var words: [NetworkWord] = []
+        let guesses = sampler?.read(
+            y, designs: designs, keys: keys, seed: seed, steps: recipe.solverSteps, plan: reading
+        ) {
             // Draws of the structures that the search begins from.
-            self.explorer.named(self.space.structures, l).sorted().flatMap { Array(repeating: $0, count: starts) }
+            words.append(self.explorer.word($0))
+            return words.last!.named.map { self.places[$0]! }.sorted().flatMap {
+                Array(repeating: $0, count: starts)
+            }
         }
         var answers: [VoxelPosterior] = []
         for v in 0..<count {
             let signals = order.map { y[v * m + $0] }
             if areOwn { kernels.take(designs[v].taking(order)) }
-            guard let answer = posterior(signals, guesses?[v], sigma[v], designs[v], key: keys[v]) else { break }
+            let guess = guesses.map { Guess(word: words[v], read: $0[v].structures, $0[v].drawn, $0[v].parameters) }
+            guard let answer = posterior(signals, guess, sigma[v], designs[v], key: keys[v]) else { break }
             answers.append(answer)
         }
         return answers
     }
 
+    /// What the network says of a voxel, and its draws.
+    private struct Guess {
+        let word: NetworkWord, read: StructurePosterior, drawn: [Int], parameters: [Double]
+
+        init(word: NetworkWord, read: StructurePosterior, _ drawn: [Int], _ parameters: [Double]) {
+            (self.word, self.read, self.drawn, self.parameters) = (word, read, drawn, parameters)
+        }
+    }
+
+    /// log p(z | y, λ = 0) by the network alone; those that were not read share what is left of 1.
+    private func allProbabilities(_ read: StructurePosterior) -> [Double] {
+        let left = space.structures.count - read.structures.count
+        var all = [Double](repeating: read.logRest - log(Double(max(1, left))), count: space.structures.count)
+        for (z, l) in zip(read.structures, read.logProbability) { all[places[z]!] = l }
+        return all
+    }
+
     /// Nil when told to stop.
     private func posterior(
-        _ y: UnsafePointer<Float>, _ guess: VoxelPosterior?, _ sigma: Double?, _ design: Acquisition, key: UInt64
+        _ y: UnsafePointer<Float>, _ guess: Guess?, _ sigma: Double?, _ design: Acquisition, key: UInt64
     ) -> VoxelPosterior? {
         let p = recipe.family.parameterNames.count, options = recipe.options
         let canBeRician = recipe.noise.allowRician(y, count: recipe.acquisition.count)
         var starts: [StructureExplorer.Start] = []
         if let guess {
-            for (d, z) in guess.structures.enumerated() {
+            for (d, z) in guess.drawn.enumerated() {
                 starts.append(.init(space.structures[z], Array(guess.parameters[d * p..<(d + 1) * p])))
             }
         }
-        let network = guess.map { StructurePosterior(structures: space.structures, logProbability: $0.logProbability) }
         let found = explorer.explore(
-            y, network: network, starts: starts, allows: { $0 == .gaussian || canBeRician }, sigma: sigma,
+            y, network: guess?.word, starts: starts, allows: { $0 == .gaussian || canBeRician }, sigma: sigma,
             seed: options.seed, key: key)
         if found == nil && shouldStop() { return nil }
         var random = RandomSource(seed: options.seed, stream: key, substream: 1 << 32)
         guard let found else {
             // No structure explains these signals: the network's word, or the prior's.
             return .prior(
-                recipe.family, design, logProbability: guess?.logProbability, lambda: options.lambda,
+                recipe.family, design, logProbability: guess.map { allProbabilities($0.read) }, lambda: options.lambda,
                 total: recipe.drawCount,
                 using: &random)
         }

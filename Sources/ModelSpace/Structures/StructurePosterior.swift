@@ -13,9 +13,13 @@ public struct StructurePosterior: Sendable, Equatable {
     /// that bounds the mass at the far end of a range of λ bounds it everywhere between, because the logarithm of a sum
     /// of exponentials is convex.
     public var restParameters: Double
+    /// Each structure that is not listed stays more than so many nats below the best, noise aside, at every λ that the
+    /// list was made for.
+    public var reach: Double
 
     public init(
-        structures: [Structure], logProbability: [Double], logRest: Double = -.infinity, restParameters: Double = 0
+        structures: [Structure], logProbability: [Double], logRest: Double = -.infinity, restParameters: Double = 0,
+        reach: Double = 0
     ) {
         precondition(structures.count == logProbability.count)
         let all = StructureSpace.normalise(logProbability + [logRest])
@@ -23,6 +27,7 @@ public struct StructurePosterior: Sendable, Equatable {
         self.logProbability = Array(all.dropLast())
         self.logRest = all[all.count - 1]
         self.restParameters = restParameters
+        self.reach = reach
     }
 
     /// The same at another λ, by log p(z|y,λ′) = log p(z|y,λ) − (λ′ − λ) k(z) + const.
