@@ -5,7 +5,18 @@ import ModelSpace
 /// two parameters are ODI and μ.
 ///
 /// It is zonal: a polynomial in (g·μ)² once its coefficients are known, which are computed once a shell.
-public protocol WatsonCompartment: DispersedCompartment {}
+///
+/// The functions are requirements so that each compartment has its own, made for its terms; all are the extension's.
+public protocol WatsonCompartment: DispersedCompartment {
+    /// The polynomials of sixteen samples, shells × PK_ZONAL_TERMS × 16, and how many coefficients of each shell are
+    /// used: all that does not depend on the axis, and so is the same for compartments that differ in their axis alone.
+    func coefficients(
+        _ p: UnsafePointer<Lanes>, _ design: FormDesign, used: UnsafeMutablePointer<Int32>,
+        into out: UnsafeMutablePointer<Float>)
+    /// The polynomials of one θ and their derivatives, shells × (1 + coordinates) × PK_ZONAL_TERMS: all that does not
+    /// depend on the axis.
+    func coefficientSlopes(_ p: UnsafePointer<Double>, _ design: FormDesign, into out: UnsafeMutablePointer<Float>)
+}
 
 extension WatsonCompartment {
     public func attenuation(_ p: UnsafePointer<Double>, _ m: DiffusionMeasurement) -> Double {
@@ -25,9 +36,7 @@ extension WatsonCompartment {
         }
     }
 
-    /// The polynomials of sixteen samples, shells × PK_ZONAL_TERMS × 16, and how many coefficients of each shell are
-    /// used: all that does not depend on the axis, and so is the same for compartments that differ in their axis alone.
-    func coefficients(
+    public func coefficients(
         _ p: UnsafePointer<Lanes>, _ design: FormDesign, used: UnsafeMutablePointer<Int32>,
         into out: UnsafeMutablePointer<Float>
     ) {
@@ -69,9 +78,9 @@ extension WatsonCompartment {
     /// Floats that `coefficientSlopes` writes: no more than a design's scratch memory.
     func slopeCount(_ design: FormDesign) -> Int { max(1, design.shells.count * PK_ZONAL_TERMS * (dimension - 1)) }
 
-    /// The polynomials of one θ and their derivatives, shells × (1 + coordinates) × PK_ZONAL_TERMS: all that does not
-    /// depend on the axis.
-    func coefficientSlopes(_ p: UnsafePointer<Double>, _ design: FormDesign, into out: UnsafeMutablePointer<Float>) {
+    public func coefficientSlopes(
+        _ p: UnsafePointer<Double>, _ design: FormDesign, into out: UnsafeMutablePointer<Float>
+    ) {
         let count = dimension - 2, size = count + 1, terms = termCount, n = PK_ZONAL_TERMS * size
         withUnsafeTemporaryAllocation(of: Dual.self, capacity: width) { numbers in
             LocalCoordinates.duals(p, parameters, into: numbers.baseAddress!)
