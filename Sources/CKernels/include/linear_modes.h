@@ -5,6 +5,9 @@
 /* S = Σ_k v_k E_k; e: W rows of M. */
 void pk_linear_signal(long m, long w, const double *v, const float *e, float *out);
 
+/* The same of sixteen points at once: v: W vectors of 16, e[(i·W + k)·16 …]; out: 16 rows of M. */
+void pk_lane_signals(long m, long w, const float *v, const float *e, float *out);
+
 /* Gradient and information, in local coordinates u_1 … u_W, log σ, shape, of a likelihood whose scores in the signals
    are given (pk_gaussian_scores):
        J = (Ẽ_k, 0, scale × row_j),  Ẽ_k = E_k + Σ_j share_j E_j,   information = J diag(weight²) Jᵀ,   gradient = J

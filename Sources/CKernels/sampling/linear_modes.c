@@ -2,12 +2,29 @@
 #include <float.h>
 #include "../include/small_matrix.h"
 #include "../math/row_products.h"
+#include "../math/vector_block.h"
 
 PER_CPU void pk_linear_signal(long m, long w, const double *v, const float *restrict e, float *restrict out) {
     for (long i = 0; i < m; i++) out[i] = (float)v[0] * e[i];
     for (long k = 1; k < w; k++) {
         const float f = (float)v[k], *row = e + k * m;
         for (long i = 0; i < m; i++) out[i] += f * row[i];
+    }
+}
+
+PER_CPU void pk_lane_signals(long m, long w, const float *restrict v, const float *restrict e, float *restrict out) {
+    float room[LANES_IN_BLOCK * LANES_IN_BLOCK];
+    for (long start = 0; start < m; start += LANES_IN_BLOCK) {
+        const long n = m - start < LANES_IN_BLOCK ? m - start : LANES_IN_BLOCK;
+        for (long i = 0; i < n; i++) {
+            const float *row = e + (start + i) * w * LANES_IN_BLOCK;
+            block_f32 sum = LOAD_BLOCK(v) * LOAD_BLOCK(row);
+            for (long k = 1; k < w; k++)
+                sum += LOAD_BLOCK(v + k * LANES_IN_BLOCK) * LOAD_BLOCK(row + k * LANES_IN_BLOCK);
+            STORE_BLOCK(room + i * LANES_IN_BLOCK, sum);
+        }
+        for (long lane = 0; lane < LANES_IN_BLOCK; lane++)
+            for (long i = 0; i < n; i++) out[lane * m + start + i] = room[i * LANES_IN_BLOCK + lane];
     }
 }
 

@@ -154,7 +154,7 @@ final class CompartmentKernels: DiffusionKernels {
                             axis: { a, to in for c in 0..<3 { to[c] = Dual(x[layout.firstAxis + 3 * a + c]) } },
                             rotation: { r, to in for c in 0..<4 { to[c] = Dual(x[layout.firstRotation + 4 * r + c]) } },
                             into: q)
-                        for i in 0..<component.compartment.width { p[i] = q[i].value }
+                        for i in 0..<component.width { p[i] = q[i].value }
                         let rho = component.spread?.value(UnsafePointer(seeds))
                         if let zonal = component.zonal {
                             if !component.isLikeLast { zonal.coefficientSlopes(p, design, into: scratch) }
@@ -206,24 +206,16 @@ final class CompartmentKernels: DiffusionKernels {
                 add(row, weight * scale * slope[i], to: j)
             }
         }
-        var row = 0, number = 0
-        for (parameter, source) in zip(component.compartment.parameters, component.sources) {
-            switch source {
-            case .number:
-                // Rows of logarithmic parameters are derivatives by the logarithm.
-                if case .logUniform = parameter.chart {
-                    chain(row, 1 / q[number].value, q[number].slope)
-                } else if parameter.dimension > 0 {
-                    chain(row, 1, q[number].slope)
-                }
+        for slope in component.slopes {
+            let row = slope.row, number = slope.number
+            switch slope.source {
+            case .number, .scalar: chain(row, slope.isLogarithm ? 1 / q[number].value : 1, q[number].slope)
             case .axis(let a):
                 for c in 0..<2 { add(row + c, weight, to: layout.scalars.count + 2 * a + c) }
             case .rotation(let r):
                 for c in 0..<3 { add(row + c, weight, to: layout.scalars.count + 2 * layout.axes.count + 3 * r + c) }
             }
-            row += parameter.dimension
-            number += parameter.width
         }
-        if let rho { chain(row, 1 / rho.value, rho.slope) }
+        if let rho { chain(component.compartment.dimension, 1 / rho.value, rho.slope) }
     }
 }

@@ -7,6 +7,8 @@ final class SignalPlan: Sendable {
     /// Where a number of a compartment comes from, among the layout's.
     enum Source: Sendable, Hashable {
         case number(FamilyExpression<Int>)
+        /// A scalar as it is: what most numbers are.
+        case scalar(Int)
         case axis(Int), rotation(Int)
     }
 
@@ -21,6 +23,10 @@ final class SignalPlan: Sendable {
         let zonal: (any WatsonCompartment)?, isLikeLast: Bool
         /// The layout's scalars that its numbers depend on, at most eight.
         let inputs: [Int]
+        /// Numbers of the compartment.
+        let width: Int
+        /// Its derivatives by what they become of the structure's.
+        let slopes: [Slope]
 
         init(
             _ compartment: any Compartment, _ sources: [Source], spread: FamilyExpression<Int>?, inputs: [Int],
@@ -29,10 +35,38 @@ final class SignalPlan: Sendable {
             (self.compartment, self.sources, self.spread) = (compartment, sources, spread)
             zonal = compartment as? any WatsonCompartment
             (self.inputs, self.isLikeLast) = (inputs, isLikeLast)
+            width = compartment.width
+            var slopes: [Slope] = [], row = 0, number = 0
+            for (parameter, source) in zip(compartment.parameters, sources) {
+                if parameter.dimension > 0 {
+                    var isLogarithm = false
+                    if case .logUniform = parameter.chart { isLogarithm = true }
+                    slopes.append(Slope(row: row, number: number, source: source, isLogarithm: isLogarithm))
+                }
+                row += parameter.dimension
+                number += parameter.width
+            }
+            self.slopes = slopes
+        }
+
+        /// The rows of one parameter's local coordinates.
+        struct Slope: Sendable {
+            /// The first of them, and the parameter's first number.
+            let row: Int, number: Int
+            let source: Source
+            /// Whether the row is the derivative by the logarithm.
+            let isLogarithm: Bool
         }
 
         /// The sources that are no orientations.
-        var numbers: [Source] { sources.filter { if case .number = $0 { true } else { false } } }
+        var numbers: [Source] {
+            sources.filter {
+                switch $0 {
+                case .number, .scalar: true;
+                default: false
+                }
+            }
+        }
     }
 
     let layout: SignalLayout
@@ -74,7 +108,11 @@ final class SignalPlan: Sendable {
             let sources = compartment.parameters.map { parameter -> Source in
                 let expression = variant.parameters[parameter.name]!
                 guard parameter.chart == .axis || parameter.chart == .rotation, case .parameter(let name) = expression
-                else { return .number(compiled(expression)) }
+                else {
+                    let own = compiled(expression)
+                    if case .parameter(let scalar) = own { return .scalar(scalar) }
+                    return .number(own)
+                }
                 let at = place(name).place
                 return parameter.chart == .axis
                     ? .axis(layout.axes.firstIndex { $0.place == at }!)
@@ -82,7 +120,13 @@ final class SignalPlan: Sendable {
             }
             let spread = variant.spread.map(compiled)
             var inputs = Set<Int>()
-            for case .number(let expression) in sources { inputs.formUnion(expression.leaves) }
+            for source in sources {
+                switch source {
+                case .number(let expression): inputs.formUnion(expression.leaves)
+                case .scalar(let scalar): inputs.insert(scalar)
+                case .axis, .rotation: break
+                }
+            }
             inputs.formUnion(spread?.leaves ?? [])
             inputs.formUnion(inputs.compactMap { bases[$0] })
             let own = Component(compartment, sources, spread: spread, inputs: inputs.sorted(), isLikeLast: false)
@@ -124,6 +168,9 @@ final class SignalPlan: Sendable {
             switch source {
             case .number(let expression):
                 p[i] = expression.value(values)
+                i += 1
+            case .scalar(let j):
+                p[i] = values[j]
                 i += 1
             case .axis(let a):
                 axis(a, p + i)

@@ -45,17 +45,7 @@ final class PointLanes {
             for i in 0..<task.layout.count { rows[size * i + lane] = rows[size * i + count - 1] }
         }
         kernels.attenuations(task.layout, rows: rows, stride: size, into: attenuations)
-        let v = UnsafeRawPointer(amplitudes)
-        for i in 0..<m {
-            let e = UnsafeRawPointer(attenuations + i * w * size)
-            var sum = SampleLanes.zero
-            for k in 0..<w {
-                sum +=
-                    v.loadUnaligned(fromByteOffset: 64 * k, as: SampleLanes.self)
-                    * e.loadUnaligned(fromByteOffset: 64 * k, as: SampleLanes.self)
-            }
-            for lane in 0..<count { signals[lane * m + i] = sum[lane] }
-        }
+        pk_lane_signals(m, w, amplitudes, attenuations, signals)
         return (0..<count).map { lane in
             guard sigma[lane] > 0, (1 / (sigma[lane] * sigma[lane])).isFinite else { return -.infinity }
             let value =

@@ -14,7 +14,9 @@ import Foundation
 /// σ is the noise's standard deviation. With a scale s0 the prior of log s0 is flat without bounds and log(s0/σ) is
 /// uniform; without one log s0 is 0 and log σ is uniform. Local coordinates of the shape stand in the order scalars,
 /// axes (2 each, `AxisChart`), rotations (3 each: angles ω about the rotation's own axes, R exp[ω]).
-public struct SignalLayout: Sendable, Hashable {
+///
+/// A class: what works on points hands it on at every step, and would copy all that it refers to.
+public final class SignalLayout: Sendable, Hashable {
     /// One of the W parts of which the signal is a weighted sum.
     public struct Component: Sendable, Hashable {
         public var group: String, member: Int
