@@ -110,6 +110,22 @@ import Testing
         }
     }
 
+    /// A structure that was not sampled counts by the error of its rough evidence, half-way where the network's is the
+    /// same; without one it is the less likely of the two.
+    @Test func roughEvidenceByItsError() {
+        let evidence = [300.0, 299, 301, 300], amortised = StructureSpace.normalise([0.0, -1, 1, 2])
+        func combined(_ error: Double?, above: Double = 0) -> Double {
+            let found = EvidenceCombination.combine(
+                evidence: evidence.enumerated().map { $0 == 3 ? $1 + above : $1 },
+                standardError: [0, 0, 0, .infinity], isSampled: [true, true, true, false], amortised: amortised,
+                learnsError: false, roughError: error)
+            return found[3] - found[0]
+        }
+        #expect(abs(combined(0)) < 1e-9 && abs(combined(1e9) - 2) < 1e-9)
+        #expect(abs(combined(EvidenceCombination.amortisedError) - 1) < 1e-9)
+        #expect(abs(combined(nil)) < 1e-9 && abs(combined(nil, above: 5) - 2) < 1e-9)
+    }
+
     /// What was not looked at has the network's word, at the level of what was.
     @Test func theUnseenHaveTheNetworksWord() {
         let (evidence, amortised) = Self.words(4)

@@ -98,6 +98,40 @@ import Testing
         #expect(found.logProbability[truth] > -6)
     }
 
+    /// Structures that a search does not sample come nearer to what samples say of them than Laplace's approximation
+    /// does, and by about as much as it says.
+    @Test func evidenceOfTheUnsampledFollowsThatOfTheSampled() throws {
+        var rough = 0.0, laplace = 0.0, stated = 0.0, count = 0.0
+        for seed in 1...20 as ClosedRange<UInt64> {
+            let (t, y) = Self.waves(Structure(bits: 0b011), seed: seed), kernels = Waves().kernels(t)
+            var options = StructureExplorer.Options()
+            (options.cutoff, options.window) = (1e6, 1e6)
+            let all = try #require(
+                StructureExplorer(Waves(), kernels: kernels, options: options)
+                    .explore(y, allows: { _ in true }, seed: 1, key: seed))
+            let gaps = all.logEvidence.map { all.logEvidence.max()! - $0 }.sorted()
+            options.cutoff = gaps[min(gaps.count - 1, 6)] - 3
+            let some = try #require(
+                StructureExplorer(Waves(), kernels: kernels, options: options)
+                    .explore(y, allows: { _ in true }, seed: 1, key: seed))
+            guard let error = RoughEvidence(some.entries).error else { continue }
+            for (i, z) in some.structures.enumerated() where !some.isSampled[i] {
+                let j = all.structures.firstIndex(of: z)!
+                let entry = some.entries.first { $0.variants.contains { $0.structure == z } }!
+                rough += pow(some.logEvidence[i] - all.logEvidence[j], 2)
+                laplace += pow(entry.laplace - all.logEvidence[j], 2)
+                stated += error * error
+                count += 1
+            }
+        }
+        print(
+            """
+            \(count) not sampled: error \((rough / count).squareRoot()), Laplace's \((laplace / count).squareRoot()), \
+            stated \((stated / count).squareRoot()) nats
+            """)
+        #expect(count >= 10 && rough < laplace)
+    }
+
     @Test func oneStructureLessChangesNoOthersSamples() throws {
         let (t, y) = Self.waves(Structure(bits: 0b011), seed: 9)
         var few = StructureExplorer.Options()
@@ -110,8 +144,8 @@ import Testing
         few.perDimension = 0
         few.fewest = 2
         let explorer = StructureExplorer(Waves(), kernels: kernels, options: few)
-        let a = try #require(explorer.explore(y, network: all, allows: { _ in true }, seed: 1, key: 1))
-        let b = try #require(explorer.explore(y, network: some, allows: { _ in true }, seed: 1, key: 1))
+        let a = try #require(explorer.explore(y, network: explorer.word(all), allows: { _ in true }, seed: 1, key: 1))
+        let b = try #require(explorer.explore(y, network: explorer.word(some), allows: { _ in true }, seed: 1, key: 1))
         #expect(b.structures.count < a.structures.count)
         for (i, z) in b.structures.enumerated() where b.isSampled[i] {
             let j = a.structures.firstIndex(of: z)!
@@ -133,12 +167,22 @@ import Testing
             let network = StructurePosterior(
                 structures: structures, logProbability: structures.map { excluded.contains($0) ? -fall : 0 })
             let found = try #require(
-                explorer.explore(y, network: network, allows: { _ in true }, sigma: sigma, seed: 1, key: 1))
+                explorer.explore(
+                    y, network: explorer.word(network), allows: { _ in true }, sigma: sigma, seed: 1, key: 1))
             return Set(found.structures)
         }
         let all = try found(1)
         #expect(excluded.allSatisfy(all.contains))
         #expect(try found(20).isDisjoint(with: excluded))
+        // Of what it does not list it may say how far away that is at least.
+        let listed = structures.filter { !excluded.contains($0) }
+        for reach in [0.0, 4.9, 5] {
+            let network = StructurePosterior(
+                structures: listed, logProbability: listed.map { _ in 0 }, logRest: -9, reach: reach)
+            let found = try #require(
+                explorer.explore(y, network: explorer.word(network), allows: { _ in true }, seed: 1, key: 1))
+            #expect(Set(found.structures).isDisjoint(with: excluded) == (reach >= 5))
+        }
         #expect(try found(20, sigma: 0.15) == all)
     }
 }

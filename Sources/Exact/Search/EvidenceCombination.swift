@@ -19,11 +19,12 @@ package enum EvidenceCombination {
     ///   - evidence, standardError: log p(y | z) and its error, nats; of those not sampled Laplace's approximation.
     ///   - isSkipped: structures that nobody looked at, for which the estimate stands alone; empty where there are
     ///   none.
+    ///   - roughError: of the evidences of those not sampled, nats, where it is known.
     ///   - amortised: log p(z | y, λ = 0) by the estimate; −∞ where it says nothing.
     /// - Returns: log p(z | y, λ = 0), normalised over these structures.
     package static func combine(
         evidence: [Double], standardError: [Double], isSampled: [Bool], isSkipped: [Bool] = [], amortised: [Double],
-        learnsError: Bool = true
+        learnsError: Bool = true, roughError: Double? = nil
     ) -> [Double] {
         let l = StructureSpace.normalise(evidence)
         // Without samples that count Laplace's approximations will have to do.
@@ -59,7 +60,10 @@ package enum EvidenceCombination {
                 guard amortised[z].isFinite else { return l[z] }
                 // Not sampled: Laplace's approximation may lack nats, the amortised estimate has a floor.
                 guard isSampled[z], l[z].isFinite, standardError[z].isFinite else {
-                    return isRough ? l[z] : min(l[z], amortised[z] + shift)
+                    guard !isRough else { return l[z] }
+                    guard let roughError, l[z].isFinite else { return min(l[z], amortised[z] + shift) }
+                    let weight = variance / (variance + roughError * roughError)
+                    return weight * l[z] + (1 - weight) * (amortised[z] + shift)
                 }
                 let e = errorScale * standardError[z], weight = variance / (variance + e * e)
                 return weight * l[z] + (1 - weight) * (amortised[z] + shift)

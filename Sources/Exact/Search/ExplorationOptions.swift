@@ -31,7 +31,7 @@ extension StructureExplorer {
         /// a few tenths of a nat.
         public static let balanced: Options = {
             var options = Options()
-            (options.cutoff, options.window, options.networkExclusion, options.close) = (7, 6, 5, 1.5)
+            (options.cutoff, options.window, options.networkExclusion, options.close) = (7, 6, 5, 1)
             (options.parents, options.births, options.tries, options.mostNamed) = (1, 1, 32, 40)
             options.sampling.generation = 128
             return options
@@ -40,8 +40,8 @@ extension StructureExplorer {
         /// What a network names, the plainest structures and, where it does not doubt them, the neighbours of the best.
         public static let fast: Options = {
             var options = balanced
-            (options.cutoff, options.window, options.networkExclusion, options.close) = (4, 3, 2.5, 0)
-            options.mostNamed = 10
+            (options.cutoff, options.window, options.networkExclusion, options.close) = (3, 3, 2.5, 0)
+            (options.mostNamed, options.tries) = (10, 16)
             options.sampling.generation = 64
             options.sampling.grid.nodes = 0
             (options.fewest, options.perDimension, options.further) = (2, 0.3, 0)

@@ -22,10 +22,11 @@ public struct ExploredStructures {
     public let hasNetwork: Bool
     /// Structures with their noise.
     public let structures: [Structure]
-    /// log p(y | z) and its standard error, nats; Laplace's approximation and ∞ where `isSampled` is false.
+    /// log p(y | z) and its standard error, nats; `RoughEvidence` and ∞ where `isSampled` is false.
     public let logEvidence: [Double], standardError: [Double]
     public let isSampled: [Bool]
     private let origin: [(entry: Int, variant: Int)]
+    private let rough: RoughEvidence
 
     init(entries: [StructureExplorer.Entry], hasNetwork: Bool) {
         self.entries = entries
@@ -35,8 +36,13 @@ public struct ExploredStructures {
             for v in entry.variants.indices { origin.append((i, v)) }
         }
         self.origin = origin.map { ($0.0, $0.1) }
+        let rough = RoughEvidence(entries)
+        self.rough = rough
         structures = origin.map { entries[$0.0].variants[$0.1].structure }
-        logEvidence = origin.map { entries[$0.0].logEvidence($0.1) }
+        logEvidence = origin.map { i, v in
+            let entry = entries[i]
+            return entry.run == nil ? rough.logEvidence(entry, entry.variants[v].noise) : entry.logEvidence(v)
+        }
         isSampled = origin.map { entries[$0.0].run != nil }
         standardError = origin.map { i, v in
             entries[i].run?.sample.evidence[entries[i].variants[v].noise]?.standardError ?? .infinity
@@ -51,7 +57,8 @@ public struct ExploredStructures {
     public var logProbability: [Double] {
         guard hasNetwork else { return StructureSpace.normalise(logEvidence) }
         return EvidenceCombination.combine(
-            evidence: logEvidence, standardError: standardError, isSampled: isSampled, amortised: network)
+            evidence: logEvidence, standardError: standardError, isSampled: isSampled, amortised: network,
+            roughError: rough.error)
     }
 
     public func layout(_ index: Int) -> SignalLayout { entries[origin[index].entry].layout }
