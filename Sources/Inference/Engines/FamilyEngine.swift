@@ -40,7 +40,8 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     public var drawCount: Int { DrawAllocation.total(samples: options.samples) }
     public var networkName: String { file?.origin.name ?? "" }
     public var networkSHA256: String { file?.sha256 ?? "" }
-    public var leastLogProbability: Double? { -exploration.cutoff }
+    /// What is not looked at is a neighbour of nothing within the window.
+    public var leastLogProbability: Double? { -max(exploration.cutoff, exploration.window + 1) }
     public var voxelsAtOnce: Int { file == nil ? 4 : 32 }
     public var notes: [String: String] {
         var notes = ["exploration": exploration.summary, "correction_sweeps": "\(sweeps) of \(fewestMoved) and more"]
