@@ -19,21 +19,6 @@ import ModelSpace
 /// - Source: Cornuet et al., "Adaptive multiple importance sampling", Scand. J. Statistics 39 (2012); Elvira et al.,
 ///   Statistical Science 34 (2019).
 package final class ImportanceSampler {
-    package struct Options: Sendable {
-        /// Samples of a generation (of the first half as many), and components that one after the first adds.
-        package var generation = 256, components = 4
-        /// Gauss–Newton steps from a start to a mode.
-        package var climbs = 8
-        /// Standard deviations of components relative to the local normal's: somewhat wide, to guard the tails.
-        package var scale = 1.2
-        package var grid = ScalarGrid()
-        package init() {}
-        /// What the answers depend on, in a line.
-        package var summary: String {
-            "\(generation)x\(components), \(climbs) climbs, scale \(scale), \(grid.summary)"
-        }
-    }
-
     /// Modes of the structures that differ by noise only.
     package struct Modes {
         package let layout: SignalLayout
@@ -88,13 +73,14 @@ package final class ImportanceSampler {
     /// - Parameters:
     ///   - y: M signals.
     ///   - starts: points of the layout, with the noise under which each is to be climbed from.
+    ///   - known: modes found before, which those found now join.
     ///   - sigma: the noise's standard deviation, where it is known.
     /// - Returns: nil when the likelihood vanishes at all starts.
     package func modes(
         _ y: UnsafePointer<Float>, _ layout: SignalLayout, starts: [(NoiseLikelihood, [Double])], sigma: Double? = nil,
-        options: Options
+        known: [PosteriorMode] = [], options: Options
     ) -> Modes? {
-        var modes: [PosteriorMode] = [], tasks: [ModeClimber.Task] = []
+        var modes = known, tasks: [ModeClimber.Task] = []
         func task(_ noise: NoiseLikelihood) -> ModeClimber.Task {
             if let task = tasks.first(where: { $0.noise == noise }) { return task }
             tasks.append(ModeClimber.Task(y, layout, noise, sigma: sigma))
@@ -151,7 +137,8 @@ package final class ImportanceSampler {
         let copies = WeightsJob.widths(m, dimension: found.best.dimension)
         let memory = pool.take(
             capacity: generations * options.generation + SampleMemory.lanes, height: layout.count,
-            components: (found.list.count + extra.count) * copies + max(0, generations - 1) * options.components,
+            components: (found.list.count + extra.count) * copies + OpenShapes.count(layout) + max(0, generations - 1)
+                * options.components,
             size: proposal.size, measurements: m)
         kernels.attenuations(layout, at: found.best.centre, into: attenuations)
         let job = WeightsJob.make(
@@ -184,8 +171,7 @@ package final class ImportanceSampler {
         let proposal = run.proposal, width = proposal.dimension, w = run.sample.layout.componentCount,
             size = proposal.size, lanes = SampleMemory.lanes
         let memory = run.memory, start = run.sample.count, stride = memory.stride, isFirst = run.generations == 0
-        // The first, about modes, fits worst.
-        let count = min(isFirst ? options.generation / 2 : options.generation, memory.capacity - lanes - start)
+        let count = min(options.generation, memory.capacity - lanes - start)
         let hasRoom = isFirst || run.componentCount + options.components <= memory.componentCapacity
         let shares = count > 0 && hasRoom ? isFirst ? first(run, options) : later(y, run, options, &random) : []
         guard !shares.isEmpty else {

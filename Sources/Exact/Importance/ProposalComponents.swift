@@ -58,7 +58,7 @@ extension ImportanceSampler {
         return out
     }
 
-    /// Writes the first components, about modes. Returns their shares of the samples.
+    /// Writes the first components, about modes, and open ones. Returns their shares of the samples.
     func first(_ run: Run, _ options: Options) -> [Double] {
         let best = run.modes.best.laplace,
             copies = Self.copies.prefix(WeightsJob.widths(measurementCount, dimension: run.modes.best.dimension))
@@ -75,6 +75,7 @@ extension ImportanceSampler {
                 shares.append(share * copy.share)
             }
         }
+        addOpen(run, options, &shares)
         return shares
     }
 

@@ -12,6 +12,9 @@ extension StructureExplorer {
         /// Nats below the best, by Laplace's approximation or the network, within which a scalar that a structure
         /// barely determines gets its grid, and the mode under the other kind of noise is looked for.
         public var close = Double.infinity
+        /// Nats below the best within which members that may change places are looked for once more: with so many
+        /// starts for each of them, the others being as in the best mode.
+        public var reopening = 4.0, reopenings = 3
         /// Structures looked at, noise aside, at most, and how many of them because a network names them.
         public var mostStructures = 192, mostNamed = 20
         /// From how many neighbours' modes a structure's own are looked for, with how many starts each, of how many
@@ -32,8 +35,9 @@ extension StructureExplorer {
         public static let balanced: Options = {
             var options = Options()
             (options.cutoff, options.window, options.networkExclusion, options.close) = (7, 6, 5, 1)
+            (options.reopening, options.reopenings) = (1.5, 2)
             (options.parents, options.births, options.tries, options.mostNamed) = (1, 1, 32, 40)
-            options.sampling.generation = 128
+            (options.sampling.generation, options.sampling.components) = (256, 8)
             return options
         }()
 
@@ -41,8 +45,8 @@ extension StructureExplorer {
         public static let fast: Options = {
             var options = balanced
             (options.cutoff, options.window, options.networkExclusion, options.close) = (3, 3, 2.5, 0)
-            (options.mostNamed, options.tries) = (10, 16)
-            options.sampling.generation = 64
+            (options.mostNamed, options.tries, options.reopenings) = (10, 16, 0)
+            (options.sampling.generation, options.sampling.components) = (64, 4)
             options.sampling.grid.nodes = 0
             (options.fewest, options.perDimension, options.further) = (2, 0.3, 0)
             return options
@@ -55,7 +59,8 @@ extension StructureExplorer {
             and \(firstStarts) of \(firstTries) starts,\u{20}
             """
                 + """
-                cutoffs \(cutoff)/\(networkCutoff)/\(window)/\(networkExclusion)/\(close), \(likely)/\(unlikely) to \
+                reopening \(reopenings) within \(reopening), cutoffs \
+                \(cutoff)/\(networkCutoff)/\(window)/\(networkExclusion)/\(close), \(likely)/\(unlikely) to \
                 \(fewest)+\(perDimension)d \
                 generations+\(further) to \(tolerance)
                 """

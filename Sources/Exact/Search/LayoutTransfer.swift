@@ -43,6 +43,17 @@ struct LayoutTransfer {
         }
     }
 
+    /// A point of one layout with one of its members open.
+    init(_ layout: SignalLayout, reopening member: SignalLayout.Member) {
+        to = layout
+        origins = Array(0..<to.count)
+        (scalars, axes, rotations) = (member.scalars, member.axes, member.rotations)
+        origins[SignalLayout.firstWeight + member.component] = -1
+        for j in scalars { origins[to.firstScalar + j] = -1 }
+        for a in axes { for c in 0..<3 { origins[to.firstAxis + 3 * a + c] = -1 } }
+        for r in rotations { for c in 0..<4 { origins[to.firstRotation + 4 * r + c] = -1 } }
+    }
+
     /// Everything of a layout open.
     init(open to: SignalLayout) {
         self.to = to

@@ -165,6 +165,7 @@ public final class StructureExplorer {
             }
         }
         guard entries.contains(where: { $0.laplace.isFinite }) else { return nil }
+        guard reopen(y, entries, sigma, stream) else { return nil }
         guard sample(y, entries, sigma, stream) else { return nil }
         return ExploredStructures(entries: entries, hasNetwork: word != nil && sigma == nil)
     }
@@ -192,6 +193,29 @@ public final class StructureExplorer {
             starts = found.map { (entry.variants.last!.noise, $0) }
         }
         entry.modes = sampler.modes(y, entry.layout, starts: starts, sigma: sigma, options: options.sampling)
+    }
+
+    /// Looks for more modes of what is likely: a weak member among several alike may belong in more than one place (on
+    /// either side of a strong one, or beside another). False when told to stop.
+    private func reopen(
+        _ y: UnsafePointer<Float>, _ entries: [Entry], _ sigma: Double?, _ stream: (Structure, Int) -> RandomSource
+    ) -> Bool {
+        guard options.reopenings > 0 else { return true }
+        let gap = gaps(entries.map(\.laplace), entries)
+        for (i, entry) in entries.enumerated() where gap[i] <= options.reopening {
+            guard let found = entry.modes, !entry.layout.exchangeable.isEmpty else { continue }
+            if shouldStop() { return false }
+            var random = stream(entry.structure, 254), starts: [(NoiseLikelihood, [Double])] = []
+            for member in entry.layout.exchangeable.joined() {
+                starts += finder.starts(
+                    y, LayoutTransfer(entry.layout, reopening: member), from: found.best.centre,
+                    most: options.reopenings, tries: options.tries, &random
+                ).map { (found.best.noise, $0) }
+            }
+            entry.modes = sampler.modes(
+                y, entry.layout, starts: starts, sigma: sigma, known: found.list, options: options.sampling)
+        }
+        return true
     }
 
     func gaps(_ values: [Double], _ entries: [Entry]) -> [Double] { Self.gaps(values, entries.map(\.k)) }
