@@ -102,7 +102,7 @@ import Testing
     /// does, and by about as much as it says.
     @Test func evidenceOfTheUnsampledFollowsThatOfTheSampled() throws {
         var rough = 0.0, laplace = 0.0, stated = 0.0, count = 0.0
-        for seed in 1...20 as ClosedRange<UInt64> {
+        for seed in 1...120 as ClosedRange<UInt64> {
             let (t, y) = Self.waves(Structure(bits: 0b011), seed: seed), kernels = Waves().kernels(t)
             var options = StructureExplorer.Options()
             (options.cutoff, options.window) = (1e6, 1e6)

@@ -31,7 +31,9 @@ import Testing
             for r in network.layout.references where r.name == "structure.output.weight" {
                 for i in 0..<r.count { weights[r.offset + i] *= 8 }
             }
-            runner = NetworkRunner(network, weights: weights)
+            // In single precision, which both ways round alike.
+            runner = NetworkRunner(
+                network, weights: weights, packed: PackedLayers(network.layout, values: weights, precision: .float32))
             func normals(_ n: Int) -> [Float] { (0..<n).map { _ in Float(random.normal()) } }
             encoded = runner.encode(
                 voxels: voxels, measurements: 9, features: normals(voxels * 45), summaries: normals(voxels * 4))

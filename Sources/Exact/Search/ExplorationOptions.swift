@@ -44,7 +44,7 @@ extension StructureExplorer {
         /// What a network names, the plainest structures and, where it does not doubt them, the neighbours of the best.
         public static let fast: Options = {
             var options = balanced
-            (options.cutoff, options.window, options.networkExclusion, options.close) = (3, 3, 2.5, 0)
+            (options.cutoff, options.window, options.networkExclusion, options.close) = (3.5, 3, 2.5, 0)
             (options.mostNamed, options.tries, options.reopenings) = (10, 16, 0)
             (options.sampling.generation, options.sampling.components) = (64, 4)
             options.sampling.grid.nodes = 0
