@@ -44,28 +44,25 @@ import Testing
     }
 
     /// Noise hides a wave nearly: its frequency could be any, and a normal about the one mode that was started from
-    /// knows of none elsewhere. The evidence holds all the same, and its error says what it is.
+    /// knows of none elsewhere. The evidence holds all the same (without open components it lacks up to 0.1 nats).
     @Test(arguments: [2, 3] as [UInt64]) func whatNoStartKnewIsFound(bits: UInt64) throws {
         let t = ImportanceSamplerTests.times, layout = Waves.layout(Structure(bits: UInt128(bits))),
             kernels = Waves().kernels(t)
-        var options = ImportanceSamplerTests.effort(512, 8)
+        var options = ImportanceSamplerTests.effort(256, 4)
         options.grid.nodes = 0
-        var differences: [Double] = []
-        for seed in 1...12 as ClosedRange<UInt64> {
+        for seed in 1...24 as ClosedRange<UInt64> {
             let weights = [0.3] + (bits & 1 == 1 ? [0.2] : []) + [0.3]
-            let truth = ImportanceSamplerTests.point(layout, sigma: 0.7, weights: weights, scalars: [4.5])
+            let truth = ImportanceSamplerTests.point(layout, sigma: 0.4, weights: weights, scalars: [4.5])
             let y = ImportanceSamplerTests.simulate(kernels, layout, truth, .gaussian, seed: seed)
             let found = try #require(
                 ImportanceSamplerTests.sample(
                     y, kernels, layout, starts: [(.gaussian, truth.dropLast() + [1.1])], noises: [.gaussian],
-                    options: options, seed: seed))
+                    generations: 4, options: options, seed: seed))
             let evidence = try #require(found.evidence[.gaussian])
             let difference =
                 evidence.logEvidence - Waves.logEvidence(y.map(Double.init), t, layout.structure)
-            #expect(abs(difference) < 5 * evidence.standardError + 0.01, "seed \(seed): \(difference), \(evidence)")
-            differences.append(difference)
+            #expect(abs(difference) < 0.04, "seed \(seed): \(difference), \(evidence)")
         }
-        #expect(abs(differences.reduce(0, +) / 12) < 0.02, "\(differences)")
     }
 
     /// Of two rods the one that is reopened may be anywhere; the other and all else stay as they are.
