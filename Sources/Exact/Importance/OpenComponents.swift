@@ -30,7 +30,8 @@ enum OpenShapes {
     ///     Λ_rr − Λ_ro Λ_oo⁻¹ Λ_or
     ///
     /// of those open a normal so wide that its density falls by no more than a factor of 2 or so over their range:
-    /// standard deviations of a scalar's range, 1.2 of an axis's tangents (which end at √2), 1.5 of a rotation's angles.
+    /// standard deviations of a scalar's range, 1.2 of an axis's tangents (which end at √2), 1.5 of a rotation's
+    /// angles.
     ///
     /// - Returns: D × D; nil where Λ_oo is not positive definite.
     static func precision(_ mode: PosteriorMode, open: Range<Int>) -> [Double]? {
