@@ -41,6 +41,28 @@ import Testing
         }
     }
 
+    /// Beyond what the kernel holds.
+    @Test(arguments: [17, 30, 48])
+    func largerOnesAreFactorisedToo(_ d: Int) {
+        var random = RandomSource(seed: 7, stream: UInt64(d))
+        let b = (0..<d * d).map { _ in random.normal() }
+        var a = (0..<d * d).map { at in
+            (0..<d).reduce(at / d == at % d ? 0.5 : 0) { $0 + b[at / d * d + $1] * b[at % d * d + $1] }
+        }
+        let whole = a
+        #expect(Cholesky.factorise(&a, d))
+        for i in 0..<d {
+            for j in 0...i {
+                let product = (0...j).reduce(0) { $0 + a[i * d + $1] * a[j * d + $1] }
+                #expect(abs(product - whole[i * d + j]) <= 1e-12 * (whole[i * d + i] * whole[j * d + j]).squareRoot())
+            }
+        }
+        var not = whole
+        not[(d - 1) * d + d - 1] = -1
+        let before = not
+        #expect(!Cholesky.factorise(&not, d) && not == before)
+    }
+
     @Test(arguments: 1...15)
     func solutionSolves(_ d: Int) {
         var random = RandomSource(seed: 6, stream: UInt64(d))

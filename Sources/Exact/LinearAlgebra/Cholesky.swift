@@ -5,7 +5,8 @@ import CKernels
 package enum Cholesky {
     /// Factor in the lower triangle, in place; false, with the matrix as it was, when it is not positive definite.
     package static func factorise(_ a: inout [Double], _ d: Int) -> Bool {
-        a.withUnsafeMutableBufferPointer { a in
+        guard d <= SmallMatrix.stride else { return factorisePlainly(&a, d) }
+        return a.withUnsafeMutableBufferPointer { a in
             SmallMatrix.withRoom { room in
                 for i in 0..<d { for j in 0...i { room[j * SmallMatrix.stride + i] = a[i * d + j] } }
                 guard pk_factorise(d, room) != 0 else { return false }
@@ -13,6 +14,25 @@ package enum Cholesky {
                 return true
             }
         }
+    }
+
+    /// Of any size, which the kernel is not.
+    private static func factorisePlainly(_ a: inout [Double], _ d: Int) -> Bool {
+        var l = a
+        for j in 0..<d {
+            for i in j..<d {
+                var x = l[i * d + j]
+                for k in 0..<j { x -= l[i * d + k] * l[j * d + k] }
+                if i == j {
+                    guard x > 0, x.isFinite else { return false }
+                    l[j * d + j] = x.squareRoot()
+                } else {
+                    l[i * d + j] = x / l[j * d + j]
+                }
+            }
+        }
+        a = l
+        return true
     }
 
     /// Solves L x = b in place.
