@@ -20,12 +20,35 @@ public struct StructureListPlan: Sendable {
     }
 }
 
+/// The structures of one voxel while prefixes of them are expanded (`PrefixCache.posteriors`).
+protocol PrefixSearch {
+    /// Takes a prefix.
+    mutating func add(_ prefix: StructureExpansion.Open)
+    /// The prefixes to go on with, at most `count` of them, removed from those that are open; none at the end.
+    mutating func next(_ count: Int) -> [StructureExpansion.Open]
+    /// What is known now.
+    func posterior() -> StructurePosterior
+}
+
+extension PrefixSearch {
+    /// Removes what is open at some places, with its bounds, `steps` each.
+    static func remove<Prefix>(_ places: [Int], from open: inout [Prefix], _ bounds: inout [Double], steps: Int) {
+        for place in places.sorted(by: >) {
+            let last = open.count - 1
+            open.swapAt(place, last)
+            open.removeLast()
+            for j in 0..<steps { bounds[place * steps + j] = bounds[last * steps + j] }
+            bounds.removeLast(steps)
+        }
+    }
+}
+
 /// The structures of one voxel while its likeliest prefixes are expanded, best first.
 ///
 /// A prefix whose next bit is open has mass m (the product of its bits' probabilities at the network's λ) and at least
 /// k parameters, so all structures that begin with it have together at most m exp(−s k) at λ + s, on the scale on which
 /// a structure has q(z) exp(−s k(z)). These bounds say which prefix to go on with, and when the rest is small.
-struct StructureExpansion: Sendable {
+struct StructureExpansion: PrefixSearch, Sendable {
     /// A prefix that decides something and is not evaluated yet.
     struct Open: Sendable {
         var bits: Structure, depth: Int, state: Int
@@ -107,13 +130,7 @@ struct StructureExpansion: Sendable {
             if best.count > count { best.removeLast() }
         }
         let chosen = best.map { open[$0.place] }
-        for place in best.map(\.place).sorted(by: >) {
-            let last = open.count - 1
-            open.swapAt(place, last)
-            open.removeLast()
-            for j in 0..<steps { bounds[place * steps + j] = bounds[last * steps + j] }
-            bounds.removeLast(steps)
-        }
+        Self.remove(best.map(\.place), from: &open, &bounds, steps: steps)
         return chosen
     }
 

@@ -6,13 +6,11 @@ import Tensors
 /// answers of a voxel depend on nothing but the voxel.
 extension PrefixCache {
     /// Prefixes that one voxel expands at a time.
-    static var width: Int { 16 }
+    private static var width: Int { 16 }
 
-    /// The likeliest structures of every voxel, best first, and the mass of the rest.
-    mutating func posteriors(
-        voxels: Int, automaton: StructureAutomaton, plan: StructureListPlan
-    ) -> [StructurePosterior] {
-        var voxel = (0..<voxels).map { _ in StructureExpansion(automaton, plan) }
+    /// What one search finds for each voxel, and the mass of the rest.
+    mutating func posteriors(_ searches: [some PrefixSearch], automaton: StructureAutomaton) -> [StructurePosterior] {
+        var voxel = searches
         while true {
             let next = voxel.indices.flatMap { v in voxel[v].next(Self.width).map { (voxel: v, prefix: $0) } }
             if next.isEmpty { return voxel.map { $0.posterior() } }
@@ -77,7 +75,7 @@ extension PrefixCache {
     }
 
     /// Evaluates open prefixes; returns their numbers.
-    mutating func evaluate(_ open: [(voxel: Int, prefix: StructureExpansion.Open)]) -> [Int] {
+    private mutating func evaluate(_ open: [(voxel: Int, prefix: StructureExpansion.Open)]) -> [Int] {
         let chains = open.map { v, o in
             let start = o.parent < 0 ? 0 : depth(o.parent) + 1
             return Chain(voxel: v, bits: o.bits, depths: start..<o.depth + 1, parent: o.parent)
@@ -86,7 +84,7 @@ extension PrefixCache {
     }
 
     /// The two prefixes one bit longer.
-    func children(
+    private func children(
         _ o: StructureExpansion.Open, _ number: Int, _ automaton: StructureAutomaton
     ) -> [StructureExpansion.Open] {
         [false, true].map { bit in
@@ -124,9 +122,8 @@ extension NetworkRunner {
     public func structurePosteriors(
         _ voxels: EncodedVoxels, lambda: Double, automaton: StructureAutomaton, plan: StructureListPlan
     ) -> [StructurePosterior] {
-        withPrefixes(of: voxels, lambda: lambda) {
-            $0.posteriors(voxels: voxels.count, automaton: automaton, plan: plan)
-        }
+        let searches = Array(repeating: StructureExpansion(automaton, plan), count: voxels.count)
+        return withPrefixes(of: voxels, lambda: lambda) { $0.posteriors(searches, automaton: automaton) }
     }
 
     /// Draws `count` structures for every voxel: which, and how often each.

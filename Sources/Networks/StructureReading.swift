@@ -30,7 +30,7 @@ public struct StructureReadingPlan: Sendable {
 /// A prefix of mass m with at least k parameters leads to none that has more than m exp(−s k) at λ + s
 /// (`StructureExpansion`). Where that is too far below the best structure known, at every λ, it is left as it is, and
 /// all that it leads to is known to be no nearer. So the bound that stops the reading is never below what is not read.
-struct StructureReading: Sendable {
+struct StructureReading: PrefixSearch, Sendable {
     typealias Open = StructureExpansion.Open
 
     private struct Prefix {
@@ -107,13 +107,7 @@ struct StructureReading: Sendable {
             choose(within: min(plan.namedReach, known.count >= plan.named ? known[plan.named - 1] : .infinity))
         }
         let answer = chosen.map { open[$0.place].open }
-        for place in chosen.map(\.place).sorted(by: >) {
-            let last = open.count - 1
-            open.swapAt(place, last)
-            open.removeLast()
-            for j in 0..<steps { bounds[place * steps + j] = bounds[last * steps + j] }
-            bounds.removeLast(steps)
-        }
+        Self.remove(chosen.map(\.place), from: &open, &bounds, steps: steps)
         return answer
     }
 
@@ -129,28 +123,6 @@ struct StructureReading: Sendable {
     }
 }
 
-/// log Σ exp.
-private func logSum(_ x: [Double]) -> Double {
-    guard let peak = x.max(), peak > -.infinity else { return -.infinity }
-    return peak + log(x.reduce(0) { $0 + exp($1 - peak) })
-}
-
-extension PrefixCache {
-    /// What is to be read of every voxel, and the mass of the rest.
-    mutating func posteriors(voxels: Int, automaton: StructureAutomaton, plan: StructureReadingPlan)
-        -> [StructurePosterior]
-    {
-        var voxel = (0..<voxels).map { _ in StructureReading(automaton, plan) }
-        while true {
-            let next = voxel.indices.flatMap { v in voxel[v].next(Self.width).map { (voxel: v, prefix: $0) } }
-            if next.isEmpty { return voxel.map { $0.posterior() } }
-            for (i, prefix) in evaluate(next).enumerated() {
-                for child in children(next[i].prefix, prefix, automaton) { voxel[next[i].voxel].add(child) }
-            }
-        }
-    }
-}
-
 extension NetworkRunner {
     /// The structures of every voxel that a search needs at λ and beyond, whatever the number of all.
     ///
@@ -158,8 +130,7 @@ extension NetworkRunner {
     public func structurePosteriors(
         _ voxels: EncodedVoxels, lambda: Double, automaton: StructureAutomaton, plan: StructureReadingPlan
     ) -> [StructurePosterior] {
-        withPrefixes(of: voxels, lambda: lambda) {
-            $0.posteriors(voxels: voxels.count, automaton: automaton, plan: plan)
-        }
+        let searches = Array(repeating: StructureReading(automaton, plan), count: voxels.count)
+        return withPrefixes(of: voxels, lambda: lambda) { $0.posteriors(searches, automaton: automaton) }
     }
 }

@@ -4,35 +4,20 @@ import CKernels
 /// same for inner loops.
 package enum Cholesky {
     /// Factor in the lower triangle, in place; false, with the matrix as it was, when it is not positive definite.
+    /// - Parameter d: rows, at most 63.
     package static func factorise(_ a: inout [Double], _ d: Int) -> Bool {
-        guard d <= SmallMatrix.stride else { return factorisePlainly(&a, d) }
+        precondition(d <= Int(PK_SYSTEM_MOST), "a matrix of more rows than the kernel holds")
+        let stride = d <= SmallMatrix.stride ? SmallMatrix.stride : SignalLimits.stride(d)
         return a.withUnsafeMutableBufferPointer { a in
-            SmallMatrix.withRoom { room in
-                for i in 0..<d { for j in 0...i { room[j * SmallMatrix.stride + i] = a[i * d + j] } }
-                guard pk_factorise(d, room) != 0 else { return false }
-                for i in 0..<d { for j in 0...i { a[i * d + j] = room[j * SmallMatrix.stride + i] } }
+            withUnsafeTemporaryAllocation(of: Double.self, capacity: d * stride) { buffer in
+                let room = buffer.baseAddress!
+                room.initialize(repeating: 0, count: d * stride)
+                for i in 0..<d { for j in 0...i { room[j * stride + i] = a[i * d + j] } }
+                guard pk_system_factorise(d, stride, room) != 0 else { return false }
+                for i in 0..<d { for j in 0...i { a[i * d + j] = room[j * stride + i] } }
                 return true
             }
         }
-    }
-
-    /// Of any size, which the kernel is not.
-    private static func factorisePlainly(_ a: inout [Double], _ d: Int) -> Bool {
-        var l = a
-        for j in 0..<d {
-            for i in j..<d {
-                var x = l[i * d + j]
-                for k in 0..<j { x -= l[i * d + k] * l[j * d + k] }
-                if i == j {
-                    guard x > 0, x.isFinite else { return false }
-                    l[j * d + j] = x.squareRoot()
-                } else {
-                    l[i * d + j] = x / l[j * d + j]
-                }
-            }
-        }
-        a = l
-        return true
     }
 
     /// Solves L x = b in place.

@@ -130,7 +130,9 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         for v in 0..<count {
             let signals = order.map { y[v * m + $0] }
             if areOwn { kernels.take(designs[v].taking(order)) }
-            let guess = guesses.map { Guess(word: words[v], read: $0[v].structures, $0[v].drawn, $0[v].parameters) }
+            let guess = guesses.map {
+                Guess(word: words[v], read: $0[v].structures, drawn: $0[v].drawn, parameters: $0[v].parameters)
+            }
             guard let answer = posterior(signals, guess, sigma[v], designs[v], key: keys[v]) else { break }
             answers.append(answer)
         }
@@ -140,10 +142,6 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
     /// What the network says of a voxel, and its draws.
     private struct Guess {
         let word: NetworkWord, read: StructurePosterior, drawn: [Int], parameters: [Double]
-
-        init(word: NetworkWord, read: StructurePosterior, _ drawn: [Int], _ parameters: [Double]) {
-            (self.word, self.read, self.drawn, self.parameters) = (word, read, drawn, parameters)
-        }
     }
 
     /// log p(z | y, λ = 0) by the network alone; those that were not read share what is left of 1.
