@@ -72,7 +72,7 @@ extension Bench {
             Double(c.parameterBlocks) * Self.decoderBlock(rows: rows, own: rows, l, q, context: 0, expansion: 2) + 2
             * rows * q * 26
         let sample = runner.draw(
-            encoded, structures: asked, voxelOfDraw: owners, space: space, masks: masks, steps: steps
+            encoded, places: asked, of: space.structures, voxelOfDraw: owners, masks: masks, steps: steps
         ) { _, n, out in
             for i in 0..<n { out[i] = 0.1 }
         }
@@ -82,7 +82,9 @@ extension Bench {
             operations: Double((steps + 1) * asked.count) * evaluation,
             units: (steps + 1) * asked.count, deviation: sample.allSatisfy(\.isFinite) ? 0 : .infinity, tolerance: 0
         ) {
-            _ = runner.draw(encoded, structures: asked, voxelOfDraw: owners, space: space, masks: masks, steps: steps) {
+            _ = runner.draw(
+                encoded, places: asked, of: space.structures, voxelOfDraw: owners, masks: masks, steps: steps
+            ) {
                 _, n, out in
                 for i in 0..<n { out[i] = 0.1 }
             }

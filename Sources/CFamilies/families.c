@@ -11,6 +11,9 @@ static const unsigned char tissue[] = {
 static const unsigned char sandi[] = {
 #embed "../../protocols/models/sandi.yaml"
 };
+static const unsigned char microstructure[] = {
+#embed "../../protocols/models/microstructure.yaml"
+};
 static const unsigned char noddi[] = {
 #embed "../../protocols/models/noddi.yaml"
 };
@@ -19,6 +22,7 @@ static const struct { const char *name; const unsigned char *text; long count; }
     {"tissue", tissue, sizeof tissue},
     {"noddi", noddi, sizeof noddi},
     {"sandi", sandi, sizeof sandi},
+    {"microstructure", microstructure, sizeof microstructure},
 };
 
 const char *cf_recipe(const char *name, long *count) {

@@ -47,16 +47,15 @@ final class McmcEngine: PosteriorEngine {
     private let recipe: McmcRecipe, chain: BallSticksChain
     /// Index of the structure with n sticks, n = 0 … 3.
     private let structureIndices: [Int]
-    private let structureCount: Int
+    private let structures = BallSticks().structureSpace.structures
     private var shouldStop: @Sendable () -> Bool = { false }
 
     init(_ recipe: McmcRecipe) {
         self.recipe = recipe
         chain = BallSticksChain(shared: recipe.shared, options: recipe.chain)
-        let structures = BallSticks().structureSpace.structures, spread = recipe.chain.hasSpread
-        structureCount = structures.count
+        let all = structures, spread = recipe.chain.hasSpread
         structureIndices = (0...3).map { n in
-            structures.firstIndex {
+            all.firstIndex {
                 BallSticks.stickCount($0) == n && BallSticks.hasSpread($0) == spread && !BallSticks.isRician($0)
             }!
         }
@@ -80,18 +79,19 @@ final class McmcEngine: PosteriorEngine {
                     if shouldStop() { throw Stopped() }
                 }
             } catch { break }
-            var structures: [Int] = [], counts = [Int](repeating: 0, count: structureCount)
+            var drawn: [Int] = [], counts = [Int](repeating: 0, count: structures.count)
             theta.withUnsafeMutableBufferPointer { all in
                 for d in 0..<draws {
                     let z = structureIndices[Self.canonicalise(all.baseAddress! + d * Slot.count)]
-                    structures.append(z)
+                    drawn.append(z)
                     counts[z] += 1
                 }
             }
             answers.append(
                 VoxelPosterior(
+                    of: structures,
                     logProbability: counts.map { $0 > 0 ? log(Double($0) / Double(draws)) : -.infinity },
-                    structures: structures, parameters: theta))
+                    structures: drawn, parameters: theta))
         }
         return answers
     }

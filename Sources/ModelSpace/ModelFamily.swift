@@ -20,6 +20,8 @@ public protocol ModelFamily: Sendable {
     var name: String { get }
     /// The C component names, in the order in which the structure decoder decides on them.
     var componentNames: [String] { get }
+    /// Its structures where they are so few that they are listed; nil where they are known by rule alone.
+    var structureList: StructureSpace? { get }
     /// What may follow a prefix of an allowed structure, and k(z).
     var automaton: StructureAutomaton { get }
     /// Draws z ~ p(z | λ) ∝ exp(−λ k(z)).
@@ -79,7 +81,12 @@ public protocol ListedFamily: ModelFamily {
     var structureSpace: StructureSpace { get }
 }
 
+extension ModelFamily {
+    public var structureList: StructureSpace? { nil }
+}
+
 extension ListedFamily {
+    public var structureList: StructureSpace? { structureSpace }
     public var automaton: StructureAutomaton { structureSpace.automaton }
     public func drawStructure(lambda: Double, using random: inout RandomSource) -> Structure {
         structureSpace.structures[structureSpace.draw(lambda: lambda, using: &random)]

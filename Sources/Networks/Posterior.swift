@@ -93,14 +93,14 @@ public final class NetworkRunner {
         let steps: Int, structures: [Structure], levels: [Double], modulations: [[Variable<Float>]]
     }
 
-    private func schedule(steps: Int, space: StructureSpace) -> Schedule {
-        if let schedule, schedule.steps == steps, schedule.structures == space.structures { return schedule }
+    private func schedule(steps: Int, _ structures: [Structure]) -> Schedule {
+        if let schedule, schedule.steps == steps, schedule.structures == structures { return schedule }
         scheduleTape.reset()
         let levels = NoiseLevel.schedule(steps: steps)
         let new = Schedule(
-            steps: steps, structures: space.structures, levels: levels,
+            steps: steps, structures: structures, levels: levels,
             modulations: levels.map { sigma in
-                network.parameterDecoder.modulation(scheduleTape, weights, groups: space.structures.map { (sigma, $0) })
+                network.parameterDecoder.modulation(scheduleTape, weights, groups: structures.map { (sigma, $0) })
             })
         schedule = new
         return new
@@ -108,19 +108,20 @@ public final class NetworkRunner {
 
     /// Draws θ's coordinates from q(θ | z, y) by DPM-Solver++(2M) from σ = 20 to 0.005.
     ///
-    /// Shapes: `structures[i]` for draw i; draws of a voxel are adjacent, `voxelOfDraw` rises from 0. coordinates draws
+    /// Shapes: `places[i]` in `structures` for draw i; draws of a voxel are adjacent, `voxelOfDraw` rises from 0. coordinates draws
     /// × T·Q (zero where the mask is).
     /// - Parameters:
-    ///   - masks: coordinate mask of each structure index.
+    ///   - structures: all that may occur; what depends on them alone is kept for as long as they stay the same.
+    ///   - masks: coordinate mask of each of them.
     ///   - normal: fills with standard normals for one draw, as many as its structure has coordinates; called in order
     ///   of draws.
     /// - Source: Lu et al., "DPM-Solver++" (2022), in the data-prediction form with λ = −ln σ.
     public func draw(
-        _ voxels: EncodedVoxels, structures: [Int], voxelOfDraw: [Int], space: StructureSpace, masks: [[Float]],
+        _ voxels: EncodedVoxels, places: [Int], of structures: [Structure], voxelOfDraw: [Int], masks: [[Float]],
         steps: Int,
         normal: (_ draw: Int, _ count: Int, UnsafeMutablePointer<Float>) -> Void
     ) -> [Float] {
-        let t = network.shape.tokens, q = network.shape.coordinates, width = q + t, draws = structures.count
+        let t = network.shape.tokens, q = network.shape.coordinates, width = q + t, draws = places.count
         let decoder = network.parameterDecoder
         stepTape.reset()
         let context = context ?? decoder.context(tape, weights, latents: voxels.latents)
@@ -131,7 +132,7 @@ public final class NetworkRunner {
         let tokens = masks.map { mask in (0..<t).filter { token in (0..<q).contains { mask[token * q + $0] != 0 } } }
         let active = masks.map { $0.count { $0 != 0 } }
         var start = [Float](repeating: 0, count: t * q)
-        let rows = structures.reduce(0) { $0 + tokens[$1].count }
+        let rows = places.reduce(0) { $0 + tokens[$1].count }
         let own = UnsafeMutableBufferPointer<AttentionSegment>.take(stepTape.arena, draws)
         let cross = UnsafeMutableBufferPointer<AttentionSegment>.take(stepTape.arena, voxels.count)
         let group = UnsafeMutableBufferPointer<Int32>.take(stepTape.arena, rows)
@@ -142,7 +143,7 @@ public final class NetworkRunner {
         while draw < draws {
             let voxel = voxelOfDraw[draw], first = row
             while draw < draws, voxelOfDraw[draw] == voxel {
-                let s = structures[draw], n = tokens[s].count
+                let s = places[draw], n = tokens[s].count
                 own[draw] = AttentionSegment(queries: row..<row + n, keys: row..<row + n)
                 start.withUnsafeMutableBufferPointer { normal(draw, active[s], $0.baseAddress!) }
                 var used = 0
@@ -163,7 +164,7 @@ public final class NetworkRunner {
         }
         let crossUsed = UnsafeBufferPointer(rebasing: UnsafeBufferPointer(cross)[0..<segments])
 
-        let schedule = schedule(steps: steps, space: space), levels = schedule.levels
+        let schedule = schedule(steps: steps, structures), levels = schedule.levels
         let input = stepTape.constant(stepTape.arena.take(rows * width, zeroed: true), rows, width)
         for r in 0..<rows { input.value[r * width + q + tokenOfRow[r]] = 1 }
         var clean = [Float](repeating: 0, count: rows * q), before = clean
@@ -196,7 +197,7 @@ public final class NetworkRunner {
         var coordinates = [Float](repeating: 0, count: draws * t * q)
         row = 0
         for d in 0..<draws {
-            for token in tokens[structures[d]] {
+            for token in tokens[places[d]] {
                 for j in 0..<q { coordinates[(d * t + token) * q + j] = clean[row * q + j] }
                 row += 1
             }

@@ -20,13 +20,13 @@ import ModelSpace
 struct CalibrationQuantities: Sendable {
     /// A quantity's name, the words for it, and whether it is a cone.
     struct Label { var name: String, text: String, isCone = false }
-    /// θ and the place of its structure.
-    typealias Item = (theta: [Double], z: Int)
+    /// θ and its structure.
+    typealias Item = (theta: [Double], z: Structure)
 
     let joint: [Label], conditional: [Label]
     private let family: StudyFamily
     private let scalars: [ThetaLayout.Entry], jointScalars: [Int], axes: [StudyAxis],
-        heaviest: [(weight: Int, axis: Int)]
+        heaviest: [(weight: Int, axis: StudyAxis)]
     /// Of the shares that the family's maps show: the numbers of θ that they add up.
     private let shares: [[Int]]
     private let hasSum: Bool
@@ -67,13 +67,14 @@ struct CalibrationQuantities: Sendable {
             }
         }
         self.axes = axes
-        let heaviest = description.groups.compactMap { group -> (weight: Int, axis: Int, name: String)? in
+        let heaviest = description.groups.compactMap { group -> (weight: Int, axis: StudyAxis, name: String)? in
             guard let axis = group.fibreAxis, let weight = group.parameters.first(where: \.isLinear) else { return nil }
             // Members stand in the order of falling weight.
             let entry = family.theta.entries.first {
                 $0.group == group.name && $0.parameter.name == axis && $0.member == 0
             }!
-            return (family.theta.offset(of: weight.name, in: group.name)!, entry.offset, family.name(entry))
+            let own = StudyAxis(place: entry.offset, column: entry.parameter.chart == .rotation ? 0 : nil)
+            return (family.theta.offset(of: weight.name, in: group.name)!, own, family.name(entry))
         }
         self.heaviest = heaviest.map { ($0.weight, $0.axis) }
         func label(_ entry: ThetaLayout.Entry) -> Label {
@@ -124,20 +125,21 @@ struct CalibrationQuantities: Sendable {
         _ items: [Item], _ y: UnsafePointer<Float>, _ acquisition: Acquisition, using random: inout RandomSource
     ) -> [Int?] {
         let reference = DirectionSets.uniform(using: &random)
-        var values = [items.map { Double(family.table.rows[$0.z].fibreCount) }]
-        for bit in family.noises + family.components { values.append(items.map { bit.isThere[$0.z] ? 1.0 : 0 }) }
+        var values = [items.map { Double(family.fibreCount($0.z)) }]
+        for bit in family.noises + family.components { values.append(items.map { bit.isThere($0.z) ? 1.0 : 0 }) }
         for places in shares { values.append(items.map { sum($0, places) }) }
         values += jointScalars.map { scalar(scalars[$0], items) } + ends(items, y, acquisition)
         if !heaviest.isEmpty {
             values += axisValues(
                 items.map { item in
-                    var best: (weight: Double, axis: Int)?
-                    for fibre in heaviest where family.presence[item.z][fibre.axis] {
+                    var best: (weight: Double, axis: StudyAxis)?
+                    let has = family.presence(item.z)
+                    for fibre in heaviest where has[fibre.axis.place] {
                         if item.theta[fibre.weight] > best?.weight ?? -.infinity {
                             best = (item.theta[fibre.weight], fibre.axis)
                         }
                     }
-                    return best.map { StudyAxis(place: $0.axis).direction(item.theta) }
+                    return best.map { $0.axis.direction(item.theta) }
                 }, reference)
         }
         return values.map { CalibrationStatistics.rank(of: $0[0], among: Array($0.dropFirst()), using: &random) }
@@ -147,7 +149,7 @@ struct CalibrationQuantities: Sendable {
     func conditionalRanks(
         _ items: [Item], _ y: UnsafePointer<Float>, _ acquisition: Acquisition, using random: inout RandomSource
     ) -> [Int?] {
-        let has = family.presence[items[0].z], reference = DirectionSets.uniform(using: &random)
+        let has = family.presence(items[0].z), reference = DirectionSets.uniform(using: &random)
         let weights = family.weights.count { has[$0] }
         var values = scalars.map { entry -> [Double]? in
             // The only component of a structure is all of it.
@@ -180,7 +182,7 @@ struct CalibrationQuantities: Sendable {
         var scratch = [Float](repeating: 0, count: acquisition.count)
         let likelihood = items.map { item in
             item.theta.withUnsafeBufferPointer { theta in
-                let z = family.table.rows[item.z].structure
+                let z = item.z
                 family.family.attenuations(theta.baseAddress!, z, acquisition, into: &scratch)
                 return acquisition.logLikelihood(
                     y, attenuations: scratch, s0: theta[family.s0], snr: theta[family.snr], family.family.noise(z))

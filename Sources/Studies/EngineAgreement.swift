@@ -23,8 +23,12 @@ public struct VoxelAgreement: Codable, Sendable {
     /// How far apart the probabilities of each component's presence are, in the order of the family's; nil for a family
     /// whose maps show none.
     public var components: [Double]?
-    /// Index of the true structure, where it is known.
-    public var truth: Int?
+    /// Probabilities of the number of fibres at λ.
+    public var fibreProbabilities: [Double], referenceFibreProbabilities: [Double]
+    /// Whose probabilities these are, of a family that does not list its structures.
+    public var structureNames: [String]?
+    /// Place of the true structure among them, where it is known and listed; and its number of fibres.
+    public var truth: Int?, trueFibres: Int?
     /// Linear image index, where there is an image.
     public var voxel: Int?
 }
@@ -65,7 +69,6 @@ public struct EngineAgreement: Codable, Sendable {
         least: Double
     ) {
         precondition(!rows.isEmpty)
-        let table = family.table
         self.engine = engine
         self.reference = reference
         self.lambda = lambda
@@ -99,16 +102,20 @@ public struct EngineAgreement: Codable, Sendable {
         secondAngle = Spread(rows.compactMap(\.secondAngle))
         misfit = Spread(rows.map(\.misfit))
         referenceMisfit = Spread(rows.map(\.referenceMisfit))
-        let truth = rows.compactMap(\.truth)
-        guard truth.count == rows.count else { return }
-        let p = rows.map(\.probabilities), q = rows.map(\.referenceProbabilities),
-            fibreTruth = truth.map { table.rows[$0].fibreCount }
-        func score(_ probabilities: [[Double]], _ truth: [Int]) -> ProbabilityScores {
-            ProbabilityScores(probabilities, truth: truth, seed: seed, least: least)
+        let fibreTruth = rows.compactMap(\.trueFibres)
+        guard fibreTruth.count == rows.count else { return }
+        func score(_ probabilities: [[Double]], _ truth: [Int?]) -> ProbabilityScores {
+            ProbabilityScores(
+                lists: probabilities, rest: probabilities.map { max(0, 1 - $0.reduce(0, +)) }, truth: truth, seed: seed,
+                least: least)
         }
-        (scores, referenceScores) = (score(p, truth), score(q, truth))
+        let truth = rows.map(\.truth)
+        (scores, referenceScores) = (
+            score(rows.map(\.probabilities), truth), score(rows.map(\.referenceProbabilities), truth)
+        )
         (fibreScores, referenceFibreScores) = (
-            score(p.map(table.fibreProbabilities), fibreTruth), score(q.map(table.fibreProbabilities), fibreTruth)
+            score(rows.map(\.fibreProbabilities), fibreTruth),
+            score(rows.map(\.referenceFibreProbabilities), fibreTruth)
         )
     }
 }

@@ -21,50 +21,53 @@ struct EngineComparer {
     }
 
     /// - Parameters:
-    ///   - a: the engine's posterior, and `b` the reference's.
+    ///   - mine: the engine's posterior, and `theirs` the reference's.
     ///   - key: names the random stream of the comparison.
     func compare(
-        _ a: VoxelPosterior, _ b: VoxelPosterior, _ y: UnsafePointer<Float>, acquisition: Acquisition, key: UInt64,
-        truth: Int? = nil,
-        voxel: Int? = nil
+        _ mine: VoxelPosterior, _ theirs: VoxelPosterior, _ y: UnsafePointer<Float>, acquisition: Acquisition,
+        key: UInt64, truth: Structure? = nil, voxel: Int? = nil
     ) -> VoxelAgreement {
         var random = RandomSource(seed: seed, stream: key, substream: 0x434F_4D50)
+        let both = family.aligned([mine, theirs]), (a, b) = (both[0], both[1]), list = a.listed
         let one = PosteriorDigest(a, family: family, lambda: lambda),
             two = PosteriorDigest(b, family: family, lambda: lambda)
         func draws(_ p: VoxelPosterior, _ digest: PosteriorDigest, _ count: Int) -> [Int] {
             ExchangeableDraws(p, probability: digest.probability, count: count, using: &random).indices
         }
-        let n = distanceDraws, mine = draws(a, one, n), theirs = draws(b, two, 2 * n)
-        let points = coordinates(a, mine), first = coordinates(b, Array(theirs.prefix(n))),
-            second = coordinates(b, Array(theirs.suffix(n)))
-        let misfit = PredictiveMisfit(family.family, acquisition: acquisition), table = family.table,
+        let n = distanceDraws, own = draws(a, one, n), others = draws(b, two, 2 * n)
+        let points = coordinates(a, own), first = coordinates(b, Array(others.prefix(n))),
+            second = coordinates(b, Array(others.suffix(n)))
+        let misfit = PredictiveMisfit(family.family, acquisition: acquisition),
             angles = Self.angles(one.axes, two.axes)
-        let fibres = table.fibreProbabilities(one.probability), others = table.fibreProbabilities(two.probability)
+        let fibres = family.fibreProbabilities(one.probability, list),
+            referenceFibres = family.fibreProbabilities(two.probability, list)
         func likeliest(_ p: [Double]) -> Int { p.indices.max { (p[$0], -$0) < (p[$1], -$1) }! }
         return VoxelAgreement(
             structuresAtZero: CalibrationStatistics.totalVariation(
                 a.logProbability.map { exp($0) }, b.logProbability.map { exp($0) }),
             structures: CalibrationStatistics.totalVariation(one.probability, two.probability),
-            fibres: CalibrationStatistics.totalVariation(fibres, others),
+            fibres: CalibrationStatistics.totalVariation(fibres, referenceFibres),
             referenceError: statedError(b, two.probability, &random),
             slicedWasserstein: 0.5
                 * (SlicedWasserstein.distance(points, first, using: &random)
                     + SlicedWasserstein.distance(points, second, using: &random)),
             slicedWassersteinFloor: SlicedWasserstein.distance(first, second, using: &random),
             overlaps: zip(one.intervals, two.intervals).map(Self.overlap),
-            sameFibreCount: likeliest(fibres) == likeliest(others),
+            sameFibreCount: likeliest(fibres) == likeliest(referenceFibres),
             firstAngle: angles.first, secondAngle: angles.count > 1 ? angles[1] : nil,
-            misfit: misfit.value(y, a, draws: Array(mine.prefix(Self.misfitDraws))),
-            referenceMisfit: misfit.value(y, b, draws: Array(theirs.prefix(Self.misfitDraws))),
+            misfit: misfit.value(y, a, draws: Array(own.prefix(Self.misfitDraws))),
+            referenceMisfit: misfit.value(y, b, draws: Array(others.prefix(Self.misfitDraws))),
             probabilities: one.probability,
-            referenceProbabilities: two.probability, components: components(one.probability, two.probability),
-            truth: truth, voxel: voxel)
+            referenceProbabilities: two.probability, components: components(one.probability, two.probability, list),
+            fibreProbabilities: fibres, referenceFibreProbabilities: referenceFibres,
+            structureNames: family.structures == nil ? list.map(family.name) : nil,
+            truth: truth.flatMap { list.firstIndex(of: $0) }, trueFibres: truth.map(family.fibreCount), voxel: voxel)
     }
 
     /// |ΔP| of each component's presence; nil for a family without any.
-    private func components(_ p: [Double], _ q: [Double]) -> [Double]? {
+    private func components(_ p: [Double], _ q: [Double], _ list: [Structure]) -> [Double]? {
         guard !family.components.isEmpty else { return nil }
-        return zip(family.componentProbabilities(p), family.componentProbabilities(q)).map { abs($0 - $1) }
+        return zip(family.componentProbabilities(p, list), family.componentProbabilities(q, list)).map { abs($0 - $1) }
     }
 
     private func coordinates(_ p: VoxelPosterior, _ draws: [Int]) -> [[Double]] {

@@ -18,8 +18,8 @@ import ModelSpace
 public struct EvidenceCheck: Codable, Sendable {
     /// One structure of one voxel.
     public struct Row: Codable, Sendable {
-        /// Key of the voxel, index of the structure, its number of fibres, and how often it was drawn.
-        public var voxel: UInt64, structure: Int, fibres: Int, draws: Int
+        /// Key of the voxel, the structure and its number of fibres, and how often it was drawn.
+        public var voxel: UInt64, structure: String, fibres: Int, draws: Int
         /// δ, smc's standard error and the one that the engine states (nil: none), nats.
         public var difference: Double, error: Double, stated: Double?
     }
@@ -58,7 +58,8 @@ public struct EvidenceCheck: Codable, Sendable {
 
     /// - Parameter posteriors: of the voxels, and their keys, in the order of their rows.
     init(
-        _ rows: [Row], posteriors: [(key: UInt64, probability: [Double])], engine: String, family: StudyFamily,
+        _ rows: [Row], posteriors: [(key: UInt64, listed: [Structure], probability: [Double])], engine: String,
+        family: StudyFamily,
         lambda: Double, statesEvidence: Bool, seed: UInt64
     ) {
         (self.rows, self.engine, self.lambda, voxels) = (rows, engine, lambda, posteriors.count)
@@ -94,19 +95,19 @@ public struct EvidenceCheck: Codable, Sendable {
                 fibres: n, structures: some.count, mean: centre, error: (variance / Double(values.count)).squareRoot())
         }
         let sd = max(0, (scatter ?? 0) * (scatter ?? 0) - smcPart * smcPart).squareRoot()
-        let bias = Dictionary(uniqueKeysWithValues: biases.map { ($0.fibres, $0.mean) }), table = family.table
+        let bias = Dictionary(uniqueKeysWithValues: biases.map { ($0.fibres, $0.mean) })
         var total = (structures: 0.0, fibres: 0.0)
-        for (key, p) in posteriors {
+        for (key, list, p) in posteriors {
             var random = RandomSource(seed: seed, stream: key, substream: Self.drawStream + 1)
             for _ in 0..<Self.replicates {
                 let moved = p.indices.map { z in
                     p[z] > 0
-                        ? log(p[z]) - (bias[table.rows[z].fibreCount] ?? 0) - sd * random.normal() : -.infinity
+                        ? log(p[z]) - (bias[family.fibreCount(list[z])] ?? 0) - sd * random.normal() : -.infinity
                 }
                 let q = StructureSpace.normalise(moved).map { exp($0) }
                 total.structures += CalibrationStatistics.totalVariation(p, q)
                 total.fibres += CalibrationStatistics.totalVariation(
-                    table.fibreProbabilities(p), table.fibreProbabilities(q))
+                    family.fibreProbabilities(p, list), family.fibreProbabilities(q, list))
             }
         }
         let count = Double(max(1, posteriors.count * Self.replicates))
@@ -121,51 +122,51 @@ public struct EvidenceCheck: Codable, Sendable {
         progress: @escaping @Sendable (StudyPhase, Int) -> Void,
         shouldStop: @escaping @Sendable () -> Bool
     ) throws -> EvidenceCheck? {
-        let probabilities = cases.map {
-            family.family.structureSpace.reweight($0.posterior.logProbability, from: 0, to: options.lambda)
-                .map { exp($0) }
-        }
+        let posteriors = cases.map { family.aligned([$0.posterior])[0] }
+        let probabilities = posteriors.map { family.probabilities($0, lambda: options.lambda).listed }
         var settings = SignalMonteCarlo.Options()
         (settings.targetError, settings.minimumRuns, settings.draws) = (asked.targetError, 2, 1)
         let fixed = settings
         let finished = try resultsInParallel(
             cases.count, threads: options.threads, progress: { progress(.reference, $0) }, shouldStop: shouldStop
         ) { i -> [Row]? in
-            let item = cases[i], p = probabilities[i]
+            let item = cases[i], posterior = posteriors[i], p = probabilities[i]
             var random = RandomSource(seed: options.seed, stream: item.key, substream: drawStream)
             let draws = systematicResample(p, count: asked.structures, offset: random.uniform())
             let chosen = Dictionary(grouping: draws, by: { $0 }).mapValues(\.count).sorted { $0.key < $1.key }
             let found: [StructureEvidence]
             do {
                 found = try evidences(
-                    family.family, item, chosen.map(\.key), fixed, seed: options.seed, shouldStop: shouldStop)
+                    family.family, item, chosen.map { posterior.listed[$0.key] }, fixed, seed: options.seed, shouldStop: shouldStop)
             } catch is Stopped { return nil }
-            let scale = item.posterior.logEvidence.isFinite ? item.posterior.logEvidence : 0,
-                errors = item.posterior.logEvidenceError
+            let scale = posterior.logEvidence.isFinite ? posterior.logEvidence : 0,
+                errors = posterior.logEvidenceError
             return zip(chosen, found).map { drawn, evidence in
-                Row(
-                    voxel: item.key, structure: drawn.key, fibres: family.table.rows[drawn.key].fibreCount,
+                let z = posterior.listed[drawn.key]
+                return Row(
+                    voxel: item.key, structure: family.name(z), fibres: family.fibreCount(z),
                     draws: drawn.value,
-                    difference: item.posterior.logProbability[drawn.key] + scale - evidence.logEvidence,
+                    difference: posterior.logProbability[drawn.key] + scale - evidence.logEvidence,
                     error: evidence.standardError, stated: errors.isEmpty ? nil : errors[drawn.key])
             }
         }
         guard let finished else { return nil }
         return EvidenceCheck(
-            finished.flatMap { $0 }, posteriors: zip(cases, probabilities).map { ($0.key, $1) }, engine: engine,
+            finished.flatMap { $0 }, posteriors: cases.indices.map {
+                (cases[$0].key, posteriors[$0].listed, probabilities[$0])
+            }, engine: engine,
             family: family, lambda: options.lambda,
             statesEvidence: cases.allSatisfy { $0.posterior.logEvidence.isFinite }, seed: options.seed)
     }
 
     private static func evidences<F: DiffusionFamily>(
-        _ family: F, _ item: ReferenceCase, _ structures: [Int], _ settings: SignalMonteCarlo.Options, seed: UInt64,
+        _ family: F, _ item: ReferenceCase, _ structures: [Structure], _ settings: SignalMonteCarlo.Options, seed: UInt64,
         shouldStop: @escaping () -> Bool
     ) throws -> [StructureEvidence] {
         let sampler = SignalMonteCarlo(family, design: item.acquisition, options: settings)
         sampler.check = { if shouldStop() { throw Stopped() } }
-        let all = family.structureSpace.structures
         return try sampler.posterior(
-            item.y, structures.map { all[$0] }, sigma: item.sigma, seed: seed, voxel: item.key
+            item.y, structures, sigma: item.sigma, seed: seed, voxel: item.key
         ).evidences
     }
 }

@@ -4,7 +4,7 @@ import Inference
 
 /// What maps would show of one posterior at a λ: structure probabilities, 90 % intervals, mean axes of its fibres.
 struct PosteriorDigest {
-    /// Z probabilities at λ.
+    /// Probabilities at λ of the structures that the posterior lists.
     var probability: [Double]
     /// 5 % and 95 % quantiles, in the order of `intervalNames`; fractions are those of matched fibres, and what is
     /// absent counts as 0.
@@ -44,8 +44,8 @@ struct PosteriorDigest {
             }
         }
         probability = []
-        DrawWeights(structures: family.table, reference: 0, target: lambda)
-            .update(ListedPosterior(posterior, family.table), probability: &probability, weights: &weights)
+        DrawWeights(parameterCounts: posterior.listed.map(family.parameterCount), reference: 0, target: lambda)
+            .update(ListedPosterior(posterior), probability: &probability, weights: &weights)
         var assignments = [FibreAssignment](repeating: .none, count: d), matcher = FibreMatcher(),
             statistics = WeightedStatistics()
         matcher.match(rows, weights: weights, count: d, into: &assignments)

@@ -1,6 +1,7 @@
 import Diffusion
 import Foundation
 import Inference
+import ModelSpace
 
 /// A voxel that one engine has fitted and another is to fit.
 struct ReferenceCase: Sendable {
@@ -12,7 +13,7 @@ struct ReferenceCase: Sendable {
     var sigma: Double?
     /// Names the voxel's random streams.
     var key: UInt64
-    var truth: Int?, voxel: Int?
+    var truth: Structure?, voxel: Int?
 }
 
 /// Fits voxels with a reference engine and compares.

@@ -71,7 +71,7 @@ public struct ScanStudy: Sendable {
             family: recipe.composedName, engine: recipe.name, networkName: recipe.networkName,
             networkSHA256: recipe.networkSHA256, notes: recipe.notes, voxels: cases.count,
             notFitted: voxels.count - cases.count, volumes: m, lambda: options.lambda, seed: options.seed,
-            structureNames: family.table.rows.map(\.name))
+            structureNames: (family.structures ?? []).map(family.name))
         if let evidenceCheck {
             report.evidence = try EvidenceCheck.run(
                 cases, evidenceCheck, family: family, options: options, engine: recipe.name, progress: progress,

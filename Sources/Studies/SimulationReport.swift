@@ -43,7 +43,6 @@ public struct SimulationReport: Codable, Sendable {
         recipe: any EngineRecipe, lambda: Double,
         seed: UInt64, consistencyLambdas: [Double]
     ) {
-        let table = family.table
         self.family = recipe.composedName
         engine = recipe.name
         networkName = recipe.networkName
@@ -52,7 +51,7 @@ public struct SimulationReport: Codable, Sendable {
         self.voxels = voxels.count
         self.lambda = lambda
         self.seed = seed
-        structureNames = table.rows.map(\.name)
+        structureNames = (family.structures ?? []).map(family.name)
         func tests(_ labels: [CalibrationQuantities.Label], _ draws: Int, _ ranks: (SimulationStudy.Voxel) -> [Int?])
             -> [RankTest]
         {
@@ -68,22 +67,27 @@ public struct SimulationReport: Codable, Sendable {
             Double(voxels.reduce(0) { $0 + $1.repeated }) / Double(voxels.count * SimulationStudy.jointDraws)
         let leastLog = recipe.leastLogProbability, least = leastLog.map { exp($0) } ?? 1e-300
         leastLogProbability = leastLog
-        unlisted = leastLog.map { _ in voxels.count { !($0.probability[$0.truth] > 0) } }
+        let places = voxels.map { voxel in voxel.listed.firstIndex(of: voxel.truth) }
+        unlisted = leastLog.map { _ in
+            zip(voxels, places).count { voxel, place in !(place.map { voxel.probability[$0] > 0 } ?? false) }
+        }
         func scores(_ probabilities: [[Double]], _ truth: [Int]) -> ProbabilityScores {
             ProbabilityScores(probabilities, truth: truth, seed: seed, least: least)
         }
-        structures = scores(voxels.map(\.probability), voxels.map(\.truth))
+        structures = ProbabilityScores(
+            lists: voxels.map(\.probability), rest: voxels.map(\.rest), truth: places, seed: seed, least: least)
         fibres = scores(
-            voxels.map { table.fibreProbabilities($0.probability) }, voxels.map { table.rows[$0.truth].fibreCount })
+            voxels.map { family.fibreProbabilities($0.probability, $0.listed) },
+            voxels.map { family.fibreCount($0.truth) })
         if !family.components.isEmpty {
-            let presence = voxels.map { family.componentProbabilities($0.probability) }
+            let presence = voxels.map { family.componentProbabilities($0.probability, $0.listed) }
             components = family.components.enumerated().map { c, bit in
                 Component(
                     name: bit.name,
-                    scores: scores(presence.map { [1 - $0[c], $0[c]] }, voxels.map { bit.isThere[$0.truth] ? 1 : 0 }))
+                    scores: scores(presence.map { [1 - $0[c], $0[c]] }, voxels.map { bit.isThere($0.truth) ? 1 : 0 }))
             }
         }
-        consistency = consistencyLambdas.enumerated().map { k, other in
+        consistency = (voxels[0].consistency.isEmpty ? [] : consistencyLambdas).enumerated().map { k, other in
             let spread = Spread(voxels.map { $0.consistency[k] })
             return Consistency(lambda: other, totalVariation: spread.mean, standardError: spread.standardError)
         }

@@ -53,9 +53,10 @@ public struct SimulationStudy: Sendable {
 
     /// What is kept of one voxel.
     struct Voxel {
-        var truth: Int
+        var truth: Structure
         var posterior: VoxelPosterior?, y: [Float] = [], sigma: Double?
-        var probability: [Double]
+        /// p(z | y, λ) of the structures that are listed, and of all others.
+        var listed: [Structure], probability: [Double], rest: Double
         var joint: [Int?], conditional: [Int?]
         var repeated: Int
         var consistency: [Double]
@@ -64,7 +65,7 @@ public struct SimulationStudy: Sendable {
     /// A block of simulated voxels: their acquisition, true structures, θ (V × P) and signals (V × M).
     struct Block {
         var acquisition: Acquisition
-        var structures: [Int] = [], theta: [Double] = [], y: [Float] = []
+        var structures: [Structure] = [], theta: [Double] = [], y: [Float] = []
 
         /// The true σ of voxel i, in units of y.
         func sigma(_ i: Int, _ family: StudyFamily) -> Double {
@@ -146,22 +147,20 @@ public struct SimulationStudy: Sendable {
                     ? mixture.draw(using: &random).timed(using: &random) : mixture.draw(using: &random)
             case .listed(let list): list[b % list.count]
             }
-        let m = acquisition.count, p = family.parameterNames.count, space = family.structureSpace
+        let m = acquisition.count, p = family.parameterNames.count
         let range = b * blockSize..<min((b + 1) * blockSize, voxels)
         var block = Block(acquisition: acquisition)
         block.theta = Array(repeating: 0, count: range.count * p)
         block.y = Array(repeating: 0, count: range.count * m)
         for (i, v) in range.enumerated() {
             var random = RandomSource(seed: seed, stream: UInt64(v), substream: Self.simulationStream)
-            let z = space.draw(lambda: lambda, using: &random)
+            let z = family.drawStructure(lambda: lambda, using: &random)
             block.structures.append(z)
             block.theta.withUnsafeMutableBufferPointer { theta in
                 block.y.withUnsafeMutableBufferPointer { y in
-                    family.drawParameters(
-                        space.structures[z], acquisition, using: &random, into: theta.baseAddress! + i * p)
+                    family.drawParameters(z, acquisition, using: &random, into: theta.baseAddress! + i * p)
                     family.simulate(
-                        theta.baseAddress! + i * p, space.structures[z], acquisition, using: &random,
-                        into: y.baseAddress! + i * m)
+                        theta.baseAddress! + i * p, z, acquisition, using: &random, into: y.baseAddress! + i * m)
                 }
             }
         }
@@ -174,28 +173,30 @@ public struct SimulationStudy: Sendable {
         engine: any PosteriorEngine,
         network: NetworkFile?
     ) -> [Voxel]? {
-        let count = block.structures.count, m = block.acquisition.count, first = b * blockSize,
-            space = family.structureSpace
+        let count = block.structures.count, m = block.acquisition.count, first = b * blockSize
         let referenced = Set(referenceIndices)
         let sigma: [Double?] = isNoiseKnown ? (0..<count).map { block.sigma($0, studied) } : []
         let answers = engine.posteriors(
             block.y, count: count, keys: (0..<count).map { UInt64(first + $0) }, sigma: sigma)
         guard answers.count == count else { return nil }
-        var asked: [[[Double]]] = []
-        if let network, !consistencyLambdas.isEmpty {
+        var consistency: [[Double]] = []
+        if let network, let space = family.structureList, !consistencyLambdas.isEmpty {
             // The identity is applied to the network's own answer at the reference λ, whatever the engine makes of it.
-            asked = Self.ask(network, family, block, lambdas: [Self.referenceLambda] + consistencyLambdas)
+            let found = Self.ask(network, family, block, lambdas: [Self.referenceLambda] + consistencyLambdas)
+            consistency = (0..<count).map { i in
+                consistencyLambdas.enumerated().map { k, other in
+                    let identity = space.reweight(found[0][i], from: Self.referenceLambda, to: other)
+                    return CalibrationStatistics.totalVariation(
+                        identity.map { exp($0) }, found[k + 1][i].map { exp($0) })
+                }
+            }
         }
         return (0..<count).map { i in
             let y = Array(block.y[i * m..<(i + 1) * m])
             var voxel = rank(
-                block, i, y, answers[i], quantities,
+                block, i, y, studied.aligned([answers[i]])[0], studied, quantities,
                 RandomSource(seed: options.seed, stream: UInt64(first + i), substream: Self.rankStream))
-            for (k, other) in (asked.isEmpty ? [] : consistencyLambdas).enumerated() {
-                let identity = space.reweight(asked[0][i], from: Self.referenceLambda, to: other)
-                voxel.consistency.append(
-                    CalibrationStatistics.totalVariation(identity.map { exp($0) }, asked[k + 1][i].map { exp($0) }))
-            }
+            if !consistency.isEmpty { voxel.consistency = consistency[i] }
             if referenced.contains(first + i) {
                 (voxel.posterior, voxel.y, voxel.sigma) = (answers[i], y, isNoiseKnown ? sigma[i] : nil)
             }
@@ -205,20 +206,25 @@ public struct SimulationStudy: Sendable {
 
     /// Puts the truth of voxel `i` among draws of its posterior.
     private func rank(
-        _ block: Block, _ i: Int, _ y: [Float], _ answer: VoxelPosterior, _ quantities: CalibrationQuantities,
-        _ source: RandomSource
+        _ block: Block, _ i: Int, _ y: [Float], _ answer: VoxelPosterior, _ studied: StudyFamily,
+        _ quantities: CalibrationQuantities, _ source: RandomSource
     ) -> Voxel {
         var random = source
-        let p = family.parameterNames.count, space = family.structureSpace, z = block.structures[i]
-        let probability = space.reweight(answer.logProbability, from: 0, to: lambda).map { exp($0) }
+        let p = family.parameterNames.count, z = block.structures[i], place = answer.listed.firstIndex(of: z)
+        let (probability, rest) = studied.probabilities(answer, lambda: lambda)
         let truth = (theta: Array(block.theta[i * p..<(i + 1) * p]), z: z), design = block.acquisition
         func items(_ draws: [Int]) -> [CalibrationQuantities.Item] {
-            [truth] + draws.map { (Array(answer.parameters[$0 * p..<($0 + 1) * p]), answer.structures[$0]) }
+            [truth]
+                + draws.map {
+                    (Array(answer.parameters[$0 * p..<($0 + 1) * p]), answer.listed[answer.structures[$0]])
+                }
         }
         let joint = ExchangeableDraws(answer, probability: probability, count: Self.jointDraws, using: &random)
-        let same = ExchangeableDraws.of(structure: z, answer, count: Self.conditionalDraws, using: &random)
+        let same = place.flatMap {
+            ExchangeableDraws.of(structure: $0, answer, count: Self.conditionalDraws, using: &random)
+        }
         return Voxel(
-            truth: z, probability: probability,
+            truth: z, listed: answer.listed, probability: probability, rest: rest,
             joint: quantities.jointRanks(items(joint.indices), y, design, using: &random),
             conditional: same.map { quantities.conditionalRanks(items($0), y, design, using: &random) } ?? [],
             repeated: joint.repeated, consistency: [])

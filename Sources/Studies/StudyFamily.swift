@@ -1,53 +1,77 @@
 import Diffusion
+import Foundation
 import Inference
 import ModelSpace
+import Synchronization
 
-/// A family as studies ask about it: its structures by their places in the list, and what each of them has.
+/// A family as studies ask about it: what each of its structures has.
 ///
-/// Shapes: Z structures, P numbers of θ.
+/// Shapes: P numbers of θ, L structures of a list.
 struct StudyFamily: Sendable {
     let family: any DiffusionFamily
     let theta: ThetaLayout
     /// How archives see its draws.
     let draws: DrawLayout
-    /// Z rows, one a structure.
-    let table: StructureTable
-    /// Which of the P numbers each structure has.
-    let presence: [[Bool]]
+    /// All structures of a family that lists them.
+    let structures: [Structure]?
+    /// The most fibres of any structure.
+    let mostFibres: Int
+    private let known = KnownStructures()
     /// Places in θ of s0 and of the signal-to-noise ratio.
     let s0: Int, snr: Int
-    /// Bits of the noise, with whether each structure has them; and those of components, where maps show these.
+    /// Bits of the noise; and those of components, where maps show these.
     let noises: [Bit], components: [Bit]
 
-    struct Bit: Sendable { var name: String, isThere: [Bool] }
+    /// A bit of a structure.
+    struct Bit: Sendable {
+        var name: String, place: Int
+        func isThere(_ z: Structure) -> Bool { z[place] }
+    }
+
+    /// What a structure has: fibres, of which outputs draw three but here all count, free parameters, and which of the P
+    /// numbers.
+    struct Known: Sendable { var fibreCount: Int, parameterCount: Int, presence: [Bool] }
+
+    private final class KnownStructures: Sendable {
+        private let list = Mutex<[Structure: Known]>([:])
+
+        func find(_ z: Structure, _ make: () -> Known) -> Known {
+            if let found = list.withLock({ $0[z] }) { return found }
+            let new = make()
+            list.withLock { $0[z] = new }
+            return new
+        }
+    }
+
+    private func known(_ z: Structure) -> Known {
+        known.find(z) {
+            var has = [Bool](repeating: false, count: theta.count)
+            for place in draws.rule.places(of: z, in: theta) { has[place] = true }
+            return Known(
+                fibreCount: draws.rule.fibreCount(z), parameterCount: draws.rule.parameterCount(z), presence: has)
+        }
+    }
+
+    func fibreCount(_ z: Structure) -> Int { known(z).fibreCount }
+    func parameterCount(_ z: Structure) -> Int { known(z).parameterCount }
+    func presence(_ z: Structure) -> [Bool] { known(z).presence }
+    func name(_ z: Structure) -> String { draws.rule.name(z) }
 
     init(_ family: any DiffusionFamily) {
         self.family = family
-        let description = family.description, layout = ThetaLayout(description),
-            structures = family.structureSpace.structures
+        let description = family.description, layout = ThetaLayout(description)
+        structures = family.structureList?.structures
         theta = layout
         // A family that there is has passed its checks.
         do { draws = try DrawLayout(description) } catch { preconditionFailure("\(error)") }
         let rule = draws.rule
-        table = StructureTable(
-            rows: structures.map { z in
-                var row = StructureTable.Row(z, rule)
-                // Outputs draw three; here all count.
-                row.fibreCount = rule.fibreCount(z)
-                return row
-            })
-        presence = structures.map { z in
-            var has = [Bool](repeating: false, count: layout.count)
-            for place in rule.places(of: z, in: layout) { has[place] = true }
-            return has
-        }
+        mostFibres =
+            structures.map { $0.map(rule.fibreCount).max() ?? 0 }
+            ?? description.groups.reduce(0) { $0 + ($1.fibreAxis == nil ? 0 : $1.most) }
         let noise = layout.noise(description)
         (s0, snr) = (noise.scale!, noise.level!)
         func bits(_ names: [String]) -> [Bit] {
-            names.map { name in
-                let c = description.bitNames.firstIndex(of: name)!
-                return Bit(name: name, isThere: structures.map { $0[c] })
-            }
+            names.map { Bit(name: $0, place: description.bitNames.firstIndex(of: $0)!) }
         }
         noises = bits(description.noise.bitNames)
         components = bits(draws.quantities.components)
@@ -68,18 +92,45 @@ struct StudyFamily: Sendable {
     var weights: [Int] { theta.entries.filter(\.parameter.isLinear).map(\.offset) }
     var hasRest: Bool { description.groups.contains(where: \.takesRest) }
 
-    /// P(component), from Z structure probabilities.
-    func componentProbabilities(_ p: [Double]) -> [Double] {
-        components.map { bit in zip(bit.isThere, p).reduce(0) { $0 + ($1.0 ? $1.1 : 0) } }
+    /// P(component), from probabilities of L structures.
+    func componentProbabilities(_ p: [Double], _ list: [Structure]) -> [Double] {
+        components.map { bit in zip(list, p).reduce(0) { $0 + (bit.isThere($1.0) ? $1.1 : 0) } }
     }
-}
 
-extension StructureTable {
-    /// P(n fibres), n = 0 to the most of any structure, from Z structure probabilities.
-    func fibreProbabilities(_ p: [Double]) -> [Double] {
-        var sums = [Double](repeating: 0, count: (rows.map(\.fibreCount).max() ?? 0) + 1)
-        for (row, x) in zip(rows, p) { sums[row.fibreCount] += x }
+    /// P(n fibres), n = 0 to the most of any structure, from probabilities of L structures.
+    func fibreProbabilities(_ p: [Double], _ list: [Structure]) -> [Double] {
+        var sums = [Double](repeating: 0, count: mostFibres + 1)
+        for (z, x) in zip(list, p) { sums[fibreCount(z)] += x }
         return sums
+    }
+
+    /// p(z | y, λ) of the structures that a posterior lists, and of all others together.
+    func probabilities(_ posterior: VoxelPosterior, lambda: Double) -> (listed: [Double], rest: Double) {
+        let all = StructureSpace.normalise(
+            zip(posterior.listed, posterior.logProbability).map { $1 - lambda * Double(parameterCount($0)) }
+                + [posterior.logRest - lambda * posterior.restParameters])
+        return (all.dropLast().map { exp($0) }, exp(all[all.count - 1]))
+    }
+
+    /// Posteriors of one observation, made to list the same structures in the same order: all of a family that lists
+    /// them, else those that any of them lists. What one does not list has no probability and no stated error.
+    func aligned(_ posteriors: [VoxelPosterior]) -> [VoxelPosterior] {
+        let list = structures ?? Set(posteriors.flatMap(\.listed)).sorted()
+        let places = Dictionary(uniqueKeysWithValues: zip(list, 0...))
+        return posteriors.map { old in
+            guard old.listed != list else { return old }
+            var new = old
+            let to = old.listed.map { places[$0]! }
+            new.listed = list
+            new.logProbability = Array(repeating: -.infinity, count: list.count)
+            for (i, place) in to.enumerated() { new.logProbability[place] = old.logProbability[i] }
+            if !old.logEvidenceError.isEmpty {
+                new.logEvidenceError = Array(repeating: .infinity, count: list.count)
+                for (i, place) in to.enumerated() { new.logEvidenceError[place] = old.logEvidenceError[i] }
+            }
+            new.structures = old.structures.map { to[$0] }
+            return new
+        }
     }
 }
 

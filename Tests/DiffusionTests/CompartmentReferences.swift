@@ -37,6 +37,7 @@ let allCompartments: [(name: String, compartment: any Compartment)] = [
     ("noddi_bingham:averaged-tensor", NODDIBinghamBundle()),
     ("noddi_bingham:dispersed", NODDIBinghamBundle(extracellular: .dispersed)),
     ("noddi_bingham:free", NODDIBinghamBundle(extracellular: .dispersed, diffusivities: .free)),
+    ("sandi", SANDIBundle()), ("sandi_bingham", SANDIBinghamBundle()),
 ]
 
 extension Compartment {

@@ -25,7 +25,7 @@ import Testing
     func roundTrip(_ name: String) {
         let family = BuiltInFamilies.family(name)!, mixture = ProtocolMixture(), slot = family.noiseSlots
         var random = RandomSource(seed: 81)
-        for z in family.structureSpace.structures {
+        for z in family.structureList!.structures {
             let layout = family.signalLayout(z)
             for _ in 0..<4 {
                 let design = mixture.draw(using: &random), voxel = Voxel(family, z, design, using: &random)
@@ -63,7 +63,7 @@ import Testing
         "Coordinates have mean 0 and variance 1 under the prior, switched off exactly where the mask is 0",
         arguments: ["tissue", "gaussian", "noddi"])
     func standardised(_ name: String) {
-        let family = BuiltInFamilies.family(name)!, design = twoShells(), structures = family.structureSpace.structures,
+        let family = BuiltInFamilies.family(name)!, design = twoShells(), structures = family.structureList!.structures,
             count = family.tokenCount * family.coordinateCount
         var random = RandomSource(seed: 82), moments = [Moments](repeating: Moments(), count: count)
         for k in 0..<40 * structures.count {
@@ -97,7 +97,7 @@ import Testing
             count = family.tokenCount * family.coordinateCount
         var random = RandomSource(seed: 83)
         let specials: [Float] = [0, .nan, .infinity, -.infinity, 1e30, -1e30, 1e-30]
-        for z in family.structureSpace.structures {
+        for z in family.structureList!.structures {
             let frame = Voxel(family, z, design, using: &random).frame
             var theta = [Double](repeating: .nan, count: family.layout.count)
             for trial in 0..<6 {

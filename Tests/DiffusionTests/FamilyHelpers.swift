@@ -13,7 +13,7 @@ enum TestFamily {
     /// One structure of each signal that a family has: enough for every variant of every component.
     static func signals(_ family: CompartmentFamily) -> [Structure] {
         var seen = Set<Structure>()
-        return family.structureSpace.structures.map(family.rule.signal).filter { seen.insert($0).inserted }
+        return family.structureList!.structures.map(family.rule.signal).filter { seen.insert($0).inserted }
     }
 }
 

@@ -8,7 +8,7 @@ import Testing
 @Suite struct FamilyTests {
     @Test("Ball and sticks, composed, has the same structures, parameters, signals, likelihood and prior")
     func ballSticks() {
-        let composed = TestFamily.ballSticks, own = BallSticks(), space = composed.structureSpace
+        let composed = TestFamily.ballSticks, own = BallSticks(), space = composed.structureList!
         #expect(
             space.structures == own.structureSpace.structures
                 && space.parameterCounts == own.structureSpace.parameterCounts)
@@ -61,7 +61,7 @@ import Testing
         // Bundles, dispersion and water between them (1 + 18), by none, one or two of water, ball (plain or spread) and
         // dot (10), without those that are a dot alone or nothing; two noises.
         #expect(tissue.rule.count == 376)
-        let k = tissue.structureSpace.parameterCounts
+        let k = tissue.structureList!.parameterCounts
         // Water alone has a weight, the richest three bundles, d_par, odi, f_in, ratio, ball with spread, and a dot.
         // (Every structure has one weight that follows from the others: what all have in common changes no prior.)
         #expect(k.min() == 1 && k.max() == 3 * 3 + 1 + 1 + 2 + 3 + 1)
@@ -151,7 +151,7 @@ import Testing
         let family = TestFamily.tissue, design = twoShells()
         var random = RandomSource(seed: 63)
         // Undispersed: definitions that integrate over directions are slow.
-        let structures = family.structureSpace.structures.filter { !family.rule.has("dispersed", in: $0) }
+        let structures = family.structureList!.structures.filter { !family.rule.has("dispersed", in: $0) }
         var gain = 0.0, chi = 0.0, count = 0.0
         for z in structures {
             var theta = family.draw(z, design, using: &random), y = [Float](repeating: 0, count: design.count)

@@ -21,7 +21,7 @@ import Testing
     func spheresFeelIt(small: Double, big: Double, wanted: Double) throws {
         let family = try #require(BuiltInFamilies.family("sandi")), rule = StructureRule(family.description)
         let z = try #require(
-            family.structureSpace.structures.first {
+            family.structureList!.structures.first {
                 rule.has("soma", in: $0) && !rule.has("neurite", in: $0) && !rule.has("outside", in: $0)
             })
         let acquisition = try Self.acquisition(PulseTiming(duration: small, separation: big))
@@ -40,7 +40,7 @@ import Testing
         let family = try #require(BuiltInFamilies.family("sandi")), acquisition = try Self.acquisition(Self.pulses)
         var random = RandomSource(seed: 4), theta = [Double](repeating: 0, count: family.layout.count),
             e = [Float](repeating: 0, count: acquisition.count)
-        for z in family.structureSpace.structures {
+        for z in family.structureList!.structures {
             family.drawParameters(z, acquisition, using: &random, into: &theta)
             family.attenuations(theta, z, acquisition, into: &e)
             for i in e.indices {

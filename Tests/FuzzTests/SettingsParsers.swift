@@ -84,7 +84,7 @@ extension FuzzedParser {
                 // What is accepted can be simulated, and its table written.
                 guard let family = recipe.composed else { return }
                 _ = FamilyTable(family.composition).text
-                let z = family.structureSpace.structures.last!, count = family.tokenCount * family.coordinateCount
+                let z = family.structureList!.structures.last!, count = family.tokenCount * family.coordinateCount
                 var theta = [Double](repeating: 0, count: family.parameterNames.count),
                     y = [Float](repeating: 0, count: design.count)
                 var features = [Float](repeating: 0, count: design.count * family.featureCount),

@@ -17,7 +17,7 @@ import Testing
         #expect(names.prefix(3) == ["ndi", "odi", "fwf"] && names.count { $0 == "odi" } == 1)
         #expect(quantities.list.prefix(3).map(\.isEverywhere) == [false, false, true])
         var random = RandomSource(seed: 3), x = [Double](repeating: 0, count: theta.count), seen = Set<String>()
-        for z in family.structureSpace.structures {
+        for z in family.structureList!.structures {
             family.drawParameters(z, Self.acquisition, using: &random, into: &x)
             let row = zip(x, layout.scales).map { Float($0 * $1) }, ways = quantities.ways(of: z, layout.columns(of: z))
             func has(_ name: String) -> Bool { layout.rule.has(name, in: z) }

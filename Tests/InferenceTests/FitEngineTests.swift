@@ -82,6 +82,7 @@ import Testing
                     asked.keys.withLock { $0.append(key) }
                     answers.append(
                         VoxelPosterior(
+                            of: BallSticks().structureSpace.structures,
                             logProbability: [Double](repeating: -log(16.0), count: 16), structures: [0, 0, 0, 0],
                             parameters: [Double](repeating: 1e-3, count: 64)))
                 }
@@ -220,6 +221,7 @@ import Testing
                             1e-3, 20, 1
                         )
                         return VoxelPosterior(
+                            of: BallSticks().structureSpace.structures,
                             logProbability: (0..<16).map { $0 == 0 ? 0 : -.infinity },
                             structures: Array(repeating: 0, count: 6),
                             parameters: (0..<6).flatMap { _ in theta })

@@ -140,7 +140,7 @@ import Testing
         for v in 0..<200 {
             var random = RandomSource(seed: 5, stream: UInt64(v)), y = [Float](repeating: 0, count: m), own = theta
             BallSticks().simulate(&own, structures[z], acquisition, using: &random, into: &y)
-            let posterior = VoxelPosterior(logProbability: [], structures: [z], parameters: own)
+            let posterior = VoxelPosterior(of: structures, logProbability: [], structures: [z], parameters: own)
             total += pow(PredictiveMisfit(acquisition: acquisition).value(y, posterior, draws: [0]), 2) / 200
         }
         #expect(abs(total.squareRoot() - 1) < 0.03)

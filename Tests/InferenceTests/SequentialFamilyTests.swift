@@ -44,7 +44,7 @@ import Testing
     /// A stick is found with its axis; draws are as many as asked for and of the prior's support; voxels do not depend
     /// on their company; errors are stated.
     @Test func answersAsAnyEngine() throws {
-        let space = Self.family.structureSpace
+        let space = Self.family.structureList!
         let stick = space.structures.firstIndex { Self.family.rule.has("stick", in: $0) }!
         let y = Self.signals(space.structures[stick], seeds: [1, 2]), m = Self.acquisition.count, recipe = Self.recipe()
         let both = recipe.makeEngine().posteriors(y, count: 2, keys: [5, 6])
@@ -71,7 +71,7 @@ import Testing
     /// Of more structures than are listed those found are sampled: the same evidences within their errors, and what
     /// is left out is stated.
     @Test func samplesWhatWasFound() throws {
-        let space = Self.family.structureSpace, y = Self.signals(space.structures.last!, seeds: [3])
+        let space = Self.family.structureList!, y = Self.signals(space.structures.last!, seeds: [3])
         let all = Self.recipe().makeEngine().posteriors(y, count: 1, keys: [5])[0]
         let few = Self.recipe {
             $0.mostListed = 1
@@ -99,7 +99,7 @@ import Testing
         var y = Self.signals(Structure(), seeds: [4])
         y[20] = -0.01
         let answer = Self.recipe().makeEngine().posteriors(y, count: 1, keys: [1])[0]
-        let all = Self.family.structureSpace.structures
+        let all = Self.family.structureList!.structures
         for (z, l) in zip(all, answer.logProbability) where Self.family.noise(z) == .rician {
             #expect(l == -.infinity)
         }

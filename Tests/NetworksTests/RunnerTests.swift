@@ -80,7 +80,7 @@ import Testing
         let noise = (0..<n).map { v in (0..<t * q).map { Float(sin(Double(v * 8 + $0 + 1))) } }
         func draw() -> [Float] {
             runner.draw(
-                encoded, structures: Array(0..<n), voxelOfDraw: Array(0..<n), space: p.space, masks: masks, steps: 1
+                encoded, places: Array(0..<n), of: p.space.structures, voxelOfDraw: Array(0..<n), masks: masks, steps: 1
             ) { d, count, out in
                 for i in 0..<count { out[i] = noise[d][i] }
             }

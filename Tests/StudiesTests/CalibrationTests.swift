@@ -115,6 +115,7 @@ import Testing
         let structures =
             Array(repeating: 0, count: 40) + Array(repeating: 1, count: 12) + Array(repeating: 2, count: 40)
         let posterior = VoxelPosterior(
+            of: Array(BallSticks().structureSpace.structures.prefix(3)),
             logProbability: [0.2, 0.1, 0.7].map { log($0) }, structures: structures, parameters: [])
         var random = RandomSource(seed: 4), counts = [0, 0, 0]
         for _ in 0..<2000 {
@@ -139,7 +140,7 @@ import Testing
             func item(_ z: Int) -> CalibrationQuantities.Item {
                 var theta = [Double](repeating: 0, count: BallSticks.Slot.count)
                 family.drawParameters(space.structures[z], acquisition, using: &random, into: &theta)
-                return (theta, z)
+                return (theta, space.structures[z])
             }
             var other = item(15).theta, y = [Float](repeating: 0, count: acquisition.count)
             family.simulate(&other, space.structures[15], acquisition, using: &random, into: &y)

@@ -45,7 +45,7 @@ import Testing
     func distorted() throws {
         let check = try Self.check { posterior, family in
             var other = posterior
-            for z in other.logProbability.indices where family.table.rows[z].fibreCount == 2 {
+            for z in other.logProbability.indices where family.fibreCount(other.listed[z]) == 2 {
                 other.logProbability[z] += 1.5
             }
             return other

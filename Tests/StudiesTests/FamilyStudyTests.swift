@@ -87,7 +87,7 @@ final class Distorted: PosteriorEngine {
         #expect(
             sticks.joint.map(\.text).contains("spread of diffusivity s")
                 && sticks.conditional.map(\.text).contains("direction 3, cone"))
-        #expect(StudyFamily(BallSticks()).table == StructureTable.ballSticks)
+        #expect(StudyFamily(BallSticks()).structures?.count == 16 && StudyFamily(BallSticks()).mostFibres == 3)
         #expect(
             PosteriorDigest.intervalNames(StudyFamily(BallSticks())) == ["d", "snr", "s0", "f1", "f2", "f3", "fsum"])
         let options = CalibrationQuantities(StudyFamily(try Self.family(Self.options)))
@@ -112,7 +112,7 @@ final class Distorted: PosteriorEngine {
     @Test(arguments: ["tissue", "gaussian", "options"]) func ranksAreUniformUnderExchangeability(_ name: String) throws
     {
         let family = try name == "options" ? Self.family(Self.options) : #require(BuiltInFamilies.family(name))
-        let acquisition = try Self.acquisition(), space = family.structureSpace,
+        let acquisition = try Self.acquisition(), space = family.structureList!,
             quantities = CalibrationQuantities(StudyFamily(family))
         var joint = [[Int]](repeating: [], count: quantities.joint.count),
             conditional = [[Int]](repeating: [], count: quantities.conditional.count)
@@ -121,10 +121,10 @@ final class Distorted: PosteriorEngine {
             func item(_ z: Int) -> CalibrationQuantities.Item {
                 var theta = [Double](repeating: 0, count: family.parameterNames.count)
                 family.drawParameters(space.structures[z], acquisition, using: &random, into: &theta)
-                return (theta, z)
+                return (theta, space.structures[z])
             }
             var other = item(v % space.structures.count)
-            family.simulate(&other.theta, space.structures[other.z], acquisition, using: &random, into: &y)
+            family.simulate(&other.theta, other.z, acquisition, using: &random, into: &y)
             let mixed = (0..<16).map { _ in item(space.draw(lambda: 0, using: &random)) }
             for (q, rank) in quantities.jointRanks(mixed, y, acquisition, using: &random).enumerated() {
                 rank.map { joint[q].append($0) }
@@ -150,8 +150,8 @@ final class Distorted: PosteriorEngine {
             quantities = CalibrationQuantities(studied), acquisition = try Self.acquisition()
         var random = RandomSource(seed: 1), theta = [Double](repeating: 0, count: studied.count)
         let y = [Float](repeating: 1, count: acquisition.count),
-            alone = studied.table.rows.firstIndex { $0.fibreCount == 0 }!
-        family.drawParameters(studied.table.rows[alone].structure, acquisition, using: &random, into: &theta)
+            alone = family.structureList!.structures.first { studied.fibreCount($0) == 0 }!
+        family.drawParameters(alone, acquisition, using: &random, into: &theta)
         let ranks = quantities.conditionalRanks(
             Array(repeating: (theta, alone), count: 8), y, acquisition, using: &random)
         let has = zip(quantities.conditional, ranks).filter { $1 != nil }.map(\.0.name)

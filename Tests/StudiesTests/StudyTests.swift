@@ -42,7 +42,7 @@ final class PriorEngine: PosteriorEngine {
                 }
             }
             return VoxelPosterior(
-                logProbability: log0, structures: structures, parameters: parameters,
+                of: space.structures, logProbability: log0, structures: structures, parameters: parameters,
                 logEvidenceError: recipe.error.map { Array(repeating: $0, count: 16) } ?? [])
         }
     }

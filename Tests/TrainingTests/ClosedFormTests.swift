@@ -65,9 +65,8 @@ import Training
             let index = space.index(of: truth)!
             guard truth.count > 0 else { continue }
             let x = runner.draw(
-                encoded, structures: Array(repeating: index, count: draws),
-                voxelOfDraw: Array(repeating: 0, count: draws), space: space,
-                masks: masks, steps: 24
+                encoded, places: Array(repeating: index, count: draws), of: space.structures,
+                voxelOfDraw: Array(repeating: 0, count: draws), masks: masks, steps: 24
             ) { _, n, out in for i in 0..<n { out[i] = Float(random.normal()) } }
             let posterior = family.exact(y, truth, design)
             for (i, c) in (0..<3).filter({ truth[$0] }).enumerated() {

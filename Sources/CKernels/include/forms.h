@@ -51,7 +51,7 @@ typedef enum {
 /* Watson's moments of 16 concentrations κ in [−60, 64]: ⟨P_l(n·μ)⟩, l = 0, 2 … 32: PK_ZONAL_TERMS × 16. Relative error
    ≤ 1e-12. */
 void pk_watson_moments(const float *concentration, double *moments);
-/* The coefficients of up to two terms together, for one shell. weight, across p, along x: terms × 16, 0 ≤ p, −p ≤ x ≤
+/* The coefficients of up to three terms together, for one shell. weight, across p, along x: terms × 16, 0 ≤ p, −p ≤ x ≤
    60. Returns how many are used: what is left out is below 2e-7 in every lane. Absolute error of E ≤ 1e-6 (2e-6 where x
    > 20). */
 int pk_zonal_coefficients(const double *moments, int terms, const pk_term_kind *kinds, const float *weight,

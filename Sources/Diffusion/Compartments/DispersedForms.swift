@@ -1,7 +1,7 @@
 import CKernels
 import ModelSpace
 
-/// Axially symmetric signals exp(−(across + along (g·n)²)), of which a dispersed compartment has one or two, averaged
+/// Axially symmetric signals exp(−(across + along (g·n)²)), of which a dispersed compartment has one to three, averaged
 /// over directions n.
 public struct DispersedTerm<N: FormNumber> {
     public var weight: N, across: N, along: N
@@ -12,7 +12,7 @@ public struct DispersedTerm<N: FormNumber> {
 
 /// What Watson's and Bingham's compartments have in common.
 public protocol DispersedCompartment: Compartment {
-    /// One or two.
+    /// One to three.
     var termCount: Int { get }
     func term<N: FormNumber>(_ index: Int, _ p: UnsafePointer<N>, _ s: Shell) -> DispersedTerm<N>
     /// Whether a term's exponent (that is, its tensor) is averaged over directions; otherwise its signal is.
@@ -59,9 +59,8 @@ extension DispersedCompartment {
 
     /// What is averaged in each term.
     func withKinds(_ body: (UnsafePointer<pk_term_kind>) -> Void) {
-        var kinds = (
-            averagesTensor(0) ? PK_AVERAGED_TENSOR : PK_DISPERSED, averagesTensor(1) ? PK_AVERAGED_TENSOR : PK_DISPERSED
-        )
+        func kind(_ t: Int) -> pk_term_kind { averagesTensor(t) ? PK_AVERAGED_TENSOR : PK_DISPERSED }
+        var kinds = (kind(0), kind(1), kind(2))
         withUnsafeBytes(of: &kinds) { body($0.bindMemory(to: pk_term_kind.self).baseAddress!) }
     }
 }

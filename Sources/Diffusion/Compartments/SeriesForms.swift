@@ -149,6 +149,7 @@ extension StraightBundle: SeriesCompartment {
 extension WatsonStick: SeriesCompartment {}
 extension WatsonZeppelin: SeriesCompartment {}
 extension NODDIBundle: SeriesCompartment {}
+extension SANDIBundle: SeriesCompartment {}
 extension WatsonCompartment {
     /// The lanes are measurements, each with the coefficients of its own b; the concentration is the same in all.
     func attenuations(

@@ -4,7 +4,7 @@ import ModelSpace
 
 /// The families that are recipes of the package, compiled into the program.
 public enum BuiltInFamilies {
-    public static let names = ["gaussian", "tissue", "noddi", "sandi"]
+    public static let names = ["gaussian", "tissue", "noddi", "sandi", "microstructure"]
 
     /// The text of a family's training recipe; nil when there is none of that name.
     public static func recipe(_ name: String) -> String? {

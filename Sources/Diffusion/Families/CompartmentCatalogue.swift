@@ -16,6 +16,7 @@ public enum CompartmentCatalogue {
         ("bingham_stick", BinghamStick()), ("bingham_zeppelin", BinghamZeppelin()),
         ("noddi_bingham", NODDIBinghamBundle(extracellular: .averagedTensor, diffusivities: .free)),
         ("noddi_bingham_dispersed", NODDIBinghamBundle(extracellular: .dispersed, diffusivities: .free)),
+        ("sandi", SANDIBundle()), ("sandi_bingham", SANDIBinghamBundle()),
         ("sphere", Sphere()), ("cylinder", Cylinder()),
     ]
 
@@ -25,7 +26,7 @@ public enum CompartmentCatalogue {
         // κ = cot(π/2 · ODI) ≤ 64.
         case "odi": 0.01...0.999
         // Oblate compartments are beyond the forms' bounds.
-        case "ratio", "f_in", "skew": 0...1
+        case "ratio", "f_in", "f_ec", "skew": 0...1
         case "radius": 0.1...20
         default: 0...0.02
         }

@@ -10,7 +10,7 @@ import ModelSpace
 ///
 /// Priors: fractions uniform on the simplex above their floors, members of a group then sorted by falling weight;
 /// everything else uniform in its chart.
-public struct CompartmentFamily: ListedFamily, LinearFamily {
+public struct CompartmentFamily: ModelFamily, LinearFamily {
     public typealias Design = Acquisition
     public typealias Frame = CanonicalFrame
 
@@ -22,7 +22,9 @@ public struct CompartmentFamily: ListedFamily, LinearFamily {
     let columns: TokenColumns
     /// What has been worked out of structures so far.
     private let known: KnownStructures
-    private let space: StructureSpace?
+    /// Of at most `mostListed` structures all of them; more are never listed.
+    public let structureList: StructureSpace?
+    public let automaton: StructureAutomaton
 
     public init(_ composition: FamilyComposition, words: FamilyWords = .none) {
         self.composition = composition
@@ -31,21 +33,15 @@ public struct CompartmentFamily: ListedFamily, LinearFamily {
         rule = StructureRule(composition.description)
         columns = TokenColumns(composition.description, layout)
         known = KnownStructures()
-        space = rule.space(limit: Self.mostListed)
+        structureList = rule.space(limit: Self.mostListed)
+        automaton = structureList?.automaton ?? rule.automaton()
     }
 
-    /// Structures that a network can list.
+    /// Structures that are listed.
     public static let mostListed = 4096
-    /// Whether its structures can be listed; nil when they can, else the end of a sentence.
-    public var listingFault: String? {
-        if space != nil { return nil }
-        return "has \(Int(min(rule.count, 1e18))) structures, more than the \(Self.mostListed) that can be listed; "
-            + "take components away or add rules"
-    }
 
     /// Whether a network can be trained for it; nil when it can, else the end of a sentence.
     public var networkFault: String? {
-        if let fault = listingFault { return fault }
         if needsTiming {
             return "has components whose signal depends on the gradients' timing, which networks are not told yet; fit "
                 + "it without one"
@@ -66,14 +62,27 @@ public struct CompartmentFamily: ListedFamily, LinearFamily {
     public var description: FamilyDescription { composition.description }
     public var name: String { description.name }
     public var componentNames: [String] { description.bitNames }
-    /// - Precondition: it can be listed (`networkFault`).
-    public var structureSpace: StructureSpace { space! }
     public var parameterNames: [String] { layout.names }
     public var tokenCount: Int { columns.tokens }
     public var coordinateCount: Int { columns.columns }
     public var featureCount: Int { Acquisition.featureCount }
     public var summaryCount: Int { Acquisition.summaryCount }
     public func measurementCount(_ design: Acquisition) -> Int { design.count }
+
+    /// Draws z ~ p(z | λ).
+    public func drawStructure(lambda: Double, using random: inout RandomSource) -> Structure {
+        structureList.map { $0.structures[$0.draw(lambda: lambda, using: &random)] }
+            ?? rule.draw(lambda: lambda, using: &random)
+    }
+
+    /// Coordinates that a structure has, on average over those listed, or over as many drawn at λ = 0.
+    public var meanCoordinateCount: Double {
+        var random = RandomSource(seed: 1)
+        let some =
+            structureList?.structures
+            ?? (0..<Self.mostListed).map { _ in rule.draw(lambda: 0, using: &random) }
+        return Double(some.reduce(0) { $0 + coordinateMask($1).reduce(0, +) }) / Double(some.count)
+    }
 
     /// What a structure needs to have worked out once.
     struct Known: Sendable { var plan: SignalPlan, isRician: Bool, coordinates: StructureCoordinates }

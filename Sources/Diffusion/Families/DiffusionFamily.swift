@@ -1,7 +1,7 @@
 import ModelSpace
 
 /// A family of models of diffusion: what fits, predictions and residuals need to know of it.
-public protocol DiffusionFamily: ListedFamily, LinearFamily where Design == Acquisition, Frame == CanonicalFrame {
+public protocol DiffusionFamily: ModelFamily, LinearFamily where Design == Acquisition, Frame == CanonicalFrame {
     /// All that makes the family what it is, in JSON; nil for one that its name says.
     var definition: String? { get }
 

@@ -63,12 +63,12 @@ extension DiffusionFamily {
     /// The least and the largest signal over mean b≈0 in 4096 simulations of an acquisition from the prior: about what
     /// a network is shown of it in training.
     public func simulatedRange(of acquisition: Acquisition) -> ClosedRange<Float> {
-        let structures = structureSpace.structures, m = acquisition.count
+        let structures = structureList?.structures, m = acquisition.count
         var low = Float(0), high = Float(0), theta = [Double](repeating: 0, count: parameterNames.count),
             y = [Float](repeating: 0, count: m)
         for i in 0..<4096 {
             var random = RandomSource(seed: 1, stream: UInt64(i))
-            let z = structures[i % structures.count]
+            let z = structures.map { $0[i % $0.count] } ?? drawStructure(lambda: 0, using: &random)
             drawParameters(z, acquisition, using: &random, into: &theta)
             simulate(&theta, z, acquisition, using: &random, into: &y)
             for value in y { (low, high) = (min(low, value), max(high, value)) }

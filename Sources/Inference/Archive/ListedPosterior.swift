@@ -121,17 +121,12 @@ public struct ListedPosterior: Sendable {
 
     public init() {}
 
-    /// What an engine says of one observation, whose structures are all in `table`; without its draws' numbers.
-    package init(_ posterior: VoxelPosterior, _ table: StructureTable) {
-        self.init(posterior, table.rows.map(\.structure), rows: Array(0..<table.count))
-    }
-
-    /// The same of a family whose table has one row for several structures.
-    /// - Parameter rows: the row of each structure.
-    init(_ posterior: VoxelPosterior, _ structures: [Structure], rows: [Int]) {
-        self.rows = rows
-        self.structures = structures
+    /// What an engine says of one observation, each structure being a row of its own, without its draws' numbers.
+    package init(_ posterior: VoxelPosterior) {
+        rows = Array(posterior.listed.indices)
+        structures = posterior.listed
         logProbability = posterior.logProbability.map(Float.init)
+        (logRest, restParameters) = (Float(posterior.logRest), Float(posterior.restParameters))
         drawPlaces = posterior.structures.map(UInt16.init)
     }
 }

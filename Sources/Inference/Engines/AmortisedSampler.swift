@@ -7,8 +7,10 @@ import Tensors
 ///
 /// Everything random about an observation comes from streams named by its own `key`, so answers do not depend on
 /// batches or threads.
-public final class AmortisedSampler<F: ListedFamily> {
-    private let family: F, runner: NetworkRunner, masks: [[Float]]
+public final class AmortisedSampler<F: ModelFamily> {
+    private let family: F, runner: NetworkRunner
+    /// Of a family whose structures are listed, all of them, with their places and masks.
+    private let listed: Table?
     /// Observations whose draws are made together: enough for fat matrices, few enough to stay in cache.
     private let drawBlock = 8
     /// Holds a block's inputs of the network.
@@ -23,11 +25,23 @@ public final class AmortisedSampler<F: ListedFamily> {
     public init(family: F, file: NetworkFile, precision: NetworkPrecision? = nil) {
         self.family = family
         runner = NetworkRunner(file, precision: precision)
-        masks = family.structureSpace.structures.map(family.coordinateMask)
+        listed = family.structureList.map { Table($0.structures, family) }
     }
 
-    /// Answers for observations y (V × M): structure probabilities, and draws θ | z of the structures asked for.
+    /// Structures that draws may have, each with its coordinate mask.
+    private struct Table {
+        let structures: [Structure], places: [Structure: Int], masks: [[Float]]
+
+        init(_ structures: [Structure], _ family: F) {
+            self.structures = structures
+            places = Dictionary(uniqueKeysWithValues: zip(structures, 0...))
+            masks = structures.map(family.coordinateMask)
+        }
+    }
+
+    /// Answers for observations y (V × M): probabilities of all structures, and draws θ | z of those asked for.
     ///
+    /// - Precondition: structures are listed, as for all that answers by their places in the list.
     /// - Parameters:
     ///   - keys: names the random stream of each observation.
     ///   - steps: solver steps; steps + 1 evaluations of the parameter decoder.
@@ -49,14 +63,17 @@ public final class AmortisedSampler<F: ListedFamily> {
         stages?.enter(.encode)
         let (encoded, frames) = encode(y, designs)
         stages?.enter(.structures)
-        let logProbability = runner.structureLogProbabilities(
-            encoded, lambda: Self.referenceLambda, space: family.structureSpace)
-        let structures = logProbability.enumerated().map(allocate)
+        let list = family.structureList!
+        let logProbability = runner.structureLogProbabilities(encoded, lambda: Self.referenceLambda, space: list)
+        let places = logProbability.enumerated().map(allocate)
         stages?.enter(.draws)
-        let parameters = draw(encoded, frames, designs, structures, keys: keys, seed: seed, steps: steps)
+        let parameters = draw(
+            encoded, frames, designs, places.map { $0.map { list.structures[$0] } }, keys: keys, seed: seed,
+            steps: steps)
         return logProbability.indices.map {
             VoxelPosterior(
-                logProbability: logProbability[$0], structures: structures[$0], parameters: parameters[$0])
+                of: list.structures, logProbability: logProbability[$0], structures: places[$0],
+                parameters: parameters[$0])
         }
     }
 
@@ -67,11 +84,11 @@ public final class AmortisedSampler<F: ListedFamily> {
     ///   - allocate: the structures of an observation's draws, given what was read of it.
     func read(
         _ y: UnsafePointer<Float>, designs: [F.Design], keys: [UInt64], seed: UInt64, steps: Int,
-        plan: StructureReadingPlan, allocate: (StructurePosterior) -> [Int]
-    ) -> [(structures: StructurePosterior, drawn: [Int], parameters: [Double])] {
+        plan: StructureReadingPlan, allocate: (StructurePosterior) -> [Structure]
+    ) -> [(structures: StructurePosterior, drawn: [Structure], parameters: [Double])] {
         let (encoded, frames) = encode(y, designs)
         let read = runner.structurePosteriors(
-            encoded, lambda: Self.referenceLambda, automaton: family.structureSpace.automaton, plan: plan)
+            encoded, lambda: Self.referenceLambda, automaton: family.automaton, plan: plan)
         let structures = read.map(allocate)
         let parameters = draw(encoded, frames, designs, structures, keys: keys, seed: seed, steps: steps)
         return read.indices.map { (read[$0], structures[$0], parameters[$0]) }
@@ -79,22 +96,22 @@ public final class AmortisedSampler<F: ListedFamily> {
 
     /// θ of the structures asked for, P numbers each.
     private func draw(
-        _ encoded: EncodedVoxels, _ frames: [F.Frame], _ designs: [F.Design], _ structures: [[Int]], keys: [UInt64],
+        _ encoded: EncodedVoxels, _ frames: [F.Frame], _ designs: [F.Design], _ structures: [[Structure]], keys: [UInt64],
         seed: UInt64, steps: Int
     ) -> [[Double]] {
-        let space = family.structureSpace, p = family.parameterNames.count,
+        let p = family.parameterNames.count,
             row = family.tokenCount * family.coordinateCount
         var answers: [[Double]] = []
         for start in stride(from: 0, to: structures.count, by: drawBlock) {
             let block = start..<min(start + drawBlock, structures.count)
             let asked = block.flatMap { v in structures[v].indices.map { (voxel: v, sample: $0) } }
+            let table = listed ?? Table(Set(structures[block].joined()).sorted(), family)
             let coordinates =
                 asked.isEmpty
                 ? []
                 : runner.draw(
-                    encoded, structures: asked.map { structures[$0.voxel][$0.sample] }, voxelOfDraw: asked.map(\.voxel),
-                    space: space,
-                    masks: masks, steps: steps
+                    encoded, places: asked.map { table.places[structures[$0.voxel][$0.sample]]! },
+                    of: table.structures, voxelOfDraw: asked.map(\.voxel), masks: table.masks, steps: steps
                 ) { draw, n, out in
                     var random = RandomSource(
                         seed: seed, stream: keys[asked[draw].voxel], substream: UInt64(asked[draw].sample) + 1)
@@ -107,7 +124,7 @@ public final class AmortisedSampler<F: ListedFamily> {
                     coordinates.withUnsafeBufferPointer { x in
                         parameters.withUnsafeMutableBufferPointer { theta in
                             family.decode(
-                                x.baseAddress! + next * row, space.structures[structures[v][s]], designs[v], frames[v],
+                                x.baseAddress! + next * row, structures[v][s], designs[v], frames[v],
                                 into: theta.baseAddress! + s * p)
                         }
                     }
@@ -125,7 +142,7 @@ public final class AmortisedSampler<F: ListedFamily> {
         -> [[[Double]]]
     {
         let (encoded, _) = encode(y, Array(repeating: design, count: count))
-        return lambdas.map { runner.structureLogProbabilities(encoded, lambda: $0, space: family.structureSpace) }
+        return lambdas.map { runner.structureLogProbabilities(encoded, lambda: $0, space: family.structureList!) }
     }
 
     /// Reads V observations: the network's view of them, and their frames.

@@ -70,7 +70,7 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
 
 final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
     private let recipe: FamilyEngineRecipe<F>, sampler: AmortisedSampler<F>?
-    private let explorer: StructureExplorer, moves: PosteriorMoves, space: StructureSpace, places: [Structure: Int]
+    private let explorer: StructureExplorer, moves: PosteriorMoves, rule: StructureRule
     private let reading: StructureReadingPlan
     /// The exact half reads the volumes shell by shell.
     private let order: [Int], kernels: any DiffusionKernels
@@ -82,8 +82,7 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         kernels = recipe.family.diffusionKernels(recipe.acquisition.taking(order))
         explorer = StructureExplorer(recipe.family, kernels: kernels, options: recipe.exploration)
         moves = PosteriorMoves(kernels)
-        space = recipe.family.structureSpace
-        places = Dictionary(uniqueKeysWithValues: zip(space.structures, 0...))
+        rule = StructureRule(recipe.family.description)
         let wanted = explorer.reading, description = recipe.family.description
         reading = StructureReadingPlan(
             steps: StructureExplorer.lambdas.map { $0 - AmortisedSampler<F>.referenceLambda }, reach: wanted.reach,
@@ -122,9 +121,7 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         ) {
             // Draws of the structures that the search begins from.
             words.append(self.explorer.word($0))
-            return words.last!.named.map { self.places[$0]! }.sorted().flatMap {
-                Array(repeating: $0, count: starts)
-            }
+            return self.inOrder(words.last!.named).flatMap { Array(repeating: $0, count: starts) }
         }
         var answers: [VoxelPosterior] = []
         for v in 0..<count {
@@ -141,15 +138,11 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
 
     /// What the network says of a voxel, and its draws.
     private struct Guess {
-        let word: NetworkWord, read: StructurePosterior, drawn: [Int], parameters: [Double]
+        let word: NetworkWord, read: StructurePosterior, drawn: [Structure], parameters: [Double]
     }
 
-    /// log p(z | y, λ = 0) by the network alone; those that were not read share what is left of 1.
-    private func allProbabilities(_ read: StructurePosterior) -> [Double] {
-        let left = space.structures.count - read.structures.count
-        var all = [Double](repeating: read.logRest - log(Double(max(1, left))), count: space.structures.count)
-        for (z, l) in zip(read.structures, read.logProbability) { all[places[z]!] = l }
-        return all
+    private func inOrder(_ structures: [Structure]) -> [Structure] {
+        structures.map { ($0, rule.place($0)) }.sorted { $0.1 < $1.1 }.map(\.0)
     }
 
     /// Nil when told to stop.
@@ -161,7 +154,7 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         var starts: [StructureExplorer.Start] = []
         if let guess {
             for (d, z) in guess.drawn.enumerated() {
-                starts.append(.init(space.structures[z], Array(guess.parameters[d * p..<(d + 1) * p])))
+                starts.append(.init(z, Array(guess.parameters[d * p..<(d + 1) * p])))
             }
         }
         let found = explorer.explore(
@@ -172,19 +165,16 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         guard let found else {
             // No structure explains these signals: the network's word, or the prior's.
             return .prior(
-                recipe.family, design, logProbability: guess.map { allProbabilities($0.read) }, lambda: options.lambda,
-                total: recipe.drawCount,
+                recipe.family, design, known: guess?.read, lambda: options.lambda, total: recipe.drawCount,
                 using: &random)
         }
-        var logProbability = [Double](repeating: -.infinity, count: space.structures.count),
-            index = [Int](repeating: -1, count: logProbability.count)
-        for (i, l) in found.logProbability.enumerated() {
-            guard let place = places[found.structures[i]] else { continue }
-            logProbability[place] = l
-            index[place] = i
-        }
+        // In the order of the family's rule, which no search changes.
+        let all = found.logProbability, order = found.structures.map(rule.place)
+        let index = all.indices.sorted { order[$0] < order[$1] }
+        let listed = index.map { found.structures[$0] }, logProbability = index.map { all[$0] }
         let counts = DrawAllocation.counts(
-            logProbability, parameterCounts: space.parameterCounts, lambda: options.lambda, total: recipe.drawCount)
+            logProbability, parameterCounts: listed.map(rule.parameterCount), lambda: options.lambda,
+            total: recipe.drawCount)
         var drawn: [Int] = [], parameters = [Double](repeating: 0, count: recipe.drawCount * p)
         for (z, n) in counts.enumerated() where n > 0 {
             let layout = found.layout(index[z])
@@ -196,8 +186,12 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
             }
             drawn += Array(repeating: z, count: n)
         }
-        var answer = VoxelPosterior(logProbability: logProbability, structures: drawn, parameters: parameters)
-        answer.logEvidence = VoxelPosterior.logEvidence(found.logProbability, found.logEvidence) { found.isSampled[$0] }
+        var answer = VoxelPosterior(
+            of: listed, logProbability: logProbability, structures: drawn, parameters: parameters)
+        if recipe.family.structureList == nil, sigma == nil, let read = guess?.read {
+            answer.add(unseen: read, rule)
+        }
+        answer.logEvidence = VoxelPosterior.logEvidence(all, found.logEvidence) { found.isSampled[$0] }
         return answer
     }
 

@@ -4,12 +4,17 @@ import ModelSpace
 
 /// The posterior of one observation, as an engine gives it.
 ///
-/// Shapes: Z structures, D draws, P parameters in the family's own layout.
+/// Shapes: L structures listed, D draws, P parameters in the family's own layout.
 public struct VoxelPosterior: Sendable {
-    /// log p(z | y, λ = 0) for each allowed structure, normalised.
+    /// L, each once. A family's engine lists all of its structures or those that matter.
+    public var listed: [Structure]
+    /// log p(z | y, λ = 0) of each; with that of the rest they are normalised.
     public var logProbability: [Double]
-    /// The structure of each draw; within a structure draws are exchangeable. How many draws each structure has is a
-    /// choice, not a probability: a draw of z counts p(z | y, λ) / n_z (`DrawWeights`).
+    /// log of the mass of all other structures, and how many parameters it is charged for towards larger λ
+    /// (`StructurePosterior`); −∞ where there is none, or none known.
+    public var logRest = -Double.infinity, restParameters = 0.0
+    /// The place in the list of each draw's structure; within a structure draws are exchangeable. How many draws each
+    /// structure has is a choice, not a probability: a draw of z counts p(z | y, λ) / n_z (`DrawWeights`).
     public var structures: [Int]
     /// D × P.
     public var parameters: [Double]
@@ -25,12 +30,23 @@ public struct VoxelPosterior: Sendable {
     }
 
     public init(
-        logProbability: [Double], structures: [Int] = [], parameters: [Double] = [], logEvidenceError: [Double] = []
+        of listed: [Structure], logProbability: [Double], structures: [Int] = [], parameters: [Double] = [],
+        logEvidenceError: [Double] = []
     ) {
+        self.listed = listed
         self.logProbability = logProbability
         self.structures = structures
         self.parameters = parameters
         self.logEvidenceError = logEvidenceError
+    }
+
+    /// Makes room for what a network says of structures that are not listed, at λ = 0.
+    mutating func add(unseen read: StructurePosterior, _ rule: StructureRule) {
+        let seen = Set(listed)
+        let left = read.structures.indices.filter { !seen.contains(read.structures[$0]) }
+        logRest = min(logSum(left.map { read.logProbability[$0] } + [read.logRest]), log(0.999))
+        logProbability = StructureSpace.normalise(logProbability).map { $0 + log1p(-exp(logRest)) }
+        restParameters = (left.map { Double(rule.parameterCount(read.structures[$0])) } + [read.restParameters]).min()!
     }
 
     /// ln Σ_z p(y | z) by structures' evidences and their probabilities, which may have been combined with something

@@ -205,7 +205,8 @@ package final class PrismEngine: DesignsEngine {
             }
             first += n
         }
-        var answer = VoxelPosterior(logProbability: logProbability, structures: drawn, parameters: parameters)
+        var answer = VoxelPosterior(
+            of: structures, logProbability: logProbability, structures: drawn, parameters: parameters)
         answer.logEvidence = VoxelPosterior.logEvidence(logProbability, refined.logEvidence) {
             refined.samples[$0 / 2] != nil
         }

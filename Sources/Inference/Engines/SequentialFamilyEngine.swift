@@ -1,5 +1,6 @@
 import Diffusion
 import Exact
+import Foundation
 import ModelSpace
 
 /// The exact engine for any family whose signal is linear in its weights: evidences and draws of structures by tempered
@@ -32,7 +33,7 @@ public struct SequentialFamilyRecipe<F: DiffusionFamily>: EngineRecipe {
     public var notes: [String: String] {
         var notes = ["smc": settings.summary]
         // Only where not all structures are sampled does it matter how they are looked for.
-        if family.structureSpace.structures.count > settings.mostListed {
+        if (family.structureList?.structures.count ?? .max) > settings.mostListed {
             notes["exploration"] = settings.exploration.summary
         }
         return notes.merging(noise.notes) { $1 }
@@ -48,12 +49,12 @@ public struct SequentialFamilyRecipe<F: DiffusionFamily>: EngineRecipe {
 }
 
 final class SequentialFamilyEngine<F: DiffusionFamily>: PosteriorEngine {
-    private let recipe: SequentialFamilyRecipe<F>, sampler: StructureSampler, space: StructureSpace
+    private let recipe: SequentialFamilyRecipe<F>, sampler: StructureSampler, list: StructureSpace?
 
     init(_ recipe: SequentialFamilyRecipe<F>) {
         self.recipe = recipe
         sampler = StructureSampler(recipe.family, design: recipe.acquisition, options: recipe.settings)
-        space = recipe.family.structureSpace
+        list = recipe.family.structureList
     }
 
     func stop(when isAsked: @escaping @Sendable () -> Bool) { sampler.check { if isAsked() { throw Stopped() } } }
@@ -88,17 +89,20 @@ final class SequentialFamilyEngine<F: DiffusionFamily>: PosteriorEngine {
                 recipe.family, recipe.acquisition, lambda: recipe.options.lambda, total: recipe.drawCount,
                 using: &random)
         }
-        return VoxelPosterior(found.listed(space), lambda: recipe.options.lambda, total: recipe.drawCount)
+        return VoxelPosterior(
+            list.map(found.listed) ?? found, lambda: recipe.options.lambda, total: recipe.drawCount)
     }
 }
 
 extension VoxelPosterior {
-    /// The answer of an exact engine whose evidences are those of all structures: draws of each structure evenly
-    /// spaced through its own.
+    /// The answer of an exact engine, of the structures of its evidences: draws of each structure evenly spaced through
+    /// its own.
     /// - Parameter total: D.
     init(_ exact: ExactPosterior, lambda: Double, total: Int) {
         let log0 = exact.logProbabilities(lambda: 0), p = exact.parameterCount
-        self.init(logProbability: log0, logEvidenceError: exact.evidences.map(\.standardError))
+        self.init(
+            of: exact.evidences.map(\.structure), logProbability: log0,
+            logEvidenceError: exact.evidences.map(\.standardError))
         logEvidence = Self.logEvidence(log0, exact.evidences.map(\.logEvidence)) { _ in true }
         // Structures without draws of their own cannot be given any.
         let drawable = zip(log0, exact.evidences).map { $1.draws.isEmpty ? -.infinity : $0 }
@@ -115,22 +119,35 @@ extension VoxelPosterior {
     }
 
     /// The prior's, for signals that no structure explains.
-    /// - Parameter logProbability: of the structures, where something better than the prior's is known.
+    ///
+    /// Of a family too large to list, structures drawn from it at λ stand for all; the others are its rest.
+    /// - Parameter known: what is better known of structures than by the prior.
     static func prior<F: DiffusionFamily>(
-        _ family: F, _ acquisition: Acquisition, logProbability: [Double]? = nil, lambda: Double, total: Int,
+        _ family: F, _ acquisition: Acquisition, known: StructurePosterior? = nil, lambda: Double, total: Int,
         using random: inout RandomSource
     ) -> VoxelPosterior {
-        let p = family.parameterNames.count, space = family.structureSpace
-        let logProbability = logProbability ?? space.logPrior(lambda: 0)
+        let p = family.parameterNames.count, rule = StructureRule(family.description)
+        var answer: VoxelPosterior
+        if let known {
+            answer = VoxelPosterior(of: known.structures, logProbability: known.logProbability)
+            (answer.logRest, answer.restParameters) = (known.logRest, known.restParameters)
+        } else if let list = family.structureList {
+            answer = VoxelPosterior(of: list.structures, logProbability: list.logPrior(lambda: 0))
+        } else {
+            let drawn = Set((0..<total).map { _ in rule.draw(lambda: lambda, using: &random) }).sorted()
+            answer = VoxelPosterior(of: drawn, logProbability: drawn.map { rule.logPrior($0, lambda: 0) })
+            answer.logRest = log(max(1e-300, 1 - answer.logProbability.reduce(0) { $0 + exp($1) }))
+        }
         let counts = DrawAllocation.counts(
-            logProbability, parameterCounts: space.parameterCounts, lambda: lambda, total: total)
-        let drawn = counts.enumerated().flatMap { Array(repeating: $0, count: $1) }
-        var parameters = [Double](repeating: 0, count: drawn.count * p)
-        parameters.withUnsafeMutableBufferPointer {
-            for (d, z) in drawn.enumerated() {
-                family.drawParameters(space.structures[z], acquisition, using: &random, into: $0.baseAddress! + d * p)
+            answer.logProbability, parameterCounts: answer.listed.map(rule.parameterCount), lambda: lambda,
+            total: total)
+        answer.structures = counts.enumerated().flatMap { Array(repeating: $0, count: $1) }
+        answer.parameters = [Double](repeating: 0, count: answer.structures.count * p)
+        answer.parameters.withUnsafeMutableBufferPointer {
+            for (d, z) in answer.structures.enumerated() {
+                family.drawParameters(answer.listed[z], acquisition, using: &random, into: $0.baseAddress! + d * p)
             }
         }
-        return VoxelPosterior(logProbability: logProbability, structures: drawn, parameters: parameters)
+        return answer
     }
 }

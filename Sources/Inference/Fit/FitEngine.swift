@@ -139,10 +139,7 @@ public struct FitEngine: Sendable {
     private final class Worker: @unchecked Sendable {
         let predictive: PredictiveMisfit, acquisition: Acquisition, rules: SignalRules, drawCount: Int
         let engines: GroupEngines
-        private let structures: [Structure]
-        /// The rows of tables of structures, as the archive will have them when all of it is there, and that of each
-        /// structure.
-        private let table: StructureTable, rows: [Int]
+        private let layout: DrawLayout
 
         init(
             _ family: any DiffusionFamily, _ layout: DrawLayout, _ recipe: any EngineRecipe, _ acquisition: Acquisition,
@@ -150,9 +147,7 @@ public struct FitEngine: Sendable {
             _ shouldStop: @escaping @Sendable () -> Bool
         ) {
             predictive = PredictiveMisfit(family, acquisition: acquisition)
-            structures = family.structureSpace.structures
-            table = layout.table.rows.isEmpty ? StructureTable(classesOf: structures, layout.rule) : layout.table
-            rows = table.places(of: structures, layout.rule)
+            self.layout = layout
             self.acquisition = acquisition
             self.rules = rules
             drawCount = recipe.drawCount
@@ -216,8 +211,9 @@ public struct FitEngine: Sendable {
                 }
             }
             var record = VoxelRecord(
-                structures: structures, logProbability: answer.logProbability,
-                drawn: answer.structures.prefix(drawCount).map { structures[$0] },
+                structures: answer.listed, logProbability: answer.logProbability, logRest: answer.logRest,
+                restParameters: answer.restParameters,
+                drawn: answer.structures.prefix(drawCount).map { answer.listed[$0] },
                 rows: rows, layout: layout)
             record.logEvidence = Float(answer.logEvidence)
             return record
@@ -227,12 +223,11 @@ public struct FitEngine: Sendable {
         private func missingAxis(
             _ answer: VoxelPosterior, _ y: UnsafePointer<Float>, _ acquisition: Acquisition, _ layout: DrawLayout
         ) -> SIMD3<Double>? {
-            let p = layout.count, axes = layout.fibres.axes
-            for d in 0..<drawCount
-            where axes.contains(where: { a in (0..<3).contains { answer.parameters[d * p + a + $0] != 0 } }) {
-                return nil
+            let p = layout.count
+            let hasOne = answer.parameters.withUnsafeBufferPointer { all in
+                (0..<drawCount).contains { layout.fibres.hasDirection(all.baseAddress! + $0 * p) }
             }
-            return acquisition.tensorAxis(y)
+            return hasOne ? nil : acquisition.tensorAxis(y)
         }
 
         /// Posterior-predictive misfit over some draws at the fit's λ.
@@ -242,8 +237,10 @@ public struct FitEngine: Sendable {
         ) -> Float {
             let draws = FitEngine.misfitDraws
             var weights = [Float](repeating: 0, count: drawCount), probability: [Double] = []
-            DrawWeights(structures: table, reference: metadata.referenceLambda, target: metadata.drawLambda)
-                .update(ListedPosterior(answer, structures, rows: rows), probability: &probability, weights: &weights)
+            DrawWeights(
+                parameterCounts: answer.listed.map(layout.parameterCount), reference: metadata.referenceLambda,
+                target: metadata.drawLambda
+            ).update(ListedPosterior(answer), probability: &probability, weights: &weights)
             var chosen = [UInt16](repeating: 0, count: draws)
             DrawWeights.resample(weights, drawCount: drawCount, samples: draws, into: &chosen)
             let value = Float(predictive.restricted(to: acquisition).value(y, answer, draws: chosen.map(Int.init)))

@@ -14,7 +14,12 @@ public struct DrawWeights: Sendable {
     ///   - reference: λ of the log-probabilities that `update` receives.
     ///   - target: λ.
     public init(structures: StructureTable, reference: Double, target: Double) {
-        parameterCounts = structures.rows.map { Double($0.parameterCount) }
+        self.init(parameterCounts: structures.rows.map(\.parameterCount), reference: reference, target: target)
+    }
+
+    /// - Parameter parameterCounts: k(z) of each row.
+    package init(parameterCounts: [Int], reference: Double, target: Double) {
+        self.parameterCounts = parameterCounts.map(Double.init)
         toTarget = target - reference
     }
 

@@ -25,12 +25,12 @@ package struct PredictiveMisfit {
 
     /// - Parameter draws: indices of equally weighted draws of the posterior.
     package func value(_ y: UnsafePointer<Float>, _ posterior: VoxelPosterior, draws: [Int]) -> Double {
-        let m = acquisition.count, structures = family.structureSpace.structures
+        let m = acquisition.count
         var total = 0.0
         var attenuations = [Float](repeating: 0, count: m)
         posterior.parameters.withUnsafeBufferPointer { all in
             for d in draws {
-                let theta = all.baseAddress! + d * count, z = structures[posterior.structures[d]]
+                let theta = all.baseAddress! + d * count, z = posterior.listed[posterior.structures[d]]
                 family.attenuations(theta, z, acquisition, into: &attenuations)
                 let s0 = theta[s0Place], snr = theta[snrPlace], isRician = family.noise(z) == .rician
                 for i in 0..<m {

@@ -13,7 +13,8 @@ public struct ComponentGroup: Hashable, Codable, Sendable {
     public var name: String, presence: Presence, parameters: [Parameter]
     /// What its members have in common: one of each for all of them, and none where there is no member.
     public var common: [Parameter]
-    /// Which of the parameters is the axis that outputs draw as a fibre; nil when there is nothing to draw.
+    /// Which of the parameters is the axis that outputs draw as a fibre, or the rotation whose first axis is; nil when
+    /// there is nothing to draw.
     public var fibreAxis: String?
     /// Whether it is a part of the signal without a weight of its own: it has what the others leave of 1, and is always
     /// there.
@@ -162,7 +163,11 @@ public struct FamilyDescription: Hashable, Codable, Sendable {
                 )
             }
             if let axis = group.fibreAxis {
-                guard group.parameters.contains(where: { $0.name == axis && $0.chart == .axis }) else {
+                guard
+                    group.parameters.contains(where: {
+                        $0.name == axis && ($0.chart == .axis || $0.chart == .rotation)
+                    })
+                else {
                     throw fail("'\(group.name)' draws '\(axis)' as a fibre, which is no axis of it")
                 }
             }

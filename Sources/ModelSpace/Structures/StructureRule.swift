@@ -114,6 +114,11 @@ public struct StructureRule: Sendable {
         groups.reduce(0) { total, place in total + (place.choice(z).map { place.choices[$0].cost } ?? 0) }
     }
 
+    /// Where an allowed structure comes among all, in the order of `all`: earlier ones have smaller numbers.
+    public func place(_ z: Structure) -> UInt128 {
+        groups.reduce(0) { $0 * UInt128($1.choices.count) + UInt128($1.choice(z)!) }
+    }
+
     /// What an allowed structure has of a group.
     public func choice(of group: String, in z: Structure) -> ComponentGroup.Choice {
         let place = groups.first { $0.group.name == group }!

@@ -24,7 +24,7 @@ struct Recipe: BoundedSettings {
     private var isTrained = true
 
     var conflict: String? {
-        if !isTrained { return composed?.listingFault.map { "the family '\(family)' \($0)" } }
+        if !isTrained { return nil }
         if let fault = training.conflict { return "in training, " + fault }
         // What a worker keeps of every layer of a chunk, in numbers.
         let volumes = max(mixture.largestCount, mixture.largestGridCount),

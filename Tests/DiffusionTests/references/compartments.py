@@ -174,5 +174,18 @@ for case in range(40):
     e, f = perpendicular(mu)
     add("plane", [d] + mu, b, g, (0, 0), mp.exp(-b * d * (dot(g, e) ** 2 + dot(g, f) ** 2)))
 
+for case in range(40):
+    odi = EDGE[case] if case < len(EDGE) else draw.uniform(0.02, 0.99)
+    kappa, b, g, mu, q = 1 / mp.tan(mp.pi / 2 * odi), draw.choice([700, 1000, 2500, 4000]), unit(), unit(), quaternion()
+    inside, outside, stick, d, ratio = draw.uniform(0, 1), draw.uniform(0, 1), 1e-3 * log_uniform(0.1, 5), 1e-3 * log_uniform(0.1, 5), draw.uniform(0, 1)
+    e, f = perpendicular(mu)
+    across = b * d * ratio
+    terms = [((1 - outside) * inside, 0, b * stick, False), (outside, across, b * d - across, False)]
+    rest = (1 - outside) * (1 - inside)
+    add("sandi", [inside, outside, stick, d, ratio, odi] + mu, b, g, (0, 0), rest + average(kappa, 0, terms, [dot(g, mu), dot(g, e), dot(g, f)]))
+    skew = draw.uniform(0, 1)
+    value = rest + average(kappa, skew * kappa, terms, [dot(g, column) for column in columns(q)])
+    add("sandi_bingham", [inside, outside, stick, d, ratio, odi, skew] + q, b, g, (0, 0), value)
+
 with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "compartments.txt"), "w") as file:
     file.write("\n".join(rows) + "\n")
