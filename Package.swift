@@ -136,7 +136,9 @@ let package = Package(
             name: "ChainTests", dependencies: ["Chain", "Inference", "Diffusion", "ModelSpace", "TestFixtures"]),
         .testTarget(
             name: "StudiesTests",
-            dependencies: ["Studies", "Inference", "Networks", "Diffusion", "Tensors", "ModelSpace", "TestFixtures"]),
+            dependencies: [
+                "Studies", "Inference", "Exact", "Networks", "Diffusion", "Tensors", "ModelSpace", "TestFixtures",
+            ]),
         .testTarget(name: "BenchTests", dependencies: ["Bench"]),
         .testTarget(
             name: "RegressionTests",

@@ -108,8 +108,8 @@ public final class NetworkRunner {
 
     /// Draws θ's coordinates from q(θ | z, y) by DPM-Solver++(2M) from σ = 20 to 0.005.
     ///
-    /// Shapes: `places[i]` in `structures` for draw i; draws of a voxel are adjacent, `voxelOfDraw` rises from 0. coordinates draws
-    /// × T·Q (zero where the mask is).
+    /// Shapes: `places[i]` in `structures` for draw i; draws of a voxel are adjacent, `voxelOfDraw` rises from 0.
+    /// coordinates draws × T·Q (zero where the mask is).
     /// - Parameters:
     ///   - structures: all that may occur; what depends on them alone is kept for as long as they stay the same.
     ///   - masks: coordinate mask of each of them.

@@ -14,6 +14,9 @@ public struct StructureReadingPlan: Sendable {
     public var always: [Structure]
     /// Bits before those of the noise.
     public var signalBits: Int
+    /// Structures read at most, beside those that are read whatever they have: a network that hardly tells structures
+    /// apart would otherwise have all of them read. The answer's `reach` is then what it is.
+    public var most = 1024
 
     public init(
         steps: [Double], reach: Double, named: Int = 0, namedReach: Double = 0, always: [Structure] = [],
@@ -75,6 +78,8 @@ struct StructureReading: PrefixSearch, Sendable {
         for step in plan.steps { bounds.append(o.logMass - step * fewest) }
     }
 
+    private var isFull: Bool { listed.count >= plan.most }
+
     /// How far below `top` the numbers from `at` on stay where they are nearest.
     private func gap(_ values: [Double], _ at: Int, below top: [Double]) -> Double {
         var gap = Double.infinity
@@ -92,7 +97,9 @@ struct StructureReading: PrefixSearch, Sendable {
         var chosen: [(gap: Double, place: Int)] = []
         func choose(within reach: Double) {
             for i in open.indices
-            where open[i].isWanted || reach == .infinity || gap(bounds, i * steps, below: best) <= reach {
+            where open[i].isWanted
+                || !isFull && (reach == .infinity || gap(bounds, i * steps, below: best) <= reach)
+            {
                 let value = open[i].isWanted ? -.infinity : gap(bounds, i * steps, below: top)
                 if chosen.count == count, value >= chosen[count - 1].gap { continue }
                 var at = chosen.count
@@ -102,7 +109,7 @@ struct StructureReading: PrefixSearch, Sendable {
             }
         }
         choose(within: plan.reach)
-        if chosen.isEmpty, plan.named > 0 {
+        if chosen.isEmpty, plan.named > 0, !isFull {
             let known = stride(from: 0, to: signals.count, by: steps).map { gap(signals, $0, below: best) }.sorted()
             choose(within: min(plan.namedReach, known.count >= plan.named ? known[plan.named - 1] : .infinity))
         }
@@ -114,12 +121,13 @@ struct StructureReading: PrefixSearch, Sendable {
     /// What is known now, in the order in which it was read.
     func posterior() -> StructurePosterior {
         func logRest(_ j: Int) -> Double { logSum(open.indices.map { bounds[$0 * plan.steps.count + j] }) }
-        let rest = logRest(0), far = plan.steps.last!
+        let rest = logRest(0), far = plan.steps.last!, steps = plan.steps.count
+        let left = isFull ? open.indices.map { gap(bounds, $0 * steps, below: best) }.min() ?? .infinity : .infinity
         let fewest = open.map { $0.open.parameters + automaton.leastParameters($0.open.state) }.min() ?? 0
         return StructurePosterior(
             structures: listed.map(\.structure), logProbability: listed.map(\.logProbability), logRest: rest,
             restParameters: open.isEmpty || far == 0 ? Double(fewest) : (rest - logRest(plan.steps.count - 1)) / far,
-            reach: plan.reach)
+            reach: min(plan.reach, left))
     }
 }
 

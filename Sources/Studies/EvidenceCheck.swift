@@ -137,7 +137,8 @@ public struct EvidenceCheck: Codable, Sendable {
             let found: [StructureEvidence]
             do {
                 found = try evidences(
-                    family.family, item, chosen.map { posterior.listed[$0.key] }, fixed, seed: options.seed, shouldStop: shouldStop)
+                    family.family, item, chosen.map { posterior.listed[$0.key] }, fixed, seed: options.seed,
+                    shouldStop: shouldStop)
             } catch is Stopped { return nil }
             let scale = posterior.logEvidence.isFinite ? posterior.logEvidence : 0,
                 errors = posterior.logEvidenceError
@@ -152,7 +153,8 @@ public struct EvidenceCheck: Codable, Sendable {
         }
         guard let finished else { return nil }
         return EvidenceCheck(
-            finished.flatMap { $0 }, posteriors: cases.indices.map {
+            finished.flatMap { $0 },
+            posteriors: cases.indices.map {
                 (cases[$0].key, posteriors[$0].listed, probabilities[$0])
             }, engine: engine,
             family: family, lambda: options.lambda,
@@ -160,7 +162,8 @@ public struct EvidenceCheck: Codable, Sendable {
     }
 
     private static func evidences<F: DiffusionFamily>(
-        _ family: F, _ item: ReferenceCase, _ structures: [Structure], _ settings: SignalMonteCarlo.Options, seed: UInt64,
+        _ family: F, _ item: ReferenceCase, _ structures: [Structure], _ settings: SignalMonteCarlo.Options,
+        seed: UInt64,
         shouldStop: @escaping () -> Bool
     ) throws -> [StructureEvidence] {
         let sampler = SignalMonteCarlo(family, design: item.acquisition, options: settings)

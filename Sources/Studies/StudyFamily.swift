@@ -28,8 +28,8 @@ struct StudyFamily: Sendable {
         func isThere(_ z: Structure) -> Bool { z[place] }
     }
 
-    /// What a structure has: fibres, of which outputs draw three but here all count, free parameters, and which of the P
-    /// numbers.
+    /// What a structure has: fibres, of which outputs draw three but here all count, free parameters, and which of the
+    /// P numbers.
     struct Known: Sendable { var fibreCount: Int, parameterCount: Int, presence: [Bool] }
 
     private final class KnownStructures: Sendable {

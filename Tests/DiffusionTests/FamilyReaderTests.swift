@@ -7,7 +7,9 @@ import Testing
 
 /// Recipes of families: what is read, and what is refused in one sentence.
 @Suite struct FamilyReaderTests {
-    @Test("A family is the same after it was written and read", arguments: ["tissue", "gaussian", "noddi"])
+    @Test(
+        "A family is the same after it was written and read",
+        arguments: ["tissue", "gaussian", "noddi", "microstructure"])
     func codable(_ name: String) throws {
         let composition = BuiltInFamilies.family(name)!.composition
         let data = try JSONEncoder().encode(composition),

@@ -61,6 +61,10 @@ import Testing
         // Bundles, dispersion and water between them (1 + 18), by none, one or two of water, ball (plain or spread) and
         // dot (10), without those that are a dot alone or nothing; two noises.
         #expect(tissue.rule.count == 376)
+        // The same with nine more that are there or not.
+        let microstructure = BuiltInFamilies.family("microstructure")!
+        #expect(microstructure.rule.count == 131_070 && microstructure.structureList == nil)
+        #expect(microstructure.networkFault == nil && microstructure.description.bitCount == 20)
         let k = tissue.structureList!.parameterCounts
         // Water alone has a weight, the richest three bundles, d_par, odi, f_in, ratio, ball with spread, and a dot.
         // (Every structure has one weight that follows from the others: what all have in common changes no prior.)

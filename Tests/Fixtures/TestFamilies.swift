@@ -1,4 +1,5 @@
 import Diffusion
+import ModelSpace
 
 /// Families composed for tests.
 public enum ComposedFamily {
@@ -34,5 +35,13 @@ public enum TestAcquisition {
             bValues: Array(repeating: 0, count: unweighted)
                 + bValues.flatMap { Array(repeating: $0, count: directions) },
             directions: Array(repeating: zero, count: unweighted) + bValues.flatMap { _ in spread })
+    }
+}
+
+extension CompartmentFamily {
+    /// Structures to try: all that are listed, or 300 drawn where none is.
+    public var someStructures: [Structure] {
+        var random = RandomSource(seed: 12)
+        return structureList?.structures ?? Set((0..<300).map { _ in rule.draw(lambda: 0, using: &random) }).sorted()
     }
 }

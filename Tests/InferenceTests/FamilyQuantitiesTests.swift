@@ -35,7 +35,7 @@ import Testing
         let family = try #require(BuiltInFamilies.family(name)), description = family.description
         let layout = try DrawLayout(description), theta = ThetaLayout(description), quantities = layout.quantities
         var random = RandomSource(seed: 9), x = [Double](repeating: 0, count: theta.count), checked = Set<Int>()
-        for z in family.structureList!.structures {
+        for z in family.someStructures {
             family.drawParameters(z, Self.acquisition, using: &random, into: &x)
             let row = zip(x, layout.scales).map { Float($0 * $1) },
                 presence = quantities.ways(of: z, layout.columns(of: z)).map { $0 != nil }

@@ -15,7 +15,7 @@ import Testing
             layout = try DrawLayout(BallSticks.family)
         var random = RandomSource(seed: 3), theta = [Double](repeating: 0, count: 16),
             out = [Float](repeating: -1, count: 16)
-        for z in family.structureList!.structures {
+        for z in family.structureSpace.structures {
             family.drawParameters(z, Self.acquisition, using: &random, into: &theta)
             let row = zip(theta, layout.scales).map { Float($0 * $1) }
             columns.convert(row, into: &out)
@@ -30,7 +30,7 @@ import Testing
             let columns = FibreColumns(family.description, layout, isIdentity: false)
             var random = RandomSource(seed: 4), theta = [Double](repeating: 0, count: layout.count),
                 out = [Float](repeating: -1, count: 16)
-            for z in family.structureList!.structures {
+            for z in family.someStructures {
                 family.drawParameters(z, Self.acquisition, using: &random, into: &theta)
                 columns.convert(theta.map { Float($0) }, into: &out)
                 var weights: [Float] = []

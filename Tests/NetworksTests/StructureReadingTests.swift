@@ -85,6 +85,21 @@ import Testing
         #expect(everything.allSatisfy { $0.structures.count == 512 && $0.logRest == -.infinity })
     }
 
+    @Test("No more is read than is allowed, and how far the rest stays is then what it is")
+    func most() throws {
+        let some = try Some()
+        var plan = StructureReadingPlan(steps: Self.steps, reach: 6, signalBits: some.signalBits)
+        let whole = some.read(plan).map(\.structures.count)
+        plan.most = 40
+        for (v, list) in some.read(plan).enumerated() {
+            let signals = Set(list.structures.map { $0.prefix(some.signalBits) })
+            #expect(list.structures.count >= 40 && list.structures.count < 90 && list.structures.count < whole[v])
+            #expect(list.structures.count == 2 * signals.count && list.reach < 6)
+            for (z, gap) in some.signals(v) where !signals.contains(z) { #expect(gap > list.reach - 1e-6) }
+            #expect(abs(list.logProbability.reduce(exp(list.logRest)) { $0 + exp($1) } - 1) < 1e-12)
+        }
+    }
+
     @Test("The likeliest that are asked for are read, those that are always wanted too, and a voxel's list is its own")
     func namedAndAlways() throws {
         let some = try Some(), far = Structure(bits: 0b1111_1111)

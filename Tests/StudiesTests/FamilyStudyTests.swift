@@ -1,4 +1,5 @@
 import Diffusion
+import Exact
 import Foundation
 import Inference
 import ModelSpace
@@ -141,6 +142,35 @@ final class Distorted: PosteriorEngine {
                 #expect(test.pValue > bound && test.isTelling, "\(label.name): \(test.binned)")
             }
         }
+    }
+
+    /// A family known by rule alone is studied as one that is listed: what is not listed scores as the rest.
+    @Test func aFamilyByRuleIsStudied() throws {
+        let listed = try Self.family(Self.small), byRule = CompartmentFamily(listed.composition, mostListed: 0)
+        func report(_ family: CompartmentFamily) throws -> SimulationReport {
+            var study = SimulationStudy(), options = FitOptions()
+            study.family = family
+            study.acquisitions = .listed([try Self.acquisition()])
+            (study.voxels, study.referenceVoxels, options.threads, options.samples) = (300, 4, 2, 50)
+            return try study.run(
+                options: options,
+                engine: { try FamilyEngineRecipe(family: family, file: nil, path: "", acquisition: $0, options: $1) },
+                reference: { acquisition, options in
+                    var settings = StructureSampler.Options()
+                    settings.mostListed = 0
+                    settings.sampling.targetError = 0.2
+                    return SequentialFamilyRecipe(
+                        family: family, acquisition: acquisition, options: options, settings: settings)
+                })!
+        }
+        let right = try report(listed), lists = try report(byRule), count = Double(right.structureNames.count)
+        #expect(count == 3 && lists.structureNames.isEmpty)
+        for test in lists.tested { #expect(test.pValue > 1e-3, "\(test.name): \(test.binned)") }
+        #expect(abs(lists.structures.logScore - right.structures.logScore) < 5 * right.structures.logScoreError)
+        #expect(lists.structures.top1 > 0.5 && lists.fibres.calibrationError < 0.1)
+        let agreement = try #require(lists.agreement)
+        #expect(agreement.structures.mean < 0.1 && agreement.perVoxel.allSatisfy { $0.structureNames!.count > 1 })
+        #expect(agreement.scores!.logScore < 1.5 && agreement.perVoxel.allSatisfy { $0.trueFibres != nil })
     }
 
     /// What takes the rest of 1 is told from what does not: the only component of a structure has no fraction of its

@@ -26,7 +26,8 @@ import Testing
                 $0.structureLogProbabilities(
                     block.y, count: block.structures.count, design: block.acquisition, lambdas: [0])[0]
             }
-            for (v, z) in block.structures.enumerated() {
+            for (v, structure) in block.structures.enumerated() {
+                let z = family.structureSpace.index(of: structure)!
                 let p = answers.map { $0[v].map { exp($0) } }
                 distances.append(CalibrationStatistics.totalVariation(p[0], p[1]))
                 scores.append(answers[1][v][z] - answers[0][v][z])

@@ -5,8 +5,8 @@ import ModelSpace
 /// differences of logarithms or of values by chart; Lambert's for an axis (`AxisChart`); for a rotation R three angles
 /// ω about its own axes, R exp[ω] (`RotationChart`).
 public enum LocalCoordinates {
-    /// p as numbers that know their derivatives by the first eight coordinates. Dispersed forms have more, of which they
-    /// turn the axis or rotation, the last, themselves.
+    /// p as numbers that know their derivatives by the first eight coordinates. Dispersed forms have more, of which
+    /// they turn the axis or rotation, the last, themselves.
     static func duals(_ p: UnsafePointer<Double>, _ parameters: [Parameter], into out: UnsafeMutablePointer<Dual>) {
         var i = 0, k = 0
         func unit(_ k: Int, _ size: Double) -> SIMD8<Double> {

@@ -1,8 +1,8 @@
 import ModelSpace
 
-/// SANDI bundle without timing, the authors' of PRISM: of all water the part f_ec in zeppelins of d∥ and d⊥ = ratio · d∥
-/// around dispersed fibres; of the rest the part f_in inside sticks of d_in, and what is left does not move (cell
-/// bodies); Watson's distribution.
+/// SANDI bundle without timing, as PRISM's authors have it: of all water the part f_ec in zeppelins of d∥ and d⊥ =
+/// ratio · d∥ around dispersed fibres; of the rest the part f_in inside sticks of d_in, and what is left does not move
+/// (cell bodies); Watson's distribution.
 ///
 ///     E = (1 − f_ec) [f_in E_stick + (1 − f_in)] + f_ec E_zeppelin
 ///

@@ -26,14 +26,17 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
     public let structureList: StructureSpace?
     public let automaton: StructureAutomaton
 
-    public init(_ composition: FamilyComposition, words: FamilyWords = .none) {
+    /// - Parameter mostListed: of more structures than so many none is listed.
+    public init(
+        _ composition: FamilyComposition, words: FamilyWords = .none, mostListed: Int = CompartmentFamily.mostListed
+    ) {
         self.composition = composition
         self.words = words
         layout = ThetaLayout(composition.description)
         rule = StructureRule(composition.description)
         columns = TokenColumns(composition.description, layout)
         known = KnownStructures()
-        structureList = rule.space(limit: Self.mostListed)
+        structureList = rule.space(limit: mostListed)
         automaton = structureList?.automaton ?? rule.automaton()
     }
 
@@ -96,6 +99,8 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
             defer { lock.unlock() }
             if let found = list[z] { return found }
             let new = make(&moments)
+            // Of millions of structures a fit meets ever new ones.
+            if list.count >= 4 * CompartmentFamily.mostListed { list.removeAll() }
             list[z] = new
             return new
         }

@@ -9,6 +9,8 @@ import ModelSpace
 /// do not, or only such as the network rules out. What matters is within some nats of the best at a λ in [0, 3] by
 /// Laplace's approximation or by the network.
 /// Evidence by importance sampling follows for them, generation by generation, where it most moves the posterior.
+/// Structures of more components or shape coordinates than modes are made for (`SignalLimits`: 12 and 48) are not
+/// looked at: a network's word, where there is one, is all that is known of them.
 ///
 /// Everything random comes from streams named by the observation, the structure and the generation: one structure less
 /// changes no other's draws.
@@ -42,11 +44,21 @@ public final class StructureExplorer {
         noise = family.noise
     }
 
+    /// Structures whose layouts, neighbours and passages are kept: some hundred megabytes at most.
+    static let remembered = 4096
+
     public func stop(when isAsked: @escaping () -> Bool) { shouldStop = isAsked }
 
     func layout(_ z: Structure) -> SignalLayout {
         let signal = rule.signal(z)
         if let known = layouts[signal] { return known }
+        // Of millions of structures a fit meets ever new ones.
+        if layouts.count >= Self.remembered {
+            layouts.removeAll()
+            transfers.removeAll()
+            nearby.removeAll()
+            kinds.removeAll()
+        }
         let new = SignalLayout(rule.family, theta, rule, signal)
         layouts[signal] = new
         return new
@@ -125,6 +137,8 @@ public final class StructureExplorer {
         func enter(_ z: Structure) -> Entry? {
             let signal = rule.signal(z)
             guard known.insert(signal).inserted, entries.count < options.mostStructures else { return nil }
+            // Of richer ones no evidence can be had here.
+            guard ImportanceSampler.canSample(layout(signal)) else { return nil }
             let kind = kind(signal), variants = kind.variants.filter { allows($0.noise) }
             guard !variants.isEmpty else { return nil }
             let entry = Entry(

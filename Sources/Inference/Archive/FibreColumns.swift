@@ -4,9 +4,9 @@ import ModelSpace
 /// numbers from the P of its own.
 ///
 /// Fibres are the members of groups that have an axis to draw (`ComponentGroup.fibreAxis`, a rotation's being its
-/// first), the three of most weight in order of falling weight; an absent one has fraction 0 and direction 0, but for the direction that a draw without any
-/// keeps in the first place. Diffusivity and its spread are there where all compartments share one (`DrawColumn`'s own
-/// family); else they are 0.
+/// first), the three of most weight in order of falling weight; an absent one has fraction 0 and direction 0, but for
+/// the direction that a draw without any keeps in the first place. Diffusivity and its spread are there where all
+/// compartments share one (`DrawColumn`'s own family); else they are 0.
 package struct FibreColumns: Sendable {
     private struct Fibre: Sendable {
         var weight: Int, axis: Int, isRotation: Bool

@@ -96,7 +96,8 @@ public final class AmortisedSampler<F: ModelFamily> {
 
     /// θ of the structures asked for, P numbers each.
     private func draw(
-        _ encoded: EncodedVoxels, _ frames: [F.Frame], _ designs: [F.Design], _ structures: [[Structure]], keys: [UInt64],
+        _ encoded: EncodedVoxels, _ frames: [F.Frame], _ designs: [F.Design], _ structures: [[Structure]],
+        keys: [UInt64],
         seed: UInt64, steps: Int
     ) -> [[Double]] {
         let p = family.parameterNames.count,

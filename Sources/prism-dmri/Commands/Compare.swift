@@ -1,7 +1,9 @@
 import ArgumentParser
 import CommandLineSupport
+import Diffusion
 import Foundation
 import Inference
+import ModelSpace
 import Reporting
 import Volumes
 
@@ -65,8 +67,10 @@ struct Compare: ParsableCommand {
                 first, second, reason: "their images lie differently in the scanner")
         }
         let comparison = try FitComparison(a.archive, b.archive, lambda: lambda ?? a.provenance.lambda)
-        let families = [a, b].map(\.archive.metadata.family.name)
-        let report = ComparisonReport(comparison, fits: [first, second], families: families)
+        let families = [a, b].map(\.archive.metadata.family)
+        let report = ComparisonReport(
+            comparison, fits: [first, second], families: families.map(\.name),
+            unlisted: families.filter { StructureRule($0).count > Double(CompartmentFamily.mostListed) }.map(\.name))
         if let target {
             let mask = Mask(geometry: a.geometry, indices: comparison.voxels)
             try VolumeWriter.write(

@@ -1,0 +1,106 @@
+import Exact
+import Foundation
+import ModelSpace
+import Networks
+import TestFixtures
+import Testing
+
+@testable import Diffusion
+@testable import Inference
+
+/// Families whose structures are known by rule alone are fitted as those whose structures are listed.
+@Suite struct UnlistedFamilyTests {
+    static let acquisition = TestAcquisition.shells([1000, 2500], unweighted: 2, directions: 12)
+    static let listed = try! ComposedFamily.read(
+        """
+        name: both
+        components:
+          ball: {weight: 0.05, parameters: {d: log-uniform 1e-4 5e-3 in mm^2/s}, signal: ball}
+          stick:
+            presence: up to 2
+            weight: 0.05
+            parameters: {d: log-uniform 1e-4 5e-3 in mm^2/s, mu: axis}
+            fibre: mu
+            signal: stick
+          racket:
+            weight: 0.05
+            parameters: {d: log-uniform 1e-4 5e-3 in mm^2/s, odi: uniform 0.02 0.99, skew: uniform 0 1, rotation: \
+        rotation}
+            fibre: rotation
+            signal: bingham_stick
+        rules: ["at least 1 of ball, stick, racket"]
+        """)
+    static let byRule = CompartmentFamily(listed.composition, mostListed: 0)
+
+    static func signals(_ count: Int) -> [Float] {
+        (0..<count).flatMap { v in
+            var random = RandomSource(seed: 8, stream: UInt64(v)), y = [Float](repeating: 0, count: acquisition.count)
+            var theta = [Double](repeating: 0, count: listed.parameterNames.count)
+            let all = listed.structureList!.structures, z = all[v * 7 % all.count]
+            listed.drawParameters(z, acquisition, using: &random, into: &theta)
+            listed.simulate(&theta, z, acquisition, using: &random, into: &y)
+            return y
+        }
+    }
+
+    /// An untrained network of the family: what it knows does not matter.
+    static func network(_ family: CompartmentFamily) -> NetworkFile {
+        var c = NetworkConfiguration()
+        c.width = 16; c.heads = 2; c.latents = 4; c.blocksPerReading = 1; c.structureBlocks = 1
+        c.parameterWidth = 16; c.parameterHeads = 2; c.parameterBlocks = 1
+        let network = Network(FamilyShape(family), c)
+        var origin = NetworkOrigin(
+            name: "untrained", family: family.name, recipe: "", simulations: 0, steps: 0, structureLoss: 0,
+            parameterLoss: 0)
+        origin.familyDefinition = family.definition
+        return NetworkFile(network: network, weights: network.initialWeights(seed: 1), origin: origin)
+    }
+
+    @Test(arguments: [false, true]) func listsOfARuleAreThoseOfTheList(_ hasNetwork: Bool) throws {
+        #expect(Self.byRule.structureList == nil && Self.listed.structureList!.structures.count == 22)
+        let y = Self.signals(6), keys = (0..<6).map(UInt64.init)
+        var options = FitOptions()
+        options.samples = 20
+        func answers(_ family: CompartmentFamily) throws -> [VoxelPosterior] {
+            let recipe = try FamilyEngineRecipe(
+                family: family, file: hasNetwork ? Self.network(family) : nil, path: "", acquisition: Self.acquisition,
+                options: options, preset: .fast)
+            return recipe.makeEngine().posteriors(y, count: 6, keys: keys)
+        }
+        for (a, b) in zip(try answers(Self.listed), try answers(Self.byRule)) {
+            #expect(a.listed == b.listed && a.structures == b.structures && !a.listed.isEmpty)
+            // What a network says of structures that were not looked at is the rest of a family that is not listed.
+            #expect(a.logRest == -.infinity && (b.logRest > -.infinity) == hasNetwork)
+            let p = a.logProbability.map { exp($0) }, q = b.logProbability.map { exp($0) }
+            #expect(abs(q.reduce(0, +) + exp(b.logRest) - 1) < 1e-9 && abs(p.reduce(0, +) - 1) < 1e-9)
+            let left = 1 - exp(b.logRest)
+            for (x, y) in zip(p, q) { #expect(abs(x - y / left) < 1e-5) }
+            for (x, y) in zip(a.parameters, b.parameters) { #expect(abs(x - y) <= 1e-4 * max(1e-3, abs(x))) }
+        }
+    }
+
+    /// Signals that nothing explains leave the prior, whose structures are drawn where they cannot be listed.
+    @Test func thePriorOfARule() {
+        var random = RandomSource(seed: 2)
+        let answer = VoxelPosterior.prior(Self.byRule, Self.acquisition, lambda: 1, total: 50, using: &random)
+        #expect(
+            answer.structures.count == 50 && answer.listed.count > 2 && Set(answer.listed).count == answer.listed.count)
+        let mass = answer.logProbability.reduce(exp(answer.logRest)) { $0 + exp($1) }
+        #expect(abs(mass - 1) < 1e-9)
+        for (z, l) in zip(answer.listed, answer.logProbability) { #expect(abs(exp(l) * 22 - 1) < 1e-9, "\(z)") }
+    }
+
+    /// A frame's first axis is what is drawn.
+    @Test func aRotationIsAFibre() throws {
+        let layout = try DrawLayout(Self.listed.description), p = layout.count
+        let at = ThetaLayout(Self.listed.description).offset(of: "rotation", in: "racket")!,
+            weight = ThetaLayout(Self.listed.description).offset(of: "f", in: "racket")!
+        var row = [Float](repeating: 0, count: p), out = [Float](repeating: -1, count: DrawColumn.count)
+        // A quarter turn about z brings x to y.
+        (row[weight], row[at], row[at + 3]) = (0.4, Float(0.5.squareRoot()), Float(0.5.squareRoot()))
+        layout.fibres.convert(row, into: &out)
+        #expect(out[DrawColumn.fraction] == 0.4)
+        let axis = (0..<3).map { out[DrawColumn.direction + $0] }
+        #expect(abs(axis[0]) < 1e-6 && abs(axis[1] - 1) < 1e-6 && abs(axis[2]) < 1e-6)
+    }
+}
