@@ -45,6 +45,26 @@ import Testing
         #expect(quantities.models == ["ball-and-sticks", "ball-and-rackets", "NODDI", "standard-model"])
     }
 
+    /// What a share multiplies counts 0 with it: three shares that make up all of the signal, whatever is there.
+    @Test(arguments: ["gaussian", "microstructure"]) func sharesMakeUpTheSignal(name: String) throws {
+        let family = try #require(BuiltInFamilies.family(name)), theta = ThetaLayout(family.description)
+        let layout = try DrawLayout(family.description, words: family.words)
+        let places = ["restricted", "hindered", "free"].map { name in
+            layout.quantities.list.firstIndex { $0.name == name }!
+        }
+        var random = RandomSource(seed: 4), x = [Double](repeating: 0, count: theta.count),
+            most = [Float](repeating: 0, count: 3)
+        for z in family.someStructures {
+            family.drawParameters(z, Self.acquisition, using: &random, into: &x)
+            let row = zip(x, layout.scales).map { Float($0 * $1) },
+                ways = layout.quantities.ways(of: z, layout.columns(of: z))
+            let shares = places.map { layout.quantities.value($0, row, way: ways[$0]!) }
+            #expect(abs(shares.reduce(0, +) - 1) < 1e-5, "\(layout.rule.name(z))")
+            for k in 0..<3 { most[k] = max(most[k], shares[k]) }
+        }
+        #expect(most.allSatisfy { $0 > 0.3 })
+    }
+
     @Test func wordsAreNoPartOfWhatANetworkIsTrainedFor() throws {
         let family = try #require(BuiltInFamilies.family("tissue"))
         #expect(
@@ -67,6 +87,8 @@ import Testing
     @Test(arguments: [
         ("quantities: {ndi: {value: stick / nothing}}", "'nothing' is no share"),
         ("quantities: {w: {value: spread.s}}", "uses 'spread.s' where it is absent"),
+        ("quantities: {w: {value: stick * (1 - spread.s)}}", "uses 'spread.s' where it is absent"),
+        ("quantities: {w: {value: stick / spread.s}}", "uses 'spread.s' where it is absent"),
         ("quantities: {w: {value: [{when: [sticks], is: 1}]}}", "names 'sticks'"),
         ("models: {many: [4 stick]}", "names 'stick'"),
         ("models: {none: [stick, no stick]}", "no structure is the model 'none'"),

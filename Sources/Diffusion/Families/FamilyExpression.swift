@@ -30,6 +30,16 @@ public indirect enum FamilyExpression<Leaf: Hashable & Sendable>: Hashable, Send
         }
     }
 
+    /// The parameters that the whole is a product of, among others.
+    var factors: [Leaf] {
+        switch self {
+        case .parameter(let leaf): [leaf]
+        case let .product(a, b): a.factors + b.factors
+        case let .quotient(a, _): a.factors
+        default: []
+        }
+    }
+
     /// Bounds of its value where each parameter lies between its own; wider than needed where one is mentioned twice.
     /// Nil where it divides by what may be 0.
     public func range(_ bounds: (Leaf) -> ClosedRange<Double>) -> ClosedRange<Double>? {

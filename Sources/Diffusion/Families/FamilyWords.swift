@@ -75,6 +75,28 @@ public struct FamilyWords: Hashable, Codable, Sendable {
         )
     }
 
+    /// The words of an expression that must stand for something: a component's parameter multiplied by the component's
+    /// share counts 0 where there is none, as the share does.
+    static func needed(
+        _ expression: FamilyExpression<String>, _ family: FamilyDescription, shares: Set<String> = []
+    ) throws -> [String] {
+        switch expression {
+        case .number: return []
+        case .parameter(let word):
+            if case .parameter(_, let group?) = try leaf(word, family), shares.contains(group.name) { return [] }
+            return [word]
+        case let .sum(a, b), let .difference(a, b):
+            return try needed(a, family, shares: shares) + needed(b, family, shares: shares)
+        case let .product(a, b):
+            let all = try shares.union(
+                expression.factors.filter { word in
+                    if case .fraction = try leaf(word, family) { true } else { false }
+                })
+            return try needed(a, family, shares: all) + needed(b, family, shares: all)
+        case let .quotient(a, b): return try needed(a, family, shares: shares) + needed(b, family)
+        }
+    }
+
     /// The case that a structure is of each quantity; nil of those that it lacks.
     public func cases(of z: Structure, _ rule: StructureRule) -> [Int?] {
         quantities.map { $0.cases.firstIndex { $0.when.allSatisfy { $0.holds(in: z, rule) } } }
@@ -125,15 +147,15 @@ public struct FamilyWords: Hashable, Codable, Sendable {
     }
 
     private func checkStructures(_ family: FamilyDescription, _ fail: (String) -> FamilyDescriptionError) throws {
-        let rule = StructureRule(family), theta = ThetaLayout(family)
-        guard let structures = rule.all() else { return }
-        var occurs = Set<Int>()
-        for z in structures {
+        let rule = StructureRule(family), theta = ThetaLayout(family), all = rule.all()
+        var occurs = Set<Int>(), random = RandomSource(seed: 1)
+        // Of a family too large to list, many: a component that may be absent is so in about every other.
+        for z in all ?? (0..<2000).map({ _ in rule.draw(lambda: 0, using: &random) }) {
             for (m, isIt) in models(of: z, rule).enumerated() where isIt { occurs.insert(m) }
             let places = Set(rule.places(of: z, in: theta))
             for (quantity, number) in zip(quantities, cases(of: z, rule)) {
                 guard let number else { continue }
-                for word in quantity.cases[number].value.leaves {
+                for word in try Self.needed(quantity.cases[number].value, family) {
                     guard case let .parameter(parameter, group) = try Self.leaf(word, family) else { continue }
                     guard
                         theta.offset(of: parameter.name, in: group?.name ?? "", member: 0).map(places.contains) == true
@@ -144,7 +166,7 @@ public struct FamilyWords: Hashable, Codable, Sendable {
                 }
             }
         }
-        if let lost = models.indices.first(where: { !occurs.contains($0) }) {
+        if all != nil, let lost = models.indices.first(where: { !occurs.contains($0) }) {
             throw fail("no structure is the model '\(models[lost].name)'")
         }
     }

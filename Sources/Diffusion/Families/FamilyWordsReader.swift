@@ -16,7 +16,7 @@ extension FamilyReader {
     ///       ball-and-sticks: [bundle, ball, no water]
     ///
     /// In an expression a component stands for its share of the signal (0 without it), `component.parameter` for its
-    /// parameter.
+    /// parameter, which must be there unless the share multiplies it.
     /// - Errors: SettingsError.
     public static func family(_ tree: SettingsTree, place: String) throws -> CompartmentFamily {
         let composition = try read(tree, place: place)

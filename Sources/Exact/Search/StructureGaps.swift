@@ -1,0 +1,35 @@
+import ModelSpace
+
+/// How far structures stay below the best, which says what a search looks at; and the streams that it draws from.
+extension StructureExplorer {
+    func gaps(_ values: [Double], _ entries: [Entry]) -> [Double] { Self.gaps(values, entries.map(\.k)) }
+
+    /// λ at which what matters is looked for.
+    public static let lambdas = [0.0, 0.5, 1, 2, 3]
+
+    /// How far each stays below the best, at the λ that favours it most.
+    package static func gaps(_ values: [Double], _ counts: [Int], lambdas: [Double] = lambdas) -> [Double] {
+        var gap = [Double](repeating: .infinity, count: values.count)
+        for lambda in lambdas {
+            let here = zip(values, counts).map { $0 - lambda * Double($1) }, best = here.max() ?? 0
+            guard best.isFinite else { continue }
+            for i in gap.indices { gap[i] = min(gap[i], best - here[i]) }
+        }
+        return gap
+    }
+
+    /// The same at nine λ of a range.
+    package static func gaps(_ values: [Double], _ counts: [Int], lambdas: ClosedRange<Double>) -> [Double] {
+        gaps(
+            values, counts,
+            lambdas: (0...8).map { lambdas.lowerBound + (lambdas.upperBound - lambdas.lowerBound) * Double($0) / 8 })
+    }
+
+    /// The stream of one observation, structure and generation.
+    static func stream(_ seed: UInt64, _ key: UInt64, _ z: Structure, _ generation: Int) -> RandomSource {
+        RandomSource(
+            seed: seed, stream: key,
+            substream: (UInt64(truncatingIfNeeded: z.bits ^ (z.bits >> 64)) &* 0x9E37_79B9_7F4A_7C15)
+                ^ (UInt64(generation) << 56) ^ (1 << 33))
+    }
+}
