@@ -89,7 +89,7 @@ extension FamilyExpression where Leaf == String {
     /// Reads one: numbers, names (`d`, `extra.f_in`), + − * / and brackets.
     /// - Errors: `SettingsError`.
     public init(_ text: String) throws {
-        guard text.utf8.count <= 200 else {
+        guard text.utf8.count <= 400 else {
             throw SettingsError(reason: "'\(text.prefix(40))…' is longer than any expression needs to be")
         }
         var reader = ExpressionReader(text)

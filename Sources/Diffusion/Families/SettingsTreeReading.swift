@@ -20,7 +20,7 @@ extension SettingsTree {
     }
 
     func word(_ place: String) throws -> String {
-        guard case .word(let text, _) = self, !text.isEmpty, text.count <= 200 else {
+        guard case .word(let text, _) = self, !text.isEmpty, text.count <= 400 else {
             throw SettingsError(reason: "\(Setting<Int>.name(place)) must be a word or a short text")
         }
         return text

@@ -29,7 +29,7 @@ extension StructureRule {
             for edit in edits { groups[edit.group].place(edit.choice, in: &other) }
             if allows(other) { list.append((change, other)) }
         }
-        let now = groups.map { $0.choice(z) }, dependents = dependents,
+        let now = groups.map { $0.choice(z) },
             counted = groups.indices.filter { !groups[$0].isNoise && !isOption($0) }
         for g in counted {
             guard let i = now[g] else { return [] }
@@ -60,17 +60,6 @@ extension StructureRule {
             found.flatMap { edits in groups[g].choices.indices.map { edits + [(group: g, choice: $0)] } }
         }
         return all.filter { edits in edits.contains { $0.choice != 0 } }
-    }
-
-    /// For each group those without members of their own that need it and nothing else: that can be chosen only where
-    /// it is.
-    private var dependents: [[Int]] {
-        groups.indices.map { g in
-            groups.indices.filter { h in
-                h != g && !groups[h].isNoise && groups[h].choices.count > 1
-                    && family.constraints.contains(.needs(groups[h].group.name, anyOf: [groups[g].group.name]))
-            }
-        }
     }
 
     private func isOption(_ g: Int) -> Bool { if case .oneOf = groups[g].group.presence { true } else { false } }

@@ -19,19 +19,24 @@ public struct StructureRule: Sendable {
 
     /// A group, its first bit, and what it can be.
     struct GroupPlace: Sendable {
-        var group: ComponentGroup, firstBit: Int, isNoise: Bool
+        var group: ComponentGroup, firstBit: Int, bitCount: Int, isNoise: Bool
         var choices: [(choice: ComponentGroup.Choice, cost: Int)]
 
         /// The choice that the group's bits of a structure mean, nil when they mean none.
         func choice(_ z: Structure) -> Int? {
-            var bits: UInt128 = 0
-            for i in 0..<group.bitCount where z[firstBit + i] { bits |= 1 << UInt128(i) }
-            return choices.firstIndex { $0.choice.bits == bits }
+            let own = bits(z)
+            return choices.firstIndex { $0.choice.bits == own }
         }
 
+        /// The group's bits of a structure.
+        func bits(_ z: Structure) -> UInt128 { bitCount == 0 ? 0 : z.bits >> UInt128(firstBit) & mask }
+
         func place(_ choice: Int, in z: inout Structure) {
-            for i in 0..<group.bitCount { z[firstBit + i] = choices[choice].choice.bits >> UInt128(i) & 1 == 1 }
+            guard bitCount > 0 else { return }
+            z.bits = z.bits & ~(mask << UInt128(firstBit)) | choices[choice].choice.bits << UInt128(firstBit)
         }
+
+        private var mask: UInt128 { bitCount >= 128 ? .max : (1 << UInt128(bitCount)) - 1 }
     }
 
     public init(_ family: FamilyDescription) {
@@ -48,10 +53,18 @@ public struct StructureRule: Sendable {
             // What every structure has is free: groups always there, and what all options share.
             let common = group.choices.map { Self.dimension(group, $0) }.min() ?? 0
             let choices = group.choices.map { (choice: $0, cost: Self.dimension(group, $0) - common) }
-            places.append(GroupPlace(group: group, firstBit: bit, isNoise: isNoise, choices: choices))
+            places.append(
+                GroupPlace(
+                    group: group, firstBit: bit, bitCount: group.bitCount, isNoise: isNoise, choices: choices))
             bit += group.bitCount
         }
         groups = places
+        dependents = places.indices.map { g in
+            places.indices.filter { h in
+                h != g && !places[h].isNoise && places[h].choices.count > 1
+                    && family.constraints.contains(.needs(places[h].group.name, anyOf: [places[g].group.name]))
+            }
+        }
         let memory = ConstraintMemory(family)
         var table: [[[UInt8]: [Double]]] = Array(repeating: [:], count: places.count + 1)
         var left = mostStates
@@ -66,6 +79,9 @@ public struct StructureRule: Sendable {
     }
 
     let memory: ConstraintMemory
+    /// For each group those without members of their own that need it and nothing else: that can be chosen only where
+    /// it is.
+    let dependents: [[Int]]
 
     private static func dimension(_ group: ComponentGroup, _ choice: ComponentGroup.Choice) -> Int {
         func total(_ list: [Parameter]) -> Int { list.reduce(0) { $0 + ($1.chart == .scale ? 0 : $1.dimension) } }
@@ -192,9 +208,7 @@ public struct StructureRule: Sendable {
     private func state(_ z: Structure, through end: Int) -> [UInt8]? {
         var state = memory.start
         for g in 0..<end {
-            guard let i = groups[g].choice(z), let next = memory.after(state, group: g, groups[g].choices[i].choice)
-            else { return nil }
-            state = next
+            guard memory.add(g, groups[g].bits(z), to: &state) else { return nil }
         }
         return state
     }
