@@ -69,14 +69,27 @@ import Testing
         }
         for (a, b) in zip(try answers(Self.listed), try answers(Self.byRule)) {
             #expect(a.listed == b.listed && a.structures == b.structures && !a.listed.isEmpty)
-            // What a network says of structures that were not looked at is the rest of a family that is not listed.
-            #expect(a.logRest == -.infinity && (b.logRest > -.infinity) == hasNetwork)
+            #expect(a.logRest == -.infinity && (hasNetwork || b.logRest == -.infinity))
             let p = a.logProbability.map { exp($0) }, q = b.logProbability.map { exp($0) }
             #expect(abs(q.reduce(0, +) + exp(b.logRest) - 1) < 1e-9 && abs(p.reduce(0, +) - 1) < 1e-9)
             let left = 1 - exp(b.logRest)
             for (x, y) in zip(p, q) { #expect(abs(x - y / left) < 1e-5) }
             for (x, y) in zip(a.parameters, b.parameters) { #expect(abs(x - y) <= 1e-4 * max(1e-3, abs(x))) }
         }
+    }
+
+    /// What a network says of structures that were not looked at is the rest, charged for as the cheapest of them.
+    @Test func whatWasNotSeenIsTheRest() {
+        let all = Self.byRule.rule.all()!.sorted {
+            Self.byRule.rule.parameterCount($0) < Self.byRule.rule.parameterCount($1)
+        }
+        var answer = VoxelPosterior(of: Array(all[..<2]), logProbability: [log(0.25), log(0.75)])
+        let read = StructurePosterior(
+            structures: Array(all[1..<4]), logProbability: [log(0.5), log(0.2), log(0.1)], logRest: log(0.2),
+            restParameters: 40)
+        answer.add(unseen: read, Self.byRule.rule)
+        #expect(abs(exp(answer.logRest) - 0.5) < 1e-12 && abs(exp(answer.logProbability[1]) - 0.375) < 1e-12)
+        #expect(answer.restParameters == Double(Self.byRule.rule.parameterCount(all[2])))
     }
 
     /// Signals that nothing explains leave the prior, whose structures are drawn where they cannot be listed.

@@ -43,6 +43,8 @@ import Testing
             expected = listed(Self.cases[i].allows)
         #expect(rule.count == Double(expected.count))
         #expect(Set(try #require(rule.all())) == Set(expected.map(\.z)))
+        var random = RandomSource(seed: 1)
+        #expect(Set(rule.some(3000, using: &random)) == Set(expected.map(\.z)))
         let places = try #require(rule.all()).map(rule.place)
         #expect(zip(places, places.dropFirst()).allSatisfy { $0 < $1 })
         for (z, k) in expected { #expect(rule.allows(z) && rule.parameterCount(z) == k) }

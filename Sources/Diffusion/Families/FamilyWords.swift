@@ -150,7 +150,7 @@ public struct FamilyWords: Hashable, Codable, Sendable {
         let rule = StructureRule(family), theta = ThetaLayout(family), all = rule.all()
         var occurs = Set<Int>(), random = RandomSource(seed: 1)
         // Of a family too large to list, many: a component that may be absent is so in about every other.
-        for z in all ?? (0..<2000).map({ _ in rule.draw(lambda: 0, using: &random) }) {
+        for z in all ?? rule.some(500, using: &random) {
             for (m, isIt) in models(of: z, rule).enumerated() where isIt { occurs.insert(m) }
             let places = Set(rule.places(of: z, in: theta))
             for (quantity, number) in zip(quantities, cases(of: z, rule)) {

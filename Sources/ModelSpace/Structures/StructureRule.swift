@@ -183,6 +183,16 @@ public struct StructureRule: Sendable {
         return z
     }
 
+    /// Allowed structures of all sorts, quickly: so many tries at choosing for each group alike, without those that are
+    /// not allowed.
+    public func some(_ tries: Int, using random: inout RandomSource) -> [Structure] {
+        (0..<tries).compactMap { _ in
+            var z = Structure()
+            for place in groups { place.place(random.index(below: place.choices.count), in: &z) }
+            return allows(z) ? z : nil
+        }
+    }
+
     /// Whether some allowed structure that agrees with the first `depth` bits of `prefix` goes on with 0, and with 1.
     public func choices(after prefix: Structure, depth: Int) -> (zero: Bool, one: Bool) {
         guard let g = groups.firstIndex(where: { depth < $0.firstBit + $0.group.bitCount }),
