@@ -4,7 +4,7 @@ import Tensors
 /// latents to all measurements, each followed by self-attention blocks among the latents. Cost linear in M.
 ///
 /// Shapes: features (V·M) × F and summaries V × G in, latents (V·L) × width out.
-struct Encoder: Sendable {
+package struct Encoder: Sendable {
     private let configuration: NetworkConfiguration
     private let embed: Perceptron, tokenNorm: Norm
     private let latents: ParameterReference
@@ -26,7 +26,7 @@ struct Encoder: Sendable {
     /// Output layers of residual branches start small, so that depth does not swell the sum.
     static let residualGain = 0.5
 
-    init(_ layout: inout ParameterLayout, _ shape: FamilyShape, _ c: NetworkConfiguration) {
+    package init(_ layout: inout ParameterLayout, _ shape: FamilyShape, _ c: NetworkConfiguration) {
         configuration = c
         let w = c.width
         embed = Perceptron(&layout, "encoder.embed", shape.features, w, w, exactFirst: true)
@@ -53,7 +53,9 @@ struct Encoder: Sendable {
         outputNorm = Norm(&layout, "encoder.output_norm", w)
     }
 
-    func forward<S>(_ tape: Tape<S>, _ w: Weights<S>, features: Variable<S>, summaries: Variable<S>) -> Variable<S> {
+    package func forward<S>(
+        _ tape: Tape<S>, _ w: Weights<S>, features: Variable<S>, summaries: Variable<S>
+    ) -> Variable<S> {
         let voxels = summaries.rows, m = features.rows / voxels, l = configuration.latents, heads = configuration.heads
         precondition(features.rows == voxels * m)
         // Before their norm, which is part of the layers that read them.

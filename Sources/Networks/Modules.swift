@@ -1,12 +1,12 @@
 import Tensors
 
 /// A dense layer's two weights.
-struct Dense: Sendable {
-    let weight: ParameterReference, bias: ParameterReference
+package struct Dense: Sendable {
+    package let weight: ParameterReference, bias: ParameterReference
 
     /// Weights start normal with sd gain/√in, biases at zero.
     /// - Parameter exact: products in single precision always, for layers that are sensitive or cost nothing.
-    init(
+    package init(
         _ layout: inout ParameterLayout, _ name: String, _ input: Int, _ output: Int, gain: Double = 1,
         bias start: Initialisation = .zero,
         exact: Bool = false
@@ -19,7 +19,7 @@ struct Dense: Sendable {
 
     /// r + (1 + gate) f(n(x) W + b). With laid-out weights one pass over memory, in which the result takes the
     /// residual's place.
-    func forward<S>(
+    package func forward<S>(
         _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, norm: Normalisation<S>? = nil, silu: Bool = false,
         onto residual: Residual<S>? = nil,
         output: Variable<S>? = nil

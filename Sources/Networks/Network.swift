@@ -2,7 +2,7 @@ import ModelSpace
 import Tensors
 
 /// The whole network: encoder, structure decoder, parameter decoder, and the list of their weights.
-public struct Network: Sendable {
+public struct Network: TrainableNetwork {
     public let configuration: NetworkConfiguration
     public let shape: FamilyShape
     public let layout: ParameterLayout
@@ -18,22 +18,6 @@ public struct Network: Sendable {
         self.layout = layout
         self.shape = shape
         self.configuration = configuration
-    }
-
-    /// Fresh weights (layout.count values), reproducible from the seed.
-    public func initialWeights(seed: UInt64) -> [Float] {
-        var random = RandomSource(seed: seed, stream: 0x57454947)
-        var values = [Float](repeating: 0, count: layout.count)
-        for (reference, start) in zip(layout.references, layout.initialisations) {
-            for i in reference.offset..<reference.offset + reference.count {
-                switch start {
-                case .zero: values[i] = 0
-                case .constant(let c): values[i] = Float(c)
-                case .normal(let sd): values[i] = Float(sd * random.normal())
-                }
-            }
-        }
-        return values
     }
 
     /// Runs both losses on a batch and adds their gradients to `weights.gradients`:

@@ -31,7 +31,7 @@ public struct TrainingBatch {
 extension Tape {
     /// Float data as a constant of the tape's element type, without a copy when that is Float. `data` must outlive the
     /// backward pass.
-    func constant(_ data: UnsafePointer<Float>, rows: Int, columns: Int) -> Variable<S> {
+    package func constant(_ data: UnsafePointer<Float>, rows: Int, columns: Int) -> Variable<S> {
         if S.self == Float.self {
             return constant(UnsafeMutableRawPointer(mutating: data).assumingMemoryBound(to: S.self), rows, columns)
         }

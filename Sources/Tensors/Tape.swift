@@ -44,6 +44,12 @@ public struct Variable<S: Scalar> {
         return gradientMemory
     }
 
+    /// The same numbers as a matrix of other sizes.
+    package func reshaped(_ rows: Int, _ columns: Int) -> Variable {
+        precondition(rows * columns == count)
+        return Variable(value: value, gradient: gradientMemory, written: written, rows: rows, columns: columns)
+    }
+
     /// Another matrix whose gradient is this one's.
     func sharingGradient(_ value: UnsafeMutablePointer<S>) -> Variable {
         Variable(value: value, gradient: gradientMemory, written: written, rows: rows, columns: columns)

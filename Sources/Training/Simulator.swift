@@ -5,6 +5,8 @@ import Networks
 struct Simulator<F: ModelFamily>: Sendable {
     let family: F
     let plan: TrainingPlan
+    /// Of the prior of all simulations; by the plan where nil.
+    let lambda: Double?
     let shape: FamilyShape
     let automaton: StructureAutomaton
     /// Draws how observations are taken; one design serves a whole chunk.
@@ -12,9 +14,13 @@ struct Simulator<F: ModelFamily>: Sendable {
     /// Mean number of active coordinates over structures, which brings the parameter loss to order one.
     let meanActive: Double
 
-    init(family: F, plan: TrainingPlan, design: @escaping @Sendable (inout RandomSource) -> F.Design) {
+    init(
+        family: F, plan: TrainingPlan, lambda: Double? = nil,
+        design: @escaping @Sendable (inout RandomSource) -> F.Design
+    ) {
         self.family = family
         self.plan = plan
+        self.lambda = lambda
         self.design = design
         shape = FamilyShape(family)
         meanActive = family.meanCoordinateCount
@@ -33,7 +39,7 @@ struct Simulator<F: ModelFamily>: Sendable {
                     batch.summaries.withUnsafeMutableBufferPointer { summaries in
                         batch.coordinates.withUnsafeMutableBufferPointer { coordinates in
                             for b in 0..<plan.chunk {
-                                let lambda = plan.drawLambda(&random),
+                                let lambda = lambda ?? plan.drawLambda(&random),
                                     z = family.drawStructure(lambda: lambda, using: &random)
                                 batch.structures[b] = z
                                 batch.lambdas[b] = lambda

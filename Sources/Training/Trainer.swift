@@ -6,13 +6,13 @@ import Synchronization
 import Tensors
 
 /// Simulates and descends: AdamW on the joint loss of structure and parameters, with simulations made as they are
-/// needed.
+/// needed. Of any network that has such losses.
 ///
 /// A step's gradient is the sum over a fixed number of lanes, each of which works through its chunks in order; threads
 /// only choose which lane to take next. So the weights depend on the recipe and the seed, not on the number of threads.
-public final class Trainer<F: ModelFamily> {
+public final class Trainer<F: ModelFamily, N: TrainableNetwork> {
     public let plan: TrainingPlan
-    public let network: Network
+    public let network: N
     public var state: TrainerState
     private let simulator: Simulator<F>
     private let layers: TrainingLayers
@@ -34,16 +34,17 @@ public final class Trainer<F: ModelFamily> {
     /// - Parameters:
     ///   - threads: worker threads; the result does not depend on it.
     ///   - precision: of matrix products, one that is available; the result does depend on it.
+    ///   - lambda: of the prior of all simulations; by the plan where nil.
     public init(
-        family: F, plan: TrainingPlan, threads: Int, precision: TrainingPrecision = .fastest,
-        state: TrainerState? = nil,
+        _ network: N, family: F, plan: TrainingPlan, threads: Int, precision: TrainingPrecision = .fastest,
+        lambda: Double? = nil, state: TrainerState? = nil,
         design: @escaping @Sendable (inout RandomSource) -> F.Design
     ) {
         precondition(plan.batch % plan.chunk == 0, "the batch must be a whole number of chunks")
         Blas.ready
         self.plan = plan
-        simulator = Simulator(family: family, plan: plan, design: design)
-        network = Network(simulator.shape, plan.network)
+        simulator = Simulator(family: family, plan: plan, lambda: lambda, design: design)
+        self.network = network
         self.state = state ?? TrainerState(weights: network.initialWeights(seed: plan.seed))
         precondition(self.state.weights.count == network.layout.count)
         self.state.precision = precision
@@ -133,6 +134,19 @@ public final class Trainer<F: ModelFamily> {
                 body(start..<min(start + slice, count))
             }
         }
+    }
+}
+
+extension Trainer where N == Network {
+    /// Of the network that the plan describes.
+    public convenience init(
+        family: F, plan: TrainingPlan, threads: Int, precision: TrainingPrecision = .fastest,
+        state: TrainerState? = nil,
+        design: @escaping @Sendable (inout RandomSource) -> F.Design
+    ) {
+        self.init(
+            Network(FamilyShape(family), plan.network), family: family, plan: plan, threads: threads,
+            precision: precision, state: state, design: design)
     }
 }
 

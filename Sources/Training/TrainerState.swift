@@ -71,7 +71,7 @@ public struct TrainerState {
     }
 
     /// Writes a checkpoint (the file appears only when complete). `recipe` guards against resuming another run.
-    public func write(_ network: Network, recipe: String, to path: String) throws {
+    public func write(_ network: some TrainableNetwork, recipe: String, to path: String) throws {
         let counters = Counters(
             step: step, simulations: simulations, skipped: skipped, schedule: schedule, precision: precision)
         let text = String(decoding: try JSONEncoder().encode(counters), as: UTF8.self)
@@ -83,7 +83,9 @@ public struct TrainerState {
     }
 
     /// Reads a checkpoint of the same network. Returns the state and the recipe it was made with.
-    public static func read(_ network: Network, from path: String) throws -> (state: TrainerState, recipe: String) {
+    public static func read(_ network: some TrainableNetwork, from path: String) throws -> (
+        state: TrainerState, recipe: String
+    ) {
         let file = try SafetensorsReader(path: path), layout = network.layout
         guard let text = file.metadata["counters"], let recipe = file.metadata["recipe"],
             let counters = try? JSONDecoder().decode(Counters.self, from: Data(text.utf8)), counters.isSound

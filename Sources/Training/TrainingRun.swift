@@ -1,5 +1,6 @@
 import Foundation
 import ModelSpace
+import Networks
 import Tensors
 
 /// A training from where its trainer stands to its end: the rate's fall at the end of what is allowed, the log's lines,
@@ -28,8 +29,8 @@ public struct TrainingRun {
     ///   - shouldStop: asked before every step.
     ///   - save: writes a checkpoint, in between and at the end. It gets the last report's losses; a run shorter than
     ///     that has those of all its steps, one without a step none.
-    public func run<F: ModelFamily>(
-        _ trainer: Trainer<F>, log: TrainingLog, precision: TrainingPrecision, shouldStop: () -> Bool,
+    public func run<F: ModelFamily, N: TrainableNetwork>(
+        _ trainer: Trainer<F, N>, log: TrainingLog, precision: TrainingPrecision, shouldStop: () -> Bool,
         report: (Report) -> Void, save: ((structure: Double, parameter: Double)?) throws -> Void
     ) throws {
         let plan = trainer.plan, startStep = trainer.state.step, startSimulations = trainer.state.simulations
