@@ -5,6 +5,7 @@ import PackageDescription
 //   Files, ModelSpace, Parallel, Tensors  →  Volumes, Networks  →  Diffusion, Exact, Training  →  BallSticksEngines
 //     →  Inference  →  Chain, Studies, Bench  →  Reporting  →  prism-dmri
 //   ModelSpace, Tensors, Networks  →  Regression  →  prism-regression: curves, on the same core, without MRI
+//   ModelSpace, Tensors, Networks  →  Baselines  →  prism-regression: methods of others, to compare with
 //   Files, Networks  →  CommandLineSupport  →  both programs
 // Every `import` of a target stands among its dependencies here (`.ci/imports` checks it). What a library's user needs
 // is public; what only other targets of this package need is `package`.
@@ -58,6 +59,7 @@ let package = Package(
             name: "Networks", dependencies: ["Tensors", "ModelSpace", "CNetworks", "CCrypto"], exclude: ["README.md"]),
         .target(
             name: "Training", dependencies: ["Networks", "ModelSpace", "Tensors", "CKernels"], exclude: ["README.md"]),
+        .target(name: "Baselines", dependencies: ["Networks", "ModelSpace", "Tensors"], exclude: ["README.md"]),
         .target(name: "Exact", dependencies: ["ModelSpace", "CKernels"], exclude: ["README.md"]),
         .target(
             name: "BallSticksEngines", dependencies: ["Exact", "ModelSpace", "Diffusion", "CKernels"],
@@ -105,7 +107,8 @@ let package = Package(
         .executableTarget(
             name: "prism-regression",
             dependencies: [
-                "CommandLineSupport", "Regression", "Training", "Networks", "Tensors", "ModelSpace", "Files",
+                "CommandLineSupport", "Regression", "Baselines", "Training", "Networks", "Tensors", "ModelSpace",
+                "Files",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["README.md"]),
 
@@ -122,7 +125,9 @@ let package = Package(
             exclude: ["references"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"]),
         .testTarget(name: "NetworksTests", dependencies: ["Networks", "Tensors", "ModelSpace"]),
-        .testTarget(name: "TrainingTests", dependencies: ["Training", "Networks", "Tensors", "ModelSpace"]),
+        .testTarget(
+            name: "TrainingTests", dependencies: ["Training", "Baselines", "Networks", "Tensors", "ModelSpace"]),
+        .testTarget(name: "BaselinesTests", dependencies: ["Baselines", "Networks", "Tensors", "ModelSpace"]),
         .testTarget(
             name: "ExactTests",
             dependencies: ["Exact", "BallSticksEngines", "Diffusion", "ModelSpace", "CKernels", "TestFixtures"]),

@@ -11,12 +11,17 @@ package struct TrainingFiles {
     package var checkpoint: String { network + ".checkpoint" }
     package var log: String { network + ".log.jsonl" }
 
-    /// - Parameter inputs: files that the training reads.
+    /// - Parameters:
+    ///   - inputs: files that the training reads.
+    ///   - isNetwork: whether the file of a path is a network as this training writes them.
     /// - Throws: `OutputFileError`, `NetworkInTheWay`, `OutputFolderError.taken`.
-    package init(_ path: String, force: Bool, resume: Bool, inputs: [String]) throws {
+    package init(
+        _ path: String, force: Bool, resume: Bool, inputs: [String],
+        isNetwork: @escaping (String) -> Bool = { (try? NetworkFile(path: $0)) != nil }
+    ) throws {
         network = path
         let known: [(path: String, isOurs: (String) -> Bool)] = [
-            (path, { (try? NetworkFile(path: $0)) != nil }),
+            (path, isNetwork),
             (path + ".checkpoint", { (try? SafetensorsReader(path: $0))?.metadata["counters"] != nil }),
             (
                 path + ".log.jsonl",

@@ -95,6 +95,9 @@ public struct RegressionFamily: ModelFamily {
         return mask
     }
 
+    /// The mask of all terms at once: coordinates that any structure has.
+    public var fullMask: [Float] { coordinateMask(Structure(bits: (UInt128(1) << UInt128(terms.count)) - 1)) }
+
     public func measurementCount(_ design: [Double]) -> Int { design.count }
 
     public func drawParameters(

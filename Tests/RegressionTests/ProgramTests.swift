@@ -42,6 +42,8 @@ import Testing
             (66, ["maps", "nowhere", "--lambda", "1"], "nowhere"),
             (73, ["fit", "good.csv", "--out", "bad.csv"], "not a folder"),
             (64, ["train", "--out", "n", "--time", "soon"], "'soon' is not a time"),
+            (64, ["train", "--out", "n", "--lambda", "1"], "--method sbmi"),
+            (64, ["validate", "--lambda", "1", "-2"], "-2"), (66, ["validate", "--network", "nowhere"], "nowhere"),
         ]
         try "1,2,3\n".write(toFile: folder + "/bad.csv", atomically: true, encoding: .utf8)
         let rows = (0..<20).map { "\(1900 + $0),\(7 + 3 * $0).\($0 % 3)" }.joined(separator: "\n")
@@ -89,5 +91,20 @@ import Testing
         #expect(foreign.status == 73 && foreign.err.contains("not written by this command"), "\(foreign.err)")
         let with = try Self.run(["fit", "good.csv", "--network", "n.safetensors"] + quick, in: folder)
         #expect(with.status == 0 && with.out.contains("y' = "), "\(with.err)")
+        // The baseline: trained, read by 'validate', refused by 'fit', resumed only with its own λ.
+        let sbmi = ["train", "--method", "sbmi", "--out", "s.safetensors", "--width", "16", "--nthreads", "1"]
+        let baseline = try Self.run(sbmi + ["--simulations", "512"], in: folder)
+        #expect(baseline.status == 0, "\(baseline.err)")
+        let otherLambda = try Self.run(sbmi + ["--simulations", "1024", "--resume", "--lambda", "2"], in: folder)
+        #expect(otherLambda.status == 73 && otherLambda.err.contains("other settings"), "\(otherLambda.err)")
+        let refused = try Self.run(["fit", "good.csv", "--network", "s.safetensors"] + quick, in: folder)
+        #expect(refused.status == 65 && refused.err.contains("not a prism-dmri network"), "\(refused.err)")
+        for network in ["n.safetensors", "s.safetensors"] {
+            let valid = try Self.run(
+                ["validate", "--series", "1", "--subspace", "4", "--network", network, "--lambda", "1", "2"], in: folder
+            )
+            #expect(valid.status == 0 && valid.out.contains("λ = 2.0"), "\(valid.err)")
+            #expect(valid.out.components(separatedBy: "network").count == 7, "\(valid.out)")
+        }
     }
 }

@@ -35,9 +35,13 @@ import Training
             try #require(losses.structure.isFinite && losses.parameter.isFinite)
         }
         let runner = NetworkRunner(trainer.network, weights: trainer.state.average)
+        let precise = NetworkRunner(
+            trainer.network, weights: trainer.state.average,
+            packed: PackedLayers(trainer.network.layout, values: trainer.state.average, precision: .float32))
 
         var random = RandomSource(seed: 99)
         let masks = space.structures.map(family.coordinateMask)
+        var gap = 0.0, gaps = 0.0
         var variation = 0.0, meanError = 0.0, spreadRatio = 0.0, entries = 0.0, consistency = 0.0
         let voxels = 400, lambda = 0.5, draws = 200
         for _ in 0..<voxels {
@@ -69,6 +73,15 @@ import Training
                 voxelOfDraw: Array(repeating: 0, count: draws), masks: masks, steps: 24
             ) { _, n, out in for i in 0..<n { out[i] = Float(random.normal()) } }
             let posterior = family.exact(y, truth, design)
+            // log p(θ|z,y) = log p(y|θ,z) + log p(θ|z) − log p(y|z).
+            let density =
+                family.logLikelihood(y, theta, truth, design) - posterior.logEvidence
+                - theta.reduce(0) { $0 + 0.5 * $1 * $1 } - 0.5 * Double(truth.count) * log(2 * .pi)
+            let again = precise.encode(voxels: 1, measurements: m, features: features, summaries: summary)
+            gap +=
+                density
+                - precise.logDensity(again, of: theta.map(Float.init), truth, mask: family.coordinateMask(truth))
+            gaps += 1
             for (i, c) in (0..<3).filter({ truth[$0] }).enumerated() {
                 let values = (0..<draws).map { Double(x[$0 * 3 + c]) }
                 let mean = values.reduce(0, +) / Double(draws)
@@ -82,8 +95,11 @@ import Training
         variation /= Double(voxels)
         print(
             "linear-Gaussian: structure TV \(variation), λ-consistency TV \(consistency / Double(voxels)), "
-                + "mean error \(meanError / entries) posterior sd, sd ratio \(exp(spreadRatio / entries))")
+                + "KL of numbers \(gap / gaps) nat, "
+                + "mean error \(meanError / entries) posterior sd, sd ratio \(exp(spreadRatio / entries))"
+        )
         #expect(variation <= 0.03)
+        #expect(gap / gaps <= 0.1 && gap / gaps > -0.05)
         #expect(consistency / Double(voxels) <= 0.05)
         #expect(meanError / entries <= 0.15)  // 200 draws alone give 0.06
         #expect(abs(spreadRatio / entries) <= 0.05)

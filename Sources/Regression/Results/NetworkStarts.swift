@@ -3,9 +3,12 @@ import ModelSpace
 import Networks
 
 /// A trained network's word on a series.
-public final class SeriesReader {
+public final class SeriesReader: FormulaReader {
     public let family: RegressionFamily
     private let runner: NetworkRunner
+    /// With products in single precision, for differences between its answers.
+    private lazy var precise = NetworkRunner(file, precision: .float32)
+    private let file: NetworkFile
 
     /// - Errors: `NetworkFileError` when the network is of another family or of other terms.
     public init(_ file: NetworkFile, path: String, terms: Int) throws {
@@ -20,13 +23,15 @@ public final class SeriesReader {
             throw NetworkFileError.unusable(path: path, reason: "it was trained with other terms")
         }
         runner = NetworkRunner(file)
+        self.file = file
     }
 
-    private func encode(_ series: Series) -> EncodedVoxels {
+    private func encode(_ series: Series, _ runner: NetworkRunner? = nil) -> EncodedVoxels {
         var features = [Float](repeating: 0, count: series.count * family.featureCount)
         var summary = [Float](repeating: 0, count: family.summaryCount)
         family.observe(series.y.map(Float.init), series.x, features: &features, summary: &summary)
-        return runner.encode(voxels: 1, measurements: series.count, features: features, summaries: summary)
+        return (runner ?? self.runner).encode(
+            voxels: 1, measurements: series.count, features: features, summaries: summary)
     }
 
     /// Structures drawn from q(z | y, λ), the most frequent first.
@@ -43,5 +48,25 @@ public final class SeriesReader {
     public func logProbabilities(_ series: Series, of structures: [Structure], lambda: Double) -> [Double] {
         runner.structureLogProbabilities(
             encode(series), of: [structures], lambda: min(3, lambda), automaton: family.automaton)[0]
+    }
+
+    /// Noise levels of a draw of numbers.
+    private static let solverSteps = 24
+
+    public func coordinates(_ series: Series, of structures: [Structure], seed: UInt64) -> [[Float]] {
+        if structures.isEmpty { return [] }
+        let all = Set(structures).sorted(), number = Dictionary(uniqueKeysWithValues: all.enumerated().map { ($1, $0) })
+        var random = RandomSource(seed: seed, stream: 0x4E4D_4252)
+        let x = runner.draw(
+            encode(series), places: structures.map { number[$0]! }, of: all,
+            voxelOfDraw: Array(repeating: 0, count: structures.count),
+            masks: all.map(family.coordinateMask), steps: Self.solverSteps
+        ) { _, n, out in for i in 0..<n { out[i] = Float(random.normal()) } }
+        let row = family.tokenCount * family.coordinateCount
+        return structures.indices.map { Array(x[$0 * row..<($0 + 1) * row]) }
+    }
+
+    public func logDensity(_ series: Series, of coordinates: [Float], _ z: Structure) -> Double {
+        precise.logDensity(encode(series, precise), of: coordinates, z, mask: family.coordinateMask(z))
     }
 }
