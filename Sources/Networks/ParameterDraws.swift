@@ -136,8 +136,8 @@ extension NetworkRunner {
         return coordinates
     }
 
-    /// log q(θ | z, y) of one observation's coordinates (T·Q), blurred by noise of σ = 0.005: along the flow that carries
-    /// them to σ = 20. With u = x/√(1 + σ²), which is then standard normal,
+    /// log q(θ | z, y) of one observation's coordinates (T·Q), blurred by noise of σ = 0.005: along the flow that
+    /// carries them to σ = 20. With u = x/√(1 + σ²), which is then standard normal,
     ///
     ///     du/d ln σ = −σ/(1 + σ²) F(u),   d ln q(u)/d ln σ = σ/(1 + σ²) tr ∂F/∂u
     ///
