@@ -54,6 +54,7 @@ speed|quick||prism-dmri bench pipeline && prism-dmri bench kernels && prism-dmri
 speed-scaling|slow||prism-dmri bench scaling --voxels 256
 speed-training|slow||prism-dmri bench train --recipe protocols/models/ball-sticks.yaml --nthreads 1
 regression|slow||prism-regression validate --terms 15 --series 40 --sweeps 2000 --seed 7 && prism-regression validate --terms 30 --series 20 --sweeps 2000 --seed 7 && prism-regression validate --terms 50 --series 8 --sweeps 1000 --seed 7 && prism-regression validate --terms 100 --series 6 --sweeps 1000 --subspace 100 --seed 7
+regression-network|slow||prism-regression train --terms 30 --simulations 200000 --out $W/prism-30 && prism-regression validate --terms 30 --series 400 --seed 7 --network $W/prism-30 --network-only
 regression-sbmi|slow||for m in prism sbmi; do prism-regression train --terms 15 --method $m --simulations 500000 --out $W/$m-15 && prism-regression validate --terms 15 --series 400 --lambda 0 1 2 --seed 7 --network $W/$m-15 --network-only; done
 side-by-side|slow|nlsam-slab|bash examples/side_by_side.sh $S $W/side
 TABLE
