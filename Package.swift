@@ -35,7 +35,9 @@ let package = Package(
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CKernels", exclude: ["README.md"]),
-        .target(name: "CNetworks", exclude: ["README.md", "ball-sticks.safetensors", "tissue.safetensors"]),
+        .target(
+            name: "CNetworks",
+            exclude: ["README.md", "ball-sticks.safetensors", "tissue.safetensors", "gaussian.safetensors"]),
         .target(name: "CFamilies", exclude: ["README.md"]),
         .target(name: "CMemory"),
         .target(

@@ -8,9 +8,13 @@ _Alignas(64) static const unsigned char ball_sticks[] = {
 _Alignas(64) static const unsigned char tissue[] = {
 #embed "tissue.safetensors"
 };
+_Alignas(64) static const unsigned char gaussian[] = {
+#embed "gaussian.safetensors"
+};
 static const struct { const char *family; const unsigned char *image; long count; } networks[] = {
     {"ball-sticks", ball_sticks, sizeof ball_sticks},
     {"tissue", tissue, sizeof tissue},
+    {"gaussian", gaussian, sizeof gaussian},
 };
 
 const void *pk_built_in_network(const char *family, long *count) {
