@@ -19,7 +19,7 @@ let package = Package(
             name: "PrismDMRI",
             targets: [
                 "Files", "Volumes", "ModelSpace", "Parallel", "Diffusion", "Tensors", "Networks", "Training", "Exact",
-                "Inference", "Chain", "Studies", "Reporting",
+                "BallSticksEngines", "Inference", "Chain", "Studies", "Reporting",
             ]),
     ],
     dependencies: [
