@@ -43,7 +43,7 @@ public struct GaussianMixture: Sendable {
 
     /// The factor of L_A L_Aᵀ, half its log determinant, and Σ⁻¹(x − μ) with the log density.
     private func solve(_ c: Int, _ x: [Double], _ active: [Int], _ l: [Double]) -> (
-        factor: [Double], pull: [Double], log: Double
+        factor: SquareFactor, pull: [Double], log: Double
     ) {
         let n = active.count, d = dimensions
         var s = [Double](repeating: 0, count: n * n)
@@ -56,12 +56,13 @@ public struct GaussianMixture: Sendable {
                 }
             }
         }
-        let half = s.withUnsafeMutableBufferPointer { SmallMatrix.factorise($0.baseAddress!, n) }
+        let factor = SquareFactor(most: n)
+        let half = factor.factorise(s, stride: n, size: n, ridge: 0) ? 0.5 * factor.logDeterminant : .nan
         var e = active.indices.map { x[$0] - raw[start(c) + active[$0]] }
-        e.withUnsafeMutableBufferPointer { SmallMatrix.forward(s, n, $0.baseAddress!) }
+        factor.forward(&e)
         let square = e.reduce(0) { $0 + $1 * $1 }
-        e.withUnsafeMutableBufferPointer { SmallMatrix.backward(s, n, $0.baseAddress!) }
-        return (s, e, logWeights[c] - 0.5 * square - half - 0.5 * Double(n) * log(2 * .pi))
+        factor.backward(&e)
+        return (factor, e, logWeights[c] - 0.5 * square - half - 0.5 * Double(n) * log(2 * .pi))
     }
 
     /// log q of x, the values of the dimensions `active` (rising).
@@ -86,10 +87,8 @@ public struct GaussianMixture: Sendable {
             // ∂ log N/∂L_A = (Σ⁻¹e eᵀΣ⁻¹ − Σ⁻¹) L_A.
             for j in 0..<n {
                 for i in 0..<n { column[i] = i == j ? 1 : 0 }
-                column.withUnsafeMutableBufferPointer {
-                    SmallMatrix.forward(parts[c].factor, n, $0.baseAddress!)
-                    SmallMatrix.backward(parts[c].factor, n, $0.baseAddress!)
-                }
+                parts[c].factor.forward(&column)
+                parts[c].factor.backward(&column)
                 for i in 0..<n { h[j * n + i] = pull[i] * pull[j] - column[i] }
             }
             let at = start(c), weight = scale * share

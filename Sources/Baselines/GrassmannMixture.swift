@@ -47,7 +47,7 @@ public struct GrassmannMixture: Sendable {
             }
             matrices.append(m)
             var sum = (0..<d * d).map { m[$0] + m[d * d + $0] }
-            normalisers.append(sum.withUnsafeMutableBufferPointer { SmallMatrix.eliminate($0.baseAddress!, d) })
+            normalisers.append(sum.withUnsafeMutableBufferPointer { DominantMatrix.eliminate($0.baseAddress!, d) })
         }
         (self.matrices, logNormalisers) = (matrices, normalisers)
     }
@@ -70,7 +70,7 @@ public struct GrassmannMixture: Sendable {
             (0..<components).map { c in
                 var n = chosen(c, z)
                 return logWeights[c] - logNormalisers[c]
-                    + n.withUnsafeMutableBufferPointer { SmallMatrix.eliminate($0.baseAddress!, bits) }
+                    + n.withUnsafeMutableBufferPointer { DominantMatrix.eliminate($0.baseAddress!, bits) }
             })
     }
 
@@ -82,7 +82,7 @@ public struct GrassmannMixture: Sendable {
             var n = chosen(c, z)
             logs[c] =
                 logWeights[c] - logNormalisers[c]
-                + n.withUnsafeMutableBufferPointer { SmallMatrix.eliminate($0.baseAddress!, d) }
+                + n.withUnsafeMutableBufferPointer { DominantMatrix.eliminate($0.baseAddress!, d) }
             factors.append(n)
         }
         let total = logSum(logs)
@@ -93,9 +93,9 @@ public struct GrassmannMixture: Sendable {
             guard share > 1e-12 else { continue }
             let m = matrices[c]
             var sum = (0..<d * d).map { m[$0] + m[d * d + $0] }
-            sum.withUnsafeMutableBufferPointer { _ = SmallMatrix.eliminate($0.baseAddress!, d) }
-            SmallMatrix.inverseTransposed(sum, d, into: &all)
-            SmallMatrix.inverseTransposed(factors[c], d, into: &own)
+            sum.withUnsafeMutableBufferPointer { _ = DominantMatrix.eliminate($0.baseAddress!, d) }
+            DominantMatrix.inverseTransposed(sum, d, into: &all)
+            DominantMatrix.inverseTransposed(factors[c], d, into: &own)
             for row in 0..<2 * d {
                 // Of B's row where the bit is 0, of C's where it is 1; of their sum either way.
                 let i = row % d, isChosen = z[i] == (row >= d)
@@ -115,8 +115,8 @@ public struct GrassmannMixture: Sendable {
     private func covariance(_ c: Int) -> [Double] {
         let d = bits, m = matrices[c]
         var sum = (0..<d * d).map { m[$0] + m[d * d + $0] }, inverse = sum, result = sum
-        sum.withUnsafeMutableBufferPointer { _ = SmallMatrix.eliminate($0.baseAddress!, d) }
-        SmallMatrix.inverseTransposed(sum, d, into: &inverse)
+        sum.withUnsafeMutableBufferPointer { _ = DominantMatrix.eliminate($0.baseAddress!, d) }
+        DominantMatrix.inverseTransposed(sum, d, into: &inverse)
         for i in 0..<d {
             for j in 0..<d {
                 result[i * d + j] = (0..<d).reduce(0) { $0 + m[d * d + i * d + $1] * inverse[j * d + $1] }

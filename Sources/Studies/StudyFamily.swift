@@ -142,10 +142,6 @@ struct StudyAxis: Sendable {
     /// Unit length; 0 where θ has none.
     func direction(_ theta: UnsafePointer<Double>) -> SIMD3<Double> {
         let at = theta + place
-        guard let column else { return SIMD3(at[0], at[1], at[2]) }
-        let (w, x, y, z) = (at[0], at[1], at[2], at[3]), size = w * w + x * x + y * y + z * z
-        return column == 0
-            ? SIMD3(size - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y))
-            : SIMD3(2 * (x * z + w * y), 2 * (y * z - w * x), size - 2 * (x * x + y * y))
+        return column.map { RotationChart.axis($0, of: at) } ?? SIMD3(at[0], at[1], at[2])
     }
 }

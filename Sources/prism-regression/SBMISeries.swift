@@ -1,7 +1,5 @@
 import Baselines
-import Foundation
 import ModelSpace
-import Networks
 import Regression
 
 /// What a network of the baseline says of a series. λ is that of its training, whichever is asked for.
@@ -11,24 +9,13 @@ final class SBMISeries: FormulaReader {
 
     /// - Errors: `NetworkFileError` when the network is of another family or of other terms.
     init(_ file: SBMIFile, path: String, terms: Int) throws {
-        family = RegressionFamily(terms: terms)
-        guard file.origin.family == family.name else {
-            throw NetworkFileError.otherFamily(path: path, found: file.origin.family, wanted: family.name)
-        }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys]
-        let definition = String(decoding: try encoder.encode(family.description), as: UTF8.self)
-        guard file.network.shape == FamilyShape(family), file.origin.familyDefinition == definition else {
-            throw NetworkFileError.unusable(path: path, reason: "it was trained with other terms")
-        }
+        family = try RegressionFamily(terms: terms, of: file.origin, file.network.shape, path: path)
         reader = SBMIReader(file)
     }
 
     private func posterior(_ series: Series) -> SBMIPosterior {
-        var features = [Float](repeating: 0, count: series.count * family.featureCount)
-        var summary = [Float](repeating: 0, count: family.summaryCount)
-        family.observe(series.y.map(Float.init), series.x, features: &features, summary: &summary)
-        return reader.read(measurements: series.count, features: features, summaries: summary)
+        let seen = family.observation(series)
+        return reader.read(measurements: series.count, features: seen.features, summaries: seen.summary)
     }
 
     /// Draws that are no formulas, of more than one noise, are left out.

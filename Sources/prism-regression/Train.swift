@@ -74,7 +74,7 @@ struct Train: ParsableCommand {
             encoder.outputFormatting = [.sortedKeys]
             return String(decoding: try encoder.encode(value), as: UTF8.self)
         }
-        let shape = FamilyShape(family), definition = try text(family.description)
+        let shape = FamilyShape(family), definition = try family.definition()
         switch method {
         case .prism:
             let run = Run(family: family, plan: plan, lambda: nil, recipe: try text(plan), definition: definition)

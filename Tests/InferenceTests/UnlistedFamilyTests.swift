@@ -95,7 +95,8 @@ import Testing
     /// Signals that nothing explains leave the prior, whose structures are drawn where they cannot be listed.
     @Test func thePriorOfARule() {
         var random = RandomSource(seed: 2)
-        let answer = VoxelPosterior.prior(Self.byRule, Self.acquisition, lambda: 1, total: 50, using: &random)
+        let answer = VoxelPosterior.prior(
+            Self.byRule, Self.byRule.rule, Self.acquisition, lambda: 1, total: 50, using: &random)
         #expect(
             answer.structures.count == 50 && answer.listed.count > 2 && Set(answer.listed).count == answer.listed.count)
         let mass = answer.logProbability.reduce(exp(answer.logRest)) { $0 + exp($1) }

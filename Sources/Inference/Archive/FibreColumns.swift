@@ -15,9 +15,8 @@ package struct FibreColumns: Sendable {
         func direction(_ row: UnsafePointer<Float>) -> SIMD3<Float> {
             let at = row + axis
             guard isRotation else { return SIMD3(at[0], at[1], at[2]) }
-            let (w, x, y, z) = (at[0], at[1], at[2], at[3]), size = w * w + x * x + y * y + z * z
-            guard size > 0 else { return SIMD3() }
-            return SIMD3(size - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)) / size
+            let size = at[0] * at[0] + at[1] * at[1] + at[2] * at[2] + at[3] * at[3]
+            return size > 0 ? RotationChart.axis(0, of: at) / size : SIMD3()
         }
     }
     private let fibres: [Fibre], snr: Int, scale: Int

@@ -121,7 +121,8 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         ) {
             // Draws of the structures that the search begins from.
             words.append(self.explorer.word($0))
-            return self.inOrder(words.last!.named).flatMap { Array(repeating: $0, count: starts) }
+            let named = words.last!.named
+            return self.order(named).flatMap { Array(repeating: named[$0], count: starts) }
         }
         var answers: [VoxelPosterior] = []
         for v in 0..<count {
@@ -141,8 +142,10 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         let word: NetworkWord, read: StructurePosterior, drawn: [Structure], parameters: [Double]
     }
 
-    private func inOrder(_ structures: [Structure]) -> [Structure] {
-        structures.map { ($0, rule.place($0)) }.sorted { $0.1 < $1.1 }.map(\.0)
+    /// The order of structures by the family's rule, which no search changes.
+    private func order(_ structures: [Structure]) -> [Int] {
+        let places = structures.map(rule.place)
+        return structures.indices.sorted { places[$0] < places[$1] }
     }
 
     /// Nil when told to stop.
@@ -165,12 +168,10 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         guard let found else {
             // No structure explains these signals: the network's word, or the prior's.
             return .prior(
-                recipe.family, design, known: guess?.read, lambda: options.lambda, total: recipe.drawCount,
+                recipe.family, rule, design, known: guess?.read, lambda: options.lambda, total: recipe.drawCount,
                 using: &random)
         }
-        // In the order of the family's rule, which no search changes.
-        let all = found.logProbability, order = found.structures.map(rule.place)
-        let index = all.indices.sorted { order[$0] < order[$1] }
+        let all = found.logProbability, index = order(found.structures)
         let listed = index.map { found.structures[$0] }, logProbability = index.map { all[$0] }
         let counts = DrawAllocation.counts(
             logProbability, parameterCounts: listed.map(rule.parameterCount), lambda: options.lambda,

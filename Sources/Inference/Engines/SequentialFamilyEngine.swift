@@ -49,11 +49,13 @@ public struct SequentialFamilyRecipe<F: DiffusionFamily>: EngineRecipe {
 }
 
 final class SequentialFamilyEngine<F: DiffusionFamily>: PosteriorEngine {
-    private let recipe: SequentialFamilyRecipe<F>, sampler: StructureSampler, list: StructureSpace?
+    private let recipe: SequentialFamilyRecipe<F>, sampler: StructureSampler
+    private let rule: StructureRule, list: StructureSpace?
 
     init(_ recipe: SequentialFamilyRecipe<F>) {
         self.recipe = recipe
         sampler = StructureSampler(recipe.family, design: recipe.acquisition, options: recipe.settings)
+        rule = StructureRule(recipe.family.description)
         list = recipe.family.structureList
     }
 
@@ -86,7 +88,7 @@ final class SequentialFamilyEngine<F: DiffusionFamily>: PosteriorEngine {
         guard found.evidences.contains(where: { $0.logEvidence > -.infinity }) else {
             var random = RandomSource(seed: recipe.options.seed, stream: key, substream: 1 << 32)
             return .prior(
-                recipe.family, recipe.acquisition, lambda: recipe.options.lambda, total: recipe.drawCount,
+                recipe.family, rule, recipe.acquisition, lambda: recipe.options.lambda, total: recipe.drawCount,
                 using: &random)
         }
         return VoxelPosterior(
@@ -123,10 +125,10 @@ extension VoxelPosterior {
     /// Of a family too large to list, structures drawn from it at λ stand for all; the others are its rest.
     /// - Parameter known: what is better known of structures than by the prior.
     static func prior<F: DiffusionFamily>(
-        _ family: F, _ acquisition: Acquisition, known: StructurePosterior? = nil, lambda: Double, total: Int,
-        using random: inout RandomSource
+        _ family: F, _ rule: StructureRule, _ acquisition: Acquisition, known: StructurePosterior? = nil,
+        lambda: Double, total: Int, using random: inout RandomSource
     ) -> VoxelPosterior {
-        let p = family.parameterNames.count, rule = StructureRule(family.description)
+        let p = family.parameterNames.count
         var answer: VoxelPosterior
         if let known {
             answer = VoxelPosterior(of: known.structures, logProbability: known.logProbability)

@@ -7,6 +7,14 @@ import Foundation
 /// nothing. So the coordinates are those of the nearest of the four alike, and the space has volume 2π² (of 8π²) in the
 /// measure dω at ω = 0.
 public enum RotationChart {
+    /// An axis of the frame of a quaternion q = (w, x, y, z), the first or the last, |q|² long.
+    public static func axis<T: BinaryFloatingPoint & SIMDScalar>(_ column: Int, of q: UnsafePointer<T>) -> SIMD3<T> {
+        let (w, x, y, z) = (q[0], q[1], q[2], q[3]), size = w * w + x * x + y * y + z * z
+        return column == 0
+            ? SIMD3(size - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y))
+            : SIMD3(2 * (x * z + w * y), 2 * (y * z - w * x), size - 2 * (x * x + y * y))
+    }
+
     /// The quaternion at ω.
     public static func move(
         _ q: UnsafePointer<Double>, by w: UnsafePointer<Double>, into out: UnsafeMutablePointer<Double>

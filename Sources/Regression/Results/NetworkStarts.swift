@@ -12,26 +12,15 @@ public final class SeriesReader: FormulaReader {
 
     /// - Errors: `NetworkFileError` when the network is of another family or of other terms.
     public init(_ file: NetworkFile, path: String, terms: Int) throws {
-        family = RegressionFamily(terms: terms)
-        guard file.origin.family == family.name else {
-            throw NetworkFileError.otherFamily(path: path, found: file.origin.family, wanted: family.name)
-        }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys]
-        let definition = String(decoding: try encoder.encode(family.description), as: UTF8.self)
-        guard file.network.shape == FamilyShape(family), file.origin.familyDefinition == definition else {
-            throw NetworkFileError.unusable(path: path, reason: "it was trained with other terms")
-        }
+        family = try RegressionFamily(terms: terms, of: file.origin, file.network.shape, path: path)
         runner = NetworkRunner(file)
         self.file = file
     }
 
     private func encode(_ series: Series, _ runner: NetworkRunner? = nil) -> EncodedVoxels {
-        var features = [Float](repeating: 0, count: series.count * family.featureCount)
-        var summary = [Float](repeating: 0, count: family.summaryCount)
-        family.observe(series.y.map(Float.init), series.x, features: &features, summary: &summary)
+        let seen = family.observation(series)
         return (runner ?? self.runner).encode(
-            voxels: 1, measurements: series.count, features: features, summaries: summary)
+            voxels: 1, measurements: series.count, features: seen.features, summaries: seen.summary)
     }
 
     /// Structures drawn from q(z | y, λ), the most frequent first.
@@ -68,5 +57,34 @@ public final class SeriesReader: FormulaReader {
 
     public func logDensity(_ series: Series, of coordinates: [Float], _ z: Structure) -> Double {
         precise.logDensity(encode(series, precise), of: coordinates, z, mask: family.coordinateMask(z))
+    }
+}
+
+extension RegressionFamily {
+    /// All that makes the family what it is, in JSON.
+    public func definition() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        return String(decoding: try encoder.encode(description), as: UTF8.self)
+    }
+
+    /// The family of so many terms, which a network of whatever method must have been trained for.
+    /// - Errors: `NetworkFileError` when it is of another family or of other terms.
+    public init(terms: Int, of origin: NetworkOrigin, _ shape: FamilyShape, path: String) throws {
+        self.init(terms: terms)
+        guard origin.family == name else {
+            throw NetworkFileError.otherFamily(path: path, found: origin.family, wanted: name)
+        }
+        guard shape == FamilyShape(self), try origin.familyDefinition == definition() else {
+            throw NetworkFileError.unusable(path: path, reason: "it was trained with other terms")
+        }
+    }
+
+    /// What a network reads of a series: N × F features and G summaries.
+    public func observation(_ series: Series) -> (features: [Float], summary: [Float]) {
+        var features = [Float](repeating: 0, count: series.count * featureCount)
+        var summary = [Float](repeating: 0, count: summaryCount)
+        observe(series.y.map(Float.init), series.x, features: &features, summary: &summary)
+        return (features, summary)
     }
 }

@@ -1,13 +1,13 @@
 import Foundation
 
 /// Cholesky's factor of a symmetric positive definite matrix of any size up to a limit, with memory of its own.
-final class SquareFactor {
+package final class SquareFactor {
     private let most: Int
     private let l: UnsafeMutablePointer<Double>
-    private(set) var size = 0
-    private(set) var logDeterminant = 0.0
+    package private(set) var size = 0
+    package private(set) var logDeterminant = 0.0
 
-    init(most: Int) {
+    package init(most: Int) {
         self.most = max(1, most)
         l = .filled(self.most * self.most)
     }
@@ -16,7 +16,7 @@ final class SquareFactor {
     /// Factorises a + ridge·I, whose lower triangle lies in rows `stride` apart; false where it is not positive
     /// definite.
     @discardableResult
-    func factorise(_ a: UnsafePointer<Double>, stride: Int, size: Int, ridge: Double) -> Bool {
+    package func factorise(_ a: UnsafePointer<Double>, stride: Int, size: Int, ridge: Double) -> Bool {
         precondition(size <= most)
         self.size = size
         logDeterminant = 0
@@ -40,7 +40,7 @@ final class SquareFactor {
     }
 
     /// L x = b in place.
-    func forward(_ b: UnsafeMutablePointer<Double>) {
+    package func forward(_ b: UnsafeMutablePointer<Double>) {
         for i in 0..<size {
             var s = b[i]
             for k in 0..<i { s -= l[i * most + k] * b[k] }
@@ -49,7 +49,7 @@ final class SquareFactor {
     }
 
     /// Lᵀ x = b in place.
-    func backward(_ b: UnsafeMutablePointer<Double>) {
+    package func backward(_ b: UnsafeMutablePointer<Double>) {
         for i in (0..<size).reversed() {
             var s = b[i]
             for k in i + 1..<max(size, i + 1) { s -= l[k * most + i] * b[k] }
@@ -58,7 +58,7 @@ final class SquareFactor {
     }
 
     /// L b in place.
-    func multiply(_ b: UnsafeMutablePointer<Double>) {
+    package func multiply(_ b: UnsafeMutablePointer<Double>) {
         for i in (0..<size).reversed() {
             var s = 0.0
             for k in 0...i { s += l[i * most + k] * b[k] }
@@ -69,7 +69,7 @@ final class SquareFactor {
 
 extension UnsafeMutablePointer<Double> {
     /// Memory of so many numbers, all alike, for whoever deallocates it.
-    static func filled(_ count: Int, with value: Double = 0) -> Self {
+    package static func filled(_ count: Int, with value: Double = 0) -> Self {
         let memory = allocate(capacity: count)
         memory.initialize(repeating: value, count: count)
         return memory
