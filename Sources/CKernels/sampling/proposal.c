@@ -134,7 +134,8 @@ INLINE void log_density(const float *c, long n, int spread, const pk_support *su
                         const float *rows, long stride, block_f32 *out) {
     const float *L = c + PK_SHAPE_FACTOR, *e = c + PK_SHAPE_TANGENTS;
     const long d = 1 + 2 * n + spread;
-    block_f32 u[8], sum = constant;
+    block_f32 u[8], sum = constant, scale = 1.0f;
+    int has_scale = 0;
     u[2 * n] = LOAD_BLOCK(rows) - c[0];
     if (spread) u[2 * n + 1] = LOAD_BLOCK(rows + stride) - c[1];
     UNROLLED for (long k = 0; k < n; k++) {
@@ -150,8 +151,9 @@ INLINE void log_density(const float *c, long n, int spread, const pk_support *su
         if (j < 2 * n || j == d - 1) continue;
         float low, high;
         range_of(c, n, support, j, &low, &high);
-        take_inside(&mean, low, high, root, &sum);
+        has_scale |= take_inside(&mean, low, high, root, &scale, &sum);
     }
+    if (has_scale) take_scale(&scale, &sum);
     *out = sum;
 }
 

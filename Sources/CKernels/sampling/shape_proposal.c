@@ -18,45 +18,33 @@ long pk_shape_component_size(const pk_shape_space *s) {
 }
 
 /* CALL(axes, rotations, scalars) with small numbers as constants, so that each gets code of its own. */
+#define BY_SCALARS(A, CALL) \
+    case 8 * (A) + 1: \
+        CALL(A, 0, 1); \
+        break; \
+    case 8 * (A) + 2: \
+        CALL(A, 0, 2); \
+        break; \
+    case 8 * (A) + 3: \
+        CALL(A, 0, 3); \
+        break; \
+    case 8 * (A) + 4: \
+        CALL(A, 0, 4); \
+        break; \
+    case 8 * (A) + 5: \
+        CALL(A, 0, 5); \
+        break; \
+    case 8 * (A) + 6: \
+        CALL(A, 0, 6); \
+        break;
 #define BY_COUNTS(s, CALL) \
-    switch ((s)->axes < 8 && (s)->rotations < 8 && (s)->scalars < 8 \
-                ? 64 * (s)->axes + 8 * (s)->rotations + (s)->scalars \
-                : -1) { \
+    switch ((s)->axes < 4 && (s)->rotations == 0 && (s)->scalars < 8 ? 8 * (s)->axes + (s)->scalars : -1) { \
+        BY_SCALARS(0, CALL) \
+        BY_SCALARS(1, CALL) \
+        BY_SCALARS(2, CALL) \
+        BY_SCALARS(3, CALL) \
     case 0: \
         CALL(0, 0, 0); \
-        break; \
-    case 1: \
-        CALL(0, 0, 1); \
-        break; \
-    case 2: \
-        CALL(0, 0, 2); \
-        break; \
-    case 65: \
-        CALL(1, 0, 1); \
-        break; \
-    case 66: \
-        CALL(1, 0, 2); \
-        break; \
-    case 67: \
-        CALL(1, 0, 3); \
-        break; \
-    case 129: \
-        CALL(2, 0, 1); \
-        break; \
-    case 130: \
-        CALL(2, 0, 2); \
-        break; \
-    case 131: \
-        CALL(2, 0, 3); \
-        break; \
-    case 193: \
-        CALL(3, 0, 1); \
-        break; \
-    case 194: \
-        CALL(3, 0, 2); \
-        break; \
-    case 195: \
-        CALL(3, 0, 3); \
         break; \
     default: \
         CALL((s)->axes, (s)->rotations, (s)->scalars); \
@@ -144,7 +132,8 @@ INLINE void log_density(const float *c, long A, long R, long K, const pk_shape_s
     const parts p = parts_of(c, A, R, K);
     const long d = 2 * A + 3 * R + K, first = d - K;
     const float *r = rows;
-    block_f32 u[PK_SHAPE_MOST], sum = constant;
+    block_f32 u[PK_SHAPE_MOST], sum = constant, scale = 1.0f;
+    int has_scale = 0;
     UNROLLED for (long k = 0; k < K; k++) u[first + k] = LOAD_BLOCK(r + k * stride) - p.scalars[k];
     r += K * stride;
     UNROLLED for (long k = 0; k < A; k++) {
@@ -166,8 +155,9 @@ INLINE void log_density(const float *c, long A, long R, long K, const pk_shape_s
         if (j < first || j == d - 1) continue;
         const float low = space->low[j - first] - p.scalars[j - first],
                     high = space->high[j - first] - p.scalars[j - first];
-        take_inside(&mean, low, high, root, &sum);
+        has_scale |= take_inside(&mean, low, high, root, &scale, &sum);
     }
+    if (has_scale) take_scale(&scale, &sum);
     *out = sum;
 }
 

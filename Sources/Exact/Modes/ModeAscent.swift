@@ -98,6 +98,16 @@ extension ModeClimber {
         task.weights.areFractions && u[k] <= 1e-9 * (1 + u[0]) && gradient[k] < 0
     }
 
+    static let firstDamping = 0.01
+
+    /// Keeps a step where what it was made from holds: angles within a radian; and of log σ the log-likelihood −M t −
+    /// R e^{−2t}/2 is far from quadratic: the same step in σ², which alone would reach its maximum at once.
+    func limitStep(_ task: Task) {
+        let w = task.weights.count, first = w + 1 + task.layout.scalars.count
+        for j in first..<max(task.dimension, first) { step[j] = max(-1, min(1, step[j])) }
+        step[w] = 0.5 * log(1 + 2 * max(-0.48, step[w]))
+    }
+
     /// Leaves where it arrives in `point` and `u`, gradient and information there; returns the value.
     /// - Parameters:
     ///   - held: a scalar that stays as it is.
@@ -105,13 +115,13 @@ extension ModeClimber {
     func ascend(
         _ task: Task, from x: UnsafePointer<Double>, steps: Int, held: Int? = nil, avoiding known: [PosteriorMode] = []
     ) -> Double? {
-        let layout = task.layout, w = task.weights.count, d = task.dimension, firstScalar = w + 1
+        let layout = task.layout, w = task.weights.count, d = task.dimension
         if task.noise == .rician { for i in 0..<measurementCount where !(task.y[i] > 0) { return nil } }
         point.update(from: x, count: layout.count)
         bringInside(task, point)
         task.weights.take(point, into: u)
         setPrior(task)
-        var value = predict(task, point), damping = 0.01
+        var value = predict(task, point), damping = Self.firstDamping
         guard value.isFinite else { return nil }
         derive(task)
         for _ in 0..<steps {
@@ -119,12 +129,7 @@ extension ModeClimber {
             var gain = 0.0
             for j in 0..<d where !(j < w && isHeld(task, j)) { gain += gradient[j] * step[j] }
             if gain < 0.04 { break }
-            for j in firstScalar + layout.scalars.count..<max(d, firstScalar + layout.scalars.count) {
-                step[j] = max(-1, min(1, step[j]))
-            }
-            // Of log σ the log-likelihood −M t − R e^{−2t}/2 is far from quadratic: the same step in σ², which alone
-            // would reach its maximum at once.
-            step[w] = 0.5 * log(1 + 2 * max(-0.48, step[w]))
+            limitStep(task)
             move(task, by: step)
             let next = predict(task, trial)
             if next.isFinite && next > value {
@@ -157,7 +162,7 @@ extension ModeClimber {
     /// Puts the damped Gauss–Newton step into `step`: weights and scalars that it would take out of their ranges go to
     /// the bound, and the others to the best given that. False, and no step, where the damped information is not
     /// positive definite.
-    private func newton(_ task: Task, _ damping: Double, _ heldScalar: Int?) -> Bool {
+    func newton(_ task: Task, _ damping: Double, _ heldScalar: Int?) -> Bool {
         let layout = task.layout, w = task.weights.count, d = task.dimension, row = task.stride
         // Bits of the coordinates held.
         var held: UInt64 = 0

@@ -156,10 +156,16 @@ package final class ModeClimber {
         }
     }
 
-    /// Leaves one step from a point, and the precision there without a look at how wide it ought to be, in `point` and
-    /// `precision`; members keep their places.
+    /// Leaves in `point` where one step leads from a point, and in `precision` that of the point, without a look at how
+    /// wide it ought to be; members keep their places. What is there at the end of the step would cost derivatives once
+    /// more, and serves the evidence no better.
     func approach(_ task: Task, from x: UnsafePointer<Double>) -> Bool {
-        guard ascend(task, from: x, steps: 1) != nil else { return false }
+        guard ascend(task, from: x, steps: 0) != nil else { return false }
+        if newton(task, Self.firstDamping, nil) {
+            limitStep(task)
+            move(task, by: step)
+            point.update(from: trial, count: task.layout.count)
+        }
         setPrecision(task)
         return true
     }

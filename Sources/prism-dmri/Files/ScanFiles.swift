@@ -92,9 +92,15 @@ struct ScanFiles {
             let others = name.entities.filter { $0.key != "desc" }
             stems.append((others.map { $0.key + "-" + $0.value } + ["desc-brain", "mask"]).joined(separator: "_"))
         }
-        if wasFolder || VolumeReader.isMRtrix(dwi) { stems += ["nodif_brain_mask", "brain_mask", "mask"] }
+        if wasFolder || VolumeReader.isMRtrix(dwi) { stems += Self.generalMasks }
         return first(stems.flatMap(Self.images))
     }
+
+    private static let generalMasks = ["nodif_brain_mask", "brain_mask", "mask"]
+
+    /// A mask beside an image that was named itself, where nothing says that it is this image's: to be told of, not to
+    /// be used.
+    var possibleMask: String? { mask == nil ? first(Self.generalMasks.flatMap(Self.images)) : nil }
 
     /// The image's BIDS sidecar.
     var sidecar: String? { first([stem + ".json"]) ?? inherited(["json"]) }

@@ -203,12 +203,10 @@ struct DiffusionInput: ParsableArguments {
             return try Mask(path: maskFile, matching: geometry, of: dwi, warn: warn)
         }
         let made = try Mask.simple(b0: Volume(meanOf: acquisition.unweightedIndices, in: dwi))
-        warn(
-            """
-            No --mask was given: a simple one was made from the b=0 images (\(made.count) voxels); a proper brain \
-            extraction is better.
-            """
-        )
+        let better =
+            files.possibleMask.map { "if \($0) is this image's, give --mask \($0)" }
+            ?? "a proper brain extraction is better"
+        warn("No --mask was given: a simple one was made from the b=0 images (\(made.count) voxels); \(better).")
         return made
     }
 
