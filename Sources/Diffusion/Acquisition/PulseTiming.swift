@@ -23,6 +23,19 @@ public struct PulseTiming: Sendable, Hashable {
     public func gradient(bValue: Double) -> Double { (bValue / bValue1).squareRoot() }
     private var bValue1: Double { bValue(gradient: 1) }
 
+    /// The mean of what a fit noted (`Acquisition.timingNote`); nil for anything else.
+    public init?(note: String) {
+        guard note.hasSuffix(" ms") else { return nil }
+        let numbers = note.dropLast(3).split(separator: " ").map { $0.split(separator: "/").compactMap { Double($0) } }
+        guard !numbers.isEmpty,
+            numbers.allSatisfy({
+                $0.count == 2 && Self.durations.contains($0[0]) && Self.separations.contains($0[1]) && $0[1] >= $0[0]
+            })
+        else { return nil }
+        let sum = numbers.reduce(SIMD2<Double>.zero) { $0 + SIMD2($1[0], $1[1]) } / Double(numbers.count)
+        self.init(duration: sum.x, separation: sum.y)
+    }
+
     /// One a volume, from a number for all or one each.
     /// - Errors: `GradientTableError.timing`.
     public static func list(durations: [Double], separations: [Double], volumes: Int) throws -> [PulseTiming] {

@@ -15,6 +15,16 @@ extension BinghamCompartment {
             SIMD3(along(r.x), along(r.y), along(r.z)))
     }
 
+    public func meanDyad(_ p: UnsafePointer<Double>) -> SymmetricMatrix3 {
+        let kappa = p[width - 6].concentration, r = rotationColumns(p + (width - 4))
+        let squares = OrientationAverage.squares(kappa: kappa, beta: p[width - 5] * kappa)
+        var dyad = SymmetricMatrix3()
+        for (square, e) in zip([squares.x, squares.y, squares.z], [r.x, r.y, r.z]) {
+            dyad.add(SIMD3(e.x, e.y, e.z), weight: square)
+        }
+        return dyad
+    }
+
     public func attenuations(
         _ p: UnsafePointer<Lanes>, _ design: FormDesign, spread: UnsafePointer<Float>?,
         scratch: UnsafeMutablePointer<Float>,

@@ -40,6 +40,9 @@ public protocol Compartment: Sendable {
     /// The definition, S/S0 of one measurement: by this every kernel is tested. NaN without the timing that it needs.
     func attenuation(_ p: UnsafePointer<Double>, _ m: DiffusionMeasurement) -> Double
 
+    /// Its water's tensors: what the definition is to second order in b. NaN without the timing that it needs.
+    func diffusion(_ p: UnsafePointer<Double>, _ timing: PulseTiming?) -> WaterDiffusion
+
     /// Attenuations of sixteen samples: measurement i of the design goes to out[i·stride … + 15].
     ///
     /// Accuracy: absolute error ≤ 2e-6 for b·d ≤ 20 (Bingham: 1e-5, restricted: 2e-5).

@@ -15,6 +15,8 @@ public protocol DispersedCompartment: Compartment {
     /// One to three.
     var termCount: Int { get }
     func term<N: FormNumber>(_ index: Int, _ p: UnsafePointer<N>, _ s: Shell) -> DispersedTerm<N>
+    /// ⟨nnᵀ⟩ of its directions n.
+    func meanDyad(_ p: UnsafePointer<Double>) -> SymmetricMatrix3
     /// Whether a term's exponent (that is, its tensor) is averaged over directions; otherwise its signal is.
     func averagesTensor(_ index: Int) -> Bool
 }

@@ -18,6 +18,14 @@ public struct StraightBundle: Compartment {
         return p[0] * exp(-m.b * p[1] * square) + (1 - p[0]) * exp(-m.b * (across + (p[1] - across) * square))
     }
 
+    public func diffusion(_ p: UnsafePointer<Double>, _ timing: PulseTiming?) -> WaterDiffusion {
+        let dyad = SymmetricMatrix3(dyad: p + 3), across = p[1] * p[2]
+        var sum = WaterDiffusion()
+        sum.add(WaterDiffusion(across: 0, along: p[1], dyad: dyad), weight: p[0])
+        sum.add(WaterDiffusion(across: across, along: p[1] - across, dyad: dyad), weight: 1 - p[0])
+        return sum
+    }
+
     @inline(__always)
     func term<N: FormNumber>(_ index: Int, _ p: UnsafePointer<N>, _ s: Shell) -> DispersedTerm<N> {
         NODDIBundle.term(index, p, s, .free)

@@ -25,6 +25,17 @@ extension WatsonCompartment {
         return average(OrientationAverage(kappa: p[width - 4].concentration, beta: 0), p, m.shell, local)
     }
 
+    public func meanDyad(_ p: UnsafePointer<Double>) -> SymmetricMatrix3 {
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: Int(PK_WATSON_MOMENTS)) { moments in
+            pk_watson_moment_row(p[width - 4].concentration, moments.baseAddress!)
+            // ⟨P₂⟩ = (3⟨(n·μ)²⟩ − 1)/2.
+            let mu = p + (width - 3), across = (1 - moments[1]) / 3
+            var dyad = SymmetricMatrix3(xx: across, yy: across, zz: across)
+            dyad.add(SIMD3(mu[0], mu[1], mu[2]), weight: moments[1])
+            return dyad
+        }
+    }
+
     public func attenuations(
         _ p: UnsafePointer<Lanes>, _ design: FormDesign, spread: UnsafePointer<Float>?,
         scratch: UnsafeMutablePointer<Float>,

@@ -165,7 +165,7 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
                 var rest = 1.0
                 for component in layout.components { rest -= component.weight.map { theta[$0] } ?? 0 }
                 for k in layout.components.indices {
-                    numbersOfTheta(plan, k, theta, values, into: p)
+                    plan.numbers(k, theta: theta, values, into: p)
                     let spread = plan.components[k].spread?.value(UnsafePointer(values)) ?? 0
                     plan.components[k].compartment.seriesAttenuations(p, series, spread: spread, into: e)
                     let f = Float(layout.components[k].weight.map { theta[$0] } ?? rest)
@@ -186,7 +186,7 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
             var total = 0.0, rest = 1.0
             for component in layout.components { rest -= component.weight.map { theta[$0] } ?? 0 }
             for (k, component) in layout.components.enumerated() {
-                numbersOfTheta(plan, k, theta, values, into: p)
+                plan.numbers(k, theta: theta, values, into: p)
                 var a = plan.components[k].compartment.attenuation(
                     p,
                     DiffusionMeasurement(b: b, g: g, smallDelta: timing?.duration, bigDelta: timing?.separation))
@@ -197,15 +197,6 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
             }
             return total
         }
-    }
-
-    private func numbersOfTheta(
-        _ plan: SignalPlan, _ k: Int, _ theta: UnsafePointer<Double>, _ values: UnsafePointer<Double>,
-        into p: UnsafeMutablePointer<Double>
-    ) {
-        plan.numbers(
-            k, values, axis: { a, to in to.update(from: theta + plan.layout.axes[a].place, count: 3) },
-            rotation: { r, to in to.update(from: theta + plan.layout.rotations[r].place, count: 4) }, into: p)
     }
 
     /// Mean predicted attenuation over the b≈0 volumes: 1 when all of them have b = 0.

@@ -181,4 +181,13 @@ final class SignalPlan: Sendable {
             }
         }
     }
+
+    /// A component's numbers from a θ and its scalars' `values`.
+    func numbers(
+        _ k: Int, theta: UnsafePointer<Double>, _ values: UnsafePointer<Double>, into p: UnsafeMutablePointer<Double>
+    ) {
+        numbers(
+            k, values, axis: { a, to in to.update(from: theta + layout.axes[a].place, count: 3) },
+            rotation: { r, to in to.update(from: theta + layout.rotations[r].place, count: 4) }, into: p)
+    }
 }

@@ -31,12 +31,21 @@ public struct DrawLayout: Sendable {
 
     private static let ballSticks = try! DrawLayout(making: BallSticks.family)
 
+    /// - Parameters:
+    ///   - composition: the family's compartments, if known; and the pulses' timing: what maps of diffusion need.
     /// - Errors: `FamilyDescriptionError`.
-    package init(_ family: FamilyDescription, words: FamilyWords = .none) throws {
-        self = family == BallSticks.family ? Self.ballSticks : try DrawLayout(making: family, words)
+    package init(
+        _ family: FamilyDescription, words: FamilyWords = .none, composition: FamilyComposition? = nil,
+        timing: PulseTiming? = nil
+    ) throws {
+        self =
+            family == BallSticks.family ? Self.ballSticks : try DrawLayout(making: family, words, composition, timing)
     }
 
-    private init(making family: FamilyDescription, _ words: FamilyWords = .none) throws {
+    private init(
+        making family: FamilyDescription, _ words: FamilyWords = .none, _ composition: FamilyComposition? = nil,
+        _ timing: PulseTiming? = nil
+    ) throws {
         try family.check()
         rule = try StructureRule(family, mostStates: 20_000)
         let theta = ThetaLayout(family)
@@ -49,7 +58,8 @@ public struct DrawLayout: Sendable {
         names = zip(theta.names, scales).map { $1 == 1 ? $0 : "1e3*" + $0 }
         table = StructureTable(rule)
         quantities = try FamilyQuantities(
-            family, rule, theta, scales, words: words, isFibresAlone: fibres.isIdentity)
+            family, rule, theta, scales, words: words, composition: composition, timing: timing,
+            isFibresAlone: fibres.isIdentity)
         for row in table.rows { known[row.structure] = (find(row.structure), row.parameterCount) }
     }
 

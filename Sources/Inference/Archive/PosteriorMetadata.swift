@@ -36,7 +36,11 @@ public struct PosteriorMetadata: Equatable, Sendable {
         precondition(grid.count == 3 && grid.allSatisfy { $0 > 0 }, "the grid needs X, Y and Z")
         precondition(drawLambda.isFinite && referenceLambda.isFinite && drawCount > 0 && shardCount > 0)
         let words = notes[Self.wordsNote].flatMap { try? FamilyWords(json: $0, of: family) } ?? .none
-        guard let layout = try? DrawLayout(family, words: words) else {
+        guard
+            let layout = try? DrawLayout(
+                family, words: words, composition: Self.composition(notes, of: family),
+                timing: notes["timing"].flatMap(PulseTiming.init(note:)))
+        else {
             preconditionFailure("a family that makes no sense")
         }
         self.family = family
@@ -70,6 +74,14 @@ public struct PosteriorMetadata: Equatable, Sendable {
     private static let keptNote = "kept"
     /// What users call the family's numbers and structures (`FamilyWords`), in JSON.
     static let wordsNote = "words"
+    /// Which compartments the family has (`FamilyComposition`), in JSON. Fits before 2026-12 lack it.
+    static let definitionNote = "family_definition"
+
+    private static func composition(_ notes: [String: String], of family: FamilyDescription) -> FamilyComposition? {
+        notes[definitionNote].flatMap { try? FamilyComposition(json: $0) }.flatMap {
+            $0.description == family ? $0 : nil
+        }
+    }
 
     /// Whether the archive holds draws, not structures' probabilities alone.
     public var hasDraws: Bool { notes[Self.keptNote] != "structures" }
@@ -204,6 +216,9 @@ public struct PosteriorMetadata: Equatable, Sendable {
         guard draws * layout.count <= 1 << 24 else { throw bad("draws") }
         if let words = notes[wordsNote] {
             guard (try? FamilyWords(json: words, of: description)) != nil else { throw bad("note.words") }
+        }
+        guard notes[definitionNote] == nil || composition(notes, of: description) != nil else {
+            throw bad("note.\(definitionNote)")
         }
         var metadata = PosteriorMetadata(
             family: description, drawLambda: try lambda("lambda_draws"),

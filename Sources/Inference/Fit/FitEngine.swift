@@ -58,7 +58,10 @@ public struct FitEngine: Sendable {
     /// The archive metadata of a fit of `voxelCount` voxels on a grid.
     public func metadata(grid: [Int], voxelCount: Int, notes: [String: String] = [:]) -> PosteriorMetadata {
         // A family's name and parameters do not say which compartments make its signal.
-        var definition = family.definition.map { ["family_digest": NetworkFile.digest(Data($0.utf8))] } ?? [:]
+        var definition =
+            family.definition.map {
+                ["family_digest": NetworkFile.digest(Data($0.utf8)), PosteriorMetadata.definitionNote: $0]
+            } ?? [:]
         if family.words != .none { definition[PosteriorMetadata.wordsNote] = family.words.json }
         return PosteriorMetadata(
             family: family.description, drawLambda: options.lambda, referenceLambda: 0,

@@ -10,6 +10,8 @@ public struct FamilyQuantity: Sendable, Equatable {
         case parameter
         /// What users call so (`FamilyWords`), of draws whose structures have it.
         case named
+        /// Of the voxel's water as a whole (`WaterDiffusion`): every draw has it.
+        case diffusion
     }
     /// As in `FamilyTable`: odi, f_in; of a fraction the group's, as fraction_water.
     public var name: String
@@ -18,8 +20,11 @@ public struct FamilyQuantity: Sendable, Equatable {
     public var group: String, unit: String
     /// Of a number with bounds, where they are: what a colour scale spans.
     public var range: ClosedRange<Double>?
-    /// Of a named quantity, what it is; and whether every structure has it.
+    /// Of a named one, and of diffusion, what it is; and whether every structure has it.
     public var text = "", isEverywhere = false
+
+    /// Whether every draw has it, whatever its structure.
+    var isInEveryDraw: Bool { kind == .fraction || kind == .diffusion }
 
     package init(name: String, kind: Kind, group: String, unit: String, range: ClosedRange<Double>? = nil) {
         (self.name, self.kind, self.group, self.unit, self.range) = (name, kind, group, unit, range)
@@ -42,19 +47,29 @@ package struct FamilyQuantities: Sendable {
         /// A number; the same of several members, with their fractions.
         case number(Int), members([(value: Int, weight: Int?)])
         /// What each case of the n-th named quantity is made of.
+        case diffusion(DiffusionNumber)
         case named(Int, [(expression: FamilyExpression<Int>, of: [(source: Source, factor: Float)])])
     }
+    private enum DiffusionNumber: Sendable { case mean, anisotropy, microscopic }
     private let sources: [Source], factors: [Float]
+    /// Which compartments a structure's signal has, and the pulses' timing; nil where that is not known.
+    private let compartments: (composition: FamilyComposition, theta: ThetaLayout, timing: PulseTiming?)?
+
+    /// Whether it has what `StructureDiffusion` says of draws.
+    package var hasDiffusion: Bool { compartments != nil }
 
     /// - Parameters:
     ///   - scales: by what numbers are multiplied when they are stored.
+    ///   - composition: nil where it is not known which compartments the family has: of their tensors nothing is said.
+    ///   - timing: of the pulses, without which nothing is said of restricted compartments.
     ///   - isFibresAlone: whether the family's numbers are those of `DrawColumn`.
     init(
         _ family: FamilyDescription, _ rule: StructureRule, _ theta: ThetaLayout, _ scales: [Double],
-        words: FamilyWords, isFibresAlone: Bool
+        words: FamilyWords, composition: FamilyComposition?, timing: PulseTiming?, isFibresAlone: Bool
     ) throws {
         guard !isFibresAlone else {
             (list, components, sources, factors, models, self.words, self.rule) = ([], [], [], [], [], .none, nil)
+            compartments = nil
             return
         }
         var list: [FamilyQuantity] = [], sources: [Source] = [], factors: [Float] = []
@@ -100,6 +115,12 @@ package struct FamilyQuantities: Sendable {
                         return (c.value.mapped { .parameter(leaves.firstIndex(of: $0)!) }, try leaves.map(leaf))
                     }))
         }
+        let isKnown = composition.map { $0.timedComponents.isEmpty || timing != nil } ?? false
+        compartments = isKnown ? (composition!, theta, timing) : nil
+        for (quantity, number) in isKnown ? Self.diffusion : []
+        where !list.contains(where: { $0.name == quantity.name }) {
+            add(quantity, .diffusion(number))
+        }
         let taken = Set(list.map(\.name))
         for group in family.groups {
             let own = group.parameters.filter(\.isLinear).flatMap { places(group, $0) }
@@ -139,6 +160,35 @@ package struct FamilyQuantities: Sendable {
         (self.words, self.rule) = (words, rule)
     }
 
+    private static let diffusion: [(FamilyQuantity, DiffusionNumber)] = {
+        func quantity(_ name: String, _ text: String, unit: String = "", range: ClosedRange<Double>?) -> FamilyQuantity
+        {
+            var quantity = FamilyQuantity(name: name, kind: .diffusion, group: "", unit: unit, range: range)
+            (quantity.text, quantity.isEverywhere) = (text, true)
+            return quantity
+        }
+        return [
+            (quantity("md", "mean diffusivity of the voxel's water at low b", unit: "mm^2/s", range: nil), .mean),
+            (
+                quantity(
+                    "fa", "fractional anisotropy of the tensor of the voxel's water at low b", range: 0...1),
+                .anisotropy
+            ),
+            (
+                quantity(
+                    "ufa", "microscopic fractional anisotropy: of the water's parts, whatever their directions",
+                    range: 0...1), .microscopic
+            ),
+        ]
+    }()
+
+    /// What reads the diffusion of a structure's draws.
+    /// - Precondition: `hasDiffusion`.
+    package func diffusion(of z: Structure) -> StructureDiffusion {
+        let (composition, theta, timing) = compartments!
+        return StructureDiffusion(composition, rule!, theta, z, timing: timing)
+    }
+
     /// Which of them the draws of a structure have, and in which way of several: nil of those that they lack.
     /// - Parameter columns: the numbers that they have, rising (`DrawLayout.columns`).
     func ways(of z: Structure, _ columns: [Int]) -> [Int?] {
@@ -146,7 +196,7 @@ package struct FamilyQuantities: Sendable {
         let cases = words.cases(of: z, rule)
         return sources.map { source in
             switch source {
-            case .sum, .rest: 0
+            case .sum, .rest, .diffusion: 0
             case .number(let place): columns.contains(place) ? 0 : nil
             case .members(let members): columns.contains(members[0].value) ? 0 : nil
             case .named(let n, _): cases[n]
@@ -162,8 +212,19 @@ package struct FamilyQuantities: Sendable {
     }
 
     /// A quantity of one draw that has it.
-    /// - Parameter way: of several (`ways`).
-    package func value(_ i: Int, _ row: UnsafePointer<Float>, way: Int = 0) -> Float {
+    /// - Parameters:
+    ///   - way: of several (`ways`).
+    ///   - water: the draw's, where there are quantities of it (`DrawDiffusion`).
+    package func value(
+        _ i: Int, _ row: UnsafePointer<Float>, way: Int = 0, water: WaterDiffusion = WaterDiffusion()
+    ) -> Float {
+        if case .diffusion(let number) = sources[i] {
+            return switch number {
+            case .mean: Float(water.meanDiffusivity)
+            case .anisotropy: Float(water.anisotropy)
+            case .microscopic: Float(water.microscopicAnisotropy)
+            }
+        }
         let value = Self.value(sources[i], row, way) * factors[i]
         // Shares of shares leave their range by the rounding of stored draws.
         guard list[i].kind == .named, let range = list[i].range else { return value }
@@ -175,6 +236,7 @@ package struct FamilyQuantities: Sendable {
         case .sum(let places): return places.reduce(0) { $0 + row[$1] }
         case .rest(let places): return max(0, 1 - places.reduce(0) { $0 + row[$1] })
         case .number(let place): return row[place]
+        case .diffusion: preconditionFailure("no number of θ")
         case let .named(_, cases):
             let parts = cases[way].of
             return withUnsafeTemporaryAllocation(of: Double.self, capacity: max(1, parts.count)) { numbers in

@@ -90,6 +90,7 @@ private struct RegionWorker {
     private var sums: [Double], shares: [Double]
     /// Of each quantity: Σ w, Σ w·mean, Σ w·mean², Σ w²·sd².
     private var total: [Double], first: [Double], second: [Double], spread: [Double]
+    private var diffusion = DrawDiffusion()
     private var posterior = ListedPosterior(), rows: [Float], ways: [Structure: [Int?]] = [:]
     /// Of the voxel at hand: its draws' weights, and the draw that each replicate takes.
     private var weights: [Float], probability: [Double] = [], choice: [Int]
@@ -117,6 +118,7 @@ private struct RegionWorker {
         var random = RandomSource(seed: seed, stream: UInt64(summary.voxels[v]))
         if metadata.hasDraws {
             shard.read(i, into: &posterior)
+            diffusion.read(posterior, layout)
             let d = metadata.drawCount
             rows.withUnsafeMutableBufferPointer { shard.readFibres(i, 0...d - 1, into: $0.baseAddress!) }
             weighting.update(posterior, probability: &probability, weights: &weights)
@@ -204,7 +206,12 @@ private struct RegionWorker {
                 for j in 0..<d {
                     let way = has[Int(posterior.drawPlaces[j])][k]
                     each[j] =
-                        way.map { w * Double(layout.quantities.value(k, rows.baseAddress! + j * p, way: $0)) } ?? 0
+                        way.map {
+                            w
+                                * Double(
+                                    layout.quantities.value(
+                                        k, rows.baseAddress! + j * p, way: $0, water: diffusion[j]))
+                        } ?? 0
                     each[d + j] = way == nil ? 0 : w
                 }
             }
@@ -228,7 +235,7 @@ private struct RegionWorker {
             guard !means.isEmpty else { return nil }
             let mean = first[q] / total[q]
             var sd = spread[q].squareRoot() / total[q]
-            if case .own(let k) = quantities[q], metadata.quantities[k].kind != .fraction {
+            if case .own(let k) = quantities[q], !metadata.quantities[k].isInEveryDraw {
                 let centre = means.reduce(0, +) / Double(means.count)
                 let squares = means.reduce(0) { $0 + ($1 - centre) * ($1 - centre) }
                 sd = (squares / Double(max(1, means.count - 1))).squareRoot()

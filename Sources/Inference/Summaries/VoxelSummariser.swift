@@ -16,6 +16,7 @@ struct VoxelSummariser {
     private var byRow: [Double], probability: [Double] = []
     /// Which of the family's own numbers draws of a structure have and how, and which models it is.
     private var known: [Structure: (ways: [Int?], models: [Bool])] = [:], shares: [Float]
+    private var diffusion = DrawDiffusion()
 
     init(metadata: PosteriorMetadata, lambda: Double) {
         structures = metadata.structures
@@ -127,12 +128,14 @@ struct VoxelSummariser {
             values[SummaryColumn.quantityPresence(i).index(shape) * stride] = Float(p)
         }
         let p = layout.count
+        diffusion.read(posterior, layout)
         for i in 0..<shape.quantities {
             var n = 0, total: Float = 0
             posterior.draws.withUnsafeBufferPointer { rows in
                 for (d, place) in posterior.drawPlaces.enumerated() {
                     guard let way = own[Int(place)].ways[i] else { continue }
-                    quantity[n] = layout.quantities.value(i, rows.baseAddress! + d * p, way: way)
+                    quantity[n] = layout.quantities.value(
+                        i, rows.baseAddress! + d * p, way: way, water: diffusion[d])
                     shares[n] = weights[d]
                     total += weights[d]
                     n += 1

@@ -58,6 +58,7 @@ extension BIDSOutputs {
         case .fraction: "signal fraction of '\(quantity.group)', all its members together (0 in draws that lack it)"
         case .named:
             quantity.text + (quantity.isEverywhere ? "" : ", over the draws that have it; 0 where none has")
+        case .diffusion: quantity.text
         case .parameter:
             "parameter '\(quantity.name)'" + (quantity.group.isEmpty ? "" : " of '\(quantity.group)'")
                 + ", over the draws that have it; 0 where none has (of several members their mean by fractions)"

@@ -35,7 +35,7 @@ public enum RegionTable {
             }
         }
         var maps: [(name: String, unit: String, values: [Float])] = [("misfit", "", summary.misfit)]
-        for (name, file, unit) in [("fa", "dti/dti_FA.nii.gz", ""), ("md", "dti/dti_MD.nii.gz", "mm^2/s")] {
+        for (name, file, unit) in [("dti_fa", "dti/dti_FA.nii.gz", ""), ("dti_md", "dti/dti_MD.nii.gz", "mm^2/s")] {
             let path = folder + "/" + file
             guard FileManager.default.fileExists(atPath: path) else { continue }
             maps.append((name, unit, try mask.values(path: path)))

@@ -175,6 +175,9 @@ struct ReportQuantity {
             note =
                 "Posterior mean of: \(quantity.text)"
                 + (quantity.isEverywhere ? "." : "; over the draws that have it, 0 where none has.")
+        case .diffusion:
+            title = quantity.name.uppercased()
+            note = "Posterior mean of: \(quantity.text)."
         case .parameter:
             title = quantity.group.isEmpty ? quantity.name : "\(quantity.name) of \(quantity.group)"
             note = "Posterior mean over the draws that have it; 0 where none has."

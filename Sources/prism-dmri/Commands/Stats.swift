@@ -14,7 +14,8 @@ struct Stats: ParsableCommand {
             A table (tab-separated) with a row for each region and quantity: the posterior mean of the region's mean, \
             its \
             standard deviation and 5, 50 and 95 % quantiles, and how much the region's voxels differ (voxel_sd). \
-            p_fibresN is the share of voxels with N fibres. Of maps without a posterior (misfit, fa, md) the mean \
+            p_fibresN is the share of voxels with N fibres. Of maps without a posterior (misfit, dti_fa, dti_md) the \
+            mean \
             alone \
             is given. Voxels count as independent: noise that neighbours share, as after interpolation, is not in sd.
             """,
