@@ -71,5 +71,48 @@ import Testing
         #expect(checked.count == quantities.list.count { $0.kind == .parameter })
     }
 
+    /// MD, FA and µFA of draws as archives keep them, rounded, against those of θ; and of families whose archive does
+    /// not say what they are made of, or when their pulses came, none.
+    @Test(arguments: BuiltInFamilies.names) func diffusionIsThatOfTheta(name: String) throws {
+        let family = try #require(BuiltInFamilies.family(name)), description = family.description,
+            theta = ThetaLayout(description), timing = PulseTiming(duration: 12, separation: 40)
+        func list(_ notes: [String: String]) throws -> PosteriorMetadata {
+            PosteriorMetadata(
+                family: description, drawLambda: 0, referenceLambda: 0, drawCount: 1, grid: [1, 1, 1], seed: 1,
+                shardCount: 1, voxelCount: 1, notes: notes)
+        }
+        func names(_ metadata: PosteriorMetadata) -> [String] {
+            metadata.quantities.filter { $0.kind == .diffusion }.map(\.name)
+        }
+        let definition = [PosteriorMetadata.definitionNote: try #require(family.definition)],
+            metadata = try list(definition.merging(["timing": "12.0/40.0 ms"]) { $1 }),
+            layout = metadata.layout, p = layout.count
+        #expect(try names(list([:])).isEmpty)
+        #expect(try names(list(definition)).isEmpty == family.needsTiming)
+        try #require(names(metadata) == ["md", "fa", "ufa"])
+        let texts = metadata.encode(shard: 0, first: 0)
+        #expect(try PosteriorMetadata.decode(texts, path: "x").metadata.quantities == metadata.quantities)
+        var other = texts
+        other["note.family_definition"] = try #require(
+            BuiltInFamilies.family(name == "tissue" ? "gaussian" : "tissue")?.definition)
+        #expect(throws: PosteriorArchiveError.self) { try PosteriorMetadata.decode(other, path: "x") }
+
+        let places = ["md", "fa", "ufa"].map { name in layout.quantities.list.firstIndex { $0.name == name }! }
+        var random = RandomSource(seed: 19), x = [Double](repeating: 0, count: theta.count), draws = DrawDiffusion()
+        for z in family.someStructures {
+            family.drawParameters(z, Self.acquisition, using: &random, into: &x)
+            let row = zip(x, layout.scales).map { Float(Float16($0 * $1)) }
+            var posterior = ListedPosterior()
+            (posterior.structures, posterior.drawPlaces, posterior.draws) = ([z], [0], row)
+            draws.read(posterior, layout)
+            let exact = StructureDiffusion(family.composition, family.rule, theta, z, timing: timing)(x),
+                found = places.map { Double(layout.quantities.value($0, row, water: draws[0])) }
+            #expect(row.count == p && layout.quantities.ways(of: z, layout.columns(of: z))[places[0]] == 0)
+            #expect(abs(found[0] - exact.meanDiffusivity) < 2e-3 * exact.meanDiffusivity + 1e-9)
+            #expect(abs(found[1] - exact.anisotropy) < 3e-3, "FA of \(layout.rule.name(z))")
+            #expect(abs(found[2] - exact.microscopicAnisotropy) < 3e-3, "µFA of \(layout.rule.name(z))")
+        }
+    }
+
     private static let acquisition = TestAcquisition.shells([1000], unweighted: 1, directions: 12)
 }

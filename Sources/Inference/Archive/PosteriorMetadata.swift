@@ -74,7 +74,7 @@ public struct PosteriorMetadata: Equatable, Sendable {
     private static let keptNote = "kept"
     /// What users call the family's numbers and structures (`FamilyWords`), in JSON.
     static let wordsNote = "words"
-    /// Which compartments the family has (`FamilyComposition`), in JSON. Fits before 2026-12 lack it.
+    /// Which compartments the family has (`FamilyComposition`), in JSON. Fits of earlier versions lack it.
     static let definitionNote = "family_definition"
 
     private static func composition(_ notes: [String: String], of family: FamilyDescription) -> FamilyComposition? {
