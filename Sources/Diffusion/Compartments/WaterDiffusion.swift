@@ -11,11 +11,11 @@ import ModelSpace
 ///     MD = tr D / 3,   FA² = 3/2 Var λ / ⟨λ²⟩ of D's eigenvalues
 ///     µFA² = 3/2 Σ w_i Var λ_i / Σ w_i ⟨λ_i²⟩
 ///
-/// with ⟨ ⟩ and Var over a tensor's three eigenvalues. MD and FA are what a tensor fit would find at so low a b that
-/// kurtosis does not matter. µFA is C_µ^½ of q-space trajectory imaging: FA where all parts are alike and lie along each
-/// other, and of sticks 1 however they cross or fan. It is what the signal's average over directions g says of
-/// anisotropy, 1 − b MD + b²/2 Σ w_i [λ̄_i² + 2/5 Var λ_i] + O(b³). (Some divide by Σ w_i Var λ_i + MD² instead, which
-/// differs where the λ̄_i do and exceeds 1.)
+/// with ⟨ ⟩ and Var over a tensor's three eigenvalues, λ̄ their mean. MD and FA are what a tensor fit would find at so
+/// low a b that kurtosis does not matter. µFA is the root of C_µ of q-space trajectory imaging: FA where all parts are
+/// alike and lie along each other, and of sticks 1 however they cross or fan. It is what the signal's average over
+/// directions g says of anisotropy, 1 − b MD + b²/2 Σ w_i [λ̄_i² + 2/5 Var λ_i] + O(b³). (Some divide by
+/// Σ w_i Var λ_i + MD² instead, which differs where the λ̄_i do and may exceed 1.)
 ///
 /// Restricted water is Gaussian in the phase approximation, with a tensor that depends on the pulses' timing (`Walls`).
 /// Where a NODDI bundle's outside is one Gaussian of an averaged tensor, that is its microscopic tensor.
