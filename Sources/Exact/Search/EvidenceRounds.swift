@@ -57,9 +57,7 @@ extension StructureExplorer {
         for lambda in [0.0, 1] {
             let p = StructureSpace.normalise(entries.map { $0.evidence - lambda * Double($0.k) }).map { exp($0) }
             for (entry, p) in zip(entries, p) where entry.run?.isExhausted == false {
-                // What importance sampling says of its own error falls short of it the more dimensions there are.
-                let correction = 1 + max(0, Double(entry.layout.shapeDimension) - 4) / 3
-                let value = p * (1 - p) * min(1, entry.standardError) * correction
+                let value = p * (1 - p) * min(1, entry.standardError) * entry.shortfall
                 if value > worst { (worst, chosen) = (value, entry) }
             }
         }

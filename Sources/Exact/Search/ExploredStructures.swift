@@ -12,7 +12,21 @@ extension StructureExplorer.Entry {
 
     /// log p(y | z) of a variant: from samples, else Laplace's approximation.
     func logEvidence(_ variant: Int) -> Double {
-        run.map { ($0.sample.evidence[variants[variant].noise] ?? .init()).logEvidence } ?? laplace
+        guard let run else { return laplace }
+        let found = run.sample.evidence[variants[variant].noise] ?? .init()
+        return found.logEvidence + lack(found.standardError)
+    }
+
+    /// How much what importance sampling says of its own error falls short of it: it knows nothing of where no sample
+    /// fell, which is the more of a shape the more coordinates that has.
+    var shortfall: Double { 1 + max(0, Double(layout.shapeDimension) - 4) / 3 }
+
+    /// By how much a log-evidence from samples is too low on average: of a mean with a relative error e the logarithm
+    /// is, by e²/2. The factor of 2 and the bound were chosen by the log score of simulations (tissue, 1000 voxels:
+    /// 4.122 nats without, 4.111 with at λ = 0, 0.983 at λ = 1 either way).
+    private func lack(_ standardError: Double) -> Double {
+        let e = min(1, 2 * shortfall * standardError)
+        return standardError.isFinite ? 0.5 * e * e : 0
     }
 }
 

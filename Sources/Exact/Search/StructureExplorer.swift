@@ -161,7 +161,7 @@ public final class StructureExplorer {
         }
         for entry in entries.sorted(by: { $0.k < $1.k }) {
             if shouldStop() { return nil }
-            look(y, entry, entries, sigma, stream)
+            look(y, entry, entries, sigma, isNamed: word != nil, stream)
         }
         // Neighbours of what matters.
         while entries.count < options.mostStructures {
@@ -175,7 +175,7 @@ public final class StructureExplorer {
             for z in neighbours(entries[next].structure).list {
                 if shouldStop() { return nil }
                 if sigma == nil, word?.rulesOut(z) == true { continue }
-                if let entry = enter(z) { look(y, entry, entries, sigma, stream) }
+                if let entry = enter(z) { look(y, entry, entries, sigma, isNamed: word != nil, stream) }
             }
         }
         guard entries.contains(where: { $0.laplace.isFinite }) else { return nil }
@@ -186,8 +186,9 @@ public final class StructureExplorer {
 
     /// Looks for a structure's modes: from the starts that it has, and from the modes of neighbours that have been
     /// found.
+    /// - Parameter isNamed: whether a network says where to look.
     private func look(
-        _ y: UnsafePointer<Float>, _ entry: Entry, _ all: [Entry], _ sigma: Double?,
+        _ y: UnsafePointer<Float>, _ entry: Entry, _ all: [Entry], _ sigma: Double?, isNamed: Bool,
         _ stream: (Structure, Int) -> RandomSource
     ) {
         var random = stream(entry.structure, 255), starts = entry.starts
@@ -200,11 +201,13 @@ public final class StructureExplorer {
             starts += finder.starts(y, transfer, from: best.centre, most: options.births, tries: options.tries, &random)
                 .map { (noise, $0) }
         }
-        if starts.isEmpty {
+        // What neighbours lead to may be another peak; a plain structure is soon tried all over, and starts others.
+        let isPlain = !isNamed && entry.layout.componentCount <= options.plainCount
+        if starts.isEmpty || isPlain {
             let found = finder.starts(
-                y, LayoutTransfer(open: entry.layout), from: [], most: options.firstStarts, tries: options.firstTries,
-                &random)
-            starts = found.map { (entry.variants.last!.noise, $0) }
+                y, LayoutTransfer(open: entry.layout), from: [],
+                most: starts.isEmpty ? options.firstStarts : options.plainStarts, tries: options.firstTries, &random)
+            starts += found.map { (entry.variants.last!.noise, $0) }
         }
         entry.modes = sampler.modes(y, entry.layout, starts: starts, sigma: sigma, options: options.sampling)
     }
