@@ -96,10 +96,14 @@ struct Train: ParsableCommand {
         var state: TrainerState?
         if let start {
             let file = try NetworkFile(path: start)
-            guard file.origin.family == family.name, file.origin.familyDefinition == definition,
-                file.network.shape == FamilyShape(family), file.network.configuration == plan.network
-            else {
+            guard file.network.shape == FamilyShape(family), file.network.configuration == plan.network else {
                 throw RecipeError(path: recipe, problem: "describes another network than \(start)")
+            }
+            // Weights are only where training starts: a prior that was changed a little is soon learnt.
+            if file.origin.family != family.name || file.origin.familyDefinition != definition {
+                if !talk.quiet {
+                    note("\(start) was trained for another definition of the family; training starts at its weights.")
+                }
             }
             state = TrainerState(weights: file.weights)
             state!.simulations = file.origin.simulations
