@@ -23,8 +23,8 @@ extension StructureExplorer {
         /// The same where there is nothing to start from.
         public var firstStarts = 4, firstTries = 256
         /// Without a network: structures of so many components or fewer are looked for like that too, with so many
-        /// starts, whatever their neighbours lead to.
-        public var plainCount = 2, plainStarts = 2
+        /// starts, besides those from so many neighbours.
+        public var plainCount = 2, plainStarts = 2, plainParents = 3
         /// Generations that a structure gets first: within 3 nats of the best, and the others; and where it is as
         /// likely as not, by its shape's dimension.
         public var likely = 2, unlikely = 1, fewest = 3, perDimension = 0.55
@@ -59,7 +59,7 @@ extension StructureExplorer {
         public var summary: String {
             """
             \(sampling.summary); \(mostStructures) structures, \(mostNamed) named, \(parents)x\(births) of \(tries) \
-            and \(firstStarts) of \(firstTries) starts, \(plainStarts) for \(plainCount),\u{20}
+            and \(firstStarts) of \(firstTries) starts, \(plainStarts)+\(plainParents) for \(plainCount),\u{20}
             """
                 + """
                 reopening \(reopenings) within \(reopening), cutoffs \

@@ -192,17 +192,17 @@ public final class StructureExplorer {
         _ stream: (Structure, Int) -> RandomSource
     ) {
         var random = stream(entry.structure, 255), starts = entry.starts
+        // What neighbours lead to may be another peak; a plain structure is soon tried all over, and starts others.
+        let isPlain = !isNamed && entry.layout.componentCount <= options.plainCount
         let near = neighbours(entry.structure).places
         let parents = all.filter { $0.modes != nil && near.contains($0.structure) }.sorted { $0.laplace > $1.laplace }
-            .prefix(options.parents)
+            .prefix(isPlain ? options.plainParents : options.parents)
         for parent in parents {
             let best = parent.modes!.best, transfer = transfer(parent, entry)
             let noise = entry.variants.contains { $0.noise == best.noise } ? best.noise : entry.variants[0].noise
             starts += finder.starts(y, transfer, from: best.centre, most: options.births, tries: options.tries, &random)
                 .map { (noise, $0) }
         }
-        // What neighbours lead to may be another peak; a plain structure is soon tried all over, and starts others.
-        let isPlain = !isNamed && entry.layout.componentCount <= options.plainCount
         if starts.isEmpty || isPlain {
             let found = finder.starts(
                 y, LayoutTransfer(open: entry.layout), from: [],
