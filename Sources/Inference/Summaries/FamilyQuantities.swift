@@ -46,8 +46,9 @@ package struct FamilyQuantities: Sendable {
         case sum([Int]), rest([Int])
         /// A number; the same of several members, with their fractions.
         case number(Int), members([(value: Int, weight: Int?)])
-        /// What each case of the n-th named quantity is made of.
+        /// Of the draw's water, not of a number that it has.
         case diffusion(DiffusionNumber)
+        /// What each case of the n-th named quantity is made of.
         case named(Int, [(expression: FamilyExpression<Int>, of: [(source: Source, factor: Float)])])
     }
     private enum DiffusionNumber: Sendable { case mean, anisotropy, microscopic }

@@ -100,10 +100,8 @@ struct Train: ParsableCommand {
                 throw RecipeError(path: recipe, problem: "describes another network than \(start)")
             }
             // Weights are only where training starts: a prior that was changed a little is soon learnt.
-            if file.origin.family != family.name || file.origin.familyDefinition != definition {
-                if !talk.quiet {
-                    note("\(start) was trained for another definition of the family; training starts at its weights.")
-                }
+            if !talk.quiet, file.origin.family != family.name || file.origin.familyDefinition != definition {
+                note("\(start) was trained for another definition of the family; training starts at its weights.")
             }
             state = TrainerState(weights: file.weights)
             state!.simulations = file.origin.simulations
