@@ -5,17 +5,15 @@ import Foundation
 /// precision either way.
 public enum NetworkPrecision: String, Sendable, CaseIterable {
     case float32
-    /// Weights and inputs of most layers rounded to 8 significant bits: twice as fast where the processor has
+    /// Weights and inputs of most layers rounded to 8 significant bits: twice as fast on AMD's processors that have
     /// AVX512-BF16.
     case bfloat16
 
     /// What this processor has, slowest first.
     public static let available: [NetworkPrecision] = pk_dense_has_bf16() != 0 ? [.float32, .bfloat16] : [.float32]
 
-    /// The environment variable PRISM_NETWORK_PRECISION if it names one that is available, otherwise the narrowest.
-    public static let preferred = asked ?? available.last!
-
-    /// The same, but otherwise the fastest: AVX512-BF16 takes longer than single precision on Intel's processors.
+    /// The environment variable PRISM_NETWORK_PRECISION if it names one that is available, otherwise the fastest:
+    /// AVX512-BF16 takes longer than single precision on Intel's processors.
     public static let fastest = asked ?? (pk_dense_bf16_pays() != 0 ? .bfloat16 : .float32)
 
     private static let asked: NetworkPrecision? = ProcessInfo.processInfo.environment["PRISM_NETWORK_PRECISION"]
@@ -34,7 +32,7 @@ public final class PackedLayers: @unchecked Sendable {
     private var layers: [Int: Layer] = [:]
 
     /// - Parameter values: all weights of the layout, which are copied.
-    public init(_ layout: ParameterLayout, values: [Float], precision: NetworkPrecision = .preferred) {
+    public init(_ layout: ParameterLayout, values: [Float], precision: NetworkPrecision = .fastest) {
         precondition(NetworkPrecision.available.contains(precision) && values.count == layout.count)
         self.precision = precision
         let single = pk_dense_best(),

@@ -30,11 +30,12 @@ public final class StructureSearch {
         /// rough for that.
         public var learnsAmortisedError = true
         public init() {}
-        /// One generation, for the pairs that the amortised estimate does not rule out.
+        /// One generation for the pairs that the amortised estimate does not rule out, and up to three more, the more
+        /// sticks the more, where it is open how probable they are: draws of one generation alone lie too close.
         public static var fast: Options {
             var options = Options()
             (options.sampling.generation, options.sampling.components, options.learnsAmortisedError) = (256, 6, false)
-            (options.likely, options.generations, options.further, options.tolerance) = (1, [1, 1, 1, 1], 1, 0.15)
+            (options.likely, options.generations, options.further, options.tolerance) = (1, [1, 2, 3, 4], 1, 0.15)
             (options.cutoff, options.amortisedCutoff) = (8, 3.5)
             (options.births, options.splits, options.secondBirths, options.secondSplits, options.looksEverywhere) = (
                 0, 0, 2, 1, false

@@ -21,8 +21,8 @@ public final class AmortisedSampler<F: ModelFamily> {
     /// λ at which the network is asked; other λ follow by the exact identity.
     public static var referenceLambda: Double { 0 }
 
-    /// - Parameter precision: of the network's matrix products (default: NetworkPrecision.preferred).
-    public init(family: F, file: NetworkFile, precision: NetworkPrecision? = nil) {
+    /// - Parameter precision: of the network's matrix products.
+    public init(family: F, file: NetworkFile, precision: NetworkPrecision = .fastest) {
         self.family = family
         runner = NetworkRunner(file, precision: precision)
         listed = family.structureList.map { Table($0.structures, family) }

@@ -52,7 +52,7 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     }
 
     public func makeEngine() -> any PosteriorEngine {
-        FamilyEngine(self, file.map { AmortisedSampler(family: family, file: $0, precision: .fastest) })
+        FamilyEngine(self, file.map { AmortisedSampler(family: family, file: $0) })
     }
 
     public func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe {

@@ -49,7 +49,7 @@ public struct PrismRecipe: EngineRecipe {
     public var notes: [String: String] {
         let sweeps =
             correctionSweeps == threeStickSweeps ? "\(correctionSweeps)" : "\(correctionSweeps) to \(threeStickSweeps)"
-        let precision = NetworkPrecision.preferred.rawValue
+        let precision = NetworkPrecision.fastest.rawValue
         return [
             "solver_steps": "\(solverSteps)", "correction_sweeps": sweeps, "refinement": refinement.summary,
             "precision": precision,
