@@ -38,7 +38,8 @@ import Volumes
         let scaled = try Acquisition(bValues: acquisition.bValues.map { $0 * b }, directions: acquisition.directions)
         return try ScanCheck(
             series: MaskedSeries(mask: mask, measurements: m, values: values), geometry: geometry, acquisition: scaled,
-            frame: .fsl, simple: Mask(geometry: geometry, indices: ball(0)), violations: [], threads: 2)
+            frame: .fsl, simple: Mask(geometry: geometry, indices: ball(0)), family: "a family",
+            violations: [], threads: 2)
     }
 
     private static func problems(_ check: ScanCheck) -> [String] {

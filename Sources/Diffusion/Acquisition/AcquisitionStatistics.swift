@@ -10,6 +10,9 @@ public struct AcquisitionStatistics: Sendable {
     public let directionCount: Int
     /// Groups of weighted b-values separated by gaps of more than 80 s/mm².
     public let shellCount: Int
+    /// Whether six weighted volumes have at least 1.4 times the b of six others, all from 400 s/mm² on: enough of a range
+    /// to tell kinds of water apart by how their signals bend with b. Of grids, too, whose shells are none.
+    public let hasSeveralShells: Bool
     /// Mean of the compressed b, c = k / (1 + k/4), k = b/1000.
     public let meanCompressedB: Double
     /// Fractions of all volumes with weighted b below 800, 1600, 2600, 4600 and above.
@@ -50,6 +53,8 @@ public struct AcquisitionStatistics: Sendable {
         shellCount =
             weightedB.isEmpty
             ? 0 : 1 + zip(weightedB, weightedB.dropFirst()).reduce(0) { $0 + ($1.1 - $1.0 > 80 ? 1 : 0) }
+        let telling = weightedB.filter { $0 >= 400 }
+        hasSeveralShells = telling.count >= 12 && telling[telling.count - 6] >= 1.4 * telling[5]
         unweightedCount = n0
         largestUnweighted = low
         smallestWeighted = bottom

@@ -33,7 +33,9 @@ public struct ScanCheck: Sendable {
     public let orientation: OrientationTest
     /// Median σ in the image's units and where it comes from; nil where it could not be estimated.
     public let noise: (sigma: Double, source: IndependentNoise.Source)?
-    /// Why the protocol lies outside of what the network was trained on; nil where that is not known.
+    /// The family of models that a fit would be of.
+    public let family: String
+    /// Why the protocol lies outside of what its network was trained on; nil where that is not known.
     public let violations: [String]?
     public private(set) var findings: [Finding] = []
 
@@ -49,13 +51,13 @@ public struct ScanCheck: Sendable {
     ///   - remarks: what was to be said when the files were opened.
     public init(
         series: MaskedSeries, geometry: VolumeGeometry, acquisition: Acquisition, frame: GradientTable.Frame,
-        simple: Mask?, violations: [String]?,
+        simple: Mask?, family: String, violations: [String]?,
         remarks: [String] = [], threads: Int, shouldStop: @escaping @Sendable () -> Bool = { false }
     ) throws {
         let mask = series.mask
         self.geometry = geometry
         self.acquisition = acquisition
-        self.violations = violations
+        (self.family, self.violations) = (family, violations)
         maskVoxels = mask.count
         maskMillilitres = Double(mask.count) * abs(geometry.affine.determinant) / 1000
         maskPlace = simple.map { Self.place(series, acquisition, simple: $0) }

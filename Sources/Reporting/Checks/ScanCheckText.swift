@@ -62,6 +62,7 @@ extension ScanCheck {
                             format: "%.2f to %.2f", judged.map(\.brightness).min()!, judged.map(\.brightness).max()!)
                         + ", signal lost in \(lost.lost) of \(lost.of) slices"
             ))
+        rows.append(("family", "\(family), which 'fit' takes unless told"))
         rows.append(
             (
                 "protocol",
@@ -136,7 +137,7 @@ extension ScanCheck {
             ],
             "noise": noise.map { ["sigma": .number($0.sigma), "source": .string($0.source.rawValue)] } ?? .null,
             "volumes": .array(compared), "unlike_volumes": .array(volumes.unlike.map { .integer($0) }),
-            "in_training_range": violations.map { .bool($0.isEmpty) } ?? .null,
+            "family": .string(family), "in_training_range": violations.map { .bool($0.isEmpty) } ?? .null,
             "directions": [
                 "verdict": .string(orientation.verdict.rawValue), "margin_standard_errors": .number(orientation.margin),
                 "best_change": .string(orientation.best.change.formula),

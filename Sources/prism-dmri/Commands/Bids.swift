@@ -111,16 +111,16 @@ struct Bids: ParsableCommand {
     private func fit(_ scan: BIDSInputs.Scan, _ inputs: BIDSInputs, _ dataset: BIDSDerivative) throws {
         let name = BIDSDerivative.name(scan.stem), place = dataset.fit(name)
         let already = try? FitProvenance(path: place + "/fit.json")
+        var fit = try Fit.parse([inputs.root + "/" + scan.path, "--out", place])
         if let already, !output.force {
             guard already.sources == [scan.uri] else { throw BIDSDerivativeError.twoScans(scan.path, already.sources) }
-            if let difference = try difference(from: already) {
+            if let difference = try difference(from: already, scan: fit.input) {
                 throw BIDSDerivativeError.otherOptions(scan.path, difference)
             }
             try dataset.install(name, folder: scan.folder)
             if !running.talk.quiet { Terminal.note("\(scan.path): fitted already") }
             return
         }
-        var fit = try Fit.parse([inputs.root + "/" + scan.path, "--out", place])
         fit.model = model
         (fit.running.seed, fit.running.threads, fit.running.talk) = (running.seed, running.threads, running.talk)
         fit.output.choice.write = WrittenList((output.write?.formats ?? [.report, .picture]).union(.bids))
@@ -135,11 +135,11 @@ struct Bids: ParsableCommand {
 
 extension Bids {
     /// In what a finished fit is not the one that is asked for; nil where it is.
-    fileprivate func difference(from fit: FitProvenance) throws -> String? {
-        let network = try model.network.map { (file: try NetworkFile(path: $0), path: $0) }
-        let choice = try FamilyChoice(model.family, network: network), family = choice.family.name
+    fileprivate func difference(from fit: FitProvenance, scan: DiffusionInput) throws -> String? {
+        let network = try model.network.map(NetworkFile.init(path:))
+        let choice = try model.family(of: scan.open { _ in }.acquisition, network: network), family = choice.family.name
         let isChain = model.engine == .mcmc
-        let used = model.engine == .prism ? try network?.file ?? choice.builtInNetwork() : nil
+        let used = model.engine == .prism ? try network ?? choice.builtInNetwork() : nil
         // As users see them elsewhere: the start of the file's SHA-256.
         func named(_ sha256: String?) -> String { sha256.map { String($0.prefix(12)) } ?? "" }
         // As --preset NAME or --preset=NAME.

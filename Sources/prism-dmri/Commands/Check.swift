@@ -33,7 +33,10 @@ struct Check: ParsableCommand {
 
     @OptionGroup(title: "Input") var input: DiffusionInput
     @Option(
-        help: "Trained network: is this protocol within what it was trained on? (default: the one built in).",
+        help:
+            """
+            Trained network: is this protocol within what it was trained on? (default: that which 'fit' takes for it).
+            """,
         completion: .file()) var network: String?
     @Option(
         help: "File to write with the gradient table whose axes fit best, where the one given is wrong.",
@@ -50,7 +53,9 @@ struct Check: ParsableCommand {
         }
         var remarks: [String] = []
         let (geometry, acquisition) = try input.open { remarks.append($0) }
-        let file = try network.map(NetworkFile.init(path:)) ?? NetworkFile.standard()
+        let given = try network.map { (file: try NetworkFile(path: $0), path: $0) }
+        let family = try FamilyChoice(nil, network: given, scan: acquisition)
+        let file = try given?.file ?? family.builtInNetwork()
         let mask = try input.openMask(geometry, acquisition) { remarks.append($0) }
         if let deviation = try input.openDeviation(geometry, mask), let file = input.deviationFile {
             remarks.append(deviation.description(path: file) + ": 'fit' takes it in.")
@@ -63,7 +68,8 @@ struct Check: ParsableCommand {
             ? nil : try? Mask.simple(b0: Volume(meanOf: acquisition.unweightedIndices, in: input.dwi))
         let check = try ScanCheck(
             series: series, geometry: geometry, acquisition: acquisition, frame: input.frame, simple: simple,
-            violations: file.mixture?.rangeViolations(of: acquisition), remarks: remarks, threads: threads.nthreads,
+            family: family.family.name, violations: file?.mixture?.rangeViolations(of: acquisition), remarks: remarks,
+            threads: threads.nthreads,
             shouldStop: { Interrupt.requested })
         let name = input.dwi, maskName = input.maskFile
         print(

@@ -133,12 +133,14 @@ extension Lambda {
     private func command(of finished: FinishedFit) throws -> Fit {
         let line = finished.provenance.commandLine
         guard line.count > 2, line[1] == "fit",
-            let fit = try? Fit.parse(Habits.joinNegativeValues(Array(line.dropFirst(2))))
+            var fit = try? Fit.parse(Habits.joinNegativeValues(Array(line.dropFirst(2))))
         else { throw LambdaFailure.noCommand(fit: input.image) }
         guard fit.model.engine != .mcmc else { throw LambdaFailure.chain(fit: input.image) }
         guard FileManager.default.fileExists(atPath: fit.input.image) else {
             throw LambdaFailure.noScan(fit: input.image, scan: fit.input.image)
         }
+        // Where the command did not say, the fit does.
+        if fit.model.network == nil { fit.model.family = fit.model.family ?? finished.provenance.family }
         return running(fit)
     }
 

@@ -51,9 +51,10 @@ extension Validate {
 
         func run() throws {
             Blas.prepare()
-            let outputs = try shared.openOutputs(), studied = try StudiedFamily(shared.family, shared.tested)
+            let outputs = try shared.openOutputs()
             func warn(_ text: String) { Terminal.note("warning: " + text) }
             let (geometry, acquisition) = try input.open(warn: warn)
+            let studied = try StudiedFamily(shared.family, shared.tested, scan: acquisition)
             try studied.check(.listed([acquisition]), input.dwi)
             if shared.tested.engine == .prism { _ = studied.file?.covers(acquisition, warn: warn) }
             let mask = try input.openMask(geometry, acquisition, warn: warn)

@@ -14,16 +14,26 @@ enum FamilyChoice {
     static let help = ArgumentHelp(
         """
         Model family: \(Recipe.familyNames.joined(separator: ", ")), or a recipe's file that composes one (default: \
-        the network's, or ball-sticks).
+        the network's; without one tissue for a scan of several shells with --engine prism, otherwise ball-sticks).
         """
     )
 
+    /// What is fitted to a scan where nobody says: of several shells tissue, whose evidence and residuals are better
+    /// there (docs/figures/families.md); of one, which cannot tell its compartments apart, ball and sticks.
+    static func standard(for scan: Acquisition) -> FamilyChoice {
+        let tissue = BuiltInFamilies.family("tissue")!, b = scan.bValues.max() ?? 0
+        return scan.statistics.hasSeveralShells && tissue.composition.fault(largestB: b) == nil
+            ? .composed(tissue) : .ballSticks
+    }
+
     /// - Parameters:
-    ///   - name: a known family's, or a recipe's path; nil for that of the network, or ball and sticks without one.
+    ///   - name: a known family's, or a recipe's path; nil for that of the network; without one the standard for the
+    ///   scan, or, where there is none, ball and sticks.
     ///   - network: the network given, and its path.
     /// - Throws: `RecipeError`, `NetworkFileError.otherFamily` when the network was trained for something else.
-    init(_ name: String?, network: (file: NetworkFile, path: String)?) throws {
+    init(_ name: String?, network: (file: NetworkFile, path: String)?, scan: Acquisition? = nil) throws {
         guard let name else {
+            guard network != nil || scan == nil else { self = .standard(for: scan!); return }
             guard let network, let text = network.file.origin.familyDefinition else { self = .ballSticks; return }
             // A built-in family has words for its numbers beside what networks are trained for.
             if let known = BuiltInFamilies.family(network.file.origin.family), known.definition == text {

@@ -2,6 +2,7 @@ import ArgumentParser
 import CommandLineSupport
 import Diffusion
 import Inference
+import Networks
 import Reporting
 
 /// Which model a fit asks about, by which engine.
@@ -31,6 +32,14 @@ struct ModelOptions: ParsableArguments {
     )
     var noiseMap: String?
     @Flag(help: KnownNoise.help) var knownNoise = false
+
+    /// The family, of a scan if nobody says it; by the slow engines that is ball and sticks.
+    func family(of scan: Acquisition, network: NetworkFile?) throws -> FamilyChoice {
+        let choice = try FamilyChoice(
+            family, network: network.map { ($0, self.network!) }, scan: engine == .prism ? scan : nil)
+        try choice.refuse(engine: engine.rawValue)
+        return choice
+    }
 
     /// Refuses what an engine knows nothing of.
     func validate(_ chain: ChainArguments) throws {

@@ -15,11 +15,14 @@ struct StudiedFamily {
     let statement: String?
     private let name: String?
 
-    /// - Parameter name: as given on the command line; nil for the network's, or ball and sticks.
+    /// - Parameters:
+    ///   - name: as given on the command line; nil for the network's, or the standard for the scan.
+    ///   - scan: of a study of one; without, ball and sticks are the standard.
     /// - Throws: `ValidationError` for what goes with ball and sticks alone.
-    init(_ name: String?, _ tested: EngineUnderTest) throws {
+    init(_ name: String?, _ tested: EngineUnderTest, scan: Acquisition? = nil) throws {
         let given = try tested.network.map(NetworkFile.init(path:)), path = tested.network ?? ""
-        choice = try FamilyChoice(name, network: given.map { ($0, path) })
+        choice = try FamilyChoice(
+            name, network: given.map { ($0, path) }, scan: tested.engine == .prism ? scan : nil)
         self.name = name
         switch choice {
         case .ballSticks:
