@@ -10,8 +10,8 @@ public struct AcquisitionStatistics: Sendable {
     public let directionCount: Int
     /// Groups of weighted b-values separated by gaps of more than 80 s/mm².
     public let shellCount: Int
-    /// Whether six weighted volumes have at least 1.4 times the b of six others, all from 400 s/mm² on: enough of a range
-    /// to tell kinds of water apart by how their signals bend with b. Of grids, too, whose shells are none.
+    /// Whether six weighted volumes have at least 1.4 times the b of six others, all from 400 s/mm² on: enough of a
+    /// range to tell kinds of water apart by how their signals bend with b. Of grids, too, whose shells are none.
     public let hasSeveralShells: Bool
     /// Mean of the compressed b, c = k / (1 + k/4), k = b/1000.
     public let meanCompressedB: Double
