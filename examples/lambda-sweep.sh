@@ -12,7 +12,7 @@ lambdas=0,0.25,0.5,1,2,3
 
 mkdir -p "$work"
 prism-dmri simulate --out "$work/brain" --size 32,40,24 --acquisition "$here/../protocols/acquisitions/abcd-103.yaml"
-prism-dmri fit "$work/brain/dwi.nii.gz" --mask "$work/brain/mask.nii.gz" --out "$work/fit"
+prism-dmri fit "$work/brain/dwi.nii.gz" --mask "$work/brain/mask.nii.gz" --family ball-sticks --out "$work/fit"
 prism-dmri maps "$work/fit" --lambda $lambdas --out "$work/maps" --quiet
 
 echo

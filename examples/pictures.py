@@ -44,7 +44,7 @@ def moved(data, to):
 
 def fit(image, mask, out, *options):
     if not os.path.exists(f"{out}/fit.json"):
-        command = ["prism-dmri", "fit", image, "--mask", mask, "--preset", "fast", "--out", out, "--write", "report,bids"]
+        command = ["prism-dmri", "fit", image, "--mask", mask, "--family", "ball-sticks", "--preset", "fast", "--out", out, "--write", "report,bids"]
         subprocess.run(command + list(options), check=True)
     return out
 

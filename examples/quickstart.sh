@@ -13,7 +13,7 @@ folder="${1:-runs/quickstart}"
 mkdir -p "$folder"
 "$prism" simulate --out "$folder/brain" --size 32,40,24 --acquisition protocols/acquisitions/abcd-103.yaml --force
 "$prism" fit "$folder/brain/dwi.nii.gz" --bvals "$folder/brain/dwi.bval" --bvecs "$folder/brain/dwi.bvec" \
-    --mask "$folder/brain/mask.nii.gz" --out "$folder/fit" --force
+    --mask "$folder/brain/mask.nii.gz" --family ball-sticks --out "$folder/fit" --force
 
 cat <<END
 

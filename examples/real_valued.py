@@ -42,7 +42,7 @@ def study(program, engine, folder, simulate):
     subprocess.run([program, "simulate", "--out", data, "--force", "--noise", "gaussian", *simulate], check=True, capture_output=True)
     how = ["--preset", engine] if engine in ("fast", "balanced", "exact") else ["--engine", engine] + ([])
     subprocess.run(
-        [program, "fit", f"{data}/dwi.nii.gz", "--mask", f"{data}/mask.nii.gz", "--out", out, "--force", "--quiet", *how], check=True, capture_output=True)
+        [program, "fit", f"{data}/dwi.nii.gz", "--mask", f"{data}/mask.nii.gz", "--family", "ball-sticks", "--out", out, "--force", "--quiet", *how], check=True, capture_output=True)
     mask = np.asarray(nib.load(f"{data}/mask.nii.gz").dataobj) > 0
     maps = {p: load(f"{out}/dwi/*_param-diffusivity_desc-{p}_dwimap.nii.gz", mask) for p in ("mean", "q05", "q95")}
     maps["fibres"] = load(f"{out}/dwi/*nfibres_desc-map_dwimap.nii.gz", mask)

@@ -18,7 +18,7 @@ mkdir -p "$out"
 timed() { python3 "$here/side_by_side.py" time "$out/times.tsv" "$@"; }
 
 for preset in fast balanced; do
-    timed "prism-dmri $preset" prism-dmri fit "$data/dwi.nii.gz" --mask "$data/mask.nii.gz" --preset $preset --out "$out/prism-$preset" --quiet
+    timed "prism-dmri $preset" prism-dmri fit "$data/dwi.nii.gz" --mask "$data/mask.nii.gz" --family ball-sticks --preset $preset --out "$out/prism-$preset" --quiet
 done
 
 if command -v dwi2fod > /dev/null; then

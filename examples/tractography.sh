@@ -23,7 +23,7 @@ white=$work/masks/white-matter.nii.gz tracts=$work/masks/tracts.txt
 fit() {  # NAME [option…]
     [ -e "$work/fit-$1/fit.json" ] && return
     [ -e "$work/fit-$1" ] && set -- "$@" --resume
-    prism-dmri fit "$data/dwi.nii.gz" --mask "$white" --out "$work/fit-$1" "${@:2}"
+    prism-dmri fit "$data/dwi.nii.gz" --mask "$white" --family ball-sticks --out "$work/fit-$1" "${@:2}"
 }
 fit prism --preset balanced --lambda 0.5
 fit mcmc-1 --engine mcmc --model 1 --seed 1
