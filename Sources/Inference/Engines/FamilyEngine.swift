@@ -40,8 +40,9 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     public var drawCount: Int { DrawAllocation.total(samples: options.samples) }
     public var networkName: String { file?.origin.name ?? "" }
     public var networkSHA256: String { file?.sha256 ?? "" }
-    /// What is not looked at is a neighbour of nothing within the window.
-    public var leastLogProbability: Double? { -max(exploration.cutoff, exploration.window + 1) }
+    /// The same for every preset, which scores could not be compared by otherwise: what `balanced` leaves out is about
+    /// so far below the best.
+    public var leastLogProbability: Double? { -7 }
     public var voxelsAtOnce: Int { file == nil ? 4 : 32 }
     public var notes: [String: String] {
         var notes = ["exploration": exploration.summary, "correction_sweeps": "\(sweeps) of \(fewestMoved) and more"]
