@@ -171,16 +171,21 @@ struct ReportQuantity {
             title = "Fraction of \(quantity.group)"
             note = "Posterior mean; 0 in draws without."
         case .named:
-            title = quantity.name
+            title = Self.written(quantity.name)
             note =
                 "Posterior mean of: \(quantity.text)"
                 + (quantity.isEverywhere ? "." : "; over the draws that have it, 0 where none has.")
         case .diffusion:
-            title = quantity.name.uppercased()
+            title = Self.written(quantity.name)
             note = "Posterior mean of: \(quantity.text)."
         case .parameter:
             title = quantity.group.isEmpty ? quantity.name : "\(quantity.name) of \(quantity.group)"
             note = "Posterior mean over the draws that have it; 0 where none has."
         }
+    }
+
+    /// As it is written: names of three letters are abbreviations (NDI, MD), u is micro.
+    private static func written(_ name: String) -> String {
+        name == "ufa" ? "µFA" : name.count > 3 ? name : name.uppercased()
     }
 }
