@@ -127,6 +127,8 @@ struct StructureReading: PrefixSearch, Sendable {
         return StructurePosterior(
             structures: listed.map(\.structure), logProbability: listed.map(\.logProbability), logRest: rest,
             restParameters: open.isEmpty || far == 0 ? Double(fewest) : (rest - logRest(plan.steps.count - 1)) / far,
+            restBounds: open.isEmpty
+                ? [] : plan.steps.indices.dropFirst().map { .init(step: plan.steps[$0], logMass: logRest($0)) },
             reach: min(plan.reach, left))
     }
 }

@@ -78,7 +78,8 @@ import Testing
         }
     }
 
-    /// What a network says of structures that were not looked at is the rest, charged for as the cheapest of them.
+    /// What a network says of structures that were not looked at is the rest, charged for as the cheapest of them, or
+    /// by what bounds all of them together at the fit's λ.
     @Test func whatWasNotSeenIsTheRest() {
         let all = Self.byRule.rule.all()!.sorted {
             Self.byRule.rule.parameterCount($0) < Self.byRule.rule.parameterCount($1)
@@ -87,9 +88,17 @@ import Testing
         let read = StructurePosterior(
             structures: Array(all[1..<4]), logProbability: [log(0.5), log(0.2), log(0.1)], logRest: log(0.2),
             restParameters: 40)
-        answer.add(unseen: read, Self.byRule.rule)
+        answer.add(unseen: read, Self.byRule.rule, at: 0.5)
         #expect(abs(exp(answer.logRest) - 0.5) < 1e-12 && abs(exp(answer.logProbability[1]) - 0.375) < 1e-12)
         #expect(answer.restParameters == Double(Self.byRule.rule.parameterCount(all[2])))
+
+        var bounded = read
+        bounded.restBounds = [0.5, 1].map { .init(step: $0, logMass: log(0.2) - 40 * $0) }
+        answer.add(unseen: bounded, Self.byRule.rule, at: 0.6)
+        let kinds = all[2..<4].map { Double(Self.byRule.rule.parameterCount($0)) }
+        let there = 0.2 * exp(-kinds[0]) + 0.1 * exp(-kinds[1]) + 0.2 * exp(-40)
+        #expect(abs(exp(answer.logRest - answer.restParameters) / there - 1) < 1e-9)
+        #expect(answer.restParameters > kinds[0])
     }
 
     /// Signals that nothing explains leave the prior, whose structures are drawn where they cannot be listed.

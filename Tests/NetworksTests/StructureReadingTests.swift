@@ -77,6 +77,14 @@ import Testing
                     #expect(abs(l - all[v][try #require(some.space.index(of: z))]) < 1e-5)
                 }
                 #expect(abs(list.logProbability.reduce(exp(list.logRest)) { $0 + exp($1) } - 1) < 1e-12)
+                // At larger λ the rest has no more than the bounds say, which are no looser than the one for all λ.
+                #expect(list.logRest == -.infinity || list.restBounds.map(\.step) == Array(Self.steps.dropFirst()))
+                for bound in list.restBounds {
+                    let rest = zip(some.space.structures, all[v]).filter { !read.contains($0.0) }
+                        .reduce(0) { $0 + exp($1.1 - bound.step * Double(some.rule.parameterCount($1.0))) }
+                    #expect(rest <= exp(bound.logMass) * (1 + 1e-5))
+                    #expect(bound.logMass <= list.logRest - bound.step * list.restParameters + 1e-9)
+                }
             }
             if reach < 3 { #expect(lists.contains { $0.structures.count < 100 }) }
         }

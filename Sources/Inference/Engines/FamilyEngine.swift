@@ -191,7 +191,7 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         var answer = VoxelPosterior(
             of: listed, logProbability: logProbability, structures: drawn, parameters: parameters)
         if recipe.family.structureList == nil, sigma == nil, let read = guess?.read {
-            answer.add(unseen: read, rule)
+            answer.add(unseen: read, rule, at: options.lambda)
         }
         answer.logEvidence = VoxelPosterior.logEvidence(all, found.logEvidence) { found.isSampled[$0] }
         return answer

@@ -40,13 +40,21 @@ public struct VoxelPosterior: Sendable {
         self.logEvidenceError = logEvidenceError
     }
 
-    /// Makes room for what a network says of structures that are not listed, at λ = 0.
-    mutating func add(unseen read: StructurePosterior, _ rule: StructureRule) {
+    /// Makes room for what a network says at λ = 0 of structures that are not listed.
+    ///
+    /// Rich structures have most of their mass, and lose it soon as λ grows, when the few plain ones are all that is
+    /// left of it. What they are charged for together is what brings the bound of their mass from 0 to `lambda`, or
+    /// the next larger λ at which there is one; up to there it stays a bound (`StructurePosterior.restParameters`).
+    mutating func add(unseen read: StructurePosterior, _ rule: StructureRule, at lambda: Double) {
         let seen = Set(listed)
         let left = read.structures.indices.filter { !seen.contains(read.structures[$0]) }
         logRest = min(logSum(left.map { read.logProbability[$0] } + [read.logRest]), log(0.999))
         logProbability = StructureSpace.normalise(logProbability).map { $0 + log1p(-exp(logRest)) }
-        restParameters = (left.map { Double(rule.parameterCount(read.structures[$0])) } + [read.restParameters]).min()!
+        let counts = left.map { Double(rule.parameterCount(read.structures[$0])) }
+        restParameters = (counts + [read.restParameters]).min()!
+        guard logRest.isFinite, let there = read.restBounds.first(where: { $0.step >= lambda }) else { return }
+        let then = logSum(zip(left, counts).map { read.logProbability[$0] - there.step * $1 } + [there.logMass])
+        restParameters = max(restParameters, (logRest - then) / there.step)
     }
 
     /// ln Σ_z p(y | z) by structures' evidences and their probabilities, which may have been combined with something

@@ -13,13 +13,23 @@ public struct StructurePosterior: Sendable, Equatable {
     /// that bounds the mass at the far end of a range of λ bounds it everywhere between, because the logarithm of a sum
     /// of exponentials is convex.
     public var restParameters: Double
+    /// Bounds of the rest's mass at some larger λ, rising: tighter each than `restParameters`, which holds for all.
+    public var restBounds: [RestBound]
+
+    /// At λ + `step` the rest has at most exp(`logMass`), on the scale of those listed.
+    public struct RestBound: Sendable, Equatable {
+        public var step: Double, logMass: Double
+
+        public init(step: Double, logMass: Double) { (self.step, self.logMass) = (step, logMass) }
+    }
+
     /// Each structure that is not listed stays more than so many nats below the best, noise aside, at every λ that the
     /// list was made for.
     public var reach: Double
 
     public init(
         structures: [Structure], logProbability: [Double], logRest: Double = -.infinity, restParameters: Double = 0,
-        reach: Double = 0
+        restBounds: [RestBound] = [], reach: Double = 0
     ) {
         precondition(structures.count == logProbability.count)
         let all = StructureSpace.normalise(logProbability + [logRest])
@@ -27,6 +37,8 @@ public struct StructurePosterior: Sendable, Equatable {
         self.logProbability = Array(all.dropLast())
         self.logRest = all[all.count - 1]
         self.restParameters = restParameters
+        let shift = logRest.isFinite ? all[all.count - 1] - logRest : 0
+        self.restBounds = restBounds.map { RestBound(step: $0.step, logMass: $0.logMass + shift) }
         self.reach = reach
     }
 
