@@ -1,0 +1,36 @@
+import Foundation
+import ModelSpace
+import Testing
+
+@testable import Diffusion
+
+/// Which scans count as having several shells, by which the default family is chosen.
+@Suite struct SeveralShellsTests {
+    /// Volumes at some b, in random directions, after four at b = 0.
+    private static func acquisition(_ shells: [(b: Double, volumes: Int)]) throws -> Acquisition {
+        var random = RandomSource(seed: 3), b = [0.0, 0, 0, 0], g = [SIMD3<Double>](repeating: .zero, count: 4)
+        for shell in shells {
+            for _ in 0..<shell.volumes {
+                let v = SIMD3(random.normal(), random.normal(), random.normal())
+                b.append(shell.b)
+                g.append(v / (v * v).sum().squareRoot())
+            }
+        }
+        return try Acquisition(bValues: b, directions: g)
+    }
+
+    @Test(
+        "Six volumes of 1.4 times the b of six others, those below 400 s/mm² left out",
+        arguments: [
+            ([(1000.0, 64)], false), ([(1000.0, 30), (2000.0, 60)], true), ([(700.0, 6), (1000.0, 6)], true),
+            ([(1000.0, 30), (1300.0, 30)], false), ([(1000.0, 5), (2000.0, 60)], false),
+            ([(1000.0, 60), (2000.0, 5)], false), ([(50.0, 12), (1000.0, 30)], false),
+            ([(300.0, 12), (800.0, 30), (2500.0, 60)], true),
+            // A grid: no two volumes more need be alike.
+            ((1...40).map { (100.0 * Double($0), 1) }, true),
+        ])
+    func rule(_ shells: [(Double, Int)], _ expected: Bool) throws {
+        let scan = try Self.acquisition(shells.map { (b: $0.0, volumes: $0.1) })
+        #expect(scan.statistics.hasSeveralShells == expected)
+    }
+}
