@@ -46,12 +46,14 @@ def compare(ours, theirs, mask):
 def main(fit, other=None):
     mask = load(f"{fit}/fsl.bedpostX/nodif_brain_mask.nii.gz") > 0
     p = load(f"{fit}/dwi/*nfibres_desc-prob_dwimap.nii.gz")[mask]
-    d = load(f"{fit}/dwi/*diffusivity_desc-mean_dwimap.nii.gz")[mask]
+    # Of ball and sticks the sticks' own, of other families the mean of all the voxel's water.
+    own = bool(glob.glob(f"{fit}/dwi/*diffusivity_desc-mean_dwimap.nii.gz"))
+    d = load(f"{fit}/dwi/*{'diffusivity' if own else 'param-md'}_desc-mean_dwimap.nii.gz")[mask]
     snr = load(f"{fit}/dwi/*snr_desc-mean_dwimap.nii.gz")[mask]
     share = np.bincount(p.argmax(1), minlength=4) / len(p)
     print(f"voxels                      {len(p)}")
     print("most probable fibre count   " + ", ".join(f"{n}: {100 * s:.1f} %" for n, s in enumerate(share)))
-    print(f"diffusivity (mm²/s)         mean {d.mean():.3e}, median {np.median(d):.3e}")
+    print(f"{'diffusivity' if own else 'mean diffusivity'} (mm²/s)".ljust(28) + f"mean {d.mean():.3e}, median {np.median(d):.3e}")
     print(f"SNR, misfit                 median {np.median(snr):.1f}, {np.median(load(f'{fit}/misfit.nii.gz')[mask]):.2f}")
     if other:
         compare(f"{fit}/fsl.bedpostX", other, mask)
