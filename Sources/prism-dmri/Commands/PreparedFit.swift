@@ -39,8 +39,7 @@ struct PreparedFit {
             Terminal.note(
                 """
                 Several shells: the family is '\(family.family.name)'. With --family ball-sticks the fit is some 25 \
-                times \
-                faster, but takes dispersion and the water between axons for fibres.
+                times faster, but takes dispersion and the water between axons for fibres.
                 """)
         }
         Debug.say("image \(input.dwi), table \(input.tableFiles), mask \(input.maskFile ?? "none")")

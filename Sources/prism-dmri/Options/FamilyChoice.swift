@@ -33,7 +33,7 @@ enum FamilyChoice {
     /// - Throws: `RecipeError`, `NetworkFileError.otherFamily` when the network was trained for something else.
     init(_ name: String?, network: (file: NetworkFile, path: String)?, scan: Acquisition? = nil) throws {
         guard let name else {
-            guard network != nil || scan == nil else { self = .standard(for: scan!); return }
+            if network == nil, let scan { self = .standard(for: scan); return }
             guard let network, let text = network.file.origin.familyDefinition else { self = .ballSticks; return }
             // A built-in family has words for its numbers beside what networks are trained for.
             if let known = BuiltInFamilies.family(network.file.origin.family), known.definition == text {

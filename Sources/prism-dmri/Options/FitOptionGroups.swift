@@ -33,10 +33,12 @@ struct ModelOptions: ParsableArguments {
     var noiseMap: String?
     @Flag(help: KnownNoise.help) var knownNoise = false
 
-    /// The family, of a scan if nobody says it; by the slow engines that is ball and sticks.
-    func family(of scan: Acquisition, network: NetworkFile?) throws -> FamilyChoice {
+    /// The family; where nobody says it that of the scan, or by the slow engines ball and sticks.
+    /// - Parameter scan: asked for only where it decides.
+    func family(of scan: @autoclosure () throws -> Acquisition, network: NetworkFile?) throws -> FamilyChoice {
         let choice = try FamilyChoice(
-            family, network: network.map { ($0, self.network!) }, scan: engine == .prism ? scan : nil)
+            family, network: network.map { ($0, self.network!) },
+            scan: family == nil && network == nil && engine == .prism ? scan() : nil)
         try choice.refuse(engine: engine.rawValue)
         return choice
     }
