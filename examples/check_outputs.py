@@ -5,7 +5,8 @@
 
 Opens every image with nibabel (no NaN, one grid), carries the main fibre of the FSL, MRtrix3, DIPY and BIDS outputs to scanner coordinates and
 prints the largest angle between them, and compares fractions. FSL's samples are S draws chosen from weighted ones: their means may differ from
-the weighted means by what such a choice costs (2/S in f; four standard errors, by dispersion and number of draws, in direction). Exit status 1 when something disagrees. Needs nibabel and numpy.
+the weighted means by what such a choice costs (2/S in f, or a standard error of S independent draws; 2/S in how often there are 0, 1, 2, 3
+fibres, and 0.002 of that on average; four standard errors, by dispersion and number of draws, in direction). Exit status 1 when something disagrees. Needs nibabel and numpy.
 """
 import glob
 import gzip
@@ -62,8 +63,20 @@ def main(fit):
         dyad = np.einsum("xyzsi,xyzsj->xyzij", v, v)
         found["fsl merged samples"] = np.linalg.eigh(dyad)[1][..., -1] @ (rotation @ flip).T
         mean = nib.load(f"{fit}/fsl.bedpostX/mean_f1samples.nii.gz").get_fdata()
-        apart = np.abs(f.mean(-1) - mean).max()
-        expect(apart < 2 / f.shape[-1], f"FSL: mean_f1samples is the mean of merged_f1samples, but for {apart:.4f}")
+        drawn = f.shape[-1]
+        apart = np.abs(f.mean(-1) - mean)
+        good = (apart < np.maximum(2 / drawn, f.std(-1) / np.sqrt(drawn))).all()
+        expect(good, f"FSL: mean_f1samples is the mean of merged_f1samples, but for {apart.max():.4f}")
+        shares = glob.glob(f"{fit}/dwi/*_param-nfibres_desc-prob_dwimap.nii.gz")
+        if shares:
+            files = [f"{fit}/fsl.bedpostX/merged_f{k}samples.nii.gz" for k in (1, 2, 3)]
+            number = sum((nib.load(path).get_fdata() > 0).astype(int) for path in files)
+            probability = nib.load(shares[0]).get_fdata()
+            fitted = probability.sum(-1) > 0.5
+            apart = np.stack([(number == k).mean(-1) for k in range(4)], -1)[fitted] - probability[fitted]
+            most, bias = np.abs(apart).max(), np.abs(apart.mean(0)).max()
+            text = f"FSL: samples have each number of fibres at its probability, but for {most:.4f}, on average {bias:.5f}"
+            expect(most < 2 / drawn and bias < 0.002, text)
         dispersion, count = nib.load(f"{fit}/fsl.bedpostX/dyads1_dispersion.nii.gz").get_fdata(), np.maximum(1, (f > 0).sum(-1))
         # A mean axis errs the more the nearer the dyad's second eigenvalue is to the first; without a gap there is none.
         gap = np.clip(1 - 2 * dispersion, 0, 1)

@@ -26,6 +26,7 @@ public struct McmcRecipe: EngineRecipe {
     }
 
     public var drawCount: Int { chain.drawCount }
+    public var allocatesDraws: Bool { false }
     public var notes: [String: String] {
         [
             "model": chain.hasSpread ? "2" : "1", "fibres": "\(chain.fibres)", "burnin": "\(chain.burnIn)",

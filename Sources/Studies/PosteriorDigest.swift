@@ -44,8 +44,10 @@ struct PosteriorDigest {
             }
         }
         probability = []
-        DrawWeights(parameterCounts: posterior.listed.map(family.parameterCount), reference: 0, target: lambda)
-            .update(ListedPosterior(posterior), probability: &probability, weights: &weights)
+        DrawWeights(
+            parameterCounts: posterior.listed.map(family.parameterCount),
+            fibreCounts: posterior.listed.map { family.fibreCount($0) }, drawLambda: lambda, target: lambda
+        ).update(ListedPosterior(posterior), probability: &probability, weights: &weights)
         var assignments = [FibreAssignment](repeating: .none, count: d), matcher = FibreMatcher(),
             statistics = WeightedStatistics()
         matcher.match(rows, weights: weights, count: d, into: &assignments)

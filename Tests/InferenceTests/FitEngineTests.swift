@@ -35,7 +35,10 @@ import Testing
         var random = RandomSource(seed: 5)
         for _ in 0..<100 {
             let log0 = StructureSpace.normalise(space.structures.map { _ in -20 * random.uniform() })
-            let counts = DrawAllocation.counts(log0, parameterCounts: space.parameterCounts, lambda: 0.5, total: 64)
+            let counts = DrawAllocation.counts(
+                log0, parameterCounts: space.parameterCounts,
+                fibreCounts: space.structures.map(BallSticks.stickCount), lambda: 0.5, total: 64,
+                offset: random.uniform())
             #expect(counts.reduce(0, +) == 64 && counts.allSatisfy { $0 >= 0 })
             for lambda in [0, 0.5, 1, 1.5, 2, 3] {
                 for (z, l) in space.reweight(log0, from: 0, to: lambda).enumerated() where exp(l) > 0.2 {

@@ -74,7 +74,7 @@ import Testing
         var posterior = ListedPosterior(), probability: [Double] = []
         var weights = [Float](repeating: 0, count: d), chosen = [UInt16](repeating: 0, count: 200)
         shard.read(v, into: &posterior)
-        DrawWeights(structures: shard.metadata.structures, reference: 0, target: lambda).update(
+        DrawWeights(shard.metadata, target: lambda).update(
             posterior, probability: &probability, weights: &weights)
         DrawWeights.resample(weights, drawCount: d, samples: 200, into: &chosen)
         let all = chosen.map { posterior.draws[Int($0) * DrawColumn.count] }.sorted()

@@ -15,7 +15,7 @@ public struct DrawLayout: Sendable {
     public let scales: [Double]
     private let theta: ThetaLayout
     /// Of a family of few structures, all of them.
-    private var known: [Structure: (columns: [Int], parameterCount: Int)] = [:]
+    private var known: [Structure: (columns: [Int], parameterCount: Int, fibreCount: Int)] = [:]
 
     /// P.
     public var count: Int { names.count }
@@ -60,7 +60,7 @@ public struct DrawLayout: Sendable {
         quantities = try FamilyQuantities(
             family, rule, theta, scales, words: words, composition: composition, timing: timing,
             isFibresAlone: fibres.isIdentity)
-        for row in table.rows { known[row.structure] = (find(row.structure), row.parameterCount) }
+        for row in table.rows { known[row.structure] = (find(row.structure), row.parameterCount, row.fibreCount) }
     }
 
     /// Places among the P of the numbers kept of a draw of an allowed structure, rising.
@@ -68,6 +68,11 @@ public struct DrawLayout: Sendable {
 
     /// k(z) of an allowed structure.
     func parameterCount(_ z: Structure) -> Int { known[z]?.parameterCount ?? rule.parameterCount(z) }
+
+    /// Number of fibres of an allowed structure, as many as outputs draw.
+    func fibreCount(_ z: Structure) -> Int {
+        known[z]?.fibreCount ?? min(rule.fibreCount(z), DrawColumn.fibreCount)
+    }
 
     private func find(_ z: Structure) -> [Int] {
         let own = rule.places(of: z, in: theta)

@@ -110,7 +110,9 @@ extension PosteriorMetadata {
             // A digest says nothing to a reader.
             if key == "known_noise_digest" { return "other values of the known noise" }
             if key == PosteriorMetadata.wordsNote { return "other named quantities or models of the family" }
-            if key == PosteriorMetadata.definitionNote { return "a fit of another version" }
+            if [PosteriorMetadata.definitionNote, PosteriorMetadata.allocationNote].contains(key) {
+                return "a fit of another version"
+            }
             if key.hasSuffix("digest") { return "other data" }
             func said(_ value: String?) -> String { value.map { "'\($0)'" } ?? "nothing" }
             return "\(key.replacingOccurrences(of: "_", with: " ")) \(said(other.notes[key])), not \(said(notes[key]))"

@@ -83,6 +83,10 @@ public struct PosteriorMetadata: Equatable, Sendable {
         }
     }
 
+    /// How many draws a structure was given (`DrawAllocation`). Fits of earlier versions lack it.
+    static let allocationNote = "draw_counts", byExpectation = "expected"
+    var allocatesByExpectation: Bool { notes[Self.allocationNote] == Self.byExpectation }
+
     /// Whether the archive holds draws, not structures' probabilities alone.
     public var hasDraws: Bool { notes[Self.keptNote] != "structures" }
     /// D as far as they are there.

@@ -175,8 +175,9 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         let all = found.logProbability, index = order(found.structures)
         let listed = index.map { found.structures[$0] }, logProbability = index.map { all[$0] }
         let counts = DrawAllocation.counts(
-            logProbability, parameterCounts: listed.map(rule.parameterCount), lambda: options.lambda,
-            total: recipe.drawCount)
+            logProbability, parameterCounts: listed.map(rule.parameterCount),
+            fibreCounts: listed.map(rule.fibreCount), lambda: options.lambda, total: recipe.drawCount,
+            offset: random.uniform())
         var drawn: [Int] = [], parameters = [Double](repeating: 0, count: recipe.drawCount * p)
         for (z, n) in counts.enumerated() where n > 0 {
             let layout = found.layout(index[z])

@@ -14,7 +14,7 @@ public struct VoxelPosterior: Sendable {
     /// (`StructurePosterior`); −∞ where there is none, or none known.
     public var logRest = -Double.infinity, restParameters = 0.0
     /// The place in the list of each draw's structure; within a structure draws are exchangeable. How many draws each
-    /// structure has is a choice, not a probability: a draw of z counts p(z | y, λ) / n_z (`DrawWeights`).
+    /// structure has is a choice, not a probability (`DrawAllocation`, `DrawWeights`).
     public var structures: [Int]
     /// D × P.
     public var parameters: [Double]
@@ -129,6 +129,8 @@ public protocol EngineRecipe: Sendable {
     /// What a structure that an answer gives no probability may have all the same, as a log-probability, where the
     /// engine does not look at every one; nil where it does.
     var leastLogProbability: Double? { get }
+    /// Whether the number of a structure's draws is `DrawAllocation`'s; else draws come as they come.
+    var allocatesDraws: Bool { get }
     /// Observations that an engine does well to get together; 1 where each takes long.
     var voxelsAtOnce: Int { get }
     func makeEngine() -> any PosteriorEngine
@@ -141,44 +143,6 @@ extension EngineRecipe {
     public var networkName: String { "" }
     public var networkSHA256: String { "" }
     public var leastLogProbability: Double? { nil }
+    public var allocatesDraws: Bool { true }
     public var voxelsAtOnce: Int { 32 }
-}
-
-/// How many draws a voxel keeps, and of which structures.
-public enum DrawAllocation {
-    /// λ at which a finished fit may be read again.
-    public static let range = 0.0...3.0
-    private static let grid = stride(from: 0.0, through: 3.0, by: 0.25)
-
-    /// D for S requested draws: room for structures that matter at other λ only.
-    public static func total(samples: Int) -> Int { samples + (samples * 28 + 99) / 100 }
-
-    /// n_z with Σ n_z = `total`: in proportion to p(z|λ) + ½ max over λ′ in [0, 3] of p(z|λ′), by largest remainder; at
-    /// least one draw where that maximum exceeds 1 %, as far as there is room.
-    ///
-    /// - Parameters:
-    ///   - logProbability: of a family's structures, or of those that a voxel lists, at λ = 0.
-    ///   - parameterCounts: k(z) of each.
-    public static func counts(_ logProbability: [Double], parameterCounts: [Int], lambda: Double, total: Int) -> [Int] {
-        func reweight(_ other: Double) -> [Double] {
-            StructureSpace.normalise(zip(logProbability, parameterCounts).map { $0 - other * Double($1) })
-        }
-        let here = reweight(lambda).map { exp($0) }
-        var most = here
-        for other in grid { for (z, l) in reweight(other).enumerated() { most[z] = max(most[z], exp(l)) } }
-        let share = zip(here, most).map { $0 + 0.5 * $1 }, sum = share.reduce(0, +)
-        let ideal = share.map { $0 / sum * Double(total) }
-        var counts = zip(ideal, most).map { x, m in max(Int(x), m > 0.01 ? 1 : 0) }
-        // Largest remainder upwards, smallest downwards; ties go to the first.
-        while counts.reduce(0, +) < total {
-            counts[ideal.indices.max { ideal[$0] - Double(counts[$0]) < ideal[$1] - Double(counts[$1]) }!] += 1
-        }
-        while counts.reduce(0, +) > total {
-            let z = ideal.indices.filter { counts[$0] > 0 }.min {
-                ideal[$0] - Double(counts[$0]) < ideal[$1] - Double(counts[$1])
-            }!
-            counts[z] -= 1
-        }
-        return counts
-    }
 }

@@ -151,10 +151,11 @@ package final class PrismEngine: DesignsEngine {
     }
 
     /// The structures of the draws that are kept, ascending.
-    private func draws(of logProbability: [Double]) -> [Int] {
+    private func draws(of logProbability: [Double], offset: Double) -> [Int] {
         let counts = DrawAllocation.counts(
-            logProbability, parameterCounts: family.structureSpace.parameterCounts, lambda: recipe.options.lambda,
-            total: recipe.drawCount)
+            logProbability, parameterCounts: family.structureSpace.parameterCounts,
+            fibreCounts: structures.map(BallSticks.stickCount), lambda: recipe.options.lambda,
+            total: recipe.drawCount, offset: offset)
         return counts.enumerated().flatMap { Array(repeating: $0, count: $1) }
     }
 
@@ -184,7 +185,8 @@ package final class PrismEngine: DesignsEngine {
                 refined, amortised: amortised, learnsError: recipe.refinement.learnsAmortisedError)
             : network.logProbability
         // Structures that were not looked at cannot be given draws.
-        let drawn = draws(of: zip(logProbability, refined.isSkipped).map { $1 ? -.infinity : $0 })
+        let drawn = draws(
+            of: zip(logProbability, refined.isSkipped).map { $1 ? -.infinity : $0 }, offset: random.uniform())
         var parameters = [Double](repeating: 0, count: drawn.count * p), first = 0
         while first < drawn.count {
             let z = drawn[first], n = drawn[first...].prefix { $0 == z }.count

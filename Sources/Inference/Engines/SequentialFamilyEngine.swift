@@ -85,14 +85,15 @@ final class SequentialFamilyEngine<F: DiffusionFamily>: PosteriorEngine {
     }
 
     private func answer(_ found: ExactPosterior, key: UInt64) -> VoxelPosterior {
+        var random = RandomSource(seed: recipe.options.seed, stream: key, substream: 1 << 32)
         guard found.evidences.contains(where: { $0.logEvidence > -.infinity }) else {
-            var random = RandomSource(seed: recipe.options.seed, stream: key, substream: 1 << 32)
             return .prior(
                 recipe.family, rule, recipe.acquisition, lambda: recipe.options.lambda, total: recipe.drawCount,
                 using: &random)
         }
         return VoxelPosterior(
-            list.map(found.listed) ?? found, lambda: recipe.options.lambda, total: recipe.drawCount)
+            list.map(found.listed) ?? found, rule, lambda: recipe.options.lambda, total: recipe.drawCount,
+            using: &random)
     }
 }
 
@@ -100,7 +101,9 @@ extension VoxelPosterior {
     /// The answer of an exact engine, of the structures of its evidences: draws of each structure evenly spaced through
     /// its own.
     /// - Parameter total: D.
-    init(_ exact: ExactPosterior, lambda: Double, total: Int) {
+    init(
+        _ exact: ExactPosterior, _ rule: StructureRule, lambda: Double, total: Int, using random: inout RandomSource
+    ) {
         let log0 = exact.logProbabilities(lambda: 0), p = exact.parameterCount
         self.init(
             of: exact.evidences.map(\.structure), logProbability: log0,
@@ -109,7 +112,8 @@ extension VoxelPosterior {
         // Structures without draws of their own cannot be given any.
         let drawable = zip(log0, exact.evidences).map { $1.draws.isEmpty ? -.infinity : $0 }
         let counts = DrawAllocation.counts(
-            drawable, parameterCounts: exact.parameterCounts, lambda: lambda, total: total)
+            drawable, parameterCounts: exact.parameterCounts, fibreCounts: listed.map(rule.fibreCount),
+            lambda: lambda, total: total, offset: random.uniform())
         for (z, n) in counts.enumerated() where n > 0 {
             let held = exact.evidences[z].draws.count / p
             for k in 0..<n {
@@ -141,8 +145,8 @@ extension VoxelPosterior {
             answer.logRest = log(max(1e-300, 1 - answer.logProbability.reduce(0) { $0 + exp($1) }))
         }
         let counts = DrawAllocation.counts(
-            answer.logProbability, parameterCounts: answer.listed.map(rule.parameterCount), lambda: lambda,
-            total: total)
+            answer.logProbability, parameterCounts: answer.listed.map(rule.parameterCount),
+            fibreCounts: answer.listed.map(rule.fibreCount), lambda: lambda, total: total, offset: random.uniform())
         answer.structures = counts.enumerated().flatMap { Array(repeating: $0, count: $1) }
         answer.parameters = [Double](repeating: 0, count: answer.structures.count * p)
         answer.parameters.withUnsafeMutableBufferPointer {

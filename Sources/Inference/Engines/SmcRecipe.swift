@@ -36,7 +36,7 @@ public struct SmcRecipe: EngineRecipe {
 
 final class SmcEngine: PosteriorEngine {
     private let recipe: SmcRecipe, acquisition: Acquisition, options: FitOptions, drawCount: Int
-    private let engine: SequentialMonteCarlo
+    private let engine: SequentialMonteCarlo, rule = StructureRule(BallSticks.family)
 
     init(
         _ recipe: SmcRecipe, _ acquisition: Acquisition, _ options: FitOptions, _ settings: SequentialMonteCarlo.Options
@@ -68,7 +68,9 @@ final class SmcEngine: PosteriorEngine {
             } catch {
                 preconditionFailure("signals are finite and divided by their mean b≈0 before an engine sees them")
             }
-            answers.append(VoxelPosterior(exact, lambda: options.lambda, total: drawCount))
+            var random = RandomSource(seed: options.seed, stream: keys[v], substream: 1 << 32)
+            answers.append(
+                VoxelPosterior(exact, rule, lambda: options.lambda, total: drawCount, using: &random))
         }
         return answers
     }

@@ -62,6 +62,7 @@ public struct FitEngine: Sendable {
             family.definition.map {
                 ["family_digest": NetworkFile.digest(Data($0.utf8)), PosteriorMetadata.definitionNote: $0]
             } ?? [:]
+        if recipe.allocatesDraws { definition[PosteriorMetadata.allocationNote] = PosteriorMetadata.byExpectation }
         if family.words != .none { definition[PosteriorMetadata.wordsNote] = family.words.json }
         return PosteriorMetadata(
             family: family.description, drawLambda: options.lambda, referenceLambda: 0,
@@ -241,8 +242,9 @@ public struct FitEngine: Sendable {
             let draws = FitEngine.misfitDraws
             var weights = [Float](repeating: 0, count: drawCount), probability: [Double] = []
             DrawWeights(
-                parameterCounts: answer.listed.map(layout.parameterCount), reference: metadata.referenceLambda,
-                target: metadata.drawLambda
+                parameterCounts: answer.listed.map(layout.parameterCount),
+                fibreCounts: answer.listed.map(layout.fibreCount),
+                drawLambda: metadata.allocatesByExpectation ? metadata.drawLambda : nil, target: metadata.drawLambda
             ).update(ListedPosterior(answer), probability: &probability, weights: &weights)
             var chosen = [UInt16](repeating: 0, count: draws)
             DrawWeights.resample(weights, drawCount: drawCount, samples: draws, into: &chosen)

@@ -66,9 +66,7 @@ struct HeldOutDensity {
             (self.metadata, self.family) = (metadata, family)
             let noise = ThetaLayout(family.description).noise(family.description)
             (s0Place, snrPlace) = (noise.scale!, noise.level!)
-            weightings = lambdas.map {
-                DrawWeights(structures: metadata.structures, reference: metadata.referenceLambda, target: $0)
-            }
+            weightings = lambdas.map { DrawWeights(metadata, target: $0) }
             weights = Array(repeating: Array(repeating: 0, count: metadata.drawCount), count: lambdas.count)
             theta = Array(repeating: 0, count: metadata.layout.count)
             attenuations = Array(repeating: 0, count: m)

@@ -100,8 +100,7 @@ private struct RegionWorker {
         (self.archive, self.summary, self.quantities, self.seed) = (archive, summary, quantities, seed)
         metadata = archive.metadata
         layout = metadata.layout
-        weighting = DrawWeights(
-            structures: metadata.structures, reference: metadata.referenceLambda, target: summary.lambda)
+        weighting = DrawWeights(metadata, target: summary.lambda)
         weights = Array(repeating: 0, count: metadata.drawCount)
         sums = Array(repeating: 0, count: quantities.count * replicates)
         shares = sums

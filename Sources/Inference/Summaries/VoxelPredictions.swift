@@ -28,8 +28,7 @@ struct VoxelPredictions {
         let noise = ThetaLayout(family.description).noise(family.description)
         (self.family, s0Place, snrPlace) = (family, noise.scale!, noise.level!)
         (self.metadata, self.structures) = (metadata, structures)
-        weighting = DrawWeights(
-            structures: structures, reference: metadata.referenceLambda, target: metadata.drawLambda)
+        weighting = DrawWeights(metadata, structures: structures, target: metadata.drawLambda)
         weights = Array(repeating: 0, count: metadata.drawCount)
         theta = Array(repeating: 0, count: metadata.layout.count)
         fibres = Array(repeating: 0, count: DrawColumn.count)

@@ -25,8 +25,7 @@ struct VoxelSummariser {
         sampleCount = metadata.sampleCount
         layout = metadata.layout
         shape = metadata.summaryShape
-        weighting = DrawWeights(
-            structures: metadata.structures, reference: metadata.referenceLambda, target: lambda)
+        weighting = DrawWeights(metadata, target: lambda)
         quantity = Array(repeating: 0, count: metadata.drawCount)
         weights = Array(repeating: 0, count: metadata.drawCount)
         byRow = Array(repeating: 0, count: metadata.structures.count)

@@ -17,7 +17,9 @@ extension StructureRule {
 
     /// How many fibres outputs draw of it: members of groups that have an axis for that.
     public func fibreCount(_ z: Structure) -> Int {
-        family.groups.reduce(0) { $0 + ($1.fibreAxis == nil ? 0 : choice(of: $1.name, in: z).members) }
+        groups.reduce(0) { sum, place in
+            place.group.fibreAxis == nil ? sum : sum + place.choices[place.choice(z)!].choice.members
+        }
     }
 
     /// Whether it has a group of this name or an option of it.
