@@ -3,19 +3,25 @@
 #
 # Usage: bash dependencies.sh [--tests FOLDER]
 #
-# --tests also installs what tests run beside the program and skip where it is absent: Slurm and munge (Debian), and the BIDS validator
-# and Snakemake (PyPI, in a virtual environment in FOLDER; FOLDER/bin holds the two programs alone). What cannot be had is left out.
+# --tests also installs what tests run beside the program and skip where it is absent: Slurm and munge (Debian), and from PyPI, in a
+# virtual environment in FOLDER, the BIDS validator, Snakemake, DIPY, pybids, nibabel and safetensors; FOLDER/bin holds the programs that
+# tests call. What cannot be had is left out.
 set -euo pipefail
 [[ $# -eq 0 || ( "$1" == --tests && $# -eq 2 ) ]] || { sed -n 's/^# Usage: /Usage: /p' "$0" >&2; exit 64; }
 tests="${2:-}"
 
 packages=(libnifti-dev libopenblas-dev zlib1g-dev libisal-dev libssl-dev pkg-config)
 
-if [[ -n "$tests" && ! -x "$tests/bin/snakemake" ]]; then
-    { python3 -m venv "$tests/venv" && mkdir -p "$tests/bin" &&
-        "$tests/venv/bin/pip" install -q --disable-pip-version-check bids-validator-deno snakemake &&
+if [[ -n "$tests" && ! -x "$tests/bin/python3" ]]; then
+    pip=("$tests/venv/bin/pip" install -q --disable-pip-version-check)
+    { python3 -m venv "$tests/venv" && mkdir -p "$tests/bin" && "${pip[@]}" bids-validator-deno snakemake &&
         ln -sf ../venv/bin/bids-validator-deno ../venv/bin/snakemake "$tests/bin"; } >&2 ||
         echo "No BIDS validator and no Snakemake: tests that need them are skipped." >&2
+    # Not a link: Python finds its environment by the place that it is called by.
+    { "${pip[@]}" numpy nibabel safetensors dipy pybids && ln -sf ../venv/bin/dipy_nifti2pam "$tests/bin" &&
+        printf '#!/bin/sh\nexec "%s" "$@"\n' "$(cd "$tests/venv/bin" && pwd)/python3" > "$tests/bin/python3" &&
+        chmod +x "$tests/bin/python3"; } >&2 ||
+        echo "No DIPY, pybids, nibabel and safetensors: tests that need them are skipped." >&2
 fi
 
 if ! command -v dpkg-query >/dev/null; then

@@ -11,8 +11,8 @@
     fit.region(labels == 3, "d", 1.0)               # mean, sd, 5 % and 95 % of a region's mean
 
 One file that may be copied; needs numpy, safetensors and nibabel. Structure probabilities at λ follow from those stored at λ_0 by
-p(z|λ) ∝ p(z|λ_0) exp(−(λ − λ_0) k(z)), k being a structure's number of parameters; a draw of z counts p(z|λ) / n_z. Both are what
-`prism-dmri maps` does.
+p(z|λ) ∝ p(z|λ_0) exp(−(λ − λ_0) k(z)), k being a structure's number of parameters; a draw of z counts p(z|λ) / n_z, or of a structure
+too unlikely to have one for certain p(z|λ) over the number it could expect. Both are what `prism-dmri maps` does.
 """
 import glob
 import json
@@ -145,13 +145,46 @@ class Fit:
         """V x D weights of the draws at λ, whose sum is 1 in every fitted voxel and 0 elsewhere."""
         share = np.bincount(self._entry, minlength=len(self._listed))
         p = self._entries(lam)
-        each = np.divide(p, share, out=np.zeros_like(p), where=share > 0)[self._entry]
+        if self.metadata.get("note.draw_counts") != "expected":
+            each = np.divide(p, share, out=np.zeros_like(p), where=share > 0)
+        else:
+            expected = self._expected()
+            each = np.divide(p, np.where(expected < 1, expected, share), out=np.zeros_like(p), where=share > 0)
+            # Each number of fibres that can expect a draw has its own probability.
+            number = np.sum([self.bit(self.bits[i]) for i in self.fibre_bits], axis=0) if self.fibre_bits else np.zeros(len(self._table), int)
+            own = 4 * self._owner + np.minimum(number, 3)[self._listed]
+            mass, sure, drawn = (np.bincount(own, x, 4 * len(self.voxel)) for x in (p, expected, each * share))
+            sure = (sure >= 1) & (drawn > 0)
+            each = each * np.divide(mass, drawn, out=np.ones_like(mass), where=sure)[own]
+        each = each[self._entry]
         total = np.bincount(self._drawer, each, len(self.voxel))
         # Where no draw of any structure that counts is there, all count alike.
         alike = 1 / np.maximum(self._count, 1)[self._drawer]
         sound = total[self._drawer] > 0
         each = np.where(sound, np.divide(each, total[self._drawer], out=np.zeros_like(each), where=sound), alike)
         return self._square(each, 0.0)
+
+    def _expected(self):
+        """How many draws every entry of the lists could expect: in proportion to p(z|λ) + ½ max over λ' in [0, 3] of p(z|λ')."""
+        k = self.parameters[self._listed].astype(int)
+        log, kinds = self._logp + self.reference * k, k.max(initial=0) + 1
+        key = self._owner * kinds + k
+        peak = np.full(len(self.voxel) * kinds, -np.inf)
+        np.maximum.at(peak, key, log)
+        part = np.exp(log - np.where(np.isfinite(peak), peak, 0)[key])
+        mass = np.bincount(key, part, len(peak)).reshape(-1, kinds)
+
+        def scale(lam):
+            """p(all of k parameters | λ) over their mass, V x k."""
+            logs = peak.reshape(-1, kinds) - lam * np.arange(kinds)
+            top = logs.max(axis=1, keepdims=True)
+            x = np.exp(logs - np.where(np.isfinite(top), top, 0))
+            whole = (x * mass).sum(axis=1, keepdims=True)
+            return np.divide(x, whole, out=np.zeros_like(x), where=whole > 0)
+
+        each = scale(float(self.metadata["lambda_draws"])) + 0.5 * np.max([scale(l) for l in np.arange(0, 3.01, 0.25)], axis=0)
+        each = each / np.maximum((each * mass).sum(axis=1, keepdims=True), 1e-300) * self._count[:, None]
+        return part * each.reshape(-1)[key]
 
     def mean(self, column, lam=None):
         """V: posterior mean of a column over the draws that have it; 0 where none has."""

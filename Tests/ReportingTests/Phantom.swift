@@ -87,12 +87,12 @@ struct BundlePhantom {
     }
 
     /// Writes the phantom's posterior in two shards; the first voxel of the mask is not fitted.
-    func write(to directory: String) throws -> PosteriorArchive {
+    func write(to directory: String, notes: [String: String] = [:]) throws -> PosteriorArchive {
         let voxels = voxels, half = voxels.count / 2 + 7
         let metadata = PosteriorMetadata(
             family: BallSticks.family, drawLambda: 0.5, referenceLambda: 0.5, drawCount: drawCount,
             grid: geometry.spatialShape, seed: 1, networkName: "phantom", networkSHA256: "00", shardCount: 2,
-            voxelCount: voxels.count)
+            voxelCount: voxels.count, notes: notes)
         for (index, range) in [0..<half, half..<voxels.count].enumerated() {
             var batch = DenseBatch(voxels: voxels[range].map(Int32.init), drawCount: drawCount)
             for (i, v) in voxels[range].enumerated() where v != voxels[0] {

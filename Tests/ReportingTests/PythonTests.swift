@@ -8,10 +8,13 @@ import Volumes
 struct PythonTests {
     static let hasPython = Tool.runs("python3 -c 'import numpy, safetensors, nibabel'")
 
-    @Test(.enabled(if: hasPython, "numpy, safetensors or nibabel is not installed"))
-    func readsWhatTheMapsSay() throws {
+    /// Fits of this version say how many draws a structure could expect; earlier ones do not.
+    @Test(
+        .enabled(if: hasPython, "numpy, safetensors or nibabel is not installed"),
+        arguments: [["draw_counts": "expected"], [:]])
+    func readsWhatTheMapsSay(notes: [String: String]) throws {
         let phantom = BundlePhantom(BundlePhantom.affines[3].affine, drawCount: 20), folder = try OutputFolder("python")
-        let archive = try phantom.write(to: folder.path)
+        let archive = try phantom.write(to: folder.path, notes: notes)
         for lambda in [0.5, 2] {
             try FitOutputs.write(
                 archive: archive, lambda: lambda, geometry: phantom.geometry, directory: folder.path + "/at-\(lambda)",
