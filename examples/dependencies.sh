@@ -3,7 +3,7 @@
 #
 # Usage: bash dependencies.sh [--tests FOLDER]
 #
-# --tests also installs what tests run beside the program and skip where it is absent: Slurm and munge (Debian), and from PyPI, in a
+# --tests also installs what tests run beside the program and skip where it is absent: Slurm, munge and MRtrix3 (Debian), and from PyPI, in a
 # virtual environment in FOLDER, the BIDS validator, Snakemake, DIPY, pybids, nibabel and safetensors; FOLDER/bin holds the programs that
 # tests call. What cannot be had is left out.
 set -euo pipefail
@@ -34,6 +34,7 @@ for package in "${packages[@]}"; do
 done
 optional=()
 if [[ -n "$tests" ]] && ! PATH="$PATH:/usr/sbin" command -v slurmd >/dev/null; then optional=(slurmctld slurmd slurm-client munge); fi
+if [[ -n "$tests" ]] && ! command -v tckgen >/dev/null; then optional+=(mrtrix3); fi
 [[ ${#missing[@]} -eq 0 && ${#optional[@]} -eq 0 ]] && exit 0
 
 as_root=()
@@ -49,4 +50,4 @@ install() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -
 echo "Installing ${missing[*]} ${optional[*]}" >&2
 "${as_root[@]}" apt-get update -q
 [[ ${#missing[@]} -eq 0 ]] || install "${missing[@]}"
-[[ ${#optional[@]} -eq 0 ]] || install "${optional[@]}" || echo "No Slurm: tests that need it are skipped." >&2
+[[ ${#optional[@]} -eq 0 ]] || install "${optional[@]}" || echo "No Slurm or MRtrix3: tests that need them are skipped." >&2
