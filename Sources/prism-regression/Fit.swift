@@ -71,12 +71,12 @@ struct Fit: ParsableCommand {
         Interrupt.polled { search.run(starts: starts, isStopped: { Interrupt.requested }) }
         if Interrupt.requested { throw Stopped() }
         let fit = RegressionFit(search, file: data), summary = RegressionSummary(fit, lambda: lambda)
-        if let covered = search.covered, covered < 0.9 {
+        if let share = summary.shareListed, share < 0.9 {
             Terminal.say(
                 String(
                     format: "The list holds about %.0f %% of the probability at λ = %g (by the reference sampler's "
-                        + "visits): give a larger --expansions or --lambda, or go by the terms' second column, "
-                        + "the sampler's own.", 100 * covered, lambda))
+                        + "visits); terms and noise count the rest too. A larger --expansions or --lambda lists more.",
+                    100 * share, lambda))
         }
         if summary.laplaceShare > 0.05 {
             Terminal.say(
@@ -126,6 +126,11 @@ struct Maps: ParsableCommand {
             try OutputFolder($0, by: program, kind: .maps, mode: force ? .force : .fresh, inputs: [fit])
         }
         let summary = RegressionSummary(read, lambda: lambda)
+        if read.coverage == nil {
+            Terminal.say(
+                "Probabilities are those of the list alone: the fit did without the reference sampler (--sweeps 0), or "
+                    + "is of an earlier version; fit again to know what else there is.")
+        }
         if lambda < read.searchLambda - 1e-9 {
             Terminal.say(
                 String(

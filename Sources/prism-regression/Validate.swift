@@ -88,6 +88,12 @@ struct Validate: ParsableCommand {
         if let d = report.distanceToSampler, let c = report.coveredOfSampler {
             print(String(format: "list against sampler: total variation %.3f; %.3f of its visits are listed", d, c))
         }
+        if let truth = report.logTruthByShare, let above = report.aboveShare, let error = report.aboveShareError {
+            print(
+                String(
+                    format: "log p(truth) by evidences and that share: %.3f; the search's own is %.3f ± %.3f above it",
+                    truth, above, error))
+        }
         showNumbers(report)
     }
 

@@ -67,9 +67,18 @@ private func temporary() throws -> String {
         let back = try RegressionFit(path: folder + "/p.safetensors")
         #expect(back.entries.map(\.structure) == fit.entries.map(\.structure))
         #expect(back.probabilities(lambda: 2) == fit.probabilities(lambda: 2))
-        #expect(back.covered == fit.covered && fit.covered != nil)
+        #expect(back.coverage == fit.coverage && fit.coverage != nil)
         for (a, b) in zip(back.entries, fit.entries) { #expect(a.draws.count == b.draws.count) }
         let one = fit.probabilities(lambda: 1), two = fit.probabilities(lambda: 2)
+        // Formulas have what is listed, terms and noises all of it.
+        for (lambda, p) in [(1.0, one), (2, two)] {
+            #expect(abs(p.reduce(0, +) - fit.share(lambda: lambda)) < 1e-9 && fit.share(lambda: lambda) < 1)
+            #expect(abs(fit.bits(family, lambda: lambda).noises.reduce(0, +) - 1) < 1e-9)
+        }
+        // A fit without the sampler knows of no rest.
+        let alone = RegressionFit(
+            terms: 15, file: fit.file, searchLambda: 1, coverage: nil, entries: fit.entries)
+        #expect(abs(alone.probabilities(lambda: 1).reduce(0, +) - 1) < 1e-9)
         for i in fit.entries.indices {
             let expected = log(one[i] / one[0]) - Double(fit.entries[i].parameters - fit.entries[0].parameters)
             #expect(abs(log(two[i] / two[0]) - expected) < 1e-9)

@@ -31,6 +31,19 @@ import Testing
             for (z, p) in exact where p > 0.01 {
                 #expect(abs(sampled.probability(z) - p) < 0.03, "\(z.bits): \(sampled.probability(z)) against \(p)")
             }
+            // What a list of the best five holds, and what the others are like, at the chain's λ and beside it.
+            let five = exact.sorted { $0.value > $1.value }.prefix(5).map(\.key)
+            let coverage = ListCoverage(sampled, of: five, lambda: lambda, family.rule)
+            #expect(coverage.count == 12_000)
+            for other in [0.7, 1, 1.5] {
+                let truth = other == lambda ? exact : Self.enumerate(family, series, lambda: other)
+                let share = five.reduce(0) { $0 + truth[$1]! }
+                #expect(share < 0.95 && abs(coverage.share(lambda: other) - share) < 0.03, "λ = \(other): \(share)")
+                for (b, p) in coverage.bits(family.description.bitCount, lambda: other).enumerated() {
+                    let mass = truth.reduce(0) { $1.key[b] && !five.contains($1.key) ? $0 + $1.value : $0 }
+                    #expect(abs(p - mass / (1 - share)) < 0.05, "λ = \(other), bit \(b)")
+                }
+            }
             var options = SearchOptions()
             options.expansions = 400
             options.cutoff = 9

@@ -10,8 +10,9 @@ public struct RegressionArchiveError: Error, CustomStringConvertible {
 /// other; their numbers are σ's score, scores of inner parameters, amplitudes.
 extension RegressionFit {
     private struct Head: Codable {
-        var format = 1
-        var terms: Int, searchLambda: Double, covered: Double?, sampledBits: [Double]?, x: String, y: String
+        /// 2; 1 of earlier versions, which knew what the list held at one λ only.
+        var format = 2
+        var terms: Int, searchLambda: Double, coverage: ListCoverage?, x: String, y: String
         var x0: Double, xUnit: Double, y0: Double, yUnit: Double
         var xs: [Double], ys: [Double]
         var structures: [Structure], parameters: [Int], logEvidence: [Double], errors: [Double?], draws: [Int]
@@ -21,7 +22,7 @@ extension RegressionFit {
     public func write(to path: String) throws {
         let family = RegressionFamily(terms: terms)
         let head = Head(
-            terms: terms, searchLambda: searchLambda, covered: covered, sampledBits: sampledBits, x: file.names.x,
+            terms: terms, searchLambda: searchLambda, coverage: coverage, x: file.names.x,
             y: file.names.y, x0: file.x0,
             xUnit: file.xUnit, y0: file.y0, yUnit: file.yUnit, xs: file.x, ys: file.y,
             structures: entries.map(\.structure), parameters: entries.map(\.parameters),
@@ -42,7 +43,8 @@ extension RegressionFit {
             RegressionArchiveError(description: "\(path) is no fit of prism-regression (\(reason)); fit again.")
         }
         guard let text = reader.metadata["prism-regression"] else { throw bad("it lacks its description") }
-        guard let head = try? JSONDecoder().decode(Head.self, from: Data(text.utf8)), head.format == 1 else {
+        guard let head = try? JSONDecoder().decode(Head.self, from: Data(text.utf8)), (1...2).contains(head.format)
+        else {
             throw bad("its description cannot be read")
         }
         let n = head.structures.count
@@ -52,7 +54,7 @@ extension RegressionFit {
             head.logEvidence.allSatisfy(\.isFinite), head.draws.allSatisfy({ (0...100_000).contains($0) }),
             head.xs.count == head.ys.count, (1...SeriesFile.most).contains(head.xs.count),
             head.xUnit > 0, head.yUnit > 0,
-            head.sampledBits.map({ $0.count == RegressionFamily(terms: head.terms).description.bitCount }) ?? true
+            head.coverage.map({ $0.count > 0 && $0.listed.keys.allSatisfy { (0...1000).contains($0) } }) ?? true
         else { throw bad("its lists do not go together") }
         let family = RegressionFamily(terms: head.terms)
         guard head.library == family.terms.map(\.formula) else { throw bad("it was made with other terms") }
@@ -81,8 +83,8 @@ extension RegressionFit {
             terms: head.terms,
             file: SeriesFile(
                 names: (head.x, head.y), x: head.xs, y: head.ys, x0: head.x0, xUnit: head.xUnit, y0: head.y0,
-                yUnit: head.yUnit), searchLambda: head.searchLambda, covered: head.covered,
-            sampledBits: head.sampledBits, entries: entries)
+                yUnit: head.yUnit), searchLambda: head.searchLambda, coverage: head.coverage,
+            entries: entries)
     }
 }
 

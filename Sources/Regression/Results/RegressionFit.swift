@@ -15,18 +15,15 @@ public struct RegressionFit: Sendable {
     public var terms: Int, file: SeriesFile
     /// The λ at which structures were looked for.
     public var searchLambda: Double
-    /// Share of the reference sampler's visits, at that λ, that are to listed structures; nil where it was not asked.
-    public var covered: Double?
-    /// Share of its visits in which each bit is set.
-    public var sampledBits: [Double]?
+    /// What the entries hold of the posterior, by the reference sampler; nil where it was not asked.
+    public var coverage: ListCoverage?
     public var entries: [Entry]
 
     public init(
-        terms: Int, file: SeriesFile, searchLambda: Double, covered: Double?, sampledBits: [Double]? = nil,
-        entries: [Entry]
+        terms: Int, file: SeriesFile, searchLambda: Double, coverage: ListCoverage?, entries: [Entry]
     ) {
         (self.terms, self.file, self.searchLambda, self.entries) = (terms, file, searchLambda, entries)
-        (self.covered, self.sampledBits) = (covered, sampledBits)
+        self.coverage = coverage
     }
 
     /// What a search found, the best `most` at its λ.
@@ -34,27 +31,40 @@ public struct RegressionFit: Sendable {
         terms = search.family.terms.count
         self.file = file
         searchLambda = search.lambda
-        (covered, sampledBits) = (search.covered, search.sampledBits)
         entries = search.ranked.prefix(most).map {
             Entry(
                 structure: $0.structure, parameters: $0.parameters, logEvidence: $0.logEvidence,
                 error: $0.evidence?.error ?? .nan, draws: $0.evidence?.draws ?? [])
         }
+        coverage = search.check.map {
+            ListCoverage($0, of: entries.map(\.structure), lambda: search.lambda, search.family.rule)
+        }
     }
 
-    /// Probabilities of the entries at λ: log p(z|y,λ) = log p(y|z) − λ k(z) + const.
+    /// Share of the probability at λ that is listed; 1 where nothing is known of the rest.
+    public func share(lambda: Double) -> Double { coverage?.share(lambda: lambda) ?? 1 }
+
+    /// Probabilities of the entries at λ: log p(z|y,λ) = log p(y|z) − λ k(z) + const. They sum to the share that is
+    /// listed.
     public func probabilities(lambda: Double) -> [Double] {
         let logs = entries.map { $0.logEvidence - lambda * Double($0.parameters) }, peak = logs.max() ?? 0
         let weights = logs.map { exp($0 - peak) }, total = weights.reduce(0, +)
-        return weights.map { $0 / total }
+        return weights.map { $0 / total * share(lambda: lambda) }
     }
 
-    /// Probability of each term, then of each noise.
+    /// Probability of each term, then of each noise: the entries', and of what is not listed the sampler's.
     public func bits(_ family: RegressionFamily, lambda: Double) -> (terms: [Double], noises: [Double]) {
         var terms = family.terms.map { _ in 0.0 }, noises = family.noises.map { _ in 0.0 }
         for (p, e) in zip(probabilities(lambda: lambda), entries) {
             for t in family.active(e.structure) { terms[t] += p }
             noises[family.noiseIndex(e.structure)] += p
+        }
+        if let coverage {
+            let rest = 1 - share(lambda: lambda), bits = coverage.bits(family.description.bitCount, lambda: lambda)
+            for t in terms.indices { terms[t] += rest * bits[t] }
+            // The first noise has no bit.
+            for i in noises.indices.dropFirst() { noises[i] += rest * bits[terms.count + i - 1] }
+            noises[0] += rest * (1 - bits[terms.count...].reduce(0, +))
         }
         return (terms, noises)
     }

@@ -10,9 +10,11 @@ public enum RegressionPage {
         let places = (0...100).map { low + width * 1.2 * Double($0) / 100 }
         let band = CurveBand(fit, family, at: places, lambdas: lambdas + [lambda])
         struct Shown: Encodable { var f: String, l: Double, k: Int, z: [Int], n: Int, m: [Double]?, v: [Double]? }
+        /// A structure that is not listed: its k, how often the sampler visited it, its terms and noise.
+        struct Other: Encodable { var k: Int, c: Int, z: [Int], n: Int }
         struct Data: Encodable {
             var lambda: Double, x: [Double], y: [Double], grid: [Double], terms: [String], noises: [String]
-            var entries: [Shown], names: [String]
+            var entries: [Shown], names: [String], listed: [[Int]], others: [Other], at: Double
         }
         let f = fit.file, top = fit.entries.map(\.logEvidence).max()!
         func round(_ v: Double) -> Double { Double(String(format: "%.6g", v)) ?? 0 }
@@ -28,7 +30,13 @@ public enum RegressionPage {
         let data = Data(
             lambda: lambda, x: f.x.map(round), y: f.y.map(round), grid: places.map(place),
             terms: family.terms.map { "\($0.name): \($0.general)" },
-            noises: family.noises.map { "noise \($0.words)" }, entries: shown, names: [f.names.x, f.names.y])
+            noises: family.noises.map { "noise \($0.words)" }, entries: shown, names: [f.names.x, f.names.y],
+            listed: (fit.coverage?.listed ?? [:]).sorted { $0.key < $1.key }.map { [$0.key, $0.value] },
+            others: (fit.coverage?.others ?? []).map {
+                Other(
+                    k: $0.parameters, c: $0.count, z: family.active($0.structure),
+                    n: family.noiseIndex($0.structure))
+            }, at: fit.coverage?.lambda ?? fit.searchLambda)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
         // Nothing of the data can end the script.
@@ -64,7 +72,7 @@ public enum RegressionPage {
         <svg id="plot" viewBox="0 0 800 382" role="img" aria-label="data and predicted curve"></svg>
         <p>Points: data. Line and band: mean of the curve over formulas and their numbers, ± 1.64 standard deviations
         (without the scatter of single observations); right of the data, what the formulas say beyond them.</p>
-        <h2>Formulas</h2><p>In x′ and y′: <code>@SCALE@</code>.</p>
+        <h2>Formulas</h2><p>In x′ and y′: <code>@SCALE@</code>. <span id="share"></span></p>
         <table id="formulas"></table>
         <h2>Terms</h2><table id="terms"></table>
         <script id="data" type="application/json">@DATA@</script>
@@ -74,7 +82,12 @@ public enum RegressionPage {
         function draw(){
           const l=+$("lambda").value;$("value").textContent=l.toFixed(2);
           const logs=d.entries.map(e=>e.l-l*e.k),top=Math.max(...logs),w=logs.map(v=>Math.exp(v-top));
-          const sum=w.reduce((a,b)=>a+b,0),p=w.map(v=>v/sum);
+          const sum=w.reduce((a,b)=>a+b,0),more=k=>Math.exp((d.at-l)*k);
+          const inside=d.listed.reduce((a,v)=>a+v[1]*more(v[0]),0),outside=d.others.reduce((a,o)=>a+o.c*more(o.k),0);
+          const visits=d.listed.reduce((a,v)=>a+v[1],0)+d.others.reduce((a,o)=>a+o.c,0);
+          const share=!visits?1:inside?inside/(inside+outside):.5/visits,p=w.map(v=>v/sum*share);
+          $("share").textContent=visits?"Those listed hold "+(100*share).toFixed(0)+" % of the probability at this λ, "+
+            "by the visits of a sampler; terms count the rest too.":"";
           const order=p.map((v,i)=>i).sort((a,b)=>p[b]-p[a]);
           $("formulas").innerHTML="<tr><th class=n>probability<th>y′ =<th>noise<th class=n>k</tr>"+
             order.slice(0,20).map(i=>
@@ -83,6 +96,7 @@ public enum RegressionPage {
             "<td class=n>"+d.entries[i].k+"</tr>").join("");
           const t=d.terms.map(()=>0),n=d.noises.map(()=>0);
           d.entries.forEach((e,i)=>{e.z.forEach(j=>t[j]+=p[i]);n[e.n]+=p[i]});
+          d.others.forEach(o=>{const q=(1-share)*o.c*more(o.k)/outside;o.z.forEach(j=>t[j]+=q);n[o.n]+=q});
           const rows=t.map((v,j)=>[v,d.terms[j]]).sort((a,b)=>b[0]-a[0]).concat(n.map((v,j)=>[v,d.noises[j]]));
           $("terms").innerHTML=rows.filter(r=>r[0]>=.005).map(r=>"<tr><td class=n>"+r[0].toFixed(3)+
             "<td style='width:30%'><span class=bar style='width:"+(100*r[0]).toFixed(1)+"%'></span><td>"+

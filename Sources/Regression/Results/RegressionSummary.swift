@@ -9,8 +9,7 @@ public struct RegressionSummary: Codable, Sendable {
         public var logEvidenceError: Double?
         public var numbers: [Number]
     }
-    /// - Parameter sampled: by the reference sampler's visits; absent at another λ than the search's.
-    public struct Bit: Codable, Sendable { public var name: String, probability: Double, sampled: Double? }
+    public struct Bit: Codable, Sendable { public var name: String, probability: Double }
 
     public var terms: Int, lambda: Double, observations: Int
     /// The family's units: x' = 10 (x − x0)/xUnit, y' = (y − y0)/yUnit.
@@ -18,8 +17,9 @@ public struct RegressionSummary: Codable, Sendable {
     public var structuresListed: Int
     /// Share of the probability in structures whose evidence is Laplace's, not sampled.
     public var laplaceShare: Double
-    /// Share of the reference sampler's visits, at the search's λ, that are to listed structures.
-    public var samplerVisitsListed: Double?
+    /// Share of the probability that is listed, by the reference sampler; absent where it was not asked. Formulas'
+    /// probabilities sum to it.
+    public var shareListed: Double?
     public var searchLambda: Double
     public var formulas: [Formula], termProbabilities: [Bit], noiseProbabilities: [Bit]
 
@@ -30,7 +30,7 @@ public struct RegressionSummary: Codable, Sendable {
         observations = f.x.count
         (x0, xUnit, y0, yUnit) = (f.x0, f.xUnit, f.y0, f.yUnit)
         structuresListed = fit.entries.count
-        (samplerVisitsListed, searchLambda) = (fit.covered, fit.searchLambda)
+        (shareListed, searchLambda) = (fit.coverage?.share(lambda: lambda), fit.searchLambda)
         laplaceShare = fit.unsampled(lambda: lambda)
         let order = fit.entries.indices.sorted { (p[$1], $0) < (p[$0], $1) }
         formulas = order.prefix(most).map { i in
@@ -49,17 +49,8 @@ public struct RegressionSummary: Codable, Sendable {
                     ? [] : inner + [Number(name: "sigma", mean: parts.sigma.mean, sd: parts.sigma.sd)])
         }
         let bits = fit.bits(family, lambda: lambda)
-        // The sampler's word is of the λ at which it ran, and of bits: the first noise has none.
-        let sampled = abs(lambda - fit.searchLambda) < 1e-9 ? fit.sampledBits : nil, count = family.terms.count
-        termProbabilities = family.terms.enumerated().map {
-            Bit(name: $1.name, probability: bits.terms[$0], sampled: sampled?[$0])
-        }
-        noiseProbabilities = family.noises.enumerated().map { i, noise in
-            let others = sampled?[count...].reduce(0, +)
-            return Bit(
-                name: noise.rawValue, probability: bits.noises[i],
-                sampled: i == 0 ? others.map { 1 - $0 } : sampled?[count + i - 1])
-        }
+        termProbabilities = zip(family.terms, bits.terms).map { Bit(name: $0.name, probability: $1) }
+        noiseProbabilities = zip(family.noises, bits.noises).map { Bit(name: $0.rawValue, probability: $1) }
     }
 
     public func json() throws -> String {
@@ -71,6 +62,7 @@ public struct RegressionSummary: Codable, Sendable {
     public var text: String {
         var lines = [
             String(format: "λ = %g, %d observations, %d structures listed", lambda, observations, structuresListed)
+                + (shareListed.map { String(format: ", which hold %.0f %% of the probability", 100 * $0) } ?? "")
         ]
         lines.append(
             "x' = 10 (x - \(RegressionPage.number(x0))) / \(RegressionPage.number(xUnit)), "
@@ -78,17 +70,12 @@ public struct RegressionSummary: Codable, Sendable {
         for f in formulas.prefix(10) {
             lines.append(String(format: "%6.3f  y' = ", f.probability) + f.formula + "   (noise \(f.noise))")
         }
-        lines.append(
-            "terms" + (termProbabilities.contains { $0.sampled != nil } ? " (of the list; of the sampler):" : ":"))
-        func line(_ b: Bit) -> String {
-            String(format: "%6.3f ", b.probability) + (b.sampled.map { String(format: "%6.3f", $0) } ?? "") + "  "
-                + b.name
-        }
-        func weight(_ b: Bit) -> Double { b.sampled ?? b.probability }
-        lines += termProbabilities.filter { max(weight($0), $0.probability) >= 0.01 }
-            .sorted { (weight($1), $0.name) < (weight($0), $1.name) }.map(line)
+        func line(_ b: Bit) -> String { String(format: "%6.3f  ", b.probability) + b.name }
+        lines.append("terms:")
+        lines += termProbabilities.filter { $0.probability >= 0.01 }
+            .sorted { ($1.probability, $0.name) < ($0.probability, $1.name) }.map(line)
         lines.append("noise:")
-        lines += noiseProbabilities.filter { max(weight($0), $0.probability) >= 0.01 }.map(line)
+        lines += noiseProbabilities.filter { $0.probability >= 0.01 }.map(line)
         return lines.joined(separator: "\n")
     }
 }

@@ -19,10 +19,9 @@ public struct FoundStructure: Sendable {
 public final class FormulaSearch {
     public let family: RegressionFamily, series: Series, lambda: Double, options: SearchOptions
     public internal(set) var found: [Structure: FoundStructure] = [:]
-    /// Share of the reference sampler's visits that are to listed structures; nil where it was not asked.
-    public private(set) var covered: Double?
-    /// Share of its visits in which each bit is set.
-    public private(set) var sampledBits: [Double]?
+    /// A run of the reference sampler in which the list had no part, to see how complete that is; nil where it was not
+    /// asked.
+    public private(set) var check: SampledPosterior?
     let density: CollapsedDensity
     var expanded: Set<Structure> = []
     private var random: RandomSource
@@ -78,12 +77,7 @@ public final class FormulaSearch {
             visit(z, from: met.points[z]!)
         }
         let check = sampler.run(sweeps: options.sweeps - options.sweeps / 2, discard: 0, isStopped: isStopped)
-        guard check.count > 0 else { return }
-        let number = family.description.bitCount, all = Double(met.count + check.count)
-        sampledBits = zip(met.bits(number), check.bits(number)).map {
-            ($0 * Double(met.count) + $1 * Double(check.count)) / all
-        }
-        covered = Double(check.visits.reduce(0) { $0 + (found[$1.key] == nil ? 0 : $1.value) }) / Double(check.count)
+        if check.count > 0 { self.check = check }
     }
 
     /// Scores by term of a mode's point, and σ's.

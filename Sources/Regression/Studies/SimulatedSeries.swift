@@ -63,17 +63,25 @@ struct SimulatedSeries {
         return (answer, draws.prefix(12).map(\.structure))
     }
 
-    /// A search's word, what it predicts where it is told the formula, and its list with probabilities.
+    /// A search's word, what it predicts where it is told the formula, and its list with probabilities, which sum to
+    /// the share of the posterior that it holds by its own short run of the sampler.
+    /// - Returns: and ln p(truth | y) by a share that is better known.
     func search(_ options: SearchOptions, starts: [Structure]) -> (
-        answer: Answer, beyondWithFormula: Double?, listed: [Structure: Double]
+        answer: Answer, beyondWithFormula: Double?, listed: [Structure: Double], logTruth: (_ share: Double) -> Double
     ) {
         let start = ContinuousClock.now, search = FormulaSearch(family, series, lambda: lambda, options: options)
         search.run(starts: starts)
         let time = seconds(start), list = search.ranked, top = list.map(search.score).max()!
         let weights = list.map { exp(search.score($0) - top) }, total = weights.reduce(0, +)
-        let listed = Dictionary(uniqueKeysWithValues: zip(list.map(\.structure), weights.map { $0 / total }))
-        var bits = [Double](repeating: 0, count: family.description.bitCount)
-        for (z, p) in listed { for b in bits.indices where z[b] { bits[b] += p } }
+        let coverage = search.check.map { ListCoverage($0, of: list.map(\.structure), lambda: lambda, family.rule) }
+        let share = coverage?.share(lambda: lambda) ?? 1
+        let listed = Dictionary(uniqueKeysWithValues: zip(list.map(\.structure), weights.map { $0 / total * share }))
+        var bits =
+            coverage?.bits(family.description.bitCount, lambda: lambda).map { $0 * (1 - share) }
+            ?? Array(repeating: 0, count: family.description.bitCount)
+        for (f, p) in zip(list, weights) {
+            for b in bits.indices where f.structure[b] { bits[b] += p / total * share }
+        }
         func score(_ z: Structure, _ evidence: Double) -> Double {
             evidence - lambda * Double(family.rule.parameterCount(z))
         }
@@ -82,20 +90,24 @@ struct SimulatedSeries {
             place = rank(zip(subspace, search.evidences(of: subspace, within: 6)).map(score))
         }
         // Its evidence is an integral wherever the search for its modes begins: also at the truth, once it is ranked.
-        // A truth that is not listed is added; what else is missing beside it is not: a bound from above.
         let evidence = search.evidence(of: truth, from: point), own = score(truth, evidence) - top
-        let whole = total * (1 - (listed[truth] ?? 0)) + exp(own)
+        let ofTruth = listed[truth].map { $0 / share }
+        func logTruth(_ share: Double) -> Double {
+            let inside = ofTruth.map { total * (1 - $0) + exp(own) } ?? total, outside = inside / share - inside
+            // A truth that is not listed is part of the rest.
+            return own - log(inside + (ofTruth == nil ? max(outside, exp(own)) : outside))
+        }
         let known = (search.found[truth]?.evidence?.draws ?? []).map { family.coordinates($0, truth) }
         // log p(θ|z,y) = log p(y|θ,z) + log p(θ|z) − log p(y|z).
         let density = family.logLikelihood(series, theta, truth) + family.logPrior(numbers, truth) - evidence
         let draws = list.flatMap { f -> [Draw] in
-            let draws = f.evidence?.draws ?? [], p = listed[f.structure]! / Double(max(1, draws.count))
+            let draws = f.evidence?.draws ?? [], p = listed[f.structure]! / share / Double(max(1, draws.count))
             return draws.map { (f.structure, family.coordinates($0, f.structure), p) }
         }
         return (
             Answer(
-                bits: bits, logTruth: own - log(whole), rank: place, seconds: time, numbers: check(known, density),
-                beyond: beyond(draws)), beyond(known.map { (truth, $0, 1) }), listed
+                bits: bits, logTruth: logTruth(share), rank: place, seconds: time, numbers: check(known, density),
+                beyond: beyond(draws)), beyond(known.map { (truth, $0, 1) }), listed, logTruth
         )
     }
 

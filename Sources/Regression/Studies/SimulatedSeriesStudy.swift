@@ -27,8 +27,9 @@ public struct SimulatedSeriesStudy: Sendable {
     struct Outcome: Sendable {
         var truth: Structure
         var search: Answer? = nil, network: Answer? = nil, sampler: Answer? = nil
-        /// ½ Σ |p − p'| of listed structures against the sampler's visits, and the share of these on the list.
-        var distance: Double?, covered: Double?
+        /// ½ Σ |p − p'| of listed structures, and all others as one, against the sampler's visits; the share of these on
+        /// the list; and ln p(truth | y) by evidences and that share.
+        var distance: Double?, covered: Double?, logTruthByShare: Double?
         var beyondWithFormula: Double?
     }
 
@@ -45,6 +46,9 @@ public struct SimulatedSeriesStudy: Sendable {
         public var beyondWithFormula: BeyondScores?
         /// Mean over series.
         public var distanceToSampler: Double?, coveredOfSampler: Double?
+        /// ln p(truth | y) by the evidences of the search and the sampler's share of the list, and how far the search's
+        /// own is above it; means over series and their standard errors.
+        public var logTruthByShare: Double?, aboveShare: Double?, aboveShareError: Double?
     }
 
     public func run(network: (@Sendable () throws -> any FormulaReader)? = nil) throws -> Report {
@@ -60,12 +64,18 @@ public struct SimulatedSeriesStudy: Sendable {
             let list = all.compactMap { o in answer(o).map { (o.truth, $0) } }
             return list.isEmpty ? nil : self.scores(list, isRanked: isRanked)
         }
+        let above = all.compactMap { o in o.logTruthByShare.flatMap { t in o.search.map { $0.logTruth - t } } }
+        let error = mean(above).map { m in
+            let n = Double(above.count)
+            return (above.reduce(0) { $0 + ($1 - m) * ($1 - m) } / max(1, n - 1) / n).squareRoot()
+        }
         return Report(
             terms: family.terms.count, lambda: lambda, series: seriesCount, subspace: subspace, sweeps: sweeps,
             seed: seed, search: scores(\.search), network: scores(\.network),
             sampler: scores(\.sampler, isRanked: false),
             beyondWithFormula: BeyondScores(all.compactMap(\.beyondWithFormula)),
-            distanceToSampler: mean(all.compactMap(\.distance)), coveredOfSampler: mean(all.compactMap(\.covered)))
+            distanceToSampler: mean(all.compactMap(\.distance)), coveredOfSampler: mean(all.compactMap(\.covered)),
+            logTruthByShare: mean(all.compactMap(\.logTruthByShare)), aboveShare: mean(above), aboveShareError: error)
     }
 
     /// Series `i` of the study.
@@ -96,25 +106,26 @@ public struct SimulatedSeriesStudy: Sendable {
         var outcome = Outcome(truth: simulated.truth), starts: [Structure] = []
         if let reader { (outcome.network, starts) = simulated.answer(of: reader) }
         guard searches || sweeps > 0 else { return outcome }
-        var listed: [Structure: Double] = [:]
+        var listed: [Structure: Double] = [:], logTruth: ((Double) -> Double)?
         if searches {
             var options = options
             options.seed = simulated.seed
             let found = simulated.search(options, starts: starts)
-            (outcome.search, outcome.beyondWithFormula, listed) = (found.answer, found.beyondWithFormula, found.listed)
+            (outcome.search, outcome.beyondWithFormula) = (found.answer, found.beyondWithFormula)
+            (listed, logTruth) = (found.listed, found.logTruth)
         }
         if sweeps > 0 {
             let (answer, sampled) = simulated.sample(sweeps: sweeps)
             outcome.sampler = answer
             guard searches else { return outcome }
-            outcome.distance =
-                0.5
-                * Set(sampled.visits.keys).union(listed.keys).reduce(0) {
-                    $0 + abs(sampled.probability($1) - (listed[$1] ?? 0))
-                }
-            outcome.covered = sampled.visits.reduce(0) {
-                $0 + (listed[$1.key] == nil ? 0 : sampled.probability($1.key))
+            let inside = listed.reduce((visits: 0, own: 0.0, apart: 0.0)) { sum, entry in
+                let visits = sampled.visits[entry.key] ?? 0, p = Double(visits) / Double(sampled.count)
+                return (sum.visits + visits, sum.own + entry.value, sum.apart + abs(p - entry.value))
             }
+            let covered = Double(inside.visits) / Double(sampled.count)
+            outcome.distance = 0.5 * (inside.apart + abs(covered - inside.own))
+            outcome.covered = covered
+            outcome.logTruthByShare = logTruth.map { $0(max(covered, 0.5 / Double(sampled.count))) }
         }
         return outcome
     }
