@@ -107,8 +107,7 @@ struct DrawAllocationTests {
         }
     }
 
-    /// n_z is one of the two whole numbers beside its expectation, which it has on average; so is the number of draws of
-    /// each number of fibres.
+    /// n_z is one of the two whole numbers beside its expectation, which it has on average.
     @Test(arguments: [1, 2, 3]) func countsAreTheirExpectationOnAverage(seed: UInt64) {
         let rich = Rich(seed: seed, lambda: 0.5), total = 64, n = 2000
         var sums = [Double](repeating: 0, count: 300), most = [Int](repeating: 0, count: 300),

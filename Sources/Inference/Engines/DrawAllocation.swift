@@ -7,10 +7,10 @@ import ModelSpace
 ///
 ///     E[n_z] = D · s_z / Σ s,   s_z = p(z|λ) + ½ max over λ′ in [0, 3] of p(z|λ′)
 ///
-/// draws, the λ′ a quarter apart: most where λ says, and some for those that matter at another λ only. n_z is one of the
-/// two whole numbers beside that, by systematic sampling: of many structures too unlikely for a draw each, some get
-/// one, in proportion, and stand for the others. They are gone through by their number of fibres, so that of each number
-/// there are as many draws as it should have, less or more than one.
+/// draws, the λ′ a quarter apart: most where λ says, and some for those that matter at another λ only. n_z is one of
+/// the two whole numbers beside that, by systematic sampling: of many structures too unlikely for a draw each, some
+/// get one, in proportion, and stand for the others. They are gone through by their number of fibres, so that of each
+/// number there are as many draws as it should have, less or more than one.
 public struct DrawAllocation: Sendable {
     /// λ at which a finished fit may be read again.
     public static let range = 0.0...3.0

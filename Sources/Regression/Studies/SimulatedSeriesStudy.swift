@@ -27,8 +27,8 @@ public struct SimulatedSeriesStudy: Sendable {
     struct Outcome: Sendable {
         var truth: Structure
         var search: Answer? = nil, network: Answer? = nil, sampler: Answer? = nil
-        /// ½ Σ |p − p'| of listed structures, and all others as one, against the sampler's visits; the share of these on
-        /// the list; and ln p(truth | y) by evidences and that share.
+        /// ½ Σ |p − p'| of listed structures, and all others as one, against the sampler's visits; the share of these
+        /// on the list; and ln p(truth | y) by evidences and that share.
         var distance: Double?, covered: Double?, logTruthByShare: Double?
         var beyondWithFormula: Double?
     }
