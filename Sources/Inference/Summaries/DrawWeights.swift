@@ -10,8 +10,8 @@ import ModelSpace
 ///     p(z|y,λ) / E[n_z]        else: seldom there, it stands for its like.
 ///
 /// Together the draws of each number of fibres that could expect one or more then get that number's own probability,
-/// and all are made to sum to 1. Archives of earlier versions gave structures under 1 % no draw, and the others theirs for
-/// certain: p/n_z is all that can be done there.
+/// and all are made to sum to 1. Archives of earlier versions gave structures under 1 % no draw, and the others theirs
+/// for certain: p/n_z is all that can be done there.
 public struct DrawWeights: Sendable {
     private let parameterCounts: [Int], fibreCounts: [Int]
     private let reference: Double, target: Double, drawLambda: Double?
