@@ -22,8 +22,9 @@ struct Fit: ParsableCommand {
     @Option(help: "Number of candidate terms: 15, 30, 50, 80 or 100.") var terms = 15
     @Option(help: "A network whose draws the search begins with.") var network: String?
     @Option(help: "Folder for the results.") var out: String?
-    @Option(help: "Structures that the search expands, at most.") var expansions = 60
-    @Option(help: "Sweeps of the reference sampler that completes and checks the list; 0 for none.") var sweeps = 2000
+    @Option(help: "Structures that the search expands, at most.") var expansions = SearchOptions().expansions
+    @Option(help: "Sweeps of the reference sampler that completes and checks the list; 0 for none.")
+    var sweeps = SearchOptions().sweeps
     @Option(help: "Seed.") var seed: UInt64 = 1
     @Flag(help: "Print JSON instead of a table.") var json = false
     @Flag(help: "x and y are in the family's units: x in [0, 10], amplitudes of about 1.") var scaled = false

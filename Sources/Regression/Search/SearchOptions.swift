@@ -1,7 +1,7 @@
 /// How far to look.
 public struct SearchOptions: Sendable {
     /// Structures that are expanded, at most; and the distance below the best, in nats, at which expanding ends.
-    public var expansions = 40
+    public var expansions = 60
     public var cutoff = 6.0
     /// Structures whose evidence is sampled: those within so many nats of the best at λ, at most `sampled`; draws each.
     public var sampledWithin = 9.0
@@ -11,7 +11,7 @@ public struct SearchOptions: Sendable {
     public var keep = 64
     /// Sweeps of the reference sampler after the search: structures that it meets are added, and then it is seen what
     /// share of its visits the list holds; 0 for none.
-    public var sweeps = 400
+    public var sweeps = 2000
     public var seed: UInt64 = 1
     public init() {}
 }
