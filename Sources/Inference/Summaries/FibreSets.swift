@@ -63,7 +63,8 @@ public struct FibreSets: Sendable {
 
     /// The scratch memory of some voxels.
     private struct Worker {
-        let metadata: PosteriorMetadata, parameterCounts: [Double], fibreCounts: [Int], fromReference: Double
+        let metadata: PosteriorMetadata, parameterCounts: [Double], fibreCounts: [Int], weighting: DrawWeights
+        var probability: [Double] = [], all: [Float]
         var matcher = FibreMatcher(), posterior = ListedPosterior()
         var draws: [Float] = [], weights: [Float] = [], row: [Float], assignments: [FibreAssignment] = []
 
@@ -71,13 +72,16 @@ public struct FibreSets: Sendable {
             self.metadata = metadata
             parameterCounts = metadata.structures.rows.map { Double($0.parameterCount) }
             fibreCounts = metadata.structures.rows.map(\.fibreCount)
-            fromReference = metadata.drawLambda - metadata.referenceLambda
+            weighting = DrawWeights(metadata, target: metadata.drawLambda)
+            all = Array(repeating: 0, count: metadata.drawCount)
             row = Array(repeating: 0, count: metadata.layout.count)
         }
 
         /// Adds a voxel's sets, and tells which there are.
         mutating func add(_ shard: PosteriorShard, _ i: Int, to fibres: inout [Fibre]) -> UInt8 {
             shard.read(i, into: &posterior)
+            guard !posterior.drawPlaces.isEmpty else { return 0 }
+            weighting.update(posterior, probability: &probability, weights: &all)
             let matters = counts()
             var held: UInt8 = 0
             for n in 1...DrawColumn.fibreCount where matters[n] {
@@ -108,24 +112,13 @@ public struct FibreSets: Sendable {
         /// The fibres of the draws that have n; nil where none has.
         private mutating func set(of n: Int) -> [Fibre]? {
             let p = metadata.layout.count, c = DrawColumn.count
-            var places: [Int] = [], each: [Int: Int] = [:]
-            for (d, place) in posterior.drawPlaces.enumerated() where fibreCounts[posterior.rows[Int(place)]] == n {
-                places.append(d)
-                each[Int(place), default: 0] += 1
+            let places = posterior.drawPlaces.indices.filter {
+                fibreCounts[posterior.rows[Int(posterior.drawPlaces[$0])]] == n
             }
-            guard !places.isEmpty else { return nil }
-            let logs = each.mapValues(Double.init).map { place, count in
-                (
-                    place,
-                    Double(posterior.logProbability[place])
-                        - fromReference * parameterCounts[posterior.rows[place]] - log(count)
-                )
-            }
-            let peak = logs.map(\.1).max()!
-            guard peak.isFinite else { return nil }
-            let weight = Dictionary(uniqueKeysWithValues: logs.map { ($0.0, Float(exp($0.1 - peak))) })
+            let most = places.reduce(0) { max($0, all[$1]) }
+            guard most > 0 else { return nil }
             draws = Array(repeating: 0, count: places.count * c)
-            weights = places.map { weight[Int(posterior.drawPlaces[$0])]! }
+            weights = places.map { all[$0] / most }
             assignments = Array(repeating: .none, count: places.count)
             for (k, d) in places.enumerated() {
                 for j in 0..<p { row[j] = Float(posterior.draws[d * p + j]) }
