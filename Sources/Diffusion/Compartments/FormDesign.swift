@@ -9,8 +9,14 @@ public final class FormDesign: @unchecked Sendable {
     /// M.
     public let count: Int
     public let shells: [Shell]
-    /// Floats of scratch memory that any form needs.
+    /// Floats of scratch memory that any form needs: its coefficients, and beyond them what else it works with (a
+    /// straight bundle sixteen samples of its second part, a zonal form what its coefficients are made of).
     public let scratchCount: Int
+    /// Of `WatsonCompartment.coefficients`: moments in double precision, concentrations, three numbers for each of up
+    /// to three terms.
+    private static var zonalCount: Int { 2 * PK_ZONAL_TERMS * 16 + 16 + 3 * 3 * 16 }
+    /// Where in the scratch memory that begins.
+    var scratchRest: Int { shells.count * PK_ZONAL_TERMS * 16 }
     let table: pk_form_design
     private let floats: UnsafeMutablePointer<Float>, integers: UnsafeMutablePointer<Int32>
 
@@ -29,7 +35,7 @@ public final class FormDesign: @unchecked Sendable {
             }
         }
         self.shells = shells
-        scratchCount = shells.count * PK_ZONAL_TERMS * 16
+        scratchCount = shells.count * PK_ZONAL_TERMS * 16 + max(16 * m, Self.zonalCount)
         floats = .allocate(capacity: max(1, 9 * m))
         integers = .allocate(capacity: m + shells.count + 1)
         let start = integers, place = integers + shells.count + 1

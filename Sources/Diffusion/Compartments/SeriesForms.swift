@@ -57,14 +57,10 @@ protocol SeriesCompartment: Compartment {
 }
 
 extension Compartment {
-    /// Attenuations of one θ, whatever the form; `out` has room for M + 15.
-    func seriesAttenuations(
+    /// The same of any form by the kernel of sixteen samples, all of them this θ.
+    func attenuationsByCopies(
         _ p: UnsafePointer<Double>, _ series: MeasurementSeries, spread: Double, into out: UnsafeMutablePointer<Float>
     ) {
-        if !needsTiming, let own = self as? any SeriesCompartment {
-            own.attenuations(p, series, spread: spread, into: out)
-            return
-        }
         let design = series.forms()
         withUnsafeTemporaryAllocation(of: Lanes.self, capacity: width + 1) { numbers in
             for i in 0..<width { numbers[i] = Lanes(repeating: Float(p[i])) }

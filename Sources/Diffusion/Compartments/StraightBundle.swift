@@ -36,23 +36,20 @@ public struct StraightBundle: Compartment {
         scratch: UnsafeMutablePointer<Float>,
         into out: UnsafeMutablePointer<Float>, stride: Int
     ) {
-        let along = scratch + 16 * design.shells.count
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: 16 * design.count) { buffer in
-            let outside = buffer.baseAddress!
-            for index in 0..<2 {
-                for (s, shell) in design.shells.enumerated() {
-                    let term = term(index, p, shell)
-                    store(term.across, scratch + 16 * s)
-                    store(term.along, along + 16 * s)
-                }
-                withUnsafePointer(to: design.table) {
-                    pk_axial($0, scratch, along, axisRows(p), nil, index == 0 ? out : outside, index == 0 ? stride : 16)
-                }
+        let along = scratch + 16 * design.shells.count, outside = scratch + design.scratchRest
+        for index in 0..<2 {
+            for (s, shell) in design.shells.enumerated() {
+                let term = term(index, p, shell)
+                store(term.across, scratch + 16 * s)
+                store(term.along, along + 16 * s)
             }
-            let inside = p[0], rest = Lanes(1.0) - inside
-            for i in 0..<design.count {
-                store(inside * load(out + i * stride) + rest * load(outside + 16 * i), out + i * stride)
+            withUnsafePointer(to: design.table) {
+                pk_axial($0, scratch, along, axisRows(p), nil, index == 0 ? out : outside, index == 0 ? stride : 16)
             }
+        }
+        let inside = p[0], rest = Lanes(1.0) - inside
+        for i in 0..<design.count {
+            store(inside * load(out + i * stride) + rest * load(outside + 16 * i), out + i * stride)
         }
     }
 

@@ -10,12 +10,21 @@ import ModelSpace
 public protocol WatsonCompartment: DispersedCompartment {
     /// The polynomials of sixteen samples, shells × PK_ZONAL_TERMS × 16, and how many coefficients of each shell are
     /// used: all that does not depend on the axis, and so is the same for compartments that differ in their axis alone.
+    /// - Parameter scratch: a design's scratch memory, which they are at the beginning of.
     func coefficients(
         _ p: UnsafePointer<Lanes>, _ design: FormDesign, used: UnsafeMutablePointer<Int32>,
-        into out: UnsafeMutablePointer<Float>)
+        into scratch: UnsafeMutablePointer<Float>)
+    /// Attenuations by polynomials already known.
+    func attenuations(
+        _ p: UnsafePointer<Lanes>, _ design: FormDesign, coefficients: UnsafePointer<Float>, used: UnsafePointer<Int32>,
+        into out: UnsafeMutablePointer<Float>, stride: Int)
     /// The polynomials of one θ and their derivatives, shells × (1 + coordinates) × PK_ZONAL_TERMS: all that does not
     /// depend on the axis.
     func coefficientSlopes(_ p: UnsafePointer<Double>, _ design: FormDesign, into out: UnsafeMutablePointer<Float>)
+    /// Attenuations and derivatives by polynomials already known.
+    func derivatives(
+        _ p: UnsafePointer<Double>, _ design: FormDesign, coefficients: UnsafePointer<Float>,
+        attenuation: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>)
 }
 
 extension WatsonCompartment {
@@ -49,27 +58,23 @@ extension WatsonCompartment {
 
     public func coefficients(
         _ p: UnsafePointer<Lanes>, _ design: FormDesign, used: UnsafeMutablePointer<Int32>,
-        into out: UnsafeMutablePointer<Float>
+        into scratch: UnsafeMutablePointer<Float>
     ) {
         let n = PK_ZONAL_TERMS * 16, terms = termCount, part = 16 * terms
-        withUnsafeTemporaryAllocation(of: Double.self, capacity: n) { moments in
-            withUnsafeTemporaryAllocation(of: Float.self, capacity: 16 + 3 * part) { floats in
-                let kappa = floats.baseAddress!, weight = kappa + 16, across = weight + part, along = across + part
-                store(p[width - 4].concentration, kappa)
-                pk_watson_moments(kappa, moments.baseAddress!)
-                withKinds { kinds in
-                    for (s, shell) in design.shells.enumerated() {
-                        storeTerms(p, shell, weight, across, along)
-                        used[s] = pk_zonal_coefficients(
-                            moments.baseAddress!, Int32(terms), kinds, weight, across, along, out + s * n)
-                    }
-                }
+        let kappa = scratch + design.scratchRest, weight = kappa + 16, across = weight + part, along = across + part
+        let moments = UnsafeMutableRawPointer(along + part).assumingMemoryBound(to: Double.self)
+        store(p[width - 4].concentration, kappa)
+        pk_watson_moments(kappa, moments)
+        withKinds { kinds in
+            for (s, shell) in design.shells.enumerated() {
+                storeTerms(p, shell, weight, across, along)
+                used[s] = pk_zonal_coefficients(
+                    moments, Int32(terms), kinds, weight, across, along, scratch + s * n)
             }
         }
     }
 
-    /// Attenuations by polynomials already known.
-    func attenuations(
+    public func attenuations(
         _ p: UnsafePointer<Lanes>, _ design: FormDesign, coefficients: UnsafePointer<Float>, used: UnsafePointer<Int32>,
         into out: UnsafeMutablePointer<Float>, stride: Int
     ) {
@@ -113,8 +118,7 @@ extension WatsonCompartment {
         }
     }
 
-    /// Attenuations and derivatives by polynomials already known.
-    func derivatives(
+    public func derivatives(
         _ p: UnsafePointer<Double>, _ design: FormDesign, coefficients: UnsafePointer<Float>,
         attenuation: UnsafeMutablePointer<Float>,
         rows: UnsafeMutablePointer<Float>

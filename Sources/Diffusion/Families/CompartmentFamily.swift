@@ -167,7 +167,7 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
                 for k in layout.components.indices {
                     plan.numbers(k, theta: theta, values, into: p)
                     let spread = plan.components[k].spread?.value(UnsafePointer(values)) ?? 0
-                    plan.components[k].compartment.seriesAttenuations(p, series, spread: spread, into: e)
+                    plan.components[k].attenuations(p, series, spread: spread, into: e)
                     let f = Float(layout.components[k].weight.map { theta[$0] } ?? rest)
                     for i in 0..<m { out[i] += f * e[i] }
                 }
