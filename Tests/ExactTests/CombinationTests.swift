@@ -17,7 +17,7 @@ import Testing
             samples: (0..<8).map {
                 sampled($0)
                     ? StructureSample(
-                        SampleMemory(capacity: 0, height: 0, components: 0, size: 0, measurements: 0), sticks: 0) : nil
+                        SampleMemory(capacity: 0, height: 0, components: 0, room: 0, measurements: 0), sticks: 0) : nil
             },
             modes: Array(repeating: nil, count: 8))
     }

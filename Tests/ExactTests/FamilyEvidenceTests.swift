@@ -70,8 +70,8 @@ import Testing
             let modes = try #require(sampler.modes(y, layout, starts: starts, options: .init()))
             var effort = ImportanceSampler.Options()
             (effort.generation, effort.components) = (2048, 12)
-            var run = sampler.start(y, modes, generations: 24, options: effort, noises: [noise])
-            sampler.advance(&run, y, generations: 24, options: effort) {
+            let run = sampler.start(y, modes, generations: 24, options: effort, noises: [noise])
+            sampler.advance(run, y, generations: 24, options: effort) {
                 RandomSource(seed: 3, stream: truth, substream: UInt64($0) << 32 | UInt64(e.structure.bits))
             }
             let other = run.sample.evidence[noise]!
@@ -98,9 +98,9 @@ import Testing
         (effort.generation, effort.components, effort.grid.nodes) = (1024, 8, 0)
         let modes = try #require(sampler.modes(y, layout, starts: [(.gaussian, x)], options: effort))
         let both = [true, false].map { isClose in
-            var run = sampler.start(
+            let run = sampler.start(
                 y, modes, generations: 8, options: effort, noises: [.gaussian, .rician], isClose: isClose)
-            sampler.advance(&run, y, generations: 8, options: effort) {
+            sampler.advance(run, y, generations: 8, options: effort) {
                 RandomSource(seed: 4, stream: bits, substream: UInt64($0))
             }
             return run.sample.evidence

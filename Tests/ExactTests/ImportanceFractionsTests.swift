@@ -185,9 +185,9 @@ import Testing
         }
         func run(_ sampler: ImportanceSampler, _ goes: [Int]) throws -> SignalSample {
             let modes = try #require(sampler.modes(y, layout, starts: [(.gaussian, truth)], options: options))
-            var run = sampler.start(y, modes, generations: 4, options: options, noises: [.gaussian, .rician])
+            let run = sampler.start(y, modes, generations: 4, options: options, noises: [.gaussian, .rician])
             for n in goes {
-                sampler.advance(&run, y, generations: n, options: options) {
+                sampler.advance(run, y, generations: n, options: options) {
                     RandomSource(seed: 3, stream: 4, substream: UInt64($0))
                 }
             }

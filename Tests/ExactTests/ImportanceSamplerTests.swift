@@ -90,8 +90,8 @@ import Testing
     ) -> SignalSample? {
         let sampler = sampler ?? ImportanceSampler(kernels)
         guard let modes = sampler.modes(y, layout, starts: starts, sigma: sigma, options: options) else { return nil }
-        var run = sampler.start(y, modes, generations: generations, options: options, noises: noises, sigma: sigma)
-        sampler.advance(&run, y, generations: generations, options: options) {
+        let run = sampler.start(y, modes, generations: generations, options: options, noises: noises, sigma: sigma)
+        sampler.advance(run, y, generations: generations, options: options) {
             RandomSource(seed: seed, stream: UInt64(layout.structure.bits), substream: UInt64($0))
         }
         return run.sample

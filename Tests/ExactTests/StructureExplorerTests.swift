@@ -86,8 +86,8 @@ import Testing
             else { continue }
             let known = try #require(
                 listed[other], "structure \(other.bits) was not looked at: \(modes.laplace) beside \(best)")
-            var run = sampler.start(y, modes, generations: 8, options: .init(), noises: [.gaussian])
-            sampler.advance(&run, y, generations: 8, options: .init()) {
+            let run = sampler.start(y, modes, generations: 8, options: .init(), noises: [.gaussian])
+            sampler.advance(run, y, generations: 8, options: .init()) {
                 RandomSource(seed: 7, stream: UInt64(other.bits), substream: UInt64($0))
             }
             let thorough = run.sample.evidence[.gaussian]!

@@ -227,20 +227,3 @@ final class CompartmentKernels: DiffusionKernels {
         if let rho { chain(component.dimension, 1 / rho.value, rho.slope) }
     }
 }
-
-/// Memory that is kept from one use to the next, and grows where a use needs more.
-private final class Room<Element> {
-    private var start = UnsafeMutablePointer<Element>.allocate(capacity: 1), capacity = 1
-
-    /// So many elements at least, of no meaning.
-    @inline(__always)
-    func atLeast(_ count: Int) -> UnsafeMutablePointer<Element> {
-        if count > capacity {
-            start.deallocate()
-            (start, capacity) = (.allocate(capacity: count), count)
-        }
-        return start
-    }
-
-    deinit { start.deallocate() }
-}

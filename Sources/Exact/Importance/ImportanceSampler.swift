@@ -34,7 +34,8 @@ package final class ImportanceSampler {
     package let climber: ModeClimber
     let kernels: any SignalKernels, measurementCount: Int
     private var pool = SampleMemory.Pool()
-    private var scratch = UnsafeMutablePointer<Float>.allocate(capacity: 1), scratchCount = 1
+    /// Floats of no meaning.
+    let room = Room<Float>()
     /// Attenuations of sixteen samples.
     let attenuations: UnsafeMutablePointer<Float>
     /// A sample.
@@ -49,7 +50,6 @@ package final class ImportanceSampler {
     }
 
     deinit {
-        scratch.deallocate()
         attenuations.deallocate()
         point.deallocate()
     }
@@ -57,16 +57,6 @@ package final class ImportanceSampler {
     /// Whether a structure is small enough: at most 12 components, 48 shape coordinates, 8 members that may change
     /// places. (Importance sampling holds to some 15 to 20 shape coordinates; the standard error tells.)
     package static func canSample(_ layout: SignalLayout) -> Bool { SignalLimits.hold(layout) }
-
-    /// At least so many floats, of no meaning.
-    func room(_ count: Int) -> UnsafeMutablePointer<Float> {
-        if count > scratchCount {
-            scratch.deallocate()
-            scratch = .allocate(capacity: count)
-            scratchCount = count
-        }
-        return scratch
-    }
 
     /// Finds the modes near some starts.
     ///
@@ -98,8 +88,8 @@ package final class ImportanceSampler {
         return Modes(layout: layout, list: modes, laplace: logSum(modes.map(\.laplace)))
     }
 
-    /// Samples of one structure, generation by generation.
-    package struct Run {
+    /// Samples of one structure, generation by generation. A class: it refers to much, and is asked often.
+    package final class Run {
         let modes: Modes, labels: MemberLikeness, extra: [PosteriorMode], job: pk_linear_weights,
             proposal: ShapeProposal, constant: Double
         let noises: [NoiseLikelihood], sigma: Double?
@@ -111,6 +101,16 @@ package final class ImportanceSampler {
         /// Where the last generation added nothing, no other will.
         package internal(set) var isExhausted = false
         var memory: SampleMemory { sample.memory }
+
+        init(
+            _ modes: Modes, extra: [PosteriorMode], job: pk_linear_weights, proposal: ShapeProposal, constant: Double,
+            noises: [NoiseLikelihood], sigma: Double?, memory: SampleMemory
+        ) {
+            (self.modes, labels, self.extra) = (modes, MemberLikeness(modes.best), extra)
+            (self.job, self.proposal, self.constant) = (job, proposal, constant)
+            (self.noises, self.sigma) = (noises, sigma)
+            sample = SignalSample(modes.layout, memory, knowsNoise: sigma != nil)
+        }
     }
 
     /// Makes ready to sample about modes.
@@ -148,26 +148,26 @@ package final class ImportanceSampler {
         var possible: [NoiseLikelihood] = noises.contains(.gaussian) ? [.gaussian] : []
         if canBeRician { possible.append(.rician) }
         return Run(
-            modes: found, labels: MemberLikeness(found.best), extra: extra, job: job, proposal: proposal,
+            found, extra: extra, job: job, proposal: proposal,
             constant: ModeClimber.Task(y, layout, .gaussian, sigma: sigma).constant, noises: possible, sigma: sigma,
-            sample: SignalSample(layout, memory, knowsNoise: sigma != nil))
+            memory: memory)
     }
 
     /// Adds generations and weighs all samples.
     /// - Parameter stream: the random numbers of generation g of this structure, from 0: no other generation or
     ///   structure has a part in them.
     package func advance(
-        _ run: inout Run, _ y: UnsafePointer<Float>, generations: Int = 1, options: Options,
+        _ run: Run, _ y: UnsafePointer<Float>, generations: Int = 1, options: Options,
         stream: (Int) -> RandomSource
     ) {
         for _ in 0..<generations where !run.isExhausted {
             var random = stream(run.generations)
-            add(&run, y, options, &random)
+            add(run, y, options, &random)
         }
         for noise in run.noises { run.sample.weigh(noise, constant: run.constant) }
     }
 
-    private func add(_ run: inout Run, _ y: UnsafePointer<Float>, _ options: Options, _ random: inout RandomSource) {
+    private func add(_ run: Run, _ y: UnsafePointer<Float>, _ options: Options, _ random: inout RandomSource) {
         let proposal = run.proposal, width = proposal.dimension, w = run.sample.layout.componentCount,
             size = proposal.size, lanes = SampleMemory.lanes
         let memory = run.memory, start = run.sample.count, stride = memory.stride, isFirst = run.generations == 0
@@ -185,7 +185,7 @@ package final class ImportanceSampler {
 
         // Shapes component by component, whole vectors at a time: what is too many the next ones overwrite. Weights and
         // noise of all together.
-        let whole = count + lanes, uniforms = room((width + w + 1) * whole), rest = uniforms + width * whole
+        let whole = count + lanes, uniforms = room.atLeast((width + w + 1) * whole), rest = uniforms + width * whole
         var done = start
         for i in shares.indices where counts[i] > 0 {
             let many = Int(counts[i]), vectors = (many + lanes - 1) / lanes * lanes

@@ -39,12 +39,20 @@ enum OpenShapes {
         var p = mode.precision, own = [Double](repeating: 0, count: n * n)
         for (i, r) in open.enumerated() { for (j, c) in open.enumerated() { own[i * n + j] = p[r * d + c] } }
         guard Cholesky.factorise(&own, n) else { return nil }
-        let rest = (0..<d).filter { !open.contains($0) }
-        for r in rest {
-            var solved = open.map { mode.precision[r * d + $0] }
-            if solved.allSatisfy({ $0 == 0 }) { continue }
-            Cholesky.solve(own, n, &solved)
-            for c in rest { p[r * d + c] -= zip(open, solved).reduce(0) { $0 + mode.precision[c * d + $1.0] * $1.1 } }
+        var solved = [Double](repeating: 0, count: n)
+        mode.precision.withUnsafeBufferPointer { whole in
+            p.withUnsafeMutableBufferPointer { p in
+                for r in 0..<d where !open.contains(r) {
+                    for (i, c) in open.enumerated() { solved[i] = whole[r * d + c] }
+                    if solved.allSatisfy({ $0 == 0 }) { continue }
+                    Cholesky.solve(own, n, &solved)
+                    for c in 0..<d where !open.contains(c) {
+                        var sum = 0.0
+                        for (i, o) in open.enumerated() { sum += whole[c * d + o] * solved[i] }
+                        p[r * d + c] -= sum
+                    }
+                }
+            }
         }
         let scalars = layout.componentCount + 1, axes = scalars + layout.scalars.count,
             rotations = axes + 2 * layout.axes.count

@@ -90,7 +90,7 @@ extension ImportanceSampler {
         return withUnsafeTemporaryAllocation(of: Int.self, capacity: options.components) { chosen in
             let peak = pk_importance_choice(
                 run.sample.logs(one), run.sample.logs(noises.last!), memory.mixture, count, options.components, offset,
-                room(count), chosen.baseAddress!)
+                room.atLeast(count), chosen.baseAddress!)
             guard peak.isFinite else { return [] }
             return memory.addComponents(of: chosen, after: run.componentCount, size: size) { i, out in
                 run.sample.labelled(i, into: point)

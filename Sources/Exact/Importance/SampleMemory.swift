@@ -18,21 +18,21 @@ package final class SampleMemory {
     /// `WeightsJob`'s.
     package let tables: UnsafeMutablePointer<Float>
 
-    package init(capacity: Int, height: Int, components count: Int, size: Int, measurements: Int) {
+    package init(capacity: Int, height: Int, components count: Int, room: Int, measurements: Int) {
         self.capacity = capacity
         self.height = height
         componentCapacity = count
-        componentRoom = count * size
-        func room<T>(_ count: Int, _ value: T) -> UnsafeMutablePointer<T> {
+        componentRoom = room
+        func filled<T>(_ count: Int, _ value: T) -> UnsafeMutablePointer<T> {
             let start = UnsafeMutablePointer<T>.allocate(capacity: max(1, count))
             start.initialize(repeating: value, count: max(1, count))
             return start
         }
         let stride = capacity + Self.lanes
-        rows = room(height * stride, 0)
-        (gaussian, rician, mixture) = (room(stride, 0), room(stride, 0), room(stride, 0))
-        (components, counts, origins) = (room(count * size, 0), room(count, 0), room(count, 0))
-        tables = room(WeightsJob.tableSize(measurements: measurements), 0)
+        rows = filled(height * stride, 0)
+        (gaussian, rician, mixture) = (filled(stride, 0), filled(stride, 0), filled(stride, 0))
+        (components, counts, origins) = (filled(room, 0), filled(count, 0), filled(count, 0))
+        tables = filled(WeightsJob.tableSize(measurements: measurements), 0)
     }
 
     deinit {
@@ -105,7 +105,13 @@ package final class SampleMemory {
         return shares
     }
 
-    /// Pieces that nobody but the pool holds are given out again.
+    /// Whether there is room for so much.
+    private func holds(_ capacity: Int, _ height: Int, _ components: Int, _ room: Int) -> Bool {
+        self.capacity >= capacity && self.height >= height && componentCapacity >= components && componentRoom >= room
+    }
+
+    /// Pieces that nobody but the pool holds are given out again. One that is too small for what is asked becomes large
+    /// enough for that too, so that soon none is.
     package struct Pool {
         private var all: [SampleMemory] = []
 
@@ -114,22 +120,18 @@ package final class SampleMemory {
         package mutating func take(capacity: Int, height: Int, components: Int, size: Int, measurements: Int)
             -> SampleMemory
         {
-            func make() -> SampleMemory {
-                SampleMemory(
-                    capacity: capacity, height: height, components: components, size: size, measurements: measurements)
-            }
+            var small: Int?
             for i in all.indices where isKnownUniquelyReferenced(&all[i]) {
-                let old = all[i]
-                if old.capacity >= capacity && old.height >= height && old.componentCapacity >= components
-                    && old.componentRoom >= components * size
-                {
-                    return old
-                }
-                all[i] = make()
-                return all[i]
+                if all[i].holds(capacity, height, components, components * size) { return all[i] }
+                small = small ?? i
             }
-            all.append(make())
-            return all.last!
+            let old = small.map { all[$0] }
+            let new = SampleMemory(
+                capacity: max(capacity, old?.capacity ?? 0), height: max(height, old?.height ?? 0),
+                components: max(components, old?.componentCapacity ?? 0),
+                room: max(components * size, old?.componentRoom ?? 0), measurements: measurements)
+            if let small { all[small] = new } else { all.append(new) }
+            return new
         }
     }
 }

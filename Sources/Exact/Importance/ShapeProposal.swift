@@ -9,6 +9,8 @@ final class ShapeProposal {
     /// D; floats of a component.
     let dimension: Int, size: Int
     private let bounds: UnsafeMutablePointer<Float>
+    /// A normal's precision, weights and noise first.
+    private let matrix: UnsafeMutablePointer<Double>
     let space: pk_shape_space
 
     init(_ layout: SignalLayout) {
@@ -21,9 +23,14 @@ final class ShapeProposal {
             axes: layout.axes.count, rotations: layout.rotations.count, scalars: k, low: bounds, high: bounds + k)
         size = pk_shape_component_size(&space)
         self.space = space
+        let d = layout.componentCount + 1 + dimension
+        matrix = .allocate(capacity: d * SignalLimits.stride(d))
     }
 
-    deinit { bounds.deallocate() }
+    deinit {
+        bounds.deallocate()
+        matrix.deallocate()
+    }
 
     /// Writes the marginal over shapes x of the normal about a point, as the kernels take it:
     ///
@@ -67,37 +74,35 @@ final class ShapeProposal {
             for i in 0..<a { add(w + k + 2 * ofAxis[i], 2) }
             for i in 0..<r { add(w + k + 2 * a + 3 * ofRotation[i], 3) }
             for i in 0..<k { add(w + ofScalar[i], 1) }
-            return withUnsafeTemporaryAllocation(of: Double.self, capacity: d * row) { buffer in
-                let m = buffer.baseAddress!
-                m.initialize(repeating: 0, count: d * row)
-                for i in 0..<d {
-                    let from = precision + places[i] * stride
-                    for j in i..<d { m[i * row + j] = from[places[j]] }
-                }
-                guard pk_system_factorise(d, row, m) != 0 else { return false }
-                var next = out
-                for i in 0..<k { next[i] = Float(centre[layout.firstScalar + ofScalar[i]]) }
-                next += k
-                for i in 0..<a {
-                    let p = centre + layout.firstAxis + 3 * ofAxis[i], axis = SIMD3(p[0], p[1], p[2]),
-                        (e, f) = AxisChart.tangents(axis)
-                    for c in 0..<3 {
-                        next[3 * i + c] = Float(axis[c])
-                        next[3 * a + 6 * i + c] = Float(e[c])
-                        next[3 * a + 6 * i + 3 + c] = Float(f[c])
-                    }
-                }
-                next += 9 * a
-                for i in 0..<r {
-                    for c in 0..<4 { next[4 * i + c] = Float(centre[layout.firstRotation + 4 * ofRotation[i] + c]) }
-                }
-                next += 4 * r
-                let inverse = 1 / scale, n = dimension
-                for i in 0..<n {
-                    for j in 0..<n { next[i * n + j] = j <= i ? Float(m[(w + j) * row + w + i] * inverse) : 0 }
-                }
-                return true
+            let m = matrix
+            m.update(repeating: 0, count: d * row)
+            for i in 0..<d {
+                let from = precision + places[i] * stride
+                for j in i..<d { m[i * row + j] = from[places[j]] }
             }
+            guard pk_system_factorise(d, row, m) != 0 else { return false }
+            var next = out
+            for i in 0..<k { next[i] = Float(centre[layout.firstScalar + ofScalar[i]]) }
+            next += k
+            for i in 0..<a {
+                let p = centre + layout.firstAxis + 3 * ofAxis[i], axis = SIMD3(p[0], p[1], p[2]),
+                    (e, f) = AxisChart.tangents(axis)
+                for c in 0..<3 {
+                    next[3 * i + c] = Float(axis[c])
+                    next[3 * a + 6 * i + c] = Float(e[c])
+                    next[3 * a + 6 * i + 3 + c] = Float(f[c])
+                }
+            }
+            next += 9 * a
+            for i in 0..<r {
+                for c in 0..<4 { next[4 * i + c] = Float(centre[layout.firstRotation + 4 * ofRotation[i] + c]) }
+            }
+            next += 4 * r
+            let inverse = 1 / scale, n = dimension
+            for i in 0..<n {
+                for j in 0..<n { next[i * n + j] = j <= i ? Float(m[(w + j) * row + w + i] * inverse) : 0 }
+            }
+            return true
         }
     }
 

@@ -10,8 +10,19 @@ package struct SignalSample {
         package var logEvidence = -Double.infinity, standardError = Double.infinity, effectiveCount = 0.0
     }
 
+    /// The evidence under each kind of noise; nil where it is not possible. (A dictionary of two would cost more to ask
+    /// than what is asked for.)
+    package struct Evidences: Sendable {
+        private var gaussian: Evidence?, rician: Evidence?
+
+        package subscript(noise: NoiseLikelihood) -> Evidence? {
+            get { noise == .rician ? rician : gaussian }
+            set { if noise == .rician { rician = newValue } else { gaussian = newValue } }
+        }
+    }
+
     package let layout: SignalLayout
-    package internal(set) var evidence: [NoiseLikelihood: Evidence] = [:]
+    package internal(set) var evidence = Evidences()
     /// Samples.
     package internal(set) var count = 0
     /// Samples drawn, some of which were no shapes and are left out.

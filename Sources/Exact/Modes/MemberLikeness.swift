@@ -63,7 +63,7 @@ struct MemberLikeness {
 
     /// Of each set the order π with the greatest Σ_k l_k(x_π(k)).
     func orders(of x: UnsafePointer<Double>) -> [[Int]] {
-        parts.map { part in
+        parts.map { part -> [Int] in
             let n = part.count, width = part.axes + part.rotations + part.scalars,
                 size = 3 * part.axes + 4 * part.rotations + part.scalars
             // Reference k against the member at place s.
@@ -93,22 +93,27 @@ struct MemberLikeness {
                 return sum
             }
             // The best way to give the first few references the members of a subset.
-            var best = [Double](repeating: -.infinity, count: 1 << n), last = [Int](repeating: 0, count: 1 << n)
-            best[0] = 0
-            let table = (0..<n).map { k in (0..<n).map { likeness(k, $0) } }
-            for some in 1..<1 << n {
-                let k = some.nonzeroBitCount - 1
-                for s in 0..<n where some >> s & 1 == 1 {
-                    let value = best[some ^ 1 << s] + table[k][s]
-                    if value > best[some] { (best[some], last[some]) = (value, s) }
+            return withUnsafeTemporaryAllocation(of: Double.self, capacity: n * n + 1 << n) { doubles in
+                withUnsafeTemporaryAllocation(of: Int.self, capacity: 1 << n) { last in
+                    let table = doubles.baseAddress!, best = table + n * n
+                    for k in 0..<n { for s in 0..<n { table[k * n + s] = likeness(k, s) } }
+                    best[0] = 0
+                    for some in 1..<1 << n {
+                        let k = some.nonzeroBitCount - 1
+                        (best[some], last[some]) = (-.infinity, 0)
+                        for s in 0..<n where some >> s & 1 == 1 {
+                            let value = best[some ^ 1 << s] + table[k * n + s]
+                            if value > best[some] { (best[some], last[some]) = (value, s) }
+                        }
+                    }
+                    var order = [Int](repeating: 0, count: n), some = (1 << n) - 1
+                    for k in (0..<n).reversed() {
+                        order[k] = last[some]
+                        some ^= 1 << last[some]
+                    }
+                    return order
                 }
             }
-            var order = [Int](repeating: 0, count: n), some = (1 << n) - 1
-            for k in (0..<n).reversed() {
-                order[k] = last[some]
-                some ^= 1 << last[some]
-            }
-            return order
         }
     }
 

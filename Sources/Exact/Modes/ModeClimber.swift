@@ -113,7 +113,8 @@ package final class ModeClimber {
         return PosteriorMode(
             task.layout, task.weights, task.noise,
             centre: node == nil ? sorted(task) : Array(UnsafeBufferPointer(start: point, count: task.layout.count)),
-            precision: precision, stride: task.stride, logDensity: density, knowsNoise: task.logSigma != nil)
+            precision: precision, stride: task.stride, logDensity: density, knowsNoise: task.logSigma != nil,
+            room: other)
     }
 
     /// The point as a mode has it: members by falling weight. What is known of their local coordinates changes places

@@ -10,8 +10,8 @@ final class PointLanes {
     static let size = 16
     private let m: Int
     private let rows, attenuations, amplitudes, signals: UnsafeMutablePointer<Float>
-    /// Of each lane: σ and what varies of the prior's density.
-    private var sigma = [Double](repeating: 1, count: size), prior = [Double](repeating: 0, count: size)
+    /// Of each lane: σ, what varies of the prior's density, and the log-density.
+    private let sigma, prior, density: UnsafeMutablePointer<Double>
 
     init(_ m: Int) {
         self.m = m
@@ -21,9 +21,15 @@ final class PointLanes {
         amplitudes = rows + size * SignalLimits.point
         attenuations = amplitudes + size * most
         signals = attenuations + size * most * m
+        sigma = .allocate(capacity: 3 * size)
+        sigma.initialize(repeating: 1, count: 3 * size)
+        (prior, density) = (sigma + size, sigma + 2 * size)
     }
 
-    deinit { rows.deallocate() }
+    deinit {
+        rows.deallocate()
+        sigma.deallocate()
+    }
 
     func set(_ task: ModeClimber.Task, _ x: UnsafePointer<Double>, at lane: Int) {
         let w = task.weights.count
@@ -37,8 +43,8 @@ final class PointLanes {
     }
 
     /// Log-likelihood and what varies of the prior's density (as `ModeClimber.evaluate` says it) of the first `count`
-    /// lanes; −∞ where there is none.
-    func values(_ task: ModeClimber.Task, count: Int, _ kernels: any SignalKernels) -> [Double] {
+    /// lanes; −∞ where there is none. They hold until the next call.
+    func values(_ task: ModeClimber.Task, count: Int, _ kernels: any SignalKernels) -> UnsafeBufferPointer<Double> {
         let w = task.weights.count, size = Self.size
         // Lanes without a point of their own repeat the last.
         for lane in count..<size {
@@ -46,13 +52,15 @@ final class PointLanes {
         }
         kernels.attenuations(task.layout, rows: rows, stride: size, into: attenuations)
         pk_lane_signals(m, w, amplitudes, attenuations, signals)
-        return (0..<count).map { lane in
-            guard sigma[lane] > 0, (1 / (sigma[lane] * sigma[lane])).isFinite else { return -.infinity }
+        for lane in 0..<count {
+            density[lane] = -.infinity
+            guard sigma[lane] > 0, (1 / (sigma[lane] * sigma[lane])).isFinite else { continue }
             let value =
                 task.noise == .rician
                 ? pk_rician_log_likelihood(m, signals + lane * m, task.y, 1, sigma[lane])
                 : pk_gaussian_log_likelihood(m, signals + lane * m, task.y, 1, sigma[lane])
-            return value.isNaN ? -.infinity : value + prior[lane]
+            if !value.isNaN { density[lane] = value + prior[lane] }
         }
+        return UnsafeBufferPointer(start: density, count: count)
     }
 }

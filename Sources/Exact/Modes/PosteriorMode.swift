@@ -26,16 +26,14 @@ package final class PosteriorMode {
     /// - Parameters:
     ///   - logDensity: of the posterior at the centre by the local coordinates, up to the evidence.
     ///   - knowsNoise: whether σ is known, so that log σ is a point.
+    ///   - room: D × `stride` numbers to work in.
     /// - Returns: nil when `precision` is not positive definite.
     init?(
         _ layout: SignalLayout, _ weights: WeightCoordinates, _ noise: NoiseLikelihood, centre: [Double],
         precision: UnsafePointer<Double>,
-        stride: Int, logDensity: Double,
-        knowsNoise: Bool
+        stride: Int, logDensity: Double, knowsNoise: Bool, room: UnsafeMutablePointer<Double>
     ) {
         let d = layout.componentCount + 1 + layout.shapeDimension
-        let room = UnsafeMutablePointer<Double>.allocate(capacity: d * stride)
-        defer { room.deallocate() }
         room.update(from: precision, count: d * stride)
         guard pk_system_factorise(d, stride, room) != 0 else { return nil }
         var logDeterminant = 0.0

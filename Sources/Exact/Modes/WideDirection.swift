@@ -60,6 +60,12 @@ package struct WideDirection {
 }
 
 extension ModeClimber {
+    /// A direction v that is wide beside the prior, row i of U, and by how much the log-density falls on its two sides.
+    private struct Wide {
+        let index: Int, v: UnsafeMutablePointer<Double>
+        var direction: WideDirection, falls: (Double?, Double?) = (nil, nil)
+    }
+
     /// Brings the precision along wide directions to what the posterior does at that distance, where the second
     /// derivative misleads (two members that nearly coincide have no first-order information on their difference).
     ///
@@ -69,55 +75,59 @@ extension ModeClimber {
         let d = task.dimension, row = task.stride, u = other
         u.update(from: precision, count: d * row)
         guard pk_system_factorise(d, row, u) != 0 else { return }
-        var wide: [(index: Int, v: UnsafeMutablePointer<Double>, direction: WideDirection)] = []
-        for i in 0..<d where i != task.weights.count || task.logSigma == nil {
-            let v = vectors + wide.count * row,
-                square = WideDirection.conjugate(i, d, u, row: row, prior: prior, into: v)
-            // Narrow beside the prior: the second derivative will do.
-            if square < 1.0 / 300 { continue }
-            wide.append((i, v, WideDirection(square: square)))
-        }
-        // Round by round, the points of all directions that still look together: sixteen cost hardly more than one.
-        while true {
-            let open = wide.indices.filter { !wide[$0].direction.isDone }
-            if open.isEmpty { break }
-            let steps = open.flatMap { i in [wide[i].direction.s, -wide[i].direction.s].map { (wide[i].v, $0) } }
-            let falls = drops(task, steps, value)
-            for (place, i) in open.enumerated() {
-                wide[i].direction.update((falls[2 * place], falls[2 * place + 1]))
+        withUnsafeTemporaryAllocation(of: Wide.self, capacity: d) { room in
+            var count = 0
+            for i in 0..<d where i != task.weights.count || task.logSigma == nil {
+                let v = vectors + count * row,
+                    square = WideDirection.conjugate(i, d, u, row: row, prior: prior, into: v)
+                // Narrow beside the prior: the second derivative will do.
+                if square < 1.0 / 300 { continue }
+                (room.baseAddress! + count).initialize(
+                    to: Wide(index: i, v: v, direction: WideDirection(square: square)))
+                count += 1
             }
-        }
-        for (i, _, direction) in wide where direction.s != 1 {
-            let change = 1 / (direction.s * direction.s) - 1
-            for a in i..<d { for b in i..<d { precision[a * row + b] += change * u[i * row + a] * u[i * row + b] } }
+            let wide = UnsafeMutableBufferPointer(rebasing: room[..<count])
+            while wide.contains(where: { !$0.direction.isDone }) {
+                findFalls(task, wide, value)
+                for k in wide.indices where !wide[k].direction.isDone { wide[k].direction.update(wide[k].falls) }
+            }
+            for k in wide.indices where wide[k].direction.s != 1 {
+                let i = wide[k].index, change = 1 / (wide[k].direction.s * wide[k].direction.s) - 1
+                for a in i..<d { for b in i..<d { precision[a * row + b] += change * u[i * row + a] * u[i * row + b] } }
+            }
         }
     }
 
-    /// By how much the log-density falls from the point to each s v; nil where weights leave the prior's support.
-    private func drops(_ task: Task, _ steps: [(v: UnsafeMutablePointer<Double>, s: Double)], _ value: Double)
-        -> [Double?]
-    {
-        var falls = [Double?](repeating: nil, count: steps.count), lane = 0, places: [Int] = []
-        func evaluate() {
-            guard lane > 0 else { return }
-            for (k, there) in lanes.values(task, count: lane, kernels).enumerated() {
-                falls[places[k]] = max(-1, value - there)
+    /// One round: of all directions that are still looked along, by how much the log-density falls from the point to
+    /// s v and to −s v; nil where weights leave the prior's support. Sixteen points cost hardly more than one.
+    private func findFalls(_ task: Task, _ wide: UnsafeMutableBufferPointer<Wide>, _ value: Double) {
+        withUnsafeTemporaryAllocation(of: Int.self, capacity: PointLanes.size) { places in
+            var lane = 0
+            func evaluate() {
+                guard lane > 0 else { return }
+                let there = lanes.values(task, count: lane, kernels)
+                for k in 0..<lane {
+                    let fall = max(-1, value - there[k]), place = places[k] / 2
+                    if places[k] % 2 == 0 { wide[place].falls.0 = fall } else { wide[place].falls.1 = fall }
+                }
+                lane = 0
             }
-            places.removeAll(keepingCapacity: true)
-            lane = 0
-        }
-        for (place, (v, s)) in steps.enumerated() {
-            for j in 0..<task.dimension { step[j] = s * v[j] }
-            if task.weights.areFractions, (0..<task.weights.count).contains(where: { u[$0] + step[$0] < 0 }) {
-                continue
+            for k in wide.indices where !wide[k].direction.isDone {
+                wide[k].falls = (nil, nil)
+                for side in 0..<2 {
+                    let s = side == 0 ? wide[k].direction.s : -wide[k].direction.s
+                    for j in 0..<task.dimension { step[j] = s * wide[k].v[j] }
+                    if task.weights.areFractions, (0..<task.weights.count).contains(where: { u[$0] + step[$0] < 0 }) {
+                        continue
+                    }
+                    move(task, by: step)
+                    lanes.set(task, trial, at: lane)
+                    places[lane] = 2 * k + side
+                    lane += 1
+                    if lane == PointLanes.size { evaluate() }
+                }
             }
-            move(task, by: step)
-            lanes.set(task, trial, at: lane)
-            places.append(place)
-            lane += 1
-            if lane == PointLanes.size { evaluate() }
+            evaluate()
         }
-        evaluate()
-        return falls
     }
 }

@@ -13,9 +13,10 @@ extension StructureExplorer {
             options.fewest + Int((options.perDimension * Double(entry.layout.shapeDimension)).rounded())
         }
         func advance(_ entry: Entry, _ generations: Int) {
-            sampler.advance(&entry.run!, y, generations: generations, options: options.sampling) {
+            sampler.advance(entry.run!, y, generations: generations, options: options.sampling) {
                 stream(entry.structure, $0)
             }
+            entry.weigh()
         }
         for (i, entry) in entries.enumerated() {
             guard let modes = entry.modes, gap[i] <= options.cutoff else { continue }

@@ -2,18 +2,9 @@ import Foundation
 import ModelSpace
 
 extension StructureExplorer.Entry {
-    /// log-evidence over all kinds of noise, and its error: the best known.
-    var evidence: Double { logSum(variants.indices.map(logEvidence)) }
-    var standardError: Double {
-        guard let run else { return .infinity }
-        let all = variants.map { run.sample.evidence[$0.noise] ?? .init() }, total = logSum(all.map(\.logEvidence))
-        return all.reduce(0) { $1.logEvidence.isFinite ? $0 + exp($1.logEvidence - total) * $1.standardError : $0 }
-    }
-
-    /// log p(y | z) of a variant: from samples, else Laplace's approximation.
+    /// log p(y | z) of a variant from samples.
     func logEvidence(_ variant: Int) -> Double {
-        guard let run else { return laplace }
-        let found = run.sample.evidence[variants[variant].noise] ?? .init()
+        let found = run?.sample.evidence[variants[variant].noise] ?? .init()
         return found.logEvidence + lack(found.standardError)
     }
 

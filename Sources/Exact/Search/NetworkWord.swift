@@ -30,7 +30,7 @@ public struct NetworkWord {
             total[known] = logSum([total[known], l])
         }
         let options = explorer.options,
-            gap = StructureExplorer.gaps(total, signals.map { explorer.kind($0).k })
+            gap = StructureExplorer.gaps(total, signals.map { explorer.meet($0).k })
         self.table = table
         gaps = Dictionary(uniqueKeysWithValues: zip(signals, gap))
         (reach, exclusion) = (network.reach, options.networkExclusion)

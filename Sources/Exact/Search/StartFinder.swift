@@ -5,7 +5,8 @@ import ModelSpace
 /// over its prior's support, weights fitted to the data, and the best are kept. One a thread.
 final class StartFinder {
     private let kernels: any SignalKernels, m: Int
-    private var rows: [Float] = [], e: [Float] = []
+    /// Sixteen points as the kernels read them, their attenuations; all that are tried, one after the other.
+    private let rows = Room<Float>(), attenuations = Room<Float>(), points = Room<Double>()
 
     init(_ kernels: any SignalKernels) {
         self.kernels = kernels
@@ -27,41 +28,45 @@ final class StartFinder {
     ) -> [[Double]] {
         let layout = transfer.to, base = transfer.carry(x), blocks = transfer.isOpen ? max(1, tries / 16) : 1
         let shift = (0..<transfer.dimension).map { _ in random.uniform() }
-        var found: [(squares: Float, point: [Double])] = []
-        withWeights(layout.componentCount) { weights in
+        let n = layout.count, w = layout.componentCount
+        let points = points.atLeast(16 * blocks * n), rows = rows.atLeast(16 * n), e = attenuations.atLeast(16 * m * w)
+        var found: [(squares: Float, point: UnsafeMutablePointer<Double>)] = []
+        found.reserveCapacity(16 * blocks)
+        withUnsafeTemporaryAllocation(of: SampleLanes.self, capacity: w) { weights in
             for block in 0..<blocks {
-                var points = (0..<16).map { lane in
-                    transfer.isOpen ? trial(transfer, base, 16 * block + lane, shift) : base
+                let first = points + 16 * block * n
+                for lane in 0..<16 {
+                    let point = first + lane * n
+                    point.update(from: base, count: n)
+                    if transfer.isOpen { put(transfer, 16 * block + lane, shift, into: point) }
+                    for i in 0..<n { rows[16 * i + lane] = Float(point[i]) }
                 }
-                write(points, layout)
-                kernels.attenuations(layout, rows: rows, stride: 16, into: &e)
-                let (squares, scale) = WeightFit.fit(y, count: m, layout, e: e, weights: weights)
+                kernels.attenuations(layout, rows: rows, stride: 16, into: e)
+                let (squares, scale) = WeightFit.fit(y, count: m, layout, e: e, weights: weights.baseAddress!)
                 for lane in 0..<(transfer.isOpen ? 16 : 1) where squares[lane].isFinite {
-                    for k in 0..<layout.componentCount {
-                        points[lane][SignalLayout.firstWeight + k] = Double(weights[k][lane])
-                    }
-                    if layout.weights == .simplex { points[lane][SignalLayout.scale] = log(Double(scale[lane])) }
-                    points[lane][SignalLayout.sigma] = 0.5 * log(max(1e-12, Double(squares[lane]) / Double(m)))
-                    found.append((squares[lane], points[lane]))
+                    let point = first + lane * n
+                    for k in 0..<w { point[SignalLayout.firstWeight + k] = Double(weights[k][lane]) }
+                    if layout.weights == .simplex { point[SignalLayout.scale] = log(Double(scale[lane])) }
+                    point[SignalLayout.sigma] = 0.5 * log(max(1e-12, Double(squares[lane]) / Double(m)))
+                    found.append((squares[lane], point))
                 }
             }
         }
         found.sort { $0.squares < $1.squares }
-        var chosen: [[Double]] = []
+        var chosen: [UnsafeMutablePointer<Double>] = []
         for (_, point) in found where chosen.count < most {
             let canBeFlank = !transfer.axes.isEmpty || (!transfer.scalars.isEmpty && transfer.rotations.isEmpty)
             let isFlank = canBeFlank && chosen.contains { isLike(transfer, point, $0) }
             if !isFlank { chosen.append(point) }
         }
         return chosen.map { point in
-            var point = point
-            layout.clamp(&point)
-            return point
+            layout.clamp(point)
+            return Array(UnsafeBufferPointer(start: point, count: n))
         }
     }
 
     /// Whether two points are about one peak, by the axes that are open or, where there are none, by the scalars.
-    private func isLike(_ transfer: LayoutTransfer, _ x: [Double], _ y: [Double]) -> Bool {
+    private func isLike(_ transfer: LayoutTransfer, _ x: UnsafePointer<Double>, _ y: UnsafePointer<Double>) -> Bool {
         let layout = transfer.to
         guard transfer.axes.isEmpty else {
             return transfer.axes.allSatisfy { a in
@@ -75,13 +80,15 @@ final class StartFinder {
         }
     }
 
-    /// What is open at number i of a Kronecker sequence.
-    private func trial(_ transfer: LayoutTransfer, _ base: [Double], _ i: Int, _ shift: [Double]) -> [Double] {
-        let layout = transfer.to
-        var point = base, next = 0
+    /// Puts what is open at number i of a Kronecker sequence.
+    private func put(
+        _ transfer: LayoutTransfer, _ i: Int, _ shift: [Double], into point: UnsafeMutablePointer<Double>
+    ) {
+        let layout = transfer.to, steps = KroneckerPoints.steps
+        var next = 0
         func number() -> Double {
             defer { next += 1 }
-            let step = 0x1p-32 * Double(KroneckerPoints.steps[next % KroneckerPoints.steps.count])
+            let step = 0x1p-32 * Double(steps[next % steps.count])
             return (shift[next] + Double(i) * step).truncatingRemainder(dividingBy: 1)
         }
         for a in transfer.axes {
@@ -98,17 +105,5 @@ final class StartFinder {
                 b = u.squareRoot(), at = layout.firstRotation + 4 * r
             (point[at], point[at + 1], point[at + 2], point[at + 3]) = (a * sin(v), a * cos(v), b * sin(w), b * cos(w))
         }
-        return point
-    }
-
-    private func write(_ points: [[Double]], _ layout: SignalLayout) {
-        let size = 16 * layout.count
-        if rows.count < size { rows = Array(repeating: 0, count: size) }
-        if e.count < 16 * m * layout.componentCount { e = Array(repeating: 0, count: 16 * m * layout.componentCount) }
-        for (lane, point) in points.enumerated() { for i in 0..<layout.count { rows[16 * i + lane] = Float(point[i]) } }
-    }
-
-    private func withWeights<R>(_ count: Int, _ body: (UnsafeMutablePointer<SampleLanes>) -> R) -> R {
-        withUnsafeTemporaryAllocation(of: SampleLanes.self, capacity: count) { body($0.baseAddress!) }
     }
 }

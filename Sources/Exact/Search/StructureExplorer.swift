@@ -25,11 +25,8 @@ public final class StructureExplorer {
     private let theta: ThetaLayout, noiseOptions: [Structure], noise: (Structure) -> NoiseLikelihood
     let sampler: ImportanceSampler
     private let finder: StartFinder, m: Int
-    private var layouts: [Structure: SignalLayout] = [:]
-    /// What the rule says of structures met before: it costs more than a climb.
-    private var nearby: [Structure: (list: [Structure], places: Set<Structure>)] = [:]
-    private var transfers: [Passage: LayoutTransfer] = [:]
-    private var kinds: [Structure: (k: Int, variants: [(structure: Structure, noise: NoiseLikelihood)])] = [:]
+    /// Structures met before, without noise.
+    private var met: [Structure: Met] = [:]
     private(set) var shouldStop: () -> Bool = { false }
 
     public init<F: LinearFamily>(_ family: F, kernels: any SignalKernels, options: Options = Options()) {
@@ -44,76 +41,84 @@ public final class StructureExplorer {
         noise = family.noise
     }
 
-    /// Structures whose layouts, neighbours and passages are kept: some hundred megabytes at most.
+    /// Structures of which is kept what the rule says of them: some hundred megabytes at most.
     static let remembered = 4096
 
     public func stop(when isAsked: @escaping () -> Bool) { shouldStop = isAsked }
 
-    func layout(_ z: Structure) -> SignalLayout {
-        let signal = rule.signal(z)
-        if let known = layouts[signal] { return known }
-        // Of millions of structures a fit meets ever new ones.
-        if layouts.count >= Self.remembered {
-            layouts.removeAll()
-            transfers.removeAll()
-            nearby.removeAll()
-            kinds.removeAll()
-        }
-        let new = SignalLayout(rule.family, theta, rule, signal)
-        layouts[signal] = new
-        return new
-    }
-
-    private func neighbours(_ z: Structure) -> (list: [Structure], places: Set<Structure>) {
-        if let known = nearby[z] { return known }
-        let list = rule.neighbours(of: z).map(\.structure)
-        nearby[z] = (list, Set(list))
-        return nearby[z]!
-    }
-
-    /// From one structure to another.
-    private struct Passage: Hashable { let from: Structure, to: Structure }
-
-    private func transfer(_ from: Entry, _ to: Entry) -> LayoutTransfer {
-        let passage = Passage(from: from.structure, to: to.structure)
-        if let known = transfers[passage] { return known }
-        let new = LayoutTransfer(from: from.layout, to: to.layout)
-        transfers[passage] = new
-        return new
-    }
-
-    /// k and the allowed structures with any noise of one without.
-    func kind(_ signal: Structure) -> (k: Int, variants: [(structure: Structure, noise: NoiseLikelihood)]) {
-        if let known = kinds[signal] { return known }
-        let variants = noiseOptions.map { Structure(bits: signal.bits | $0.bits) }.filter(rule.allows).map {
-            (structure: $0, noise: noise($0))
-        }
-        let new = (k: rule.parameterCount(signal), variants: variants)
-        kinds[signal] = new
-        return new
-    }
-
-    /// One structure, noise aside, and what is known of it.
-    final class Entry {
+    /// What the rule says of a structure without noise, which costs more than a climb.
+    final class Met {
         let structure: Structure, layout: SignalLayout, k: Int
+        /// The allowed structures with any noise.
+        let variants: [(structure: Structure, noise: NoiseLikelihood)]
+        private let rule: StructureRule
+        /// One step away.
+        private(set) lazy var neighbours = rule.neighbours(of: structure).map(\.structure)
+        /// Passages from other structures, those to which it is near.
+        private var transfers: [(from: Structure, transfer: LayoutTransfer)] = []
+
+        init(
+            _ structure: Structure, _ layout: SignalLayout, _ rule: StructureRule,
+            variants: [(structure: Structure, noise: NoiseLikelihood)]
+        ) {
+            (self.structure, self.layout, self.rule, self.variants) = (structure, layout, rule, variants)
+            k = rule.parameterCount(structure)
+        }
+
+        func transfer(from other: Met) -> LayoutTransfer {
+            if let known = transfers.first(where: { $0.from == other.structure }) { return known.transfer }
+            let new = LayoutTransfer(from: other.layout, to: layout)
+            transfers.append((other.structure, new))
+            return new
+        }
+    }
+
+    /// - Parameter signal: a structure without noise.
+    func meet(_ signal: Structure) -> Met {
+        if let known = met[signal] { return known }
+        // Of millions of structures a fit meets ever new ones.
+        if met.count >= Self.remembered { met.removeAll() }
+        let variants = noiseOptions.map { Structure(bits: signal.bits | $0.bits) }.filter(rule.allows)
+        let new = Met(
+            signal, SignalLayout(rule.family, theta, rule, signal), rule,
+            variants: variants.map { (structure: $0, noise: noise($0)) })
+        met[signal] = new
+        return new
+    }
+
+    /// One structure, noise aside, and what is known of it from an observation.
+    final class Entry {
+        let met: Met
         /// With each noise that is possible.
         let variants: [(structure: Structure, noise: NoiseLikelihood)]
         /// The network's word on each variant; −∞ where it has none.
-        var network: [Double]
+        let network: [Double]
         var starts: [(NoiseLikelihood, [Double])] = []
-        var modes: ImportanceSampler.Modes?, run: ImportanceSampler.Run?
+        var modes: ImportanceSampler.Modes? { didSet { laplace = modes?.laplace ?? -.infinity } }
+        private(set) var laplace = -Double.infinity
+        var run: ImportanceSampler.Run?
+        /// log-evidence over all kinds of noise from the samples so far, and its error.
+        private(set) var evidence = -Double.infinity, standardError = Double.infinity
         var hasExpanded = false
 
-        init(
-            _ structure: Structure, _ layout: SignalLayout, k: Int,
-            variants: [(structure: Structure, noise: NoiseLikelihood)], network: [Double]
-        ) {
-            (self.structure, self.layout, self.k) = (structure, layout, k)
-            (self.variants, self.network) = (variants, network)
+        init(_ met: Met, variants: [(structure: Structure, noise: NoiseLikelihood)], network: [Double]) {
+            (self.met, self.variants, self.network) = (met, variants, network)
         }
 
-        var laplace: Double { modes?.laplace ?? -.infinity }
+        var structure: Structure { met.structure }
+        var layout: SignalLayout { met.layout }
+        var k: Int { met.k }
         var networkTotal: Double { logSum(network) }
+
+        /// Takes in what the samples have come to say.
+        func weigh() {
+            guard let run else { return }
+            evidence = logSum(variants.indices.map(logEvidence))
+            let all = variants.map { run.sample.evidence[$0.noise] ?? .init() }, total = logSum(all.map(\.logEvidence))
+            standardError = all.reduce(0) {
+                $1.logEvidence.isFinite ? $0 + exp($1.logEvidence - total) * $1.standardError : $0
+            }
+        }
     }
 
     /// - Parameters:
@@ -138,12 +143,12 @@ public final class StructureExplorer {
             let signal = rule.signal(z)
             guard known.insert(signal).inserted, entries.count < options.mostStructures else { return nil }
             // Of richer ones no evidence can be had here.
-            guard ImportanceSampler.canSample(layout(signal)) else { return nil }
-            let kind = kind(signal), variants = kind.variants.filter { allows($0.noise) }
+            let met = meet(signal)
+            guard ImportanceSampler.canSample(met.layout) else { return nil }
+            let variants = met.variants.filter { allows($0.noise) }
             guard !variants.isEmpty else { return nil }
             let entry = Entry(
-                signal, layout(signal), k: kind.k, variants: variants,
-                network: variants.map { word?.table[$0.structure] ?? -.infinity })
+                met, variants: variants, network: variants.map { word?.table[$0.structure] ?? -.infinity })
             entries.append(entry)
             return entry
         }
@@ -172,7 +177,7 @@ public final class StructureExplorer {
                 })
             else { break }
             entries[next].hasExpanded = true
-            for z in neighbours(entries[next].structure).list {
+            for z in entries[next].met.neighbours {
                 if shouldStop() { return nil }
                 if sigma == nil, word?.rulesOut(z) == true { continue }
                 if let entry = enter(z) { look(y, entry, entries, sigma, isNamed: word != nil, stream) }
@@ -194,11 +199,11 @@ public final class StructureExplorer {
         var random = stream(entry.structure, 255), starts = entry.starts
         // What neighbours lead to may be another peak; a plain structure is soon tried all over, and starts others.
         let isPlain = !isNamed && entry.layout.componentCount <= options.plainCount
-        let near = neighbours(entry.structure).places
+        let near = entry.met.neighbours
         let parents = all.filter { $0.modes != nil && near.contains($0.structure) }.sorted { $0.laplace > $1.laplace }
             .prefix(isPlain ? options.plainParents : options.parents)
         for parent in parents {
-            let best = parent.modes!.best, transfer = transfer(parent, entry)
+            let best = parent.modes!.best, transfer = entry.met.transfer(from: parent.met)
             let noise = entry.variants.contains { $0.noise == best.noise } ? best.noise : entry.variants[0].noise
             starts += finder.starts(y, transfer, from: best.centre, most: options.births, tries: options.tries, &random)
                 .map { (noise, $0) }

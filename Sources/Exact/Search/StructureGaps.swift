@@ -11,9 +11,10 @@ extension StructureExplorer {
     package static func gaps(_ values: [Double], _ counts: [Int], lambdas: [Double] = lambdas) -> [Double] {
         var gap = [Double](repeating: .infinity, count: values.count)
         for lambda in lambdas {
-            let here = zip(values, counts).map { $0 - lambda * Double($1) }, best = here.max() ?? 0
+            func here(_ i: Int) -> Double { values[i] - lambda * Double(counts[i]) }
+            let best = values.indices.reduce(-Double.infinity) { max($0, here($1)) }
             guard best.isFinite else { continue }
-            for i in gap.indices { gap[i] = min(gap[i], best - here[i]) }
+            for i in gap.indices { gap[i] = min(gap[i], best - here(i)) }
         }
         return gap
     }

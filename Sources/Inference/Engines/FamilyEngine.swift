@@ -73,12 +73,16 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
     private let recipe: FamilyEngineRecipe<F>, sampler: AmortisedSampler<F>?
     private let explorer: StructureExplorer, moves: PosteriorMoves, rule: StructureRule
     private let reading: StructureReadingPlan
+    /// Of the recipe, which would be copied with all that it refers to where one of them is asked for.
+    private let options: FitOptions, sweeps: Int, fewestMoved: Int, drawCount: Int, parameterCount: Int
     /// The exact half reads the volumes shell by shell.
     private let order: [Int], kernels: any DiffusionKernels
     private var shouldStop: @Sendable () -> Bool = { false }
 
     init(_ recipe: FamilyEngineRecipe<F>, _ sampler: AmortisedSampler<F>?) {
         (self.recipe, self.sampler) = (recipe, sampler)
+        (options, drawCount, parameterCount) = (recipe.options, recipe.drawCount, recipe.family.parameterNames.count)
+        (sweeps, fewestMoved) = (recipe.sweeps, recipe.fewestMoved)
         order = recipe.acquisition.shellOrder
         kernels = recipe.family.diffusionKernels(recipe.acquisition.taking(order))
         explorer = StructureExplorer(recipe.family, kernels: kernels, options: recipe.exploration)
@@ -115,7 +119,7 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         _ y: UnsafePointer<Float>, keys: [UInt64], sigma: [Double?], _ designs: [Acquisition], areOwn: Bool
     ) -> [VoxelPosterior] {
         let count = designs.count, sigma = sigma.isEmpty ? Array(repeating: nil, count: count) : sigma
-        let m = recipe.acquisition.count, seed = recipe.options.seed, starts = recipe.starts
+        let m = recipe.acquisition.count, seed = options.seed, starts = recipe.starts
         var words: [NetworkWord] = []
         let guesses = sampler?.read(
             y, designs: designs, keys: keys, seed: seed, steps: recipe.solverSteps, plan: reading
@@ -153,7 +157,7 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
     private func posterior(
         _ y: UnsafePointer<Float>, _ guess: Guess?, _ sigma: Double?, _ design: Acquisition, key: UInt64
     ) -> VoxelPosterior? {
-        let p = recipe.family.parameterNames.count, options = recipe.options
+        let p = parameterCount
         let canBeRician = recipe.noise.allowRician(y, count: recipe.acquisition.count)
         var starts: [StructureExplorer.Start] = []
         if let guess {
@@ -169,16 +173,16 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         guard let found else {
             // No structure explains these signals: the network's word, or the prior's.
             return .prior(
-                recipe.family, rule, design, known: guess?.read, lambda: options.lambda, total: recipe.drawCount,
+                recipe.family, rule, design, known: guess?.read, lambda: options.lambda, total: drawCount,
                 using: &random)
         }
         let all = found.logProbability, index = order(found.structures)
         let listed = index.map { found.structures[$0] }, logProbability = index.map { all[$0] }
         let counts = DrawAllocation.counts(
             logProbability, parameterCounts: listed.map(rule.parameterCount),
-            fibreCounts: listed.map(rule.fibreCount), lambda: options.lambda, total: recipe.drawCount,
+            fibreCounts: listed.map(rule.fibreCount), lambda: options.lambda, total: drawCount,
             offset: random.uniform())
-        var drawn: [Int] = [], parameters = [Double](repeating: 0, count: recipe.drawCount * p)
+        var drawn: [Int] = [], parameters = [Double](repeating: 0, count: drawCount * p)
         for (z, n) in counts.enumerated() where n > 0 {
             let layout = found.layout(index[z])
             let points = draws(y, found, index[z], count: n, sigma, &random)
@@ -204,12 +208,12 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         _ y: UnsafePointer<Float>, _ found: ExploredStructures, _ i: Int, count: Int, _ sigma: Double?,
         _ random: inout RandomSource
     ) -> [[Double]] {
-        guard found.isSampled[i], recipe.sweeps > 0, count >= recipe.fewestMoved else {
+        guard found.isSampled[i], sweeps > 0, count >= fewestMoved else {
             return found.draw(i, count: count, using: &random)
         }
         let layout = found.layout(i), width = layout.count, whole = max(32, (count + 15) / 16 * 16)
         var points = found.draw(i, count: whole, using: &random).flatMap { $0 }
-        moves.run(y, points: &points, layout, found.noise(i), sigma: sigma, sweeps: recipe.sweeps, using: &random)
+        moves.run(y, points: &points, layout, found.noise(i), sigma: sigma, sweeps: sweeps, using: &random)
         return (0..<count).map { d in
             let from = d * whole / count * width
             return Array(points[from..<from + width])

@@ -16,6 +16,8 @@ public struct StructureRule: Sendable {
     let groups: [GroupPlace]
     /// `table[g]`: N_k of all ways to go on from group g, by what the constraints remember. The last has what may end.
     let table: [[[UInt8]: [Double]]]
+    /// Which bits are the noise's, and the first choice of it.
+    let noiseBits: UInt128, plainNoise: Structure
 
     /// A group, its first bit, and what it can be.
     struct GroupPlace: Sendable {
@@ -33,8 +35,11 @@ public struct StructureRule: Sendable {
 
         func place(_ choice: Int, in z: inout Structure) {
             guard bitCount > 0 else { return }
-            z.bits = z.bits & ~(mask << UInt128(firstBit)) | choices[choice].choice.bits << UInt128(firstBit)
+            z.bits = z.bits & ~placed | choices[choice].choice.bits << UInt128(firstBit)
         }
+
+        /// The group's bits of all.
+        var placed: UInt128 { bitCount == 0 ? 0 : mask << UInt128(firstBit) }
 
         private var mask: UInt128 { bitCount >= 128 ? .max : (1 << UInt128(bitCount)) - 1 }
     }
@@ -59,6 +64,9 @@ public struct StructureRule: Sendable {
             bit += group.bitCount
         }
         groups = places
+        var plainNoise = Structure()
+        for place in places where place.isNoise { place.place(0, in: &plainNoise) }
+        (noiseBits, self.plainNoise) = (places.reduce(0) { $1.isNoise ? $0 | $1.placed : $0 }, plainNoise)
         dependents = places.indices.map { g in
             places.indices.filter { h in
                 h != g && !places[h].isNoise && places[h].choices.count > 1
