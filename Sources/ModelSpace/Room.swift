@@ -1,19 +1,23 @@
-/// Memory that its owner keeps from one use to the next, and that grows where a use needs more: asking the system for it
-/// each time costs more than much of what is done in it. One a thread.
+/// Memory that its owner keeps from one use to the next, and that grows where a use needs more: asking the system each
+/// time costs more than much of what is done in it. One a thread.
 package final class Room<Element> {
-    @usableFromInline var start = UnsafeMutablePointer<Element>.allocate(capacity: 1), capacity = 1
+    /// Behind a pointer, for what is read there is not watched for exclusive access.
+    @usableFromInline let memory = UnsafeMutablePointer<UnsafeMutableBufferPointer<Element>>.allocate(capacity: 1)
 
-    @inlinable package init() {}
+    @inlinable package init() { memory.initialize(to: .allocate(capacity: 1)) }
 
     /// So many elements at least, of no meaning.
     @inlinable @inline(__always)
     package func atLeast(_ count: Int) -> UnsafeMutablePointer<Element> {
-        if count > capacity {
-            start.deallocate()
-            (start, capacity) = (.allocate(capacity: count), count)
+        if count > memory.pointee.count {
+            memory.pointee.deallocate()
+            memory.pointee = .allocate(capacity: count)
         }
-        return start
+        return memory.pointee.baseAddress!
     }
 
-    deinit { start.deallocate() }
+    deinit {
+        memory.pointee.deallocate()
+        memory.deallocate()
+    }
 }

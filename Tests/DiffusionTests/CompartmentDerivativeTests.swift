@@ -39,7 +39,9 @@ import Testing
             let rho = compartment.takesSpread && trial % 2 == 1 ? random.uniform(0.1, 1) : 0,
                 rows = n + (rho > 0 ? 1 : 0)
             var a = [Float](repeating: .nan, count: m), slopes = [Float](repeating: .nan, count: max(1, rows * m))
-            compartment.derivatives(p, design, spread: rho, attenuation: &a, rows: &slopes)
+            var scratch = [Float](repeating: .nan, count: design.scratchCount)
+            compartment.derivatives(
+                p, design, spread: rho, scratch: &scratch, attenuation: &a, rows: &slopes)
             for (i, measurement) in measurements.enumerated() {
                 func attenuation(_ u: [Double]) -> Double {
                     let plain = compartment.attenuation(

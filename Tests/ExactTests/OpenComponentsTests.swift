@@ -30,7 +30,7 @@ import Testing
                 return e
             }
         }
-        let before = try inverse(mode.precision)
+        let before = try inverse(Array(UnsafeBufferPointer(start: mode.precision, count: d * d)))
         for set in sets {
             let after = try inverse(try #require(OpenShapes.precision(mode, open: set)))
             for i in 0..<d {

@@ -38,7 +38,8 @@ import Testing
         var e = [Float](repeating: 0, count: 16 * m * layout.componentCount),
             weights = [SampleLanes](repeating: .zero, count: layout.componentCount)
         Decays().kernels(Self.design).attenuations(layout, rows: rows, stride: 16, into: &e)
-        let (squares, scale) = WeightFit.fit(y, count: m, layout, e: e, weights: &weights)
+        var room = [SampleLanes](repeating: .zero, count: WeightFit.roomCount(layout))
+        let (squares, scale) = WeightFit.fit(y, count: m, layout, e: e, weights: &weights, room: &room)
         #expect(squares[7] < 0.02)
         #expect(abs(scale[7] - 1.1) < 0.05)
         #expect(abs((0..<3).reduce(0) { $0 + weights[$1][7] } - 1) < 1e-4)

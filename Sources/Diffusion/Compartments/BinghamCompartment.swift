@@ -55,8 +55,8 @@ extension BinghamCompartment {
     }
 
     public func derivatives(
-        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>,
-        rows: UnsafeMutablePointer<Float>
+        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, scratch: UnsafeMutablePointer<Float>,
+        attenuation: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>
     ) {
         let count = dimension - 3, size = count + 1, terms = termCount, part = design.shells.count * terms * size
         withUnsafeTemporaryAllocation(of: Dual.self, capacity: width) { numbers in

@@ -57,9 +57,10 @@ public protocol Compartment: Sendable {
 
     /// Attenuations of one θ and their derivatives, M floats each, by the local coordinates of `LocalCoordinates` in
     /// the order of `parameters`, then by log ρ where there is a spread.
+    /// - Parameter scratch: `design.scratchCount` floats.
     func derivatives(
-        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>,
-        rows: UnsafeMutablePointer<Float>)
+        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, scratch: UnsafeMutablePointer<Float>,
+        attenuation: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>)
 
     /// Whether its diffusivity may be gamma-distributed, exp(−u) becoming (1 + ρ²u)^(−1/ρ²).
     var takesSpread: Bool { get }

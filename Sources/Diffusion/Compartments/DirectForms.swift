@@ -31,8 +31,8 @@ extension IsotropicCompartment {
     }
 
     public func derivatives(
-        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>,
-        rows: UnsafeMutablePointer<Float>
+        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, scratch: UnsafeMutablePointer<Float>,
+        attenuation: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>
     ) {
         axialDerivatives(p, design, spread, hasAxis: false, attenuation, rows) { (exponent($0, $1), Dual(0)) }
     }
@@ -54,8 +54,8 @@ extension AxialCompartment {
     }
 
     public func derivatives(
-        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>,
-        rows: UnsafeMutablePointer<Float>
+        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, scratch: UnsafeMutablePointer<Float>,
+        attenuation: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>
     ) {
         axialDerivatives(p, design, spread, hasAxis: true, attenuation, rows, exponents)
     }
@@ -75,8 +75,8 @@ extension QuadraticCompartment {
     }
 
     public func derivatives(
-        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>,
-        rows: UnsafeMutablePointer<Float>
+        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, scratch: UnsafeMutablePointer<Float>,
+        attenuation: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>
     ) {
         let n = dimension
         withUnsafeTemporaryAllocation(of: Dual.self, capacity: width + 6) { buffer in

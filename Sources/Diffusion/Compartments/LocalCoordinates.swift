@@ -14,8 +14,8 @@ public enum LocalCoordinates {
             if k < 8 { v[k] = size }
             return v
         }
-        for parameter in parameters {
-            switch parameter.chart {
+        for j in parameters.indices {
+            switch parameters[j].chart {
             case .fixed: out[i] = Dual(p[i])
             case .logUniform, .scale: out[i] = Dual(p[i], unit(k, p[i]))
             case .uniform, .weight, .coefficient: out[i] = Dual(p[i], unit(k, 1))
@@ -31,8 +31,8 @@ public enum LocalCoordinates {
                         q[c], unit(k, slopes[c][0] / 2) + unit(k + 1, slopes[c][1] / 2) + unit(k + 2, slopes[c][2] / 2))
                 }
             }
-            i += parameter.width
-            k += parameter.dimension
+            i += parameters[j].width
+            k += parameters[j].dimension
         }
     }
 

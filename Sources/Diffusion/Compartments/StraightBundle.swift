@@ -54,43 +54,41 @@ public struct StraightBundle: Compartment {
     }
 
     public func derivatives(
-        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>,
-        rows: UnsafeMutablePointer<Float>
+        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, scratch: UnsafeMutablePointer<Float>,
+        attenuation: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>
     ) {
         // Three scalars, then two tangents.
         let count = 3, size = 2 * (count + 1), m = design.count
         withUnsafeTemporaryAllocation(of: Dual.self, capacity: width) { numbers in
             LocalCoordinates.duals(p, parameters, into: numbers.baseAddress!)
             let q = UnsafePointer(numbers.baseAddress!)
-            withUnsafeTemporaryAllocation(of: Float.self, capacity: design.shells.count * size + 9 + m * (count + 3)) {
-                buffer in
-                let e = buffer.baseAddress!, axis = e + design.shells.count * size, own = axis + 9, slopes = own + m
-                axisAndTangents(p, into: axis)
-                for index in 0..<2 {
-                    for (s, shell) in design.shells.enumerated() {
-                        let term = term(index, q, shell), row = e + s * size
-                        row[0] = Float(term.across.value)
-                        row[1] = Float(term.along.value)
-                        for k in 0..<count {
-                            row[2 * k + 2] = Float(term.across.slope[k])
-                            row[2 * k + 3] = Float(term.along.slope[k])
-                        }
+            // Sixteen floats a shell, and six of M, have room in the two parts of the scratch memory.
+            let e = scratch, axis = e + design.shells.count * size, own = scratch + design.scratchRest, slopes = own + m
+            axisAndTangents(p, into: axis)
+            for index in 0..<2 {
+                for (s, shell) in design.shells.enumerated() {
+                    let term = term(index, q, shell), row = e + s * size
+                    row[0] = Float(term.across.value)
+                    row[1] = Float(term.along.value)
+                    for k in 0..<count {
+                        row[2 * k + 2] = Float(term.across.slope[k])
+                        row[2 * k + 3] = Float(term.along.slope[k])
                     }
-                    withUnsafePointer(to: design.table) {
-                        pk_axial_gradient($0, count, e, axis, axis + 3, 0, own, slopes)
-                    }
-                    let weight = term(index, q, design.shells[0]).weight, w = Float(weight.value)
-                    if index == 0 {
-                        for i in 0..<m { attenuation[i] = w * own[i] }
-                        for j in 0..<(count + 2) * m { rows[j] = w * slopes[j] }
-                    } else {
-                        for i in 0..<m { attenuation[i] += w * own[i] }
-                        for j in 0..<(count + 2) * m { rows[j] += w * slopes[j] }
-                    }
-                    // The weight is f_in or 1 − f_in.
-                    let slope = Float(weight.slope[0])
-                    for i in 0..<m { rows[i] += slope * own[i] }
                 }
+                withUnsafePointer(to: design.table) {
+                    pk_axial_gradient($0, count, e, axis, axis + 3, 0, own, slopes)
+                }
+                let weight = term(index, q, design.shells[0]).weight, w = Float(weight.value)
+                if index == 0 {
+                    for i in 0..<m { attenuation[i] = w * own[i] }
+                    for j in 0..<(count + 2) * m { rows[j] = w * slopes[j] }
+                } else {
+                    for i in 0..<m { attenuation[i] += w * own[i] }
+                    for j in 0..<(count + 2) * m { rows[j] += w * slopes[j] }
+                }
+                // The weight is f_in or 1 − f_in.
+                let slope = Float(weight.slope[0])
+                for i in 0..<m { rows[i] += slope * own[i] }
             }
         }
     }

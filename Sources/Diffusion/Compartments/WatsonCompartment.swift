@@ -18,8 +18,8 @@ public protocol WatsonCompartment: DispersedCompartment {
     func attenuations(
         _ p: UnsafePointer<Lanes>, _ design: FormDesign, coefficients: UnsafePointer<Float>, used: UnsafePointer<Int32>,
         into out: UnsafeMutablePointer<Float>, stride: Int)
-    /// The polynomials of one θ and their derivatives, shells × (1 + coordinates) × PK_ZONAL_TERMS: all that does not
-    /// depend on the axis.
+    /// The polynomials of one θ and their derivatives, shells × (1 + coordinates) × PK_ZONAL_TERMS (no more than a
+    /// design's scratch memory): all that does not depend on the axis.
     func coefficientSlopes(_ p: UnsafePointer<Double>, _ design: FormDesign, into out: UnsafeMutablePointer<Float>)
     /// Attenuations and derivatives by polynomials already known.
     func derivatives(
@@ -82,17 +82,12 @@ extension WatsonCompartment {
     }
 
     public func derivatives(
-        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, attenuation: UnsafeMutablePointer<Float>,
-        rows: UnsafeMutablePointer<Float>
+        _ p: UnsafePointer<Double>, _ design: FormDesign, spread: Double, scratch: UnsafeMutablePointer<Float>,
+        attenuation: UnsafeMutablePointer<Float>, rows: UnsafeMutablePointer<Float>
     ) {
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: slopeCount(design)) { coefficients in
-            coefficientSlopes(p, design, into: coefficients.baseAddress!)
-            derivatives(p, design, coefficients: coefficients.baseAddress!, attenuation: attenuation, rows: rows)
-        }
+        coefficientSlopes(p, design, into: scratch)
+        derivatives(p, design, coefficients: scratch, attenuation: attenuation, rows: rows)
     }
-
-    /// Floats that `coefficientSlopes` writes: no more than a design's scratch memory.
-    func slopeCount(_ design: FormDesign) -> Int { max(1, design.shells.count * PK_ZONAL_TERMS * (dimension - 1)) }
 
     public func coefficientSlopes(
         _ p: UnsafePointer<Double>, _ design: FormDesign, into out: UnsafeMutablePointer<Float>

@@ -88,7 +88,12 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
     }
 
     /// What a structure needs to have worked out once.
-    struct Known: Sendable { var plan: SignalPlan, isRician: Bool, coordinates: StructureCoordinates }
+    final class Known: Sendable {
+        let plan: SignalPlan, isRician: Bool, coordinates: StructureCoordinates
+        init(plan: SignalPlan, isRician: Bool, coordinates: StructureCoordinates) {
+            (self.plan, self.isRician, self.coordinates) = (plan, isRician, coordinates)
+        }
+    }
 
     private final class KnownStructures: @unchecked Sendable {
         private let lock = NSLock()

@@ -147,38 +147,47 @@ final class CompartmentKernels: DiffusionKernels {
         rows: UnsafeMutablePointer<Float>
     ) {
         withPlan(layout) { plan, design in
-            let m = design.count, scalars = plan.scales.count
-            rows.update(repeating: 0, count: plan.layout.shapeDimension * m)
-            withUnsafeTemporaryAllocation(of: Double.self, capacity: scalars + plan.width) { doubles in
-                let values = doubles.baseAddress!, p = values + scalars
-                let seeds = duals.atLeast(scalars + plan.width), q = seeds + scalars
-                let own = slopes.atLeast((plan.dimension + 1) * m), scratch = scratch.atLeast(design.scratchCount)
+            rows.update(repeating: 0, count: plan.layout.shapeDimension * design.count)
+            withUnsafeTemporaryAllocation(of: Double.self, capacity: plan.scales.count) { buffer in
+                let values = buffer.baseAddress!
                 plan.values(x, into: values)
                 for k in plan.components.indices {
-                    plan.withComponent(k) { component in
-                        seed(plan, component, values, seeds)
-                        component.numbers(
-                            UnsafePointer(seeds),
-                            axis: { a, to in for c in 0..<3 { to[c] = Dual(x[plan.layout.firstAxis + 3 * a + c]) } },
-                            rotation: { r, to in
-                                for c in 0..<4 { to[c] = Dual(x[plan.layout.firstRotation + 4 * r + c]) }
-                            },
-                            into: q)
-                        for i in 0..<component.width { p[i] = q[i].value }
-                        let rho = component.spread?.value(UnsafePointer(seeds)), attenuation = attenuations + k * m
-                        if component.isZonal {
-                            if !component.isLikeLast { component.zonal.coefficientSlopes(p, design, into: scratch) }
-                            component.zonal.derivatives(
-                                p, design, coefficients: scratch, attenuation: attenuation, rows: own)
-                        } else {
-                            component.compartment.derivatives(
-                                p, design, spread: rho?.value ?? 0, attenuation: attenuation, rows: own)
-                        }
-                        add(plan, component, m, q, rho, own, weight: x[SignalLayout.firstWeight + k], to: rows)
+                    plan.withComponent(k) {
+                        derivatives(
+                            plan, $0, design, x, values, weight: x[SignalLayout.firstWeight + k],
+                            attenuation: attenuations + k * design.count, rows: rows)
                     }
                 }
             }
         }
+    }
+
+    private func derivatives(
+        _ plan: SignalPlan, _ component: SignalPlan.Component, _ design: FormDesign, _ x: UnsafePointer<Double>,
+        _ values: UnsafePointer<Double>, weight: Double, attenuation: UnsafeMutablePointer<Float>,
+        rows: UnsafeMutablePointer<Float>
+    ) {
+        let seeds = duals.atLeast(plan.scales.count + component.width), q = seeds + plan.scales.count
+        let own = slopes.atLeast((component.dimension + 1) * design.count),
+            scratch = scratch.atLeast(design.scratchCount)
+        let firstAxis = plan.layout.firstAxis, firstRotation = plan.layout.firstRotation
+        seed(plan, component, values, seeds)
+        component.numbers(
+            UnsafePointer(seeds), axis: { a, to in for c in 0..<3 { to[c] = Dual(x[firstAxis + 3 * a + c]) } },
+            rotation: { r, to in for c in 0..<4 { to[c] = Dual(x[firstRotation + 4 * r + c]) } }, into: q)
+        let rho = component.spread?.value(UnsafePointer(seeds))
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: component.width) { buffer in
+            let p = buffer.baseAddress!
+            for i in 0..<component.width { p[i] = q[i].value }
+            if component.isZonal {
+                if !component.isLikeLast { component.zonal.coefficientSlopes(p, design, into: scratch) }
+                component.zonal.derivatives(p, design, coefficients: scratch, attenuation: attenuation, rows: own)
+            } else {
+                component.compartment.derivatives(
+                    p, design, spread: rho?.value ?? 0, scratch: scratch, attenuation: attenuation, rows: own)
+            }
+        }
+        add(plan, component, design.count, q, rho, own, weight: weight, to: rows)
     }
 
     /// Scalars as numbers that know their derivatives by the coordinates of a component's inputs.

@@ -149,7 +149,7 @@ package final class ImportanceSampler {
         if canBeRician { possible.append(.rician) }
         return Run(
             found, extra: extra, job: job, proposal: proposal,
-            constant: ModeClimber.Task(y, layout, .gaussian, sigma: sigma).constant, noises: possible, sigma: sigma,
+            constant: ModeClimber.Task.constant(layout, knowsNoise: sigma != nil), noises: possible, sigma: sigma,
             memory: memory)
     }
 

@@ -36,22 +36,19 @@ enum OpenShapes {
     /// - Returns: D × D; nil where Λ_oo is not positive definite.
     static func precision(_ mode: PosteriorMode, open: Range<Int>) -> [Double]? {
         let d = mode.dimension, n = open.count, layout = mode.layout
-        var p = mode.precision, own = [Double](repeating: 0, count: n * n)
+        let whole = mode.precision
+        var p = Array(UnsafeBufferPointer(start: whole, count: d * d)), own = [Double](repeating: 0, count: n * n)
         for (i, r) in open.enumerated() { for (j, c) in open.enumerated() { own[i * n + j] = p[r * d + c] } }
         guard Cholesky.factorise(&own, n) else { return nil }
         var solved = [Double](repeating: 0, count: n)
-        mode.precision.withUnsafeBufferPointer { whole in
-            p.withUnsafeMutableBufferPointer { p in
-                for r in 0..<d where !open.contains(r) {
-                    for (i, c) in open.enumerated() { solved[i] = whole[r * d + c] }
-                    if solved.allSatisfy({ $0 == 0 }) { continue }
-                    Cholesky.solve(own, n, &solved)
-                    for c in 0..<d where !open.contains(c) {
-                        var sum = 0.0
-                        for (i, o) in open.enumerated() { sum += whole[c * d + o] * solved[i] }
-                        p[r * d + c] -= sum
-                    }
-                }
+        for r in 0..<d where !open.contains(r) {
+            for (i, c) in open.enumerated() { solved[i] = whole[r * d + c] }
+            if solved.allSatisfy({ $0 == 0 }) { continue }
+            Cholesky.solve(own, n, &solved)
+            for c in 0..<d where !open.contains(c) {
+                var sum = 0.0
+                for (i, o) in open.enumerated() { sum += whole[c * d + o] * solved[i] }
+                p[r * d + c] -= sum
             }
         }
         let scalars = layout.componentCount + 1, axes = scalars + layout.scalars.count,

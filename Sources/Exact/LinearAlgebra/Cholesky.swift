@@ -21,21 +21,17 @@ package enum Cholesky {
     }
 
     /// Solves L x = b in place.
-    package static func forward(_ l: [Double], _ d: Int, _ b: inout [Double]) {
-        l.withUnsafeBufferPointer { l in
-            b.withUnsafeMutableBufferPointer { b in
-                for i in 0..<d {
-                    var x = b[i]
-                    for k in 0..<i { x -= l[i * d + k] * b[k] }
-                    b[i] = x / l[i * d + i]
-                }
-            }
+    package static func forward(_ l: UnsafePointer<Double>, _ d: Int, _ b: UnsafeMutablePointer<Double>) {
+        for i in 0..<d {
+            var x = b[i]
+            for k in 0..<i { x -= l[i * d + k] * b[k] }
+            b[i] = x / l[i * d + i]
         }
     }
 
     /// Solves L Lᵀ x = b in place.
-    package static func solve(_ l: [Double], _ d: Int, _ b: inout [Double]) {
-        forward(l, d, &b)
+    package static func solve(_ l: UnsafePointer<Double>, _ d: Int, _ b: UnsafeMutablePointer<Double>) {
+        forward(l, d, b)
         for i in (0..<d).reversed() {
             for k in i + 1..<max(d, i + 1) { b[i] -= l[k * d + i] * b[k] }
             b[i] /= l[i * d + i]

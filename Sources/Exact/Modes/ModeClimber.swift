@@ -67,8 +67,9 @@ package final class ModeClimber {
             stride = SignalLimits.stride(dimension)
         }
         /// log of the prior's density, but for what varies.
-        var constant: Double {
-            layout.logPriorDensity + (logSigma == nil ? 0 : log(layout.noise.high - layout.noise.low))
+        var constant: Double { Self.constant(layout, knowsNoise: logSigma != nil) }
+        static func constant(_ layout: SignalLayout, knowsNoise: Bool) -> Double {
+            layout.logPriorDensity + (knowsNoise ? log(layout.noise.high - layout.noise.low) : 0)
         }
     }
 

@@ -11,12 +11,13 @@ package final class PosteriorMode {
     /// A point in the prior's support, members in order of falling weight.
     package let centre: [Double]
     /// Λ, D × D; L, in the lower triangle. With a known σ log σ stands apart with 1 on the diagonal.
-    package let precision: [Double], factor: [Double]
+    package let precision: UnsafePointer<Double>
+    private let factor: UnsafePointer<Double>
     /// Log of the posterior mass that an untruncated normal with this Λ and the centre's density would hold: roughly
     /// the evidence.
     package let laplace: Double
     let weights: WeightCoordinates
-    private let u: [Double], noiseVariance: Double
+    private let u: UnsafePointer<Double>, noiseVariance: Double
 
     /// Place of log σ, the first place of the shape, D.
     var noiseIndex: Int { layout.componentCount }
@@ -42,22 +43,23 @@ package final class PosteriorMode {
         self.noise = noise
         self.centre = centre
         self.weights = weights
-        self.precision = [Double](unsafeUninitializedCapacity: d * d) { out, count in
-            for i in 0..<d { for j in 0..<d { out[i * d + j] = precision[min(i, j) * stride + max(i, j)] } }
-            count = d * d
+        // All in one piece: climbs are many.
+        let memory = UnsafeMutablePointer<Double>.allocate(capacity: 2 * d * d + weights.count)
+        let l = memory + d * d, u = memory + 2 * d * d
+        for i in 0..<d {
+            for j in 0..<d {
+                memory[i * d + j] = precision[min(i, j) * stride + max(i, j)]
+                l[i * d + j] = j <= i ? room[j * stride + i] : 0
+            }
         }
-        factor = [Double](unsafeUninitializedCapacity: d * d) { out, count in
-            for i in 0..<d { for j in 0..<d { out[i * d + j] = j <= i ? room[j * stride + i] : 0 } }
-            count = d * d
-        }
-        u = [Double](unsafeUninitializedCapacity: weights.count) { out, count in
-            weights.take(centre, into: out.baseAddress!)
-            count = weights.count
-        }
+        weights.take(centre, into: u)
+        (self.precision, factor, self.u) = (UnsafePointer(memory), UnsafePointer(l), UnsafePointer(u))
         // log σ is determined apart from all else.
         noiseVariance = 1 / precision[weights.count * (stride + 1)]
         laplace = logDensity + Double(knowsNoise ? d - 1 : d) / 2 * log(2 * .pi) - logDeterminant
     }
+
+    deinit { precision.deallocate() }
 
     /// Whether a point is about the same mode, members in any order.
     func isNear(_ x: [Double]) -> Bool {
@@ -87,15 +89,13 @@ package final class PosteriorMode {
             for k in 0..<w { v[k] -= u[k] }
             v[w] = x[SignalLayout.sigma] - centre[SignalLayout.sigma]
             layout.shapeCoordinates(of: x, about: centre, into: v + w + 1)
-            return factor.withUnsafeBufferPointer { l in
-                var distance = 0.0
-                for j in 0..<d {
-                    var sum = 0.0
-                    for i in j..<d { sum += l[i * d + j] * v[i] }
-                    distance += sum * sum
-                }
-                return distance
+            var distance = 0.0
+            for j in 0..<d {
+                var sum = 0.0
+                for i in j..<d { sum += factor[i * d + j] * v[i] }
+                distance += sum * sum
             }
+            return distance
         }
     }
 

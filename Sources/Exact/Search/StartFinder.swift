@@ -7,6 +7,7 @@ final class StartFinder {
     private let kernels: any SignalKernels, m: Int
     /// Sixteen points as the kernels read them, their attenuations; all that are tried, one after the other.
     private let rows = Room<Float>(), attenuations = Room<Float>(), points = Room<Double>()
+    private let lanes = Room<SampleLanes>()
 
     init(_ kernels: any SignalKernels) {
         self.kernels = kernels
@@ -32,24 +33,23 @@ final class StartFinder {
         let points = points.atLeast(16 * blocks * n), rows = rows.atLeast(16 * n), e = attenuations.atLeast(16 * m * w)
         var found: [(squares: Float, point: UnsafeMutablePointer<Double>)] = []
         found.reserveCapacity(16 * blocks)
-        withUnsafeTemporaryAllocation(of: SampleLanes.self, capacity: w) { weights in
-            for block in 0..<blocks {
-                let first = points + 16 * block * n
-                for lane in 0..<16 {
-                    let point = first + lane * n
-                    point.update(from: base, count: n)
-                    if transfer.isOpen { put(transfer, 16 * block + lane, shift, into: point) }
-                    for i in 0..<n { rows[16 * i + lane] = Float(point[i]) }
-                }
-                kernels.attenuations(layout, rows: rows, stride: 16, into: e)
-                let (squares, scale) = WeightFit.fit(y, count: m, layout, e: e, weights: weights.baseAddress!)
-                for lane in 0..<(transfer.isOpen ? 16 : 1) where squares[lane].isFinite {
-                    let point = first + lane * n
-                    for k in 0..<w { point[SignalLayout.firstWeight + k] = Double(weights[k][lane]) }
-                    if layout.weights == .simplex { point[SignalLayout.scale] = log(Double(scale[lane])) }
-                    point[SignalLayout.sigma] = 0.5 * log(max(1e-12, Double(squares[lane]) / Double(m)))
-                    found.append((squares[lane], point))
-                }
+        let weights = lanes.atLeast(w + WeightFit.roomCount(layout))
+        for block in 0..<blocks {
+            let first = points + 16 * block * n
+            for lane in 0..<16 {
+                let point = first + lane * n
+                point.update(from: base, count: n)
+                if transfer.isOpen { put(transfer, 16 * block + lane, shift, into: point) }
+                for i in 0..<n { rows[16 * i + lane] = Float(point[i]) }
+            }
+            kernels.attenuations(layout, rows: rows, stride: 16, into: e)
+            let (squares, scale) = WeightFit.fit(y, count: m, layout, e: e, weights: weights, room: weights + w)
+            for lane in 0..<(transfer.isOpen ? 16 : 1) where squares[lane].isFinite {
+                let point = first + lane * n
+                for k in 0..<w { point[SignalLayout.firstWeight + k] = Double(weights[k][lane]) }
+                if layout.weights == .simplex { point[SignalLayout.scale] = log(Double(scale[lane])) }
+                point[SignalLayout.sigma] = 0.5 * log(max(1e-12, Double(squares[lane]) / Double(m)))
+                found.append((squares[lane], point))
             }
         }
         found.sort { $0.squares < $1.squares }

@@ -25,8 +25,8 @@ public final class StructureExplorer {
     private let theta: ThetaLayout, noiseOptions: [Structure], noise: (Structure) -> NoiseLikelihood
     let sampler: ImportanceSampler
     private let finder: StartFinder, m: Int
-    /// Structures met before, without noise.
-    private var met: [Structure: Met] = [:]
+    /// Structures met before, without noise, and how many observations have been explored.
+    private var met: [Structure: Met] = [:], round = 0
     private(set) var shouldStop: () -> Bool = { false }
 
     public init<F: LinearFamily>(_ family: F, kernels: any SignalKernels, options: Options = Options()) {
@@ -42,26 +42,29 @@ public final class StructureExplorer {
     }
 
     /// Structures of which is kept what the rule says of them: some hundred megabytes at most.
-    static let remembered = 4096
+    static let remembered = 16384
 
     public func stop(when isAsked: @escaping () -> Bool) { shouldStop = isAsked }
 
     /// What the rule says of a structure without noise, which costs more than a climb.
     final class Met {
-        let structure: Structure, layout: SignalLayout, k: Int
+        let structure: Structure, k: Int
         /// The allowed structures with any noise.
         let variants: [(structure: Structure, noise: NoiseLikelihood)]
-        private let rule: StructureRule
+        private let rule: StructureRule, theta: ThetaLayout
+        private(set) lazy var layout = SignalLayout(rule.family, theta, rule, structure)
         /// One step away.
         private(set) lazy var neighbours = rule.neighbours(of: structure).map(\.structure)
+        /// The last observation for which it was looked at.
+        var round = 0
         /// Passages from other structures, those to which it is near.
         private var transfers: [(from: Structure, transfer: LayoutTransfer)] = []
 
         init(
-            _ structure: Structure, _ layout: SignalLayout, _ rule: StructureRule,
+            _ structure: Structure, _ rule: StructureRule, _ theta: ThetaLayout,
             variants: [(structure: Structure, noise: NoiseLikelihood)]
         ) {
-            (self.structure, self.layout, self.rule, self.variants) = (structure, layout, rule, variants)
+            (self.structure, self.rule, self.theta, self.variants) = (structure, rule, theta, variants)
             k = rule.parameterCount(structure)
         }
 
@@ -76,19 +79,16 @@ public final class StructureExplorer {
     /// - Parameter signal: a structure without noise.
     func meet(_ signal: Structure) -> Met {
         if let known = met[signal] { return known }
-        // Of millions of structures a fit meets ever new ones.
-        if met.count >= Self.remembered { met.removeAll() }
         let variants = noiseOptions.map { Structure(bits: signal.bits | $0.bits) }.filter(rule.allows)
         let new = Met(
-            signal, SignalLayout(rule.family, theta, rule, signal), rule,
-            variants: variants.map { (structure: $0, noise: noise($0)) })
+            signal, rule, theta, variants: variants.map { (structure: $0, noise: noise($0)) })
         met[signal] = new
         return new
     }
 
     /// One structure, noise aside, and what is known of it from an observation.
     final class Entry {
-        let met: Met
+        let met: Met, structure: Structure, layout: SignalLayout, k: Int
         /// With each noise that is possible.
         let variants: [(structure: Structure, noise: NoiseLikelihood)]
         /// The network's word on each variant; −∞ where it has none.
@@ -102,12 +102,10 @@ public final class StructureExplorer {
         var hasExpanded = false
 
         init(_ met: Met, variants: [(structure: Structure, noise: NoiseLikelihood)], network: [Double]) {
-            (self.met, self.variants, self.network) = (met, variants, network)
+            (self.met, structure, layout, k) = (met, met.structure, met.layout, met.k)
+            (self.variants, self.network) = (variants, network)
         }
 
-        var structure: Structure { met.structure }
-        var layout: SignalLayout { met.layout }
-        var k: Int { met.k }
         var networkTotal: Double { logSum(network) }
 
         /// Takes in what the samples have come to say.
@@ -136,14 +134,18 @@ public final class StructureExplorer {
         allows: (NoiseLikelihood) -> Bool, sigma: Double? = nil,
         seed: UInt64, key: UInt64
     ) -> ExploredStructures? {
-        var entries: [Entry] = [], known: Set<Structure> = []
+        var entries: [Entry] = []
+        round += 1
+        // Of millions of structures a fit meets ever new ones.
+        if met.count >= Self.remembered { met.removeAll() }
         func stream(_ z: Structure, _ generation: Int) -> RandomSource { Self.stream(seed, key, z, generation) }
 
         func enter(_ z: Structure) -> Entry? {
-            let signal = rule.signal(z)
-            guard known.insert(signal).inserted, entries.count < options.mostStructures else { return nil }
+            guard entries.count < options.mostStructures, case let met = meet(rule.signal(z)), met.round < round else {
+                return nil
+            }
+            met.round = round
             // Of richer ones no evidence can be had here.
-            let met = meet(signal)
             guard ImportanceSampler.canSample(met.layout) else { return nil }
             let variants = met.variants.filter { allows($0.noise) }
             guard !variants.isEmpty else { return nil }

@@ -38,9 +38,10 @@ struct ConstraintMemory: Sendable {
     }
 
     private static func members(_ name: String, _ group: ComponentGroup, _ choice: ComponentGroup.Choice) -> Int {
-        let words = name.split(separator: "=", maxSplits: 1).map(String.init)
-        guard group.name == words[0] else { return 0 }
-        if words.count == 2 { return choice.option == words[1] ? 1 : 0 }
+        guard name.hasPrefix(group.name) else { return 0 }
+        let rest = name.dropFirst(group.name.count)
+        guard rest.isEmpty || rest.first == "=" else { return 0 }
+        if rest.count > 1 { return choice.option.map { $0 == rest.dropFirst() } == true ? 1 : 0 }
         // A group of options is present when it is not the plain one.
         if case .oneOf(let options) = group.presence { return choice.option == options[0] ? 0 : 1 }
         return choice.members
