@@ -100,8 +100,8 @@ import Testing
             var random = RandomSource(seed: 4, stream: UInt64(p)),
                 one = special.start(y, a, generations: generations, options: options)
             special.advance(&one, y, generations: generations, options: options, using: &random)
-            var two = general.start(y, b, generations: generations, options: other, noises: [.gaussian, .rician])
-            general.advance(&two, y, generations: generations, options: other) {
+            let two = general.start(y, b, generations: generations, options: other, noises: [.gaussian, .rician])
+            general.advance(two, y, generations: generations, options: other) {
                 RandomSource(seed: 5, stream: UInt64(p), substream: UInt64($0))
             }
             for (old, noise) in [(one.sample.gaussian, NoiseLikelihood.gaussian), (one.sample.rician, .rician)] {
