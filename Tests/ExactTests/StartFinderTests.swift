@@ -1,3 +1,4 @@
+import CKernels
 import Foundation
 import ModelSpace
 import Testing
@@ -32,17 +33,77 @@ import Testing
         return x
     }()
 
+    /// What `pk_fit_weights` does to one sample, written plainly in its order.
+    private static func plainFit(
+        _ y: [Float], _ e: [[Float]], floors: [Float], free: Float
+    ) -> (weights: [Float], squares: Float, scale: Float) {
+        let w = floors.count, isSimplex = free > 0
+        var gram = [[Float]](repeating: [Float](repeating: 0, count: w), count: w),
+            product = [Float](repeating: 0, count: w), u = product, squares: Float = 0
+        for i in y.indices {
+            var row = (0..<w).map { e[$0][i] }
+            if isSimplex {
+                var mixed: Float = 0
+                for k in 0..<w where floors[k] > 0 { mixed += row[k] * (floors[k] / free) }
+                for k in 0..<w { row[k] += mixed }
+            }
+            squares += y[i] * y[i]
+            for k in 0..<w {
+                product[k] += row[k] * y[i]
+                for j in 0..<w { gram[k][j] += row[k] * row[j] }
+            }
+        }
+        for k in 0..<w { gram[k][k] += isSimplex ? 1e-4 * Float(y.count) : 1e-4 }
+        for _ in 0..<24 {
+            for k in 0..<w {
+                var rest = product[k]
+                for j in 0..<w where j != k { rest -= gram[k][j] * u[j] }
+                let best = rest / gram[k][k]
+                u[k] = isSimplex && best < 0 ? 0 : best
+            }
+        }
+        var sum: Float = 0
+        for k in 0..<w {
+            var g: Float = 0
+            for j in 0..<w { g += gram[k][j] * u[j] }
+            squares += u[k] * (g - 2 * product[k])
+            sum += u[k]
+        }
+        let scale: Float = !isSimplex ? 1 : sum < 1e-3 ? 1e-3 : sum / free
+        return (isSimplex ? zip(u, floors).map { $0 / scale + $1 } : u, squares, scale)
+    }
+
+    /// Bit for bit, for as many components as have code of their own and more, fractions with and without floors and
+    /// coefficients.
+    @Test(arguments: 1...6, [Float(0), 0.05]) func weightsAreThosePlainlyFitted(w: Int, floor: Float) {
+        var random = RandomSource(seed: 12)
+        let m = 37, y = (0..<m).map { _ in Float(random.uniform()) }
+        let e = (0..<w).map { _ in (0..<16).map { _ in (0..<m).map { _ in Float(random.uniform()) } } }
+        let floors = (0..<w).map { $0 % 2 == 0 ? floor : 0 }
+        let packed = (0..<m).flatMap { i in (0..<w).flatMap { k in (0..<16).map { e[k][$0][i] } } }
+        for free in [1 - floors.reduce(0, +), 0] {
+            var weights = [Float](repeating: .nan, count: 16 * w), squares = [Float](repeating: .nan, count: 16),
+                scale = squares
+            pk_fit_weights(m, w, y, packed, floors, free, &weights, &squares, &scale)
+            for lane in 0..<16 {
+                let plain = Self.plainFit(y, e.map { $0[lane] }, floors: floors, free: free)
+                #expect((0..<w).allSatisfy { weights[16 * $0 + lane] == plain.weights[$0] })
+                #expect(squares[lane] == plain.squares && scale[lane] == plain.scale)
+            }
+        }
+    }
+
     @Test func weightsOfTheTruthExplainTheData() {
-        let layout = Self.layout, m = Self.design.count, y = Self.signal(layout, Self.truth),
-            rows = Self.truth.flatMap { Array(repeating: Float($0), count: 16) }
-        var e = [Float](repeating: 0, count: 16 * m * layout.componentCount),
-            weights = [SampleLanes](repeating: .zero, count: layout.componentCount)
+        let layout = Self.layout, m = Self.design.count, w = layout.componentCount,
+            y = Self.signal(layout, Self.truth), rows = Self.truth.flatMap { Array(repeating: Float($0), count: 16) }
+        var e = [Float](repeating: 0, count: 16 * m * w), weights = [Float](repeating: 0, count: 16 * w),
+            squares = [Float](repeating: 0, count: 16), scale = squares
         Decays().kernels(Self.design).attenuations(layout, rows: rows, stride: 16, into: &e)
-        var room = [SampleLanes](repeating: .zero, count: WeightFit.roomCount(layout))
-        let (squares, scale) = WeightFit.fit(y, count: m, layout, e: e, weights: &weights, room: &room)
+        pk_fit_weights(
+            m, w, y, e, layout.components.map { Float($0.bound) }, Float(1 - layout.floors), &weights, &squares, &scale)
         #expect(squares[7] < 0.02)
         #expect(abs(scale[7] - 1.1) < 0.05)
-        #expect(abs((0..<3).reduce(0) { $0 + weights[$1][7] } - 1) < 1e-4)
+        #expect(abs((0..<3).reduce(0) { $0 + weights[16 * $1 + 7] } - 1) < 1e-4)
     }
 
     @Test func findsWhatIsMissing() {

@@ -92,3 +92,10 @@ PER_CPU void pk_zonal(const pk_form_design *d, const float *coefficients, const 
         else zonal(d, s, a, PK_ZONAL_TERMS, axis, out, stride);
     }
 }
+
+PER_CPU void pk_blend(long measurements, const float *share, const float *other, float *out, long stride) {
+#pragma STDC FP_CONTRACT OFF
+    const block_f32 first = LOAD_BLOCK(share), second = 1.0f - first;
+    for (long i = 0; i < measurements; i++)
+        STORE_BLOCK(out + i * stride, first * LOAD_BLOCK(out + i * stride) + second * LOAD_BLOCK(other + i * LANES));
+}

@@ -14,6 +14,7 @@
 #include "shape_proposal.h"
 #include "linear_weights.h"
 #include "linear_modes.h"
+#include "weight_fit.h"
 #include "ball_sticks_components.h"
 #include "moves.h"
 #include "point_moves.h"

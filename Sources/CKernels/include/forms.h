@@ -34,6 +34,10 @@ void pk_axial(const pk_form_design *design, const float *across, const float *al
 /* tensor: D as 6 rows of 16, xx yy zz xy xz yz, mm²/s. Absolute error ≤ 2e-6 for b·d ≤ 20. */
 void pk_quadratic(const pk_form_design *design, const float *tensor, const float *spread, float *out, long stride);
 
+/* E of two parts, of which the first, in `out`, is there with a share (16): share · out + (1 − share) · other, `other`
+   being sixteen floats a measurement. The same on every CPU, bit for bit. */
+void pk_blend(long measurements, const float *share, const float *other, float *out, long stride);
+
 /* Terms a_0 … a_16: zonal functions to degree 32. */
 enum { PK_ZONAL_TERMS = 17 };
 /* coefficients: shells × PK_ZONAL_TERMS × 16; used: how many of them each shell needs, the others being 0. axis as

@@ -60,7 +60,7 @@ extension BinghamCompartment {
     ) {
         let count = dimension - 3, size = count + 1, terms = termCount, part = design.shells.count * terms * size
         withUnsafeTemporaryAllocation(of: Dual.self, capacity: width) { numbers in
-            LocalCoordinates.duals(p, parameters, into: numbers.baseAddress!)
+            LocalCoordinates.duals(p, list.parameters, into: numbers.baseAddress!)
             let q = UnsafePointer(numbers.baseAddress!)
             withUnsafeTemporaryAllocation(of: Double.self, capacity: 2 * size + 3 * part) { doubles in
                 let kappa = doubles.baseAddress!, ratio = kappa + size, weight = ratio + size, across = weight + part,

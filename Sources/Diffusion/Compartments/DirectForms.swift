@@ -81,7 +81,7 @@ extension QuadraticCompartment {
         let n = dimension
         withUnsafeTemporaryAllocation(of: Dual.self, capacity: width + 6) { buffer in
             let numbers = buffer.baseAddress!, t = numbers + width
-            LocalCoordinates.duals(p, parameters, into: numbers)
+            LocalCoordinates.duals(p, list.parameters, into: numbers)
             tensor(UnsafePointer(numbers), into: t)
             withUnsafeTemporaryAllocation(of: Float.self, capacity: 6 * (n + 1)) { tensors in
                 for j in 0..<6 {
@@ -111,7 +111,7 @@ extension Compartment {
     ) {
         let count = dimension - (hasAxis ? 2 : 0), size = 2 * (count + 1)
         withUnsafeTemporaryAllocation(of: Dual.self, capacity: width + 1) { numbers in
-            LocalCoordinates.duals(p, parameters, into: numbers.baseAddress!)
+            LocalCoordinates.duals(p, list.parameters, into: numbers.baseAddress!)
             withUnsafeTemporaryAllocation(of: Float.self, capacity: design.shells.count * size + 9) { buffer in
                 let e = buffer.baseAddress!, axis = e + design.shells.count * size
                 for (s, shell) in design.shells.enumerated() {

@@ -47,10 +47,8 @@ public struct StraightBundle: Compartment {
                 pk_axial($0, scratch, along, axisRows(p), nil, index == 0 ? out : outside, index == 0 ? stride : 16)
             }
         }
-        let inside = p[0], rest = Lanes(1.0) - inside
-        for i in 0..<design.count {
-            store(inside * load(out + i * stride) + rest * load(outside + 16 * i), out + i * stride)
-        }
+        let inside = UnsafeRawPointer(p).assumingMemoryBound(to: Float.self)
+        pk_blend(design.count, inside, outside, out, stride)
     }
 
     public func derivatives(
@@ -60,7 +58,7 @@ public struct StraightBundle: Compartment {
         // Three scalars, then two tangents.
         let count = 3, size = 2 * (count + 1), m = design.count
         withUnsafeTemporaryAllocation(of: Dual.self, capacity: width) { numbers in
-            LocalCoordinates.duals(p, parameters, into: numbers.baseAddress!)
+            LocalCoordinates.duals(p, list.parameters, into: numbers.baseAddress!)
             let q = UnsafePointer(numbers.baseAddress!)
             // Sixteen floats a shell, and six of M, have room in the two parts of the scratch memory.
             let e = scratch, axis = e + design.shells.count * size, own = scratch + design.scratchRest, slopes = own + m

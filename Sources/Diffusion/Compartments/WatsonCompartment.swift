@@ -94,7 +94,7 @@ extension WatsonCompartment {
     ) {
         let count = dimension - 2, size = count + 1, terms = termCount, n = PK_ZONAL_TERMS * size
         withUnsafeTemporaryAllocation(of: Dual.self, capacity: width) { numbers in
-            LocalCoordinates.duals(p, parameters, into: numbers.baseAddress!)
+            LocalCoordinates.duals(p, list.parameters, into: numbers.baseAddress!)
             let q = UnsafePointer(numbers.baseAddress!)
             withUnsafeTemporaryAllocation(of: Double.self, capacity: size * (1 + 3 * terms) + PK_WATSON_MOMENTS) {
                 doubles in

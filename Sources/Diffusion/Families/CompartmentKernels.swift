@@ -13,6 +13,7 @@ final class CompartmentKernels: DiffusionKernels {
     private let family: CompartmentFamily
     private var acquisition: Acquisition, design: FormDesign, series: MeasurementSeries
     private let scratch = Room<Float>(), used = Room<Int32>(), slopes = Room<Float>(), duals = Room<Dual>()
+    private let numbers = Room<Double>()
     /// The structure asked for last.
     private var structure: Structure?
     private var plan: SignalPlan?
@@ -176,16 +177,14 @@ final class CompartmentKernels: DiffusionKernels {
             UnsafePointer(seeds), axis: { a, to in for c in 0..<3 { to[c] = Dual(x[firstAxis + 3 * a + c]) } },
             rotation: { r, to in for c in 0..<4 { to[c] = Dual(x[firstRotation + 4 * r + c]) } }, into: q)
         let rho = component.spread?.value(UnsafePointer(seeds))
-        withUnsafeTemporaryAllocation(of: Double.self, capacity: component.width) { buffer in
-            let p = buffer.baseAddress!
-            for i in 0..<component.width { p[i] = q[i].value }
-            if component.isZonal {
-                if !component.isLikeLast { component.zonal.coefficientSlopes(p, design, into: scratch) }
-                component.zonal.derivatives(p, design, coefficients: scratch, attenuation: attenuation, rows: own)
-            } else {
-                component.compartment.derivatives(
-                    p, design, spread: rho?.value ?? 0, scratch: scratch, attenuation: attenuation, rows: own)
-            }
+        let p = numbers.atLeast(component.width)
+        for i in 0..<component.width { p[i] = q[i].value }
+        if component.isZonal {
+            if !component.isLikeLast { component.zonal.coefficientSlopes(p, design, into: scratch) }
+            component.zonal.derivatives(p, design, coefficients: scratch, attenuation: attenuation, rows: own)
+        } else {
+            component.compartment.derivatives(
+                p, design, spread: rho?.value ?? 0, scratch: scratch, attenuation: attenuation, rows: own)
         }
         add(plan, component, design.count, q, rho, own, weight: weight, to: rows)
     }

@@ -76,10 +76,10 @@ struct TruncationShift {
     }
 
     /// What ought to be 0 at (z, μ), and its derivatives, 2w rows of 2w, if wanted.
-    private func equations(_ v: [Double], _ jacobian: inout [Double], derives: Bool) -> [Double] {
+    private func equations(_ v: [Double], _ out: inout [Double], _ jacobian: inout [Double], derives: Bool) {
         let n = 2 * w
-        var out = [Double](repeating: 0, count: n)
-        if derives { jacobian = [Double](repeating: 0, count: n * n) }
+        for i in 0..<n { out[i] = 0 }
+        if derives { for i in 0..<n * n { jacobian[i] = 0 } }
         for k in 0..<w {
             var a = low[k] - v[w + k], b = high[k] - v[w + k]
             for j in k + 1..<max(w, k + 1) {
@@ -107,24 +107,26 @@ struct TruncationShift {
                 }
             }
         }
-        return out
     }
 
     private func solve() -> [Double]? {
         let n = 2 * w
-        var v = [Double](repeating: 0, count: n), jacobian: [Double] = [], unused: [Double] = []
+        var v = [Double](repeating: 0, count: n), f = v, next = v, other = v
+        var jacobian = [Double](repeating: 0, count: n * n)
         func size(_ f: [Double]) -> Double { f.reduce(0) { $0 + $1 * $1 } }
         for _ in 0..<25 {
-            let f = equations(v, &jacobian, derives: true), before = size(f)
+            equations(v, &f, &jacobian, derives: true)
+            let before = size(f)
             if before < 1e-6 { return Array(v[w...]) }
             guard before.isFinite, let step = Self.eliminate(&jacobian, f) else { return nil }
-            var share = 1.0, next = v
+            var share = 1.0
             repeat {
                 for i in 0..<n { next[i] = v[i] - share * step[i] }
                 share /= 2
-            } while !(size(equations(next, &unused, derives: false)) < before) && share > 1e-3
+                equations(next, &other, &jacobian, derives: false)
+            } while !(size(other) < before) && share > 1e-3
             guard share > 1e-3 else { return nil }
-            v = next
+            swap(&v, &next)
         }
         return nil
     }

@@ -16,10 +16,13 @@ package struct WideDirection {
     package mutating func update(_ falls: (Double?, Double?)) {
         rounds += 1
         var sum = 0.0, sides = 0.0
-        for case let fall? in [falls.0, falls.1] {
+        func take(_ fall: Double?) {
+            guard let fall else { return }
             sum += fall
             sides += 1
         }
+        take(falls.0)
+        take(falls.1)
         let mean = sum / sides
         if sides > 0, mean > 1 {
             s *= max(0.2, pow(0.5 / mean, 0.33))

@@ -1,3 +1,4 @@
+import CKernels
 import Foundation
 import ModelSpace
 
@@ -7,7 +8,7 @@ final class StartFinder {
     private let kernels: any SignalKernels, m: Int
     /// Sixteen points as the kernels read them, their attenuations; all that are tried, one after the other.
     private let rows = Room<Float>(), attenuations = Room<Float>(), points = Room<Double>()
-    private let lanes = Room<SampleLanes>()
+    private let fits = Room<Float>()
 
     init(_ kernels: any SignalKernels) {
         self.kernels = kernels
@@ -33,7 +34,11 @@ final class StartFinder {
         let points = points.atLeast(16 * blocks * n), rows = rows.atLeast(16 * n), e = attenuations.atLeast(16 * m * w)
         var found: [(squares: Float, point: UnsafeMutablePointer<Double>)] = []
         found.reserveCapacity(16 * blocks)
-        let weights = lanes.atLeast(w + WeightFit.roomCount(layout))
+        // Floors, then weights, squares and scale of sixteen points.
+        let floors = fits.atLeast(w + 16 * (w + 2)), weights = floors + w, squares = weights + 16 * w,
+            scale = squares + 16
+        for k in 0..<w { floors[k] = Float(layout.components[k].bound) }
+        let free = layout.weights == .simplex ? Float(1 - layout.floors) : 0
         for block in 0..<blocks {
             let first = points + 16 * block * n
             for lane in 0..<16 {
@@ -43,10 +48,10 @@ final class StartFinder {
                 for i in 0..<n { rows[16 * i + lane] = Float(point[i]) }
             }
             kernels.attenuations(layout, rows: rows, stride: 16, into: e)
-            let (squares, scale) = WeightFit.fit(y, count: m, layout, e: e, weights: weights, room: weights + w)
+            pk_fit_weights(m, w, y, e, floors, free, weights, squares, scale)
             for lane in 0..<(transfer.isOpen ? 16 : 1) where squares[lane].isFinite {
                 let point = first + lane * n
-                for k in 0..<w { point[SignalLayout.firstWeight + k] = Double(weights[k][lane]) }
+                for k in 0..<w { point[SignalLayout.firstWeight + k] = Double(weights[16 * k + lane]) }
                 if layout.weights == .simplex { point[SignalLayout.scale] = log(Double(scale[lane])) }
                 point[SignalLayout.sigma] = 0.5 * log(max(1e-12, Double(squares[lane]) / Double(m)))
                 found.append((squares[lane], point))
