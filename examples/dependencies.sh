@@ -13,7 +13,7 @@ tests="${2:-}"
 packages=(libnifti-dev libopenblas-dev zlib1g-dev libisal-dev libssl-dev pkg-config)
 
 if [[ -n "$tests" && ! -x "$tests/bin/python3" ]]; then
-    pip=("$tests/venv/bin/pip" install -q --disable-pip-version-check)
+    pip=("$tests/venv/bin/python3" -m pip install -q --disable-pip-version-check)
     { python3 -m venv "$tests/venv" && mkdir -p "$tests/bin" && "${pip[@]}" bids-validator-deno snakemake &&
         ln -sf ../venv/bin/bids-validator-deno ../venv/bin/snakemake "$tests/bin"; } >&2 ||
         echo "No BIDS validator and no Snakemake: tests that need them are skipped." >&2
