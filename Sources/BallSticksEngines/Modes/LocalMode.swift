@@ -69,23 +69,9 @@ package final class LocalMode {
                 u[g.tangentIndex + 2 * k + t] = (w < 0 ? -p : p) / (0.5 + 0.5 * abs(w)).squareRoot()
             }
         }
-        return factor.withUnsafeBufferPointer { l in
-            var distance = 0.0
-            for j in 0..<d {
-                var x = 0.0
-                for i in j..<d { x += l[i * d + j] * u[i] }
-                distance += x * x
-            }
-            return distance
-        }
+        return Cholesky.square(factor, d, of: u)
     }
 
-    /// Standard deviation of coordinate j, bounds aside: (Λ⁻¹)_jj^½ = |L⁻¹ e_j|.
-    func deviation(of j: Int) -> Double {
-        let d = geometry.dimension
-        var x = [Double](repeating: 0, count: d)
-        x[j] = 1
-        Cholesky.forward(factor, d, &x)
-        return x.reduce(0) { $0 + $1 * $1 }.squareRoot()
-    }
+    /// Standard deviation of coordinate j, bounds aside: (Λ⁻¹)_jj^½.
+    func deviation(of j: Int) -> Double { Cholesky.deviation(factor, geometry.dimension, of: j) }
 }

@@ -29,6 +29,25 @@ package enum Cholesky {
         }
     }
 
+    /// vᵀ L Lᵀ v.
+    package static func square(_ l: UnsafePointer<Double>, _ d: Int, of v: UnsafePointer<Double>) -> Double {
+        var square = 0.0
+        for j in 0..<d {
+            var sum = 0.0
+            for i in j..<d { sum += l[i * d + j] * v[i] }
+            square += sum * sum
+        }
+        return square
+    }
+
+    /// Standard deviation of coordinate j where L Lᵀ is the precision: (L Lᵀ)⁻¹_jj^½ = |L⁻¹ e_j|.
+    package static func deviation(_ l: UnsafePointer<Double>, _ d: Int, of j: Int) -> Double {
+        var x = [Double](repeating: 0, count: d)
+        x[j] = 1
+        forward(l, d, &x)
+        return x.reduce(0) { $0 + $1 * $1 }.squareRoot()
+    }
+
     /// Solves L Lᵀ x = b in place.
     package static func solve(_ l: UnsafePointer<Double>, _ d: Int, _ b: UnsafeMutablePointer<Double>) {
         forward(l, d, b)

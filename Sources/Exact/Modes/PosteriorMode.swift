@@ -89,24 +89,12 @@ package final class PosteriorMode {
             for k in 0..<w { v[k] -= u[k] }
             v[w] = x[SignalLayout.sigma] - centre[SignalLayout.sigma]
             layout.shapeCoordinates(of: x, about: centre, into: v + w + 1)
-            var distance = 0.0
-            for j in 0..<d {
-                var sum = 0.0
-                for i in j..<d { sum += factor[i * d + j] * v[i] }
-                distance += sum * sum
-            }
-            return distance
+            return Cholesky.square(factor, d, of: v)
         }
     }
 
-    /// Standard deviation of local coordinate j, bounds aside: (Λ⁻¹)_jj^½ = |L⁻¹ e_j|.
-    package func deviation(of j: Int) -> Double {
-        let d = dimension
-        var x = [Double](repeating: 0, count: d)
-        x[j] = 1
-        Cholesky.forward(factor, d, &x)
-        return x.reduce(0) { $0 + $1 * $1 }.squareRoot()
-    }
+    /// Standard deviation of local coordinate j, bounds aside: (Λ⁻¹)_jj^½.
+    package func deviation(of j: Int) -> Double { Cholesky.deviation(factor, dimension, of: j) }
 }
 
 extension SignalLayout {

@@ -11,29 +11,28 @@ import ModelSpace
 /// the two whole numbers beside that, by systematic sampling: of many structures too unlikely for a draw each, some
 /// get one, in proportion, and stand for the others. They are gone through by their number of fibres, so that of each
 /// number there are as many draws as it should have, less or more than one.
-public struct DrawAllocation: Sendable {
+public enum DrawAllocation {
     /// λ at which a finished fit may be read again.
     public static let range = 0.0...3.0
     private static let grid = Array(stride(from: range.lowerBound, through: range.upperBound, by: 0.25))
 
-    /// E[n_z] of each structure; 0 of those whose probability is.
-    let expected: [Double]
-
     /// D for S requested draws: room for structures that matter at other λ only.
     public static func total(samples: Int) -> Int { samples + (samples * 28 + 99) / 100 }
 
+    /// E[n_z] of each structure; 0 of those whose probability is.
     /// - Parameters:
     ///   - logProbability: of a family's structures, or of those that a voxel lists, at λ = `reference`; need not be
     ///   normalised. Where none has any, all count alike.
     ///   - parameterCounts: k(z) of each.
     ///   - lambda: λ that most draws are for.
     ///   - total: D.
-    init(_ logProbability: [Double], parameterCounts: [Int], reference: Double = 0, lambda: Double, total: Int) {
+    static func expected(
+        _ logProbability: [Double], parameterCounts: [Int], reference: Double = 0, lambda: Double, total: Int
+    ) -> [Double] {
         let peak = logProbability.max() ?? 0
         guard peak.isFinite else {
             let n = logProbability.count
-            expected = Array(repeating: Double(total) / Double(n), count: n)
-            return
+            return Array(repeating: Double(total) / Double(n), count: n)
         }
         // Whatever λ is, structures of as many parameters are to each other as they were: their mass at λ = 0, by
         // count, says all.
@@ -55,7 +54,7 @@ public struct DrawAllocation: Sendable {
         for other in Self.grid { for (k, x) in scale(other).enumerated() { best[k] = max(best[k], x) } }
         let each = zip(scale(lambda), best).map { $0 + 0.5 * $1 }
         let sum = zip(each, masses).reduce(0) { $0 + $1.0 * $1.1 }
-        expected = zip(part, parameterCounts).map { x, k in x * each[k] / sum * Double(total) }
+        return zip(part, parameterCounts).map { x, k in x * each[k] / sum * Double(total) }
     }
 
     /// n_z with Σ n_z = D.
@@ -67,9 +66,7 @@ public struct DrawAllocation: Sendable {
         _ logProbability: [Double], parameterCounts: [Int], fibreCounts: [Int], lambda: Double, total: Int,
         offset u: Double
     ) -> [Int] {
-        let expected = DrawAllocation(
-            logProbability, parameterCounts: parameterCounts, lambda: lambda, total: total
-        ).expected
+        let expected = expected(logProbability, parameterCounts: parameterCounts, lambda: lambda, total: total)
         var counts = [Int](repeating: 0, count: expected.count)
         let order = (0...(fibreCounts.max() ?? 0)).flatMap { n in
             expected.indices.filter { fibreCounts[$0] == n && expected[$0] > 0 }

@@ -13,7 +13,7 @@ import ModelSpace
 /// and all are made to sum to 1. Archives of earlier versions gave structures under 1 % no draw, and the others theirs
 /// for certain: p/n_z is all that can be done there.
 public struct DrawWeights: Sendable {
-    private let parameterCounts: [Int], fibreCounts: [Int]
+    private let parameterCounts: [Int], fibreCounts: [Int], mostFibres: Int
     private let reference: Double, target: Double, drawLambda: Double?
 
     /// - Parameters:
@@ -36,6 +36,7 @@ public struct DrawWeights: Sendable {
     ) {
         self.parameterCounts = parameterCounts
         self.fibreCounts = fibreCounts
+        mostFibres = fibreCounts.max() ?? 0
         self.drawLambda = drawLambda
         (self.reference, self.target) = (reference, target)
     }
@@ -93,12 +94,10 @@ public struct DrawWeights: Sendable {
         var counts = [Double](repeating: 0, count: probability.count)
         for place in posterior.drawPlaces { counts[Int(place)] += 1 }
         guard let drawLambda else { return zip(probability, counts).map { $1 > 0 ? $0 / $1 : 0 } }
-        let expected = DrawAllocation(
+        let expected = DrawAllocation.expected(
             posterior.logProbability.map(Double.init), parameterCounts: posterior.rows.map { parameterCounts[$0] },
-            reference: reference, lambda: drawLambda, total: posterior.drawPlaces.count
-        ).expected
-        let most = fibreCounts.max() ?? 0
-        var each = counts, drawn = [Double](repeating: 0, count: most + 1), mass = drawn, share = drawn
+            reference: reference, lambda: drawLambda, total: posterior.drawPlaces.count)
+        var each = counts, drawn = [Double](repeating: 0, count: mostFibres + 1), mass = drawn, share = drawn
         for i in each.indices {
             let n = fibreCounts[posterior.rows[i]]
             mass[n] += probability[i]

@@ -48,8 +48,8 @@ public struct RegressionFit: Sendable {
     /// listed.
     public func probabilities(lambda: Double) -> [Double] {
         let logs = entries.map { $0.logEvidence - lambda * Double($0.parameters) }, peak = logs.max() ?? 0
-        let weights = logs.map { exp($0 - peak) }, total = weights.reduce(0, +)
-        return weights.map { $0 / total * share(lambda: lambda) }
+        let weights = logs.map { exp($0 - peak) }, total = weights.reduce(0, +), share = share(lambda: lambda)
+        return weights.map { $0 / total * share }
     }
 
     /// Probability of each term, then of each noise: the entries', and of what is not listed the sampler's.
