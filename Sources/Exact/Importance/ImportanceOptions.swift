@@ -3,6 +3,8 @@ extension ImportanceSampler {
     package struct Options: Sendable {
         /// Samples of a generation, and components that one after the first adds.
         package var generation = 512, components = 16
+        /// Samples of the first generation, which shows where the next are to be drawn; nil for as many as of any.
+        package var first: Int?
         /// Gauss–Newton steps from a start to a mode.
         package var climbs = 8
         /// Standard deviations of components relative to the local normal's: somewhat wide, to guard the tails.
@@ -14,7 +16,8 @@ extension ImportanceSampler {
         package init() {}
         /// What the answers depend on, in a line.
         package var summary: String {
-            "\(generation)x\(components), \(climbs) climbs, scale \(scale), open \(open), \(grid.summary)"
+            let samples = (first.map { "\($0)+" } ?? "") + "\(generation)x\(components)"
+            return "\(samples), \(climbs) climbs, scale \(scale), open \(open), \(grid.summary)"
         }
     }
 }

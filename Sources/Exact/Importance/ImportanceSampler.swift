@@ -171,7 +171,8 @@ package final class ImportanceSampler {
         let proposal = run.proposal, width = proposal.dimension, w = run.sample.layout.componentCount,
             size = proposal.size, lanes = SampleMemory.lanes
         let memory = run.memory, start = run.sample.count, stride = memory.stride, isFirst = run.generations == 0
-        let count = min(options.generation, memory.capacity - lanes - start)
+        let most = isFirst ? options.first ?? options.generation : options.generation,
+            count = min(most, memory.capacity - lanes - start)
         let hasRoom = isFirst || run.componentCount + options.components <= memory.componentCapacity
         let shares = count > 0 && hasRoom ? isFirst ? first(run, options) : later(y, run, options, &random) : []
         guard !shares.isEmpty else {

@@ -47,12 +47,10 @@ enum FSLOutputs {
                 }
             }
         }
-        // One diffusivity for all is ball and sticks' own.
-        let diffusivity: [(String, SummaryQuantity)] =
-            context.summary.metadata.hasFibreColumns ? [("d", .diffusivity), ("d_std", .spread)] : []
-        for (name, quantity) in [("fsum", SummaryQuantity.fractionSum)] + diffusivity + [("S0", .s0)] {
-            jobs.append(context.map("\(place)mean_\(name)samples.nii.gz", [.statistic(quantity, .mean)]))
-        }
+        let others: [(String, SummaryColumn)] =
+            [("fsum", .statistic(.fractionSum, .mean))] + diffusivities(context.summary.metadata)
+            + [("S0", .statistic(.s0, .mean))]
+        for (name, column) in others { jobs.append(context.map("\(place)mean_\(name)samples.nii.gz", [column])) }
         jobs.append(context.map("\(place)mean_f0samples.nii.gz") { _, _ in })
         let summary = context.summary
         jobs.append(precision(context, "\(place)mean_tausamples.nii.gz"))
@@ -69,6 +67,21 @@ enum FSLOutputs {
         jobs.append(context.bytes("\(place)nodif_brain_mask.nii.gz") { summary.isFitted($0) ? 1 : 0 })
         jobs.append(context.text("\(place)xfms/eye.mat", "1 0 0 0\n0 1 0 0\n0 0 1 0\n0 0 0 1\n"))
         return jobs
+    }
+
+    /// What bedpostX calls d: of ball and sticks the diffusivity of all water, else, as of its model 3, that along
+    /// fibres (over draws that have one), where all fibres are of one kind and share it.
+    private static func diffusivities(_ metadata: PosteriorMetadata) -> [(String, SummaryColumn)] {
+        if metadata.hasFibreColumns {
+            return [("d", .statistic(.diffusivity, .mean)), ("d_std", .statistic(.spread, .mean))]
+        }
+        let kinds = metadata.family.groups.filter { $0.fibreAxis != nil }
+        guard kinds.count == 1,
+            let along = metadata.quantities.firstIndex(where: {
+                $0.kind == .parameter && $0.group == kinds[0].name && $0.unit == "mm^2/s"
+            })
+        else { return [] }
+        return [("d", .quantity(along, .mean))]
     }
 
     /// Mean of 1/σ² over the draws.
