@@ -38,6 +38,28 @@ import Testing
         #expect(Self.scores(sd: 1.6).rankedProbabilityScore > own + 0.01)
     }
 
+    /// Of a truth that is not on its list a search says no more than the list leaves, whatever the truth's evidence: what
+    /// it missed is not to its credit.
+    @Test func scoreIsWhatTheSearchSays() {
+        var study = SimulatedSeriesStudy(RegressionFamily(terms: TermLibrary.prefix(15), noises: [.white, .growing]))
+        (study.subspace, study.lambda) = (1, 0.2)
+        var options = SearchOptions(), missed = 0
+        (options.expansions, options.sampled, options.draws, options.sweeps) = (2, 5, 50, 80)
+        for i in 0..<12 {
+            let simulated = study.simulate(i)
+            options.seed = simulated.seed
+            let (answer, _, listed, _) = simulated.search(options, starts: [])
+            let said = exp(answer.logTruth), all = listed.values.reduce(0, +)
+            if let own = listed[simulated.truth] {
+                #expect(abs(said - own) < 1e-12)
+            } else {
+                missed += 1
+                #expect(said <= max(1 - all, 0.5 / 40) + 1e-9, "\(said) of what \(all) leaves")
+            }
+        }
+        #expect(missed > 2)
+    }
+
     /// The search's draws are of the posterior, its density of the truth beats the prior's, and it predicts better told
     /// the formula than not.
     @Test func searchKnowsItsNumbers() throws {

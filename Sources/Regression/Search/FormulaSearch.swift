@@ -52,32 +52,44 @@ public final class FormulaSearch {
     public func run(starts: [Structure] = [], isStopped: () -> Bool = { false }) {
         for index in family.noises.indices.prefix(1) { visit(family.with(Structure(), noise: index), from: nil) }
         for z in starts { build(z) }
-        var count = 0
-        while count < options.expansions, !isStopped() {
-            let best = found.values.map(score).max()!
-            let next = found.values.filter { !expanded.contains($0.structure) }
-                .max { (score($0), $1.structure) < (score($1), $0.structure) }
-            guard let next, score(next) > best - options.cutoff else { break }
-            expand(next)
-            count += 1
-        }
+        expandBest(options.expansions, isStopped)
         if options.sweeps > 0, !isStopped() { complete(isStopped) }
         sample()
     }
 
-    /// Adds what the sampler meets in one half of its sweeps; the other half says how much is listed.
+    private func expandBest(_ most: Int, _ isStopped: () -> Bool) {
+        for _ in 0..<most where !isStopped() {
+            let best = found.values.map(score).max()!
+            let next = found.values.filter { !expanded.contains($0.structure) }
+                .max { (score($0), $1.structure) < (score($1), $0.structure) }
+            guard let next, score(next) > best - options.cutoff else { return }
+            expand(next)
+        }
+    }
+
+    /// Adds what the sampler meets in one half of its sweeps; the other half says how much is listed. Of the first half
+    /// a half begins with no term: a formula that no single step leads to from those found so far may be a few of its
+    /// steps away from none. Where that way leads to a better one, its neighbours are looked at too.
     private func complete(_ isStopped: () -> Bool) {
+        let before = found.values.map(score).max()!,
+            other = CollapsedSampler(family, series, lambda: lambda, seed: options.seed ^ 0x4F54_4845)
+        add(other.run(sweeps: options.sweeps / 4, discard: 0, isStopped: isStopped), isStopped)
+        if found.values.map(score).max()! > before { expandBest(options.expansions / 4, isStopped) }
         let sampler = CollapsedSampler(family, series, lambda: lambda, seed: options.seed)
         if let best = ranked.first(where: { family.noise($0.structure) != .heavy }) {
             sampler.start(best.structure, at: best.modes[0].point)
         }
-        let met = sampler.run(sweeps: options.sweeps / 2, discard: options.sweeps / 8, isStopped: isStopped)
+        add(sampler.run(sweeps: options.sweeps / 4, discard: options.sweeps / 8, isStopped: isStopped), isStopped)
+        let check = sampler.run(sweeps: options.sweeps - options.sweeps / 2, discard: 0, isStopped: isStopped)
+        if check.count > 0 { self.check = check }
+    }
+
+    /// Adds what a run of the sampler met, the most visited first.
+    private func add(_ met: SampledPosterior, _ isStopped: () -> Bool) {
         for (z, _) in met.visits.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) where found[z] == nil {
             if isStopped() { return }
             visit(z, from: met.points[z]!)
         }
-        let check = sampler.run(sweeps: options.sweeps - options.sweeps / 2, discard: 0, isStopped: isStopped)
-        if check.count > 0 { self.check = check }
     }
 
     /// Scores by term of a mode's point, and σ's.

@@ -65,7 +65,8 @@ struct SimulatedSeries {
 
     /// A search's word, what it predicts where it is told the formula, and its list with probabilities, which sum to
     /// the share of the posterior that it holds by its own short run of the sampler.
-    /// - Returns: and ln p(truth | y) by a share that is better known.
+    /// - Returns: and ln p(truth | y) by all evidences, the truth's too where the search missed it, and a share of the
+    ///   list that is better known.
     func search(_ options: SearchOptions, starts: [Structure]) -> (
         answer: Answer, beyondWithFormula: Double?, listed: [Structure: Double], logTruth: (_ share: Double) -> Double
     ) {
@@ -92,6 +93,9 @@ struct SimulatedSeries {
         // Its evidence is an integral wherever the search for its modes begins: also at the truth, once it is ranked.
         let evidence = search.evidence(of: truth, from: point), own = score(truth, evidence) - top
         let ofTruth = listed[truth].map { $0 / share }
+        // What it says of the truth itself: of a list without it no more than the list leaves, half a visit at least.
+        let left = max(1 - share, 0.5 / Double(max(1, search.check?.count ?? 1))),
+            said = listed[truth].map { log($0) } ?? min(own - log(total / share), log(left))
         func logTruth(_ share: Double) -> Double {
             let inside = ofTruth.map { total * (1 - $0) + exp(own) } ?? total, outside = inside / share - inside
             // A truth that is not listed is part of the rest.
@@ -106,7 +110,7 @@ struct SimulatedSeries {
         }
         return (
             Answer(
-                bits: bits, logTruth: logTruth(share), rank: place, seconds: time, numbers: check(known, density),
+                bits: bits, logTruth: said, rank: place, seconds: time, numbers: check(known, density),
                 beyond: beyond(draws)), beyond(known.map { (truth, $0, 1) }), listed, logTruth
         )
     }
@@ -114,7 +118,8 @@ struct SimulatedSeries {
     /// The reference sampler's word, and its visits.
     func sample(sweeps: Int) -> (Answer, SampledPosterior) {
         let start = ContinuousClock.now
-        let sampled = CollapsedSampler(family, series, lambda: lambda, seed: seed)
+        // Not the steps of the search's own runs.
+        let sampled = CollapsedSampler(family, series, lambda: lambda, seed: seed ^ 0x4C4F_4E47)
             .run(sweeps: sweeps, discard: sweeps / 4)
         let answer = Answer(
             bits: sampled.bits(family.description.bitCount),
