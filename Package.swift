@@ -5,7 +5,8 @@ import PackageDescription
 //   Files, ModelSpace, Parallel, Tensors  →  Volumes, Networks  →  Diffusion, Exact, Training  →  BallSticksEngines
 //     →  Inference  →  Chain, Studies, Bench  →  Reporting  →  prism-dmri
 //   ModelSpace, Tensors, Networks  →  Regression  →  prism-regression: curves, on the same core, without MRI
-//   ModelSpace, Tensors, Networks  →  Baselines  →  prism-regression: methods of others, to compare with
+//   ModelSpace, Tensors, Networks  →  Baselines  →  Studies, prism-dmri, prism-regression: methods of others, to compare
+//     with
 //   Files, Networks  →  CommandLineSupport  →  both programs
 // Every `import` of a target stands among its dependencies here (`.ci/imports` checks it). What a library's user needs
 // is public; what only other targets of this package need is `package`.
@@ -75,7 +76,8 @@ let package = Package(
         .target(
             name: "Chain", dependencies: ["Inference", "Diffusion", "ModelSpace", "CKernels"], exclude: ["README.md"]),
         .target(
-            name: "Studies", dependencies: ["Inference", "Exact", "Networks", "Diffusion", "ModelSpace", "Parallel"],
+            name: "Studies",
+            dependencies: ["Inference", "Exact", "Baselines", "Networks", "Diffusion", "ModelSpace", "Parallel"],
             exclude: ["README.md"]),
         .target(
             name: "Bench",
@@ -98,7 +100,7 @@ let package = Package(
         .executableTarget(
             name: "prism-dmri",
             dependencies: [
-                "CommandLineSupport", "Reporting", "Bench", "Studies", "Chain", "Inference", "Training",
+                "CommandLineSupport", "Reporting", "Bench", "Studies", "Chain", "Inference", "Training", "Baselines",
                 "BallSticksEngines", "Networks", "Diffusion", "Tensors", "ModelSpace", "Parallel", "Volumes", "Files",
                 "CMemory", "Version",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -144,7 +146,8 @@ let package = Package(
         .testTarget(
             name: "StudiesTests",
             dependencies: [
-                "Studies", "Inference", "Exact", "Networks", "Diffusion", "Tensors", "ModelSpace", "TestFixtures",
+                "Studies", "Inference", "Exact", "Baselines", "Training", "Networks", "Diffusion", "Tensors",
+                "ModelSpace", "TestFixtures",
             ]),
         .testTarget(name: "BenchTests", dependencies: ["Bench"]),
         .testTarget(

@@ -12,6 +12,7 @@ import Tensors
 ///   2024.
 public struct SBMINetwork: TrainableNetwork {
     public let shape: FamilyShape, configuration: NetworkConfiguration, sbmi: SBMIConfiguration
+    public var method: String { "sbmi" }
     public let layout: ParameterLayout
     private let encoder: Encoder
     private let structureFirst: Dense, structureOutput: Dense
@@ -65,7 +66,8 @@ public struct SBMINetwork: TrainableNetwork {
         _ tape: Tape<S>, _ weights: Weights<S>, _ batch: TrainingBatch, automaton: StructureAutomaton,
         structureScale: Double, parameterScale: Double
     ) -> (structure: Double, parameter: Double) {
-        let row = shape.tokens * shape.coordinates
+        let row = shape.tokens * shape.coordinates, draws = batch.noise.count / (batch.count * row)
+        let blur = sbmi.blur ?? 0
         return batch.features.withUnsafeBufferPointer { features in
             batch.summaries.withUnsafeBufferPointer { summaries in
                 let latents = read(
@@ -83,7 +85,11 @@ public struct SBMINetwork: TrainableNetwork {
                         grassmann.addGradient(of: z, scale: -structureScale, to: $0)
                     }
                     let active = sbmi.coordinates.indices.filter { batch.mask[v * row + sbmi.coordinates[$0]] != 0 }
-                    let x = active.map { Double(batch.coordinates[v * row + sbmi.coordinates[$0]]) }
+                    let x = active.map { i in
+                        let place = sbmi.coordinates[i]
+                        return Double(batch.coordinates[v * row + place])
+                            + blur * Double(batch.noise[v * draws * row + place])
+                    }
                     let normal = GaussianMixture(
                         p.numbers(v), dimensions: sbmi.coordinates.count, components: sbmi.parameterComponents)
                     sums.parameter -= p.addGradient(v) {

@@ -5,6 +5,7 @@ import Tensors
 public struct Network: TrainableNetwork {
     public let configuration: NetworkConfiguration
     public let shape: FamilyShape
+    public var method: String { "prism" }
     public let layout: ParameterLayout
     let encoder: Encoder
     let structureDecoder: StructureDecoder

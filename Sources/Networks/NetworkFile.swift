@@ -26,6 +26,10 @@ public struct NetworkFile: @unchecked Sendable {
     /// Reads a network.
     /// - Errors: SafetensorsError, NetworkFileError.
     public init(_ file: SafetensorsReader, sha256: String) throws {
+        if file.metadata["sbmi"] != nil {
+            throw NetworkFileError.unusable(
+                path: file.path, reason: "it was trained with --method sbmi, which is only to be compared with")
+        }
         func decode<T: Decodable>(_ key: String) throws -> T {
             guard let text = file.metadata[key], let value = try? JSONDecoder().decode(T.self, from: Data(text.utf8))
             else {

@@ -3,6 +3,8 @@ import Tensors
 
 /// A network as training sees it: named weights, and a loss of simulations to be made small.
 public protocol TrainableNetwork: Sendable {
+    /// The method's name, by which a checkpoint tells whose it is.
+    var method: String { get }
     var layout: ParameterLayout { get }
 
     /// Runs the losses of structures and of parameters on a batch and adds their gradients, scaled, to

@@ -79,10 +79,11 @@ public struct TrainerState {
         try SafetensorsWriter.write(
             layout.tensors(weights, prefix: "weights.") + layout.tensors(firstMoment, prefix: "adam_m.")
                 + layout.tensors(secondMoment, prefix: "adam_v.") + layout.tensors(average, prefix: "average."),
-            metadata: ["counters": text, "recipe": recipe], to: path)
+            metadata: ["counters": text, "recipe": recipe, "method": network.method], to: path)
     }
 
     /// Reads a checkpoint of the same network. Returns the state and the recipe it was made with.
+    /// - Throws: `OtherMethod`, `SafetensorsError`, `NetworkFileError`.
     public static func read(_ network: some TrainableNetwork, from path: String) throws -> (
         state: TrainerState, recipe: String
     ) {
@@ -90,6 +91,9 @@ public struct TrainerState {
         guard let text = file.metadata["counters"], let recipe = file.metadata["recipe"],
             let counters = try? JSONDecoder().decode(Counters.self, from: Data(text.utf8)), counters.isSound
         else { throw NetworkFileError.notANetwork(path: path, missing: "counters") }
+        if let method = file.metadata["method"], method != network.method {
+            throw OtherMethod(path: path, found: method, wanted: network.method)
+        }
         var state = TrainerState(weights: try layout.read(file, prefix: "weights."))
         state.firstMoment = try layout.read(file, prefix: "adam_m.")
         state.secondMoment = try layout.read(file, prefix: "adam_v.")
@@ -100,5 +104,13 @@ public struct TrainerState {
         state.schedule = counters.schedule
         state.precision = counters.precision
         return (state, recipe)
+    }
+}
+
+/// A checkpoint of another method's training. Those that say of none are older, and another's lacks weights.
+public struct OtherMethod: Error, CustomStringConvertible {
+    let path: String, found: String, wanted: String
+    public var description: String {
+        "\(path) is of a training by --method \(found), not \(wanted); give that method, or start over by --force"
     }
 }

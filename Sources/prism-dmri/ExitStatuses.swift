@@ -3,6 +3,7 @@ import Diffusion
 import Foundation
 import Inference
 import Reporting
+import Training
 import Volumes
 
 /// `bids` ends as BIDS Apps' execution specification has it (a draft, bids-standard.github.io/execution-spec).
@@ -53,5 +54,9 @@ extension FitComparisonError: CommandFailure {
 }
 
 extension FitEngineError: CommandFailure {
+    package var exitStatus: ExitStatus { .cannotCreate }
+}
+
+extension OtherMethod: CommandFailure {
     package var exitStatus: ExitStatus { .cannotCreate }
 }

@@ -1,5 +1,6 @@
 import CommandLineSupport
 import Regression
+import Training
 
 extension SeriesFileError: CommandFailure {
     package var exitStatus: ExitStatus { isMissing ? .missingInput : .badData }
@@ -7,4 +8,8 @@ extension SeriesFileError: CommandFailure {
 
 extension RegressionArchiveError: CommandFailure {
     package var exitStatus: ExitStatus { .badData }
+}
+
+extension OtherMethod: CommandFailure {
+    package var exitStatus: ExitStatus { .cannotCreate }
 }

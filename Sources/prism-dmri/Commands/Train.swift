@@ -1,4 +1,5 @@
 import ArgumentParser
+import Baselines
 import CommandLineSupport
 import Diffusion
 import Foundation
@@ -18,12 +19,20 @@ struct Train: ParsableCommand {
             line every few seconds). With --time or --simulations the learning rate falls to zero over the last part \
             of the run; Ctrl-C stops \
             after the current step and keeps the checkpoint.
+
+            --method sbmi trains a baseline for 'validate networks', which nothing else asks: the same encoder and \
+            simulations, a mixture of Grassmann distributions over structures and one of normal distributions over \
+            their parameters, for one λ.
             """,
             examples: [
                 ("two hours, then two more", "prism-dmri train --recipe recipe.yaml --out net --time 2h"),
                 ("going on", "prism-dmri train --recipe recipe.yaml --out net --time 2h --resume --reopen"),
             ],
-            references: [.gloeckler2026, "The diffusion sampler: Karras et al. 2022, arXiv:2206.00364"]))
+            references: [
+                .gloeckler2026, .schroeder2024, "The diffusion sampler: Karras et al. 2022, arXiv:2206.00364",
+            ]))
+
+    enum Method: String, ExpressibleByArgument, CaseIterable { case prism, sbmi }
 
     @Option(
         help: "Training recipe (YAML), or the name of a built-in one: \(BuiltInFamilies.names.joined(separator: ", "))."
@@ -33,6 +42,8 @@ struct Train: ParsableCommand {
         String?
     @Option(help: "Stop after this much time, e.g. 90s, 45m, 2h.") var time: String?
     @Option(help: "Stop after this many simulations, counted from the run's start.") var simulations: Int?
+    @Option(help: "What to train: prism or sbmi.") var method = Method.prism
+    @Option(help: "Of sbmi, which has one for good: parsimony λ of its simulations (default: 1).") var lambda: Double?
     @Flag(help: "Go on from OUT.checkpoint.") var resume = false
     @Flag(help: "With --resume: start a new round, forgetting an earlier decay of the learning rate.") var reopen =
         false
@@ -51,6 +62,13 @@ struct Train: ParsableCommand {
         if let time { _ = try seconds(time) }
         _ = try Self.precision(precision)
         if start != nil && resume { throw ValidationError("--start and --resume exclude each other.") }
+        if start != nil && method == .sbmi { throw ValidationError("--start is for --method prism.") }
+        if let lambda {
+            guard method == .sbmi else {
+                throw ValidationError("--lambda is for --method sbmi; a prism network answers at any λ.")
+            }
+            guard (0...3).contains(lambda) else { throw ValidationError("--lambda must lie between 0 and 3.") }
+        }
         guard checkpointEvery > 0 else { throw ValidationError("--checkpoint-every must be above 0 seconds.") }
         if let simulations, simulations < 1 { throw ValidationError("--simulations must be at least 1.") }
     }
@@ -71,72 +89,112 @@ struct Train: ParsableCommand {
 
     func run() throws {
         Blas.prepare()
-        let text = try Recipe.text(path: recipe)
-        let parsed = try Recipe(yaml: text, path: recipe)
-        let files = try TrainingFiles(out, force: force, resume: resume, inputs: [recipe] + [start].compactMap { $0 })
+        let text = try Recipe.text(path: recipe), parsed = try Recipe(yaml: text, path: recipe)
+        let files = try TrainingFiles(
+            out, force: force, resume: resume, inputs: [recipe] + [start].compactMap { $0 },
+            isNetwork: { path in (try? NetworkFile(path: path)) != nil || (try? SBMIFile(path: path)) != nil })
         Interrupt.whenStopped(say: { "stopping after this step; the checkpoint is kept" })
         try Interrupt.polled(waits: true) {
             // The files stay taken until the end.
             try withExtendedLifetime(files) {
-                let mixture = parsed.mixture
-                if let family = parsed.composed {
-                    try descend(family, parsed, text: text, definition: family.definition) { mixture.draw(using: &$0) }
-                } else {
-                    try descend(BallSticks(), parsed, text: text, definition: nil) { mixture.draw(using: &$0) }
-                }
+                let family: any DiffusionFamily = parsed.composed ?? BallSticks()
+                try train(family, parsed, text: text)
             }
         }
     }
 
-    private func descend<F: ModelFamily>(
-        _ family: F, _ parsed: Recipe, text: String, definition: String?,
-        design: @escaping @Sendable (inout RandomSource) -> F.Design
-    ) throws {
-        let plan = parsed.training, checkpoint = out + ".checkpoint"
-        var state: TrainerState?
-        if let start {
-            let file = try NetworkFile(path: start)
-            guard file.network.shape == FamilyShape(family), file.network.configuration == plan.network else {
-                throw RecipeError(path: recipe, problem: "describes another network than \(start)")
+    /// What a training is besides its network.
+    private struct Run<F: DiffusionFamily> {
+        var family: F, name: String, plan: TrainingPlan, mixture: ProtocolMixture
+        /// Of a network that has one for good.
+        var lambda: Double?
+        /// The recipe's text, and a line with what is not of it but never changes.
+        var text: String, fixed = ""
+        var recipe: String { text + fixed }
+    }
+
+    private func train<F: DiffusionFamily>(_ family: F, _ parsed: Recipe, text: String) throws {
+        var run = Run(
+            family: family, name: parsed.name, plan: parsed.training, mixture: parsed.mixture, lambda: nil, text: text)
+        let shape = FamilyShape(family)
+        switch method {
+        case .prism:
+            let network = Network(shape, run.plan.network), started = try start.map { try state(at: $0, network, run) }
+            try descend(network, run, started) {
+                try NetworkFile(network: $0, weights: $1, origin: $2).write(to: out)
             }
-            // Weights are only where training starts: a prior that was changed a little is soon learnt.
-            if !talk.quiet, file.origin.family != family.name || file.origin.familyDefinition != definition {
-                note("\(start) was trained for another definition of the family; training starts at its weights.")
+        case .sbmi:
+            guard let list = family.structureList else {
+                throw RecipeError(
+                    path: recipe,
+                    problem:
+                        "is for '\(family.name)', whose structures are not listed: sbmi has nothing to stand beside")
             }
-            state = TrainerState(weights: file.weights)
-            state!.simulations = file.origin.simulations
+            let sbmi = SBMIConfiguration(
+                lambda: lambda ?? 1, masks: list.structures.map(family.coordinateMask), blur: NoiseLevel.lowest)
+            // A nat of the numbers' density counts as much as one of the structure's; noise has no levels to draw.
+            run.plan.parameterWeight *= family.meanCoordinateCount
+            run.plan.noiseDraws = 1
+            (run.lambda, run.fixed) = (sbmi.lambda, try sbmi.recipeLine())
+            try descend(SBMINetwork(shape, run.plan.network, sbmi), run, nil) {
+                try SBMIFile(network: $0, weights: $1, origin: $2).write(to: out)
+            }
         }
+    }
+
+    /// Where training starts: a trained network's weights.
+    private func state<F>(at start: String, _ network: Network, _ run: Run<F>) throws -> TrainerState {
+        let file = try NetworkFile(path: start)
+        guard file.network.shape == network.shape, file.network.configuration == network.configuration else {
+            throw RecipeError(path: recipe, problem: "describes another network than \(start)")
+        }
+        // Weights are only where training starts: a prior that was changed a little is soon learnt.
+        if !talk.quiet, file.origin.family != run.family.name || file.origin.familyDefinition != run.family.definition {
+            note("\(start) was trained for another definition of the family; training starts at its weights.")
+        }
+        var state = TrainerState(weights: file.weights)
+        state.simulations = file.origin.simulations
+        return state
+    }
+
+    private func descend<F, N: TrainableNetwork>(
+        _ network: N, _ run: Run<F>, _ started: TrainerState?, write: (N, [Float], NetworkOrigin) throws -> Void
+    ) throws {
+        let checkpoint = out + ".checkpoint"
+        var state = started
         if resume {
-            let network = Network(FamilyShape(family), plan.network)
             let read = try TrainerState.read(network, from: checkpoint)
+            guard read.recipe.hasSuffix(run.fixed) else { throw OtherPrior(path: checkpoint) }
             state = read.state
             if reopen { state!.schedule = Schedule() }
-            if read.recipe != text && !talk.quiet {
+            if read.recipe != run.recipe && !talk.quiet {
                 note("The recipe differs from the one this run started with; going on with the new one.")
             }
         }
-        let products = try choosePrecision(resumed: resume ? state : nil)
+        let products = try choosePrecision(resumed: resume ? state : nil), mixture = run.mixture
         let trainer = Trainer(
-            family: family, plan: plan, threads: threads.nthreads, precision: products, state: state, design: design)
+            network, family: run.family, plan: run.plan, threads: threads.nthreads, precision: products,
+            lambda: run.lambda, state: state
+        ) { mixture.draw(using: &$0) }
         let log = try TrainingLog(path: out + ".log.jsonl", append: resume)
-        let run = TrainingRun(
-            simulations: simulations, seconds: try time.map(seconds), checkpointEvery: checkpointEvery)
         func save(_ losses: (structure: Double, parameter: Double)?) throws {
-            try trainer.state.write(trainer.network, recipe: text, to: checkpoint)
+            try trainer.state.write(network, recipe: run.recipe, to: checkpoint)
             let origin = NetworkOrigin(
-                name: parsed.name, family: family.name, familyDefinition: definition, recipe: text,
+                name: run.name, family: run.family.name, familyDefinition: run.family.definition, recipe: run.recipe,
                 simulations: trainer.state.simulations, steps: trainer.state.step,
                 structureLoss: losses?.structure, parameterLoss: losses?.parameter, precision: products.rawValue)
-            try NetworkFile(network: trainer.network, weights: trainer.state.average, origin: origin).write(to: out)
+            try write(network, trainer.state.average, origin)
         }
 
         if !talk.quiet {
             note(
-                "\(trainer.network.layout.count) weights, \(threads.nthreads) threads, "
+                "\(network.layout.count) weights, \(threads.nthreads) threads, "
                     + "products in \(products.rawValue) precision"
             )
         }
-        try run.run(
+        try TrainingRun(
+            simulations: simulations, seconds: try time.map(seconds), checkpointEvery: checkpointEvery
+        ).run(
             trainer, log: log, precision: products, shouldStop: { Interrupt.requested },
             report: { report in
                 guard !talk.quiet else { return }
@@ -163,6 +221,15 @@ struct Train: ParsableCommand {
     }
 
     private func note(_ text: String) { Terminal.say(text) }
+}
+
+/// A baseline's run that is to go on at another λ, which it has for good.
+struct OtherPrior: CommandFailure {
+    let path: String
+    var exitStatus: ExitStatus { .cannotCreate }
+    var description: String {
+        "\(path) was trained at another λ; give its --lambda, or start over by --force"
+    }
 }
 
 /// A run that this processor cannot go on with as it was.

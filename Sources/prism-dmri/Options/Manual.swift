@@ -23,6 +23,8 @@ enum Manual {
             "Spread of diffusivities: Jbabdi et al. 2012, Magn Reson Med 68:1846, doi:10.1002/mrm.24204"
         static let gloeckler2026: Reference =
             "The network's design: Gloeckler et al. 2026, arXiv:2603.15292"
+        static let schroeder2024: Reference =
+            "SBMI: Schröder and Macke 2024, Proc ICML 41, arXiv:2305.15174"
         static let veraart2016: Reference =
             "The noise's estimate: Veraart et al. 2016, Magn Reson Med 76:1582, doi:10.1002/mrm.26059"
         static let delMoral2006: Reference =
