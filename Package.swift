@@ -5,8 +5,7 @@ import PackageDescription
 //   Files, ModelSpace, Parallel, Tensors  →  Volumes, Networks  →  Diffusion, Exact, Training  →  BallSticksEngines
 //     →  Inference  →  Chain, Studies, Bench  →  Reporting  →  prism-dmri
 //   ModelSpace, Tensors, Networks  →  Regression  →  prism-regression: curves, on the same core, without MRI
-//   ModelSpace, Tensors, Networks  →  Baselines  →  Studies, prism-dmri, prism-regression: methods of others, to compare
-//     with
+//   ModelSpace, Tensors, Networks  →  Baselines  →  Studies, both programs: methods of others, to compare with
 //   Files, Networks  →  CommandLineSupport  →  both programs
 // Every `import` of a target stands among its dependencies here (`.ci/imports` checks it). What a library's user needs
 // is public; what only other targets of this package need is `package`.
@@ -77,8 +76,9 @@ let package = Package(
             name: "Chain", dependencies: ["Inference", "Diffusion", "ModelSpace", "CKernels"], exclude: ["README.md"]),
         .target(
             name: "Studies",
-            dependencies: ["Inference", "Exact", "Baselines", "Networks", "Diffusion", "ModelSpace", "Parallel"],
-            exclude: ["README.md"]),
+            dependencies: [
+                "Inference", "Exact", "Baselines", "Networks", "Diffusion", "Tensors", "ModelSpace", "Parallel",
+            ], exclude: ["README.md"]),
         .target(
             name: "Bench",
             dependencies: [

@@ -41,7 +41,7 @@ public struct SimulationStudy: Sendable {
     static let largestBlock = 32
     /// Voxels that share an acquisition: fewer where all acquisitions given, or 32 of a mixture, would not be met
     /// otherwise.
-    private var blockSize: Int {
+    var blockSize: Int {
         let wanted = if case .listed(let list) = acquisitions { list.count } else { 32 }
         return max(1, min(Self.largestBlock, voxels / wanted))
     }
@@ -239,7 +239,7 @@ public struct SimulationStudy: Sendable {
             block.y, count: block.structures.count, design: block.acquisition, lambdas: lambdas)
     }
 
-    private static func describe(_ acquisitions: Acquisitions, _ used: [Acquisition]) -> String {
+    static func describe(_ acquisitions: Acquisitions, _ used: [Acquisition]) -> String {
         switch acquisitions {
         case .mixture:
             """

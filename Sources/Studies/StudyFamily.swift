@@ -92,6 +92,17 @@ struct StudyFamily: Sendable {
     var weights: [Int] { theta.entries.filter(\.parameter.isLinear).map(\.offset) }
     var hasRest: Bool { description.groups.contains(where: \.takesRest) }
 
+    /// Axes in θ, a rotation's first and third among them.
+    var axes: [StudyAxis] {
+        theta.entries.flatMap { entry -> [StudyAxis] in
+            switch entry.parameter.chart {
+            case .axis: [StudyAxis(place: entry.offset)]
+            case .rotation: [0, 2].map { StudyAxis(place: entry.offset, column: $0) }
+            default: []
+            }
+        }
+    }
+
     /// P(component), from probabilities of L structures.
     func componentProbabilities(_ p: [Double], _ list: [Structure]) -> [Double] {
         components.map { bit in zip(list, p).reduce(0) { $0 + (bit.isThere($1.0) ? $1.1 : 0) } }

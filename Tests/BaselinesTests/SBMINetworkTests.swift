@@ -79,6 +79,31 @@ import Testing
         }
     }
 
+    /// With a blur the loss is that of coordinates with so much of the batch's noise.
+    @Test func blurIsNoiseOfTheBatch() {
+        let plain = Self.network()
+        var sbmi = plain.sbmi
+        sbmi.blur = 0.3
+        let blurred = SBMINetwork(Self.shape, plain.configuration, sbmi), values = plain.initialWeights(seed: 3)
+        var random = RandomSource(seed: 9), batch = Self.batch(), moved = batch
+        for i in batch.noise.indices {
+            batch.noise[i] = Float(random.normal())
+            moved.coordinates[i] += batch.mask[i] * 0.3 * batch.noise[i]
+        }
+        func loss(_ network: SBMINetwork, _ batch: TrainingBatch) -> Double {
+            var v = values.map(Double.init)
+            return v.withUnsafeMutableBufferPointer { v in
+                network.loss(
+                    Tape<Double>(arena: Arena(blockSize: 1 << 20), records: false),
+                    Weights(values: v.baseAddress!, gradients: nil), batch, automaton: Self.automaton,
+                    structureScale: 1, parameterScale: 1
+                ).parameter
+            }
+        }
+        #expect(abs(loss(blurred, batch) - loss(plain, moved)) < 1e-5)
+        #expect(abs(loss(blurred, batch) - loss(plain, batch)) > 1e-3)
+    }
+
     /// A network comes back from its file as it was, and what is no such network is told.
     @Test func returnsFromItsFile() throws {
         let network = Self.network(), folder = NSTemporaryDirectory() + "sbmi-\(UUID().uuidString)"

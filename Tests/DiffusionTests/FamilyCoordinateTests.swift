@@ -21,6 +21,40 @@ import Testing
         }
     }
 
+    /// All but those that are numbers are dyads less a third of the identity, six at a time, which have no trace.
+    @Test(arguments: ["ball-sticks", "tissue", "gaussian"])
+    func numbersAreAllButDyads(_ name: String) {
+        func check<F: DiffusionFamily>(_ family: F) {
+            let layout = family.description, theta = ThetaLayout(layout), rule = StructureRule(layout)
+            var random = RandomSource(seed: 7)
+            let design = ProtocolMixture().draw(using: &random)
+            for z in family.structureList!.structures.prefix(200) {
+                let numbers = family.numberCoordinates(z), mask = family.coordinateMask(z)
+                let rest = mask.indices.filter { mask[$0] != 0 && !numbers.contains($0) }
+                let places = Set(rule.places(of: z, in: theta))
+                let dyads = theta.entries.reduce(0) { sum, entry in
+                    guard places.contains(entry.offset) else { return sum }
+                    switch entry.parameter.chart {
+                    case .axis: return sum + 1
+                    case .rotation: return sum + 2
+                    default: return sum
+                    }
+                }
+                #expect(numbers == numbers.sorted() && numbers.allSatisfy { mask[$0] != 0 } && rest.count == 6 * dyads)
+                var p = [Double](repeating: 0, count: theta.count), y = [Float](repeating: 0, count: design.count)
+                family.drawParameters(z, design, using: &random, into: &p)
+                family.simulate(&p, z, design, using: &random, into: &y)
+                var features = [Float](repeating: 0, count: family.featureCount * design.count),
+                    summary = [Float](repeating: 0, count: family.summaryCount),
+                    x = [Float](repeating: 0, count: mask.count)
+                let frame = family.observe(y, design, features: &features, summary: &summary)
+                family.encode(p, z, design, frame, into: &x)
+                for d in 0..<dyads { #expect(abs((0..<3).reduce(0) { $0 + x[rest[6 * d + $1]] }) < 1e-5) }
+            }
+        }
+        if name == "ball-sticks" { check(BallSticks()) } else { check(BuiltInFamilies.family(name)!) }
+    }
+
     @Test(
         "decode ∘ encode is the identity to the stated accuracy",
         arguments: ["tissue", "gaussian", "noddi", "microstructure"])

@@ -11,6 +11,10 @@ public protocol DiffusionFamily: ModelFamily, LinearFamily where Design == Acqui
     /// What its users call its numbers and structures.
     var words: FamilyWords { get }
 
+    /// Which of a structure's coordinates are one number each, whose prior is about standard normal: all but those of
+    /// axes and rotations, which are dyads. Rising.
+    func numberCoordinates(_ z: Structure) -> [Int]
+
     /// Its kernels, which can be told of other designs.
     func diffusionKernels(_ design: Acquisition) -> any DiffusionKernels
 
@@ -33,10 +37,18 @@ extension BallSticks: DiffusionFamily {
     public var definition: String? { nil }
     public var words: FamilyWords { .none }
     public var needsTiming: Bool { false }
+    public func numberCoordinates(_ z: Structure) -> [Int] {
+        let mask = coordinateMask(z)
+        return mask.indices.filter { mask[$0] != 0 && !(4..<10).contains($0 % coordinateCount) }
+    }
 }
 
 extension CompartmentFamily: DiffusionFamily {
     public var definition: String? {
         do { return try composition.json() } catch { preconditionFailure("a composition is always JSON: \(error)") }
+    }
+    public func numberCoordinates(_ z: Structure) -> [Int] {
+        let c = known(z).coordinates
+        return (c.scalars + c.weights.map(\.coordinate) + [c.snr, c.s0]).sorted()
     }
 }

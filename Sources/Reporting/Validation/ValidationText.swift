@@ -166,6 +166,6 @@ public enum ValidationText {
 }
 
 extension String {
-    fileprivate func padded(_ width: Int) -> String { self + String(repeating: " ", count: max(1, width - count)) }
+    func padded(_ width: Int) -> String { self + String(repeating: " ", count: max(1, width - count)) }
     fileprivate var trimmed: String { trimmingCharacters(in: .whitespaces) }
 }

@@ -54,7 +54,7 @@ struct Check: ParsableCommand {
         var remarks: [String] = []
         let (geometry, acquisition) = try input.open { remarks.append($0) }
         let given = try network.map { (file: try NetworkFile(path: $0), path: $0) }
-        let family = try FamilyChoice(nil, network: given, scan: acquisition)
+        let family = try FamilyChoice(nil, network: given.map { ($0.file.origin, $0.path) }, scan: acquisition)
         let file = try given?.file ?? family.builtInNetwork()
         let mask = try input.openMask(geometry, acquisition) { remarks.append($0) }
         if let deviation = try input.openDeviation(geometry, mask), let file = input.deviationFile {

@@ -10,7 +10,7 @@ import Tensors
 struct Validate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure how right the answers are, on simulations.",
-        subcommands: [Crossings.self, Scan.self, Simulations.self])
+        subcommands: [Crossings.self, Networks.self, Scan.self, Simulations.self])
 
     struct Crossings: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -75,7 +75,7 @@ struct Validate: ParsableCommand {
             study.ratio = ratio
             let design = try AcquisitionFile(path: acquisition).acquisition(),
                 studied = try StudiedFamily(family, tested)
-            try studied.check(.listed([design]), acquisition)
+            try studied.choice.check(.listed([design]), acquisition)
             let bar = ProgressLine("fitting", unit: "voxels", total: study.angles.count * voxels, quiet: talk.quiet)
             guard
                 let rows = try Interrupt.polled({

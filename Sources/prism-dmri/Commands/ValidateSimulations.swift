@@ -36,8 +36,7 @@ extension Validate {
                 ],
                 references: [.talts2018]))
 
-        @Option(help: "Acquisition (YAML).", completion: .file()) var acquisition: String?
-        @Option(help: "Folder of .bval/.bvec pairs, used in turn.", completion: .directory) var schemes: String?
+        @OptionGroup var acquired: AcquisitionChoice
         @Option(help: "Voxels to simulate.") var voxels: Int = 1000
         @Option(
             help:
@@ -65,7 +64,6 @@ extension Validate {
             }
             guard (0...3).contains(lambda) else { throw ValidationError("--lambda must lie between 0 and 3.") }
             if knownNoise && shared.tested.engine == .mcmc { throw ValidationError(ChainArguments.noKnownNoise) }
-            if acquisition != nil && schemes != nil { throw ValidationError("Give either --acquisition or --schemes.") }
             _ = try lambdas()
         }
 
@@ -83,8 +81,8 @@ extension Validate {
             let outputs = try shared.openOutputs(), studied = try StudiedFamily(shared.family, shared.tested)
             var study = SimulationStudy()
             study.family = studied.choice.family
-            study.acquisitions = try openAcquisitions(studied)
-            try studied.check(study.acquisitions, acquisition ?? schemes ?? "the acquisitions of its recipe")
+            study.acquisitions = try acquired.open(else: studied.mixture)
+            try studied.choice.check(study.acquisitions, acquired.name)
             study.referenceStatement = studied.statement
             study.voxels = voxels
             study.lambda = lambda
@@ -106,30 +104,5 @@ extension Validate {
             try outputs.json?.write(ValidationOptions.encode(report))
             try outputs.html?.write(ValidationPage.page(report, commandLine: CommandLine.arguments))
         }
-
-        private func openAcquisitions(_ studied: StudiedFamily) throws -> SimulationStudy.Acquisitions {
-            if let acquisition { return .listed([try AcquisitionFile(path: acquisition).acquisition()]) }
-            guard let schemes else { return .mixture(try studied.mixture()) }
-            let names = try FileManager.default.contentsOfDirectory(atPath: schemes).filter { $0.hasSuffix(".bval") }
-                .sorted()
-            var found: [Acquisition] = []
-            for name in names {
-                let path = schemes + "/" + name
-                do {
-                    found.append(
-                        try GradientTable.readFSL(bvals: path, bvecs: String(path.dropLast(4)) + "bvec").acquisition(
-                            conversion: .identity))
-                } catch { Terminal.note("warning: \(name) is left out: \(Failure.describe(error).message)") }
-            }
-            guard !found.isEmpty else { throw NoSchemes(path: schemes) }
-            return .listed(found)
-        }
     }
-}
-
-/// A folder of schemes without any.
-struct NoSchemes: CommandFailure {
-    let path: String
-    var exitStatus: ExitStatus { .missingInput }
-    var description: String { "\(path) holds no usable .bval/.bvec pair; choose another folder" }
 }

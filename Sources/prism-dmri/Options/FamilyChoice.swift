@@ -31,12 +31,12 @@ enum FamilyChoice {
     ///   scan, or, where there is none, ball and sticks.
     ///   - network: the network given, and its path.
     /// - Throws: `RecipeError`, `NetworkFileError.otherFamily` when the network was trained for something else.
-    init(_ name: String?, network: (file: NetworkFile, path: String)?, scan: Acquisition? = nil) throws {
+    init(_ name: String?, network: (origin: NetworkOrigin, path: String)?, scan: Acquisition? = nil) throws {
         guard let name else {
             if network == nil, let scan { self = .standard(for: scan); return }
-            guard let network, let text = network.file.origin.familyDefinition else { self = .ballSticks; return }
+            guard let network, let text = network.origin.familyDefinition else { self = .ballSticks; return }
             // A built-in family has words for its numbers beside what networks are trained for.
-            if let known = BuiltInFamilies.family(network.file.origin.family), known.definition == text {
+            if let known = BuiltInFamilies.family(network.origin.family), known.definition == text {
                 self = .composed(known)
                 return
             }
@@ -48,9 +48,9 @@ enum FamilyChoice {
         }
         self = try Self.named(name)
         guard let network,
-            network.file.origin.familyDefinition != family.definition || network.file.origin.family != family.name
+            network.origin.familyDefinition != family.definition || network.origin.family != family.name
         else { return }
-        throw NetworkFileError.otherFamily(path: network.path, found: network.file.origin.family, wanted: family.name)
+        throw NetworkFileError.otherFamily(path: network.path, found: network.origin.family, wanted: family.name)
     }
 
     /// The family of that name, or of the recipe in that file.

@@ -37,7 +37,7 @@ struct ModelOptions: ParsableArguments {
     /// - Parameter scan: asked for only where it decides.
     func family(of scan: @autoclosure () throws -> Acquisition, network: NetworkFile?) throws -> FamilyChoice {
         let choice = try FamilyChoice(
-            family, network: network.map { ($0, self.network!) },
+            family, network: network.map { ($0.origin, self.network!) },
             scan: family == nil && network == nil && engine == .prism ? scan() : nil)
         try choice.refuse(engine: engine.rawValue)
         return choice

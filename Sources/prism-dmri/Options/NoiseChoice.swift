@@ -22,10 +22,14 @@ enum NoiseChoice: String, ExpressibleByArgument, CaseIterable {
     }
 }
 
-extension NetworkFile {
+extension NetworkOrigin {
     /// The acquisitions that the network was trained across; nil when its file does not say, or not so that it can be
     /// read.
-    var mixture: ProtocolMixture? { try? Recipe(yaml: origin.recipe, path: "the network's recipe").mixture }
+    var mixture: ProtocolMixture? { try? Recipe(yaml: recipe, path: "the network's recipe").mixture }
+}
+
+extension NetworkFile {
+    var mixture: ProtocolMixture? { origin.mixture }
 
     /// Whether the network was trained on acquisitions like this one; nil when that is not known. `warn` is told of
     /// what speaks against it.

@@ -22,7 +22,7 @@ struct StudiedFamily {
     init(_ name: String?, _ tested: EngineUnderTest, scan: Acquisition? = nil) throws {
         let given = try tested.network.map(NetworkFile.init(path:)), path = tested.network ?? ""
         choice = try FamilyChoice(
-            name, network: given.map { ($0, path) }, scan: tested.engine == .prism ? scan : nil)
+            name, network: given.map { ($0.origin, path) }, scan: tested.engine == .prism ? scan : nil)
         self.name = name
         switch choice {
         case .ballSticks:
@@ -64,23 +64,5 @@ struct StudiedFamily {
         return try Recipe(
             yaml: try BuiltInFamilies.recipe(name) ?? Recipe.text(path: name), path: name, isTrained: false
         ).mixture
-    }
-
-    /// Refuses acquisitions on which the family's signals are not accurate.
-    /// - Parameter scan: what they are called.
-    func check(_ acquisitions: SimulationStudy.Acquisitions, _ scan: String) throws {
-        let largest =
-            switch acquisitions {
-            case .mixture(let mixture): max(mixture.largestB, mixture.largestGridB)
-            case .listed(let list): list.flatMap(\.bValues).max() ?? 0
-            }
-        try choice.check(largestB: largest, of: scan)
-        if case .composed(let family) = choice, family.needsTiming, case .listed(let list) = acquisitions,
-            !list.allSatisfy(\.hasTiming)
-        {
-            throw NoTiming(
-                family: family.name, components: family.composition.timedComponents.joined(separator: ", "),
-                reason: "\(scan) says nothing of it")
-        }
     }
 }
