@@ -1,3 +1,4 @@
+import Diffusion
 import Foundation
 import Inference
 
@@ -18,6 +19,8 @@ public struct NetworkReport: Codable, Sendable {
         /// structures alone.
         public var isReweighted: Bool
         public var structures: ProbabilityScores, fibres: ProbabilityScores
+        /// How far the log score of structures is above the first network's own answer, voxel by voxel.
+        public var aboveFirst: Spread
         /// Mean probability of what is no structure of the family.
         public var lost: Double
     }
@@ -29,6 +32,8 @@ public struct NetworkReport: Codable, Sendable {
         /// Ranked probability score of numbers as the network sees them, whose prior has a standard deviation of 1; and
         /// energy score of axes by the sine of their angles, of which the prior's is π/8. Over voxels.
         public var numbers: Spread, axes: Spread
+        /// How far both are above the first network's, voxel by voxel.
+        public var numbersAboveFirst: Spread, axesAboveFirst: Spread
         /// log density of the true coordinates, over the voxels whose structure has no axis.
         public var logDensity: Spread
         /// Ranks of the truth among draws, of every quantity that enough voxels have.
@@ -53,8 +58,10 @@ public struct NetworkReport: Codable, Sendable {
         }
     }
 
+    /// - Parameter first: what the first network says of the same voxels.
     mutating func add(
-        _ voxels: [NetworkStudy.Voxel], seconds: Double, network: Int, lambda: Double,
+        _ voxels: [NetworkStudy.Voxel], beside first: [NetworkStudy.Voxel], seconds: Double, network: Int,
+        lambda: Double,
         family: StudyFamily, quantities: CalibrationQuantities
     ) {
         let list = family.structures!
@@ -66,11 +73,18 @@ public struct NetworkReport: Codable, Sendable {
                 fibres: ProbabilityScores(
                     lists: p.map { family.fibreProbabilities($0, list) }, rest: rest,
                     truth: voxels.map { family.fibreCount(list[$0.truth]) }, seed: seed),
+                aboveFirst: Spread(
+                    voxels.indices.map {
+                        log(max(1e-300, first[$0].ofTruth)) - log(max(1e-300, p[$0][voxels[$0].truth]))
+                    }),
                 lost: rest.reduce(0, +) / Double(rest.count))
         }
         structures.append(row(voxels.map(\.asked), isReweighted: false))
-        if networks[network].lambda ?? 0 != lambda {
+        if networks[network].lambda ?? AmortisedSampler<BallSticks>.referenceLambda != lambda {
             structures.append(row(voxels.map(\.reweighted), isReweighted: true))
+        }
+        func above(_ score: (NetworkStudy.Voxel) -> Double?) -> Spread {
+            Spread(zip(voxels, first).compactMap { own, other in score(own).map { $0 - score(other)! } })
         }
         let ranks = quantities.conditional.enumerated().map { q, label in
             RankTest(
@@ -82,7 +96,8 @@ public struct NetworkReport: Codable, Sendable {
         parameters.append(
             Parameters(
                 network: network, lambda: lambda, numbers: Spread(voxels.compactMap(\.numbers)),
-                axes: Spread(voxels.compactMap(\.axes)), logDensity: Spread(voxels.compactMap(\.logDensity)),
+                axes: Spread(voxels.compactMap(\.axes)), numbersAboveFirst: above(\.numbers),
+                axesAboveFirst: above(\.axes), logDensity: Spread(voxels.compactMap(\.logDensity)),
                 ranks: ranks, failures: ranks.filter { $0.pValue < threshold }.map(\.name),
                 largestDistance: farthest?.distance ?? 0, farthest: farthest?.label ?? "",
                 milliseconds: 1000 * seconds / Double(max(1, voxels.count))))

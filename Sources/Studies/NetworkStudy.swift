@@ -27,6 +27,8 @@ public struct NetworkStudy: Sendable {
         /// Means over the structure's numbers and axes; nil where it has none.
         var numbers: Double?, axes: Double?
         var ranks: [Int?], logDensity: Double?
+        /// Probability of the true structure as the network says it.
+        var ofTruth: Double { asked[truth] }
     }
 
     /// - Parameters:
@@ -59,10 +61,10 @@ public struct NetworkStudy: Sendable {
             }
             guard let blocks else { return nil }
             report.acquisitions = SimulationStudy.describe(acquisitions, blocks.map(\.acquisition))
+            let voxels = networks.indices.map { n in blocks.flatMap { $0.answers[n].voxels } }
             for n in networks.indices {
-                let answers = blocks.map { $0.answers[n] }
                 report.add(
-                    answers.flatMap(\.voxels), seconds: answers.reduce(0) { $0 + $1.seconds }, network: n,
+                    voxels[n], beside: voxels[0], seconds: blocks.reduce(0) { $0 + $1.answers[n].seconds }, network: n,
                     lambda: lambda, family: studied, quantities: quantities)
             }
         }
@@ -123,6 +125,6 @@ public struct NetworkStudy: Sendable {
 public struct StructuresNotListed: Error, CustomStringConvertible {
     let family: String
     public var description: String {
-        "the structures of '\(family)' are not listed, so that a network alone has no table of them; choose another family"
+        "the structures of '\(family)' are not listed, so that there is no table of them; choose another family"
     }
 }

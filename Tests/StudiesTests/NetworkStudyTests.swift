@@ -94,7 +94,15 @@ import Training
         // At λ = 1 few of its simulations had sticks: told to answer at 0, it does better than by its own prior.
         #expect(report.structures[1].structures.logScore < report.structures[0].structures.logScore)
 
+        // Differences, voxel by voxel, are those of the scores.
+        for own in report.structures {
+            let first = report.structures.first { $0.lambda == own.lambda && $0.network == 0 }!
+            #expect(abs(own.aboveFirst.mean - own.structures.logScore + first.structures.logScore) < 1e-9)
+        }
         for own in report.parameters {
+            let first = report.parameters.first { $0.lambda == own.lambda }!
+            #expect(abs(own.numbersAboveFirst.mean - own.numbers.mean + first.numbers.mean) < 1e-9)
+            #expect(abs(own.axesAboveFirst.mean - own.axes.mean + first.axes.mean) < 1e-9)
             #expect(own.numbers.count == 120 && own.axes.count + own.logDensity.count == 120)
             #expect(own.logDensity.count > (own.lambda == 0 ? 10 : 90))
             #expect(own.numbers.mean > 0.1 && own.numbers.mean < 1 && own.milliseconds > 0)

@@ -37,9 +37,10 @@ public enum NetworkText {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    private static let columns = 17
+    private static let columns = 16
     private static let structureHead = [
-        "top-1, top-5", "log score", "calibration", "top-1 of fibres", "log score", "calibration", "lost",
+        "top-1, top-5", "log score", "above the first", "calibration", "top-1 of fibres", "log score", "calibration",
+        "lost",
     ]
     private static let parameterHead = [
         "numbers", "axes", "log density", "its voxels", "tests failing", "largest distance", "ms a voxel",
@@ -51,15 +52,16 @@ public enum NetworkText {
     }
 
     private static func cells(_ own: NetworkReport.Structures) -> [String] {
-        func both(_ s: ProbabilityScores) -> [String] {
-            [
-                String(format: "%.3f ± %.3f", s.logScore, s.logScoreError),
-                String(format: "%.4f (%.4f)", s.calibrationError, s.calibrationErrorIfPerfect),
-            ]
+        func score(_ s: ProbabilityScores) -> String { String(format: "%.3f ± %.3f", s.logScore, s.logScoreError) }
+        func calibration(_ s: ProbabilityScores) -> String {
+            String(format: "%.4f (%.4f)", s.calibrationError, s.calibrationErrorIfPerfect)
         }
-        let first = String(format: "%.3f, %.3f", own.structures.top1, own.structures.top5)
-        return [first] + both(own.structures) + [String(format: "%.3f", own.fibres.top1)] + both(own.fibres)
-            + [String(format: "%.4f", own.lost)]
+        let (s, f, above) = (own.structures, own.fibres, own.aboveFirst)
+        return [
+            String(format: "%.3f, %.3f", s.top1, s.top5), score(s),
+            above.standardError == 0 ? "–" : String(format: "%.3f ± %.3f", above.mean, above.standardError),
+            calibration(s), String(format: "%.3f", f.top1), score(f), calibration(f), String(format: "%.4f", own.lost),
+        ]
     }
 
     private static func cells(_ own: NetworkReport.Parameters) -> [String] {

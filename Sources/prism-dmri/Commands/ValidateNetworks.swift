@@ -19,7 +19,8 @@ extension Validate {
                 of the truth among draws.
 
                 'reweighted' is the same network's answer brought to λ by the exact identity, from λ = 0 or from the \
-                one it was trained for. 'lost' is probability given to what is no structure of the family.
+                one it was trained for. 'lost' is probability given to what is no structure of the family; \
+                'above the first' a difference of log scores, voxel by voxel.
 
                 Acquisitions: those of --acquisition, of every .bval/.bvec pair in --schemes, or (default) random ones \
                 from the mixture that the first network was trained on.
