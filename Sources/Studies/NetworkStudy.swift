@@ -61,10 +61,10 @@ public struct NetworkStudy: Sendable {
             }
             guard let blocks else { return nil }
             report.acquisitions = SimulationStudy.describe(acquisitions, blocks.map(\.acquisition))
-            let voxels = networks.indices.map { n in blocks.flatMap { $0.answers[n].voxels } }
+            let found = networks.indices.map { n in blocks.flatMap { $0.answers[n].voxels } }
             for n in networks.indices {
                 report.add(
-                    voxels[n], beside: voxels[0], seconds: blocks.reduce(0) { $0 + $1.answers[n].seconds }, network: n,
+                    found[n], beside: found[0], seconds: blocks.reduce(0) { $0 + $1.answers[n].seconds }, network: n,
                     lambda: lambda, family: studied, quantities: quantities)
             }
         }
