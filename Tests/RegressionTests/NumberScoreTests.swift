@@ -38,8 +38,8 @@ import Testing
         #expect(Self.scores(sd: 1.6).rankedProbabilityScore > own + 0.01)
     }
 
-    /// Of a truth that is not on its list a search says no more than the list leaves, whatever the truth's evidence: what
-    /// it missed is not to its credit.
+    /// Of a truth that is not on its list a search says no more than the list leaves, whatever the truth's evidence:
+    /// what it missed is not to its credit.
     @Test func scoreIsWhatTheSearchSays() {
         var study = SimulatedSeriesStudy(RegressionFamily(terms: TermLibrary.prefix(15), noises: [.white, .growing]))
         (study.subspace, study.lambda) = (1, 0.2)
