@@ -46,6 +46,23 @@ package struct TrainingFiles {
     }
 }
 
+extension TrainingFiles {
+    /// What to say of a training that is to go on and has come to its end already; nil of one that can.
+    /// - Parameters:
+    ///   - hasDecayed: whether its learning rate has fallen all the way.
+    ///   - done, wanted: simulations so far, and those asked for from the run's start on.
+    package static func saysNothingLeft(hasDecayed: Bool, done: Int, wanted: Int?) -> String? {
+        if hasDecayed {
+            return """
+                nothing to do: the learning rate of this run has fallen to zero, after \(done) simulations; give \
+                --reopen to start a new round
+                """
+        }
+        guard let wanted, done >= wanted else { return nil }
+        return "nothing to do: this run has done \(done) simulations already; give --simulations above that"
+    }
+}
+
 package struct NetworkInTheWay: CommandFailure {
     let path: String
     package var exitStatus: ExitStatus { .cannotCreate }

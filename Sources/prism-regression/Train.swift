@@ -78,7 +78,7 @@ struct Train: ParsableCommand {
         switch method {
         case .prism:
             let run = Run(family: family, plan: plan, lambda: nil, recipe: try text(plan), definition: definition)
-            try train(Network(shape, plan.network), run, isNetwork: { (try? NetworkFile(path: $0)) != nil }) {
+            try train(Network(shape, plan.network), run) {
                 try NetworkFile(network: $0, weights: $1, origin: $2).write(to: out)
             }
         case .sbmi:
@@ -89,7 +89,7 @@ struct Train: ParsableCommand {
                 family: family, plan: plan, lambda: sbmi.lambda, recipe: try text(plan) + "\n" + text(sbmi),
                 definition: definition)
             try train(
-                SBMINetwork(shape, plan.network, sbmi), run, isNetwork: { (try? SBMIFile(path: $0)) != nil }
+                SBMINetwork(shape, plan.network, sbmi), run
             ) { try SBMIFile(network: $0, weights: $1, origin: $2).write(to: out) }
         }
     }
@@ -99,10 +99,13 @@ struct Train: ParsableCommand {
     }
 
     private func train<N: TrainableNetwork>(
-        _ network: N, _ run: Run, isNetwork: @escaping (String) -> Bool,
+        _ network: N, _ run: Run,
         write: (N, [Float], NetworkOrigin) throws -> Void
     ) throws {
-        let files = try TrainingFiles(out, force: force, resume: resume, inputs: [], isNetwork: isNetwork)
+        // Of either method: a checkpoint of the other one is refused in its own words.
+        let files = try TrainingFiles(
+            out, force: force, resume: resume, inputs: [],
+            isNetwork: { path in (try? NetworkFile(path: path)) != nil || (try? SBMIFile(path: path)) != nil })
         Interrupt.whenStopped(say: { "stopping after this step; the checkpoint is kept" })
         try Interrupt.polled(waits: true) {
             // The files stay taken until the end.
@@ -119,6 +122,10 @@ struct Train: ParsableCommand {
             guard read.recipe == run.recipe else { throw OtherPlan(path: files.checkpoint) }
             state = read.state
             if reopen { state!.schedule = Schedule() }
+            let over = TrainingFiles.saysNothingLeft(
+                hasDecayed: state!.schedule.isFinished(step: state!.step), done: state!.simulations,
+                wanted: simulations)
+            if let over { return Terminal.say(over) }
         }
         let trainer = Trainer(
             network, family: run.family, plan: run.plan, threads: threads.nthreads,

@@ -77,11 +77,12 @@ struct Validate: ParsableCommand {
             print(
                 name + "  \(share(s.top1))  \(share(s.top5))  "
                     + String(
-                        format: "%5.3f     %6.4f       %7.3f ± %.3f   %8.3f", s.macroF1, s.calibrationError, s.logTruth,
+                        format: "%5.3f     %6.4f (%6.4f)         %7.3f ± %.3f   %8.3f", s.macroF1, s.calibrationError,
+                        s.calibrationErrorIfPerfect, s.logTruth,
                         s.logTruthError, s.secondsPerSeries))
         }
         print("\(report.series) series, \(terms) terms, λ = \(report.lambda), seed \(seed)")
-        print("         top-1  top-5  macro-F1  calibration  log p(truth)      s a series")
+        print("         top-1  top-5  macro-F1  calibration (perfect)    log p(truth)      s a series")
         if let s = report.search { row("search ", s) }
         if let s = report.network { row("network", s) }
         if let s = report.sampler { row("sampler", s) }

@@ -3,7 +3,8 @@ extension ImportanceSampler {
     package struct Options: Sendable {
         /// Samples of a generation, and components that one after the first adds.
         package var generation = 512, components = 16
-        /// Samples of the first generation, which shows where the next are to be drawn; nil for as many as of any.
+        /// Samples of a first generation that another is to follow at once: they show where its are to be drawn. Nil
+        /// for as many as of any.
         package var first: Int?
         /// Gauss–Newton steps from a start to a mode.
         package var climbs = 8

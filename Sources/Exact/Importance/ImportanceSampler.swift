@@ -160,18 +160,20 @@ package final class ImportanceSampler {
         _ run: Run, _ y: UnsafePointer<Float>, generations: Int = 1, options: Options,
         stream: (Int) -> RandomSource
     ) {
-        for _ in 0..<generations where !run.isExhausted {
+        for g in 0..<generations where !run.isExhausted {
             var random = stream(run.generations)
-            add(run, y, options, &random)
+            add(run, y, options, hasNext: g + 1 < generations, &random)
         }
         for noise in run.noises { run.sample.weigh(noise, constant: run.constant) }
     }
 
-    private func add(_ run: Run, _ y: UnsafePointer<Float>, _ options: Options, _ random: inout RandomSource) {
+    private func add(
+        _ run: Run, _ y: UnsafePointer<Float>, _ options: Options, hasNext: Bool, _ random: inout RandomSource
+    ) {
         let proposal = run.proposal, width = proposal.dimension, w = run.sample.layout.componentCount,
             size = proposal.size, lanes = SampleMemory.lanes
         let memory = run.memory, start = run.sample.count, stride = memory.stride, isFirst = run.generations == 0
-        let most = isFirst ? options.first ?? options.generation : options.generation,
+        let most = isFirst && hasNext ? options.first ?? options.generation : options.generation,
             count = min(most, memory.capacity - lanes - start)
         let hasRoom = isFirst || run.componentCount + options.components <= memory.componentCapacity
         let shares = count > 0 && hasRoom ? isFirst ? first(run, options) : later(y, run, options, &random) : []

@@ -6,7 +6,7 @@ extension StructureExplorer {
     func sample(
         _ y: UnsafePointer<Float>, _ entries: [Entry], _ sigma: Double?, _ stream: (Structure, Int) -> RandomSource
     ) -> Bool {
-        let gap = gapsToSample(entries)
+        let gap = gaps(entries.map(\.laplace), entries)
         let hasNetwork = entries.contains { $0.networkTotal.isFinite }
         let networkGap = hasNetwork ? gaps(entries.map(\.networkTotal), entries) : entries.map { _ in 0 }
         func most(_ entry: Entry) -> Int {
@@ -39,15 +39,6 @@ extension StructureExplorer {
             advance(entry, 1)
         }
         return true
-    }
-
-    /// How far below the best by Laplace's approximation: at the λ that favours it most, but `ends` nats more where
-    /// that is towards an end of the range.
-    private func gapsToSample(_ entries: [Entry]) -> [Double] {
-        let laplace = entries.map(\.laplace), all = gaps(laplace, entries)
-        if options.ends <= 0 { return all }
-        let inside = Self.gaps(laplace, entries.map(\.k), lambdas: Self.innerLambdas)
-        return zip(all, inside).map { min($0 + options.ends, $1) }
     }
 
     /// Which share of its generations each structure is to have: like the root of P (1 − P), the more of λ = 0 and 1.

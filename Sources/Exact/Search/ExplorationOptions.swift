@@ -5,9 +5,6 @@ extension StructureExplorer {
         /// Nats below the best at every λ in [0, 3] beyond which a structure is not sampled: by Laplace's
         /// approximation, and by the network.
         public var cutoff = 10.0, networkCutoff = 8.0
-        /// How many nats nearer to the best by Laplace's approximation a structure must be that matters only towards
-        /// an end of the range of λ, where the richest or the plainest of all gain.
-        public var ends = 0.0
         /// Nats below the best by the network beyond which a structure is not looked at for its neighbours' sake.
         public var networkExclusion = Double.infinity
         /// Nats below the best within which a structure's neighbours are looked at too.
@@ -43,8 +40,8 @@ extension StructureExplorer {
             (options.cutoff, options.window, options.networkExclusion, options.close) = (7, 6, 5, 1)
             (options.reopening, options.reopenings) = (1.5, 2)
             (options.parents, options.births, options.tries, options.mostNamed) = (1, 1, 32, 40)
-            (options.sampling.first, options.sampling.generation, options.sampling.components) = (128, 256, 8)
-            (options.ends, options.further) = (2, 3)
+            (options.sampling.first, options.sampling.generation, options.sampling.components) = (64, 256, 8)
+            options.further = 3
             return options
         }()
 
@@ -54,7 +51,6 @@ extension StructureExplorer {
             (options.cutoff, options.window, options.networkExclusion, options.close) = (3.5, 3, 2.5, 0)
             (options.mostNamed, options.tries, options.reopenings) = (10, 16, 0)
             (options.sampling.first, options.sampling.generation, options.sampling.components) = (nil, 64, 4)
-            options.ends = 0
             options.sampling.grid.nodes = 0
             (options.fewest, options.perDimension, options.further) = (2, 0.3, 0)
             return options
@@ -62,15 +58,14 @@ extension StructureExplorer {
 
         /// What the answers depend on, in a line.
         public var summary: String {
-            let within = ends > 0 ? "\(cutoff)-\(ends)" : "\(cutoff)"
-            return """
-                \(sampling.summary); \(mostStructures) structures, \(mostNamed) named, \(parents)x\(births) of \
-                \(tries) and \
-                \(firstStarts) of \(firstTries) starts, \(plainStarts)+\(plainParents) for \(plainCount), reopening \
-                \(reopenings) within \(reopening), cutoffs \
-                \(within)/\(networkCutoff)/\(window)/\(networkExclusion)/\(close), \
-                \(likely)/\(unlikely) to \(fewest)+\(perDimension)d generations+\(further) to \(tolerance)
-                """
+            """
+            \(sampling.summary); \(mostStructures) structures, \(mostNamed) named, \(parents)x\(births) of \
+            \(tries) and \
+            \(firstStarts) of \(firstTries) starts, \(plainStarts)+\(plainParents) for \(plainCount), reopening \
+            \(reopenings) within \(reopening), cutoffs \
+            \(cutoff)/\(networkCutoff)/\(window)/\(networkExclusion)/\(close), \
+            \(likely)/\(unlikely) to \(fewest)+\(perDimension)d generations+\(further) to \(tolerance)
+            """
         }
     }
 }

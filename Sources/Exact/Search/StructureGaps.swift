@@ -6,7 +6,6 @@ extension StructureExplorer {
 
     /// λ at which what matters is looked for.
     public static let lambdas = [0.0, 0.5, 1, 2, 3]
-    static let innerLambdas = lambdas.filter { (0.5...2).contains($0) }
 
     /// How far each stays below the best, at the λ that favours it most.
     package static func gaps(_ values: [Double], _ counts: [Int], lambdas: [Double] = lambdas) -> [Double] {

@@ -35,6 +35,8 @@ public struct SimulatedSeriesStudy: Sendable {
 
     public struct Scores: Codable, Sendable {
         public var top1: Double?, top5: Double?, macroF1: Double, calibrationError: Double
+        /// What probabilities as good as they claim would show on so few series, on average.
+        public var calibrationErrorIfPerfect: Double
         public var logTruth: Double, logTruthError: Double, secondsPerSeries: Double
         public var numbers: NumberScores?, beyond: BeyondScores?
     }

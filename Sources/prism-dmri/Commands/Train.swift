@@ -167,6 +167,10 @@ struct Train: ParsableCommand {
             guard read.recipe.hasSuffix(run.fixed) else { throw OtherPrior(path: checkpoint) }
             state = read.state
             if reopen { state!.schedule = Schedule() }
+            let over = TrainingFiles.saysNothingLeft(
+                hasDecayed: state!.schedule.isFinished(step: state!.step), done: state!.simulations,
+                wanted: simulations)
+            if let over { return note(over) }
             if read.recipe != run.recipe && !talk.quiet {
                 note("The recipe differs from the one this run started with; going on with the new one.")
             }
