@@ -6,7 +6,7 @@ import PackageDescription
 //     →  Inference  →  Chain, Studies, Bench  →  Reporting  →  prism-dmri
 //   ModelSpace, Tensors, Networks  →  Regression  →  prism-regression: curves, on the same core, without MRI
 //   ModelSpace, Tensors, Networks  →  Baselines  →  Studies, both programs: methods of others, to compare with
-//   Files, Networks  →  CommandLineSupport  →  both programs
+//   Files, Training, Baselines  →  CommandLineSupport  →  both programs
 // Every `import` of a target stands among its dependencies here (`.ci/imports` checks it). What a library's user needs
 // is public; what only other targets of this package need is `package`.
 
@@ -94,7 +94,7 @@ let package = Package(
         .target(
             name: "CommandLineSupport",
             dependencies: [
-                "Networks", "Tensors", "Parallel", "Files",
+                "Training", "Baselines", "Networks", "Tensors", "Parallel", "Files",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["README.md"]),
         .executableTarget(

@@ -1,7 +1,9 @@
+import Baselines
 import Files
 import Foundation
 import Networks
 import Tensors
+import Training
 
 /// The three files of a training: the network, its checkpoint and its log. None of them takes the place of a file that
 /// no training wrote.
@@ -13,15 +15,14 @@ package struct TrainingFiles {
 
     /// - Parameters:
     ///   - inputs: files that the training reads.
-    ///   - isNetwork: whether the file of a path is a network as this training writes them.
     /// - Throws: `OutputFileError`, `NetworkInTheWay`, `OutputFolderError.taken`.
     package init(
-        _ path: String, force: Bool, resume: Bool, inputs: [String],
-        isNetwork: @escaping (String) -> Bool = { (try? NetworkFile(path: $0)) != nil }
+        _ path: String, force: Bool, resume: Bool, inputs: [String]
     ) throws {
         network = path
         let known: [(path: String, isOurs: (String) -> Bool)] = [
-            (path, isNetwork),
+            // Of either method: a checkpoint of the other one is refused in its own words.
+            (path, { (try? NetworkFile(path: $0)) != nil || (try? SBMIFile(path: $0)) != nil }),
             (path + ".checkpoint", { (try? SafetensorsReader(path: $0))?.metadata["counters"] != nil }),
             (
                 path + ".log.jsonl",
@@ -48,11 +49,10 @@ package struct TrainingFiles {
 
 extension TrainingFiles {
     /// What to say of a training that is to go on and has come to its end already; nil of one that can.
-    /// - Parameters:
-    ///   - hasDecayed: whether its learning rate has fallen all the way.
-    ///   - done, wanted: simulations so far, and those asked for from the run's start on.
-    package static func saysNothingLeft(hasDecayed: Bool, done: Int, wanted: Int?) -> String? {
-        if hasDecayed {
+    /// - Parameter wanted: simulations asked for, from the run's start on.
+    package static func saysNothingLeft(_ state: TrainerState, wanted: Int?) -> String? {
+        let done = state.simulations
+        if state.schedule.isFinished(step: state.step) {
             return """
                 nothing to do: the learning rate of this run has fallen to zero, after \(done) simulations; give \
                 --reopen to start a new round
@@ -60,6 +60,13 @@ extension TrainingFiles {
         }
         guard let wanted, done >= wanted else { return nil }
         return "nothing to do: this run has done \(done) simulations already; give --simulations above that"
+    }
+}
+
+extension OtherMethod: CommandFailure {
+    package var exitStatus: ExitStatus { .cannotCreate }
+    public var description: String {
+        "\(path) is of a training by --method \(found), not \(wanted); give that method, or start over by --force"
     }
 }
 

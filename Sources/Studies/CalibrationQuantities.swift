@@ -46,27 +46,16 @@ struct CalibrationQuantities: Sendable {
         let told = Set(shares.filter { $0.count == 1 }.flatMap { $0 })
         jointScalars = scalars.indices.filter { !told.contains(scalars[$0].offset) }
         hasSum = family.hasRest && !family.weights.isEmpty
-        var axes: [StudyAxis] = [], axisLabels: [Label] = []
-        func add(_ name: String, _ text: String, _ axis: StudyAxis) {
-            axes.append(axis)
-            axisLabels += [
-                Label(name: name, text: text), Label(name: name + "_cone", text: text + ", cone", isCone: true),
-            ]
-        }
-        for entry in family.theta.entries {
-            let name = family.name(entry)
-            switch entry.parameter.chart {
-            case .axis: add(name, Self.text(entry, family), StudyAxis(place: entry.offset))
-            case .rotation:
-                for (column, word) in [(0, "first axis"), (2, "last axis")] {
-                    add(
-                        "\(name)_\(column + 1)", "\(word) of \(Self.owner(entry, groups[entry.group]))",
-                        StudyAxis(place: entry.offset, column: column))
-                }
-            default: break
+        let axes = family.axes
+        self.axes = axes.map(\.axis)
+        let axisLabels = axes.flatMap { entry, axis -> [Label] in
+            var name = family.name(entry), text = Self.text(entry, family)
+            if let column = axis.column {
+                name += "_\(column + 1)"
+                text = (column == 0 ? "first" : "last") + " axis of \(Self.owner(entry, groups[entry.group]))"
             }
+            return [Label(name: name, text: text), Label(name: name + "_cone", text: text + ", cone", isCone: true)]
         }
-        self.axes = axes
         let heaviest = description.groups.compactMap { group -> (weight: Int, axis: StudyAxis, name: String)? in
             guard let axis = group.fibreAxis, let weight = group.parameters.first(where: \.isLinear) else { return nil }
             // Members stand in the order of falling weight.

@@ -28,16 +28,15 @@ public struct StudiedNetwork: Sendable {
     /// λ that it has for good; nil of one that is told.
     public var ownLambda: Double? { if case .sbmi(let file) = method { file.network.sbmi.lambda } else { nil } }
 
-    var methodName: String { if case .sbmi(let file) = method { file.network.method } else { "prism" } }
-    /// Without the unused places between them.
-    var weightCount: Int {
-        let layout =
-            switch method {
-            case .prism(let file): file.network.layout
-            case .sbmi(let file): file.network.layout
-            }
-        return layout.references.reduce(0) { $0 + $1.count }
+    private var network: any TrainableNetwork {
+        switch method {
+        case .prism(let file): file.network
+        case .sbmi(let file): file.network
+        }
     }
+    var methodName: String { network.method }
+    /// Without the unused places between them.
+    var weightCount: Int { network.layout.references.reduce(0) { $0 + $1.count } }
 
     /// - Errors: `NetworkFileError.unusable` where its sizes are not those of the family.
     func check<F: DiffusionFamily>(_ family: F) throws {

@@ -91,14 +91,13 @@ public struct NetworkReport: Codable, Sendable {
                 name: label.name, label: label.text, isCone: label.isCone, draws: draws,
                 ranks: voxels.compactMap { $0.ranks[q] })
         }.filter(\.isTelling)
-        let threshold = 0.01 / Double(max(1, ranks.count)),
-            farthest = ranks.max { $0.distance < $1.distance }
+        let farthest = ranks.max { $0.distance < $1.distance }
         parameters.append(
             Parameters(
                 network: network, lambda: lambda, numbers: Spread(voxels.compactMap(\.numbers)),
                 axes: Spread(voxels.compactMap(\.axes)), numbersAboveFirst: above(\.numbers),
                 axesAboveFirst: above(\.axes), logDensity: Spread(voxels.compactMap(\.logDensity)),
-                ranks: ranks, failures: ranks.filter { $0.pValue < threshold }.map(\.name),
+                ranks: ranks, failures: RankTest.failures(ranks).map(\.name),
                 largestDistance: farthest?.distance ?? 0, farthest: farthest?.label ?? "",
                 milliseconds: 1000 * seconds / Double(max(1, voxels.count))))
     }

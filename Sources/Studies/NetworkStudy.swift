@@ -92,7 +92,7 @@ public struct NetworkStudy: Sendable {
         let truths = (0..<count).map { encode(theta[$0], $0) }
         let axes = block.structures.map { z in
             let has = studied.presence(z)
-            return studied.axes.filter { has[$0.place] }
+            return studied.axes.map(\.axis).filter { has[$0.place] }
         }
         let (answers, seconds) = network.lone(family).answers(
             LoneQuestion(

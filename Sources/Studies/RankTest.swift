@@ -44,6 +44,10 @@ public struct RankTest: Codable, Sendable {
     /// Whether there are voxels enough for a χ² test of two bins.
     public var isTelling: Bool { voxels >= 20 }
 
+    /// The p below which one of some tests fails: 1 % shared among all (Bonferroni).
+    static func threshold(_ tests: [RankTest]) -> Double { 0.01 / Double(max(1, tests.count)) }
+    static func failures(_ tests: [RankTest]) -> [RankTest] { tests.filter { $0.pValue < threshold(tests) } }
+
     /// Counts of equally many ranks each: at most 16 bins, and ten voxels a bin or more where there are enough voxels
     /// for two bins.
     public var binned: [Int] {

@@ -93,11 +93,11 @@ public struct SimulationReport: Codable, Sendable {
         }
     }
 
-    /// The rank tests with voxels enough to tell anything, and those of them that fail: p below 1 % shared among all
-    /// (Bonferroni).
+    /// The rank tests with voxels enough to tell anything, and those of them that fail: p below the
+    /// threshold.
     public var tested: [RankTest] { (joint + conditional).filter(\.isTelling) }
-    public var threshold: Double { 0.01 / Double(max(1, tested.count)) }
-    public var failures: [RankTest] { tested.filter { $0.pValue < threshold } }
+    public var threshold: Double { RankTest.threshold(tested) }
+    public var failures: [RankTest] { RankTest.failures(tested) }
 }
 
 extension EngineRecipe {

@@ -92,14 +92,16 @@ struct StudyFamily: Sendable {
     var weights: [Int] { theta.entries.filter(\.parameter.isLinear).map(\.offset) }
     var hasRest: Bool { description.groups.contains(where: \.takesRest) }
 
-    /// Axes in θ, a rotation's first and third among them.
-    var axes: [StudyAxis] {
-        theta.entries.flatMap { entry -> [StudyAxis] in
-            switch entry.parameter.chart {
-            case .axis: [StudyAxis(place: entry.offset)]
-            case .rotation: [0, 2].map { StudyAxis(place: entry.offset, column: $0) }
-            default: []
-            }
+    /// Axes in θ, a rotation's first and third among them, with the parameters that they are of.
+    var axes: [(entry: ThetaLayout.Entry, axis: StudyAxis)] {
+        theta.entries.flatMap { entry in
+            let columns: [Int?] =
+                switch entry.parameter.chart {
+                case .axis: [nil]
+                case .rotation: [0, 2]
+                default: []
+                }
+            return columns.map { (entry, StudyAxis(place: entry.offset, column: $0)) }
         }
     }
 

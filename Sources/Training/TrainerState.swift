@@ -108,9 +108,6 @@ public struct TrainerState {
 }
 
 /// A checkpoint of another method's training. Those that say of none are older, and another's lacks weights.
-public struct OtherMethod: Error, CustomStringConvertible {
-    let path: String, found: String, wanted: String
-    public var description: String {
-        "\(path) is of a training by --method \(found), not \(wanted); give that method, or start over by --force"
-    }
+public struct OtherMethod: Error {
+    public let path: String, found: String, wanted: String
 }

@@ -3,7 +3,6 @@ import Diffusion
 import Foundation
 import Inference
 import Reporting
-import Training
 import Volumes
 
 /// `bids` ends as BIDS Apps' execution specification has it (a draft, bids-standard.github.io/execution-spec).
@@ -54,9 +53,5 @@ extension FitComparisonError: CommandFailure {
 }
 
 extension FitEngineError: CommandFailure {
-    package var exitStatus: ExitStatus { .cannotCreate }
-}
-
-extension OtherMethod: CommandFailure {
     package var exitStatus: ExitStatus { .cannotCreate }
 }

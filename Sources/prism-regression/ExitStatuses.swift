@@ -1,6 +1,5 @@
 import CommandLineSupport
 import Regression
-import Training
 
 extension SeriesFileError: CommandFailure {
     package var exitStatus: ExitStatus { isMissing ? .missingInput : .badData }
@@ -8,8 +7,4 @@ extension SeriesFileError: CommandFailure {
 
 extension RegressionArchiveError: CommandFailure {
     package var exitStatus: ExitStatus { .badData }
-}
-
-extension OtherMethod: CommandFailure {
-    package var exitStatus: ExitStatus { .cannotCreate }
 }

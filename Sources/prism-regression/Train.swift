@@ -88,9 +88,9 @@ struct Train: ParsableCommand {
             let run = Run(
                 family: family, plan: plan, lambda: sbmi.lambda, recipe: try text(plan) + "\n" + text(sbmi),
                 definition: definition)
-            try train(
-                SBMINetwork(shape, plan.network, sbmi), run
-            ) { try SBMIFile(network: $0, weights: $1, origin: $2).write(to: out) }
+            try train(SBMINetwork(shape, plan.network, sbmi), run) {
+                try SBMIFile(network: $0, weights: $1, origin: $2).write(to: out)
+            }
         }
     }
 
@@ -99,13 +99,9 @@ struct Train: ParsableCommand {
     }
 
     private func train<N: TrainableNetwork>(
-        _ network: N, _ run: Run,
-        write: (N, [Float], NetworkOrigin) throws -> Void
+        _ network: N, _ run: Run, write: (N, [Float], NetworkOrigin) throws -> Void
     ) throws {
-        // Of either method: a checkpoint of the other one is refused in its own words.
-        let files = try TrainingFiles(
-            out, force: force, resume: resume, inputs: [],
-            isNetwork: { path in (try? NetworkFile(path: path)) != nil || (try? SBMIFile(path: path)) != nil })
+        let files = try TrainingFiles(out, force: force, resume: resume, inputs: [])
         Interrupt.whenStopped(say: { "stopping after this step; the checkpoint is kept" })
         try Interrupt.polled(waits: true) {
             // The files stay taken until the end.
@@ -122,10 +118,7 @@ struct Train: ParsableCommand {
             guard read.recipe == run.recipe else { throw OtherPlan(path: files.checkpoint) }
             state = read.state
             if reopen { state!.schedule = Schedule() }
-            let over = TrainingFiles.saysNothingLeft(
-                hasDecayed: state!.schedule.isFinished(step: state!.step), done: state!.simulations,
-                wanted: simulations)
-            if let over { return Terminal.say(over) }
+            if let over = TrainingFiles.saysNothingLeft(state!, wanted: simulations) { return Terminal.say(over) }
         }
         let trainer = Trainer(
             network, family: run.family, plan: run.plan, threads: threads.nthreads,

@@ -59,12 +59,11 @@ extension StructureExplorer {
         /// What the answers depend on, in a line.
         public var summary: String {
             """
-            \(sampling.summary); \(mostStructures) structures, \(mostNamed) named, \(parents)x\(births) of \
-            \(tries) and \
-            \(firstStarts) of \(firstTries) starts, \(plainStarts)+\(plainParents) for \(plainCount), reopening \
-            \(reopenings) within \(reopening), cutoffs \
-            \(cutoff)/\(networkCutoff)/\(window)/\(networkExclusion)/\(close), \
-            \(likely)/\(unlikely) to \(fewest)+\(perDimension)d generations+\(further) to \(tolerance)
+            \(sampling.summary); \(mostStructures) structures, \(mostNamed) named, \(parents)x\(births) of \(tries) \
+            and \(firstStarts) of \(firstTries) starts, \(plainStarts)+\(plainParents) for \(plainCount), \
+            reopening \(reopenings) within \(reopening), cutoffs \
+            \(cutoff)/\(networkCutoff)/\(window)/\(networkExclusion)/\(close), \(likely)/\(unlikely) to \
+            \(fewest)+\(perDimension)d generations+\(further) to \(tolerance)
             """
         }
     }

@@ -47,6 +47,9 @@ public final class FormulaSearch {
 
     public func score(_ f: FoundStructure) -> Double { f.logEvidence - lambda * Double(f.parameters) }
 
+    /// Of the structures found.
+    private var bestScore: Double { found.values.map(score).max()! }
+
     /// - Parameter starts: structures to begin with, for instance a network's draws; the empty one is always added.
     /// - Parameter isStopped: asked between expansions.
     public func run(starts: [Structure] = [], isStopped: () -> Bool = { false }) {
@@ -59,7 +62,7 @@ public final class FormulaSearch {
 
     private func expandBest(_ most: Int, _ isStopped: () -> Bool) {
         for _ in 0..<most where !isStopped() {
-            let best = found.values.map(score).max()!
+            let best = bestScore
             let next = found.values.filter { !expanded.contains($0.structure) }
                 .max { (score($0), $1.structure) < (score($1), $0.structure) }
             guard let next, score(next) > best - options.cutoff else { return }
@@ -71,10 +74,10 @@ public final class FormulaSearch {
     /// a half begins with no term: a formula that no single step leads to from those found so far may be a few of its
     /// steps away from none. Where that way leads to a better one, its neighbours are looked at too.
     private func complete(_ isStopped: () -> Bool) {
-        let before = found.values.map(score).max()!,
+        let before = bestScore,
             other = CollapsedSampler(family, series, lambda: lambda, seed: options.seed ^ 0x4F54_4845)
         add(other.run(sweeps: options.sweeps / 4, discard: 0, isStopped: isStopped), isStopped)
-        if found.values.map(score).max()! > before { expandBest(options.expansions / 4, isStopped) }
+        if bestScore > before { expandBest(options.expansions / 4, isStopped) }
         let sampler = CollapsedSampler(family, series, lambda: lambda, seed: options.seed)
         if let best = ranked.first(where: { family.noise($0.structure) != .heavy }) {
             sampler.start(best.structure, at: best.modes[0].point)
@@ -188,7 +191,7 @@ public final class FormulaSearch {
 
     /// Evidences by sampling, best first.
     private func sample() {
-        let best = found.values.map(score).max()!
+        let best = bestScore
         let order = found.values.filter { score($0) > best - options.sampledWithin }
             .sorted { (score($1), $0.structure) < (score($0), $1.structure) }
         for f in order.prefix(options.sampled) {

@@ -90,9 +90,7 @@ struct Train: ParsableCommand {
     func run() throws {
         Blas.prepare()
         let text = try Recipe.text(path: recipe), parsed = try Recipe(yaml: text, path: recipe)
-        let files = try TrainingFiles(
-            out, force: force, resume: resume, inputs: [recipe] + [start].compactMap { $0 },
-            isNetwork: { path in (try? NetworkFile(path: path)) != nil || (try? SBMIFile(path: path)) != nil })
+        let files = try TrainingFiles(out, force: force, resume: resume, inputs: [recipe] + [start].compactMap { $0 })
         Interrupt.whenStopped(say: { "stopping after this step; the checkpoint is kept" })
         try Interrupt.polled(waits: true) {
             // The files stay taken until the end.
@@ -167,10 +165,7 @@ struct Train: ParsableCommand {
             guard read.recipe.hasSuffix(run.fixed) else { throw OtherPrior(path: checkpoint) }
             state = read.state
             if reopen { state!.schedule = Schedule() }
-            let over = TrainingFiles.saysNothingLeft(
-                hasDecayed: state!.schedule.isFinished(step: state!.step), done: state!.simulations,
-                wanted: simulations)
-            if let over { return note(over) }
+            if let over = TrainingFiles.saysNothingLeft(state!, wanted: simulations) { return note(over) }
             if read.recipe != run.recipe && !talk.quiet {
                 note("The recipe differs from the one this run started with; going on with the new one.")
             }
