@@ -1,15 +1,20 @@
 import Foundation
 import ModelSpace
 
-/// Amplitudes under Student's t: their mode by reweighted least squares, and the normal about it.
+/// Amplitudes under Student's t: their mode, and the normal about it.
 ///
-/// The mode is the fixed point of a = (ΦᵀΩΦ/σ² + I/s²)⁻¹ ΦᵀΩy/σ², Ω = (ν+1)/(ν + r²/σ²) (an EM iteration, so the
-/// density never falls). Laplace's integral takes the curvature there; where that is not positive definite, that of the
-/// iteration.
+/// From least squares one step of reweighting, a ← (ΦᵀΩΦ/σ² + I/s²)⁻¹ ΦᵀΩy/σ² with Ω = (ν+1)/(ν + r²/σ²) (an EM
+/// iteration, so the density never falls), then Newton's steps,
+///
+///     Δa = (ΦᵀWΦ/σ² + I/s²)⁻¹ (ΦᵀΩr/σ² − a/s²),   W = (ν+1)(ν − r²/σ²)/(ν + r²/σ²)²
+///
+/// and reweighting again wherever that matrix is not positive definite or the density would fall. Laplace's integral
+/// takes the curvature at the end; where that is not positive definite, that of the reweighting.
 final class HeavyTails {
     private let n: Int, stride: Int
     private let matrix: UnsafeMutablePointer<Double>, side: UnsafeMutablePointer<Double>
-    private let weight: UnsafeMutablePointer<Double>, scaled: UnsafeMutablePointer<Double>
+    private let weight: UnsafeMutablePointer<Double>, curvature: UnsafeMutablePointer<Double>
+    private let residual: UnsafeMutablePointer<Double>, scaled: UnsafeMutablePointer<Double>
     private let factor: SquareFactor
     /// The mode after `logDensity`.
     private(set) var mode: [Double] = []
@@ -18,65 +23,108 @@ final class HeavyTails {
         (self.n, self.stride) = (n, stride)
         matrix = .filled(stride * stride)
         side = .filled(stride)
-        weight = .filled(n, with: 1)
+        weight = .filled(n)
+        curvature = .filled(n)
+        residual = .filled(n)
         scaled = .filled(n)
         factor = SquareFactor(most: stride)
     }
 
-    deinit { for p in [matrix, side, weight, scaled] { p.deallocate() } }
+    deinit { for p in [matrix, side, weight, curvature, residual, scaled] { p.deallocate() } }
 
     private static let variance = RegressionFamily.amplitudeSD * RegressionFamily.amplitudeSD
 
-    private func normalEquations(_ d: CollapsedDensity, _ sigma: Double, side isWanted: Bool) {
-        let k = d.size, inverse = 1 / (sigma * sigma)
-        for c in 0..<k {
-            for i in 0..<n { scaled[i] = d.columns[c * n + i] * weight[i] }
+    /// Factorises ΦᵀVΦ/σ² + I/s² of diagonal V; false where it is not positive definite.
+    private func factorise(_ d: CollapsedDensity, _ v: UnsafePointer<Double>, _ sigma: Double) -> Bool {
+        let inverse = 1 / (sigma * sigma)
+        for c in 0..<d.size {
+            let column = d.columns + c * n
+            for i in 0..<n { scaled[i] = column[i] * v[i] }
             for j in 0...c { matrix[c * stride + j] = inverse * CollapsedDensity.dot(scaled, d.columns + j * n, n) }
-            if isWanted { side[c] = inverse * CollapsedDensity.dot(scaled, d.y, n) }
         }
+        return factor.factorise(matrix, stride: stride, size: d.size, ridge: 1 / Self.variance)
+    }
+
+    /// Leaves ΦᵀΩv/σ² in `side`.
+    private func project(_ d: CollapsedDensity, _ v: UnsafePointer<Double>, _ sigma: Double) {
+        let inverse = 1 / (sigma * sigma)
+        for i in 0..<n { scaled[i] = weight[i] * v[i] }
+        for c in 0..<d.size { side[c] = inverse * CollapsedDensity.dot(scaled, d.columns + c * n, n) }
+    }
+
+    /// The log-density of errors and amplitudes; leaves residuals, Ω and W.
+    private func logPosterior(_ d: CollapsedDensity, _ sigma: Double, _ a: UnsafePointer<Double>) -> Double {
+        let nu = NoiseModel.degrees, inverse = 1 / (sigma * sigma), k = d.size
+        for i in 0..<n { residual[i] = d.y[i] }
+        for c in 0..<k {
+            let column = d.columns + c * n, amplitude = a[c]
+            for i in 0..<n { residual[i] -= amplitude * column[i] }
+        }
+        for i in 0..<n {
+            let square = residual[i] * residual[i] * inverse, u = 1 / (nu + square)
+            weight[i] = (nu + 1) * u
+            curvature[i] = (nu + 1) * (nu - square) * u * u
+            scaled[i] = 1 + square / nu
+        }
+        // One logarithm for eight of them: products stay far from what a double holds.
+        var tails = 0.0
+        for start in Swift.stride(from: 0, to: n, by: 8) {
+            var product = 1.0
+            for i in start..<min(n, start + 8) { product *= scaled[i] }
+            tails += log(product)
+        }
+        let constant = Double(n) * (NoiseModel.heavy.logDensity(0) - log(sigma)) - d.logDeterminant
+        return constant - (nu + 1) / 2 * tails - 0.5 * CollapsedDensity.dot(a, a, k) / Self.variance
+            - 0.5 * Double(k) * log(2 * .pi * Self.variance)
     }
 
     func logPosterior(_ d: CollapsedDensity, _ sigma: Double, _ a: [Double]) -> Double {
-        var total =
-            -0.5 * a.reduce(0) { $0 + $1 * $1 } / Self.variance
-            - 0.5 * Double(a.count) * log(2 * .pi * Self.variance) - Double(n) * log(sigma) - d.logDeterminant
-        for r in d.residuals(a) { total += NoiseModel.heavy.logDensity(r / sigma) }
-        return total
+        a.withUnsafeBufferPointer { $0.baseAddress.map { logPosterior(d, sigma, $0) } ?? logPosterior(d, sigma, side) }
     }
 
     func logDensity(_ d: CollapsedDensity, _ sigma: Double) -> Double {
-        let nu = NoiseModel.degrees, k = d.size
-        var a = [Double](repeating: 0, count: k)
-        if k > 0 {
-            for i in 0..<n { weight[i] = 1 }
-            for step in 0..<60 {
-                normalEquations(d, sigma, side: true)
-                guard factor.factorise(matrix, stride: stride, size: k, ridge: 1 / Self.variance) else {
-                    return -.infinity
-                }
+        let k = d.size
+        mode = Array(repeating: 0, count: k)
+        guard k > 0 else { return logPosterior(d, sigma, mode) }
+        guard factor.factorise(d.gram, stride: d.stride, size: k, ridge: sigma * sigma / Self.variance) else {
+            return -.infinity
+        }
+        for c in 0..<k { side[c] = d.projection[c] }
+        factor.forward(side)
+        factor.backward(side)
+        for c in 0..<k { mode[c] = side[c] }
+        var top = logPosterior(d, sigma, mode), isCurved = false
+        for step in 0..<60 {
+            isCurved = step > 0 && factorise(d, curvature, sigma)
+            if isCurved {
+                project(d, residual, sigma)
+                for c in 0..<k { side[c] -= mode[c] / Self.variance }
                 factor.forward(side)
                 factor.backward(side)
-                var change = 0.0
-                for c in 0..<k { change = max(change, abs(side[c] - a[c])); a[c] = side[c] }
-                for (i, r) in d.residuals(a).enumerated() { weight[i] = (nu + 1) / (nu + r * r / (sigma * sigma)) }
-                if step > 2, change < 1e-7 { break }
+                if (0..<k).allSatisfy({ abs(side[$0]) < 1e-7 }) { break }
+                let next = (0..<k).map { mode[$0] + side[$0] }, value = logPosterior(d, sigma, next)
+                if value > top {
+                    (mode, top) = (next, value)
+                    continue
+                }
+                // Rounding alone is left where a step no longer gains.
+                top = logPosterior(d, sigma, mode)
+                if (0..<k).allSatisfy({ abs(side[$0]) < 1e-5 }) { break }
+            }
+            isCurved = false
+            guard factorise(d, weight, sigma) else { return -.infinity }
+            project(d, d.y, sigma)
+            factor.forward(side)
+            factor.backward(side)
+            let change = (0..<k).reduce(0) { max($0, abs(side[$1] - mode[$1])) }
+            for c in 0..<k { mode[c] = side[c] }
+            top = logPosterior(d, sigma, mode)
+            if change < 1e-7 {
+                isCurved = factorise(d, curvature, sigma)
+                break
             }
         }
-        mode = a
-        let top = logPosterior(d, sigma, a)
-        guard k > 0 else { return top }
-        for (i, r) in d.residuals(a).enumerated() {
-            let u = nu + r * r / (sigma * sigma)
-            weight[i] = (nu + 1) * (nu - r * r / (sigma * sigma)) / (u * u)
-        }
-        normalEquations(d, sigma, side: false)
-        if !factor.factorise(matrix, stride: stride, size: k, ridge: 1 / Self.variance) {
-            for (i, r) in d.residuals(a).enumerated() { weight[i] = (nu + 1) / (nu + r * r / (sigma * sigma)) }
-            normalEquations(d, sigma, side: false)
-            guard factor.factorise(matrix, stride: stride, size: k, ridge: 1 / Self.variance) else {
-                return -.infinity
-            }
-        }
+        if !isCurved, !factorise(d, weight, sigma) { return -.infinity }
         return top + 0.5 * Double(k) * log(2 * .pi) - 0.5 * factor.logDeterminant
     }
 

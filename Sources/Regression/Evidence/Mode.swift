@@ -10,6 +10,15 @@ struct Mode: Sendable {
     /// Lower factor of the covariance, row-major.
     var spread: [Double]
 
+    /// Whether a point is within two standard deviations in every coordinate.
+    func isNear(_ other: [Double]) -> Bool {
+        let d = point.count
+        return (0..<d).allSatisfy { i in
+            let variance = (0...i).reduce(0) { $0 + spread[i * d + $1] * spread[i * d + $1] }
+            return abs(point[i] - other[i]) <= 2 * variance.squareRoot()
+        }
+    }
+
     /// Laplace's integral.
     var logMass: Double {
         let d = point.count
@@ -48,6 +57,29 @@ struct StructureDensity {
             if !own.elementsEqual(density.inner[c]) { density.setInner(c, Array(own)) }
         }
         return density.logDensity(point[0]) + prior - 0.5 * Double(point.count) * log(2 * .pi)
+    }
+
+    /// A point with σ where it suits the rest best: a neighbour's is far too small where a term has gone.
+    func levelled(_ point: [Double]) -> [Double] {
+        var x = point
+        func at(_ level: Double) -> Double { x[0] = level; return value(x) }
+        // Golden section: the density rises and falls once.
+        let ratio = (5.0.squareRoot() - 1) / 2
+        var low = -4.0, high = 4.0, left = high - ratio * (high - low), right = low + ratio * (high - low)
+        var (atLeft, atRight) = (at(left), at(right))
+        for _ in 0..<12 {
+            if atLeft > atRight {
+                (high, right, atRight) = (right, left, atLeft)
+                left = high - ratio * (high - low)
+                atLeft = at(left)
+            } else {
+                (low, left, atLeft) = (left, right, atRight)
+                right = low + ratio * (high - low)
+                atRight = at(right)
+            }
+        }
+        x[0] = atLeft > atRight ? left : right
+        return x
     }
 
     /// Uphill by BFGS with differences for slopes, then the extent.

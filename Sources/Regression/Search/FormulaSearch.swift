@@ -89,9 +89,9 @@ public final class FormulaSearch {
 
     /// Adds what a run of the sampler met, the most visited first.
     private func add(_ met: SampledPosterior, _ isStopped: () -> Bool) {
-        for (z, _) in met.visits.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) where found[z] == nil {
+        for (z, _) in met.visits.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
             if isStopped() { return }
-            visit(z, from: met.points[z]!)
+            offer(z, met.points[z]!)
         }
     }
 
@@ -110,29 +110,38 @@ public final class FormulaSearch {
         [level] + family.active(z).flatMap { inner[$0] ?? family.terms[$0].inner.map { _ in 0 } }
     }
 
-    /// Climbs from a point; keeps a few modes of a structure.
-    func visit(_ z: Structure, from start: [Double]?) {
-        let start = start ?? point(z, 0, [:])
+    /// Climbs from a point that a neighbour or the sampler came by, unless the structure is known to have a mode there,
+    /// or far better ones. (A structure that was first met by a poor mode would otherwise keep it whatever its
+    /// neighbours find.)
+    func offer(_ z: Structure, _ start: [Double]) {
         if let known = found[z] {
-            guard known.modes.count < Self.mostModes else { return }
+            if known.modes.contains(where: { $0.isNear(start) }) { return }
+            let best = known.modes.map(\.logDensity).max()!
+            let target = StructureDensity(density, z, at: start)
+            if target.value(target.levelled(start)) < best - Self.promising { return }
         }
-        let mode = StructureDensity(density, z, at: start).climb(start)
+        visit(z, from: start)
+    }
+
+    /// Climbs from a point; keeps a few modes of a structure, the best.
+    func visit(_ z: Structure, from start: [Double]?) {
+        let start = start ?? point(z, 0, [:]), target = StructureDensity(density, z, at: start),
+            mode = target.climb(target.levelled(start))
         guard mode.logDensity > -1e200 else { return }
         var f =
             found[z]
             ?? FoundStructure(
                 structure: z, parameters: family.rule.parameterCount(z), logEvidence: -.infinity, evidence: nil,
                 modes: [])
-        let isNew = f.modes.allSatisfy { other in
-            let d = other.point.count
-            return (0..<d).contains { i in
-                let sd = (0...i).reduce(0) { $0 + other.spread[i * d + $1] * other.spread[i * d + $1] }.squareRoot()
-                return abs(other.point[i] - mode.point[i]) > 2 * sd
-            }
-        }
-        guard isNew else { return }
+        guard !f.modes.contains(where: { $0.isNear(mode.point) }) else { return }
         f.modes.append(mode)
+        if f.modes.count > Self.mostModes {
+            f.modes.remove(at: f.modes.indices.min { f.modes[$0].logMass < f.modes[$1].logMass }!)
+        }
+        let before = f.logEvidence
         f.logEvidence = logSum(f.modes.map(\.logMass))
+        // Its neighbours are worth another look from there.
+        if f.logEvidence > before + 1 { expanded.remove(z) }
         found[z] = f
     }
 
@@ -159,7 +168,7 @@ public final class FormulaSearch {
             }
             guard let best else { break }
             now[best.term] = true
-            inner[best.term] = best.scores
+            inner[best.term] = refine(best.term, best.scores, ratio: ratio)
             open.remove(best.term)
         }
         visit(z, from: point(z, -0.5, inner))
@@ -180,14 +189,18 @@ public final class FormulaSearch {
             for i in order where gains[i] > peak - 4 && seen.count < 3 {
                 guard seen.allSatisfy({ zip($0, candidates[i]).contains { abs($0 - $1) > 0.3 } }) else { continue }
                 seen.append(candidates[i])
+            }
+            for start in seen.dropFirst().map({ refine(t, $0, ratio: ratio) }) {
                 var own = inner
-                own[t] = candidates[i]
+                own[t] = start
                 visit(z, from: point(z, level, own))
             }
         }
     }
 
     private static let mostModes = 5
+    /// Nats below a structure's best density from which a climb may lead above it.
+    private static let promising = 10.0
 
     /// Evidences by sampling, best first.
     private func sample() {

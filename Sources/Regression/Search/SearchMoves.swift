@@ -13,7 +13,7 @@ extension FormulaSearch {
             less[t] = false
             var own = inner
             own[t] = nil
-            if found[less] == nil { visit(less, from: point(less, level, own)) }
+            offer(less, point(less, level, own))
         }
         // What one term gives up another may do better.
         let weakest = family.active(z).compactMap { t -> FoundStructure? in
@@ -27,7 +27,7 @@ extension FormulaSearch {
         }
         for index in family.noises.indices where index != family.noiseIndex(z) {
             let other = family.with(z, noise: index)
-            if found[other] == nil { visit(other, from: point(other, level, inner)) }
+            offer(other, point(other, level, inner))
         }
     }
 
@@ -50,15 +50,37 @@ extension FormulaSearch {
             list.append((mean - lambda * Double(1 + family.terms[t].inner.count), t, starts))
         }
         list.sort { ($1.score, $0.term) < ($0.score, $1.term) }
-        for candidate in list.prefix(most) where candidate.score > -7 {
+        var chosen = Array(list.prefix(most).prefix(while: { $0.score > -7 }))
+        for i in chosen.indices {
+            chosen[i].starts = chosen[i].starts.map { refine(chosen[i].term, $0, ratio: ratio) }
+        }
+        for candidate in chosen {
             var more = z
             more[candidate.term] = true
-            if found[more] != nil, found[more]!.modes.count > 1 { continue }
             for start in candidate.starts {
                 var own = inner
                 own[candidate.term] = start
-                visit(more, from: point(more, level, own))
+                let start = point(more, level, own)
+                // A trial lies beside a narrow mode, far below it: of a structure of one mode it is climbed from all
+                // the same.
+                if found[more].map({ $0.modes.count > 1 }) ?? false {
+                    offer(more, start)
+                } else {
+                    visit(more, from: start)
+                }
             }
         }
+    }
+
+    /// A trial of a term with one inner parameter, moved to where among its surroundings the term explains most: a step
+    /// or a fast wave lies between two trials with many nats on the way. After `prepare`.
+    func refine(_ t: Int, _ trial: [Double], ratio: Double) -> [Double] {
+        guard trial.count == 1 else { return trial }
+        let place = NormalScore.probability(trial[0]), width = 1 / Double(trials[1].count)
+        let near = (-6...6).map { k in
+            [NormalScore.score(min(0.999, max(0.001, place + width * Double(k) / 6)))]
+        }
+        let gains = density.gains(t, near, ratio: ratio)
+        return near[gains.indices.max { (gains[$0], $1) < (gains[$1], $0) }!]
     }
 }
