@@ -171,4 +171,16 @@ struct DrawAllocationTests {
         let found = rich.draws(counts, 0.5, isOld: true).byFibres
         for f in 0..<4 { #expect(abs(found[f] - byFibres[f]) < 1e-6) }
     }
+
+    /// None of an ensemble is twice a draw, and none is one more often than others.
+    @Test(arguments: [(1, 32), (3, 32), (5, 16), (31, 32), (32, 32)]) func anyOfAnEnsemble(_ count: Int, _ whole: Int) {
+        var times = [Int](repeating: 0, count: whole)
+        let trials = 4 * whole
+        for t in 0..<trials {
+            let chosen = DrawAllocation.evenly(count, of: whole, offset: (Double(t) + 0.5) / Double(trials))
+            #expect(Set(chosen).count == count && chosen.allSatisfy { (0..<whole).contains($0) })
+            for i in chosen { times[i] += 1 }
+        }
+        #expect(times.allSatisfy { abs(Double($0) - 4 * Double(count)) <= 2 }, "\(times)")
+    }
 }

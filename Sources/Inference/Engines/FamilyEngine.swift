@@ -214,9 +214,8 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         let layout = found.layout(i), width = layout.count, whole = max(32, (count + 15) / 16 * 16)
         var points = found.draw(i, count: whole, using: &random).flatMap { $0 }
         moves.run(y, points: &points, layout, found.noise(i), sigma: sigma, sweeps: sweeps, using: &random)
-        return (0..<count).map { d in
-            let from = d * whole / count * width
-            return Array(points[from..<from + width])
+        return DrawAllocation.evenly(count, of: whole, offset: random.uniform()).map {
+            Array(points[$0 * width..<($0 + 1) * width])
         }
     }
 }
