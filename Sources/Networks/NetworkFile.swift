@@ -27,8 +27,7 @@ public struct NetworkFile: @unchecked Sendable {
     /// - Errors: SafetensorsError, NetworkFileError.
     public init(_ file: SafetensorsReader, sha256: String) throws {
         if file.metadata["sbmi"] != nil {
-            throw NetworkFileError.unusable(
-                path: file.path, reason: "it was trained with --method sbmi, which is only to be compared with")
+            throw NetworkFileError.baseline(path: file.path)
         }
         func decode<T: Decodable>(_ key: String) throws -> T {
             guard let text = file.metadata[key], let value = try? JSONDecoder().decode(T.self, from: Data(text.utf8))
@@ -136,6 +135,8 @@ public struct NetworkOrigin: BoundedSettings, Codable, Sendable, Equatable {
 public enum NetworkFileError: Error, CustomStringConvertible, LocalizedError {
     case notANetwork(path: String, missing: String)
     case otherFamily(path: String, found: String, wanted: String)
+    /// Of the method that this one is compared with.
+    case baseline(path: String)
     /// Sizes out of bounds, or weights that are not finite.
     case unusable(path: String, reason: String)
 
@@ -150,6 +151,11 @@ public enum NetworkFileError: Error, CustomStringConvertible, LocalizedError {
             """
             \(path) was trained for family '\(found)' but '\(wanted)' was asked for; choose the matching --family or \
             --network.
+            """
+        case .baseline(let path):
+            """
+            \(path) was trained with --method sbmi, a baseline that is only to be compared with; give a network that \
+            was trained without it.
             """
         case .unusable(let path, let reason):
             "\(path) is not a usable network: \(reason); copy it again, or give another."
