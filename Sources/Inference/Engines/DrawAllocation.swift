@@ -85,7 +85,7 @@ public enum DrawAllocation {
     /// Which of an ensemble become draws where fewer are wanted: evenly, and each as likely as any other. (They stand
     /// in an order that means something: samples about the middle of the best mode first.)
     /// - Parameter u: uniform in [0, 1).
-    static func evenly(_ count: Int, of whole: Int, offset u: Double) -> [Int] {
+    public static func evenly(_ count: Int, of whole: Int, offset u: Double) -> [Int] {
         (0..<count).map { min(whole - 1, Int((Double($0) + u) * Double(whole) / Double(count))) }
     }
 }
