@@ -60,6 +60,12 @@ import Testing
         #expect(
             try manager.contentsOfDirectory(atPath: folder + "/f").sorted()
                 == [".prism-regression.json", "fit.json", "posterior.safetensors", "report.html"])
+        // Where hardly anything is listed, terms' probabilities are a short run's, and that is said.
+        let word = "rest on 20 sweeps"
+        let many = try Self.run(["fit", "good.csv", "--terms", "100", "--lambda", "0"] + quick, in: folder)
+        #expect(many.status == 0 && many.err.contains(word), "\(many.err)")
+        let few = try Self.run(["fit", "good.csv", "--lambda", "3"] + quick, in: folder)
+        #expect(few.status == 0 && !few.err.contains(word), "\(few.err)")
         let again = try Self.run(["fit", "good.csv", "--out", "f"] + quick, in: folder)
         #expect(again.status == 73 && again.err.contains("--force"))
         // The same series gives the same bytes.
