@@ -68,10 +68,10 @@ package final class SquareFactor {
 }
 
 extension UnsafeMutablePointer<Double> {
-    /// Memory of so many numbers, all alike, for whoever deallocates it.
-    package static func filled(_ count: Int, with value: Double = 0) -> Self {
+    /// Memory of so many zeros, for whoever deallocates it.
+    package static func filled(_ count: Int) -> Self {
         let memory = allocate(capacity: count)
-        memory.initialize(repeating: value, count: count)
+        memory.initialize(repeating: 0, count: count)
         return memory
     }
 }

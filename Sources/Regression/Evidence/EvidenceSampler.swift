@@ -105,8 +105,7 @@ struct EvidenceSampler {
     private static func elsewhere(_ weight: Double, _ mode: Mode, _ own: Range<Int>, _ d: Int) -> Part {
         var middle = mode.point, lower = [Double](repeating: 0, count: d * d)
         for i in 0..<d {
-            let variance = (0...i).reduce(0) { $0 + mode.spread[i * d + $1] * mode.spread[i * d + $1] }
-            lower[i * d + i] = own.contains(i) ? 1 : 1.5 * variance.squareRoot()
+            lower[i * d + i] = own.contains(i) ? 1 : 1.5 * mode.variance(i).squareRoot()
             if own.contains(i) { middle[i] = 0 }
         }
         return part(weight, middle, lower, d)

@@ -45,6 +45,12 @@ final class HeavyTails {
         return factor.factorise(matrix, stride: stride, size: d.size, ridge: 1 / Self.variance)
     }
 
+    /// `side` ← (L Lᵀ)⁻¹ `side` of the last factor.
+    private func solve() {
+        factor.forward(side)
+        factor.backward(side)
+    }
+
     /// Leaves ΦᵀΩv/σ² in `side`.
     private func project(_ d: CollapsedDensity, _ v: UnsafePointer<Double>, _ sigma: Double) {
         let inverse = 1 / (sigma * sigma)
@@ -53,7 +59,7 @@ final class HeavyTails {
     }
 
     /// The log-density of errors and amplitudes; leaves residuals, Ω and W.
-    private func logPosterior(_ d: CollapsedDensity, _ sigma: Double, _ a: UnsafePointer<Double>) -> Double {
+    private func logPosterior(_ d: CollapsedDensity, _ sigma: Double, _ a: [Double]) -> Double {
         let nu = NoiseModel.degrees, inverse = 1 / (sigma * sigma), k = d.size
         for i in 0..<n { residual[i] = d.y[i] }
         for c in 0..<k {
@@ -78,10 +84,6 @@ final class HeavyTails {
             - 0.5 * Double(k) * log(2 * .pi * Self.variance)
     }
 
-    func logPosterior(_ d: CollapsedDensity, _ sigma: Double, _ a: [Double]) -> Double {
-        a.withUnsafeBufferPointer { $0.baseAddress.map { logPosterior(d, sigma, $0) } ?? logPosterior(d, sigma, side) }
-    }
-
     func logDensity(_ d: CollapsedDensity, _ sigma: Double) -> Double {
         let k = d.size
         mode = Array(repeating: 0, count: k)
@@ -90,8 +92,7 @@ final class HeavyTails {
             return -.infinity
         }
         for c in 0..<k { side[c] = d.projection[c] }
-        factor.forward(side)
-        factor.backward(side)
+        solve()
         for c in 0..<k { mode[c] = side[c] }
         var top = logPosterior(d, sigma, mode), isCurved = false
         for step in 0..<60 {
@@ -99,8 +100,7 @@ final class HeavyTails {
             if isCurved {
                 project(d, residual, sigma)
                 for c in 0..<k { side[c] -= mode[c] / Self.variance }
-                factor.forward(side)
-                factor.backward(side)
+                solve()
                 if (0..<k).allSatisfy({ abs(side[$0]) < 1e-7 }) { break }
                 let next = (0..<k).map { mode[$0] + side[$0] }, value = logPosterior(d, sigma, next)
                 if value > top {
@@ -114,8 +114,7 @@ final class HeavyTails {
             isCurved = false
             guard factorise(d, weight, sigma) else { return -.infinity }
             project(d, d.y, sigma)
-            factor.forward(side)
-            factor.backward(side)
+            solve()
             let change = (0..<k).reduce(0) { max($0, abs(side[$1] - mode[$1])) }
             for c in 0..<k { mode[c] = side[c] }
             top = logPosterior(d, sigma, mode)

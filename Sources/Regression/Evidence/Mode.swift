@@ -10,13 +10,15 @@ struct Mode: Sendable {
     /// Lower factor of the covariance, row-major.
     var spread: [Double]
 
+    /// Of coordinate i.
+    func variance(_ i: Int) -> Double {
+        let row = i * point.count
+        return (0...i).reduce(0) { $0 + spread[row + $1] * spread[row + $1] }
+    }
+
     /// Whether a point is within two standard deviations in every coordinate.
     func isNear(_ other: [Double]) -> Bool {
-        let d = point.count
-        return (0..<d).allSatisfy { i in
-            let variance = (0...i).reduce(0) { $0 + spread[i * d + $1] * spread[i * d + $1] }
-            return abs(point[i] - other[i]) <= 2 * variance.squareRoot()
-        }
+        point.indices.allSatisfy { abs(point[$0] - other[$0]) <= 2 * variance($0).squareRoot() }
     }
 
     /// Laplace's integral.

@@ -114,19 +114,22 @@ public final class FormulaSearch {
     /// or far better ones. (A structure that was first met by a poor mode would otherwise keep it whatever its
     /// neighbours find.)
     func offer(_ z: Structure, _ start: [Double]) {
-        if let known = found[z] {
-            if known.modes.contains(where: { $0.isNear(start) }) { return }
-            let best = known.modes.map(\.logDensity).max()!
-            let target = StructureDensity(density, z, at: start)
-            if target.value(target.levelled(start)) < best - Self.promising { return }
+        if found[z]?.modes.contains(where: { $0.isNear(start) }) == true { return }
+        let target = StructureDensity(density, z, at: start), levelled = target.levelled(start)
+        if let best = found[z]?.modes.map(\.logDensity).max(), target.value(levelled) < best - Self.promising {
+            return
         }
-        visit(z, from: start)
+        keep(target.climb(levelled), of: z)
     }
 
-    /// Climbs from a point; keeps a few modes of a structure, the best.
+    /// Climbs from a point, whatever is known.
     func visit(_ z: Structure, from start: [Double]?) {
-        let start = start ?? point(z, 0, [:]), target = StructureDensity(density, z, at: start),
-            mode = target.climb(target.levelled(start))
+        let start = start ?? point(z, 0, [:]), target = StructureDensity(density, z, at: start)
+        keep(target.climb(target.levelled(start)), of: z)
+    }
+
+    /// A few modes of a structure, the best.
+    private func keep(_ mode: Mode, of z: Structure) {
         guard mode.logDensity > -1e200 else { return }
         var f =
             found[z]

@@ -63,7 +63,7 @@ extension FormulaSearch {
                 let start = point(more, level, own)
                 // A trial lies beside a narrow mode, far below it: of a structure of one mode it is climbed from all
                 // the same.
-                if found[more].map({ $0.modes.count > 1 }) ?? false {
+                if let known = found[more], known.modes.count > 1 {
                     offer(more, start)
                 } else {
                     visit(more, from: start)
