@@ -120,7 +120,8 @@ public struct SimulatedSeriesStudy: Sendable {
             let (answer, sampled) = simulated.sample(sweeps: sweeps)
             outcome.sampler = answer
             guard searches else { return outcome }
-            let inside = listed.reduce((visits: 0, own: 0.0, apart: 0.0)) { sum, entry in
+            // In one order: a sum is the same each time.
+            let inside = listed.sorted { $0.key < $1.key }.reduce((visits: 0, own: 0.0, apart: 0.0)) { sum, entry in
                 let visits = sampled.visits[entry.key] ?? 0, p = Double(visits) / Double(sampled.count)
                 return (sum.visits + visits, sum.own + entry.value, sum.apart + abs(p - entry.value))
             }
