@@ -53,6 +53,13 @@ package final class ModeClimber {
         memory.deallocate()
     }
 
+    /// How much of what wide directions are stretched by (`calibrate`) counts for nothing in Laplace's approximation.
+    /// Samples are drawn from normals so wide; the evidence is about halfway. Of 36,000 structures of 600 voxels
+    /// (`tissue`, two shells) it is off by 1.29 nats about the mean of a voxel's, root mean square, with the whole
+    /// stretch and all weights' sides, by 1.14 with none, and by 0.93 with half of it and weights above 0 alone
+    /// (`PosteriorMode.laplace`).
+    private static let narrowing = 0.5
+
     /// What a climb is about.
     struct Task {
         let y: UnsafePointer<Float>, layout: SignalLayout, weights: WeightCoordinates, noise: NoiseLikelihood
@@ -104,12 +111,12 @@ package final class ModeClimber {
         let value = ascend(task, from: x, steps: steps, held: node?.scalar, avoiding: endsNearKnown ? known : [])
         guard let value else { return nil }
         setPrecision(task)
+        var density = value + task.constant
         if let node {
             guard widen(task, node.scalar, to: node.deviation) else { return nil }
         } else if !known.contains(where: { $0.squaredDistance(to: point) < 1 }) {
-            calibrate(task, value)
+            density -= Self.narrowing * calibrate(task, value)
         }
-        var density = value + task.constant
         if task.weights.kind == PK_FRACTIONS { density += 0.5 * log(penalty / (2 * .pi)) }
         return PosteriorMode(
             task.layout, task.weights, task.noise,

@@ -13,8 +13,8 @@ package final class PosteriorMode {
     /// Λ, D × D; L, in the lower triangle. With a known σ log σ stands apart with 1 on the diagonal.
     package let precision: UnsafePointer<Double>
     private let factor: UnsafePointer<Double>
-    /// Log of the posterior mass that an untruncated normal with this Λ and the centre's density would hold: roughly
-    /// the evidence.
+    /// Log of the posterior mass that a normal with this Λ and the centre's density would hold, times the share of each
+    /// weight's own normal that is above 0: roughly the evidence.
     package let laplace: Double
     let weights: WeightCoordinates
     private let u: UnsafePointer<Double>, noiseVariance: Double
@@ -56,7 +56,14 @@ package final class PosteriorMode {
         (self.precision, factor, self.u) = (UnsafePointer(memory), UnsafePointer(l), UnsafePointer(u))
         // log σ is determined apart from all else.
         noiseVariance = 1 / precision[weights.count * (stride + 1)]
-        laplace = logDensity + Double(knowsNoise ? d - 1 : d) / 2 * log(2 * .pi) - logDeterminant
+        var inside = 0.0
+        if weights.kind != PK_COEFFICIENTS {
+            for k in 0..<weights.count {
+                let z = u[k] / Cholesky.deviation(l, d, of: k)
+                inside += log(max(1e-6, 0.5 * erfc(-z * 0.5.squareRoot())))
+            }
+        }
+        laplace = inside + logDensity + Double(knowsNoise ? d - 1 : d) / 2 * log(2 * .pi) - logDeterminant
     }
 
     deinit { precision.deallocate() }

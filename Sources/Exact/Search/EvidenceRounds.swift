@@ -41,12 +41,13 @@ extension StructureExplorer {
         return true
     }
 
-    /// Which share of its generations each structure is to have: like the root of P (1 − P), the more of λ = 0 and 1.
+    /// Which share of its generations each structure is to have: like (P (1 − P))^⅔, the more of λ = 0 and 1. (An error
+    /// of P falls with the root of the samples n: Σ P/√n is least, all n together being given, with n ∝ P^⅔.)
     private func shares(_ entries: [Entry]) -> [Double] {
         var share = [Double](repeating: 0, count: entries.count)
         for lambda in [0.0, 1] {
             let p = StructureSpace.normalise(entries.map { $0.evidence - lambda * Double($0.k) }).map { exp($0) }
-            for (i, p) in p.enumerated() { share[i] = max(share[i], min(1, 1.3 * (4 * p * (1 - p)).squareRoot())) }
+            for (i, p) in p.enumerated() { share[i] = max(share[i], min(1, 1.6 * pow(4 * p * (1 - p), 2.0 / 3))) }
         }
         return share
     }

@@ -37,22 +37,22 @@ extension StructureExplorer {
         /// a few tenths of a nat.
         public static let balanced: Options = {
             var options = Options()
-            (options.cutoff, options.window, options.networkExclusion, options.close) = (7, 6, 5, 1)
+            (options.cutoff, options.window, options.networkExclusion, options.close) = (5, 6, 5, 1)
             (options.reopening, options.reopenings) = (1.5, 2)
             (options.parents, options.births, options.tries, options.mostNamed) = (1, 1, 32, 40)
             (options.sampling.first, options.sampling.generation, options.sampling.components) = (64, 256, 8)
-            options.further = 3
+            (options.perDimension, options.further) = (0.5, 3)
             return options
         }()
 
         /// What a network names, the plainest structures and, where it does not doubt them, the neighbours of the best.
         public static let fast: Options = {
             var options = balanced
-            (options.cutoff, options.window, options.networkExclusion, options.close) = (3.5, 3, 2.5, 0)
+            (options.cutoff, options.window, options.networkExclusion, options.close) = (2.75, 2.5, 2.5, 0)
             (options.mostNamed, options.tries, options.reopenings) = (10, 16, 0)
-            (options.sampling.first, options.sampling.generation, options.sampling.components) = (nil, 64, 4)
+            (options.sampling.first, options.sampling.generation, options.sampling.components) = (nil, 64, 2)
             options.sampling.grid.nodes = 0
-            (options.fewest, options.perDimension, options.further) = (2, 0.3, 0)
+            (options.fewest, options.perDimension, options.further) = (2, 0.15, 0)
             return options
         }()
 
