@@ -129,6 +129,26 @@ import Testing
             ]))
     }
 
+    @Test("A part of the signal comes and goes with what it needs, also where that takes another's place")
+    func partsThatNeedOthers() throws {
+        let groups = ["ball", "cells", "outside"].map {
+            ComponentGroup($0, .optional, [Parameter("f", "", .weight(floor: 0.05))])
+        }
+        let rule = StructureRule(
+            try FamilyDescription(
+                "cells", shared: [], groups: groups,
+                noise: ComponentGroup(
+                    "noise", .oneOf(["gaussian"]), [Parameter("sigma", "", .logUniform(low: 0.1, high: 1))]),
+                constraints: [
+                    .needs("outside", anyOf: ["cells"]), .excludes("cells", "ball"),
+                    .atLeast(1, of: ["ball", "outside"]),
+                ]))
+        // The ball is cells and what is outside them, and back: halves of that are not allowed.
+        #expect(Set(try #require(rule.all())) == [Structure(0), Structure(1, 2)])
+        #expect(rule.neighbours(of: Structure(0)).map(\.structure) == [Structure(1, 2)])
+        #expect(rule.neighbours(of: Structure(1, 2)).map(\.structure) == [Structure(0)])
+    }
+
     @Test("Sixty-four bits: counted in closed form, and drawn")
     func many() throws {
         let terms = (0..<57).map {

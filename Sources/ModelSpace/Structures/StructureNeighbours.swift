@@ -17,7 +17,8 @@ extension StructureRule {
     /// What a group brings along counts as part of the step: the first member of a group comes also with each
     /// combination of the choices that need it (a bundle that is dispersed from the start), and the last one goes with
     /// them. Else a structure that only makes sense whole would lie behind halves of it, which may be worse than
-    /// nothing.
+    /// nothing. Where one group takes another's place, parts of the signal come and go like that, too: cell bodies
+    /// with the water outside them, for the water that both had been taken for.
     public func neighbours(of z: Structure) -> [(change: Change, structure: Structure)] {
         var list: [(change: Change, structure: Structure)] = []
         func offer(_ change: Change, _ edits: [(group: Int, choice: Int)]) {
@@ -38,7 +39,13 @@ extension StructureRule {
             }
             for h in counted where h != g && i > 0 {
                 guard let j = now[h], j + 1 < groups[h].choices.count else { continue }
-                offer(.replace(group: g, by: h), [(g, i - 1), (h, j + 1)])
+                let coming = j == 0 ? combinations(parts(of: h, but: g)) : [],
+                    going = i == 1 ? parts(of: g, but: h).filter { now[$0] != 0 }.map { ($0, 0) } : []
+                for gone in going.isEmpty ? [[]] : [[], going] {
+                    for edits in [[]] + coming {
+                        offer(.replace(group: g, by: h), [(g, i - 1), (h, j + 1)] + edits + gone)
+                    }
+                }
             }
         }
         for g in groups.indices where !groups[g].isNoise && isOption(g) {
@@ -47,6 +54,11 @@ extension StructureRule {
             }
         }
         return list
+    }
+
+    /// Parts of the signal that need a group and nothing else.
+    private func parts(of g: Int, but other: Int) -> [Int] {
+        dependents[g].filter { $0 != other && groups[$0].group.parameters.contains(where: \.isLinear) }
     }
 
     /// Choices of groups, not all of them plain; none where there would be too many to try.
