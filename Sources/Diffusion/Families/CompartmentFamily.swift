@@ -22,6 +22,7 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
     let columns: TokenColumns
     /// What has been worked out of structures so far.
     private let known: KnownStructures
+    let rest = UntimedFamily()
     /// Of at most `mostListed` structures all of them; more are never listed.
     public let structureList: StructureSpace?
     public let automaton: StructureAutomaton

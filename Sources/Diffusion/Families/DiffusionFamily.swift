@@ -8,6 +8,9 @@ public protocol DiffusionFamily: ModelFamily, LinearFamily where Design == Acqui
     /// Whether some of its signals depend on δ and Δ.
     var needsTiming: Bool { get }
 
+    /// The family without them; nil where there are none, or nothing is left.
+    var untimed: Self? { get }
+
     /// What its users call its numbers and structures.
     var words: FamilyWords { get }
 
@@ -37,6 +40,7 @@ extension BallSticks: DiffusionFamily {
     public var definition: String? { nil }
     public var words: FamilyWords { .none }
     public var needsTiming: Bool { false }
+    public var untimed: BallSticks? { nil }
     public func numberCoordinates(_ z: Structure) -> [Int] {
         let mask = coordinateMask(z)
         return mask.indices.filter { mask[$0] != 0 && !(4..<10).contains($0 % coordinateCount) }

@@ -5,9 +5,23 @@ import ModelSpace
 /// structures there are.
 public struct FamilyTable {
     private let family: FamilyDescription, parts: [FamilyComposition.SignalPart]
+    /// What is said of it for scans whose gradients' timing is not known; nil where that makes no difference.
+    private let untimed: String?
 
-    public init(_ family: FamilyDescription) { (self.family, parts) = (family, []) }
-    public init(_ composition: FamilyComposition) { (family, parts) = (composition.description, composition.parts) }
+    public init(_ family: FamilyDescription) { (self.family, parts, untimed) = (family, [], nil) }
+    public init(_ composition: FamilyComposition) {
+        (family, parts) = (composition.description, composition.parts)
+        let lost = composition.lostWithoutTiming,
+            names = family.groups.map(\.name).filter(lost.contains).joined(separator: ", ")
+        let rest = (try? composition.withoutTiming()).map {
+            "\(Self.count($0.description)), without \(names), where the gradients' timing is not known"
+        }
+        untimed = lost.isEmpty ? nil : rest ?? "none where the gradients' timing is not known"
+    }
+
+    private static func count(_ family: FamilyDescription) -> String {
+        "\(Int(min(StructureRule(family).count, 1e18)))"
+    }
 
     public var text: String {
         let rule = StructureRule(family), counts = rule.countsByParameters
@@ -15,11 +29,11 @@ public struct FamilyTable {
         var lines = [
             "family       \(family.name)",
             """
-            structures   \(Int(min(rule.count, 1e18))); the richest has \((k.last ?? 0) - (k.first ?? 0)) free \
+            structures   \(Self.count(family)); the richest has \((k.last ?? 0) - (k.first ?? 0)) free \
             parameters more than the plainest
             """,
-            "",
         ]
+        lines += untimed.map { ["             " + $0, ""] } ?? [""]
         var rows = [["component", "presence", "parameter", "prior", "unit"]]
         func add(_ name: String, _ presence: String, _ parameters: [(Parameter, note: String)]) {
             if parameters.isEmpty { rows.append([name, presence, "–", "", ""]) }

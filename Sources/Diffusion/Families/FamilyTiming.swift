@@ -1,4 +1,5 @@
 import ModelSpace
+import Synchronization
 
 /// What of a family depends on the timing of the gradients.
 extension FamilyComposition {
@@ -8,10 +9,25 @@ extension FamilyComposition {
             .map(\.group)
     }
 
-    /// The family without them; itself where there are none.
+    /// These, and components that are there for their sake alone: that need one of them and nothing else.
+    public var lostWithoutTiming: Set<String> {
+        var lost = Set(timedComponents), count = -1
+        let optional = Set(description.groups.filter { $0.presence != .always }.map(\.name))
+        while lost.count != count {
+            count = lost.count
+            for case let .needs(name, others) in description.constraints
+            where optional.contains(name) && lost.isSuperset(of: others) {
+                lost.insert(name)
+            }
+        }
+        return lost
+    }
+
+    /// The family without them; itself where there are none. What is left of names, order, priors and rules is as it
+    /// was, so that it is to the letter the family that never had them: a network trained for that one serves it.
     /// - Throws: `FamilyDescriptionError` when what is left makes no family.
     public func withoutTiming() throws -> FamilyComposition {
-        let lost = Set(timedComponents)
+        let lost = lostWithoutTiming
         guard !lost.isEmpty else { return self }
         func isLost(_ name: String) -> Bool { lost.contains(name.split(separator: "=").first.map(String.init) ?? name) }
         func left(_ names: [String]) -> [String] { names.filter { !isLost($0) } }
@@ -76,11 +92,25 @@ extension FamilyWords {
 
 extension CompartmentFamily {
     public var needsTiming: Bool { !composition.timedComponents.isEmpty }
+    public var untimed: CompartmentFamily? { needsTiming ? rest.made { try? withoutTiming() } : nil }
 
     /// The family as it is for scans that do not say when their pulses come.
     /// - Throws: `FamilyDescriptionError` when nothing sensible is left.
     public func withoutTiming() throws -> CompartmentFamily {
         CompartmentFamily(
-            try composition.withoutTiming(), words: words.without(Set(composition.timedComponents)))
+            try composition.withoutTiming(), words: words.without(composition.lostWithoutTiming))
+    }
+}
+
+/// A family without what depends on timing, made when it is first asked for and kept, as is what it comes to know of
+/// its structures.
+final class UntimedFamily: Sendable {
+    private let state = Mutex<(isMade: Bool, family: CompartmentFamily?)>((false, nil))
+
+    func made(_ make: () -> CompartmentFamily?) -> CompartmentFamily? {
+        state.withLock {
+            if !$0.isMade { $0 = (true, make()) }
+            return $0.family
+        }
     }
 }
