@@ -185,4 +185,24 @@ import Testing
         }
         #expect(try found(20, sigma: 0.15) == all)
     }
+
+    /// Of components that a network was not trained for it says nothing: however sure it is of what it knows, they are
+    /// looked at.
+    @Test func whatTheNetworkDoesNotKnowIsLookedAt() throws {
+        let (t, y) = Self.waves(Structure(bits: 0b011), seed: 9)
+        var known = Waves.description
+        known.groups.removeAll { $0.name == "slope" }
+        let part = FamilyPart(known, of: Waves.description), structures = Waves.rule.all()!.filter(part.has)
+        var options = StructureExplorer.Options()
+        (options.networkExclusion, options.networkCutoff, options.window) = (5, -1, 1e6)
+        let explorer = StructureExplorer(Waves(), kernels: Waves().kernels(t), options: options)
+        let network = StructurePosterior(
+            structures: structures, logProbability: structures.map { _ in 0 }, reach: .infinity)
+        func found(_ part: FamilyPart?) throws -> Set<Structure> {
+            let word = explorer.word(network, part: part)
+            return Set(
+                try #require(explorer.explore(y, network: word, allows: { _ in true }, seed: 1, key: 1)).structures)
+        }
+        #expect(try found(nil) == Set(structures) && found(part) == Set(Waves.rule.all()!))
+    }
 }

@@ -12,8 +12,11 @@ public struct NetworkWord {
     /// at least.
     private let gaps: [Structure: Double], reach: Double
     private let exclusion: Double
+    /// What the network knows of the family; nil where that is all.
+    private let part: FamilyPart?
 
-    init(_ network: StructurePosterior, _ explorer: StructureExplorer) {
+    init(_ network: StructurePosterior, _ explorer: StructureExplorer, part: FamilyPart?) {
+        self.part = part
         var places: [Structure: Int] = [:], signals: [Structure] = [], best: [Int] = [], total: [Double] = []
         var table = [Structure: Double](minimumCapacity: network.structures.count)
         for (i, (z, l)) in zip(network.structures, network.logProbability).enumerated() {
@@ -39,14 +42,22 @@ public struct NetworkWord {
             .map { network.structures[best[$0]] }
     }
 
+    /// Whether a structure is one of those that the network was trained for.
+    func knows(_ signal: Structure) -> Bool { part?.has(signal) ?? true }
+
     /// Whether a structure, noise aside, is so unlikely at every λ that it is not looked at for its neighbours' sake.
-    func rulesOut(_ signal: Structure) -> Bool { gaps[signal].map { $0 > exclusion } ?? (reach >= exclusion) }
+    func rulesOut(_ signal: Structure) -> Bool {
+        knows(signal) && (gaps[signal].map { $0 > exclusion } ?? (reach >= exclusion))
+    }
 }
 
 extension StructureExplorer {
     /// What a network says of where to look. Its word alone would not do: what is far from all that it names is reached
     /// only from the plainest structures, by steps that the signals decide on.
-    public func word(_ network: StructurePosterior) -> NetworkWord { NetworkWord(network, self) }
+    /// - Parameter part: what of the family the network was trained for, and speaks of; nil for all of it.
+    public func word(_ network: StructurePosterior, part: FamilyPart? = nil) -> NetworkWord {
+        NetworkWord(network, self, part: part)
+    }
 
     /// What a network is to be asked, so that the search misses nothing it has to say.
     public var reading: (reach: Double, named: Int, namedReach: Double, always: [Structure]) {

@@ -168,7 +168,7 @@ public final class StructureExplorer {
         }
         for entry in entries.sorted(by: { $0.k < $1.k }) {
             if shouldStop() { return nil }
-            look(y, entry, entries, sigma, isNamed: word != nil, stream)
+            look(y, entry, entries, sigma, isNamed: word?.knows(entry.structure) ?? false, stream)
         }
         // Neighbours of what matters.
         while entries.count < options.mostStructures {
@@ -182,7 +182,9 @@ public final class StructureExplorer {
             for z in entries[next].met.neighbours {
                 if shouldStop() { return nil }
                 if sigma == nil, word?.rulesOut(z) == true { continue }
-                if let entry = enter(z) { look(y, entry, entries, sigma, isNamed: word != nil, stream) }
+                if let entry = enter(z) {
+                    look(y, entry, entries, sigma, isNamed: word?.knows(entry.structure) ?? false, stream)
+                }
             }
         }
         guard entries.contains(where: { $0.laplace.isFinite }) else { return nil }

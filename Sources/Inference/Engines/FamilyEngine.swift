@@ -7,7 +7,8 @@ import Tensors
 
 /// The engine for any family whose signal is linear in its weights: structures found by exploration
 /// (`StructureExplorer`), their evidence by importance sampling, draws ended by exact-likelihood moves. A trained
-/// network, where there is one, says where to look and what to expect.
+/// network, where there is one, says where to look and what to expect: of all structures, or, trained for the family
+/// without what depends on the gradients' timing, of those that it knows.
 public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     public var exploration = StructureExplorer.Options.balanced
     /// Sweeps of moves that end each voxel's draws, and of how many draws of a structure: fewer stay samples by weight.
@@ -17,6 +18,8 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
 
     public let family: F
     let file: NetworkFile?, options: FitOptions
+    /// What the network was trained for.
+    private let trained: F?
     private(set) var acquisition: Acquisition, noise = NoiseKinds.either
 
     /// - Parameter file: nil to search without a network.
@@ -25,11 +28,11 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
         family: F, file: NetworkFile?, path: String, acquisition: Acquisition, options: FitOptions,
         preset: PrismPreset = .balanced
     ) throws {
-        if let file,
-            file.origin.family != family.name || file.origin.familyDefinition != family.definition
-                || file.network.shape != FamilyShape(family)
-        {
-            throw NetworkFileError.otherFamily(path: path, found: file.origin.family, wanted: family.name)
+        trained = try file.map { file in
+            guard let own = family.family(of: file.origin), file.network.shape == FamilyShape(own) else {
+                throw NetworkFileError.otherFamily(path: path, found: file.origin.family, wanted: family.name)
+            }
+            return own
         }
         (self.family, self.file, self.acquisition, self.options) = (family, file, acquisition, options)
         preset.apply(to: &self)
@@ -53,7 +56,7 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     }
 
     public func makeEngine() -> any PosteriorEngine {
-        FamilyEngine(self, file.map { AmortisedSampler(family: family, file: $0) })
+        FamilyEngine(self, file.map { FamilySampler(family: family, trained: trained!, file: $0) })
     }
 
     public func adapted(to acquisition: Acquisition, noise: NoiseKinds) -> any EngineRecipe {
@@ -70,7 +73,7 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
 }
 
 final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
-    private let recipe: FamilyEngineRecipe<F>, sampler: AmortisedSampler<F>?
+    private let recipe: FamilyEngineRecipe<F>, sampler: FamilySampler<F>?
     private let explorer: StructureExplorer, moves: PosteriorMoves, rule: StructureRule
     private let reading: StructureReadingPlan
     /// Of the recipe, which would be copied with all that it refers to where one of them is asked for.
@@ -79,7 +82,7 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
     private let order: [Int], kernels: any DiffusionKernels
     private var shouldStop: @Sendable () -> Bool = { false }
 
-    init(_ recipe: FamilyEngineRecipe<F>, _ sampler: AmortisedSampler<F>?) {
+    init(_ recipe: FamilyEngineRecipe<F>, _ sampler: FamilySampler<F>?) {
         (self.recipe, self.sampler) = (recipe, sampler)
         (options, drawCount, parameterCount) = (recipe.options, recipe.drawCount, recipe.family.parameterNames.count)
         (sweeps, fewestMoved) = (recipe.sweeps, recipe.fewestMoved)
@@ -125,7 +128,7 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
             y, designs: designs, keys: keys, seed: seed, steps: recipe.solverSteps, plan: reading
         ) {
             // Draws of the structures that the search begins from.
-            words.append(self.explorer.word($0))
+            words.append(self.explorer.word($0, part: self.sampler?.part))
             let named = words.last!.named
             return self.order(named).flatMap { Array(repeating: named[$0], count: starts) }
         }
