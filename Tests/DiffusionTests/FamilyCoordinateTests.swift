@@ -52,14 +52,14 @@ import Testing
                 for d in 0..<dyads { #expect(abs((0..<3).reduce(0) { $0 + x[rest[6 * d + $1]] }) < 1e-5) }
             }
         }
-        if name == "ball-sticks" { check(BallSticks()) } else { check(BuiltInFamilies.family(name)!) }
+        if name == "ball-sticks" { check(BallSticks()) } else { check(TestFamily.named(name)) }
     }
 
     @Test(
         "decode ∘ encode is the identity to the stated accuracy",
         arguments: ["tissue", "gaussian", "noddi", "microstructure"])
     func roundTrip(_ name: String) {
-        let family = BuiltInFamilies.family(name)!, mixture = ProtocolMixture(), slot = family.noiseSlots
+        let family = TestFamily.named(name), mixture = ProtocolMixture(), slot = family.noiseSlots
         var random = RandomSource(seed: 81)
         for z in family.someStructures {
             let layout = family.signalLayout(z)
@@ -99,7 +99,7 @@ import Testing
         "Coordinates have mean 0 and variance 1 under the prior, switched off exactly where the mask is 0",
         arguments: ["tissue", "gaussian", "noddi"])
     func standardised(_ name: String) {
-        let family = BuiltInFamilies.family(name)!, design = twoShells(), structures = family.structureList!.structures,
+        let family = TestFamily.named(name), design = twoShells(), structures = family.structureList!.structures,
             count = family.tokenCount * family.coordinateCount
         var random = RandomSource(seed: 82), moments = [Moments](repeating: Moments(), count: count)
         for k in 0..<40 * structures.count {

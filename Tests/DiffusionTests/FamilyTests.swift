@@ -61,6 +61,10 @@ import Testing
         // Bundles, dispersion and water between them (1 + 18), by none, one or two of water, ball (plain or spread) and
         // dot (10), without those that are a dot alone or nothing; two noises.
         #expect(tissue.rule.count == 376)
+        // Where timing is known: cell bodies alone, with free water or with water outside them, beside each of the 19,
+        // but for cell bodies alone without bundles.
+        let whole = BuiltInFamilies.family("tissue")!
+        #expect(whole.rule.count == Double(376 + 2 * (3 * 19 - 1)) && whole.networkFault != nil)
         // The same with nine more that are there or not.
         let microstructure = BuiltInFamilies.family("microstructure")!
         #expect(microstructure.rule.count == 131_070 && microstructure.structureList == nil)
@@ -109,7 +113,7 @@ import Testing
 
     @Test("What is drawn from the prior is spread as its density says", arguments: ["tissue", "gaussian", "noddi"])
     func prior(_ name: String) {
-        let family = BuiltInFamilies.family(name)!, design = twoShells()
+        let family = TestFamily.named(name), design = twoShells()
         var random = RandomSource(seed: 62)
         let signals = TestFamily.signals(family)
         for z in [signals.last!, signals[min(3, signals.count - 1)]] {

@@ -7,9 +7,9 @@ import Testing
 
 /// When the pulses come: read from whatever states it, checked, and felt by restricted compartments alone.
 @Suite struct TimingTests {
-    private static let pulses = PulseTiming(duration: 10.6, separation: 43.1)
+    static let pulses = PulseTiming(duration: 10.6, separation: 43.1)
 
-    private static func acquisition(_ timing: PulseTiming?) throws -> Acquisition {
+    static func acquisition(_ timing: PulseTiming?) throws -> Acquisition {
         let plain = TestAcquisition.shells([1000, 3000], unweighted: 2, directions: 12)
         return try Acquisition(
             bValues: plain.bValues, directions: plain.directions,
@@ -36,8 +36,8 @@ import Testing
         #expect(acquisition.keeping(Array(1..<acquisition.count))?.timing?.count == acquisition.count - 1)
     }
 
-    @Test func kernelsAgreeWithTheDefinition() throws {
-        let family = try #require(BuiltInFamilies.family("sandi")), acquisition = try Self.acquisition(Self.pulses)
+    @Test(arguments: ["sandi", "tissue"]) func kernelsAgreeWithTheDefinition(name: String) throws {
+        let family = try #require(BuiltInFamilies.family(name)), acquisition = try Self.acquisition(Self.pulses)
         var random = RandomSource(seed: 4), theta = [Double](repeating: 0, count: family.layout.count),
             e = [Float](repeating: 0, count: acquisition.count)
         for z in family.structureList!.structures {
@@ -127,9 +127,6 @@ import Testing
         #expect(rest.words.models.map(\.name) == ["ball-and-sticks", "ball-and-rackets"])
         #expect(rest.words.quantities.map(\.name) == ["ndi", "odi"])
         try rest.words.check(rest.description)
-        let tissue = try #require(BuiltInFamilies.family("tissue"))
-        let same = try tissue.composition.withoutTiming()
-        #expect(!tissue.needsTiming && same == tissue.composition)
         let alone = try ComposedFamily.read(
             """
             name: cells

@@ -50,7 +50,7 @@ import Testing
     /// climbed to from the truth and from the sampler's own draws agrees.
     @Test(arguments: [(9, [9, 33]), (89, [89, 217]), (131, [131, 1155])] as [(UInt64, [UInt64])])
     func agreesWithImportanceSampling(_ truth: UInt64, _ structures: [UInt64]) throws {
-        let family = BuiltInFamilies.family("tissue")!, kernels = family.kernels(Self.acquisition)
+        let family = BuiltInFamilies.family("tissue")!.untimed!, kernels = family.kernels(Self.acquisition)
         let (theta, y) = Self.voxel(family, Structure(bits: UInt128(truth)), snr: 25, seed: truth)
         let list = structures.map { Structure(bits: UInt128($0)) }
         #expect(list.allSatisfy(family.rule.allows))
@@ -85,7 +85,7 @@ import Testing
     /// Where signals are low the two kinds of noise have modes of their own. Without a look for the other's, evidences
     /// under both are the same within their errors.
     @Test(arguments: [1033, 1057] as [UInt64]) func theOtherNoiseNeedsNoModeOfItsOwn(bits: UInt64) throws {
-        let family = BuiltInFamilies.family("tissue")!, kernels = family.kernels(Self.acquisition),
+        let family = BuiltInFamilies.family("tissue")!.untimed!, kernels = family.kernels(Self.acquisition),
             sampler = ImportanceSampler(kernels)
         let (theta, y) = Self.voxel(family, Structure(bits: UInt128(bits)), snr: 12, seed: bits)
         // Under Rician noise, so that both kinds are possible.

@@ -17,12 +17,13 @@ import Testing
             quantities = try DrawLayout(family.description).quantities
         #expect(
             quantities.list.map(\.name) == [
-                "fraction_bundle", "fraction_water", "fraction_ball", "fraction_dot", "d_par", "odi", "f_in", "ratio",
-                "d", "rho",
+                "fraction_bundle", "fraction_water", "fraction_ball", "fraction_dot", "fraction_soma",
+                "fraction_outside", "d_par", "odi", "f_in", "ratio", "d", "rho", "radius", "d_out",
             ])
         #expect(
             quantities.components == [
-                "bundle1", "bundle2", "bundle3", "dispersed", "tied", "free", "water", "ball", "spread", "dot",
+                "bundle1", "bundle2", "bundle3", "dispersed", "tied", "free", "water", "ball", "spread", "dot", "soma",
+                "outside",
             ])
         #expect(
             quantities.list.first { $0.name == "d" }?.unit == "mm^2/s"

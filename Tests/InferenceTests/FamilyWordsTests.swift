@@ -14,8 +14,9 @@ import Testing
         let family = try #require(BuiltInFamilies.family("tissue")), description = family.description
         let layout = try DrawLayout(description, words: family.words), theta = ThetaLayout(description)
         let quantities = layout.quantities, names = quantities.list.map(\.name)
-        #expect(names.prefix(3) == ["ndi", "odi", "fwf"] && names.count { $0 == "odi" } == 1)
-        #expect(quantities.list.prefix(3).map(\.isEverywhere) == [false, false, true])
+        #expect(names.prefix(5) == ["ndi", "odi", "fwf", "somafraction", "somaradius"])
+        #expect(names.count { $0 == "odi" } == 1)
+        #expect(quantities.list.prefix(5).map(\.isEverywhere) == [false, false, true, true, false])
         var random = RandomSource(seed: 3), x = [Double](repeating: 0, count: theta.count), seen = Set<String>()
         for z in family.structureList!.structures {
             family.drawParameters(z, Self.acquisition, using: &random, into: &x)
@@ -34,15 +35,17 @@ import Testing
                 seen.insert(names[i])
             }
             let inside = has("extra=none") ? 1 : number("f_in", "extra")
-            let isWater = !has("bundle") && !has("ball") && !has("dot")
+            let isWater = !has("bundle") && !has("ball") && !has("dot") && !has("soma")
             check(0, isWater ? nil : bundles * inside / (1 - water))
             check(1, has("dispersed") ? number("odi", "dispersed") : nil)
             check(2, water)
+            check(3, has("soma") ? number("f", "soma") : 0)
+            check(4, has("soma") ? number("radius", "soma") : nil)
             // Models exclude each other, and the last is for all others.
             #expect(quantities.models(of: z).count { $0 } == 1)
         }
-        #expect(seen == ["ndi", "odi", "fwf"])
-        #expect(quantities.models == ["ball-and-sticks", "ball-and-rackets", "NODDI", "standard-model"])
+        #expect(seen == ["ndi", "odi", "fwf", "somafraction", "somaradius"])
+        #expect(quantities.models == ["ball-and-sticks", "ball-and-rackets", "NODDI", "standard-model", "SANDI"])
     }
 
     /// What a share multiplies counts 0 with it: three shares that make up all of the signal, whatever is there.
@@ -77,7 +80,7 @@ import Testing
             family: family.description, drawLambda: 0.5, referenceLambda: 0, drawCount: 4, grid: [2, 2, 2], seed: 1,
             shardCount: 1, voxelCount: 8, notes: [PosteriorMetadata.wordsNote: family.words.json])
         let read = try PosteriorMetadata.decode(metadata.encode(shard: 0, first: 0), path: "x").metadata
-        #expect(read.models == metadata.models && read.models.count == 4 && read.quantities == metadata.quantities)
+        #expect(read.models == metadata.models && read.models.count == 5 && read.quantities == metadata.quantities)
         #expect(read.quantities.first?.name == "ndi")
         var texts = metadata.encode(shard: 0, first: 0)
         texts["note.words"] = texts["note.words"]?.replacingOccurrences(of: "extra.f_in", with: "extra.none")

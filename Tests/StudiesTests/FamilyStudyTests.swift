@@ -112,8 +112,8 @@ final class Distorted: PosteriorEngine {
     /// Truth and draws alike from the prior: every quantity's rank is uniform, whatever the family.
     @Test(arguments: ["tissue", "gaussian", "options"]) func ranksAreUniformUnderExchangeability(_ name: String) throws
     {
-        let family = try name == "options" ? Self.family(Self.options) : #require(BuiltInFamilies.family(name))
-        let acquisition = try Self.acquisition(), space = family.structureList!,
+        let whole = try name == "options" ? Self.family(Self.options) : #require(BuiltInFamilies.family(name))
+        let family = whole.untimed ?? whole, acquisition = try Self.acquisition(), space = family.structureList!,
             quantities = CalibrationQuantities(StudyFamily(family))
         var joint = [[Int]](repeating: [], count: quantities.joint.count),
             conditional = [[Int]](repeating: [], count: quantities.conditional.count)

@@ -62,6 +62,9 @@ public struct FitProvenance: Codable, Equatable, Sendable {
     /// The DWI's file name without `.nii.gz`: the stem of the maps' names.
     public var sourceStem: String
     public var acquisition: Acquisition?
+    /// Components of the family that were left out because nobody says when the gradients' pulses come; nil where none
+    /// was.
+    public var leftOut: [String]?
     public var threads: Int
     /// Seconds by stage.
     public var timings: [String: Double] = [:]

@@ -5,6 +5,12 @@ import Volumes
 
 /// What the template's tags stand for.
 enum ReportFields {
+    /// When the gradients' pulses come, as far as it is known, and what that left out of the family.
+    private static func timing(_ p: FitProvenance) -> String? {
+        p.acquisition?.timing.map { "δ/Δ \($0)" }
+            ?? p.leftOut.map { "not known: fitted without \($0.joined(separator: ", "))" }
+    }
+
     static func fields(_ data: ReportData, _ p: FitProvenance, threads: Int) -> [String: Any] {
         let summary = data.summary
         let now = data.structures.sweep(
@@ -44,6 +50,7 @@ enum ReportFields {
                     + (data.grid.obliqueness > 1
                         ? String(format: ", oblique by up to %.0f°", data.grid.obliqueness) : "")),
         ]
+        if let timing = timing(p) { rows.append(row("Timing of the gradients", timing)) }
         for (role, path) in p.inputs.sorted(by: { $0.key < $1.key }) {
             rows.append(row("Input: \(role)", path, isCode: true))
         }

@@ -126,6 +126,7 @@ extension PreparedFit {
             sourceStem: input.stem.isPlainFileName ? input.stem : "dwi",
             acquisition: try acquisitionSummary(), threads: options.threads)
         provenance.commit = SourceCommit.current
+        provenance.leftOut = leftOut.isEmpty ? nil : leftOut
         provenance.timings = timings
         provenance.warnings = warnings
         provenance.noiseOrigin = independent?.origin

@@ -11,6 +11,8 @@ import Volumes
 struct PreparedFit {
     let started = Date(), begin = ContinuousClock.now
     let family: FamilyChoice, recipe: any EngineRecipe, options: FitOptions
+    /// Components that were left out of it because nothing says when the gradients' pulses come.
+    let leftOut: [String]
     let geometry: VolumeGeometry, acquisition: Acquisition, isInTrainingRange: Bool?
     let mask: Mask, series: MaskedSeries, deviation: GradientDeviation?
     let survey: FitSurvey, directions: OrientationTest, kinds: NoiseKinds
@@ -34,7 +36,12 @@ struct PreparedFit {
         }
         let given = try model.network.map(NetworkFile.init(path:))
         let (geometry, acquisition) = try input.open(warn: warn)
-        let family = try model.family(of: acquisition, network: given).suited(to: acquisition, warn: warn)
+        let asked = try model.family(of: acquisition, network: given)
+        let family = try asked.suited(isTimed: acquisition.hasTiming, warn: warn) {
+            // Of what a family taken unasked could have besides, fit.json and the report will do.
+            if !command.isQuiet, acquisition.hasTiming || model.family != nil { Terminal.note($0) }
+        }
+        leftOut = acquisition.hasTiming ? [] : asked.timedComponents
         if model.family == nil, given == nil, !family.isBallSticks, !command.isQuiet {
             Terminal.note(
                 """

@@ -91,6 +91,13 @@ struct Train: ParsableCommand {
         Blas.prepare()
         let text = try Recipe.text(path: recipe), parsed = try Recipe(yaml: text, path: recipe)
         let files = try TrainingFiles(out, force: force, resume: resume, inputs: [recipe] + [start].compactMap { $0 })
+        if !parsed.untrained.isEmpty, !talk.quiet {
+            note(
+                """
+                Networks are not told when gradient pulses come: this one is trained for '\(parsed.family)' without \
+                \(parsed.untrained.joined(separator: ", ")), which fits with it search for besides.
+                """)
+        }
         Interrupt.whenStopped(say: { "stopping after this step; the checkpoint is kept" })
         try Interrupt.polled(waits: true) {
             // The files stay taken until the end.

@@ -74,8 +74,8 @@ struct Validate: ParsableCommand {
             study.lambda = lambda
             study.ratio = ratio
             let design = try AcquisitionFile(path: acquisition).acquisition(),
-                studied = try StudiedFamily(family, tested)
-            try studied.choice.check(.listed([design]), acquisition)
+                studied = try StudiedFamily(family, tested).suited(
+                    to: .listed([design]), acquisition, remedy: AcquisitionChoice.timing, quiet: talk.quiet)
             let bar = ProgressLine("fitting", unit: "voxels", total: study.angles.count * voxels, quiet: talk.quiet)
             guard
                 let rows = try Interrupt.polled({

@@ -58,7 +58,7 @@ extension Validate {
         func run() throws {
             Blas.prepare()
             let networks = try files.map(StudiedNetwork.init(path:)), first = networks[0]
-            let choice = try FamilyChoice(nil, network: (first.origin, first.path))
+            let choice = try FamilyChoice(nil, network: (first.origin, first.path)).known(to: first.origin)
             for other in networks
             where other.origin.family != choice.family.name || other.origin.familyDefinition != choice.family.definition
             {

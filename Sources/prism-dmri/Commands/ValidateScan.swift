@@ -55,7 +55,8 @@ extension Validate {
             func warn(_ text: String) { Terminal.note("warning: " + text) }
             let (geometry, acquisition) = try input.open(warn: warn)
             let studied = try StudiedFamily(shared.family, shared.tested, scan: acquisition)
-            try studied.choice.check(.listed([acquisition]), input.dwi)
+                .suited(
+                    to: .listed([acquisition]), input.dwi, remedy: TimingOptions.remedy, quiet: shared.talk.quiet)
             if shared.tested.engine == .prism { _ = studied.file?.covers(acquisition, warn: warn) }
             let mask = try input.openMask(geometry, acquisition, warn: warn)
             if let deviation = try input.openDeviation(geometry, mask), let file = input.deviationFile {

@@ -78,11 +78,12 @@ extension Validate {
 
         func run() throws {
             Blas.prepare()
-            let outputs = try shared.openOutputs(), studied = try StudiedFamily(shared.family, shared.tested)
+            let outputs = try shared.openOutputs(), asked = try StudiedFamily(shared.family, shared.tested)
             var study = SimulationStudy()
+            study.acquisitions = try acquired.open(else: asked.mixture)
+            let studied = try asked.suited(
+                to: study.acquisitions, acquired.name, remedy: AcquisitionChoice.timing, quiet: shared.talk.quiet)
             study.family = studied.choice.family
-            study.acquisitions = try acquired.open(else: studied.mixture)
-            try studied.choice.check(study.acquisitions, acquired.name)
             study.referenceStatement = studied.statement
             study.voxels = voxels
             study.lambda = lambda
@@ -96,7 +97,7 @@ extension Validate {
                     try study.run(
                         options: shared.tested.fitOptions, engine: studied.engine,
                         reference: smcVoxels > 0 ? studied.reference : nil,
-                        network: shared.tested.engine == .prism ? studied.file : nil, progress: bar.update,
+                        network: shared.tested.engine == .prism ? studied.wholeNetwork : nil, progress: bar.update,
                         shouldStop: { Interrupt.requested })
                 })
             else { throw StudyInterrupted() }

@@ -13,6 +13,9 @@ struct AcquisitionChoice: ParsableArguments {
         if acquisition != nil && schemes != nil { throw ValidationError("Give either --acquisition or --schemes.") }
     }
 
+    /// How an acquisition states when its gradients' pulses come.
+    static let timing = "an acquisition's file says it as 'timing'"
+
     /// What errors call them.
     var name: String { acquisition ?? schemes ?? "the acquisitions of its recipe" }
 
@@ -46,13 +49,6 @@ extension FamilyChoice {
             case .listed(let list): list.flatMap(\.bValues).max() ?? 0
             }
         try check(largestB: largest, of: scan)
-        if case .composed(let family) = self, family.needsTiming, case .listed(let list) = acquisitions,
-            !list.allSatisfy(\.hasTiming)
-        {
-            throw NoTiming(
-                family: family.name, components: family.composition.timedComponents.joined(separator: ", "),
-                reason: "\(scan) says nothing of it")
-        }
     }
 }
 

@@ -18,10 +18,13 @@ enum FamilyChoice {
         """
     )
 
+    /// The family of scans of several shells where nobody says another.
+    static let severalShells = "tissue"
+
     /// What is fitted to a scan where nobody says: of several shells tissue, whose evidence and residuals are better
     /// there (docs/figures/families.md); of one, which cannot tell its compartments apart, ball and sticks.
     static func standard(for scan: Acquisition) -> FamilyChoice {
-        let tissue = BuiltInFamilies.family("tissue")!, b = scan.bValues.max() ?? 0
+        let tissue = BuiltInFamilies.family(severalShells)!, b = scan.bValues.max() ?? 0
         return scan.statistics.hasSeveralShells && tissue.composition.fault(largestB: b) == nil
             ? .composed(tissue) : .ballSticks
     }
@@ -35,8 +38,9 @@ enum FamilyChoice {
         guard let name else {
             if network == nil, let scan { self = .standard(for: scan); return }
             guard let network, let text = network.origin.familyDefinition else { self = .ballSticks; return }
-            // A built-in family has words for its numbers beside what networks are trained for.
-            if let known = BuiltInFamilies.family(network.origin.family), known.definition == text {
+            // A built-in family has words for its numbers beside what networks are trained for, and parts of which
+            // they are not told.
+            if let known = BuiltInFamilies.family(network.origin.family), known.family(of: network.origin) != nil {
                 self = .composed(known)
                 return
             }
@@ -47,10 +51,22 @@ enum FamilyChoice {
             return
         }
         self = try Self.named(name)
-        guard let network,
-            network.origin.familyDefinition != family.definition || network.origin.family != family.name
-        else { return }
+        guard let network, !isServed(by: network.origin) else { return }
         throw NetworkFileError.otherFamily(path: network.path, found: network.origin.family, wanted: family.name)
+    }
+
+    /// Whether a network was trained for this family, at least for what of it depends on no timing.
+    private func isServed(by network: NetworkOrigin) -> Bool {
+        switch self {
+        case .ballSticks: BallSticks().family(of: network) != nil
+        case .composed(let family): family.family(of: network) != nil
+        }
+    }
+
+    /// What of the family a network was trained for, where it is for this family.
+    func known(to network: NetworkOrigin) -> FamilyChoice {
+        guard case .composed(let family) = self, let known = family.family(of: network) else { return self }
+        return .composed(known)
     }
 
     /// The family of that name, or of the recipe in that file.
@@ -73,13 +89,13 @@ enum FamilyChoice {
         }
     }
 
-    /// The network that is compiled into the program for exactly this family; nil when there is none.
+    /// The network that is compiled into the program for this family, or for what of it depends on no timing; nil when
+    /// there is none.
     func builtInNetwork() throws -> NetworkFile? {
         switch self {
         case .ballSticks: return try NetworkFile.standard()
         case .composed(let family):
-            let file = try NetworkFile.builtIn(family.name)
-            return file?.origin.familyDefinition == family.definition ? file : nil
+            return try NetworkFile.builtIn(family.name).flatMap { isServed(by: $0.origin) ? $0 : nil }
         }
     }
 

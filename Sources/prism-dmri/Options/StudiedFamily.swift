@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandLineSupport
 import Diffusion
 import Foundation
 import Inference
@@ -13,17 +14,45 @@ struct StudiedFamily {
     let engine: EngineMaker, reference: EngineMaker
     /// What the reference is, where it is less than an exact engine.
     let statement: String?
-    private let name: String?
+    private let name: String?, tested: EngineUnderTest, given: NetworkFile?
 
     /// - Parameters:
     ///   - name: as given on the command line; nil for the network's, or the standard for the scan.
     ///   - scan: of a study of one; without, ball and sticks are the standard.
     /// - Throws: `ValidationError` for what goes with ball and sticks alone.
     init(_ name: String?, _ tested: EngineUnderTest, scan: Acquisition? = nil) throws {
-        let given = try tested.network.map(NetworkFile.init(path:)), path = tested.network ?? ""
-        choice = try FamilyChoice(
-            name, network: given.map { ($0.origin, path) }, scan: tested.engine == .prism ? scan : nil)
-        self.name = name
+        let given = try tested.network.map(NetworkFile.init(path:))
+        let choice = try FamilyChoice(
+            name, network: given.map { ($0.origin, tested.network!) }, scan: tested.engine == .prism ? scan : nil)
+        try self.init(choice, name, tested, given)
+    }
+
+    /// The same as acquisitions allow it (`FamilyChoice.suited`). A mixture says nothing of timing: where there is no
+    /// network it is drawn, for a network it is not.
+    /// - Parameters:
+    ///   - scan: what they are called.
+    ///   - remedy: how they could state their timing, where that is otherwise than for a fit.
+    func suited(
+        to acquisitions: SimulationStudy.Acquisitions, _ scan: String, remedy: String, quiet: Bool
+    ) throws -> StudiedFamily {
+        let isTimed =
+            switch acquisitions {
+            case .listed(let list): list.allSatisfy(\.hasTiming)
+            case .mixture: file == nil
+            }
+        let suited = try choice.suited(
+            isTimed: isTimed, remedy: remedy, warn: { Terminal.note("warning: " + $0) },
+            note: { if !quiet, isTimed || name != nil { Terminal.note($0) } })
+        try suited.check(acquisitions, scan)
+        return try StudiedFamily(suited, name, tested, given)
+    }
+
+    /// The network where it was trained for all of the family: what it says alone can be asked of all structures.
+    var wholeNetwork: NetworkFile? { file?.origin.familyDefinition == choice.family.definition ? file : nil }
+
+    private init(_ choice: FamilyChoice, _ name: String?, _ tested: EngineUnderTest, _ given: NetworkFile?) throws {
+        let path = tested.network ?? ""
+        (self.choice, self.name, self.tested, self.given) = (choice, name, tested, given)
         switch choice {
         case .ballSticks:
             let network = try given ?? NetworkFile.standard()

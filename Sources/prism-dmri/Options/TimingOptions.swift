@@ -33,6 +33,10 @@ struct TimingOptions: ParsableArguments {
         }
     }
 
+    /// How timing can be given.
+    static let remedy =
+        "give --small-delta and --big-delta (ms), --scheme, or a BIDS sidecar with SmallDelta and BigDelta"
+
     /// Files that are read.
     var files: [String] {
         [smallDelta, bigDelta, scheme].compactMap { $0 }.filter { Double($0) == nil }
@@ -57,23 +61,38 @@ struct TimingOptions: ParsableArguments {
 }
 
 extension FamilyChoice {
-    /// The family as a scan allows it: where nobody says when its pulses come, without what that decides.
-    /// - Parameter warn: told what is left out.
-    func suited(to acquisition: Acquisition, warn: (String) -> Void) throws -> FamilyChoice {
-        guard case .composed(let family) = self, family.needsTiming, !acquisition.hasTiming else { return self }
-        let lost = family.composition.timedComponents.joined(separator: ", ")
+    /// Its components that depend on when the gradients' pulses come.
+    var timedComponents: [String] {
+        if case .composed(let family) = self { family.composition.timedComponents } else { [] }
+    }
+
+    /// The family as acquisitions allow it: where nobody says when their pulses come, without what that decides.
+    ///
+    /// Of the family that scans of several shells get unasked, either is a note: nobody asked for what is left out,
+    /// and where timing is known it comes in by itself. Whoever takes another family for such a component is warned.
+    /// - Parameters:
+    ///   - isTimed: whether that is said.
+    ///   - remedy: how it could be, the end of a sentence.
+    func suited(
+        isTimed: Bool, remedy: String = TimingOptions.remedy, warn: (String) -> Void, note: (String) -> Void
+    ) throws -> FamilyChoice {
+        guard case .composed(let family) = self, family.needsTiming else { return self }
+        let lost = timedComponents.joined(separator: ", "), isUnasked = family.name == Self.severalShells
+        if isTimed {
+            if isUnasked {
+                note("The timing of the gradient pulses is known: '\(family.name)' is fitted with \(lost).")
+            }
+            return self
+        }
         let rest: CompartmentFamily
         do { rest = try family.withoutTiming() } catch let error as FamilyDescriptionError {
             throw NoTiming(family: family.name, components: lost, reason: error.reason)
         }
-        warn(
-            """
-            Nothing says when the gradient pulses come, so '\(family.name)' is fitted without \(lost): give \
-            --small-delta and --big-delta (ms), --scheme, or a BIDS sidecar with SmallDelta and BigDelta.
-            """
-        )
+        (isUnasked ? note : warn)(
+            "Nothing says when the gradient pulses come, so '\(family.name)' is fitted without \(lost): \(remedy).")
         return .composed(rest)
     }
+
 }
 
 /// A family of which nothing is left without the gradients' timing.
