@@ -8,6 +8,8 @@ extension ImportanceSampler {
         package var first: Int?
         /// Gauss–Newton steps from a start to a mode.
         package var climbs = 8
+        /// How often the width of a direction that is wide beside the prior is looked for at most.
+        package var looks = 3
         /// Standard deviations of components relative to the local normal's: somewhat wide, to guard the tails.
         package var scale = 1.2
         /// Samples that the first generation draws from open components (`OpenComponents.swift`) for each that it draws
@@ -18,7 +20,7 @@ extension ImportanceSampler {
         /// What the answers depend on, in a line.
         package var summary: String {
             let samples = (first.map { "\($0)+" } ?? "") + "\(generation)x\(components)"
-            return "\(samples), \(climbs) climbs, scale \(scale), open \(open), \(grid.summary)"
+            return "\(samples), \(climbs) climbs, \(looks) looks, scale \(scale), open \(open), \(grid.summary)"
         }
     }
 }

@@ -78,7 +78,8 @@ package final class ImportanceSampler {
         }
         for (noise, start) in starts {
             let mode = climber.climb(
-                task(noise), from: start, steps: options.climbs, known: modes, endsNearKnown: true)
+                task(noise), from: start, steps: options.climbs, known: modes, endsNearKnown: true,
+                looks: options.looks)
             guard let mode else { continue }
             if modes.contains(where: { $0.isNear(mode.centre) }) { continue }
             modes.append(mode)

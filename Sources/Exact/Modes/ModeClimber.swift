@@ -101,9 +101,10 @@ package final class ModeClimber {
     ///   - node: nil to climb in all coordinates. Otherwise a scalar that stays as it is at the start, about which the
     ///     mode given back has this standard deviation, members as they stand. Wide directions are brought to what the
     ///     likelihood does at that distance without a node only.
+    ///   - looks: how often such a distance is looked for at most.
     func climb(
         _ task: Task, from x: UnsafePointer<Double>, steps: Int, known: [PosteriorMode] = [],
-        endsNearKnown: Bool = false, node: (scalar: Int, deviation: Double)? = nil
+        endsNearKnown: Bool = false, node: (scalar: Int, deviation: Double)? = nil, looks: Int = 3
     ) -> PosteriorMode? {
         precondition(
             SignalLimits.hold(task.layout),
@@ -115,7 +116,7 @@ package final class ModeClimber {
         if let node {
             guard widen(task, node.scalar, to: node.deviation) else { return nil }
         } else if !known.contains(where: { $0.squaredDistance(to: point) < 1 }) {
-            density -= Self.narrowing * calibrate(task, value)
+            density -= Self.narrowing * calibrate(task, value, looks: looks)
         }
         if task.weights.kind == PK_FRACTIONS { density += 0.5 * log(penalty / (2 * .pi)) }
         return PosteriorMode(

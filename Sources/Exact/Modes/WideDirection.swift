@@ -49,20 +49,22 @@ package enum WideDirection {
 
 extension ModeClimber {
     /// A direction v that is wide beside the prior, row i of U, the prior's precision along it, and by how much the
-    /// log-density falls on its two sides.
+    /// log-density falls from the mode to s v and to −s v.
     private struct Wide {
         let index: Int, v: UnsafeMutablePointer<Double>, square: Double
-        var falls: (Double?, Double?) = (nil, nil)
+        var s = 1.0, isDone = false, falls: (Double?, Double?) = (nil, nil)
     }
 
     /// Brings the precision along wide directions to what the posterior does at that distance, where the second
     /// derivative misleads (two members that nearly coincide have no first-order information on their difference).
     ///
     /// Where the log-density falls by ½ at s v_i rather than at v_i (`WideDirection.conjugate`), row i of U is divided
-    /// by s. One look is enough: a second and third cost a thirtieth of a fit's time, and made evidences no better.
+    /// by s.
     ///
+    /// - Parameter looks: how often s is looked for at most. One makes evidences as good; with three, a twenty-fifth of
+    ///   a fit's time, cones of second directions hold what they should (49 % where one look has 46 to 48 %).
     /// - Returns: Σ log s, by which the normal's mass grows.
-    func calibrate(_ task: Task, _ value: Double) -> Double {
+    func calibrate(_ task: Task, _ value: Double, looks: Int) -> Double {
         let d = task.dimension, row = task.stride, u = other
         u.update(from: precision, count: d * row)
         guard pk_system_factorise(d, row, u) != 0 else { return 0 }
@@ -78,11 +80,17 @@ extension ModeClimber {
                 count += 1
             }
             let wide = UnsafeMutableBufferPointer(rebasing: room[..<count])
-            findFalls(task, wide, value)
+            for _ in 0..<looks where wide.contains(where: { !$0.isDone }) {
+                findFalls(task, wide, value)
+                for k in wide.indices where !wide[k].isDone {
+                    let factor = WideDirection.factor(wide[k].falls, at: wide[k].s, wide[k].square)
+                    wide[k].s *= factor
+                    wide[k].isDone = factor == 1
+                }
+            }
             var stretch = 0.0
-            for direction in wide {
-                let s = WideDirection.factor(direction.falls, at: 1, direction.square)
-                if s == 1 { continue }
+            for direction in wide where direction.s != 1 {
+                let s = direction.s
                 stretch += log(s)
                 let i = direction.index, change = 1 / (s * s) - 1
                 for a in i..<d { for b in i..<d { precision[a * row + b] += change * u[i * row + a] * u[i * row + b] } }
@@ -91,8 +99,8 @@ extension ModeClimber {
         }
     }
 
-    /// Of all directions, by how much the log-density falls from the point to v and to −v; nil where weights leave the
-    /// prior's support. Sixteen points cost hardly more than one.
+    /// Of all directions that are still looked along, by how much the log-density falls from the point to s v and to
+    /// −s v; nil where weights leave the prior's support. Sixteen points cost hardly more than one.
     private func findFalls(_ task: Task, _ wide: UnsafeMutableBufferPointer<Wide>, _ value: Double) {
         withUnsafeTemporaryAllocation(of: Int.self, capacity: PointLanes.size) { places in
             var lane = 0
@@ -105,9 +113,10 @@ extension ModeClimber {
                 }
                 lane = 0
             }
-            for k in wide.indices {
+            for k in wide.indices where !wide[k].isDone {
+                wide[k].falls = (nil, nil)
                 for side in 0..<2 {
-                    let s = side == 0 ? 1.0 : -1
+                    let s = side == 0 ? wide[k].s : -wide[k].s
                     for j in 0..<task.dimension { step[j] = s * wide[k].v[j] }
                     if task.weights.areFractions, (0..<task.weights.count).contains(where: { u[$0] + step[$0] < 0 }) {
                         continue
