@@ -44,9 +44,16 @@ func simulated(_ family: RegressionFamily, count: Int, lambda: Double, seed: UIn
             density.load(z, inner: inner)
             let plain = PlainDensity.logDensity(family, series, z, inner: inner, level: level)
             #expect(abs(density.logDensity(level) - plain) < 1e-8 * max(1, abs(plain)))
-            // A detour: another term comes and goes, one changes and changes back.
+            // A detour: another term comes and goes, one changes and changes back, as does the noise.
             guard let absent = family.terms.indices.first(where: { !z[$0] }), !active.isEmpty else { continue }
-            density.append(absent, family.terms[absent].inner.map { _ in random.normal() })
+            let scores = family.terms[absent].inner.map { _ in random.normal() }
+            let additions = density.additions(absent, [scores], level)
+            #expect(additions.without == density.logDensity(level))
+            density.append(absent, scores)
+            let with = density.logDensity(level)
+            #expect(abs(additions.with[0] - with) < 1e-8 * max(1, abs(with)), "\(additions.with[0]) against \(with)")
+            density.setNoise((density.noise + 1) % noises.count, precisions: nil)
+            density.setNoise(family.noiseIndex(z), precisions: nil)
             density.setInner(0, inner[0].map { $0 + 0.5 })
             density.removeColumn(density.size - 1)
             density.setInner(0, inner[0])

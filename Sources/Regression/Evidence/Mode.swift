@@ -30,6 +30,26 @@ struct Mode: Sendable {
     }
 }
 
+/// Where a function that rises and then falls is highest, and its value there, by golden section: after s steps within
+/// 0.618^(s+1) of the interval, as a test asserts.
+func highest(from first: Double, to last: Double, steps: Int, _ f: (Double) -> Double) -> (x: Double, value: Double) {
+    let ratio = (5.0.squareRoot() - 1) / 2
+    var (low, high) = (first, last), left = high - ratio * (high - low), right = low + ratio * (high - low)
+    var (atLeft, atRight) = (f(left), f(right))
+    for _ in 0..<steps {
+        if atLeft > atRight {
+            (high, right, atRight) = (right, left, atLeft)
+            left = high - ratio * (high - low)
+            atLeft = f(left)
+        } else {
+            (low, left, atLeft) = (left, right, atRight)
+            right = low + ratio * (high - low)
+            atRight = f(right)
+        }
+    }
+    return atLeft > atRight ? (left, atLeft) : (right, atRight)
+}
+
 /// The density of one structure as a function of a point.
 struct StructureDensity {
     let density: CollapsedDensity, counts: [Int]
@@ -65,22 +85,7 @@ struct StructureDensity {
     func levelled(_ point: [Double]) -> [Double] {
         var x = point
         func at(_ level: Double) -> Double { x[0] = level; return value(x) }
-        // Golden section: the density rises and falls once.
-        let ratio = (5.0.squareRoot() - 1) / 2
-        var low = -4.0, high = 4.0, left = high - ratio * (high - low), right = low + ratio * (high - low)
-        var (atLeft, atRight) = (at(left), at(right))
-        for _ in 0..<12 {
-            if atLeft > atRight {
-                (high, right, atRight) = (right, left, atLeft)
-                left = high - ratio * (high - low)
-                atLeft = at(left)
-            } else {
-                (low, left, atLeft) = (left, right, atRight)
-                right = low + ratio * (high - low)
-                atRight = at(right)
-            }
-        }
-        x[0] = atLeft > atRight ? left : right
+        x[0] = highest(from: -4, to: 4, steps: 12, at).x
         return x
     }
 
