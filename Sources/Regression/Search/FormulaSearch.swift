@@ -71,12 +71,13 @@ public final class FormulaSearch {
     }
 
     /// Adds what the sampler meets in one half of its sweeps; the other half says how much is listed. Of the first half
-    /// a half begins with no term: a formula that no single step leads to from those found so far may be a few of its
-    /// steps away from none. Where that way leads to a better one, its neighbours are looked at too.
+    /// a half begins with no term and cools: a formula that no single step leads to from those found so far may be a
+    /// few of its steps away from none. Where that way leads to a better one, its neighbours are looked at too.
     private func complete(_ isStopped: () -> Bool) {
         let before = bestScore,
             other = CollapsedSampler(family, series, lambda: lambda, seed: options.seed ^ 0x4F54_4845)
-        add(other.run(sweeps: options.sweeps / 4, discard: 0, isStopped: isStopped), isStopped)
+        other.cool(sweeps: options.sweeps / 8, isStopped: isStopped)
+        add(other.run(sweeps: options.sweeps / 8, discard: 0, isStopped: isStopped), isStopped)
         if bestScore > before { expandBest(options.expansions / 4, isStopped) }
         let sampler = CollapsedSampler(family, series, lambda: lambda, seed: options.seed)
         if let best = ranked.first(where: { family.noise($0.structure) != .heavy }) {

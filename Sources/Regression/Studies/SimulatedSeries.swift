@@ -119,8 +119,9 @@ struct SimulatedSeries {
     func sample(sweeps: Int) -> (Answer, SampledPosterior) {
         let start = ContinuousClock.now
         // Not the steps of the search's own runs.
-        let sampled = CollapsedSampler(family, series, lambda: lambda, seed: seed ^ 0x4C4F_4E47)
-            .run(sweeps: sweeps, discard: sweeps / 4)
+        let sampler = CollapsedSampler(family, series, lambda: lambda, seed: seed ^ 0x4C4F_4E47)
+        sampler.cool(sweeps: sweeps / 4)
+        let sampled = sampler.run(sweeps: sweeps, discard: sweeps / 20)
         let answer = Answer(
             bits: sampled.bits(family.description.bitCount),
             logTruth: log(max(sampled.probability(truth), 0.5 / Double(sampled.count))), rank: 0,

@@ -92,6 +92,13 @@ public struct Term: Sendable, Hashable {
         }
     }
 
+    /// What each inner parameter means, where terms share it: its name, but that w is a width beside a place c and a
+    /// frequency elsewhere.
+    var meanings: [String] {
+        let isPlaced = inner.contains { $0.name == "c" }
+        return inner.map { isPlaced && $0.name == "w" ? "width" : $0.name }
+    }
+
     /// Its formula with numbers in the parameters' places.
     public func formula(_ p: [Double]) -> String {
         zip(inner, p).reduce(formula) {
