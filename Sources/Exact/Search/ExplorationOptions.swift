@@ -37,8 +37,8 @@ extension StructureExplorer {
         /// a few tenths of a nat.
         public static let balanced: Options = {
             var options = Options()
-            (options.cutoff, options.window, options.networkExclusion, options.close) = (6, 6, 5, 0.5)
-            (options.reopening, options.reopenings, options.sampling.climbs) = (1, 2, 7)
+            (options.cutoff, options.window, options.networkExclusion, options.close) = (5.5, 6, 5, 1)
+            (options.reopening, options.reopenings) = (1, 2)
             (options.parents, options.births, options.tries, options.mostNamed) = (1, 1, 32, 40)
             (options.sampling.first, options.sampling.generation, options.sampling.components) = (64, 256, 8)
             (options.perDimension, options.further) = (0.5, 3)
@@ -48,7 +48,7 @@ extension StructureExplorer {
         /// What a network names, the plainest structures and, where it does not doubt them, the neighbours of the best.
         public static let fast: Options = {
             var options = balanced
-            (options.sampling.climbs, options.sampling.looks) = (8, 1)
+            options.sampling.looks = 1
             (options.cutoff, options.window, options.networkExclusion, options.close) = (2.75, 2.5, 2.5, 0)
             (options.mostNamed, options.tries, options.reopenings) = (10, 16, 0)
             (options.sampling.first, options.sampling.generation, options.sampling.components) = (nil, 64, 2)
