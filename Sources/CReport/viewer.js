@@ -154,9 +154,9 @@ class Viewer {
       for (let i = 0; i < slice.voxels.length; i++) sum += slice.probability[4 * i + k];
       return `${at}probability of ${fibreWord(k)}, mean ${(sum / n).toFixed(4)}`;
     }
-    let sum = 0;
-    for (const v of slice.voxels) sum += this.volume.values[layer.index][v];
-    return `${at}${layer.title}, mean ${short(layer.low + sum / n / 255 * (layer.high - layer.low))} ${layer.unit}`;
+    const codes = Array.from(slice.voxels, v => this.volume.values[layer.index][v]).filter(code => !isLacking(layer, code));
+    const mean = codes.reduce((sum, code) => sum + code, 0) / codes.length;
+    return `${at}${layer.title}, ${codes.length ? `mean ${short(layer.low + mean / 255 * (layer.high - layer.low))} ${layer.unit}` : "in none"}`;
   }
 
   // The large pictures side by side as one PNG.
@@ -210,7 +210,10 @@ function showTip(viewer, p, event) {
   tip.style.top = Math.max(4, Math.min(innerHeight - tip.offsetHeight - 4, event.clientY + 16)) + "px";
 }
 function hideTip() { byId("tip").hidden = true; }
+// Whether a voxel has none of what a map shows, of which no value is 0.
+function isLacking(layer, code) { return layer.mayLack && code === 0; }
 function layerValue(volume, layer, v) {
   const code = volume.values[layer.index][v], value = layer.low + code / 255 * (layer.high - layer.low);
+  if (isLacking(layer, code)) return "–";
   return (code === 255 && layer.isOpen ? "≥ " : "") + short(value) + (layer.unit && layer.unit !== "scanner units" ? " " + layer.unit : "");
 }

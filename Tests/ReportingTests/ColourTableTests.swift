@@ -22,4 +22,16 @@ import Testing
             #expect(words[4...6].allSatisfy { $0 == (value == 0 ? "0" : "1") }, "\(line)")
         }
     }
+
+    /// A voxel without cell bodies has no radius: the page must not show the least of the radii instead.
+    @Test func voxelsWithoutHaveTheFirstColourToThemselves() {
+        func codes(_ mayLack: Bool) -> [UInt8] {
+            let map = ReportMap(title: "", unit: "", note: "", colours: "", low: 1, high: 12, mayLack: mayLack) {
+                [0, 1, 12][$0]
+            }
+            return (0..<3).map(map.code)
+        }
+        #expect(codes(true) == [0, 1, 255])
+        #expect(codes(false) == [0, 0, 255])
+    }
 }

@@ -81,6 +81,7 @@ struct ReportData: Sendable {
                             ("title", .string(map.title)), ("unit", .string(map.unit)), ("note", .string(map.note)),
                             ("colours", .string(map.colours)),
                             ("low", .number(map.low)), ("high", .number(map.high)), ("isOpen", .bool(map.isOpen)),
+                            ("mayLack", .bool(map.mayLack)),
                         ])
                     })
             ),
@@ -98,11 +99,14 @@ struct ReportMap {
     var low: Double, high: Double
     /// Whether larger values occur; they take the last colour.
     var isOpen = true
+    /// Whether voxels without it have 0, below all values that it takes: they have the first colour to themselves.
+    var mayLack = false
     let value: (Int) -> Double
 
     func code(_ v: Int) -> UInt8 {
-        let x = (value(v) - low) / (high - low)
-        return x.isFinite ? UInt8(max(0, min(255, (x * 255).rounded()))) : 0
+        let value = value(v), x = (value - low) / (high - low)
+        guard x.isFinite, !(mayLack && value == 0) else { return 0 }
+        return UInt8(max(mayLack ? 1 : 0, min(255, (x * 255).rounded())))
     }
 
     static func all(_ data: ReportData) -> [ReportMap] {
@@ -134,9 +138,11 @@ struct ReportMap {
             ]
             : metadata.quantities.indices.map { i in
                 let shown = ReportQuantity(metadata.quantities[i])
-                return map(
+                var own = map(
                     shown.title, shown.unit, shown.note, "viridis", shown.limits,
                     column(.quantity(i, .mean), times: shown.factor))
+                own.mayLack = own.low > 0
+                return own
             }
         return [
             map(
