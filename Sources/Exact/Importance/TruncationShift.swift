@@ -64,7 +64,7 @@ struct TruncationShift {
     }
 
     /// log of the normal's upper tail.
-    private static func logTail(_ x: Double) -> Double {
+    static func logTail(_ x: Double) -> Double {
         x > 35 ? -0.5 * x * x - log(x) - 0.5 * log(2 * .pi) : log(0.5 * erfc(x / 2.0.squareRoot()))
     }
 

@@ -59,8 +59,7 @@ package final class PosteriorMode {
         var inside = 0.0
         if weights.kind != PK_COEFFICIENTS {
             for k in 0..<weights.count {
-                let z = u[k] / Cholesky.deviation(l, d, of: k)
-                inside += log(max(1e-6, 0.5 * erfc(-z * 0.5.squareRoot())))
+                inside += TruncationShift.logTail(-u[k] / Cholesky.deviation(l, d, of: k))
             }
         }
         laplace = inside + logDensity + Double(knowsNoise ? d - 1 : d) / 2 * log(2 * .pi) - logDeterminant

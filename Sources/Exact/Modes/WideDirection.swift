@@ -9,8 +9,12 @@ package enum WideDirection {
     ///   - falls: by how much the log-density falls from the mode to s v and to −s v; nil outside the support.
     ///   - square: the prior's precision along v.
     package static func factor(_ falls: (Double?, Double?), at s: Double, _ square: Double) -> Double {
-        let sides = [falls.0, falls.1].compactMap { $0 }
-        guard !sides.isEmpty, case let mean = sides.reduce(0, +) / Double(sides.count) else { return 1 }
+        let mean: Double
+        switch falls {
+        case (nil, nil): return 1
+        case (let one?, let other?): mean = (one + other) / 2
+        case (let one, let other): mean = one ?? other!
+        }
         if mean > 1 { return max(0.2, pow(0.5 / mean, 0.33)) }
         return mean < 0.2 && s * s * square < 1 ? 1.4 : 1
     }

@@ -168,7 +168,7 @@ public final class StructureExplorer {
         }
         for entry in entries.sorted(by: { $0.k < $1.k }) {
             if shouldStop() { return nil }
-            look(y, entry, entries, sigma, isNamed: word?.knows(entry.structure) ?? false, stream)
+            look(y, entry, entries, sigma, word, stream)
         }
         // Neighbours of what matters.
         while entries.count < options.mostStructures {
@@ -182,9 +182,7 @@ public final class StructureExplorer {
             for z in entries[next].met.neighbours {
                 if shouldStop() { return nil }
                 if sigma == nil, word?.rulesOut(z) == true { continue }
-                if let entry = enter(z) {
-                    look(y, entry, entries, sigma, isNamed: word?.knows(entry.structure) ?? false, stream)
-                }
+                if let entry = enter(z) { look(y, entry, entries, sigma, word, stream) }
             }
         }
         guard entries.contains(where: { $0.laplace.isFinite }) else { return nil }
@@ -195,14 +193,15 @@ public final class StructureExplorer {
 
     /// Looks for a structure's modes: from the starts that it has, and from the modes of neighbours that have been
     /// found.
-    /// - Parameter isNamed: whether a network says where to look.
+    /// - Parameter word: a network's, which says where to look of the structures that it knows.
     private func look(
-        _ y: UnsafePointer<Float>, _ entry: Entry, _ all: [Entry], _ sigma: Double?, isNamed: Bool,
+        _ y: UnsafePointer<Float>, _ entry: Entry, _ all: [Entry], _ sigma: Double?, _ word: NetworkWord?,
         _ stream: (Structure, Int) -> RandomSource
     ) {
         var random = stream(entry.structure, 255), starts = entry.starts
         // What neighbours lead to may be another peak; a plain structure is soon tried all over, and starts others.
-        let isPlain = !isNamed && entry.layout.componentCount <= options.plainCount
+        let isNamed = word?.knows(entry.structure) ?? false,
+            isPlain = !isNamed && entry.layout.componentCount <= options.plainCount
         let near = entry.met.neighbours
         let parents = all.filter { $0.modes != nil && near.contains($0.structure) }.sorted { $0.laplace > $1.laplace }
             .prefix(isPlain ? options.plainParents : options.parents)

@@ -16,6 +16,8 @@ import ModelSpace
 public final class CollapsedSampler {
     public let family: RegressionFamily, series: Series, lambda: Double
     let density: CollapsedDensity, kin: [[Int]]
+    /// What each term's inner parameters mean.
+    let meanings: [[String]]
     /// Of the present state: σ's score, and what `logDensity` says there.
     var level = 0.0, value = 0.0
     var precisions: [Double]?
@@ -27,6 +29,7 @@ public final class CollapsedSampler {
     public init(_ family: RegressionFamily, _ series: Series, lambda: Double, seed: UInt64) {
         (self.family, self.series, self.lambda) = (family, series, lambda)
         density = CollapsedDensity(family, series)
+        meanings = family.terms.map(\.meanings)
         kin = Self.kin(family.terms)
         random = RandomSource(seed: seed, stream: 0x4348_4149)
         value = density.logDensity(level)

@@ -26,9 +26,9 @@ extension CollapsedSampler {
         guard !density.terms.contains(t) else { return }
         let from = family.terms[old], to = family.terms[t], s = 0.3 * pow(0.01, random.uniform())
         var scores: [Double] = [], logRatio = cost(old) - cost(t) + log(Double(kin.count) / Double(self.kin[t].count))
-        for (p, meaning) in zip(to.inner, to.meanings) {
+        for (p, meaning) in zip(to.inner, meanings[t]) {
             let e = random.normal()
-            guard let i = from.meanings.firstIndex(of: meaning) else { scores.append(e); continue }
+            guard let i = meanings[old].firstIndex(of: meaning) else { scores.append(e); continue }
             let other = from.inner[i], score = p.score(other.value(own[i])) + s * e
             let back = (own[i] - other.score(p.value(score))) / s
             logRatio += 0.5 * (own[i] * own[i] - score * score + e * e - back * back)

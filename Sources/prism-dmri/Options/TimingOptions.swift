@@ -92,7 +92,6 @@ extension FamilyChoice {
             "Nothing says when the gradient pulses come, so '\(family.name)' is fitted without \(lost): \(remedy).")
         return .composed(rest)
     }
-
 }
 
 /// A family of which nothing is left without the gradients' timing.
