@@ -143,8 +143,7 @@ public struct SimulationStudy: Sendable {
         let acquisition =
             switch acquisitions {
             case .mixture(let mixture):
-                family.needsTiming
-                    ? mixture.draw(using: &random).timed(using: &random) : mixture.draw(using: &random)
+                family.needsTiming ? mixture.drawTimed(using: &random) : mixture.draw(using: &random)
             case .listed(let list): list[b % list.count]
             }
         let m = acquisition.count, p = family.parameterNames.count

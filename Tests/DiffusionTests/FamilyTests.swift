@@ -64,7 +64,7 @@ import Testing
         // Where timing is known: cell bodies alone, with free water or with water outside them, beside each of the 19,
         // but for cell bodies alone without bundles.
         let whole = BuiltInFamilies.family("tissue")!
-        #expect(whole.rule.count == Double(376 + 2 * (3 * 19 - 1)) && whole.networkFault != nil)
+        #expect(whole.rule.count == Double(376 + 2 * (3 * 19 - 1)) && whole.networkFault == nil)
         // The same with nine more that are there or not.
         let microstructure = BuiltInFamilies.family("microstructure")!
         #expect(microstructure.rule.count == 131_070 && microstructure.structureList == nil)

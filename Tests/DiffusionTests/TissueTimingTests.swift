@@ -72,4 +72,24 @@ import Testing
         let others = tissue.structureList!.structures.filter { part.inPart($0) == nil }
         #expect(others.count == 112 && others.allSatisfy { rule.has("soma", in: $0) && !part.has($0) })
     }
+
+    /// A network of tissue without cell bodies is where one of tissue with them starts: each coordinate of a structure
+    /// of both is found where the places say.
+    @Test func coordinatesOfTheOneHaveAPlaceInTheOther() throws {
+        let tissue = try #require(BuiltInFamilies.family("tissue")), rest = try #require(tissue.untimed)
+        let places = try #require(tissue.places(of: rest)), part = FamilyPart(rest.description, of: tissue.description)
+        let q = rest.coordinateCount, all = tissue.coordinateCount
+        #expect(places.bits.count == rest.description.bitCount && all == q + 4)
+        for z in rest.structureList!.structures {
+            let own = rest.coordinateMask(z), whole = tissue.coordinateMask(part.inWhole(z))
+            var moved = [Float](repeating: 0, count: whole.count)
+            for t in 0..<rest.tokenCount {
+                for c in 0..<q { moved[places.tokens[t] * all + places.columns[c]] = own[t * q + c] }
+            }
+            #expect(moved == whole, "\(rest.rule.name(z))")
+        }
+        #expect(rest.places(of: tissue) == nil)
+        #expect(rest.places(of: rest)?.columns == Array(0..<q))
+        #expect(try #require(BuiltInFamilies.family("sandi")).places(of: rest) == nil)
+    }
 }

@@ -26,6 +26,8 @@ final class AcquisitionTables: @unchecked Sendable {
     let statistics: AcquisitionStatistics
 
     private let timing: [PulseTiming]?
+    /// `TimingFeatures` of every volume; none where nobody says when the pulses come.
+    let timingFeatures: [(Float, Float)]
     private let floats: UnsafeMutablePointer<Float>
     private let doubles: UnsafeMutablePointer<Double>
     private let integers: UnsafeMutablePointer<Int32>
@@ -35,6 +37,7 @@ final class AcquisitionTables: @unchecked Sendable {
         timing: [PulseTiming]? = nil
     ) {
         self.timing = timing
+        timingFeatures = timing?.map(TimingFeatures.values) ?? []
         let m = bValues.count
         count = m
         var isWeighted = [Bool](repeating: true, count: m)

@@ -1,5 +1,4 @@
 import Foundation
-import ModelSpace
 
 /// When a pair of gradient pulses comes: what a restricted compartment asks of a measurement beside b.
 public struct PulseTiming: Sendable, Hashable {
@@ -131,21 +130,9 @@ extension Acquisition {
         return timing.map { "\($0.duration)/\($0.separation)" }.joined(separator: " ") + " ms"
     }
 
-    /// The same with a timing drawn for all its volumes, as scanners have them: δ 5 to 35 ms, Δ − δ 5 to 30 ms, with at
-    /// most 300 mT/m for the largest b.
-    public func timed(using random: inout RandomSource) -> Acquisition {
-        let top = bValues.max()!
-        var drawn = PulseTiming(duration: 35, separation: 65)
-        for _ in 0..<100 {
-            let duration = random.uniform(5, 35), gap = random.uniform(5, 30)
-            let t = PulseTiming(duration: duration, separation: duration + gap)
-            if t.gradient(bValue: top) <= 0.3 {
-                drawn = t
-                break
-            }
-        }
-        return Acquisition(
-            trusted: bValues, directions, threshold: threshold, unweighted: unweightedIndices,
-            timing: Array(repeating: drawn, count: count))
+    /// The same with one timing a volume.
+    func timed(_ timing: [PulseTiming]) -> Acquisition {
+        Acquisition(
+            trusted: bValues, directions, threshold: threshold, unweighted: unweightedIndices, timing: timing)
     }
 }

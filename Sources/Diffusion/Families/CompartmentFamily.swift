@@ -22,6 +22,7 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
     let columns: TokenColumns
     /// What has been worked out of structures so far.
     private let known: KnownStructures
+    public let needsTiming: Bool
     let rest = UntimedFamily()
     /// Of at most `mostListed` structures all of them; more are never listed.
     public let structureList: StructureSpace?
@@ -33,6 +34,7 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
     ) {
         self.composition = composition
         self.words = words
+        needsTiming = !composition.timedComponents.isEmpty
         layout = ThetaLayout(composition.description)
         rule = StructureRule(composition.description)
         columns = TokenColumns(composition.description, layout)
@@ -46,10 +48,6 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
 
     /// Whether a network can be trained for it; nil when it can, else the end of a sentence.
     public var networkFault: String? {
-        if needsTiming {
-            return "has components whose signal depends on the gradients' timing, which networks are not told yet; fit "
-                + "it without one"
-        }
         if description.bitCount == 0 {
             return "has one structure only, so that there is nothing for a network to choose; fit it without one"
         }
@@ -69,7 +67,7 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
     public var parameterNames: [String] { layout.names }
     public var tokenCount: Int { columns.tokens }
     public var coordinateCount: Int { columns.columns }
-    public var featureCount: Int { Acquisition.featureCount }
+    public var featureCount: Int { Acquisition.featureCount + (needsTiming ? TimingFeatures.count : 0) }
     public var summaryCount: Int { Acquisition.summaryCount }
     public func measurementCount(_ design: Acquisition) -> Int { design.count }
 
@@ -236,16 +234,19 @@ public struct CompartmentFamily: ModelFamily, LinearFamily {
     ) -> Double {
         let slot = noiseSlots
         return design.logLikelihood(y, s0: theta[slot.s0], snr: theta[slot.snr], noise(z)) {
-            attenuation(theta, z, b: design.bValues[$0], g: design.directions[$0])
+            attenuation(theta, z, b: design.bValues[$0], g: design.directions[$0], timing: design.timing?[$0])
         }
     }
 
-    /// Features and summaries of a voxel, the same for every family (`Acquisition.observe`).
+    /// Features and summaries of a voxel, the same for every family (`Acquisition.observe`), with those of timing for
+    /// one that depends on it (`Acquisition.observeTimed`).
     public func observe(
         _ y: UnsafePointer<Float>, _ design: Acquisition, features: UnsafeMutablePointer<Float>,
         summary: UnsafeMutablePointer<Float>
     ) -> CanonicalFrame {
-        design.observe(y, features: features, summary: summary)
+        needsTiming
+            ? design.observeTimed(y, features: features, summary: summary)
+            : design.observe(y, features: features, summary: summary)
     }
 
     /// Places in θ of the signal-to-noise ratio and s0.

@@ -91,7 +91,6 @@ extension FamilyWords {
 }
 
 extension CompartmentFamily {
-    public var needsTiming: Bool { !composition.timedComponents.isEmpty }
     public var untimed: CompartmentFamily? { needsTiming ? rest.made { try? withoutTiming() } : nil }
 
     /// The family as it is for scans that do not say when their pulses come.

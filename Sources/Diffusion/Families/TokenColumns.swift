@@ -21,14 +21,7 @@ struct TokenColumns: Sendable {
                     $0.name == entry.parameter.name
                 }
         }
-        func width(_ parameter: Parameter) -> Int {
-            switch parameter.chart {
-            case .axis: 6
-            case .rotation: 12
-            case .fixed: 0
-            default: 1
-            }
-        }
+        func width(_ parameter: Parameter) -> Int { Self.width(parameter) }
         func rank(_ parameter: Parameter) -> Int { parameter.isLinear ? 2 : width(parameter) > 1 ? 0 : 1 }
         var found: [(place: Int, token: Int, column: Int)] = [], used = 0
         let single = layout.entries.filter { !isMembers($0) }, members = layout.entries.filter(isMembers)
@@ -60,6 +53,16 @@ struct TokenColumns: Sendable {
         places = Dictionary(uniqueKeysWithValues: found.map { ($0.place, $0.token * used + $0.column) })
         snr = layout.offset(of: "snr", in: family.noise.name)!
         s0 = layout.offset(of: "s0", in: family.noise.name)!
+    }
+
+    /// Coordinates that a parameter takes.
+    static func width(_ parameter: Parameter) -> Int {
+        switch parameter.chart {
+        case .axis: 6
+        case .rotation: 12
+        case .fixed: 0
+        default: 1
+        }
     }
 
     var count: Int { tokens * columns }
@@ -134,5 +137,41 @@ struct StructureCoordinates: Sendable {
             let mean = sum[k] / Double(draws)
             return (mean, max(1e-3, square[k] / Double(draws) - mean * mean).squareRoot())
         }
+    }
+}
+
+extension CompartmentFamily {
+    /// Where what networks know of a smaller family stands in this one; nil where this one lacks something of it.
+    public func places(of part: CompartmentFamily) -> CoordinatePlaces? {
+        var firstBits: [String: Int] = [:], bits: [Int] = [], bit = 0
+        for group in description.allGroups {
+            firstBits[group.name] = bit
+            bit += group.bitCount
+        }
+        for group in part.description.allGroups {
+            guard let own = description.allGroups.first(where: { $0.name == group.name }),
+                own.bitNames == group.bitNames
+            else { return nil }
+            bits += (0..<group.bitCount).map { firstBits[group.name]! + $0 }
+        }
+        var tokens = [Int?](repeating: nil, count: part.tokenCount),
+            columns = [Int?](repeating: nil, count: part.coordinateCount)
+        for entry in part.layout.entries where TokenColumns.width(entry.parameter) > 0 {
+            guard
+                let own = layout.entries.first(where: {
+                    ($0.group, $0.member, $0.parameter.name) == (entry.group, entry.member, entry.parameter.name)
+                }), TokenColumns.width(own.parameter) == TokenColumns.width(entry.parameter)
+            else { return nil }
+            let from = part.columns.coordinate(entry.offset), to = self.columns.coordinate(own.offset)
+            let (t, c) = (from / part.coordinateCount, from % part.coordinateCount)
+            for (k, column) in (c..<c + TokenColumns.width(entry.parameter)).enumerated() {
+                guard tokens[t] ?? to / coordinateCount == to / coordinateCount,
+                    columns[column] ?? to % coordinateCount + k == to % coordinateCount + k
+                else { return nil }
+                (tokens[t], columns[column]) = (to / coordinateCount, to % coordinateCount + k)
+            }
+        }
+        guard !tokens.contains(nil), !columns.contains(nil) else { return nil }
+        return CoordinatePlaces(bits: bits, tokens: tokens.map { $0! }, columns: columns.map { $0! })
     }
 }

@@ -18,6 +18,10 @@ public struct ProtocolMixture: BoundedSettings, Codable, Sendable, Equatable {
     public var largestUnweightedCount = 18, largestUnweightedB = 65.0
     /// Chances of jittered b-values, of missing volumes, of repeated directions.
     public var jitter = 0.5, missing = 0.15, repeated = 0.05
+    /// Where pulses' timing matters: range of δ and of Δ − δ, ms; the strongest gradient, mT/m; the chance of several
+    /// timings in an acquisition.
+    public var shortestPulse = 5.0, longestPulse = 35.0, shortestGap = 5.0, longestGap = 30.0
+    public var strongestGradient = 300.0, severalTimings = 0.15
 
     public init() {}
 
@@ -33,6 +37,9 @@ public struct ProtocolMixture: BoundedSettings, Codable, Sendable, Equatable {
         try read(.largestCount, &largestCount); try read(.largestGridCount, &largestGridCount)
         try read(.largestUnweightedCount, &largestUnweightedCount); try read(.largestUnweightedB, &largestUnweightedB)
         try read(.jitter, &jitter); try read(.missing, &missing); try read(.repeated, &repeated)
+        try read(.shortestPulse, &shortestPulse); try read(.longestPulse, &longestPulse)
+        try read(.shortestGap, &shortestGap); try read(.longestGap, &longestGap)
+        try read(.strongestGradient, &strongestGradient); try read(.severalTimings, &severalTimings)
     }
 
     public static let settings: [Setting<ProtocolMixture>] = [
@@ -45,6 +52,9 @@ public struct ProtocolMixture: BoundedSettings, Codable, Sendable, Equatable {
         .whole("largestUnweightedCount", \.largestUnweightedCount, 1...1000),
         .real("largestUnweightedB", \.largestUnweightedB, 0...Acquisition.defaultThreshold),
         .real("jitter", \.jitter, 0...1), .real("missing", \.missing, 0...1), .real("repeated", \.repeated, 0...1),
+        .real("shortestPulse", \.shortestPulse, 0.1...500), .real("longestPulse", \.longestPulse, 0.1...500),
+        .real("shortestGap", \.shortestGap, 0.1...5000), .real("longestGap", \.longestGap, 0.1...5000),
+        .real("strongestGradient", \.strongestGradient, 1...10_000), .real("severalTimings", \.severalTimings, 0...1),
     ]
     /// Names of all fields.
     public static var keys: [String] { settings.map(\.key) }
@@ -56,6 +66,12 @@ public struct ProtocolMixture: BoundedSettings, Codable, Sendable, Equatable {
                 every kind of acquisition has weight 0; give one of singleShell, multiShell, clinical, known, \
                 scattered, grid a weight above 0
                 """
+        }
+        guard longestPulse >= shortestPulse else {
+            return "'longestPulse', \(longestPulse), is below 'shortestPulse', \(shortestPulse)"
+        }
+        guard longestGap >= shortestGap else {
+            return "'longestGap', \(longestGap), is below 'shortestGap', \(shortestGap)"
         }
         guard largestB >= smallestB else { return "'largestB', \(largestB), is below 'smallestB', \(smallestB)" }
         if self == ProtocolMixture() { return nil }

@@ -37,6 +37,8 @@ public struct ScanCheck: Sendable {
     public let family: String
     /// Why the protocol lies outside of what its network was trained on; nil where that is not known.
     public let violations: [String]?
+    /// Components that the family has where the timing of the gradient pulses is known.
+    public let timed: [String]
     public private(set) var findings: [Finding] = []
 
     public var hasProblem: Bool { findings.contains { $0.level == .problem } }
@@ -48,16 +50,17 @@ public struct ScanCheck: Sendable {
     ///   - series: every voxel of the mask.
     ///   - frame: that of the gradient table.
     ///   - simple: a mask made from the b≈0 images, to hold the mask against.
+    ///   - timed: components of the family that depend on the timing of the gradient pulses.
     ///   - remarks: what was to be said when the files were opened.
     public init(
         series: MaskedSeries, geometry: VolumeGeometry, acquisition: Acquisition, frame: GradientTable.Frame,
-        simple: Mask?, family: String, violations: [String]?,
+        simple: Mask?, family: String, violations: [String]?, timed: [String] = [],
         remarks: [String] = [], threads: Int, shouldStop: @escaping @Sendable () -> Bool = { false }
     ) throws {
         let mask = series.mask
         self.geometry = geometry
         self.acquisition = acquisition
-        (self.family, self.violations) = (family, violations)
+        (self.family, self.violations, self.timed) = (family, violations, timed)
         maskVoxels = mask.count
         maskMillilitres = Double(mask.count) * abs(geometry.affine.determinant) / 1000
         maskPlace = simple.map { Self.place(series, acquisition, simple: $0) }

@@ -63,6 +63,7 @@ extension ScanCheck {
                         + ", signal lost in \(lost.lost) of \(lost.of) slices"
             ))
         rows.append(("family", "\(family), which 'fit' takes unless told"))
+        rows.append(("timing", timingText))
         rows.append(
             (
                 "protocol",
@@ -83,6 +84,19 @@ extension ScanCheck {
                     ? "nothing found" : count(problems, "problem") + ", " + count(notes, "note"),
             ] + list)
             .joined(separator: "\n")
+    }
+
+    /// δ and Δ, and what of the family depends on them.
+    private var timingText: String {
+        let lost = timed.joined(separator: ", ")
+        guard let timing = acquisition.timing else {
+            return "not known" + (lost.isEmpty ? "" : ": the family is without \(lost)")
+        }
+        let pairs = Set(timing).sorted { ($0.duration, $0.separation) < ($1.duration, $1.separation) },
+            some = pairs.prefix(4).map { "\(Self.short($0.duration))/\(Self.short($0.separation))" }
+        return "δ/Δ \(some.joined(separator: ", ")) ms"
+            + (pairs.count > some.count ? " and \(pairs.count - some.count) more" : "")
+            + (lost.isEmpty ? "" : ": the family has \(lost)")
     }
 
     private var directionsText: String {
@@ -137,6 +151,8 @@ extension ScanCheck {
             ],
             "noise": noise.map { ["sigma": .number($0.sigma), "source": .string($0.source.rawValue)] } ?? .null,
             "volumes": .array(compared), "unlike_volumes": .array(volumes.unlike.map { .integer($0) }),
+            "timing": acquisition.timingNote.map { .string($0) } ?? .null,
+            "timed_components": .array(timed.map { .string($0) }),
             "family": .string(family), "in_training_range": violations.map { .bool($0.isEmpty) } ?? .null,
             "directions": [
                 "verdict": .string(orientation.verdict.rawValue), "margin_standard_errors": .number(orientation.margin),

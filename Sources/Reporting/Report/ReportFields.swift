@@ -8,7 +8,7 @@ enum ReportFields {
     /// When the gradients' pulses come, as far as it is known, and what that left out of the family.
     private static func timing(_ p: FitProvenance) -> String? {
         p.acquisition?.timing.map { "δ/Δ \($0)" }
-            ?? p.leftOut.map { "not known: fitted without \($0.joined(separator: ", "))" }
+            ?? p.leftOut.map { "not known, or left aside: fitted without \($0.joined(separator: ", "))" }
     }
 
     static func fields(_ data: ReportData, _ p: FitProvenance, threads: Int) -> [String: Any] {

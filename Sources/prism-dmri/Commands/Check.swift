@@ -54,7 +54,10 @@ struct Check: ParsableCommand {
         var remarks: [String] = []
         let (geometry, acquisition) = try input.open { remarks.append($0) }
         let given = try network.map { (file: try NetworkFile(path: $0), path: $0) }
-        let family = try FamilyChoice(nil, network: given.map { ($0.file.origin, $0.path) }, scan: acquisition)
+        let asked = try FamilyChoice(nil, network: given.map { ($0.file.origin, $0.path) }, scan: acquisition)
+        // What 'fit' would say of timing, `ScanCheck` says.
+        let family = try asked.suited(
+            isTimed: acquisition.hasTiming, isIgnored: input.timing.ignoreTiming, warn: { _ in }, note: { _ in })
         let file = try given?.file ?? family.builtInNetwork()
         let mask = try input.openMask(geometry, acquisition) { remarks.append($0) }
         if let deviation = try input.openDeviation(geometry, mask), let file = input.deviationFile {
@@ -68,7 +71,8 @@ struct Check: ParsableCommand {
             ? nil : try? Mask.simple(b0: Volume(meanOf: acquisition.unweightedIndices, in: input.dwi))
         let check = try ScanCheck(
             series: series, geometry: geometry, acquisition: acquisition, frame: input.frame, simple: simple,
-            family: family.family.name, violations: file?.mixture?.rangeViolations(of: acquisition), remarks: remarks,
+            family: family.family.name, violations: file.flatMap { family.violations(of: acquisition, $0) },
+            timed: asked.timedComponents, remarks: remarks,
             threads: threads.nthreads,
             shouldStop: { Interrupt.requested })
         let name = input.dwi, maskName = input.maskFile

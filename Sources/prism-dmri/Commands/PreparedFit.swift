@@ -37,7 +37,9 @@ struct PreparedFit {
         let given = try model.network.map(NetworkFile.init(path:))
         let (geometry, acquisition) = try input.open(warn: warn)
         let asked = try model.family(of: acquisition, network: given)
-        let family = try asked.suited(isTimed: acquisition.hasTiming, warn: warn) {
+        let family = try asked.suited(
+            isTimed: acquisition.hasTiming, isIgnored: input.timing.ignoreTiming, warn: warn
+        ) {
             // Of what a family taken unasked could have besides, fit.json and the report will do.
             if !command.isQuiet, acquisition.hasTiming || model.family != nil { Terminal.note($0) }
         }
@@ -58,7 +60,7 @@ struct PreparedFit {
         // What no network was trained for, none has a range for.
         let file = model.engine != .prism ? nil : try given ?? family.builtInNetwork()
         var recipe = try Self.recipe(command, family, file, acquisition, options)
-        let isInTrainingRange = file?.covers(acquisition, warn: warn)
+        let isInTrainingRange = file.flatMap { family.covers(acquisition, $0, warn: warn) }
         let trained = file == nil ? nil : family.family.simulatedRange(of: acquisition)
         let mask = try input.openMask(geometry, acquisition, warn: warn)
         let deviation = try input.openDeviation(geometry, mask)

@@ -44,6 +44,8 @@ struct Train: ParsableCommand {
     @Option(help: "Stop after this many simulations, counted from the run's start.") var simulations: Int?
     @Option(help: "What to train: prism or sbmi.") var method = Method.prism
     @Option(help: "Of sbmi, which has one for good: parsimony λ of its simulations (default: 1).") var lambda: Double?
+    @Flag(help: "Train for scans that do not say when gradient pulses come: without what of the family needs that.")
+    var ignoreTiming = false
     @Flag(help: "Go on from OUT.checkpoint.") var resume = false
     @Flag(help: "With --resume: start a new round, forgetting an earlier decay of the learning rate.") var reopen =
         false
@@ -90,20 +92,14 @@ struct Train: ParsableCommand {
     func run() throws {
         Blas.prepare()
         let text = try Recipe.text(path: recipe), parsed = try Recipe(yaml: text, path: recipe)
+        let choice = try (parsed.composed.map(FamilyChoice.composed) ?? .ballSticks).suited(
+            isTimed: !ignoreTiming, isIgnored: ignoreTiming, warn: { _ in }, note: { _ in })
         let files = try TrainingFiles(out, force: force, resume: resume, inputs: [recipe] + [start].compactMap { $0 })
-        if !parsed.untrained.isEmpty, !talk.quiet {
-            note(
-                """
-                Networks are not told when gradient pulses come: this one is trained for '\(parsed.family)' without \
-                \(parsed.untrained.joined(separator: ", ")), which fits with it search for besides.
-                """)
-        }
         Interrupt.whenStopped(say: { "stopping after this step; the checkpoint is kept" })
         try Interrupt.polled(waits: true) {
             // The files stay taken until the end.
             try withExtendedLifetime(files) {
-                let family: any DiffusionFamily = parsed.composed ?? BallSticks()
-                try train(family, parsed, text: text)
+                try train(choice.family, parsed, text: text)
             }
         }
     }
@@ -149,15 +145,24 @@ struct Train: ParsableCommand {
 
     /// Where training starts: a trained network's weights.
     private func state<F>(at start: String, _ network: Network, _ run: Run<F>) throws -> TrainerState {
-        let file = try NetworkFile(path: start)
-        guard file.network.shape == network.shape, file.network.configuration == network.configuration else {
+        let file = try NetworkFile(path: start), origin = file.origin
+        guard file.network.configuration == network.configuration else {
+            throw RecipeError(path: recipe, problem: "describes another network than \(start)")
+        }
+        let isOther = origin.family != run.family.name || origin.familyDefinition != run.family.definition
+        var weights = file.weights
+        if isOther, let part = origin.familyDefinition, let whole = run.family as? CompartmentFamily,
+            let places = whole.places(of: CompartmentFamily(try FamilyComposition(json: part)))
+        {
+            weights = network.weights(of: file, at: places, seed: run.plan.seed)
+        } else if file.network.shape != network.shape {
             throw RecipeError(path: recipe, problem: "describes another network than \(start)")
         }
         // Weights are only where training starts: a prior that was changed a little is soon learnt.
-        if !talk.quiet, file.origin.family != run.family.name || file.origin.familyDefinition != run.family.definition {
+        if !talk.quiet, isOther {
             note("\(start) was trained for another definition of the family; training starts at its weights.")
         }
-        var state = TrainerState(weights: file.weights)
+        var state = TrainerState(weights: weights)
         state.simulations = file.origin.simulations
         return state
     }
@@ -177,11 +182,12 @@ struct Train: ParsableCommand {
                 note("The recipe differs from the one this run started with; going on with the new one.")
             }
         }
-        let products = try choosePrecision(resumed: resume ? state : nil), mixture = run.mixture
+        let products = try choosePrecision(resumed: resume ? state : nil), mixture = run.mixture,
+            isTimed = run.family.needsTiming
         let trainer = Trainer(
             network, family: run.family, plan: run.plan, threads: threads.nthreads, precision: products,
             lambda: run.lambda, state: state
-        ) { mixture.draw(using: &$0) }
+        ) { isTimed ? mixture.drawTimed(using: &$0) : mixture.draw(using: &$0) }
         let log = try TrainingLog(path: out + ".log.jsonl", append: resume)
         func save(_ losses: (structure: Double, parameter: Double)?) throws {
             try trainer.state.write(network, recipe: run.recipe, to: checkpoint)

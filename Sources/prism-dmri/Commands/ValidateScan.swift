@@ -56,8 +56,11 @@ extension Validate {
             let (geometry, acquisition) = try input.open(warn: warn)
             let studied = try StudiedFamily(shared.family, shared.tested, scan: acquisition)
                 .suited(
-                    to: .listed([acquisition]), input.dwi, remedy: TimingOptions.remedy, quiet: shared.talk.quiet)
-            if shared.tested.engine == .prism { _ = studied.file?.covers(acquisition, warn: warn) }
+                    to: .listed([acquisition]), input.dwi, isIgnored: input.timing.ignoreTiming,
+                    remedy: TimingOptions.remedy, quiet: shared.talk.quiet)
+            if shared.tested.engine == .prism, let file = studied.file {
+                _ = studied.choice.covers(acquisition, file, warn: warn)
+            }
             let mask = try input.openMask(geometry, acquisition, warn: warn)
             if let deviation = try input.openDeviation(geometry, mask), let file = input.deviationFile {
                 warn(deviation.description(path: file) + ": both engines take the table as it is here.")

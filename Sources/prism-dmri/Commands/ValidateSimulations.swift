@@ -82,7 +82,8 @@ extension Validate {
             var study = SimulationStudy()
             study.acquisitions = try acquired.open(else: asked.mixture)
             let studied = try asked.suited(
-                to: study.acquisitions, acquired.name, remedy: AcquisitionChoice.timing, quiet: shared.talk.quiet)
+                to: study.acquisitions, acquired.name, isIgnored: acquired.ignoreTiming,
+                remedy: AcquisitionChoice.timing, quiet: shared.talk.quiet)
             study.family = studied.choice.family
             study.referenceStatement = studied.statement
             study.voxels = voxels

@@ -12,9 +12,6 @@ struct Recipe: BoundedSettings {
     var family = "ball-sticks"
     /// The family where compartments make it; nil for ball and sticks.
     var composed: CompartmentFamily?
-    /// Components of the family that no network is trained for, because they depend on the timing of the gradients, of
-    /// which networks are not told: `composed` is then without them.
-    private(set) var untrained: [String] = []
     var training = TrainingPlan()
     var mixture = ProtocolMixture()
 
@@ -68,9 +65,6 @@ struct Recipe: BoundedSettings {
             }
             guard composed != nil || family == BallSticks().name else {
                 throw SettingsError(reason: Self.unknownFamily(family))
-            }
-            if isTrained, let whole = composed, let rest = whole.untimed {
-                (composed, untrained) = (rest, whole.composition.timedComponents)
             }
             if let conflict { throw SettingsError(reason: conflict) }
         } catch let error as SettingsError { throw RecipeError(path: path, problem: "cannot be used: \(error.reason)") }

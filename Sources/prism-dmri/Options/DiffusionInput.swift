@@ -172,6 +172,7 @@ struct DiffusionInput: ParsableArguments {
         let acquisition: Acquisition
         do {
             var table = try readTable()
+            if timing.ignoreTiming { table.timing = nil }
             // What is wrong with other files is not the table's fault.
             if table.timing == nil {
                 do {

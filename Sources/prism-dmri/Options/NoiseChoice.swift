@@ -30,11 +30,22 @@ extension NetworkOrigin {
 
 extension NetworkFile {
     var mixture: ProtocolMixture? { origin.mixture }
+}
 
-    /// Whether the network was trained on acquisitions like this one; nil when that is not known. `warn` is told of
-    /// what speaks against it.
-    func covers(_ acquisition: Acquisition, warn: (String) -> Void) -> Bool? {
-        guard let mixture else {
+extension FamilyChoice {
+    /// Why an acquisition lies outside the range that a network was trained on, one sentence each; nil when its file
+    /// does not say.
+    func violations(of acquisition: Acquisition, _ network: NetworkFile) -> [String]? {
+        network.mixture.map { mixture in
+            mixture.rangeViolations(of: acquisition)
+                + (known(to: network.origin).timedComponents.isEmpty ? [] : mixture.timingViolations(of: acquisition))
+        }
+    }
+
+    /// Whether a network was trained on acquisitions like this one; nil when that is not known. `warn` is told of what
+    /// speaks against it.
+    func covers(_ acquisition: Acquisition, _ network: NetworkFile, warn: (String) -> Void) -> Bool? {
+        guard let violations = violations(of: acquisition, network) else {
             warn(
                 """
                 The network's file does not say which acquisitions it was trained on: whether this is one of them \
@@ -43,7 +54,6 @@ extension NetworkFile {
             )
             return nil
         }
-        let violations = mixture.rangeViolations(of: acquisition)
         for violation in violations { warn("Outside the range the network was trained on: " + violation) }
         return violations.isEmpty
     }

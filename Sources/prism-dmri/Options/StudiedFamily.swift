@@ -27,21 +27,22 @@ struct StudiedFamily {
         try self.init(choice, name, tested, given)
     }
 
-    /// The same as acquisitions allow it (`FamilyChoice.suited`). A mixture says nothing of timing: where there is no
-    /// network it is drawn, for a network it is not.
+    /// The same as acquisitions allow it (`FamilyChoice.suited`). A mixture draws timings where the family, or what of
+    /// it a network given is for, depends on them.
     /// - Parameters:
+    ///   - isIgnored: whether timing is left aside as asked.
     ///   - scan: what they are called.
     ///   - remedy: how they could state their timing, where that is otherwise than for a fit.
     func suited(
-        to acquisitions: SimulationStudy.Acquisitions, _ scan: String, remedy: String, quiet: Bool
+        to acquisitions: SimulationStudy.Acquisitions, _ scan: String, isIgnored: Bool, remedy: String, quiet: Bool
     ) throws -> StudiedFamily {
         let isTimed =
             switch acquisitions {
             case .listed(let list): list.allSatisfy(\.hasTiming)
-            case .mixture: file == nil
+            case .mixture: given.map { !choice.known(to: $0.origin).timedComponents.isEmpty } ?? true
             }
         let suited = try choice.suited(
-            isTimed: isTimed, remedy: remedy, warn: { Terminal.note("warning: " + $0) },
+            isTimed: isTimed, isIgnored: isIgnored, remedy: remedy, warn: { Terminal.note("warning: " + $0) },
             note: { if !quiet, isTimed || name != nil { Terminal.note($0) } })
         try suited.check(acquisitions, scan)
         return try StudiedFamily(suited, name, tested, given)

@@ -23,8 +23,16 @@ struct TimingOptions: ParsableArguments {
             """
     )
     var scheme: String?
+    @Flag(
+        help:
+            "Fit as if nothing said when the pulses come: families are without what depends on that (of tissue soma)."
+    )
+    var ignoreTiming = false
 
     func validate() throws {
+        guard !ignoreTiming || smallDelta == nil && bigDelta == nil else {
+            throw ValidationError("--ignore-timing goes without --small-delta and --big-delta.")
+        }
         guard (smallDelta == nil) == (bigDelta == nil) else {
             throw ValidationError("--small-delta and --big-delta belong together; give both.")
         }
@@ -45,6 +53,7 @@ struct TimingOptions: ParsableArguments {
     /// δ and Δ as given, or those of a sidecar; nil where nothing says them.
     /// - Errors: `GradientTableError`.
     func read(volumes: Int, sidecar: String?) throws -> [PulseTiming]? {
+        if ignoreTiming { return nil }
         func numbers(_ text: String) throws -> [Double] {
             try Double(text).map { [$0] } ?? PulseTiming.numbers(path: text)
         }
@@ -72,13 +81,15 @@ extension FamilyChoice {
     /// and where timing is known it comes in by itself. Whoever takes another family for such a component is warned.
     /// - Parameters:
     ///   - isTimed: whether that is said.
+    ///   - isIgnored: whether what says it is left aside as asked, of which nobody is told again.
     ///   - remedy: how it could be, the end of a sentence.
     func suited(
-        isTimed: Bool, remedy: String = TimingOptions.remedy, warn: (String) -> Void, note: (String) -> Void
+        isTimed: Bool, isIgnored: Bool = false, remedy: String = TimingOptions.remedy, warn: (String) -> Void,
+        note: (String) -> Void
     ) throws -> FamilyChoice {
         guard case .composed(let family) = self, family.needsTiming else { return self }
         let lost = timedComponents.joined(separator: ", "), isUnasked = family.name == Self.severalShells
-        if isTimed {
+        if isTimed && !isIgnored {
             if isUnasked {
                 note("The timing of the gradient pulses is known: '\(family.name)' is fitted with \(lost).")
             }
@@ -86,10 +97,13 @@ extension FamilyChoice {
         }
         let rest: CompartmentFamily
         do { rest = try family.withoutTiming() } catch let error as FamilyDescriptionError {
-            throw NoTiming(family: family.name, components: lost, reason: error.reason)
+            throw NoTiming(family: family.name, components: lost, reason: error.reason, isIgnored: isIgnored)
         }
-        (isUnasked ? note : warn)(
-            "Nothing says when the gradient pulses come, so '\(family.name)' is fitted without \(lost): \(remedy).")
+        if !isIgnored {
+            (isUnasked ? note : warn)(
+                "Nothing says when the gradient pulses come, so '\(family.name)' is fitted without \(lost): \(remedy)."
+            )
+        }
         return .composed(rest)
     }
 }
@@ -97,11 +111,13 @@ extension FamilyChoice {
 /// A family of which nothing is left without the gradients' timing.
 struct NoTiming: CommandFailure {
     let family: String, components: String, reason: String
+    /// Whether it was left aside as asked.
+    let isIgnored: Bool
     var exitStatus: ExitStatus { .badData }
     var description: String {
         """
-        the family '\(family)' needs the timing of the gradient pulses for its \(components) (\(reason)); give \
-        --small-delta and --big-delta in ms, or --scheme
+        the family '\(family)' needs the timing of the gradient pulses for its \(components) (\(reason)); \
+        \(isIgnored ? "leave out --ignore-timing" : "give --small-delta and --big-delta in ms, or --scheme")
         """
     }
 }
