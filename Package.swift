@@ -106,7 +106,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], exclude: ["README.md"]),
         .target(
-            name: "Regression", dependencies: ["Networks", "ModelSpace", "Tensors", "Parallel"],
+            name: "Regression", dependencies: ["Networks", "ModelSpace", "Tensors", "Parallel", "CKernels"],
             exclude: ["README.md"]),
         .executableTarget(
             name: "prism-regression",

@@ -47,7 +47,7 @@ func simulated(_ family: RegressionFamily, count: Int, lambda: Double, seed: UIn
             // A detour: another term comes and goes, one changes and changes back, as does the noise.
             guard let absent = family.terms.indices.first(where: { !z[$0] }), !active.isEmpty else { continue }
             let scores = family.terms[absent].inner.map { _ in random.normal() }
-            let additions = density.additions(absent, [scores], level)
+            let additions = density.additions([Candidate(term: absent, scores: scores)], level)
             #expect(additions.without == density.logDensity(level))
             density.append(absent, scores)
             let with = density.logDensity(level)

@@ -69,6 +69,50 @@ import Testing
         }
     }
 
+    /// Places given to terms, and nothing else: of two terms among six, with none to two inner parameters between them,
+    /// visits against quadrature at the level that stays.
+    @Test func placesAreGivenInProportion() {
+        let terms = ["linear", "square", "decay", "sine", "gamma", "fourth-power"].map { name in
+            TermLibrary.all.first { $0.name == name }!
+        }
+        let family = RegressionFamily(terms: terms, noises: [.white]), lambda = 0.4
+        var random = RandomSource(seed: 79)
+        let x = (0..<20).map { _ in random.uniform(0, 10) }.sorted()
+        let y = x.map { 0.5 * $0 / 10 + 0.3 * sin(0.9 * $0) + 0.4 * random.normal() }, series = Series(x: x, y: y)
+        let density = CollapsedDensity(family, series), level = 0.4, step = 0.05
+        let grid = stride(from: -5.0, through: 5, by: step)
+        func integral(_ z: Structure, _ known: [[Double]]) -> Double {
+            let active = family.active(z)
+            guard known.count < active.count else {
+                density.load(z, inner: known)
+                return exp(density.logDensity(level) + 20)
+            }
+            if terms[active[known.count]].inner.isEmpty { return integral(z, known + [[]]) }
+            return grid.reduce(0) { $0 + integral(z, known + [[$1]]) * exp(-0.5 * $1 * $1) * step }
+                / (2 * Double.pi).squareRoot()
+        }
+        var exact: [Structure: Double] = [:]
+        for i in 0..<6 {
+            for j in 0..<i {
+                let z = Structure(j, i)
+                exact[z] = integral(z, []) * exp(-lambda * Double(family.rule.parameterCount(z)))
+            }
+        }
+        let total = exact.values.reduce(0, +), count = 40_000
+        let sampler = CollapsedSampler(family, series, lambda: lambda, seed: 4)
+        sampler.start(Structure(0, 1), at: [level])
+        var visits: [Structure: Int] = [:]
+        for _ in 0..<count {
+            sampler.chooseTerm()
+            visits[sampler.structure, default: 0] += 1
+        }
+        #expect(sampler.level == level && exact.values.filter { $0 > 0.02 * total }.count > 5)
+        for (z, p) in exact {
+            let visited = Double(visits[z] ?? 0) / Double(count)
+            #expect(abs(visited - p / total) < 0.015, "\(z.bits): \(visited) against \(p / total)")
+        }
+    }
+
     /// The same words for the same things: a width is no frequency.
     @Test func meaningsAreTold() {
         func meanings(_ name: String) -> [String] { TermLibrary.all.first { $0.name == name }!.meanings }

@@ -22,3 +22,4 @@
 #include "dense.h"
 #include "training.h"
 #include "forms.h"
+#include "curves.h"

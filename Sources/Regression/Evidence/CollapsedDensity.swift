@@ -1,3 +1,4 @@
+import CKernels
 import Foundation
 import ModelSpace
 
@@ -20,36 +21,65 @@ public final class CollapsedDensity {
     private(set) var precisions: [Double]?
 
     let n: Int
-    /// Columns of n, as they are and whitened; ΦᵀΦ with rows `stride` apart; Φᵀy.
+    /// From one column to the next: n and zeros up to a multiple of 8.
+    let width: Int
+    /// Columns, as they are and whitened; ΦᵀΦ with rows `stride` apart; Φᵀy.
     private let plain: UnsafeMutablePointer<Double>
     let columns: UnsafeMutablePointer<Double>, gram: UnsafeMutablePointer<Double>
     let projection: UnsafeMutablePointer<Double>, work: UnsafeMutablePointer<Double>
     let y: UnsafeMutablePointer<Double>
     let stride: Int
-    let factor: SquareFactor
+    let factor: ColumnFactor
     private(set) var square = 0.0, logDeterminant = 0.0
     private let whitenings: [Whitening]
-    private let candidate: UnsafeMutablePointer<Double>
+    /// Of the noise with its precisions, as `pk_whiten` takes them.
+    private let correlation: UnsafeMutablePointer<Double>, scale: UnsafeMutablePointer<Double>
+    /// Columns of terms without inner parameters, by term.
+    private let fixed: [UnsafeMutablePointer<Double>?]
+    /// A trial, as it is and whitened; eight trials' products with the columns.
+    let trial: UnsafeMutablePointer<Double>, candidate: UnsafeMutablePointer<Double>
+    let lanes: UnsafeMutablePointer<Double>
+    /// What `replace` took the place of: the column as it was and whitened, its products.
+    private let kept: UnsafeMutablePointer<Double>
+    /// σ²/s² of what factor and `work` hold; nil where columns have changed since.
+    private var solved: Double?
     let heavy: HeavyTails
 
     public init(_ family: RegressionFamily, _ series: Series) {
         (self.family, self.series) = (family, series)
         n = series.count
+        width = (n + 7) & ~7
         stride = family.terms.count + 1
-        plain = .filled(stride * n)
-        columns = .filled(stride * n)
+        plain = .filled(stride * width)
+        columns = .filled(stride * width)
         gram = .filled(stride * stride)
         projection = .filled(stride)
         work = .filled(stride)
-        y = .filled(n)
-        candidate = .filled(n)
-        factor = SquareFactor(most: stride)
+        y = .filled(width)
+        trial = .filled(width)
+        candidate = .filled(width)
+        correlation = .filled(width)
+        scale = .filled(width)
+        lanes = .filled(8 * stride)
+        kept = .filled(2 * width + stride + 1)
+        factor = ColumnFactor(most: stride)
         heavy = HeavyTails(n, stride)
+        fixed = family.terms.map { [n, width] term in
+            guard term.inner.isEmpty else { return nil }
+            let column = UnsafeMutablePointer<Double>.filled(width)
+            term.fill(series.x, n, [], into: column)
+            return column
+        }
         whitenings = family.noises.map { Whitening($0, series.x) }
         setNoise(0, precisions: nil)
     }
 
-    deinit { for p in [plain, columns, gram, projection, work, y, candidate] { p.deallocate() } }
+    deinit {
+        for p in [plain, columns, gram, projection, work, y, trial, candidate, correlation, scale, lanes, kept] {
+            p.deallocate()
+        }
+        for p in fixed { p?.deallocate() }
+    }
 
     var isHeavy: Bool { family.noises[noise] == .heavy }
     var size: Int { terms.count }
@@ -71,30 +101,27 @@ public final class CollapsedDensity {
     func setNoise(_ index: Int, precisions: [Double]?) {
         noise = index
         self.precisions = precisions
-        for i in 0..<n { y[i] = series.y[i] }
-        whiten(y)
-        square = 0
-        for i in 0..<n { square += y[i] * y[i] }
-        logDeterminant = whitenings[index].logDeterminant - (precisions?.reduce(0) { $0 + 0.5 * log($1) } ?? 0)
+        let whitening = whitenings[index]
+        for i in 0..<n { scale[i] = whitening.inverse[i] * (precisions.map { $0[i].squareRoot() } ?? 1) }
+        if let rho = whitening.correlation { for i in 0..<n { correlation[i] = rho[i] } }
+        whiten(series.y, y)
+        square = Self.dot(y, y, n)
+        solved = nil
+        logDeterminant = whitening.logDeterminant - (precisions?.reduce(0) { $0 + 0.5 * log($1) } ?? 0)
         for c in terms.indices {
-            whiten(column: c)
+            whiten(plain + c * width, columns + c * width)
             products(c, with: c + 1)
         }
     }
 
-    private func whiten(_ v: UnsafeMutablePointer<Double>) {
-        whitenings[noise].apply(v)
-        if let precisions { for i in 0..<n { v[i] *= precisions[i].squareRoot() } }
-    }
-
-    private func whiten(column c: Int) {
-        (columns + c * n).update(from: plain + c * n, count: n)
-        whiten(columns + c * n)
+    func whiten(_ v: UnsafePointer<Double>, _ out: UnsafeMutablePointer<Double>) {
+        pk_whiten(n, whitenings[noise].correlation == nil ? nil : correlation, scale, v, out)
     }
 
     /// A term's column as it is.
-    private func fill(_ term: Int, _ scores: [Double], _ column: UnsafeMutablePointer<Double>) {
+    func fill(_ term: Int, _ scores: [Double], _ column: UnsafeMutablePointer<Double>) {
         let t = family.terms[term]
+        if let known = fixed[term] { return column.update(from: known, count: n) }
         t.fill(series.x, n, zip(t.inner, scores).map { $0.value($1) }, into: column)
     }
 
@@ -107,12 +134,13 @@ public final class CollapsedDensity {
     func removeColumn(_ c: Int) {
         let last = terms.count - 1
         if c != last {
-            for all in [plain, columns] { (all + c * n).update(from: all + last * n, count: n) }
+            for all in [plain, columns] { (all + c * width).update(from: all + last * width, count: n) }
             terms[c] = terms[last]
             inner[c] = inner[last]
         }
         terms.removeLast()
         inner.removeLast()
+        solved = nil
         if c != last { products(c, with: last) }
     }
 
@@ -122,20 +150,43 @@ public final class CollapsedDensity {
     }
 
     private func update(_ c: Int) {
-        fill(terms[c], inner[c], plain + c * n)
-        whiten(column: c)
+        fill(terms[c], inner[c], plain + c * width)
+        whiten(plain + c * width, columns + c * width)
         products(c, with: terms.count)
+    }
+
+    /// Another term, or other inner parameters, in column c; what was there is kept for `restore`.
+    func replace(_ c: Int, _ term: Int, _ scores: [Double]) {
+        kept.update(from: plain + c * width, count: width)
+        (kept + width).update(from: columns + c * width, count: width)
+        (kept + 2 * width).update(from: gram + c * stride, count: size)
+        kept[2 * width + stride] = projection[c]
+        terms[c] = term
+        inner[c] = scores
+        update(c)
+    }
+
+    /// Undoes the last `replace`, of the same column.
+    func restore(_ c: Int, _ term: Int, _ scores: [Double]) {
+        (plain + c * width).update(from: kept, count: width)
+        (columns + c * width).update(from: kept + width, count: width)
+        for j in 0..<size {
+            gram[c * stride + j] = kept[2 * width + j]
+            gram[j * stride + c] = kept[2 * width + j]
+        }
+        projection[c] = kept[2 * width + stride]
+        solved = nil
+        terms[c] = term
+        inner[c] = scores
     }
 
     /// A column's part of ΦᵀΦ with the first `count`, and of Φᵀy.
     private func products(_ c: Int, with count: Int) {
-        let column = columns + c * n
-        for j in 0..<count {
-            let d = Self.dot(column, columns + j * n, n)
-            gram[c * stride + j] = d
-            gram[j * stride + c] = d
-        }
-        projection[c] = Self.dot(column, y, n)
+        let column = columns + c * width
+        solved = nil
+        pk_column_products(width, count, columns, column, gram + c * stride)
+        for j in 0..<count { gram[j * stride + c] = gram[c * stride + j] }
+        pk_column_products(width, 1, y, column, projection + c)
     }
 
     @inline(__always)
@@ -162,11 +213,15 @@ public final class CollapsedDensity {
                 + max(0, square - explained) / (sigma * sigma)) - logDeterminant
     }
 
-    /// Leaves L⁻¹h in `work`.
+    /// Leaves U⁻ᵀh in `work`.
     func solve(_ ratio: Double) -> Bool {
+        // A term that was tried and not taken leaves all as it was.
+        if ratio == solved { return true }
+        solved = nil
         guard factor.factorise(gram, stride: stride, size: size, ridge: ratio) else { return false }
         work.update(from: projection, count: size)
         factor.forward(work)
+        solved = ratio
         return true
     }
 
@@ -177,6 +232,7 @@ public final class CollapsedDensity {
         guard solve(sigma * sigma / (RegressionFamily.amplitudeSD * RegressionFamily.amplitudeSD)) else {
             return Array(repeating: 0, count: size)
         }
+        solved = nil
         if !isMean { for i in 0..<size { work[i] += sigma * random.normal() } }
         factor.backward(work)
         return (0..<size).map { work[$0] }
@@ -186,49 +242,8 @@ public final class CollapsedDensity {
     func residuals(_ amplitudes: [Double]) -> [Double] {
         (0..<n).map { i in
             var r = y[i]
-            for c in 0..<size { r -= amplitudes[c] * columns[c * n + i] }
+            for c in 0..<size { r -= amplitudes[c] * columns[c * width + i] }
             return precisions.map { r / $0[i].squareRoot() } ?? r
         }
-    }
-
-    /// One more term at each of some scores of its inner parameters: the last pivot of ΦᵀΦ + (σ²/s²) I, and the
-    /// column's product with y beyond what the others have of it; after `solve`.
-    private func bordered(_ term: Int, _ candidates: [[Double]], ratio: Double) -> [(pivot: Double, product: Double)] {
-        let k = size
-        return withUnsafeTemporaryAllocation(of: Double.self, capacity: max(1, k)) { v in
-            candidates.map { scores in
-                fill(term, scores, candidate)
-                whiten(candidate)
-                for c in 0..<k { v[c] = Self.dot(candidate, columns + c * n, n) }
-                factor.forward(v.baseAddress!)
-                return (
-                    Self.dot(candidate, candidate, n) + ratio - Self.dot(v.baseAddress!, v.baseAddress!, k),
-                    Self.dot(candidate, y, n) - Self.dot(v.baseAddress!, work, k)
-                )
-            }
-        }
-    }
-
-    /// What one more term would add to the log-density at each of some scores of its inner parameters, σ kept but the
-    /// misfit scaled to what remains; after `solve`.
-    ///
-    /// An estimate, for choosing what to try; with heavy tails it takes the errors for normal.
-    func gains(_ term: Int, _ candidates: [[Double]], ratio: Double) -> [Double] {
-        let rest = max(1e-300, square - Self.dot(work, work, size))
-        return bordered(term, candidates, ratio: ratio).map { d, e in
-            -0.5 * Double(n) * log1p(-min(1 - 1e-12, e * e / (d * rest))) - 0.5 * log(d / ratio)
-        }
-    }
-
-    /// The log-density at a score of σ, and with one more term at each of some scores of its inner parameters: normal
-    /// noise, or precisions known.
-    /// - Accuracy: 1e-8 of appending the term, as a test asserts.
-    func additions(_ term: Int, _ candidates: [[Double]], _ level: Double) -> (without: Double, with: [Double]) {
-        let without = logDensity(level), sigma = NoiseModel.level.value(level)
-        let ratio = sigma * sigma / (RegressionFamily.amplitudeSD * RegressionFamily.amplitudeSD)
-        let with = bordered(term, candidates, ratio: ratio).map { d, e in
-            without + 0.5 * (e * e / (d * sigma * sigma) - log(d / ratio))
-        }
-        return (without, with)
     }
 }

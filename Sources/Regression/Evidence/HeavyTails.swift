@@ -1,3 +1,4 @@
+import CKernels
 import Foundation
 import ModelSpace
 
@@ -15,7 +16,7 @@ final class HeavyTails {
     private let matrix: UnsafeMutablePointer<Double>, side: UnsafeMutablePointer<Double>
     private let weight: UnsafeMutablePointer<Double>, curvature: UnsafeMutablePointer<Double>
     private let residual: UnsafeMutablePointer<Double>, scaled: UnsafeMutablePointer<Double>
-    private let factor: SquareFactor
+    private let factor: ColumnFactor
     /// The mode after `logDensity`.
     private(set) var mode: [Double] = []
 
@@ -26,8 +27,8 @@ final class HeavyTails {
         weight = .filled(n)
         curvature = .filled(n)
         residual = .filled(n)
-        scaled = .filled(n)
-        factor = SquareFactor(most: stride)
+        scaled = .filled((n + 7) & ~7)
+        factor = ColumnFactor(most: stride)
     }
 
     deinit { for p in [matrix, side, weight, curvature, residual, scaled] { p.deallocate() } }
@@ -38,9 +39,10 @@ final class HeavyTails {
     private func factorise(_ d: CollapsedDensity, _ v: UnsafePointer<Double>, _ sigma: Double) -> Bool {
         let inverse = 1 / (sigma * sigma)
         for c in 0..<d.size {
-            let column = d.columns + c * n
-            for i in 0..<n { scaled[i] = column[i] * v[i] }
-            for j in 0...c { matrix[c * stride + j] = inverse * CollapsedDensity.dot(scaled, d.columns + j * n, n) }
+            let column = d.columns + c * d.width
+            for i in 0..<n { scaled[i] = inverse * column[i] * v[i] }
+            pk_column_products(d.width, c + 1, d.columns, scaled, matrix + c * stride)
+            for j in 0..<c { matrix[j * stride + c] = matrix[c * stride + j] }
         }
         return factor.factorise(matrix, stride: stride, size: d.size, ridge: 1 / Self.variance)
     }
@@ -54,8 +56,8 @@ final class HeavyTails {
     /// Leaves ΦᵀΩv/σ² in `side`.
     private func project(_ d: CollapsedDensity, _ v: UnsafePointer<Double>, _ sigma: Double) {
         let inverse = 1 / (sigma * sigma)
-        for i in 0..<n { scaled[i] = weight[i] * v[i] }
-        for c in 0..<d.size { side[c] = inverse * CollapsedDensity.dot(scaled, d.columns + c * n, n) }
+        for i in 0..<n { scaled[i] = inverse * weight[i] * v[i] }
+        pk_column_products(d.width, d.size, d.columns, scaled, side)
     }
 
     /// The log-density of errors and amplitudes; leaves residuals, Ω and W.
@@ -63,7 +65,7 @@ final class HeavyTails {
         let nu = NoiseModel.degrees, inverse = 1 / (sigma * sigma), k = d.size
         for i in 0..<n { residual[i] = d.y[i] }
         for c in 0..<k {
-            let column = d.columns + c * n, amplitude = a[c]
+            let column = d.columns + c * d.width, amplitude = a[c]
             for i in 0..<n { residual[i] -= amplitude * column[i] }
         }
         for i in 0..<n {

@@ -4,10 +4,10 @@ import ModelSpace
 /// The yardstick: a Markov chain over structures and their numbers with the amplitudes integrated out, exact in the
 /// long run.
 ///
-/// A sweep: terms are added and removed (each by several tries at once), exchanged, with those of their kind at the
-/// numbers that they have, their inner parameters and σ moved, and the noise chosen anew, with σ given the terms, and
-/// given amplitudes drawn for the purpose; under heavy tails each error's precision is drawn too, given which all is
-/// normal.
+/// A sweep: terms are added and removed (each by several tries at once), places given to other terms, to those of
+/// their kind at the numbers that they have, their inner parameters and σ moved, and the noise chosen anew, with σ
+/// given the terms, and given amplitudes drawn for the purpose; under heavy tails each error's precision is drawn too,
+/// given which all is normal.
 ///
 /// Adding takes M draws from the prior of the term's inner parameters with weights w = p(y | …), keeps one in
 /// proportion, and is accepted with mean(w)/p(y | without) · exp(−λ Δk); removing draws M − 1 beside the present one:
@@ -22,16 +22,20 @@ public final class CollapsedSampler {
     var level = 0.0, value = 0.0
     var precisions: [Double]?
     var random: RandomSource
+    /// The highest log of density times prior that a state of a run had, as `Mode.logDensity` less λ k; nil where tails
+    /// have been heavy all the time.
+    private(set) var top: Double?
     /// Power of p(y | …): 1 but while `cool` runs.
     private var power = 1.0
-    private let tries = 12
+    /// Draws of a term's inner parameters where it is added or removed, and where it is one of all for a place.
+    private let tries = 12, triesOfEach = 4
 
-    public init(_ family: RegressionFamily, _ series: Series, lambda: Double, seed: UInt64) {
+    public init(_ family: RegressionFamily, _ series: Series, lambda: Double, seed: UInt64, chain: UInt64 = 0) {
         (self.family, self.series, self.lambda) = (family, series, lambda)
         density = CollapsedDensity(family, series)
         meanings = family.terms.map(\.meanings)
         kin = Self.kin(family.terms)
-        random = RandomSource(seed: seed, stream: 0x4348_4149)
+        random = RandomSource(seed: seed, stream: 0x4348_4149, substream: chain)
         value = density.logDensity(level)
     }
 
@@ -78,8 +82,15 @@ public final class CollapsedSampler {
             result.visits[z, default: 0] += 1
             result.points[z] = point
             result.count += 1
+            if precisions == nil { top = max(top ?? -.infinity, logPosterior) }
         }
         return result
+    }
+
+    private var logPosterior: Double {
+        let scores = density.inner.joined(), count = Double(1 + scores.count)
+        let prior = scores.reduce(level * level) { $0 + $1 * $1 } + count * log(2 * .pi)
+        return value - 0.5 * prior - density.terms.reduce(0) { $0 + cost($1) }
     }
 
     func cost(_ t: Int) -> Double { lambda * Double(1 + family.terms[t].inner.count) }
@@ -91,7 +102,7 @@ public final class CollapsedSampler {
             let t = random.index(below: family.terms.count)
             if let c = density.terms.firstIndex(of: t) { remove(c) } else { add(t) }
         }
-        for _ in 0..<4 { exchange() }
+        for _ in 0..<2 { chooseTerm() }
         for _ in 0..<40 { exchangeKin() }
         for _ in 0..<2 {
             for c in density.terms.indices where !density.inner[c].isEmpty { moveInner(c) }
@@ -118,7 +129,7 @@ public final class CollapsedSampler {
 
     /// Log-densities without and with a term that is not there, at each of some scores.
     private func weigh(_ t: Int, _ candidates: [[Double]]) -> (without: Double, with: [Double]) {
-        let logs = density.additions(t, candidates, level)
+        let logs = density.additions(candidates.map { Candidate(term: t, scores: $0) }, level)
         return (power * logs.without, logs.with.map { power * $0 })
     }
 
@@ -143,31 +154,40 @@ public final class CollapsedSampler {
         }
     }
 
-    /// A term gives its place to one that is not there.
-    private func exchange() {
-        let k = density.size
-        guard k > 0, k < family.terms.count else { return }
-        let c = random.index(below: k), old = density.terms[c], own = density.inner[c]
-        var t = random.index(below: family.terms.count)
-        while density.terms.contains(t) { t = random.index(below: family.terms.count) }
+    /// A term's place is given anew, to any term that is not there or to the same: term t with numbers θ_tj, M_t draws
+    /// of the prior each but that the present one is among its own, is drawn with probability
+    ///
+    ///     ∝ exp(−λ k_t) p(y | others, t, θ_tj) / M_t
+    ///
+    /// Gibbs on the posterior with the draws for all terms beside it, in which every draw of a term is alike; so none
+    /// is rejected. Terms that span nearly the same curve change places without one having to be guessed among all.
+    func chooseTerm() {
+        guard density.size > 0 else { return }
+        let c = random.index(below: density.size), old = density.terms[c], own = density.inner[c]
         density.removeColumn(c)
-        let back = [value] + weigh(old, draws(old, beside: 1)).with
-        let candidates = draws(t), logs = weigh(t, candidates).with
-        if accepts(logMean(logs) - logMean(back) - cost(t) + cost(old)) {
-            append(t, candidates[pick(logs)])
-        } else {
-            density.append(old, own)
+        let present = Set(density.terms)
+        var candidates: [Candidate] = [], priors: [Double] = []
+        for t in family.terms.indices where !present.contains(t) {
+            let n = family.terms[t].inner.isEmpty ? 1 : triesOfEach
+            for j in 0..<n {
+                candidates.append(Candidate(term: t, scores: j == 0 && t == old ? own : prior(t)))
+                priors.append(-cost(t) - log(Double(n)))
+            }
         }
+        let logs = density.additions(candidates, level).with.map { power * $0 }
+        let chosen = pick(zip(logs, priors).map { $0 + $1 })
+        density.append(candidates[chosen].term, candidates[chosen].scores)
+        value = logs[chosen]
     }
 
     private func moveInner(_ c: Int) {
         // Steps of very different sizes: what suits a narrow density and what leaves it.
         for size in [0.01, 0.1, 0.6] {
             let old = density.inner[c], new = old.map { $0 + size * random.normal() }
-            density.setInner(c, new)
+            density.replace(c, density.terms[c], new)
             let other = logDensity(level)
             let prior = 0.5 * (old.reduce(0) { $0 + $1 * $1 } - new.reduce(0) { $0 + $1 * $1 })
-            if accepts(other - value + prior) { value = other } else { density.setInner(c, old) }
+            if accepts(other - value + prior) { value = other } else { density.restore(c, density.terms[c], old) }
         }
     }
 }

@@ -35,14 +35,8 @@ extension CollapsedSampler {
             scores.append(score)
         }
         guard scores.allSatisfy({ abs($0) < 8 }) else { return }
-        density.removeColumn(c)
-        density.append(t, scores)
+        density.replace(c, t, scores)
         let now = logDensity(level)
-        if accepts(now - value + logRatio) {
-            value = now
-        } else {
-            density.removeColumn(density.size - 1)
-            density.append(old, own)
-        }
+        if accepts(now - value + logRatio) { value = now } else { density.restore(c, old, own) }
     }
 }

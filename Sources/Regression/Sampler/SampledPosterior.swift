@@ -13,5 +13,11 @@ public struct SampledPosterior: Sendable {
             Double(visits.reduce(0) { $0 + ($1.key[b] ? $1.value : 0) }) / Double(max(1, count))
         }
     }
+    /// Pools another run's states.
+    mutating func add(_ other: SampledPosterior) {
+        visits.merge(other.visits, uniquingKeysWith: +)
+        points.merge(other.points) { $1 }
+        count += other.count
+    }
     public func probability(_ z: Structure) -> Double { Double(visits[z] ?? 0) / Double(max(1, count)) }
 }

@@ -21,7 +21,7 @@ public final class FormulaSearch {
     public internal(set) var found: [Structure: FoundStructure] = [:]
     /// A run of the reference sampler in which the list had no part, to see how complete that is; nil where it was not
     /// asked.
-    public private(set) var check: SampledPosterior?
+    public internal(set) var check: SampledPosterior?
     let density: CollapsedDensity
     var expanded: Set<Structure> = []
     private var random: RandomSource
@@ -48,7 +48,7 @@ public final class FormulaSearch {
     public func score(_ f: FoundStructure) -> Double { f.logEvidence - lambda * Double(f.parameters) }
 
     /// Of the structures found.
-    private var bestScore: Double { found.values.map(score).max()! }
+    var bestScore: Double { found.values.map(score).max()! }
 
     /// - Parameter starts: structures to begin with, for instance a network's draws; the empty one is always added.
     /// - Parameter isStopped: asked between expansions.
@@ -60,39 +60,13 @@ public final class FormulaSearch {
         sample()
     }
 
-    private func expandBest(_ most: Int, _ isStopped: () -> Bool) {
+    func expandBest(_ most: Int, _ isStopped: () -> Bool) {
         for _ in 0..<most where !isStopped() {
             let best = bestScore
             let next = found.values.filter { !expanded.contains($0.structure) }
                 .max { (score($0), $1.structure) < (score($1), $0.structure) }
             guard let next, score(next) > best - options.cutoff else { return }
             expand(next)
-        }
-    }
-
-    /// Adds what the sampler meets in one half of its sweeps; the other half says how much is listed. Of the first half
-    /// a half begins with no term and cools: a formula that no single step leads to from those found so far may be a
-    /// few of its steps away from none. Where that way leads to a better one, its neighbours are looked at too.
-    private func complete(_ isStopped: () -> Bool) {
-        let before = bestScore,
-            other = CollapsedSampler(family, series, lambda: lambda, seed: options.seed ^ 0x4F54_4845)
-        other.cool(sweeps: options.sweeps / 8, isStopped: isStopped)
-        add(other.run(sweeps: options.sweeps / 8, discard: 0, isStopped: isStopped), isStopped)
-        if bestScore > before { expandBest(options.expansions / 4, isStopped) }
-        let sampler = CollapsedSampler(family, series, lambda: lambda, seed: options.seed)
-        if let best = ranked.first(where: { family.noise($0.structure) != .heavy }) {
-            sampler.start(best.structure, at: best.modes[0].point)
-        }
-        add(sampler.run(sweeps: options.sweeps / 4, discard: options.sweeps / 8, isStopped: isStopped), isStopped)
-        let check = sampler.run(sweeps: options.sweeps - options.sweeps / 2, discard: 0, isStopped: isStopped)
-        if check.count > 0 { self.check = check }
-    }
-
-    /// Adds what a run of the sampler met, the most visited first.
-    private func add(_ met: SampledPosterior, _ isStopped: () -> Bool) {
-        for (z, _) in met.visits.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
-            if isStopped() { return }
-            offer(z, met.points[z]!)
         }
     }
 

@@ -11,7 +11,7 @@ public struct SearchOptions: Sendable {
     public var keep = 64
     /// Sweeps of the reference sampler after the search: structures that it meets are added, and then it is seen what
     /// share of its visits the list holds; 0 for none.
-    public var sweeps = 2000
+    public var sweeps = 8000
     public var seed: UInt64 = 1
     public init() {}
 }

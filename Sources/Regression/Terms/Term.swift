@@ -1,3 +1,4 @@
+import CKernels
 import Foundation
 
 /// A candidate term of a formula: a function of x on [0, 10] with up to three inner parameters, of about unit size.
@@ -35,45 +36,13 @@ public struct Term: Sendable, Hashable {
     func fill(_ x: UnsafePointer<Double>, _ n: Int, _ p: [Double], into y: UnsafeMutablePointer<Double>) {
         let a = p.count > 0 ? p[0] : 0, b = p.count > 1 ? p[1] : 0, c = p.count > 2 ? p[2] : 0
         @inline(__always) func all(_ f: (Double) -> Double) { for i in 0..<n { y[i] = f(x[i]) } }
+        if let (code, second) = form.kernel { return pk_curve(code, n, x, a, second ?? b, c, y) }
         switch form {
         case .power(let q): q == 0 ? all { _ in 1 } : all { pow($0 / 10, q) }
         case .logarithm: all { log1p($0) / 2.3978952727983707 }  // ln 11
-        case .decay: all { exp(-a * $0) }
-        case .growth: all { exp(a * ($0 - 10)) }
-        case .gamma: all { a * $0 * exp(1 - a * $0) }
-        case .rational: all { 1 / (1 + a * $0) }
-        case .saturation: all { $0 / (a + $0) }
-        case .freePower: all { pow($0 / 10, a) }
-        case .freeLogarithm: all { log1p(a * $0) / log1p(10 * a) }
-        case .sine: all { sin(a * $0) }
-        case .cosine: all { cos(a * $0) }
-        case .squareWave: all { tanh(5 * sin(a * $0)) }
-        case .triangleWave: all { 2 / Double.pi * asin(0.99 * sin(a * $0)) }
-        case .sawtooth: all { 2 / Double.pi * atan(sin(a * $0) / (1.05 + cos(a * $0))) }
-        case .dampedSine: all { exp(-b * $0) * sin(a * $0) }
-        case .dampedCosine: all { exp(-b * $0) * cos(a * $0) }
-        case .chirpSine: all { sin(a * $0 * $0 / 10) }
-        case .chirpCosine: all { cos(a * $0 * $0 / 10) }
-        case .growingSine: all { $0 / 5 * sin(a * $0) }
-        case .growingCosine: all { $0 / 5 * cos(a * $0) }
-        case .logarithmicSine: all { sin(a * log1p($0)) }
-        case .step: all { 1 / (1 + exp(min(40, (a - $0) / 0.05))) }
         case .hinge: all { max(0, $0 - a) / 5 }
         case .hingeBelow: all { max(0, a - $0) / 5 }
         case .distance: all { abs($0 - a) / 5 }
-        case .sigmoid: all { 1 / (1 + exp(min(40, (a - $0) / b))) }
-        case .bump: all { exp(-0.5 * ($0 - a) * ($0 - a) / (b * b)) }
-        case .peak: all { 1 / (1 + ($0 - a) * ($0 - a) / (b * b)) }
-        case .box: all { 0.5 * (tanh(($0 - a) / 0.1) - tanh(($0 - a - b) / 0.1)) }
-        case .hat:
-            all {
-                let u = ($0 - a) * ($0 - a) / (b * b); return (1 - u) * exp(-0.5 * u)
-            }
-        case .slope:
-            all {
-                let u = ($0 - a) / b; return u * exp(0.5 - 0.5 * u * u)
-            }
-        case .packet: all { exp(-0.5 * ($0 - a) * ($0 - a) / (b * b)) * cos(c * ($0 - a)) }
         case .tent: all { max(0, 1 - abs($0 - a) / b) }
         case .legendre(let degree):
             all { x in
@@ -89,6 +58,7 @@ public struct Term: Sendable, Hashable {
         case .fixedStep(let at): all { 1 / (1 + exp(min(40, (at - $0) / 0.05))) }
         case .fixedHinge(let at): all { max(0, $0 - at) / 5 }
         case .fixedBump(let at): all { exp(-0.5 * ($0 - at) * ($0 - at)) }
+        default: preconditionFailure("a kernel fills this form")
         }
     }
 
