@@ -94,4 +94,46 @@ import Testing
             }
         }
     }
+
+    /// Systems of any size that climbs have: factor, solution, and conjugate directions.
+    @Test(arguments: [5, 15, 16, 17, 20, 23, 24, 31, 32, 33, 40, 57, 62])
+    func largerSystemsAreSolved(_ d: Int) {
+        var random = RandomSource(seed: 8, stream: UInt64(d))
+        let row = SignalLimits.stride(d), b = (0..<d * d).map { _ in random.normal() }
+        var a = [Double](repeating: 3, count: d * row), x = [Double](repeating: -7, count: d + 1)
+        for i in 0..<d {
+            for j in i..<d {
+                a[i * row + j] = (0..<d).reduce(i == j ? 0.5 : 0) { $0 + b[i * d + $1] * b[j * d + $1] }
+            }
+        }
+        func entry(_ i: Int, _ j: Int) -> Double { a[min(i, j) * row + max(i, j)] }
+        let right = (0..<d).map { _ in random.normal() }, prior = (0..<d).map { _ in random.uniform(0.1, 2) }
+        var u = a, spoilt = a
+        for j in 0..<d { spoilt[j * row + d] = right[j] }
+        #expect(pk_system_factorise(d, row, &u) == 1 && pk_system_solve(d, row, &spoilt, &x) == 1)
+        #expect(x[d] == -7)
+        for i in 0..<d {
+            for j in i..<d {
+                let product = (0...i).reduce(0) { $0 + u[$1 * row + i] * u[$1 * row + j] }
+                #expect(abs(product - entry(i, j)) <= 1e-12 * (entry(i, i) * entry(j, j)).squareRoot())
+            }
+            let terms = (0..<d).map { entry(i, $0) * x[$0] }
+            #expect(abs(terms.reduce(0, +) - right[i]) <= 1e-10 * terms.reduce(1) { $0 + abs($1) })
+        }
+        // As the plain definition has them, to the last bit.
+        var all = [Double](repeating: 5, count: row * row), squares = [Double](repeating: 5, count: row)
+        var one = [Double](repeating: 5, count: d)
+        pk_system_directions(d, row, u, prior, &all, &squares)
+        for i in 0..<d {
+            #expect(WideDirection.conjugate(i, d, u, row: row, prior: prior, into: &one) == squares[i])
+            #expect((0..<d).allSatisfy { all[$0 * row + i] == one[$0] })
+        }
+        // A pivot that is not positive, in either place of a pair.
+        for j in [d - 1, d - 2] {
+            var not = a
+            not[j * row + j] = -1
+            var other = not
+            #expect(pk_system_factorise(d, row, &not) == 0 && pk_system_solve(d, row, &other, &x) == 0)
+        }
+    }
 }

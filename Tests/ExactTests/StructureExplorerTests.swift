@@ -205,4 +205,29 @@ import Testing
         }
         #expect(try found(nil) == Set(structures) && found(part) == Set(Waves.rule.all()!))
     }
+
+    /// Draws of a structure that was not sampled stand at its mode, unless it is sampled first; what is known of its
+    /// probability stays.
+    @Test func whatIsDrawnFromIsSampledFirst() throws {
+        let (t, y) = Self.waves(Waves.rule.all()![4], seed: 3)
+        for isSampled in [true, false] {
+            var options = StructureExplorer.Options()
+            (options.cutoff, options.samplesDrawn) = (0, isSampled)
+            let explorer = StructureExplorer(Waves(), kernels: Waves().kernels(t), options: options)
+            let found = try #require(explorer.explore(y, allows: { _ in true }, seed: 1, key: 3))
+            let index = try #require(
+                found.structures.indices.first { !found.isSampled[$0] && !found.layout($0).scalars.isEmpty })
+            let before = found.logProbability
+            func values() -> Int {
+                var random = RandomSource(seed: 9)
+                return Set(
+                    found.draw(index, count: 40, using: &random).map { $0[found.layout(index).firstScalar] }
+                ).count
+            }
+            #expect(values() == 1)
+            explorer.sampleToDraw(index, of: found, y, sigma: nil, seed: 1, key: 3)
+            #expect(isSampled ? values() > 10 : values() == 1)
+            #expect(found.logProbability == before)
+        }
+    }
 }

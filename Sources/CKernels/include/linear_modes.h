@@ -24,3 +24,6 @@ int pk_system_factorise(long d, long stride, double *a);
 /* x = A⁻¹ b with b in column d of A, which is spoilt; returns 0, and leaves x alone, when A is not positive definite.
    */
 int pk_system_solve(long d, long stride, double *a, double *x);
+/* V = U⁻¹ of an upper triangular U, rows of `stride`: its columns v_i are conjugate directions of A = UᵀU, v_iᵀ A v_j =
+   δ_ij. squares: `stride` numbers, of which number i is Σ_j v_ji² prior_j. */
+void pk_system_directions(long d, long stride, const double *u, const double *prior, double *v, double *squares);

@@ -73,17 +73,57 @@ PER_CPU void pk_linear_information(long m, long w, long shape, const double *sha
     }
 }
 
-/* As in small_matrix.c, A = Ũᵀ D Ũ with ones on the diagonal of Ũ; row j becomes D_j ũ_j, and `inverse` 1/D. */
-static inline __attribute__((always_inline)) int eliminate(long d, long stride, double *restrict a,
-                                                           double *restrict inverse) {
-    for (long j = 0; j < d; j++) {
-        double *row = a + j * stride;
-        for (long k = 0; k < j; k++) {
-            const double *above = a + k * stride, factor = above[j] * inverse[k];
-            for (long c = 0; c < stride; c++) row[c] -= factor * above[c];
+typedef double eight_f64 __attribute__((ext_vector_type(8)));
+typedef struct { eight_f64 v; } __attribute__((packed, aligned(8), may_alias)) eight_anywhere;
+#define EIGHT(p) (((eight_anywhere *)(p))->v)
+
+/* As in small_matrix.c, A = Ũᵀ D Ũ with ones on the diagonal of Ũ; row j becomes D_j ũ_j, and `inverse` 1/D. Rows j and
+   j + 1 at once (or the last alone), so that one does not wait for the other, from column 8 · from on, before which
+   nothing counts. `from` and `eights` are constants where it is called. */
+BLOCK_INLINE int eliminate_two(long j, int is_last, long from, long eights, double *a, double *inverse) {
+    const long stride = 8 * eights;
+    double *row = a + j * stride, *next = is_last ? row : row + stride;
+    eight_f64 x[8], y[8];
+    UNROLLED for (long c = from; c < eights; c++) {
+        x[c] = EIGHT(row + 8 * c);
+        y[c] = EIGHT(next + 8 * c);
+    }
+    for (long k = 0; k < j; k++) {
+        const double *above = a + k * stride, f = above[j] * inverse[k], g = above[j + 1] * inverse[k];
+        UNROLLED for (long c = from; c < eights; c++) {
+            const eight_f64 u = EIGHT(above + 8 * c);
+            x[c] -= f * u;
+            y[c] -= g * u;
         }
-        if (!(row[j] > 0 && row[j] <= DBL_MAX)) return 0;
-        inverse[j] = 1 / row[j];
+    }
+    UNROLLED for (long c = from; c < eights; c++) EIGHT(row + 8 * c) = x[c];
+    if (!(row[j] > 0 && row[j] <= DBL_MAX)) return 0;
+    inverse[j] = 1 / row[j];
+    if (is_last) return 1;
+    const double g = row[j + 1] * inverse[j];
+    UNROLLED for (long c = from; c < eights; c++) EIGHT(next + 8 * c) = y[c] - g * x[c];
+    return 1;
+}
+
+BLOCK_INLINE int eliminate(long d, long eights, double *a, double *inverse) {
+    for (long j = 0; j < d; j += 2) {
+        const int is_last = j + 1 == d;
+        int done = 0;
+        switch (j / 8) {
+        case 0: done = eliminate_two(j, is_last, 0, eights, a, inverse); break;
+        case 1: done = eliminate_two(j, is_last, 1, eights, a, inverse); break;
+        case 2: done = eliminate_two(j, is_last, 2, eights, a, inverse); break;
+        case 3: done = eliminate_two(j, is_last, 3, eights, a, inverse); break;
+        case 4: done = eliminate_two(j, is_last, 4, eights, a, inverse); break;
+        case 5: done = eliminate_two(j, is_last, 5, eights, a, inverse); break;
+        case 6: done = eliminate_two(j, is_last, 6, eights, a, inverse); break;
+        default: done = eliminate_two(j, is_last, 7, eights, a, inverse);
+        }
+        if (!done) return 0;
+        if (is_last) break;
+        const double pivot = a[(j + 1) * 8 * eights + j + 1];
+        if (!(pivot > 0 && pivot <= DBL_MAX)) return 0;
+        inverse[j + 1] = 1 / pivot;
     }
     return 1;
 }
@@ -91,7 +131,7 @@ static inline __attribute__((always_inline)) int eliminate(long d, long stride, 
 PER_CPU int pk_system_factorise(long d, long stride, double *a) {
     if (stride == PK_SMALL_STRIDE) return pk_factorise(d, a);
     double inverse[64];
-    if (!(stride == 32 ? eliminate(d, 32, a, inverse) : eliminate(d, 64, a, inverse))) return 0;
+    if (!(stride == 32 ? eliminate(d, 4, a, inverse) : eliminate(d, 8, a, inverse))) return 0;
     for (long j = 0; j < d; j++)
         for (long c = 0; c < stride; c++) a[j * stride + c] *= ROOT(inverse[j]);
     return 1;
@@ -101,11 +141,33 @@ PER_CPU int pk_system_solve(long d, long stride, double *a, double *x) {
     if (stride == PK_SMALL_STRIDE) return pk_solve(d, a, x);
     double inverse[64], rest[64];
     /* Elimination takes column d along: D times the solution of Ũᵀ D (·) = b. */
-    if (!(stride == 32 ? eliminate(d, 32, a, inverse) : eliminate(d, 64, a, inverse))) return 0;
+    if (!(stride == 32 ? eliminate(d, 4, a, inverse) : eliminate(d, 8, a, inverse))) return 0;
     for (long j = 0; j < d; j++) rest[j] = a[j * stride + d];
     for (long k = d - 1; k >= 0; k--) {
         x[k] = rest[k] * inverse[k];
         for (long j = 0; j < k; j++) rest[j] -= a[j * stride + k] * x[k];
     }
     return 1;
+}
+
+PER_CPU void pk_system_directions(long d, long stride, const double *u, const double *prior, double *v,
+                                  double *squares) {
+/* Rounded as the plain definition is (WideDirection.conjugate). */
+#pragma STDC FP_CONTRACT OFF
+    for (long c = 0; c < stride; c++) squares[c] = 0;
+    for (long j = d - 1; j >= 0; j--) {
+        double *row = v + j * stride;
+        const double *from = u + j * stride;
+        for (long i = 0; i < stride; i += 8) {
+            eight_f64 x = 0;
+            for (long k = j + 1; k < d; k++) x -= from[k] * EIGHT(v + k * stride + i);
+            EIGHT(row + i) = x;
+        }
+        row[j] = 1;
+        for (long i = 0; i < stride; i += 8) {
+            const eight_f64 x = EIGHT(row + i) / from[j];
+            EIGHT(row + i) = x;
+            EIGHT(squares + i) += x * x * prior[j];
+        }
+    }
 }

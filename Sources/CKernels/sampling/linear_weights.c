@@ -128,6 +128,8 @@ PER_CPU void pk_draw_weights(const pk_linear_weights *job, float *e, const float
     case 2: ALL(2); break;
     case 3: ALL(3); break;
     case 4: ALL(4); break;
+    case 5: ALL(5); break;
+    case 6: ALL(6); break;
     default: ALL(job->components);
     }
 }

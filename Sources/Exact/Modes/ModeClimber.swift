@@ -23,8 +23,8 @@ package final class ModeClimber {
     /// Information; precision of the normal about the point, damped for a step; another.
     let information: UnsafeMutablePointer<Double>
     let precision: UnsafeMutablePointer<Double>, other: UnsafeMutablePointer<Double>
-    /// Directions that are wide, D each.
-    let vectors: UnsafeMutablePointer<Double>
+    /// Conjugate directions (`pk_system_directions`), and the prior's precision along each.
+    let vectors: UnsafeMutablePointer<Double>, squares: UnsafeMutablePointer<Double>
     let lanes: PointLanes
     private let memory: UnsafeMutablePointer<Double>
     /// Precision of Σ u where it is known.
@@ -36,7 +36,7 @@ package final class ModeClimber {
         measurementCount = m
         rows = .allocate(capacity: (most + 3) * m)
         (signal, weight, score) = (rows + most * m, rows + (most + 1) * m, rows + (most + 2) * m)
-        let row = 96, matrix = 64 * 64, count = 4 * matrix + 8 * row
+        let row = 96, matrix = 64 * 64, count = 4 * matrix + 9 * row
         memory = .allocate(capacity: count)
         memory.initialize(repeating: 0, count: count)
         (information, precision, other, vectors) = (
@@ -46,6 +46,7 @@ package final class ModeClimber {
         let rest = memory + 4 * matrix
         (point, trial, u, trialU) = (rest, rest + row, rest + 2 * row, rest + 3 * row)
         (gradient, prior, step, vector) = (rest + 4 * row, rest + 5 * row, rest + 6 * row, rest + 7 * row)
+        squares = rest + 8 * row
     }
 
     deinit {

@@ -52,10 +52,10 @@ package enum WideDirection {
 }
 
 extension ModeClimber {
-    /// A direction v that is wide beside the prior, row i of U, the prior's precision along it, and by how much the
-    /// log-density falls from the mode to s v and to −s v.
+    /// A direction v_i that is wide beside the prior (column i of `vectors`, row i of U), the prior's precision along
+    /// it, and by how much the log-density falls from the mode to s v and to −s v.
     private struct Wide {
-        let index: Int, v: UnsafeMutablePointer<Double>, square: Double
+        let index: Int, square: Double
         var s = 1.0, isDone = false, falls: (Double?, Double?) = (nil, nil)
     }
 
@@ -73,15 +73,13 @@ extension ModeClimber {
         let d = task.dimension, row = task.stride, u = other
         u.update(from: precision, count: d * row)
         guard pk_system_factorise(d, row, u) != 0 else { return 0 }
+        pk_system_directions(d, row, u, prior, vectors, squares)
         return withUnsafeTemporaryAllocation(of: Wide.self, capacity: d) { room in
             var count = 0
             for i in 0..<d where i != task.weights.count || task.logSigma == nil {
-                let v = vectors + count * row,
-                    square = WideDirection.conjugate(i, d, u, row: row, prior: prior, into: v)
                 // Narrow beside the prior: the second derivative will do.
-                if square < 1.0 / 300 { continue }
-                (room.baseAddress! + count).initialize(
-                    to: Wide(index: i, v: v, square: square))
+                if squares[i] < 1.0 / 300 { continue }
+                (room.baseAddress! + count).initialize(to: Wide(index: i, square: squares[i]))
                 count += 1
             }
             let wide = UnsafeMutableBufferPointer(rebasing: room[..<count])
@@ -119,10 +117,11 @@ extension ModeClimber {
                 lane = 0
             }
             for k in wide.indices where !wide[k].isDone {
+                let v = vectors + wide[k].index
                 wide[k].falls = (nil, nil)
                 for side in 0..<2 {
                     let s = side == 0 ? wide[k].s : -wide[k].s
-                    for j in 0..<task.dimension { step[j] = s * wide[k].v[j] }
+                    for j in 0..<task.dimension { step[j] = s * v[j * task.stride] }
                     if task.weights.areFractions, (0..<task.weights.count).contains(where: { u[$0] + step[$0] < 0 }) {
                         continue
                     }

@@ -10,7 +10,8 @@ extension StructureExplorer {
         let hasNetwork = entries.contains { $0.networkTotal.isFinite }
         let networkGap = hasNetwork ? gaps(entries.map(\.networkTotal), entries) : entries.map { _ in 0 }
         func most(_ entry: Entry) -> Int {
-            options.fewest + Int((options.perDimension * Double(entry.layout.shapeDimension)).rounded())
+            let byShape = (options.perDimension * Double(entry.layout.shapeDimension)).rounded()
+            return min(options.most, options.fewest + Int(byShape))
         }
         func advance(_ entry: Entry, _ generations: Int) {
             sampler.advance(entry.run!, y, generations: generations, options: options.sampling) {
@@ -39,6 +40,22 @@ extension StructureExplorer {
             advance(entry, 1)
         }
         return true
+    }
+
+    /// Samples a structure that is to be drawn from and was not sampled, being unlikely: its mode would stand for all
+    /// of it, and among hundreds of unlikely structures some are drawn from in most voxels. Its probability stays as it
+    /// is.
+    public func sampleToDraw(
+        _ index: Int, of found: ExploredStructures, _ y: UnsafePointer<Float>, sigma: Double?, seed: UInt64,
+        key: UInt64
+    ) {
+        let entry = found.entry(index)
+        guard options.samplesDrawn, entry.run == nil, let modes = entry.modes else { return }
+        let run = sampler.start(
+            y, modes, generations: 1, options: options.sampling, noises: Set(entry.variants.map(\.noise)),
+            sigma: sigma, isClose: false)
+        sampler.advance(run, y, options: options.sampling) { Self.stream(seed, key, entry.structure, $0) }
+        entry.run = run
     }
 
     /// Which share of its generations each structure is to have: like (P (1 − P))^⅔, the more of λ = 0 and 1. (An error

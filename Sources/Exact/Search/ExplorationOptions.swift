@@ -26,11 +26,14 @@ extension StructureExplorer {
         /// starts, besides those from so many neighbours.
         public var plainCount = 2, plainStarts = 2, plainParents = 3
         /// Generations that a structure gets first: within 3 nats of the best, and the others; and where it is as
-        /// likely as not, by its shape's dimension.
-        public var likely = 2, unlikely = 1, fewest = 3, perDimension = 0.55
+        /// likely as not, by its shape's dimension, but no more than `most`: what samples cost grows with the square of
+        /// how many generations they come from.
+        public var likely = 2, unlikely = 1, fewest = 3, perDimension = 0.55, most = 32
         /// Generations given after that, one at a time to the structure whose error most moves the posterior, while it
         /// moves it by more than `tolerance`.
         public var further = 5, tolerance = 0.01
+        /// Whether structures that were not sampled are before they are drawn from (`sampleToDraw`).
+        public var samplesDrawn = true
         public init() {}
 
         /// A search of structures that are far from settled by speed: what matters is found, and its evidence good to
@@ -41,7 +44,7 @@ extension StructureExplorer {
             (options.reopening, options.reopenings) = (1, 2)
             (options.parents, options.births, options.tries, options.mostNamed) = (1, 1, 32, 40)
             (options.sampling.first, options.sampling.generation, options.sampling.components) = (64, 256, 8)
-            (options.perDimension, options.further) = (0.5, 3)
+            (options.perDimension, options.most, options.further) = (0.5, 9, 3)
             return options
         }()
 
@@ -53,7 +56,7 @@ extension StructureExplorer {
             (options.mostNamed, options.tries, options.reopenings) = (10, 16, 0)
             (options.sampling.first, options.sampling.generation, options.sampling.components) = (nil, 64, 2)
             options.sampling.grid.nodes = 0
-            (options.fewest, options.perDimension, options.further) = (2, 0.15, 0)
+            (options.fewest, options.perDimension, options.further, options.samplesDrawn) = (2, 0.15, 0, false)
             return options
         }()
 
@@ -64,7 +67,8 @@ extension StructureExplorer {
             and \(firstStarts) of \(firstTries) starts, \(plainStarts)+\(plainParents) for \(plainCount), \
             reopening \(reopenings) within \(reopening), cutoffs \
             \(cutoff)/\(networkCutoff)/\(window)/\(networkExclusion)/\(close), \(likely)/\(unlikely) to \
-            \(fewest)+\(perDimension)d generations+\(further) to \(tolerance)
+            \(fewest)+\(perDimension)d (\(most)) generations+\(further) to \
+            \(tolerance)\(samplesDrawn ? ", drawn too" : "")
             """
         }
     }

@@ -66,13 +66,14 @@ public struct ExploredStructures {
             roughError: rough.error)
     }
 
-    public func layout(_ index: Int) -> SignalLayout { entries[origin[index].entry].layout }
+    func entry(_ index: Int) -> StructureExplorer.Entry { entries[origin[index].entry] }
+    public func layout(_ index: Int) -> SignalLayout { entry(index).layout }
     public func noise(_ index: Int) -> NoiseLikelihood {
         entries[origin[index].entry].variants[origin[index].variant].noise
     }
 
     /// Points drawn from the posterior of one structure's parameters: samples by weight, or where it was not sampled
-    /// its best mode.
+    /// (`StructureExplorer.sampleToDraw`) its best mode.
     public func draw(_ index: Int, count: Int, using random: inout RandomSource) -> [[Double]] {
         let entry = entries[origin[index].entry], noise = noise(index)
         guard let sample = entry.run?.sample, case let weights = sample.weights(noise), !weights.isEmpty else {

@@ -188,6 +188,7 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         var drawn: [Int] = [], parameters = [Double](repeating: 0, count: drawCount * p)
         for (z, n) in counts.enumerated() where n > 0 {
             let layout = found.layout(index[z])
+            explorer.sampleToDraw(index[z], of: found, y, sigma: sigma, seed: options.seed, key: key)
             let points = draws(y, found, index[z], count: n, sigma, &random)
             for (d, point) in points.enumerated() {
                 parameters.withUnsafeMutableBufferPointer {
