@@ -37,7 +37,10 @@ let package = Package(
         .target(name: "CKernels", exclude: ["README.md"]),
         .target(
             name: "CNetworks",
-            exclude: ["README.md", "ball-sticks.safetensors", "tissue.safetensors", "gaussian.safetensors"]),
+            exclude: [
+                "README.md", "ball-sticks.safetensors", "tissue.safetensors", "tissue-timed.safetensors",
+                "gaussian.safetensors",
+            ]),
         .target(name: "CFamilies", exclude: ["README.md"]),
         .target(name: "CMemory"),
         .target(

@@ -8,12 +8,16 @@ _Alignas(64) static const unsigned char ball_sticks[] = {
 _Alignas(64) static const unsigned char tissue[] = {
 #embed "tissue.safetensors"
 };
+_Alignas(64) static const unsigned char tissue_timed[] = {
+#embed "tissue-timed.safetensors"
+};
 _Alignas(64) static const unsigned char gaussian[] = {
 #embed "gaussian.safetensors"
 };
 static const struct { const char *family; const unsigned char *image; long count; } networks[] = {
     {"ball-sticks", ball_sticks, sizeof ball_sticks},
     {"tissue", tissue, sizeof tissue},
+    {"tissue-timed", tissue_timed, sizeof tissue_timed},
     {"gaussian", gaussian, sizeof gaussian},
 };
 

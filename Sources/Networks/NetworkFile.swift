@@ -58,6 +58,9 @@ public struct NetworkFile: @unchecked Sendable {
     /// The network of ball and sticks that is compiled into the program.
     public static func standard() throws -> NetworkFile { try builtIn("ball-sticks")! }
 
+    /// What follows a family's name where its network is told of the timing of measurements.
+    public static let timed = "-timed"
+
     /// The network that is compiled into the program for the family of that name; nil when there is none.
     public static func builtIn(_ family: String) throws -> NetworkFile? {
         var count = 0

@@ -27,6 +27,16 @@ import Testing
         #expect(tissue.family(of: file.origin)?.definition == rest.definition)
         #expect(rest.family(of: file.origin)?.definition == rest.definition && rest.rule.count == 376)
         #expect(BuiltInFamilies.family("sandi")?.family(of: file.origin) == nil)
+        #expect(file.network.shape == FamilyShape(rest))
+    }
+
+    /// Beside it stands one for tissue with cell bodies, which is told of timing and serves no scan without.
+    @Test func anotherIsForTissueWithTiming() throws {
+        let tissue = try #require(BuiltInFamilies.family("tissue")), rest = try #require(tissue.untimed),
+            file = try #require(try NetworkFile.builtIn("tissue" + NetworkFile.timed))
+        #expect(file.origin.familyDefinition == tissue.definition && file.network.shape == FamilyShape(tissue))
+        #expect(tissue.family(of: file.origin)?.definition == tissue.definition)
+        #expect(rest.family(of: file.origin) == nil)
     }
 
     /// The presets leave structures out that the network rules out: what it does not know is not among these, and what

@@ -89,13 +89,16 @@ enum FamilyChoice {
         }
     }
 
-    /// The network that is compiled into the program for this family, or for what of it depends on no timing; nil when
-    /// there is none.
+    /// The network that is compiled into the program for this family, or else for what of it depends on no timing; nil
+    /// when there is none.
     func builtInNetwork() throws -> NetworkFile? {
         switch self {
         case .ballSticks: return try NetworkFile.standard()
         case .composed(let family):
-            return try NetworkFile.builtIn(family.name).flatMap { isServed(by: $0.origin) ? $0 : nil }
+            for name in (family.needsTiming ? [family.name + NetworkFile.timed] : []) + [family.name] {
+                if let file = try NetworkFile.builtIn(name), isServed(by: file.origin) { return file }
+            }
+            return nil
         }
     }
 
