@@ -78,8 +78,8 @@ struct Fit: ParsableCommand {
                     format: "The list holds about %.0f %% of the probability at λ = %g (by the reference sampler's "
                         + "visits); terms and noise count the rest too. A larger --expansions or --lambda lists more.",
                     100 * share, lambda))
-            // The chain is exact in the long run; among many terms the 4,000 sweeps that count by default are not long.
-            if share < 0.2, let count = fit.coverage?.count {
+            // The chain is exact in the long run; among many terms the 8,000 sweeps that count by default are not long.
+            if share < FormulaSearch.scarce, let count = fit.coverage?.count {
                 Terminal.say(
                     "So little is listed that probabilities of terms rest on \(count) sweeps of the sampler. "
                         + "Among many terms these are too few to be sure: more --sweeps tell more.")

@@ -61,7 +61,7 @@ import Testing
             try manager.contentsOfDirectory(atPath: folder + "/f").sorted()
                 == [".prism-regression.json", "fit.json", "posterior.safetensors", "report.html"])
         // Where hardly anything is listed, terms' probabilities are a short run's, and that is said.
-        let word = "rest on 20 sweeps"
+        let word = "rest on 40 sweeps"
         let many = try Self.run(["fit", "good.csv", "--terms", "100", "--lambda", "0"] + quick, in: folder)
         #expect(many.status == 0 && many.err.contains(word), "\(many.err)")
         let few = try Self.run(["fit", "good.csv", "--lambda", "3"] + quick, in: folder)

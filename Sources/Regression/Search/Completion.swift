@@ -9,11 +9,13 @@ extension FormulaSearch {
     private static let mostMet = 600
     /// Nats by which a chain that has not come near the best is below what is usual about it.
     private static let far = 10.0
+    /// Share of the visits below which so little is listed that terms rest on the visits themselves.
+    public static let scarce = 0.2
 
     /// Adds what chains of the sampler meet in one half of the sweeps, each cooling from no term for a half of its
     /// share: a formula that no single step leads to from those found so far may be a few steps away from none. Where
     /// that way leads to a better one, its neighbours are looked at too. Then the same chains say, in the other half,
-    /// how much is listed.
+    /// how much is listed; where that is little, they go on for as many sweeps again.
     func complete(_ isStopped: () -> Bool) {
         let before = bestScore, all = options.sweeps / 2
         func share(_ i: Int, of sweeps: Int) -> Int { sweeps * (i + 1) / Self.chains - sweeps * i / Self.chains }
@@ -41,6 +43,12 @@ extension FormulaSearch {
                 _ = chain.run(sweeps: 0, discard: share(i, of: all), isStopped: isStopped)
             }
             check.add(chain.run(sweeps: share(i, of: options.sweeps - all), discard: 0, isStopped: isStopped))
+        }
+        let listed = ranked.reduce(0) { $0 + (check.visits[$1.structure] ?? 0) }
+        if Double(listed) < Self.scarce * Double(check.count) {
+            for (i, chain) in chains.enumerated() {
+                check.add(chain.run(sweeps: share(i, of: options.sweeps - all), discard: 0, isStopped: isStopped))
+            }
         }
         if check.count > 0 { self.check = check }
     }

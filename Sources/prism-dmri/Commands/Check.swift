@@ -58,6 +58,7 @@ struct Check: ParsableCommand {
         // What 'fit' would say of timing, `ScanCheck` says.
         let family = try asked.suited(
             isTimed: acquisition.hasTiming, isIgnored: input.timing.ignoreTiming, warn: { _ in }, note: { _ in })
+        try family.check(given, asked: asked)
         let file = try given?.file ?? family.builtInNetwork()
         let mask = try input.openMask(geometry, acquisition) { remarks.append($0) }
         if let deviation = try input.openDeviation(geometry, mask), let file = input.deviationFile {

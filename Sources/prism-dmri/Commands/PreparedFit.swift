@@ -43,6 +43,7 @@ struct PreparedFit {
             // Of what a family taken unasked could have besides, fit.json and the report will do.
             if !command.isQuiet, acquisition.hasTiming || model.family != nil { Terminal.note($0) }
         }
+        try family.check(given.map { ($0, model.network!) }, asked: asked)
         leftOut = acquisition.hasTiming ? [] : asked.timedComponents
         if model.family == nil, given == nil, !family.isBallSticks, !command.isQuiet {
             Terminal.note(

@@ -56,7 +56,7 @@ enum FamilyChoice {
     }
 
     /// Whether a network was trained for this family, at least for what of it depends on no timing.
-    private func isServed(by network: NetworkOrigin) -> Bool {
+    func isServed(by network: NetworkOrigin) -> Bool {
         switch self {
         case .ballSticks: BallSticks().family(of: network) != nil
         case .composed(let family): family.family(of: network) != nil

@@ -44,6 +44,7 @@ struct StudiedFamily {
         let suited = try choice.suited(
             isTimed: isTimed, isIgnored: isIgnored, remedy: remedy, warn: { Terminal.note("warning: " + $0) },
             note: { if !quiet, isTimed || name != nil { Terminal.note($0) } })
+        try suited.check(given.map { ($0, tested.network!) }, asked: choice)
         try suited.check(acquisitions, scan)
         return try StudiedFamily(suited, name, tested, given)
     }

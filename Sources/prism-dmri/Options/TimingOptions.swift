@@ -3,6 +3,7 @@ import CommandLineSupport
 import Diffusion
 import Foundation
 import ModelSpace
+import Networks
 
 /// The options that say when the gradients' pulses come, which restricted compartments (spheres, cylinders) ask for.
 struct TimingOptions: ParsableArguments {
@@ -105,6 +106,31 @@ extension FamilyChoice {
             )
         }
         return .composed(rest)
+    }
+}
+
+extension FamilyChoice {
+    /// Refuses a network that was trained for the family with what depends on the gradients' timing, where this is the
+    /// family without.
+    /// - Parameters:
+    ///   - network: as given, and its path.
+    ///   - asked: the family before it was suited to the scan.
+    func check(_ network: (file: NetworkFile, path: String)?, asked: FamilyChoice) throws {
+        guard let network, !isServed(by: network.file.origin) else { return }
+        throw NetworkNeedsTiming(
+            path: network.path, family: family.name, components: asked.timedComponents.joined(separator: ", "))
+    }
+}
+
+/// A network that is told of timing, for a scan that does not say it.
+struct NetworkNeedsTiming: CommandFailure {
+    let path: String, family: String, components: String
+    var exitStatus: ExitStatus { .badData }
+    var description: String {
+        """
+        \(path) was trained for scans that say when their gradient pulses come, and for '\(family)' with \
+        \(components); \(TimingOptions.remedy), or another network
+        """
     }
 }
 
