@@ -143,35 +143,33 @@ struct StructureCoordinates: Sendable {
 extension CompartmentFamily {
     /// Where what networks know of a smaller family stands in this one; nil where this one lacks something of it.
     public func places(of part: CompartmentFamily) -> CoordinatePlaces? {
-        var firstBits: [String: Int] = [:], bits: [Int] = [], bit = 0
-        for group in description.allGroups {
-            firstBits[group.name] = bit
-            bit += group.bitCount
-        }
         for group in part.description.allGroups {
-            guard let own = description.allGroups.first(where: { $0.name == group.name }),
-                own.bitNames == group.bitNames
+            guard description.allGroups.contains(where: { $0.name == group.name && $0.bitNames == group.bitNames })
             else { return nil }
-            bits += (0..<group.bitCount).map { firstBits[group.name]! + $0 }
         }
         var tokens = [Int?](repeating: nil, count: part.tokenCount),
             columns = [Int?](repeating: nil, count: part.coordinateCount)
-        for entry in part.layout.entries where TokenColumns.width(entry.parameter) > 0 {
+        for entry in part.layout.entries {
+            let width = TokenColumns.width(entry.parameter)
             guard
                 let own = layout.entries.first(where: {
                     ($0.group, $0.member, $0.parameter.name) == (entry.group, entry.member, entry.parameter.name)
-                }), TokenColumns.width(own.parameter) == TokenColumns.width(entry.parameter)
+                }), TokenColumns.width(own.parameter) == width
             else { return nil }
+            if width == 0 { continue }
             let from = part.columns.coordinate(entry.offset), to = self.columns.coordinate(own.offset)
+            let (token, column) = (to / coordinateCount, to % coordinateCount)
             let (t, c) = (from / part.coordinateCount, from % part.coordinateCount)
-            for (k, column) in (c..<c + TokenColumns.width(entry.parameter)).enumerated() {
-                guard tokens[t] ?? to / coordinateCount == to / coordinateCount,
-                    columns[column] ?? to % coordinateCount + k == to % coordinateCount + k
-                else { return nil }
-                (tokens[t], columns[column]) = (to / coordinateCount, to % coordinateCount + k)
+            guard tokens[t] ?? token == token else { return nil }
+            tokens[t] = token
+            for k in 0..<width {
+                guard columns[c + k] ?? column + k == column + k else { return nil }
+                columns[c + k] = column + k
             }
         }
         guard !tokens.contains(nil), !columns.contains(nil) else { return nil }
-        return CoordinatePlaces(bits: bits, tokens: tokens.map { $0! }, columns: columns.map { $0! })
+        return CoordinatePlaces(
+            bits: FamilyPart(part.description, of: description).bits, tokens: tokens.map { $0! },
+            columns: columns.map { $0! })
     }
 }

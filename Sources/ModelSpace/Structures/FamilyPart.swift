@@ -1,8 +1,10 @@
 /// A family within another that has more components and is otherwise the same: its structures and parameters in the
 /// places that they have in the other.
 public struct FamilyPart: Sendable {
-    /// Where each bit, and each number of θ, of the part stands in the whole.
-    private let bits: [Int], columns: [Int]
+    /// Where each bit of the part stands in the whole.
+    public let bits: [Int]
+    /// Where each number of its θ does.
+    private let columns: [Int]
     /// The part's bits in the whole; P of the part, and of the whole.
     private let known: UInt128, partCount: Int, wholeCount: Int
 

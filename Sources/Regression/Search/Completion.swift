@@ -42,14 +42,15 @@ extension FormulaSearch {
                 // Beside the best its neighbours are listed, more than elsewhere.
                 _ = chain.run(sweeps: 0, discard: share(i, of: all), isStopped: isStopped)
             }
-            check.add(chain.run(sweeps: share(i, of: options.sweeps - all), discard: 0, isStopped: isStopped))
         }
-        let listed = ranked.reduce(0) { $0 + (check.visits[$1.structure] ?? 0) }
-        if Double(listed) < Self.scarce * Double(check.count) {
+        func visit() {
             for (i, chain) in chains.enumerated() {
                 check.add(chain.run(sweeps: share(i, of: options.sweeps - all), discard: 0, isStopped: isStopped))
             }
         }
+        visit()
+        let listed = ranked.reduce(0) { $0 + (check.visits[$1.structure] ?? 0) }
+        if Double(listed) < Self.scarce * Double(check.count) { visit() }
         if check.count > 0 { self.check = check }
     }
 

@@ -151,8 +151,10 @@ struct Train: ParsableCommand {
         }
         let isOther = origin.family != run.family.name || origin.familyDefinition != run.family.definition
         var weights = file.weights
-        if isOther, let part = origin.familyDefinition, let whole = run.family as? CompartmentFamily,
-            let places = whole.places(of: CompartmentFamily(try FamilyComposition(json: part)))
+        if isOther, let text = origin.familyDefinition, let whole = run.family as? CompartmentFamily,
+            let part = (try? FamilyComposition(json: text)).map({ CompartmentFamily($0) }),
+            file.network.shape == FamilyShape(part), part.featureCount <= whole.featureCount,
+            let places = whole.places(of: part)
         {
             weights = network.weights(of: file, at: places, seed: run.plan.seed)
         } else if file.network.shape != network.shape {

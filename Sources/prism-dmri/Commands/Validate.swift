@@ -42,8 +42,7 @@ struct Validate: ParsableCommand {
         @Option(help: "Parsimony λ.") var lambda: Double = 0
         @Option(help: "Diffusivity across the fibres over that along them: 0, sticks, to 0.9.") var ratio: Double = 0
         @Option(help: FamilyChoice.help) var family: String?
-        @Flag(help: "Leave aside when gradient pulses come: families are without what depends on that.")
-        var ignoreTiming = false
+        @OptionGroup var timing: IgnoredTiming
         @OptionGroup var tested: EngineUnderTest
         @Flag(help: "JSON instead of a table.") var json = false
         @OptionGroup var talk: TalkOptions
@@ -77,7 +76,8 @@ struct Validate: ParsableCommand {
             study.ratio = ratio
             let design = try AcquisitionFile(path: acquisition).acquisition(),
                 studied = try StudiedFamily(family, tested).suited(
-                    to: .listed([design]), acquisition, isIgnored: ignoreTiming, remedy: AcquisitionChoice.timing,
+                    to: .listed([design]), acquisition, isIgnored: timing.ignoreTiming,
+                    remedy: AcquisitionChoice.timing,
                     quiet: talk.quiet)
             let bar = ProgressLine("fitting", unit: "voxels", total: study.angles.count * voxels, quiet: talk.quiet)
             guard

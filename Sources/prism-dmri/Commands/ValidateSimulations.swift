@@ -37,6 +37,7 @@ extension Validate {
                 references: [.talts2018]))
 
         @OptionGroup var acquired: AcquisitionChoice
+        @OptionGroup var timing: IgnoredTiming
         @Option(help: "Voxels to simulate.") var voxels: Int = 1000
         @Option(
             help:
@@ -82,7 +83,7 @@ extension Validate {
             var study = SimulationStudy()
             study.acquisitions = try acquired.open(else: asked.mixture)
             let studied = try asked.suited(
-                to: study.acquisitions, acquired.name, isIgnored: acquired.ignoreTiming,
+                to: study.acquisitions, acquired.name, isIgnored: timing.ignoreTiming,
                 remedy: AcquisitionChoice.timing, quiet: shared.talk.quiet)
             study.family = studied.choice.family
             study.referenceStatement = studied.statement

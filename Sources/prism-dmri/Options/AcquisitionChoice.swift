@@ -8,8 +8,6 @@ import Studies
 struct AcquisitionChoice: ParsableArguments {
     @Option(help: "Acquisition (YAML).", completion: .file()) var acquisition: String?
     @Option(help: "Folder of .bval/.bvec pairs, used in turn.", completion: .directory) var schemes: String?
-    @Flag(help: "Leave aside when gradient pulses come: families are without what depends on that.")
-    var ignoreTiming = false
 
     func validate() throws {
         if acquisition != nil && schemes != nil { throw ValidationError("Give either --acquisition or --schemes.") }

@@ -172,9 +172,10 @@ struct DiffusionInput: ParsableArguments {
         let acquisition: Acquisition
         do {
             var table = try readTable()
-            if timing.ignoreTiming { table.timing = nil }
             // What is wrong with other files is not the table's fault.
-            if table.timing == nil {
+            if timing.ignoreTiming {
+                table.timing = nil
+            } else if table.timing == nil {
                 do {
                     table.timing = try timing.read(volumes: table.bValues.count, sidecar: self.files.sidecar)
                 } catch { throw TimingFailure(error: error) }

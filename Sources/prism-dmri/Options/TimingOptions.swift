@@ -54,7 +54,6 @@ struct TimingOptions: ParsableArguments {
     /// δ and Δ as given, or those of a sidecar; nil where nothing says them.
     /// - Errors: `GradientTableError`.
     func read(volumes: Int, sidecar: String?) throws -> [PulseTiming]? {
-        if ignoreTiming { return nil }
         func numbers(_ text: String) throws -> [Double] {
             try Double(text).map { [$0] } ?? PulseTiming.numbers(path: text)
         }
@@ -68,6 +67,12 @@ struct TimingOptions: ParsableArguments {
         else { return nil }
         return try PulseTiming.list(durations: found.durations, separations: found.separations, volumes: volumes)
     }
+}
+
+/// The word for leaving timing aside where studies simulate.
+struct IgnoredTiming: ParsableArguments {
+    @Flag(help: "Leave aside when gradient pulses come: families are without what depends on that.")
+    var ignoreTiming = false
 }
 
 extension FamilyChoice {
@@ -107,9 +112,7 @@ extension FamilyChoice {
         }
         return .composed(rest)
     }
-}
 
-extension FamilyChoice {
     /// Refuses a network that was trained for the family with what depends on the gradients' timing, where this is the
     /// family without.
     /// - Parameters:
