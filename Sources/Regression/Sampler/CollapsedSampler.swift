@@ -40,7 +40,7 @@ public final class CollapsedSampler {
     }
 
     public var structure: Structure { density.structure }
-    private var point: [Double] {
+    var point: [Double] {
         [level] + density.terms.indices.sorted { density.terms[$0] < density.terms[$1] }.flatMap { density.inner[$0] }
     }
 
@@ -180,7 +180,7 @@ public final class CollapsedSampler {
         value = logs[chosen]
     }
 
-    private func moveInner(_ c: Int) {
+    func moveInner(_ c: Int) {
         // Steps of very different sizes: what suits a narrow density and what leaves it.
         for size in [0.01, 0.1, 0.6] {
             let old = density.inner[c], new = old.map { $0 + size * random.normal() }

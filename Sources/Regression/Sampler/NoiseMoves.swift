@@ -58,7 +58,7 @@ extension CollapsedSampler {
 
     /// The noise and σ given amplitudes drawn for the purpose; then each error's precision, if it has one.
     func chooseNoise() {
-        let a = density.amplitudes(level, using: &random), nu = NoiseModel.degrees
+        let a = density.amplitudes(level, using: &random)
         func logDensity(_ sigma: Double) -> Double {
             density.residuals(a).reduce(-density.logDeterminant - Double(density.n) * log(sigma)) {
                 $0 + family.noises[density.noise].logDensity($1 / sigma)
@@ -80,14 +80,18 @@ extension CollapsedSampler {
             }
         }
         precisions = nil
-        if density.isHeavy {
-            let sigma = NoiseModel.level.value(level)
-            precisions = density.residuals(a).map { r in
-                gamma(shape: (nu + 1) / 2) / ((nu + r * r / (sigma * sigma)) / 2)
-            }
-            density.setNoise(density.noise, precisions: precisions)
-        }
+        if density.isHeavy { choosePrecisions(a) }
         value = self.logDensity(level)
+    }
+
+    /// Each error's precision under heavy tails, given amplitudes and σ.
+    func choosePrecisions(_ amplitudes: [Double]) {
+        let sigma = NoiseModel.level.value(level), nu = NoiseModel.degrees
+        precisions = density.residuals(amplitudes).map { r in
+            gamma(shape: (nu + 1) / 2) / ((nu + r * r / (sigma * sigma)) / 2)
+        }
+        density.setNoise(density.noise, precisions: precisions)
+        value = logDensity(level)
     }
 
     /// Marsaglia and Tsang's, shape ≥ 1.

@@ -23,6 +23,7 @@ public final class FormulaSearch {
     /// asked.
     public internal(set) var check: SampledPosterior?
     let density: CollapsedDensity
+    private lazy var mover = CollapsedSampler(family, series, lambda: lambda, seed: options.seed, chain: .max)
     var expanded: Set<Structure> = []
     private var random: RandomSource
     /// Scores of inner parameters to try, by how many a term has.
@@ -186,14 +187,24 @@ public final class FormulaSearch {
         let order = found.values.filter { score($0) > best - options.sampledWithin }
             .sorted { (score($1), $0.structure) < (score($0), $1.structure) }
         for f in order.prefix(options.sampled) {
-            widen(f.structure)
-            let e = EvidenceSampler.run(
-                density, f.structure, found[f.structure]!.modes, draws: options.draws, keep: options.keep,
-                using: &random)
+            let e = sampled(f.structure)
             guard e.logEvidence > -.infinity else { continue }
             found[f.structure]!.evidence = e
             found[f.structure]!.logEvidence = e.logEvidence
         }
+    }
+
+    /// The evidence of a structure that is known, and draws of its numbers: where few of those that the evidence is of
+    /// are effective, resampling has kept the same ones several times over, and they are moved apart.
+    private func sampled(_ z: Structure) -> RegressionEvidence {
+        widen(z)
+        let modes = found[z]!.modes
+        var e = EvidenceSampler.run(density, z, modes, draws: options.draws, keep: options.keep, using: &random)
+        if e.effective < Double(options.keep) {
+            let best = modes.max { $0.logMass < $1.logMass }!
+            e.draws = mover.moved(e.draws, of: z, along: best.spread, sweeps: options.moves)
+        }
+        return e
     }
 
     /// All that was found, best first at λ.
@@ -224,9 +235,7 @@ public final class FormulaSearch {
         if found[z] == nil { build(z) }
         guard let f = found[z] else { return -.infinity }
         if f.evidence == nil {
-            widen(z)
-            let e = EvidenceSampler.run(
-                density, z, found[z]!.modes, draws: options.draws, keep: options.keep, using: &random)
+            let e = sampled(z)
             found[z]!.evidence = e
             found[z]!.logEvidence = e.logEvidence
         }

@@ -9,6 +9,8 @@ public struct SearchOptions: Sendable {
     public var draws = 400
     /// Draws that are kept of each.
     public var keep = 64
+    /// Sweeps by which those are moved where fewer of the draws than that are effective.
+    public var moves = 4
     /// Sweeps of the reference sampler after the search: structures that it meets are added, and then it is seen what
     /// share of its visits the list holds; 0 for none.
     public var sweeps = 8000
