@@ -70,6 +70,16 @@ extension OtherMethod: CommandFailure {
     }
 }
 
+extension OtherNetwork: CommandFailure {
+    package var exitStatus: ExitStatus { .cannotCreate }
+    public var description: String {
+        """
+        \(path) is of a network of other sizes than this recipe and these options describe; give those that it was \
+        begun with, or start over by --force
+        """
+    }
+}
+
 package struct NetworkInTheWay: CommandFailure {
     let path: String
     package var exitStatus: ExitStatus { .cannotCreate }

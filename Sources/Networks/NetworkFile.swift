@@ -173,6 +173,11 @@ extension ParameterLayout {
         references.map { (prefix + $0.name, [$0.rows, $0.columns], Array(values[$0.offset..<$0.offset + $0.count])) }
     }
 
+    /// Whether those of the named tensors that are there have these shapes.
+    public func hasShapes(of file: SafetensorsReader, prefix: String = "") -> Bool {
+        references.allSatisfy { r in file.entry(prefix + r.name).map { $0.shape == [r.rows, r.columns] } ?? true }
+    }
+
     /// Weights from named tensors of exactly these shapes, all of them finite.
     public func read(_ file: SafetensorsReader, prefix: String = "") throws -> [Float] {
         // All are there before memory is taken for them.

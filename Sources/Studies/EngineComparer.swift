@@ -32,7 +32,7 @@ struct EngineComparer {
         let one = PosteriorDigest(a, family: family, lambda: lambda),
             two = PosteriorDigest(b, family: family, lambda: lambda)
         func draws(_ p: VoxelPosterior, _ digest: PosteriorDigest, _ count: Int) -> [Int] {
-            ExchangeableDraws(p, probability: digest.probability, count: count, using: &random).indices
+            ExchangeableDraws(p, weights: digest.weights, count: count, using: &random).indices
         }
         let n = distanceDraws, own = draws(a, one, n), others = draws(b, two, 2 * n)
         let points = coordinates(a, own), first = coordinates(b, Array(others.prefix(n))),

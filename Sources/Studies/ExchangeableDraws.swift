@@ -5,24 +5,24 @@ import ModelSpace
 /// is exact.
 ///
 /// Systematic resampling would spread draws over the structures more evenly than chance does, and ranks would then not
-/// be quite uniform. So structures are drawn independently, z ~ p(z | y, λ), and each takes one of its draws that is
-/// not taken yet.
+/// be quite uniform. So structures are drawn independently, each by what its draws count together, and each takes one
+/// of its draws that is not taken yet. Of hundreds of structures too unlikely for a draw each, those that have one
+/// stand for the others (`DrawWeights`): by their own probabilities alone the likely ones would be drawn too often.
 struct ExchangeableDraws {
     /// Indices into the posterior's draws.
     var indices: [Int] = []
     /// How many of them had to be taken twice, their structure having no more.
     var repeated = 0
 
-    /// - Parameters:
-    ///   - probability: p(z | y, λ), Z values; structures without draws are left out and the rest made to sum to 1.
-    init(_ posterior: VoxelPosterior, probability: [Double], count: Int, using random: inout RandomSource) {
-        var pools = Self.pools(posterior, structureCount: probability.count)
-        let usable = probability.indices.map { pools[$0].isEmpty ? 0 : probability[$0] }, total = usable.reduce(0, +)
+    /// - Parameter weights: for what each draw counts at λ, the same for all of a structure.
+    init(_ posterior: VoxelPosterior, weights: [Float], count: Int, using random: inout RandomSource) {
+        var pools = Self.pools(posterior)
+        let shares = pools.map { $0.reduce(0) { $0 + Double(weights[$1]) } }, total = shares.reduce(0, +)
         var used = Array(repeating: 0, count: pools.count)
         guard let fallback = pools.indices.last(where: { !pools[$0].isEmpty }) else { return }
         for _ in 0..<count {
             var u = random.uniform() * total, z = fallback
-            for (candidate, p) in usable.enumerated() where p > 0 {
+            for (candidate, p) in shares.enumerated() where p > 0 {
                 u -= p
                 if u <= 0 { z = candidate; break }
             }
@@ -48,8 +48,8 @@ struct ExchangeableDraws {
         return Array(pool[0..<count])
     }
 
-    private static func pools(_ posterior: VoxelPosterior, structureCount: Int) -> [[Int]] {
-        var pools = [[Int]](repeating: [], count: structureCount)
+    private static func pools(_ posterior: VoxelPosterior) -> [[Int]] {
+        var pools = [[Int]](repeating: [], count: posterior.listed.count)
         for (d, z) in posterior.structures.enumerated() { pools[z].append(d) }
         return pools
     }

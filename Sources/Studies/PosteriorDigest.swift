@@ -6,6 +6,8 @@ import Inference
 struct PosteriorDigest {
     /// Probabilities at λ of the structures that the posterior lists.
     var probability: [Double]
+    /// For what each draw counts.
+    var weights: [Float]
     /// 5 % and 95 % quantiles, in the order of `intervalNames`; fractions are those of matched fibres, and what is
     /// absent counts as 0.
     var intervals: [(low: Double, high: Double)] = []
@@ -30,7 +32,7 @@ struct PosteriorDigest {
 
     init(_ posterior: VoxelPosterior, family: StudyFamily, lambda: Double) {
         let d = posterior.structures.count, p = DrawColumn.count, own = family.count, scales = family.draws.scales
-        var numbers = [Float](repeating: 0, count: d * own), weights = [Float](repeating: 0, count: d)
+        var numbers = [Float](repeating: 0, count: d * own)
         for i in numbers.indices { numbers[i] = Float(posterior.parameters[i] * scales[i % own]) }
         var rows = numbers
         if !family.draws.fibres.isIdentity {
@@ -43,11 +45,7 @@ struct PosteriorDigest {
                 }
             }
         }
-        probability = []
-        DrawWeights(
-            parameterCounts: posterior.listed.map(family.parameterCount),
-            fibreCounts: posterior.listed.map { family.fibreCount($0) }, drawLambda: lambda, target: lambda
-        ).update(ListedPosterior(posterior), probability: &probability, weights: &weights)
+        (probability, weights) = family.weights(posterior, lambda: lambda)
         var assignments = [FibreAssignment](repeating: .none, count: d), matcher = FibreMatcher(),
             statistics = WeightedStatistics()
         matcher.match(rows, weights: weights, count: d, into: &assignments)

@@ -218,7 +218,8 @@ public struct SimulationStudy: Sendable {
                     (Array(answer.parameters[$0 * p..<($0 + 1) * p]), answer.listed[answer.structures[$0]])
                 }
         }
-        let joint = ExchangeableDraws(answer, probability: probability, count: Self.jointDraws, using: &random)
+        let joint = ExchangeableDraws(
+            answer, weights: studied.weights(answer, lambda: lambda).weights, count: Self.jointDraws, using: &random)
         let same = place.flatMap {
             ExchangeableDraws.of(structure: $0, answer, count: Self.conditionalDraws, using: &random)
         }

@@ -125,6 +125,17 @@ struct StudyFamily: Sendable {
         return (all.dropLast().map { exp($0) }, exp(all[all.count - 1]))
     }
 
+    /// Probabilities at λ of the structures listed, and for what each draw counts, where draws were allocated for that
+    /// λ.
+    func weights(_ posterior: VoxelPosterior, lambda: Double) -> (probability: [Double], weights: [Float]) {
+        var probability: [Double] = [], weights = [Float](repeating: 0, count: posterior.structures.count)
+        DrawWeights(
+            parameterCounts: posterior.listed.map(parameterCount), fibreCounts: posterior.listed.map { fibreCount($0) },
+            drawLambda: lambda, target: lambda
+        ).update(ListedPosterior(posterior), probability: &probability, weights: &weights)
+        return (probability, weights)
+    }
+
     /// Posteriors of one observation, made to list the same structures in the same order: all of a family that lists
     /// them, else those that any of them lists. What one does not list has no probability and no stated error.
     func aligned(_ posteriors: [VoxelPosterior]) -> [VoxelPosterior] {

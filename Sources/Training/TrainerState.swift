@@ -83,7 +83,7 @@ public struct TrainerState {
     }
 
     /// Reads a checkpoint of the same network. Returns the state and the recipe it was made with.
-    /// - Throws: `OtherMethod`, `SafetensorsError`, `NetworkFileError`.
+    /// - Throws: `OtherMethod`, `OtherNetwork`, `SafetensorsError`, `NetworkFileError`.
     public static func read(_ network: some TrainableNetwork, from path: String) throws -> (
         state: TrainerState, recipe: String
     ) {
@@ -94,6 +94,7 @@ public struct TrainerState {
         if let method = file.metadata["method"], method != network.method {
             throw OtherMethod(path: path, found: method, wanted: network.method)
         }
+        guard layout.hasShapes(of: file, prefix: "weights.") else { throw OtherNetwork(path: path) }
         var state = TrainerState(weights: try layout.read(file, prefix: "weights."))
         state.firstMoment = try layout.read(file, prefix: "adam_m.")
         state.secondMoment = try layout.read(file, prefix: "adam_v.")
@@ -110,4 +111,9 @@ public struct TrainerState {
 /// A checkpoint of another method's training. Those that say of none are older, and another's lacks weights.
 public struct OtherMethod: Error {
     public let path: String, found: String, wanted: String
+}
+
+/// A checkpoint of a network of other sizes: another recipe's, or the same family's with or without what timing decides.
+public struct OtherNetwork: Error {
+    public let path: String
 }

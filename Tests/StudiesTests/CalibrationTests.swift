@@ -119,7 +119,8 @@ import Testing
             logProbability: [0.2, 0.1, 0.7].map { log($0) }, structures: structures, parameters: [])
         var random = RandomSource(seed: 4), counts = [0, 0, 0]
         for _ in 0..<2000 {
-            let drawn = ExchangeableDraws(posterior, probability: [0.2, 0.1, 0.7], count: 20, using: &random)
+            let drawn = ExchangeableDraws(
+                posterior, weights: structures.map { [0.2 / 40, 0.1 / 12, 0.7 / 40][$0] }, count: 20, using: &random)
             #expect(drawn.indices.count == 20)
             #expect(Set(drawn.indices).count == 20 - drawn.repeated || drawn.repeated > 0)
             for d in drawn.indices { counts[structures[d]] += 1 }
@@ -127,6 +128,32 @@ import Testing
         for (n, p) in zip(counts, [0.2, 0.1, 0.7]) { #expect(abs(Double(n) / 40_000 - p) < 0.01) }
         #expect(ExchangeableDraws.of(structure: 1, posterior, count: 13, using: &random) == nil)
         #expect(Set(ExchangeableDraws.of(structure: 1, posterior, count: 12, using: &random) ?? []) == Set(40..<52))
+    }
+
+    /// One likely structure and many that can expect less than a draw each: whatever few of these have one, they stand
+    /// for all of them.
+    @Test func unlikelyStructuresAreDrawnAsOftenAsTheyShould() {
+        let family = StudyFamily(BallSticks()), list = BallSticks().structureSpace.structures
+        // All of one number of fibres and of parameters, so that only their number makes them unlikely.
+        let alike = list.filter { family.fibreCount($0) == 2 }
+        let k = Dictionary(grouping: alike, by: family.parameterCount).values.max { $0.count < $1.count }!
+        let likely = list.first { family.fibreCount($0) == 1 }!, listed = [likely] + k
+        let p = [0.9] + k.map { _ in 0.1 / Double(k.count) }, total = 12
+        var random = RandomSource(seed: 9), unlikely = 0, trials = 4000
+        for _ in 0..<trials {
+            let counts = DrawAllocation.counts(
+                p.map { log($0) }, parameterCounts: listed.map(family.parameterCount),
+                fibreCounts: listed.map { family.fibreCount($0) }, lambda: 0, total: total, offset: random.uniform())
+            let structures = counts.enumerated().flatMap { Array(repeating: $0.offset, count: $0.element) }
+            let posterior = VoxelPosterior(
+                of: listed, logProbability: p.map { log($0) }, structures: structures,
+                parameters: [Double](repeating: 0, count: total * family.count))
+            let drawn = ExchangeableDraws(
+                posterior, weights: family.weights(posterior, lambda: 0).weights, count: 5, using: &random)
+            unlikely += drawn.indices.count { structures[$0] > 0 }
+        }
+        trials *= 5
+        #expect(k.count >= 2 && abs(Double(unlikely) / Double(trials) - 0.1) < 0.01, "\(unlikely) of \(trials)")
     }
 
     /// Truth and draws alike from the prior: every quantity's rank must be uniform, directions and ties included.
