@@ -12,7 +12,7 @@ import Tensors
 public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
     public var exploration = StructureExplorer.Options.balanced
     /// Sweeps of moves that end each voxel's draws, and of how many draws of a structure: fewer stay samples by weight.
-    public var sweeps = 8, fewestMoved = 3
+    public var sweeps = 10, fewestMoved = 2
     /// Steps of the network's diffusion solver, and its draws that each structure starts from.
     public var solverSteps = 2, starts = 1
 

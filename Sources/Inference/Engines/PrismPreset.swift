@@ -21,7 +21,7 @@ public enum PrismPreset: String, CaseIterable, Sendable {
         switch self {
         case .fast:
             recipe.exploration = .fast
-            (recipe.sweeps, recipe.solverSteps) = (2, 1)
+            (recipe.sweeps, recipe.fewestMoved, recipe.solverSteps) = (2, 3, 1)
         case .balanced: recipe.exploration = .balanced
         case .exact:
             recipe.exploration = .init()
