@@ -113,7 +113,8 @@ public struct OtherMethod: Error {
     public let path: String, found: String, wanted: String
 }
 
-/// A checkpoint of a network of other sizes: another recipe's, or the same family's with or without what timing decides.
+/// A checkpoint of a network of other sizes: another recipe's, or the same family's with or without what timing
+/// decides.
 public struct OtherNetwork: Error {
     public let path: String
 }
