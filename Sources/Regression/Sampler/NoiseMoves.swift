@@ -80,11 +80,10 @@ extension CollapsedSampler {
             }
         }
         precisions = nil
-        if density.isHeavy { choosePrecisions(a) }
-        value = self.logDensity(level)
+        if density.isHeavy { choosePrecisions(a) } else { value = self.logDensity(level) }
     }
 
-    /// Each error's precision under heavy tails, given amplitudes and σ.
+    /// Each error's precision under heavy tails, given amplitudes and σ; and what the density is with them.
     func choosePrecisions(_ amplitudes: [Double]) {
         let sigma = NoiseModel.level.value(level), nu = NoiseModel.degrees
         precisions = density.residuals(amplitudes).map { r in
