@@ -34,7 +34,7 @@ function histogram(data) {
 
 // Stacked shares of the numbers of fibres against λ, with a line at the slider's λ. Returns how to move the line.
 function sweepChart(holder, data) {
-  const w = 460, h = 270, top = 8, base = 236, x = lambda => lambda / data.largestLambda * w, y = share => base - share * (base - top);
+  const w = 460, h = 270, top = 8, base = 236, x = lambda => (lambda - data.leastLambda) / (data.largestLambda - data.leastLambda) * w, y = share => base - share * (base - top);
   const svg = draw("svg", { viewBox: `-34 0 ${w + 40} ${h}`, role: "img", "aria-label": "Share of voxels with each most probable number of fibres, against λ" });
   const lower = data.sweep.map(() => 0), labels = [];
   for (let n = 0; n < 4; n++) {
@@ -47,7 +47,7 @@ function sweepChart(holder, data) {
   }
   for (let i = 0; i <= 4; i++) svg.append(draw("text", { x: -7, y: y(i / 4) + 4, "text-anchor": "end" }, 25 * i + (i === 4 ? " %" : "")));
   const end = Math.floor(data.largestLambda), stride = Math.max(1, Math.ceil(end / 6));
-  for (let i = 0; i <= end; i += stride) svg.append(draw("text", { x: x(i), y: base + 17, "text-anchor": "middle" }, i));
+  for (let i = Math.ceil(data.leastLambda); i <= end; i += stride) svg.append(draw("text", { x: x(i), y: base + 17, "text-anchor": "middle" }, i));
   svg.append(draw("text", { class: "strong", x: w / 2, y: h - 2, "text-anchor": "middle" }, "λ"));
   const mark = draw("line", { class: "mark", y1: top - 4, y2: base + 4 });
   svg.append(mark, ...labels);

@@ -92,7 +92,7 @@ function start(volume, voxels, residuals) {
     viewer.refresh();
   }
   function setLambda(value) {
-    viewer.lambdas[0] = Math.max(0, Math.min(data.largestLambda, value));
+    viewer.lambdas[0] = Math.max(data.leastLambda, Math.min(data.largestLambda, value));
     slider.value = viewer.lambdas[0];
     update();
   }
@@ -106,7 +106,7 @@ function start(volume, voxels, residuals) {
   });
   byId("lambda-reset").addEventListener("click", () => setLambda(data.lambda));
   // The thumb's middle runs from half its width to half its width before the end.
-  byId("lambda-fit").style.left = `calc(8px + ${data.lambda / data.largestLambda} * (100% - 16px))`;
+  byId("lambda-fit").style.left = `calc(8px + ${(data.lambda - data.leastLambda) / (data.largestLambda - data.leastLambda)} * (100% - 16px))`;
 
   byId("radiological").addEventListener("change", event => {
     const isMirrored = event.target.checked;

@@ -20,7 +20,9 @@ public struct TrainingPlan: BoundedSettings, Codable, Sendable, Equatable {
     public var clip = 1.0
     /// Steps over which the weights' moving average forgets a factor e.
     public var averageSteps = 1000
-    /// λ of a simulation: 0 with this probability, else exponential with mean `lambdaMean`, cut to [0, 3].
+    /// λ of a simulation: `lambdaLeast`, to which with probability 1 − `lambdaZero` something exponential of mean
+    /// `lambdaMean` is added, cut to 3.
+    public var lambdaLeast = 0.0
     public var lambdaZero = 0.3
     public var lambdaMean = 0.5
     /// Weight of the parameter loss beside the structure loss.
@@ -36,8 +38,8 @@ public struct TrainingPlan: BoundedSettings, Codable, Sendable, Equatable {
             .whole("warmup", \.warmup, 1...10_000_000),
             .real("decay", \.decay, 0...0.99), .real("weightDecay", \.weightDecay, 0...1),
             .real("clip", \.clip, 1e-6...1e6),
-            .whole("averageSteps", \.averageSteps, 1...10_000_000), .real("lambdaZero", \.lambdaZero, 0...1),
-            .real("lambdaMean", \.lambdaMean, 1e-3...100),
+            .whole("averageSteps", \.averageSteps, 1...10_000_000), .real("lambdaLeast", \.lambdaLeast, 0...2.5),
+            .real("lambdaZero", \.lambdaZero, 0...1), .real("lambdaMean", \.lambdaMean, 1e-3...100),
             .real("parameterWeight", \.parameterWeight, 1e-6...1e6),
         ] + NetworkConfiguration.settings.map { $0.inside(\.network, "network") }
 
@@ -47,9 +49,9 @@ public struct TrainingPlan: BoundedSettings, Codable, Sendable, Equatable {
     }
 
     public func drawLambda(_ random: inout RandomSource) -> Double {
-        if random.uniform() < lambdaZero { return 0 }
-        let most = 1 - exp(-3 / lambdaMean)
-        return -lambdaMean * log(1 - random.uniform() * most)
+        if random.uniform() < lambdaZero { return lambdaLeast }
+        let most = 1 - exp(-(3 - lambdaLeast) / lambdaMean)
+        return lambdaLeast - lambdaMean * log(1 - random.uniform() * most)
     }
 }
 

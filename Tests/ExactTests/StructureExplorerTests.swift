@@ -153,6 +153,46 @@ import Testing
         }
     }
 
+    /// From the least λ on answers are as if it had been searched from 0, of fewer structures.
+    @Test func whatMattersAtSmallerLambdaOnlyIsLeft() throws {
+        var fewer = 0
+        for seed in 1...12 as ClosedRange<UInt64> {
+            let (t, y) = Self.waves(Structure(bits: 0b011), seed: seed)
+            func found(from least: Double) throws -> ExploredStructures {
+                var options = StructureExplorer.Options()
+                (options.cutoff, options.window, options.leastLambda) = (6, 6, least)
+                let explorer = StructureExplorer(Waves(), kernels: Waves().kernels(t), options: options)
+                return try #require(explorer.explore(y, allows: { _ in true }, seed: 1, key: seed))
+            }
+            func probability(_ found: ExploredStructures, at lambda: Double) -> [Structure: Double] {
+                let logs = StructureSpace.normalise(
+                    zip(found.structures, found.logEvidence).map {
+                        $1 - lambda * Double(Waves.rule.parameterCount($0))
+                    })
+                return Dictionary(uniqueKeysWithValues: zip(found.structures, logs.map { exp($0) }))
+            }
+            let all = try found(from: 0), some = try found(from: 2)
+            let sampled = { (found: ExploredStructures) in
+                Set(found.structures.indices.filter { found.isSampled[$0] }.map { found.structures[$0] })
+            }
+            #expect(sampled(some).isSubset(of: sampled(all)))
+            if sampled(some).count < sampled(all).count { fewer += 1 }
+            for lambda in [2.0, 2.5, 3] {
+                let a = probability(all, at: lambda), b = probability(some, at: lambda)
+                for z in Set(a.keys).union(b.keys) {
+                    #expect(abs((a[z] ?? 0) - (b[z] ?? 0)) < 0.02, "seed \(seed), λ \(lambda), structure \(z.bits)")
+                }
+            }
+        }
+        #expect(fewer >= 6, "\(fewer)")
+        var options = StructureExplorer.Options()
+        #expect(options.lambdas == [0, 0.5, 1, 2, 3])
+        options.leastLambda = 0.5
+        #expect(options.lambdas == [0.5, 1, 2, 3])
+        options.leastLambda = 0.25
+        #expect(options.lambdas == [0.25, 0.5, 1, 2, 3])
+    }
+
     /// A neighbour that the network rules out is not looked at, unless σ is known, of which the network was not told;
     /// one that it leaves open is.
     @Test func whatTheNetworkRulesOutIsNotLookedAt() throws {

@@ -111,6 +111,11 @@ import Testing
         }
     }
 
+    @Test func lambdasAreThoseThatTheFamilyIsReadAt() {
+        #expect(LambdaStudy.lambdas(from: 0).count == 11 && LambdaStudy.lambdas(from: 0).first == 0)
+        #expect(LambdaStudy.lambdas(from: 0.5).first == 0.5 && LambdaStudy.lambdas(from: 0.3).first == 0.5)
+    }
+
     private static func sums(_ voxels: [(Int, Int, found: Double, density: Double)]) -> LambdaStudy.Sums {
         var sums = LambdaStudy.Sums()
         for (a, b, found, density) in voxels {

@@ -82,7 +82,7 @@ import Testing
                     state = automaton.next(at, z[depth])
                 }
                 #expect((state != nil) == (k != nil))
-                if let k { #expect(parameters == k) }
+                if let k { #expect(parameters == k && automaton.parameterCount(z) == k) }
             }
         }
     }
@@ -223,5 +223,20 @@ import Testing
         let later = part.reweighted(by: 0.6, rule)
         #expect(exp(later.logRest) >= rest.reduce(0) { $0 + exp(at.logProbability[$1]) })
         #expect(abs(later.logProbability.reduce(exp(later.logRest)) { $0 + exp($1) } - 1) < 1e-12)
+        // What is carried to a smaller λ still says what it had at its own, and how far its list reached.
+        var own = part
+        own.reach = 3
+        own.restBounds = [.init(step: 1, logMass: part.logRest - 4)]
+        let earlier = own.reweighted(by: -0.6, rule), shift = earlier.logProbability[0] - own.logProbability[0]
+            - 0.6 * Double(rule.parameterCount(own.structures[0]))
+        #expect(earlier.reach == 3 && earlier.restBounds.map(\.step) == [0.6, 1.6])
+        for (bound, mass) in zip(earlier.restBounds, [own.logRest, own.logRest - 4]) {
+            #expect(abs(bound.logMass - mass - shift) < 1e-12)
+        }
+        let again = earlier.reweighted(by: 0.6, rule)
+        #expect(again.restBounds.map(\.step) == [1])
+        for (a, b) in zip(again.logProbability + [again.logRest], own.logProbability + [own.logRest]) {
+            #expect(abs(a - b) < 1e-12)
+        }
     }
 }

@@ -25,6 +25,21 @@ import Training
         return plan
     }
 
+    /// λ of simulations begin where the family is read from, and end at 3.
+    @Test func lambdasOfSimulations() {
+        var plan = Self.plan(), random = RandomSource(seed: 3)
+        for least in [0, 0.5] {
+            plan.lambdaLeast = least
+            let all = (0..<4000).map { _ in plan.drawLambda(&random) }
+            let zero = Double(all.count { $0 == least }) / 4000
+            #expect(all.min() == least && all.max()! <= 3 && all.max()! > least + 1)
+            #expect(abs(zero - plan.lambdaZero) < 0.03)
+            let most = 3 - least, mean = plan.lambdaMean, rest = all.filter { $0 > least }.map { $0 - least }
+            let expected = mean - most / (exp(most / mean) - 1)
+            #expect(abs(rest.reduce(0, +) / Double(rest.count) - expected) < 0.04)
+        }
+    }
+
     @Test func reproducesTheClosedFormPosterior() throws {
         let family = LinearGaussian(), space = family.structureSpace
         let trainer = Trainer(family: family, plan: Self.plan(), threads: 2) { _ in LinearGaussian.design }

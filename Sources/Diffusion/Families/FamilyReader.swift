@@ -26,7 +26,7 @@ public enum FamilyReader {
     /// - Errors: SettingsError.
     public static func read(_ tree: SettingsTree, place: String) throws -> FamilyComposition {
         let keys = try tree.mapping(
-            place, ["name", "shared", "components", "rules", "noise", "quantities", "models"])
+            place, ["name", "shared", "components", "rules", "noise", "lambda", "quantities", "models"])
         guard let name = try keys["name"]?.word("\(place).name"), isName(name) else {
             throw wrong("\(place).name", "a name of letters, digits and -")
         }

@@ -86,7 +86,8 @@ extension FamilyWords {
         }
         return FamilyWords(
             quantities: quantities,
-            models: models.compactMap { model in left(model.when).map { Model(name: model.name, when: $0) } })
+            models: models.compactMap { model in left(model.when).map { Model(name: model.name, when: $0) } },
+            leastLambda: leastLambda)
     }
 }
 

@@ -23,9 +23,16 @@ public struct FamilyWords: Hashable, Codable, Sendable {
     }
 
     public var quantities: [Quantity], models: [Model]
+    /// λ from which on the family is to be read, for which it is searched and its network learns; nil for 0. Of families
+    /// most of whose structures are rich: where λ is small these have nearly all of the prior.
+    public var leastLambda: Double?
+    /// What that may be: a fit that is not told a λ has this one.
+    public static let mostLeastLambda = 0.5
     public static let none = FamilyWords(quantities: [], models: [])
 
-    public init(quantities: [Quantity], models: [Model]) { (self.quantities, self.models) = (quantities, models) }
+    public init(quantities: [Quantity], models: [Model], leastLambda: Double? = nil) {
+        (self.quantities, self.models, self.leastLambda) = (quantities, models, leastLambda)
+    }
 
     /// What a structure must have: `bundle`, `extra=free`; or not have, `no water`; or have so many of, `2 bundle`.
     public enum Condition: Hashable, Sendable {
@@ -116,6 +123,9 @@ public struct FamilyWords: Hashable, Codable, Sendable {
         guard Set(quantities.map(\.name)).count == quantities.count, Set(models.map(\.name)).count == models.count
         else {
             throw fail("two quantities, or two models, have one name")
+        }
+        guard (0...Self.mostLeastLambda).contains(leastLambda ?? 0) else {
+            throw fail("'lambda' must be at least a number from 0 to \(Self.mostLeastLambda)")
         }
         for quantity in quantities {
             guard quantity.range.map({ $0.count == 2 && $0[0] < $0[1] && $0.allSatisfy(\.isFinite) }) ?? true else {

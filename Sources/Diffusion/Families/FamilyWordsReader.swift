@@ -14,6 +14,7 @@ extension FamilyReader {
     ///           - {when: [bundle], is: bundle * extra.f_in / (1 - water)}
     ///     models:
     ///       ball-and-sticks: [bundle, ball, no water]
+    ///     lambda: at least 0.5              # optional: from which λ on it is to be read
     ///
     /// In an expression a component stands for its share of the signal (0 without it), `component.parameter` for its
     /// parameter, which must be there unless the share multiplies it.
@@ -30,11 +31,23 @@ extension FamilyReader {
             models: try models.map { key, value in
                 guard isLabel(key) else { throw noLabel(key) }
                 return FamilyWords.Model(name: key, when: try conditions(value, "\(place).models.\(key)"))
-            })
+            },
+            leastLambda: try tree.taking("lambda").value.map { try leastLambda($0, "\(place).lambda") })
         do { try words.check(composition.description) } catch let error as FamilyDescriptionError {
             throw SettingsError(reason: "in \(place), \(error.reason)")
         }
         return CompartmentFamily(composition, words: words)
+    }
+
+    private static func leastLambda(_ tree: SettingsTree, _ place: String) throws -> Double {
+        let text = try tree.word(place), start = "at least "
+        guard text.hasPrefix(start), let least = Double(text.dropFirst(start.count)),
+            (0...FamilyWords.mostLeastLambda).contains(least)
+        else {
+            let name = Setting<Int>.name(place)
+            throw SettingsError(reason: "\(name) must be 'at least X', X from 0 to \(FamilyWords.mostLeastLambda)")
+        }
+        return least
     }
 
     private static func isLabel(_ word: String) -> Bool {

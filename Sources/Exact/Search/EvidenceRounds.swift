@@ -58,22 +58,22 @@ extension StructureExplorer {
         entry.run = run
     }
 
-    /// Which share of its generations each structure is to have: like (P (1 − P))^⅔, the more of λ = 0 and 1. (An error
+    /// Which share of its generations each structure is to have: like (P (1 − P))^⅔, the more of the least λ and 1. (An error
     /// of P falls with the root of the samples n: Σ P/√n is least, all n together being given, with n ∝ P^⅔.)
     private func shares(_ entries: [Entry]) -> [Double] {
         var share = [Double](repeating: 0, count: entries.count)
-        for lambda in [0.0, 1] {
+        for lambda in [options.leastLambda, 1] {
             let p = StructureSpace.normalise(entries.map { $0.evidence - lambda * Double($0.k) }).map { exp($0) }
             for (i, p) in p.enumerated() { share[i] = max(share[i], min(1, 1.6 * pow(4 * p * (1 - p), 2.0 / 3))) }
         }
         return share
     }
 
-    /// The structure of probability P whose error e moves the posterior most, by P (1 − P) e at λ = 0 or 1; nil when
+    /// The structure of probability P whose error e moves the posterior most, by P (1 − P) e at the least λ or 1; nil when
     /// none exceeds the tolerance.
     private func mostUncertain(_ entries: [Entry]) -> Entry? {
         var worst = options.tolerance, chosen: Entry?
-        for lambda in [0.0, 1] {
+        for lambda in [options.leastLambda, 1] {
             let p = StructureSpace.normalise(entries.map { $0.evidence - lambda * Double($0.k) }).map { exp($0) }
             for (entry, p) in zip(entries, p) where entry.run?.isExhausted == false {
                 let value = p * (1 - p) * min(1, entry.standardError) * entry.shortfall

@@ -2,7 +2,11 @@ extension StructureExplorer {
     /// How far and how finely is searched; the default takes its time.
     public struct Options: Sendable {
         package var sampling = ImportanceSampler.Options()
-        /// Nats below the best at every λ in [0, 3] beyond which a structure is not sampled: by Laplace's
+        /// λ from which on, to 3, answers are to be right; no search is made for what matters below it only.
+        public var leastLambda = 0.0
+        /// λ at which what matters is looked for.
+        public var lambdas: [Double] { [leastLambda] + [0.5, 1, 2, 3].filter { $0 > leastLambda } }
+        /// Nats below the best at every one of `lambdas` beyond which a structure is not sampled: by Laplace's
         /// approximation, and by the network.
         public var cutoff = 10.0, networkCutoff = 8.0
         /// Nats below the best by the network beyond which a structure is not looked at for its neighbours' sake.
@@ -68,7 +72,7 @@ extension StructureExplorer {
             reopening \(reopenings) within \(reopening), cutoffs \
             \(cutoff)/\(networkCutoff)/\(window)/\(networkExclusion)/\(close), \(likely)/\(unlikely) to \
             \(fewest)+\(perDimension)d (\(most)) generations+\(further) to \
-            \(tolerance)\(samplesDrawn ? ", drawn too" : "")
+            \(tolerance)\(samplesDrawn ? ", drawn too" : "")\(leastLambda > 0 ? ", λ from \(leastLambda)" : "")
             """
         }
     }

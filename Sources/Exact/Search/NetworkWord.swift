@@ -33,7 +33,7 @@ public struct NetworkWord {
             total[known] = logSum([total[known], l])
         }
         let options = explorer.options,
-            gap = StructureExplorer.gaps(total, signals.map { explorer.meet($0).k })
+            gap = StructureExplorer.gaps(total, signals.map { explorer.meet($0).k }, lambdas: options.lambdas)
         self.table = table
         gaps = Dictionary(uniqueKeysWithValues: zip(signals, gap))
         (reach, exclusion) = (network.reach, options.networkExclusion)
@@ -59,8 +59,9 @@ extension StructureExplorer {
         NetworkWord(network, self, part: part)
     }
 
-    /// What a network is to be asked, so that the search misses nothing it has to say.
-    public var reading: (reach: Double, named: Int, namedReach: Double, always: [Structure]) {
-        (options.networkExclusion, options.mostNamed, options.networkCutoff, plainest)
+    /// What a network is to be asked, so that the search misses nothing it has to say: how far below the best, at which
+    /// λ, and how many.
+    public var reading: (lambdas: [Double], reach: Double, named: Int, namedReach: Double, always: [Structure]) {
+        (options.lambdas, options.networkExclusion, options.mostNamed, options.networkCutoff, plainest)
     }
 }

@@ -6,8 +6,8 @@ import ModelSpace
 ///
 /// Structures are never listed. Those that a network names (or where there is none the plainest) have their modes
 /// looked for; then the neighbours of every structure that matters, until those that matter have only neighbours that
-/// do not, or only such as the network rules out. What matters is within some nats of the best at a λ in [0, 3] by
-/// Laplace's approximation or by the network.
+/// do not, or only such as the network rules out. What matters is within some nats of the best, at a λ from
+/// `Options.leastLambda` to 3, by Laplace's approximation or by the network.
 /// Evidence by importance sampling follows for them, generation by generation, where it most moves the posterior.
 /// Structures of more components or shape coordinates than modes are made for (`SignalLimits`: 12 and 48) are not
 /// looked at: a network's word, where there is one, is all that is known of them.

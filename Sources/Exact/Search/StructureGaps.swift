@@ -2,13 +2,12 @@ import ModelSpace
 
 /// How far structures stay below the best, which says what a search looks at; and the streams that it draws from.
 extension StructureExplorer {
-    func gaps(_ values: [Double], _ entries: [Entry]) -> [Double] { Self.gaps(values, entries.map(\.k)) }
-
-    /// λ at which what matters is looked for.
-    public static let lambdas = [0.0, 0.5, 1, 2, 3]
+    func gaps(_ values: [Double], _ entries: [Entry]) -> [Double] {
+        Self.gaps(values, entries.map(\.k), lambdas: options.lambdas)
+    }
 
     /// How far each stays below the best, at the λ that favours it most.
-    package static func gaps(_ values: [Double], _ counts: [Int], lambdas: [Double] = lambdas) -> [Double] {
+    package static func gaps(_ values: [Double], _ counts: [Int], lambdas: [Double]) -> [Double] {
         var gap = [Double](repeating: .infinity, count: values.count)
         for lambda in lambdas {
             func here(_ i: Int) -> Double { values[i] - lambda * Double(counts[i]) }

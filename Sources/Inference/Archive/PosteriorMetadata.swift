@@ -25,6 +25,8 @@ public struct PosteriorMetadata: Equatable, Sendable {
     public var shardCount: Int, voxelCount: Int
     /// Further texts that travel with the fit.
     public var notes: [String: String]
+    /// λ from which on the family is to be read (`FamilyWords.leastLambda`).
+    public let leastLambda: Double
 
     /// - Precondition: the family makes sense (`DrawLayout`).
     public init(
@@ -45,6 +47,7 @@ public struct PosteriorMetadata: Equatable, Sendable {
         }
         self.family = family
         self.layout = layout
+        leastLambda = words.leastLambda ?? 0
         structures = layout.table
         self.drawLambda = drawLambda
         self.referenceLambda = referenceLambda

@@ -18,7 +18,8 @@ public final class AmortisedSampler<F: ModelFamily> {
     /// Told where the time goes; nil outside benchmarks.
     var stages: StageClock?
 
-    /// λ at which the network is asked; other λ follow by the exact identity.
+    /// λ of what is answered; other λ follow by the exact identity. The network is asked at it too, unless the family
+    /// is for larger λ only.
     public static var referenceLambda: Double { 0 }
 
     /// - Parameter precision: of the network's matrix products.
@@ -80,15 +81,18 @@ public final class AmortisedSampler<F: ModelFamily> {
     /// What a search asks of the network: the structures that a plan wants read, and draws θ | z of those asked for.
     ///
     /// - Parameters:
-    ///   - plan: at `referenceLambda` and beyond.
+    ///   - lambda: λ at which the network is asked.
+    ///   - plan: at that λ and beyond.
     ///   - allocate: the structures of an observation's draws, given what was read of it.
+    /// - Returns: what was read, at `referenceLambda`, and the draws.
     func read(
-        _ y: UnsafePointer<Float>, designs: [F.Design], keys: [UInt64], seed: UInt64, steps: Int,
+        _ y: UnsafePointer<Float>, designs: [F.Design], keys: [UInt64], seed: UInt64, steps: Int, lambda: Double,
         plan: StructureReadingPlan, allocate: (StructurePosterior) -> [Structure]
     ) -> [(structures: StructurePosterior, drawn: [Structure], parameters: [Double])] {
         let (encoded, frames) = encode(y, designs)
-        let read = runner.structurePosteriors(
-            encoded, lambda: Self.referenceLambda, automaton: family.automaton, plan: plan)
+        let back = Self.referenceLambda - lambda
+        let read = runner.structurePosteriors(encoded, lambda: lambda, automaton: family.automaton, plan: plan)
+            .map { back == 0 ? $0 : $0.reweighted(by: back, parameterCount: family.automaton.parameterCount) }
         let structures = read.map(allocate)
         let parameters = draw(encoded, frames, designs, structures, keys: keys, seed: seed, steps: steps)
         return read.indices.map { (read[$0], structures[$0], parameters[$0]) }

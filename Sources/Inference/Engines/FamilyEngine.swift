@@ -36,6 +36,7 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
         }
         (self.family, self.file, self.acquisition, self.options) = (family, file, acquisition, options)
         preset.apply(to: &self)
+        exploration.leastLambda = family.words.leastLambda ?? 0
     }
 
     public var diffusionFamily: any DiffusionFamily { family }
@@ -75,7 +76,8 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
 final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
     private let recipe: FamilyEngineRecipe<F>, sampler: FamilySampler<F>?
     private let explorer: StructureExplorer, moves: PosteriorMoves, rule: StructureRule
-    private let reading: StructureReadingPlan
+    /// What the network is asked, and at which λ.
+    private let reading: StructureReadingPlan, lambda: Double
     /// Of the recipe, which would be copied with all that it refers to where one of them is asked for.
     private let options: FitOptions, sweeps: Int, fewestMoved: Int, drawCount: Int, parameterCount: Int
     /// The exact half reads the volumes shell by shell.
@@ -92,8 +94,9 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         moves = PosteriorMoves(kernels)
         rule = StructureRule(recipe.family.description)
         let wanted = explorer.reading, description = recipe.family.description
+        lambda = wanted.lambdas[0]
         reading = StructureReadingPlan(
-            steps: StructureExplorer.lambdas.map { $0 - AmortisedSampler<F>.referenceLambda }, reach: wanted.reach,
+            steps: wanted.lambdas.map { $0 - wanted.lambdas[0] }, reach: wanted.reach,
             named: wanted.named, namedReach: wanted.namedReach, always: wanted.always,
             signalBits: description.bitCount - description.noise.bitNames.count)
     }
@@ -125,7 +128,7 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         let m = recipe.acquisition.count, seed = options.seed, starts = recipe.starts
         var words: [NetworkWord] = []
         let guesses = sampler?.read(
-            y, designs: designs, keys: keys, seed: seed, steps: recipe.solverSteps, plan: reading
+            y, designs: designs, keys: keys, seed: seed, steps: recipe.solverSteps, lambda: lambda, plan: reading
         ) {
             // Draws of the structures that the search begins from.
             words.append(self.explorer.word($0, part: self.sampler?.part))

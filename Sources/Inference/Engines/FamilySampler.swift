@@ -30,16 +30,17 @@ final class FamilySampler<F: DiffusionFamily> {
 
     /// `AmortisedSampler.read`, by the family's structures and parameters.
     func read(
-        _ y: UnsafePointer<Float>, designs: [F.Design], keys: [UInt64], seed: UInt64, steps: Int,
+        _ y: UnsafePointer<Float>, designs: [F.Design], keys: [UInt64], seed: UInt64, steps: Int, lambda: Double,
         plan: StructureReadingPlan, allocate: (StructurePosterior) -> [Structure]
     ) -> [(structures: StructurePosterior, drawn: [Structure], parameters: [Double])] {
         guard let part else {
             return sampler.read(
-                y, designs: designs, keys: keys, seed: seed, steps: steps, plan: plan, allocate: allocate)
+                y, designs: designs, keys: keys, seed: seed, steps: steps, lambda: lambda, plan: plan,
+                allocate: allocate)
         }
         var own = plan
         (own.always, own.signalBits) = (plan.always.compactMap(part.inPart), signalBits)
-        return sampler.read(y, designs: designs, keys: keys, seed: seed, steps: steps, plan: own) {
+        return sampler.read(y, designs: designs, keys: keys, seed: seed, steps: steps, lambda: lambda, plan: own) {
             allocate(part.inWhole($0)).compactMap(part.inPart)
         }.map { (part.inWhole($0.structures), $0.drawn.map(part.inWhole), part.inWhole(theta: $0.parameters)) }
     }

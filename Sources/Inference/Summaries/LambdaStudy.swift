@@ -13,11 +13,14 @@ import ModelSpace
 /// **What λ to take.** The λ at which no fewer net fibres are found again than at the best, within two standard errors
 /// of the difference, are a plateau: λ is there to say which fibres are to be believed, and in what comes again nothing
 /// is gained by being extreme. Of the plateau, the λ under which unseen volumes are likeliest, where that is the
-/// sharper word: where the family is right. Unseen volumes that are likeliest at λ = 0 are the mark of a family that is
+/// sharper word: where the family is right. Unseen volumes that are likeliest at the least λ are the mark of a family that is
 /// not: any structure is then bought that foretells something, fibre or not (`showsMisfit`). There, and without halves,
 /// the λ of the plateau nearest to the default: a scan must speak against that to move it.
 public struct LambdaStudy: Sendable {
-    public static let lambdas = [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3]
+    /// λ that are tried of a family that is to be read from `least` on.
+    public static func lambdas(from least: Double) -> [Double] {
+        [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3].filter { $0 >= least }
+    }
     /// Within how many degrees a fibre is found again.
     public static let angle = FibresFoundAgain.angle
 
@@ -50,7 +53,7 @@ public struct LambdaStudy: Sendable {
     public var lambda: Double { rows[recommended].lambda }
     /// The λ whose net fibres are as many as the best's, within two standard errors.
     public var plateau: [Double] { rows.filter(\.netLoss.isSlight).map(\.lambda) }
-    /// Whether unseen volumes are likeliest at λ = 0, by more than two standard errors: the family lacks something.
+    /// Whether unseen volumes are likeliest at the least λ, by more than two standard errors: the family lacks something.
     public let showsMisfit: Bool
 
     /// The volumes that a half lacks: M of them, V × M signals in scanner units, and how gradients deviate.
@@ -70,7 +73,8 @@ public struct LambdaStudy: Sendable {
         _ archives: (PosteriorArchive, PosteriorArchive), family: (any DiffusionFamily)? = nil, heldOut: [HeldOut] = [],
         threads: Int, progress: (Int) -> Void = { _ in }, shouldStop: @Sendable () -> Bool = { false }
     ) throws {
-        let lambdas = Self.lambdas, l = lambdas.count, pair = [archives.0, archives.1]
+        let lambdas = Self.lambdas(from: archives.0.metadata.leastLambda), l = lambdas.count,
+            pair = [archives.0, archives.1]
         var densities: [HeldOutDensity] = []
         if let family {
             for (archive, held) in zip(pair, heldOut) {
@@ -108,7 +112,9 @@ public struct LambdaStudy: Sendable {
     }
 
     /// Steps that `progress` is told of.
-    public static func steps(halves: Bool) -> Int { lambdas.count + (halves ? 2 : 0) }
+    public static func steps(of fit: PosteriorMetadata, halves: Bool) -> Int {
+        lambdas(from: fit.leastLambda).count + (halves ? 2 : 0)
+    }
 
     /// What is added up of a block's voxels at one λ.
     struct Sums {
@@ -162,7 +168,7 @@ public struct LambdaStudy: Sendable {
         (self.rows, self.voxels, blocks) = (rows, voxels, sums[0].count)
         (mostNet, self.likeliest) = (most, likeliest)
         let plateau = rows.indices.filter { rows[$0].netLoss.isSlight }
-        if let likeliest, lambdas[likeliest] > 0 {
+        if let likeliest, likeliest > 0 {
             recommended = plateau.reduce(plateau[0]) { totals[$1].density > totals[$0].density ? $1 : $0 }
             showsMisfit = false
         } else {

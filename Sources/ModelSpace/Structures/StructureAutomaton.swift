@@ -34,6 +34,16 @@ public struct StructureAutomaton: Sendable {
     @inline(__always)
     public func decides(_ state: Int) -> Bool { after[2 * state] >= 0 && after[2 * state + 1] >= 0 }
 
+    /// k(z) of an allowed structure.
+    public func parameterCount(_ z: Structure) -> Int {
+        var state = start, k = 0
+        for bit in 0..<bitCount {
+            k += parameters(state, z[bit])
+            state = next(state, z[bit])!
+        }
+        return k
+    }
+
     private mutating func add() -> Int {
         after += [-1, -1]
         cost += [0, 0]

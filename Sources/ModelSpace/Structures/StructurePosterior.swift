@@ -46,12 +46,15 @@ public struct StructurePosterior: Sendable, Equatable {
     ///
     /// Exact for the structures listed, relative to each other. Towards larger λ the mass of the rest is an upper bound
     /// (`restParameters`); towards smaller λ nothing bounds it, and the mass stated is what it has if all of it has so
-    /// many parameters.
+    /// many parameters: there the mass that it had is a bound at the λ that it had it at.
     public func reweighted(by step: Double, parameterCount: (Structure) -> Int) -> StructurePosterior {
-        StructurePosterior(
+        let known = step < 0 && logRest.isFinite ? [RestBound(step: 0, logMass: logRest)] + restBounds : restBounds
+        return StructurePosterior(
             structures: structures,
             logProbability: zip(structures, logProbability).map { $1 - step * Double(parameterCount($0)) },
-            logRest: logRest - step * restParameters, restParameters: restParameters)
+            logRest: logRest - step * restParameters, restParameters: restParameters,
+            restBounds: known.filter { $0.step > step }.map { RestBound(step: $0.step - step, logMass: $0.logMass) },
+            reach: reach)
     }
 
     public func reweighted(by step: Double, _ rule: StructureRule) -> StructurePosterior {

@@ -14,11 +14,13 @@ public struct ComparisonReport: Sendable {
     public static let head = "voxels_with\tvoxels\tsum\tmean\tsd\tq05\tq50\tq95\tstrongly_A\tstrongly_B\n"
 
     public let rows: [Row]
-    private let comparison: FitComparison, fits: [String], families: [String], unlisted: [String]
+    private let comparison: FitComparison, fits: [String], families: [String], leastLambdas: [String: Double]
 
-    /// - Parameter unlisted: those of the families whose structures are too many to list.
-    public init(_ comparison: FitComparison, fits: [String], families: [String], unlisted: [String] = []) {
-        (self.comparison, self.fits, self.families, self.unlisted) = (comparison, fits, families, unlisted)
+    /// - Parameter leastLambdas: λ from which on each of the families is to be read; 0 where it is not stated.
+    public init(
+        _ comparison: FitComparison, fits: [String], families: [String], leastLambdas: [String: Double] = [:]
+    ) {
+        (self.comparison, self.fits, self.families, self.leastLambdas) = (comparison, fits, families, leastLambdas)
         let compared = comparison.voxels.indices.filter { comparison.isCompared[$0] }
         rows =
             [Self.row("all", compared.map { comparison.logBayesFactor[$0] })]
@@ -46,9 +48,6 @@ public struct ComparisonReport: Sendable {
         return row
     }
 
-    /// λ below which most of the prior of a large family is on structures of many components.
-    public static let leastLambda = 0.5
-
     /// What ought to be known of the voxels left out, and of what a fit cannot have looked at.
     public var warnings: [String] {
         let left = comparison.omissions, all = comparison.voxels.count
@@ -57,10 +56,10 @@ public struct ComparisonReport: Sendable {
             (left.measurements, "were fitted to different measurements (volumes left out of one)"),
             (left.evidence, "have no evidence in one of the fits"),
         ].filter { $0.0 > 0 }.map { "\($0.0) of \(all) voxels \($0.1): they are left out of the comparison." }
-            + (comparison.lambda < Self.leastLambda ? Array(Set(unlisted)).sorted() : []).map {
+            + leastLambdas.filter { comparison.lambda < $0.value }.sorted { $0.key < $1.key }.map {
                 """
-                At lambda \(comparison.lambda) most of the prior of \($0) is on structures of many components, of \
-                which a fit looks at few: its evidence is too low. Compare at --lambda \(Self.leastLambda) or more.
+                At lambda \(comparison.lambda) most of the prior of \($0.key) is on structures of many components, of \
+                which a fit looks at few: its evidence is too low. Compare at --lambda \($0.value) or more.
                 """
             }
     }

@@ -37,7 +37,7 @@ public enum LambdaPlot {
     ) -> String {
         var c = canvas
         c.axes(
-            xTicks: [0, 1, 2, 3].map { ($0, String(format: "%g", $0)) },
+            xTicks: [0, 1, 2, 3].filter { $0 >= study.rows.first!.lambda }.map { ($0, String(format: "%g", $0)) },
             yTicks: ticks.map { ($0, String(format: format, $0)) }, xTitle: "λ", yTitle: title)
         c.line("mark", study.lambda, c.y.lowerBound, study.lambda, c.y.upperBound)
         return c.svg(title)

@@ -49,7 +49,7 @@ public struct LambdaReport: Sendable {
             if study.showsMisfit, part.directions ?? .max >= Self.fewDirections {
                 text += ": '\(family)' lacks something of this scan and buys what foretells signals, fibre or not"
             }
-            if study.likeliest.map({ study.rows[$0].lambda > 0 }) ?? false {
+            if study.likeliest ?? 0 > 0 {
                 text += i == 0 ? "; recommended is the λ of that range that foretells them best." : "."
             } else {
                 text += i == 0 ? "; recommended is the λ of that range nearest to the default." : "."

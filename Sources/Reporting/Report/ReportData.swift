@@ -28,14 +28,16 @@ struct ReportData: Sendable {
         probabilities = structures.probabilities(summary)
     }
 
-    /// λ of the slider: to 3, or as far as the fit's own.
+    /// λ of the slider: those that the family is to be read at, to 3, or as far as the fit's own.
+    var leastLambda: Double { min(summary.metadata.leastLambda, summary.lambda) }
     var largestLambda: Double { max(3, summary.lambda) }
 
     /// Characters of the page's voxels at most; scans that need more are shown in coarser steps.
     static let budget = 4_350_000
 
     func json(threads: Int) -> JSONValue {
-        let nodes = Set((0...60).map { largestLambda * Double($0) / 60 } + [summary.lambda]).sorted()
+        let range = largestLambda - leastLambda,
+            nodes = Set((0...60).map { leastLambda + range * Double($0) / 60 } + [summary.lambda]).sorted()
         let sweep = structures.sweep(probabilities, fitted: fitted, at: summary.lambda, over: nodes, threads: threads)
         func numbers(_ values: [Double]) -> JSONValue { .array(values.map { .number(Self.rounded($0)) }) }
         let maps = ReportMap.all(self), sets = FibreSets(archive, threads: threads)
@@ -49,7 +51,8 @@ struct ReportData: Sendable {
         }
         let voxels = survey.map { ReportVoxels($0, self, volume).json } ?? .null
         return .object([
-            ("lambda", .number(summary.lambda)), ("largestLambda", .number(largestLambda)),
+            ("lambda", .number(summary.lambda)), ("leastLambda", .number(leastLambda)),
+            ("largestLambda", .number(largestLambda)),
             ("logStep", .number(ReportStructures.logStep)),
             ("shortScale", .number(ReportStructures.shortScale)),
             ("toScanner", numbers(grid.toScanner(geometry.affine))), ("voxelCount", .integer(fitted.count)),

@@ -70,7 +70,9 @@ enum ReportFields {
             "stem": title(p), "tiles": tiles, "checks": checks, "provenance": rows,
             "lede": "\(ReportText.count(data.fitted.count)) voxels fitted\(fitting). Most probable number of fibres: "
                 + "\(ReportText.fibreShares(now.calledFibres)) of them.",
-            "lambda": ReportText.number(summary.lambda), "largestLambda": ReportText.number(data.largestLambda),
+            "lambda": ReportText.number(summary.lambda),
+            "leastLambda": ReportText.number(data.leastLambda),
+            "largestLambda": ReportText.number(data.largestLambda),
             "methods": data.methods(p, now).map { ["text": $0] }, "software": "\(p.software) \(p.version)",
             "finished": p.finishedAt.isEmpty ? p.startedAt : p.finishedAt,
             "citations": ReportCitation.works(p, summary.metadata).map { ["text": $0.text, "link": $0.link] },

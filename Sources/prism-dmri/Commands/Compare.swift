@@ -1,9 +1,7 @@
 import ArgumentParser
 import CommandLineSupport
-import Diffusion
 import Foundation
 import Inference
-import ModelSpace
 import Reporting
 import Volumes
 
@@ -67,10 +65,10 @@ struct Compare: ParsableCommand {
                 first, second, reason: "their images lie differently in the scanner")
         }
         let comparison = try FitComparison(a.archive, b.archive, lambda: lambda ?? a.provenance.lambda)
-        let families = [a, b].map(\.archive.metadata.family)
+        let fits = [a, b].map(\.archive.metadata)
         let report = ComparisonReport(
-            comparison, fits: [first, second], families: families.map(\.name),
-            unlisted: families.filter { StructureRule($0).count > Double(CompartmentFamily.mostListed) }.map(\.name))
+            comparison, fits: [first, second], families: fits.map(\.family.name),
+            leastLambdas: Dictionary(fits.map { ($0.family.name, $0.leastLambda) }, uniquingKeysWith: max))
         if let target {
             let mask = Mask(geometry: a.geometry, indices: comparison.voxels)
             try VolumeWriter.write(

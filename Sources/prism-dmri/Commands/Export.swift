@@ -80,7 +80,7 @@ struct Export: ParsableCommand {
         let value = input.lambda ?? provenance.lambda
         let target = try OutputFolder(
             folder, by: program, kind: .export, mode: output.force ? .force : .fresh, inputs: [fit])
-        if let warning = LambdaRange.warning(value), !provenance.warnings.contains(warning) {
+        if let warning = LambdaRange.warning(value, finished.archive.metadata), !provenance.warnings.contains(warning) {
             Terminal.note("warning: " + warning)
             provenance.warnings.append(warning)
         }

@@ -32,7 +32,7 @@ extension PreparedFit {
         if part.index == 0 { estimateNoise() }
         let fitting = ContinuousClock.now
         let metadata = fitter.metadata(grid: geometry.spatialShape, voxelCount: series.count, notes: notes)
-        if command.model.engine != .mcmc, let warning = LambdaRange.warning(options.lambda) { warn(warning) }
+        if command.model.engine != .mcmc, let warning = LambdaRange.warning(options.lambda, metadata) { warn(warning) }
         let bar = ProgressLine(
             "fitting", unit: "voxels", total: FitEngine.voxels(ofPart: part, among: series.count).count,
             quiet: command.isQuiet)

@@ -75,7 +75,7 @@ struct Maps: ParsableCommand {
         }
         for (value, target) in targets {
             var provenance = finished.provenance
-            if let warning = LambdaRange.warning(value) {
+            if let warning = LambdaRange.warning(value, archive.metadata) {
                 Terminal.note("warning: " + warning)
                 provenance.warnings.append(warning)
             }

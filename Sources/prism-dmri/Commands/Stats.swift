@@ -76,7 +76,7 @@ struct Stats: ParsableCommand {
             try OutputFile($0, kind: .statistics, force: output.force, inputs: [roi, names, tracks].compactMap { $0 })
         }
         let value = lambda ?? finished.provenance.lambda
-        if let warning = LambdaRange.warning(value) { Terminal.note("warning: " + warning) }
+        if let warning = LambdaRange.warning(value, archive.metadata) { Terminal.note("warning: " + warning) }
         let mask = Mask(geometry: finished.geometry, indices: archive.shards.flatMap { $0.voxels.map(Int.init) })
         var regions: [VoxelRegion] = []
         if let roi {

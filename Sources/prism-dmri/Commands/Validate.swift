@@ -39,7 +39,7 @@ struct Validate: ParsableCommand {
         @Option(help: "Crossing angles in degrees, separated by commas.") var angles =
             "20,25,30,35,40,45,50,60,70,80,90"
         @Option(help: "Voxels an angle.") var voxels: Int = 500
-        @Option(help: "Parsimony λ.") var lambda: Double = 0
+        @Option(help: "Parsimony λ (default: the least that the family is to be read at).") var lambda: Double?
         @Option(help: "Diffusivity across the fibres over that along them: 0, sticks, to 0.9.") var ratio: Double = 0
         @Option(help: FamilyChoice.help) var family: String?
         @OptionGroup var timing: IgnoredTiming
@@ -52,7 +52,7 @@ struct Validate: ParsableCommand {
             guard (1...1_000_000).contains(voxels) else {
                 throw ValidationError("--voxels must lie between 1 and 1000000.")
             }
-            guard (0...3).contains(lambda) else { throw ValidationError("--lambda must lie between 0 and 3.") }
+            guard (0...3).contains(lambda ?? 0) else { throw ValidationError("--lambda must lie between 0 and 3.") }
             guard (0...0.9).contains(ratio) else { throw ValidationError("--ratio must lie between 0 and 0.9.") }
             _ = try parsedAngles()
         }
@@ -72,13 +72,13 @@ struct Validate: ParsableCommand {
             study.angles = try parsedAngles()
             study.voxels = voxels
             study.snr = snr
-            study.lambda = lambda
             study.ratio = ratio
             let design = try AcquisitionFile(path: acquisition).acquisition(),
                 studied = try StudiedFamily(family, tested).suited(
                     to: .listed([design]), acquisition, isIgnored: timing.ignoreTiming,
                     remedy: AcquisitionChoice.timing,
                     quiet: talk.quiet)
+            study.lambda = studied.lambda(lambda)
             let bar = ProgressLine("fitting", unit: "voxels", total: study.angles.count * voxels, quiet: talk.quiet)
             guard
                 let rows = try Interrupt.polled({

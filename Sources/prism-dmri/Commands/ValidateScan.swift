@@ -71,7 +71,7 @@ extension Validate {
             let reading = ProgressLine("reading", unit: "volumes", total: acquisition.count, quiet: shared.talk.quiet)
             let series = try MaskedSeries(path: input.dwi, mask: chosen) { read, _ in reading.update(read) }
             var options = shared.tested.fitOptions
-            options.lambda = lambda
+            options.lambda = studied.lambda(lambda)
             let
                 survey = SignalSurvey(
                     series.values, measurements: series.measurements, areIntegers: series.areIntegers),

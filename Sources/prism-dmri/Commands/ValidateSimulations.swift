@@ -46,7 +46,12 @@ extension Validate {
                 families than ball-sticks a wider search unless --smc-error is given, then minutes each).
                 """
         ) var smcVoxels: Int = 0
-        @Option(help: "Parsimony λ of the prior drawn from and of the posteriors.") var lambda: Double = 0
+        @Option(
+            help: """
+                Parsimony λ of the prior drawn from and of the posteriors (default: the least that the family is to be \
+                read at, which is 0 or what its recipe says).
+                """
+        ) var lambda: Double?
         @Flag(help: "Tell the engine each voxel's true σ, as fit --known-noise does with a measured one.")
         var knownNoise = false
         @Option(help: "λ at which the network is asked outright, separated by commas.") var lambdaList = "0.5,1,2"
@@ -63,7 +68,7 @@ extension Validate {
             guard evidence.smcStructures == nil || smcVoxels > 0 else {
                 throw ValidationError("--smc-structures goes with --smc-voxels.")
             }
-            guard (0...3).contains(lambda) else { throw ValidationError("--lambda must lie between 0 and 3.") }
+            guard (0...3).contains(lambda ?? 0) else { throw ValidationError("--lambda must lie between 0 and 3.") }
             if knownNoise && shared.tested.engine == .mcmc { throw ValidationError(ChainArguments.noKnownNoise) }
             _ = try lambdas()
         }
@@ -88,7 +93,7 @@ extension Validate {
             study.family = studied.choice.family
             study.referenceStatement = studied.statement
             study.voxels = voxels
-            study.lambda = lambda
+            study.lambda = studied.lambda(lambda)
             study.consistencyLambdas = try lambdas()
             study.referenceVoxels = smcVoxels
             study.evidenceCheck = evidence.check(shared.tested)

@@ -66,6 +66,8 @@ struct Recipe: BoundedSettings {
             guard composed != nil || family == BallSticks().name else {
                 throw SettingsError(reason: Self.unknownFamily(family))
             }
+            // A network learns no λ at which nobody is to ask it.
+            training.lambdaLeast = max(training.lambdaLeast, composed?.words.leastLambda ?? 0)
             if let conflict { throw SettingsError(reason: conflict) }
         } catch let error as SettingsError { throw RecipeError(path: path, problem: "cannot be used: \(error.reason)") }
     }

@@ -49,6 +49,18 @@ struct StudiedFamily {
         return try StudiedFamily(suited, name, tested, given)
     }
 
+    /// λ of a study: the one asked for, with a warning where the family is not to be read at it; otherwise the least that
+    /// it is to be read at.
+    func lambda(_ asked: Double?) -> Double {
+        let least = choice.family.words.leastLambda ?? 0
+        if tested.engine == .prism, let asked,
+            let warning = LambdaRange.warning(asked, family: choice.family.name, least: least)
+        {
+            Terminal.note("warning: " + warning)
+        }
+        return asked ?? least
+    }
+
     /// The network where it was trained for all of the family: what it says alone can be asked of all structures.
     var wholeNetwork: NetworkFile? { file?.origin.familyDefinition == choice.family.definition ? file : nil }
 
