@@ -47,6 +47,30 @@ import Testing
         #expect(fast < Self.bound(compartment), "kernel off by \(fast)")
     }
 
+    /// Bingham's integrals take fewer nodes where they fall by less: on either side of where that changes (4, 10, 32) all
+    /// lanes are the definition's, alike in shape or not.
+    @Test func binghamNodes() {
+        let stick = BinghamStick(), d = 1e-3, tilt = 0.5.squareRoot()
+        func sample(_ range: Double, _ skew: Double, x: Double) -> [Double] {
+            // δ₃ − δ₁ is κ where the gradient lies along the pole's plane, and κ + x at most.
+            [d, 2 / .pi * atan(1 / max(0.05, range - x)), skew, tilt, 0, tilt, 0]
+        }
+        for b in [0.0, 500, 3000] {
+            let m = DiffusionMeasurement(b: b, g: SIMD3(0.6, 0, 0.8)), design = FormDesign([m])
+            for range in [3.98, 4.02, 9.95, 10.05, 31.9, 32.1, 40] where range > b * d + 0.1 {
+                let alike = (0..<16).map { sample(range, Double($0) / 15, x: b * d) }
+                let mixed = (0..<16).map { sample(b * d + 0.2 + Double($0) * range / 16, 0.5, x: b * d) }
+                for samples in [alike, mixed] {
+                    let found = stick.lanes(samples, design)
+                    for (lane, numbers) in zip(found, samples) {
+                        let expected = stick.attenuation(numbers, m)
+                        #expect(abs(lane[0] - expected) < 2e-6, "range \(range), b \(b): \(lane[0]), not \(expected)")
+                    }
+                }
+            }
+        }
+    }
+
     @Test("Kernels give the definition, over the prior and many directions", arguments: allCompartments.map(\.name))
     func kernels(_ name: String) {
         let compartment = allCompartments.first { $0.name == name }!.compartment

@@ -158,8 +158,12 @@ PER_CPU void pk_bingham_gradient(const pk_form_design *d, long count, const doub
                                  const double *across, const double *along, float *attenuation, float *rows) {
     const long m = d->measurements, size = count + 1;
     const double kappa = concentration[0], beta = kappa * ratio[0];
-    double squares[3], products[3][3], square_slopes[3][2];
-    square_products(kappa, beta, squares, products);
+    double squares[3] = {0}, products[3][3] = {{0}}, square_slopes[3][2];
+    for (int t = 0; t < terms; t++)
+        if (kinds[t] == PK_AVERAGED_TENSOR) {
+            square_products(kappa, beta, squares, products);
+            break;
+        }
     for (int i = 0; i < 3; i++)
         for (int k = 0; k < 2; k++) square_slopes[i][k] = products[i][k] - squares[i] * squares[k];
     const block_f32 none = 0;

@@ -17,33 +17,74 @@ static const float node_weights[NODES] = {
     6.231448563e-02f, 4.757925584e-02f, 3.112676197e-02f, 1.357622971e-02f,
 };
 
+/* Fewer nodes where the integrand falls by less: relative errors of the integral are 4e-8 with 6 up to δ₃ − δ₁ = 4, 2e-7
+   with 8 up to 10, 7e-8 with 12 up to 32. */
+static const float node_squares_6[] = {
+    1.140091628e-03f, 2.869476995e-02f, 1.449251860e-01f, 3.835443720e-01f, 6.899041564e-01f, 9.336096058e-01f,
+};
+static const float node_weights_6[] = {
+    8.566224619e-02f, 1.803807865e-01f, 2.339569673e-01f, 2.339569673e-01f, 1.803807865e-01f, 8.566224619e-02f,
+};
+static const float node_squares_8[] = {
+    3.942238742e-04f, 1.033613035e-02f, 5.627987351e-02f, 1.666947458e-01f, 3.501293883e-01f, 5.818122834e-01f,
+    8.070026078e-01f, 9.606840804e-01f,
+};
+static const float node_weights_8[] = {
+    5.061426815e-02f, 1.111905172e-01f, 1.568533229e-01f, 1.813418917e-01f, 1.813418917e-01f, 1.568533229e-01f,
+    1.111905172e-01f, 5.061426815e-02f,
+};
+static const float node_squares_12[] = {
+    8.500255235e-05f, 2.298375131e-03f, 1.323619484e-02f, 4.257661771e-02f, 9.990925341e-02f, 1.913041474e-01f,
+    3.165375559e-01f, 4.677407524e-01f, 6.298945720e-01f, 7.831388690e-01f, 9.064156315e-01f, 9.816456368e-01f,
+};
+static const float node_weights_12[] = {
+    2.358766819e-02f, 5.346966300e-02f, 8.003916427e-02f, 1.015837134e-01f, 1.167462683e-01f, 1.245735229e-01f,
+    1.245735229e-01f, 1.167462683e-01f, 1.015837134e-01f, 8.003916427e-02f, 5.346966300e-02f, 2.358766819e-02f,
+};
+
+/* CALL(nodes, squares, weights) with as few nodes as the widest lane takes; the number is a constant in each. */
+#define WITH_NODES(range, CALL) \
+    do { \
+        const float most = __builtin_reduce_max(range); \
+        if (most <= 4.0f) CALL(6, node_squares_6, node_weights_6) \
+        else if (most <= 10.0f) CALL(8, node_squares_8, node_weights_8) \
+        else if (most <= 32.0f) CALL(12, node_squares_12, node_weights_12) \
+        else CALL(NODES, node_squares, node_weights) \
+    } while (0)
+
 /* F of the eigenvalues δ₁ ≤ δ₂ ≤ δ₃. */
 BLOCK_INLINE void integral(const block_f32 *root, block_f32 *sum) {
-    const block_f32 fall = (root[2] - root[0]) * MINUS_LOG2E, flat = 0.5f * (root[1] - root[0]);
+    const block_f32 range = root[2] - root[0], fall = range * MINUS_LOG2E, flat = 0.5f * (root[1] - root[0]);
     block_f32 total = 0;
-    for (int i = 0; i < NODES; i++) {
-        block_f32 e = fall * node_squares[i], z = flat * (1.0f - node_squares[i]);
-        block_exp2(&e);
-        block_squared_bessel(&z);
-        total += e * ROOT(z) * node_weights[i];
+#define SUM(nodes, squares, weights) \
+    for (int i = 0; i < nodes; i++) { \
+        block_f32 e = fall * squares[i], z = flat * (1.0f - squares[i]); \
+        block_exp2(&e); \
+        block_squared_bessel(&z); \
+        total += e * ROOT(z) * weights[i]; \
     }
+    WITH_NODES(range, SUM);
+#undef SUM
     *sum = total;
 }
 
 /* ⟨n²⟩ along the eigenvectors of δ₁, δ₂, δ₃ (the pole): the angle about the pole has ⟨cos 2φ⟩ = I₁(z)/I₀(z). */
 BLOCK_INLINE void moments(const block_f32 *root, const block_f32 *whole, block_f32 *out) {
-    const block_f32 fall = (root[2] - root[0]) * MINUS_LOG2E, flat = 0.5f * (root[1] - root[0]);
+    const block_f32 range = root[2] - root[0], fall = range * MINUS_LOG2E, flat = 0.5f * (root[1] - root[0]);
     block_f32 pole = 0, apart = 0;
-    for (int i = 0; i < NODES; i++) {
-        const float across = 1.0f - node_squares[i];
-        block_f32 e = fall * node_squares[i], z = flat * across, ratio = z;
-        block_exp2(&e);
-        block_squared_bessel(&z);
-        block_bessel_ratio(&ratio);
-        e *= ROOT(z) * node_weights[i];
-        pole += e * node_squares[i];
-        apart += e * ratio * across;
+#define SUM(nodes, squares, weights) \
+    for (int i = 0; i < nodes; i++) { \
+        const float across = 1.0f - squares[i]; \
+        block_f32 e = fall * squares[i], z = flat * across, ratio = z; \
+        block_exp2(&e); \
+        block_squared_bessel(&z); \
+        block_bessel_ratio(&ratio); \
+        e *= ROOT(z) * weights[i]; \
+        pole += e * squares[i]; \
+        apart += e * ratio * across; \
     }
+    WITH_NODES(range, SUM);
+#undef SUM
     const block_f32 scale = 1.0f / *whole;
     out[2] = pole * scale;
     out[0] = 0.5f * (1.0f - out[2] + apart * scale);
