@@ -47,8 +47,8 @@ import Testing
         #expect(fast < Self.bound(compartment), "kernel off by \(fast)")
     }
 
-    /// Bingham's integrals take fewer nodes where they fall by less: on either side of where that changes (4, 10, 32) all
-    /// lanes are the definition's, alike in shape or not.
+    /// Bingham's integrals take fewer nodes where they fall by less: on either side of where that changes (4, 10, 32)
+    /// all lanes are the definition's, alike in shape or not.
     @Test func binghamNodes() {
         let stick = BinghamStick(), d = 1e-3, tilt = 0.5.squareRoot()
         func sample(_ range: Double, _ skew: Double, x: Double) -> [Double] {

@@ -101,7 +101,7 @@ import Testing
             ("rules: [at least 1 of bundle]\nnoise: {snr: uniform 3 150}\n", "log-uniform snr"),
             ("rules: [at least 1 of bundle]\nnoise: {snr: log-uniform 1e-9 150}\n", "between 0.5 and 10000"),
             ("rules: [at least 1 of bundle]\nshared: [1]\n", "must be a mapping"),
-            ("rules: [at least 1 of bundle]\nlambda: 0.5\n", "'lambda' of family must be 'at least X', X from 0 to 0.5"),
+            ("rules: [at least 1 of bundle]\nlambda: 0.5\n", "'lambda' of family must be 'at least X', X from 0 to"),
             ("rules: [at least 1 of bundle]\nlambda: at least 0.6\n", "X from 0 to 0.5"),
             ("rules: [at least 1 of bundle]\nlambda: at least nan\n", "X from 0 to 0.5"),
         ])
@@ -113,8 +113,8 @@ import Testing
         } catch let error as SettingsError { #expect(error.reason.contains(reason), "\(error.reason)") }
     }
 
-    /// From which λ on a family is read is no part of what its network was trained for, and goes with it where timing is
-    /// not known.
+    /// From which λ on a family is read is no part of what its network was trained for, and goes with it where timing
+    /// is not known.
     @Test func leastLambda() throws {
         let sound = Self.bundle + "rules: [at least 1 of bundle]\n", family = try ComposedFamily.read(sound),
             other = try ComposedFamily.read(sound + "lambda: at least 0.25\n")

@@ -54,6 +54,7 @@ import Testing
     /// errors are alike.
     @Test func inBetweenByTheErrors() {
         let (evidence, amortised) = Self.words(3)
+        let trust = EvidenceCombination.Trust.fewStructures
         func share(_ error: Double) -> Double {
             let found = StructureSearch.combine(
                 Self.result(evidence, errors: Array(repeating: error, count: 16)), amortised: amortised,
@@ -63,7 +64,7 @@ import Testing
         }
         let shares = [0, 0.05, 0.1, 0.2, 0.5, 1, 5].map(share)
         #expect(zip(shares, shares.dropFirst()).allSatisfy { $0 > $1 } && shares[0] > 1 - 1e-9 && shares[6] < 0.01)
-        #expect(abs(share(EvidenceCombination.amortisedError / EvidenceCombination.errorScale) - 0.5) < 1e-9)
+        #expect(abs(share(trust.amortisedError / trust.errorScale) - 0.5) < 1e-9)
     }
 
     /// One structure is known badly, the others well: the network's word about it counts by how right it is about them.
@@ -114,15 +115,16 @@ import Testing
     /// same; without one it is the less likely of the two.
     @Test func roughEvidenceByItsError() {
         let evidence = [300.0, 299, 301, 300], amortised = StructureSpace.normalise([0.0, -1, 1, 2])
+        let trust = EvidenceCombination.Trust.manyStructures
         func combined(_ error: Double?, above: Double = 0) -> Double {
             let found = EvidenceCombination.combine(
                 evidence: evidence.enumerated().map { $0 == 3 ? $1 + above : $1 },
                 standardError: [0, 0, 0, .infinity], isSampled: [true, true, true, false], amortised: amortised,
-                learnsError: false, roughError: error)
+                trust: trust, learnsError: false, roughError: error)
             return found[3] - found[0]
         }
         #expect(abs(combined(0)) < 1e-9 && abs(combined(1e9) - 2) < 1e-9)
-        #expect(abs(combined(EvidenceCombination.amortisedError) - 1) < 1e-9)
+        #expect(abs(combined(trust.amortisedError) - 1) < 1e-9)
         #expect(abs(combined(nil)) < 1e-9 && abs(combined(nil, above: 5) - 2) < 1e-9)
     }
 

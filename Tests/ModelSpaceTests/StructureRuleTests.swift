@@ -227,8 +227,8 @@ import Testing
         var own = part
         own.reach = 3
         own.restBounds = [.init(step: 1, logMass: part.logRest - 4)]
-        let earlier = own.reweighted(by: -0.6, rule), shift = earlier.logProbability[0] - own.logProbability[0]
-            - 0.6 * Double(rule.parameterCount(own.structures[0]))
+        let earlier = own.reweighted(by: -0.6, rule), k = Double(rule.parameterCount(own.structures[0])),
+            shift = earlier.logProbability[0] - own.logProbability[0] - 0.6 * k
         #expect(earlier.reach == 3 && earlier.restBounds.map(\.step) == [0.6, 1.6])
         for (bound, mass) in zip(earlier.restBounds, [own.logRest, own.logRest - 4]) {
             #expect(abs(bound.logMass - mass - shift) < 1e-12)

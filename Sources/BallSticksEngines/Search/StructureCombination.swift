@@ -9,7 +9,6 @@ extension StructureSearch {
         return EvidenceCombination.combine(
             evidence: refined.logEvidence, standardError: refined.standardError,
             isSampled: refined.logEvidence.indices.map { refined.samples[$0 / 2] != nil }, isSkipped: refined.isSkipped,
-            amortised: amortised,
-            learnsError: learnsError)
+            amortised: amortised, trust: .fewStructures, learnsError: learnsError)
     }
 }

@@ -17,8 +17,8 @@ static const float node_weights[NODES] = {
     6.231448563e-02f, 4.757925584e-02f, 3.112676197e-02f, 1.357622971e-02f,
 };
 
-/* Fewer nodes where the integrand falls by less: relative errors of the integral are 4e-8 with 6 up to δ₃ − δ₁ = 4, 2e-7
-   with 8 up to 10, 7e-8 with 12 up to 32. */
+/* Fewer nodes where the integrand falls by less: relative errors of the integral are 4e-8 with 6 up to δ₃ − δ₁ = 4,
+   2e-7 with 8 up to 10, 7e-8 with 12 up to 32. */
 static const float node_squares_6[] = {
     1.140091628e-03f, 2.869476995e-02f, 1.449251860e-01f, 3.835443720e-01f, 6.899041564e-01f, 9.336096058e-01f,
 };

@@ -23,8 +23,8 @@ public struct FamilyWords: Hashable, Codable, Sendable {
     }
 
     public var quantities: [Quantity], models: [Model]
-    /// λ from which on the family is to be read, for which it is searched and its network learns; nil for 0. Of families
-    /// most of whose structures are rich: where λ is small these have nearly all of the prior.
+    /// λ from which on the family is to be read, for which it is searched and its network learns; nil for 0. Of
+    /// families most of whose structures are rich: where λ is small these have nearly all of the prior.
     public var leastLambda: Double?
     /// What that may be: a fit that is not told a λ has this one.
     public static let mostLeastLambda = 0.5

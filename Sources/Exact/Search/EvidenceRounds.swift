@@ -58,8 +58,8 @@ extension StructureExplorer {
         entry.run = run
     }
 
-    /// Which share of its generations each structure is to have: like (P (1 − P))^⅔, the more of the least λ and 1. (An error
-    /// of P falls with the root of the samples n: Σ P/√n is least, all n together being given, with n ∝ P^⅔.)
+    /// Which share of its generations each structure is to have: like (P (1 − P))^⅔, the more of the least λ and 1. (An
+    /// error of P falls with the root of the samples n: Σ P/√n is least, all n together being given, with n ∝ P^⅔.)
     private func shares(_ entries: [Entry]) -> [Double] {
         var share = [Double](repeating: 0, count: entries.count)
         for lambda in [options.leastLambda, 1] {
@@ -69,8 +69,8 @@ extension StructureExplorer {
         return share
     }
 
-    /// The structure of probability P whose error e moves the posterior most, by P (1 − P) e at the least λ or 1; nil when
-    /// none exceeds the tolerance.
+    /// The structure of probability P whose error e moves the posterior most, by P (1 − P) e at the least λ or 1; nil
+    /// when none exceeds the tolerance.
     private func mostUncertain(_ entries: [Entry]) -> Entry? {
         var worst = options.tolerance, chosen: Entry?
         for lambda in [options.leastLambda, 1] {

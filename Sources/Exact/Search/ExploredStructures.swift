@@ -63,7 +63,7 @@ public struct ExploredStructures {
         guard hasNetwork else { return StructureSpace.normalise(logEvidence) }
         return EvidenceCombination.combine(
             evidence: logEvidence, standardError: standardError, isSampled: isSampled, amortised: network,
-            roughError: rough.error)
+            trust: .manyStructures, roughError: rough.error)
     }
 
     func entry(_ index: Int) -> StructureExplorer.Entry { entries[origin[index].entry] }

@@ -13,9 +13,9 @@ import ModelSpace
 /// **What λ to take.** The λ at which no fewer net fibres are found again than at the best, within two standard errors
 /// of the difference, are a plateau: λ is there to say which fibres are to be believed, and in what comes again nothing
 /// is gained by being extreme. Of the plateau, the λ under which unseen volumes are likeliest, where that is the
-/// sharper word: where the family is right. Unseen volumes that are likeliest at the least λ are the mark of a family that is
-/// not: any structure is then bought that foretells something, fibre or not (`showsMisfit`). There, and without halves,
-/// the λ of the plateau nearest to the default: a scan must speak against that to move it.
+/// sharper word: where the family is right. Unseen volumes that are likeliest at the least λ are the mark of a family
+/// that is not: any structure is then bought that foretells something, fibre or not (`showsMisfit`). There, and without
+/// halves, the λ of the plateau nearest to the default: a scan must speak against that to move it.
 public struct LambdaStudy: Sendable {
     /// λ that are tried of a family that is to be read from `least` on.
     public static func lambdas(from least: Double) -> [Double] {
@@ -53,7 +53,8 @@ public struct LambdaStudy: Sendable {
     public var lambda: Double { rows[recommended].lambda }
     /// The λ whose net fibres are as many as the best's, within two standard errors.
     public var plateau: [Double] { rows.filter(\.netLoss.isSlight).map(\.lambda) }
-    /// Whether unseen volumes are likeliest at the least λ, by more than two standard errors: the family lacks something.
+    /// Whether unseen volumes are likeliest at the least λ, by more than two standard errors: the family lacks
+    /// something.
     public let showsMisfit: Bool
 
     /// The volumes that a half lacks: M of them, V × M signals in scanner units, and how gradients deviate.

@@ -163,7 +163,8 @@ extension Lambda {
                 signals: fit.signals(ranks, $0))
         }
         let bar = ProgressLine(
-            "comparing", unit: "steps", total: LambdaStudy.steps(of: archives[0].metadata, halves: true), quiet: running.talk.quiet)
+            "comparing", unit: "steps", total: LambdaStudy.steps(of: archives[0].metadata, halves: true),
+            quiet: running.talk.quiet)
         guard
             let study = try Interrupt.polled({
                 try LambdaStudy(

@@ -49,8 +49,8 @@ struct StudiedFamily {
         return try StudiedFamily(suited, name, tested, given)
     }
 
-    /// λ of a study: the one asked for, with a warning where the family is not to be read at it; otherwise the least that
-    /// it is to be read at.
+    /// λ of a study: the one asked for, with a warning where the family is not to be read at it; otherwise the least
+    /// that it is to be read at.
     func lambda(_ asked: Double?) -> Double {
         let least = choice.family.words.leastLambda ?? 0
         if tested.engine == .prism, let asked,
