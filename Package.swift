@@ -39,7 +39,7 @@ let package = Package(
             name: "CNetworks",
             exclude: [
                 "README.md", "ball-sticks.safetensors", "tissue.safetensors", "tissue-timed.safetensors",
-                "gaussian.safetensors",
+                "gaussian.safetensors", "microstructure.safetensors",
             ]),
         .target(name: "CFamilies", exclude: ["README.md"]),
         .target(name: "CMemory"),

@@ -14,11 +14,15 @@ _Alignas(64) static const unsigned char tissue_timed[] = {
 _Alignas(64) static const unsigned char gaussian[] = {
 #embed "gaussian.safetensors"
 };
+_Alignas(64) static const unsigned char microstructure[] = {
+#embed "microstructure.safetensors"
+};
 static const struct { const char *family; const unsigned char *image; long count; } networks[] = {
     {"ball-sticks", ball_sticks, sizeof ball_sticks},
     {"tissue", tissue, sizeof tissue},
     {"tissue-timed", tissue_timed, sizeof tissue_timed},
     {"gaussian", gaussian, sizeof gaussian},
+    {"microstructure", microstructure, sizeof microstructure},
 };
 
 const void *pk_built_in_network(const char *family, long *count) {

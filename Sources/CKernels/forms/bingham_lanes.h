@@ -42,28 +42,31 @@ static const float node_weights_12[] = {
     1.245735229e-01f, 1.167462683e-01f, 1.015837134e-01f, 8.003916427e-02f, 5.346966300e-02f, 2.358766819e-02f,
 };
 
-/* CALL(nodes, squares, weights) with as few nodes as the widest lane takes; the number is a constant in each. */
-#define WITH_NODES(range, CALL) \
-    do { \
-        const float most = __builtin_reduce_max(range); \
-        if (most <= 4.0f) CALL(6, node_squares_6, node_weights_6) \
-        else if (most <= 10.0f) CALL(8, node_squares_8, node_weights_8) \
-        else if (most <= 32.0f) CALL(12, node_squares_12, node_weights_12) \
-        else CALL(NODES, node_squares, node_weights) \
-    } while (0)
+/* SUM(is_own, nodes, squares, weights) for each rule that a lane takes by its own range, so that no lane's answer
+   depends on another's. What is not a number goes with the last. */
+#define BY_RANGE(range) \
+    const block_i32 is_least = range <= 4.0f, is_less = range <= 10.0f, is_more = range <= 32.0f; \
+    SUM(is_least, 6, node_squares_6, node_weights_6) \
+    SUM(~is_least & is_less, 8, node_squares_8, node_weights_8) \
+    SUM(~is_less & is_more, 12, node_squares_12, node_weights_12) \
+    SUM(~is_more, NODES, node_squares, node_weights)
 
 /* F of the eigenvalues δ₁ ≤ δ₂ ≤ δ₃. */
 BLOCK_INLINE void integral(const block_f32 *root, block_f32 *sum) {
     const block_f32 range = root[2] - root[0], fall = range * MINUS_LOG2E, flat = 0.5f * (root[1] - root[0]);
     block_f32 total = 0;
-#define SUM(nodes, squares, weights) \
-    for (int i = 0; i < nodes; i++) { \
-        block_f32 e = fall * squares[i], z = flat * (1.0f - squares[i]); \
-        block_exp2(&e); \
-        block_squared_bessel(&z); \
-        total += e * ROOT(z) * weights[i]; \
+#define SUM(is_own, nodes, squares, weights) \
+    if (__builtin_reduce_or(is_own)) { \
+        block_f32 part = 0; \
+        for (int i = 0; i < nodes; i++) { \
+            block_f32 e = fall * squares[i], z = flat * (1.0f - squares[i]); \
+            block_exp2(&e); \
+            block_squared_bessel(&z); \
+            part += e * ROOT(z) * weights[i]; \
+        } \
+        total = is_own ? part : total; \
     }
-    WITH_NODES(range, SUM);
+    BY_RANGE(range)
 #undef SUM
     *sum = total;
 }
@@ -72,18 +75,23 @@ BLOCK_INLINE void integral(const block_f32 *root, block_f32 *sum) {
 BLOCK_INLINE void moments(const block_f32 *root, const block_f32 *whole, block_f32 *out) {
     const block_f32 range = root[2] - root[0], fall = range * MINUS_LOG2E, flat = 0.5f * (root[1] - root[0]);
     block_f32 pole = 0, apart = 0;
-#define SUM(nodes, squares, weights) \
-    for (int i = 0; i < nodes; i++) { \
-        const float across = 1.0f - squares[i]; \
-        block_f32 e = fall * squares[i], z = flat * across, ratio = z; \
-        block_exp2(&e); \
-        block_squared_bessel(&z); \
-        block_bessel_ratio(&ratio); \
-        e *= ROOT(z) * weights[i]; \
-        pole += e * squares[i]; \
-        apart += e * ratio * across; \
+#define SUM(is_own, nodes, squares, weights) \
+    if (__builtin_reduce_or(is_own)) { \
+        block_f32 own_pole = 0, own_apart = 0; \
+        for (int i = 0; i < nodes; i++) { \
+            const float across = 1.0f - squares[i]; \
+            block_f32 e = fall * squares[i], z = flat * across, ratio = z; \
+            block_exp2(&e); \
+            block_squared_bessel(&z); \
+            block_bessel_ratio(&ratio); \
+            e *= ROOT(z) * weights[i]; \
+            own_pole += e * squares[i]; \
+            own_apart += e * ratio * across; \
+        } \
+        pole = is_own ? own_pole : pole; \
+        apart = is_own ? own_apart : apart; \
     }
-    WITH_NODES(range, SUM);
+    BY_RANGE(range)
 #undef SUM
     const block_f32 scale = 1.0f / *whole;
     out[2] = pole * scale;

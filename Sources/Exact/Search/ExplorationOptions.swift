@@ -64,6 +64,12 @@ extension StructureExplorer {
             return options
         }()
 
+        /// Farther below the best: of families with too many structures to list each has little probability, and a
+        /// network has learnt little of each.
+        public mutating func widen() {
+            (cutoff, window, networkExclusion) = (cutoff + 2, window + 2, networkExclusion + 3)
+        }
+
         /// What the answers depend on, in a line.
         public var summary: String {
             """

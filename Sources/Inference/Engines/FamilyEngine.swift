@@ -36,6 +36,8 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
         }
         (self.family, self.file, self.acquisition, self.options) = (family, file, acquisition, options)
         preset.apply(to: &self)
+        // By what the family is, not by whether its structures happen to be listed.
+        if StructureRule(family.description).count > Double(CompartmentFamily.mostListed) { exploration.widen() }
         exploration.leastLambda = family.words.leastLambda ?? 0
     }
 
