@@ -186,6 +186,10 @@ public enum FitOutputs {
         // Lists go as far as can matter at any λ that a fit is read at; where one ends before, its probabilities are
         // too large by what is missing.
         let unlisted = summary.column(.unlisted), far = unlisted.count { $0 > 0.01 }, most = unlisted.max() ?? 0
+        // Of a family too large to look at all of it what is left is rich, and loses most as λ grows.
+        let remedy =
+            summary.lambda > summary.metadata.drawLambda
+            ? "read it at a smaller lambda, or fit again nearer to this one" : "read it at a larger lambda"
         let short =
             far == 0
             ? []
@@ -195,9 +199,8 @@ public enum FitOutputs {
                 in \(far) of \(summary.count) voxels\u{20}
                 """
                     + """
-                    (at most \(String(format: "%.2f", most))): what is shown adds up to less than 1 by as much; read \
-                    it at a \
-                    smaller lambda, or fit again nearer to this one
+                    (at most \(String(format: "%.2f", most))): what is shown adds up to less than 1 by as much; \
+                    \(remedy)
                     """
             ]
         guard summary.metadata.hasDraws, poor * 20 > summary.count else { return short }
