@@ -188,7 +188,7 @@ public enum FitOutputs {
         let unlisted = summary.column(.unlisted), far = unlisted.count { $0 > 0.01 }, most = unlisted.max() ?? 0
         // Of a family too large to look at all of it what is left is rich, and loses most as λ grows.
         let remedy =
-            summary.lambda > summary.metadata.drawLambda
+            summary.metadata.listsEveryStructure && summary.lambda > summary.metadata.drawLambda
             ? "read it at a smaller lambda, or fit again nearer to this one" : "read it at a larger lambda"
         let short =
             far == 0
