@@ -23,14 +23,24 @@ package final class ImportanceSampler {
     package struct Modes {
         package let layout: SignalLayout
         package internal(set) var list: [PosteriorMode]
-        /// log Σ of the modes' Laplace approximations to the evidence: rough.
+        /// Laplace's approximation to the evidence under the kind of noise that it is largest under, log Σ over modes:
+        /// rough.
         package var laplace: Double
         /// The best mode.
         package var best: PosteriorMode { list.max { $0.laplace < $1.laplace }! }
+
+        init(_ layout: SignalLayout, _ list: [PosteriorMode]) {
+            (self.layout, self.list) = (layout, list)
+            laplace = Set(list.map(\.noise)).map { noise in
+                logSum(list.filter { $0.noise == noise }.map(\.laplace))
+            }.max()!
+        }
     }
 
     /// Modes this many nats below the best are left out.
     static let depth = 8.0
+    /// Steps from the mode under one kind of noise to that under another.
+    static let passage = 5
     package let climber: ModeClimber
     let kernels: any SignalKernels, measurementCount: Int
     private var pool = SampleMemory.Pool()
@@ -86,7 +96,31 @@ package final class ImportanceSampler {
         }
         guard let best = modes.map(\.laplace).max() else { return nil }
         modes.removeAll { $0.laplace < best - Self.depth }
-        return Modes(layout: layout, list: modes, laplace: logSum(modes.map(\.laplace)))
+        return Modes(layout, modes)
+    }
+
+    /// Whether signals about a mode are so low that kinds of noise may differ in evidence by what tells structures apart
+    /// (about half of the sum over volumes of (σ/2S)², in nats).
+    package func tellsNoise(_ found: Modes) -> Bool {
+        let best = found.best
+        return rician(bias: signal(best), sigma: exp(best.centre[SignalLayout.sigma])) >= 1
+    }
+
+    /// Climbs from the best mode under another kind of noise than those found. Of two modes near one another the better
+    /// stays.
+    package func modes(_ y: UnsafePointer<Float>, _ found: Modes, under noise: NoiseLikelihood, sigma: Double?) -> Modes {
+        guard !found.list.contains(where: { $0.noise == noise }),
+            let mode = climber.climb(
+                y, found.layout, noise, from: found.best.centre, steps: Self.passage, sigma: sigma)
+        else { return found }
+        var list = found.list
+        if let near = list.firstIndex(where: { $0.isNear(mode.centre) }) {
+            guard mode.laplace > list[near].laplace else { return found }
+            list.remove(at: near)
+        }
+        list.append(mode)
+        let most = list.map(\.laplace).max()!
+        return Modes(found.layout, list.filter { $0.laplace >= most - Self.depth })
     }
 
     /// Samples of one structure, generation by generation. A class: it refers to much, and is asked often.

@@ -20,11 +20,7 @@ extension ImportanceSampler {
     ) -> ([LikelihoodView], [PosteriorMode]) {
         let best = found.best, (signal, scatter) = (self.signal(best), exp(best.centre[SignalLayout.sigma]))
         let plain = noises.contains(.gaussian) || !canBeRician ? NoiseLikelihood.gaussian : .rician
-        let bias = signal.reduce(0) { sum, s in
-            let rho = max(1e-6, Double(s) / scatter)
-            return sum + 1 / (4 * rho * rho)
-        }
-        if !canBeRician || bias < Self.negligibleBias {
+        if !canBeRician || rician(bias: signal, sigma: scatter) < Self.negligibleBias {
             return ([LikelihoodView(y, signal: signal, sigma: scatter, plain)], [])
         }
         var views: [LikelihoodView] = [], extra: [PosteriorMode] = []
@@ -37,7 +33,7 @@ extension ImportanceSampler {
             let known = found.list + extra
             guard
                 let mode = climber.climb(
-                    y, found.layout, noise, from: best.centre, steps: 5, sigma: sigma, known: known)
+                    y, found.layout, noise, from: best.centre, steps: Self.passage, sigma: sigma, known: known)
             else { continue }
             views.append(
                 LikelihoodView(y, signal: self.signal(mode), sigma: exp(mode.centre[SignalLayout.sigma]), noise))
@@ -48,8 +44,16 @@ extension ImportanceSampler {
         return (views, extra)
     }
 
+    /// Σ (σ/2S)² over volumes.
+    func rician(bias signal: [Float], sigma: Double) -> Double {
+        signal.reduce(0) { sum, s in
+            let rho = max(1e-6, Double(s) / sigma)
+            return sum + 1 / (4 * rho * rho)
+        }
+    }
+
     /// S at a mode.
-    private func signal(_ mode: PosteriorMode) -> [Float] {
+    func signal(_ mode: PosteriorMode) -> [Float] {
         let m = measurementCount
         kernels.attenuations(mode.layout, at: mode.centre, into: attenuations)
         var v = [Double](repeating: 0, count: mode.weights.count), out = [Float](repeating: 0, count: m)

@@ -170,6 +170,7 @@ public final class StructureExplorer {
             if shouldStop() { return nil }
             look(y, entry, entries, sigma, word, stream)
         }
+        settleNoise(y, entries, sigma)
         // Neighbours of what matters.
         while entries.count < options.mostStructures {
             let gap = gaps(entries.map(\.laplace), entries)
@@ -186,6 +187,7 @@ public final class StructureExplorer {
             }
         }
         guard entries.contains(where: { $0.laplace.isFinite }) else { return nil }
+        settleNoise(y, entries, sigma)
         guard reopen(y, entries, sigma, stream) else { return nil }
         guard sample(y, entries, sigma, stream) else { return nil }
         return ExploredStructures(entries: entries, hasNetwork: word != nil && sigma == nil)
@@ -218,6 +220,25 @@ public final class StructureExplorer {
             starts += found.map { (entry.variants.last!.noise, $0) }
         }
         entry.modes = sampler.modes(y, entry.layout, starts: starts, sigma: sigma, options: options.sampling)
+    }
+
+    /// Brings all structures to the kinds of noise that suit the best of them. A start brings a kind of noise with it, a
+    /// network's too, and a mode is found under that alone: where signals near the noise floor prefer another, by many
+    /// nats, structures would be told apart by their starts.
+    private func settleNoise(_ y: UnsafePointer<Float>, _ entries: [Entry], _ sigma: Double?) {
+        func bring(_ entry: Entry, to noise: NoiseLikelihood) {
+            guard let modes = entry.modes, entry.variants.contains(where: { $0.noise == noise }) else { return }
+            entry.modes = sampler.modes(y, modes, under: noise, sigma: sigma)
+        }
+        var kinds: [NoiseLikelihood] = []
+        for lambda in options.lambdas {
+            let leader = entries.max { $0.laplace - lambda * Double($0.k) < $1.laplace - lambda * Double($1.k) }
+            guard let leader, let modes = leader.modes else { continue }
+            if lambda == options.leastLambda, !sampler.tellsNoise(modes) { return }
+            for variant in leader.variants { bring(leader, to: variant.noise) }
+            if let best = leader.modes?.best.noise, !kinds.contains(best) { kinds.append(best) }
+        }
+        for entry in entries { for noise in kinds { bring(entry, to: noise) } }
     }
 
     /// Looks for more modes of what is likely: a weak member among several alike may belong in more than one place (on
