@@ -40,7 +40,7 @@ struct PrefixCache<S: Scalar> {
     /// Keys and values of the latents for each block, and the latents of a voxel.
     private let context: [Variable<S>], latentCount: Int
     /// Rows evaluated together: what stands around them stays in cache.
-    private static var mostRows: Int { 256 }
+    static var mostRows: Int { 256 }
 
     /// - Parameter latents: (V·L) × width.
     init(
@@ -51,6 +51,14 @@ struct PrefixCache<S: Scalar> {
         context = decoder.blocks.map { $0.context(tape, w, latents: latents) }
         latentCount = latents.rows / voxels
         keyValues = Array(repeating: [], count: decoder.blocks.count)
+    }
+
+    /// Starts with no prefix again, in the memory that there is.
+    mutating func forget() {
+        logits.removeAll(keepingCapacity: true)
+        parents.removeAll(keepingCapacity: true)
+        depths.removeAll(keepingCapacity: true)
+        for i in keyValues.indices { keyValues[i].removeAll(keepingCapacity: true) }
     }
 
     /// How many bits the prefix has.

@@ -22,6 +22,8 @@ public struct StructureListPlan: Sendable {
 
 /// The structures of one voxel while prefixes of them are expanded (`PrefixCache.posteriors`).
 protocol PrefixSearch {
+    /// How many prefixes of a voxel are evaluated together. More are faster each, and some of them are not needed.
+    static var width: Int { get }
     /// Takes a prefix.
     mutating func add(_ prefix: StructureExpansion.Open)
     /// The prefixes to go on with, at most `count` of them, removed from those that are open; none at the end.
@@ -61,6 +63,8 @@ struct StructureExpansion: PrefixSearch, Sendable {
             Open(bits: Structure(), depth: 0, state: automaton.start, parent: -1, logMass: 0, parameters: 0)
         }
     }
+
+    static let width = 16
 
     private let automaton: StructureAutomaton, plan: StructureListPlan
     private(set) var listed: [(structure: Structure, logProbability: Double)] = []

@@ -5,19 +5,28 @@ import Tensors
 /// What is asked of the structure decoder when structures are too many to list, of all voxels of a block together. The
 /// answers of a voxel depend on nothing but the voxel.
 extension PrefixCache {
-    /// Prefixes that one voxel expands at a time.
-    private static var width: Int { 16 }
-
-    /// What one search finds for each voxel, and the mass of the rest.
-    mutating func posteriors(_ searches: [some PrefixSearch], automaton: StructureAutomaton) -> [StructurePosterior] {
-        var voxel = searches
-        while true {
-            let next = voxel.indices.flatMap { v in voxel[v].next(Self.width).map { (voxel: v, prefix: $0) } }
-            if next.isEmpty { return voxel.map { $0.posterior() } }
-            for (i, prefix) in evaluate(next).enumerated() {
-                for child in children(next[i].prefix, prefix, automaton) { voxel[next[i].voxel].add(child) }
+    /// What one search finds for each voxel, and the mass of the rest. Prefixes evaluated before are forgotten.
+    mutating func posteriors<Search: PrefixSearch>(
+        _ searches: [Search], automaton: StructureAutomaton
+    ) -> [StructurePosterior] {
+        // Some hundred rows at a time; what is kept of thousands of prefixes of more voxels would be read from memory.
+        let together = max(1, Self.mostRows / Search.width)
+        var answers: [StructurePosterior] = []
+        for start in stride(from: 0, to: searches.count, by: together) {
+            var voxel = Array(searches[start..<min(start + together, searches.count)])
+            forget()
+            while true {
+                let next = voxel.indices.flatMap { v in
+                    voxel[v].next(Search.width).map { (voxel: start + v, prefix: $0) }
+                }
+                if next.isEmpty { break }
+                for (i, prefix) in evaluate(next).enumerated() {
+                    for child in children(next[i].prefix, prefix, automaton) { voxel[next[i].voxel - start].add(child) }
+                }
             }
+            answers += voxel.map { $0.posterior() }
         }
+        return answers
     }
 
     /// Draws of structures, `count` for every voxel: which were drawn, and how often each.

@@ -34,6 +34,9 @@ public struct StructureReadingPlan: Sendable {
 /// (`StructureExpansion`). Where that is too far below the best structure known, at every λ, it is left as it is, and
 /// all that it leads to is known to be no nearer. So the bound that stops the reading is never below what is not read.
 struct StructureReading: PrefixSearch, Sendable {
+    /// Nearly all that is open is read in the end, in whatever order.
+    static let width = 128
+
     typealias Open = StructureExpansion.Open
 
     private struct Prefix {
@@ -96,24 +99,25 @@ struct StructureReading: PrefixSearch, Sendable {
         for i in open.indices { for j in 0..<steps { top[j] = max(top[j], bounds[i * steps + j]) } }
         var chosen: [(gap: Double, place: Int)] = []
         func choose(within reach: Double) {
-            for i in open.indices
-            where open[i].isWanted
-                || !isFull && (reach == .infinity || gap(bounds, i * steps, below: best) <= reach)
-            {
-                let value = open[i].isWanted ? -.infinity : gap(bounds, i * steps, below: top)
-                if chosen.count == count, value >= chosen[count - 1].gap { continue }
-                var at = chosen.count
-                while at > 0, chosen[at - 1].gap > value { at -= 1 }
-                chosen.insert((value, i), at: at)
-                if chosen.count > count { chosen.removeLast() }
+            for i in open.indices {
+                if open[i].isWanted {
+                    chosen.append((-.infinity, i))
+                } else if !isFull && (reach == .infinity || gap(bounds, i * steps, below: best) <= reach) {
+                    chosen.append((gap(bounds, i * steps, below: top), i))
+                }
             }
+            guard chosen.count > count else { return }
+            chosen.sort { ($0.gap, $0.place) < ($1.gap, $1.place) }
+            chosen.removeLast(chosen.count - count)
         }
         choose(within: plan.reach)
         if chosen.isEmpty, plan.named > 0, !isFull {
             let known = stride(from: 0, to: signals.count, by: steps).map { gap(signals, $0, below: best) }.sorted()
             choose(within: min(plan.namedReach, known.count >= plan.named ? known[plan.named - 1] : .infinity))
         }
+        // Those of one parent beside each other: they attend to the same prefixes.
         let answer = chosen.map { open[$0.place].open }
+            .sorted { ($0.parent, $0.bits.bits) < ($1.parent, $1.bits.bits) }
         Self.remove(chosen.map(\.place), from: &open, &bounds, steps: steps)
         return answer
     }
