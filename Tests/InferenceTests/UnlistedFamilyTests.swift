@@ -68,37 +68,63 @@ import Testing
             return recipe.makeEngine().posteriors(y, count: 6, keys: keys)
         }
         for (a, b) in zip(try answers(Self.listed), try answers(Self.byRule)) {
-            #expect(a.listed == b.listed && a.structures == b.structures && !a.listed.isEmpty)
+            // What the network says of others follows.
+            let seen = a.listed.count
+            #expect(!a.listed.isEmpty && a.listed == Array(b.listed[..<seen]) && a.structures == b.structures)
+            #expect(Set(b.listed).count == b.listed.count && (hasNetwork || b.listed.count == seen))
             #expect(a.logRest == -.infinity && (hasNetwork || b.logRest == -.infinity))
             let p = a.logProbability.map { exp($0) }, q = b.logProbability.map { exp($0) }
             #expect(abs(q.reduce(0, +) + exp(b.logRest) - 1) < 1e-9 && abs(p.reduce(0, +) - 1) < 1e-9)
-            let left = 1 - exp(b.logRest)
+            let left = q[..<seen].reduce(0, +)
             for (x, y) in zip(p, q) { #expect(abs(x - y / left) < 1e-5) }
             for (x, y) in zip(a.parameters, b.parameters) { #expect(abs(x - y) <= 1e-4 * max(1e-3, abs(x))) }
         }
     }
 
-    /// What a network says of structures that were not looked at is the rest, charged for as the cheapest of them, or
-    /// by what bounds all of them together at the fit's λ.
-    @Test func whatWasNotSeenIsTheRest() {
-        let all = Self.byRule.rule.all()!.sorted {
-            Self.byRule.rule.parameterCount($0) < Self.byRule.rule.parameterCount($1)
-        }
-        var answer = VoxelPosterior(of: Array(all[..<2]), logProbability: [log(0.25), log(0.75)])
+    /// A network that is right of all structures, of which a search looked at some, found them as likely beside each
+    /// other, and knows their evidence: what comes of it is all of the network's probabilities, and the evidence of the
+    /// family.
+    @Test func whatWasNotSeenHasTheNetworksWord() {
+        let all = Self.byRule.rule.all()!, p = all.indices.map { 1 / Double($0 + 1) }, sum = p.reduce(0, +)
         let read = StructurePosterior(
-            structures: Array(all[1..<4]), logProbability: [log(0.5), log(0.2), log(0.1)], logRest: log(0.2),
-            restParameters: 40)
+            structures: Array(all[..<9]), logProbability: p[..<9].map { log($0 / sum) },
+            logRest: log(p[9...].reduce(0, +) / sum), restParameters: 4)
+        let seen = [2, 5, 7, 0], total = seen.reduce(0) { $0 + p[$1] }
+        var answer = VoxelPosterior(of: seen.map { all[$0] }, logProbability: seen.map { log(p[$0] / total) })
         answer.add(unseen: read, Self.byRule.rule, at: 0.5)
-        #expect(abs(exp(answer.logRest) - 0.5) < 1e-12 && abs(exp(answer.logProbability[1]) - 0.375) < 1e-12)
-        #expect(answer.restParameters == Double(Self.byRule.rule.parameterCount(all[2])))
+        #expect(Array(answer.listed[..<4]) == seen.map { all[$0] } && Set(answer.listed) == Set(all[..<9]))
+        for (z, l) in zip(answer.listed, answer.logProbability) {
+            #expect(abs(exp(l) - p[all.firstIndex(of: z)!] / sum) < 1e-12)
+        }
+        #expect(abs(answer.logRest - read.logRest) < 1e-12 && answer.restParameters == 4)
+        // log p(y | z) = −70 + log p: in all −70 + log of their sum.
+        let evidence = VoxelPosterior.logEvidence(
+            Array(answer.logProbability[..<4]), seen.map { log(p[$0]) - 70 }, isKnown: { _ in true })
+        #expect(abs(evidence - log(sum) + 70) < 1e-9)
+    }
 
-        var bounded = read
-        bounded.restBounds = [0.5, 1].map { .init(step: $0, logMass: log(0.2) - 40 * $0) }
-        answer.add(unseen: bounded, Self.byRule.rule, at: 0.6)
-        let kinds = all[2..<4].map { Double(Self.byRule.rule.parameterCount($0)) }
-        let there = 0.2 * exp(-kinds[0]) + 0.1 * exp(-kinds[1]) + 0.2 * exp(-40)
-        #expect(abs(exp(answer.logRest - answer.restParameters) / there - 1) < 1e-9)
-        #expect(answer.restParameters > kinds[0])
+    /// One structure that the network thought unlikely and that turns out likely does not make others likely.
+    @Test func oneSurpriseLiftsNoOthers() {
+        let all = Self.byRule.rule.all()!, k = all.map { Double(Self.byRule.rule.parameterCount($0)) }
+        // At λ = 0.5 the first two share the network's mass, the third is what it rules out, the fourth was not seen.
+        let word = [0.5, 0.5, 1e-8, 1e-3], read = StructurePosterior(
+            structures: Array(all[..<4]), logProbability: (0..<4).map { log(word[$0]) + 0.5 * k[$0] })
+        var answer = VoxelPosterior(
+            of: Array(all[..<3]), logProbability: [1e-6, 1e-6, 1].enumerated().map { log($1) + 0.5 * k[$0] })
+        answer.add(unseen: read, Self.byRule.rule, at: 0.5)
+        let unseen = exp(answer.logProbability[3] - answer.logProbability[0] - 0.5 * (k[3] - k[0]))
+        #expect(answer.listed.last == all[3] && abs(unseen / 2e-3 - 1) < 1e-3)
+    }
+
+    /// The rest is charged for as what bounds it at the fit's λ.
+    @Test func theRestIsChargedByItsBounds() {
+        let all = Self.byRule.rule.all()!
+        var answer = VoxelPosterior(of: Array(all[..<2]), logProbability: [log(0.5), log(0.5)])
+        let read = StructurePosterior(
+            structures: Array(all[..<2]), logProbability: [log(0.4), log(0.4)], logRest: log(0.2), restParameters: 3,
+            restBounds: [0.5, 1].map { .init(step: $0, logMass: log(0.2) - 9 * $0) })
+        answer.add(unseen: read, Self.byRule.rule, at: 0.6)
+        #expect(abs(exp(answer.logRest) - 0.2) < 1e-12 && abs(answer.restParameters - 9) < 1e-9)
     }
 
     /// Signals that nothing explains leave the prior, whose structures are drawn where they cannot be listed.

@@ -11,6 +11,8 @@ extension StructureExplorer {
         public var cutoff = 10.0, networkCutoff = 8.0
         /// Nats below the best by the network beyond which a structure is not looked at for its neighbours' sake.
         public var networkExclusion = Double.infinity
+        /// Nats below the best within which the network's word is read; nil as far as it excludes nothing.
+        public var networkReach: Double?
         /// Nats below the best within which a structure's neighbours are looked at too.
         public var window = 6.0
         /// Nats below the best, by Laplace's approximation or the network, within which a scalar that a structure
@@ -64,10 +66,23 @@ extension StructureExplorer {
             return options
         }()
 
-        /// Farther below the best: of families with too many structures to list each has little probability, and a
-        /// network has learnt little of each.
-        public mutating func widen() {
-            (cutoff, window, networkExclusion) = (cutoff + 2, window + 2, networkExclusion + 3)
+        /// For families with too many structures to list, of which each has little probability. A network's word is
+        /// read far below the best, for it stands alone for what is not looked at: that tells more, in a tenth of the
+        /// time, than looking farther. Without one all that is farther down is looked at.
+        ///
+        /// Of 1,000 simulations of a family of 131,070 structures, with a cutoff of 7.5 nats, neighbours within 8 and
+        /// all looked at that the network gave 8: log scores of structures, the number of axes and components together
+        /// 2.26, 0.587 and 2.080 nats, now 2.26, 0.596 and 2.081, in half of the time.
+        public mutating func widen(hasNetwork: Bool) {
+            guard hasNetwork, networkExclusion.isFinite else {
+                (cutoff, window, networkExclusion) = (cutoff + 2, window + 2, networkExclusion + 3)
+                return
+            }
+            let isFast = further == 0
+            cutoff += isFast ? 1.5 : 1
+            window -= isFast ? 0.5 : 1.5
+            networkReach = isFast ? 6.5 : 8
+            if !isFast { networkExclusion -= 0.5 }
         }
 
         /// What the answers depend on, in a line.
@@ -76,7 +91,7 @@ extension StructureExplorer {
             \(sampling.summary); \(mostStructures) structures, \(mostNamed) named, \(parents)x\(births) of \(tries) \
             and \(firstStarts) of \(firstTries) starts, \(plainStarts)+\(plainParents) for \(plainCount), \
             reopening \(reopenings) within \(reopening), cutoffs \
-            \(cutoff)/\(networkCutoff)/\(window)/\(networkExclusion)/\(close), \(likely)/\(unlikely) to \
+            \(cutoff)/\(networkCutoff)/\(window)/\(networkExclusion)\(networkReach.map { " (\($0) read)" } ?? "")/\(close), \(likely)/\(unlikely) to \
             \(fewest)+\(perDimension)d (\(most)) generations+\(further) to \
             \(tolerance)\(samplesDrawn ? ", drawn too" : "")\(leastLambda > 0 ? ", λ from \(leastLambda)" : "")
             """

@@ -62,6 +62,9 @@ extension StructureExplorer {
     /// What a network is to be asked, so that the search misses nothing it has to say: how far below the best, at which
     /// λ, and how many.
     public var reading: (lambdas: [Double], reach: Double, named: Int, namedReach: Double, always: [Structure]) {
-        (options.lambdas, options.networkExclusion, options.mostNamed, options.networkCutoff, plainest)
+        (
+            options.lambdas, options.networkReach ?? options.networkExclusion, options.mostNamed, options.networkCutoff,
+            plainest
+        )
     }
 }

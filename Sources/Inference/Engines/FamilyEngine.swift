@@ -37,7 +37,9 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
         (self.family, self.file, self.acquisition, self.options) = (family, file, acquisition, options)
         preset.apply(to: &self)
         // By what the family is, not by whether its structures happen to be listed.
-        if StructureRule(family.description).count > Double(CompartmentFamily.mostListed) { exploration.widen() }
+        if StructureRule(family.description).count > Double(CompartmentFamily.mostListed) {
+            exploration.widen(hasNetwork: file != nil)
+        }
         exploration.leastLambda = family.words.leastLambda ?? 0
     }
 
@@ -207,7 +209,10 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         if recipe.family.structureList == nil, sigma == nil, let read = guess?.read {
             answer.add(unseen: read, rule, at: options.lambda)
         }
-        answer.logEvidence = VoxelPosterior.logEvidence(all, found.logEvidence) { found.isSampled[$0] }
+        // Of all structures: those not looked at have their share of it.
+        answer.logEvidence = VoxelPosterior.logEvidence(
+            Array(answer.logProbability.prefix(index.count)), index.map { found.logEvidence[$0] }
+        ) { found.isSampled[index[$0]] }
         return answer
     }
 

@@ -40,21 +40,41 @@ public struct VoxelPosterior: Sendable {
         self.logEvidenceError = logEvidenceError
     }
 
-    /// Makes room for what a network says at λ = 0 of structures that are not listed.
+    /// Lists what a network says of structures that are not listed, and makes room for those that it did not read.
     ///
-    /// Rich structures have most of their mass, and lose it soon as λ grows, when the few plain ones are all that is
-    /// left of it. What they are charged for together is what brings the bound of their mass from 0 to `lambda`, or
-    /// the next larger λ at which there is one; up to there it stays a bound (`StructurePosterior.restParameters`).
+    /// Its word is brought to the level of what is listed where it puts its mass, at `lambda`: by the mean of log p(z | y)
+    /// less its own, weighted by its own p. Were it brought there by their sums, one structure that it had thought
+    /// unlikely and that turns out likely would lift all that it thinks unlikely.
+    ///
+    /// Rich structures have most of the rest's mass at λ = 0, and lose it soon as λ grows, when the few plain ones are
+    /// all that is left of it. What they are charged for together is what brings the bound of their mass from 0 to
+    /// `lambda`, or the next larger λ at which there is one; up to there it stays a bound
+    /// (`StructurePosterior.restParameters`).
     mutating func add(unseen read: StructurePosterior, _ rule: StructureRule, at lambda: Double) {
+        let word = Dictionary(uniqueKeysWithValues: zip(read.structures, read.logProbability))
+        let peak = zip(read.structures, read.logProbability).reduce(-Double.infinity) {
+            max($0, $1.1 - lambda * Double(rule.parameterCount($1.0)))
+        }
+        var shift = 0.0, total = 0.0
+        for (z, l) in zip(listed, logProbability) {
+            guard let theirs = word[z], theirs.isFinite, l.isFinite else { continue }
+            let weight = exp(theirs - lambda * Double(rule.parameterCount(z)) - peak)
+            shift += weight * (l - theirs)
+            total += weight
+        }
+        guard total > 0 else { return }
+        shift /= total
         let seen = Set(listed)
-        let left = read.structures.indices.filter { !seen.contains(read.structures[$0]) }
-        logRest = min(logSum(left.map { read.logProbability[$0] } + [read.logRest]), log(0.999))
-        logProbability = StructureSpace.normalise(logProbability).map { $0 + log1p(-exp(logRest)) }
-        let counts = left.map { Double(rule.parameterCount(read.structures[$0])) }
-        restParameters = (counts + [read.restParameters]).min()!
-        guard logRest.isFinite, let there = read.restBounds.first(where: { $0.step >= lambda }) else { return }
-        let then = logSum(zip(left, counts).map { read.logProbability[$0] - there.step * $1 } + [there.logMass])
-        restParameters = max(restParameters, (logRest - then) / there.step)
+        for (z, l) in zip(read.structures, read.logProbability) where !seen.contains(z) {
+            listed.append(z)
+            logProbability.append(l + shift)
+        }
+        (logRest, restParameters) = (read.logRest + shift, read.restParameters)
+        if logRest.isFinite, let there = read.restBounds.first(where: { $0.step >= lambda }) {
+            restParameters = max(restParameters, (read.logRest - there.logMass) / there.step)
+        }
+        let all = StructureSpace.normalise(logProbability + [logRest])
+        (logProbability, logRest) = (Array(all.dropLast()), all[all.count - 1])
     }
 
     /// ln Σ_z p(y | z) by structures' evidences and their probabilities, which may have been combined with something
