@@ -91,7 +91,8 @@ extension StructureExplorer {
             \(sampling.summary); \(mostStructures) structures, \(mostNamed) named, \(parents)x\(births) of \(tries) \
             and \(firstStarts) of \(firstTries) starts, \(plainStarts)+\(plainParents) for \(plainCount), \
             reopening \(reopenings) within \(reopening), cutoffs \
-            \(cutoff)/\(networkCutoff)/\(window)/\(networkExclusion)\(networkReach.map { " (\($0) read)" } ?? "")/\(close), \(likely)/\(unlikely) to \
+            \(cutoff)/\(networkCutoff)/\(window)/\(networkExclusion)/\(close)\(networkReach.map { ", read to \($0)" } ?? ""), \
+            \(likely)/\(unlikely) to \
             \(fewest)+\(perDimension)d (\(most)) generations+\(further) to \
             \(tolerance)\(samplesDrawn ? ", drawn too" : "")\(leastLambda > 0 ? ", λ from \(leastLambda)" : "")
             """
