@@ -90,9 +90,10 @@ struct StructureReading: PrefixSearch, Sendable {
         return gap
     }
 
-    /// The prefixes to go on with, at most `count` of them, removed from those that are open; none when all is read.
-    mutating func next(_ count: Int) -> [Open] {
-        let steps = plan.steps.count
+    /// The prefixes to go on with, at most so many of them, removed from those that are open; none when all is read.
+    mutating func next(_ most: Int) -> [Open] {
+        // Fewer towards the end of a list that fills up.
+        let steps = plan.steps.count, count = min(most, max(16, (plan.most - listed.count) / 4))
         guard !open.isEmpty else { return [] }
         // Nearest first, by the best that anything could be.
         var top = best

@@ -66,23 +66,27 @@ extension StructureExplorer {
             return options
         }()
 
-        /// For families with too many structures to list, of which each has little probability. A network's word is
-        /// read far below the best, for it stands alone for what is not looked at: that tells more, in a tenth of the
-        /// time, than looking farther. Without one all that is farther down is looked at.
+        /// Farther below the best: of families with too many structures to list each has little probability.
+        public mutating func widen() {
+            (cutoff, window, networkExclusion) = (cutoff + 2, window + 2, networkExclusion + 3)
+        }
+
+        /// For a search that a network begins, unless it is to exclude nothing. Its word is read far below the best, for
+        /// it stands alone for what is not looked at: that tells more, in a tenth of the time, than looking farther.
         ///
-        /// Of 1,000 simulations of a family of 131,070 structures, with a cutoff of 7.5 nats, neighbours within 8 and
-        /// all looked at that the network gave 8: log scores of structures, the number of axes and components together
-        /// 2.26, 0.587 and 2.080 nats, now 2.26, 0.596 and 2.081, in half of the time.
-        public mutating func widen(hasNetwork: Bool) {
-            guard hasNetwork, networkExclusion.isFinite else {
-                (cutoff, window, networkExclusion) = (cutoff + 2, window + 2, networkExclusion + 3)
+        /// On 1,000 simulations of a family of 376 structures, with nothing said of what `fast` does not look at (126 of
+        /// the true structures): log scores of structures, a number of components and all components 4.218, 0.955 and
+        /// 4.685 nats, now 4.212, 0.91 and 4.50, in nine tenths of the time. Of one of 131,070, with cutoffs of 7.5 and
+        /// 4.75 nats and everything looked at that the network gave 8 and 5.5: `balanced` 2.26, 0.587 and 2.080, now
+        /// 2.26, 0.593 and 2.081 in half of the time; `fast` 0.656 and 2.19, now 0.633 and 2.18 in four tenths of it.
+        public mutating func lean(isListed: Bool) {
+            guard networkExclusion.isFinite else {
+                if !isListed { widen() }
                 return
             }
             let isFast = further == 0
-            cutoff += isFast ? 1.5 : 1
-            window -= isFast ? 0.5 : 1.5
-            networkReach = isFast ? 6.5 : 8
-            if !isFast { networkExclusion -= 0.5 }
+            (networkExclusion, networkReach) = isFast ? (2, 6.5) : (4, 8)
+            if !isListed { (cutoff, networkExclusion) = (cutoff + (isFast ? 1.5 : 1), networkExclusion + 0.5) }
         }
 
         /// What the answers depend on, in a line.

@@ -37,9 +37,8 @@ public struct FamilyEngineRecipe<F: DiffusionFamily>: EngineRecipe {
         (self.family, self.file, self.acquisition, self.options) = (family, file, acquisition, options)
         preset.apply(to: &self)
         // By what the family is, not by whether its structures happen to be listed.
-        if StructureRule(family.description).count > Double(CompartmentFamily.mostListed) {
-            exploration.widen(hasNetwork: file != nil)
-        }
+        let isListed = StructureRule(family.description).count <= Double(CompartmentFamily.mostListed)
+        if file != nil { exploration.lean(isListed: isListed) } else if !isListed { exploration.widen() }
         exploration.leastLambda = family.words.leastLambda ?? 0
     }
 
@@ -206,7 +205,7 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         }
         var answer = VoxelPosterior(
             of: listed, logProbability: logProbability, structures: drawn, parameters: parameters)
-        if recipe.family.structureList == nil, sigma == nil, let read = guess?.read {
+        if sigma == nil, let read = guess?.read {
             answer.add(unseen: read, rule, at: options.lambda)
         }
         // Of all structures: those not looked at have their share of it.
