@@ -84,9 +84,13 @@ extension StructureExplorer {
                 if !isListed { widen() }
                 return
             }
-            let isFast = further == 0
-            (networkExclusion, networkReach) = isFast ? (2, 6.5) : (4, 8)
-            if !isListed { (cutoff, networkExclusion) = (cutoff + (isFast ? 1.5 : 1), networkExclusion + 0.5) }
+            if further == 0 {
+                networkReach = 6.5
+                if isListed { networkExclusion -= 0.5 } else { cutoff += 1.5 }
+            } else {
+                networkReach = 8
+                if !isListed { (cutoff, networkExclusion) = (cutoff + 1, networkExclusion - 0.5) }
+            }
         }
 
         /// What the answers depend on, in a line.
@@ -95,8 +99,8 @@ extension StructureExplorer {
             \(sampling.summary); \(mostStructures) structures, \(mostNamed) named, \(parents)x\(births) of \(tries) \
             and \(firstStarts) of \(firstTries) starts, \(plainStarts)+\(plainParents) for \(plainCount), \
             reopening \(reopenings) within \(reopening), cutoffs \
-            \(cutoff)/\(networkCutoff)/\(window)/\(networkExclusion)/\(close)\(networkReach.map { ", read to \($0)" } ?? ""), \
-            \(likely)/\(unlikely) to \
+            \(cutoff)/\(networkCutoff)/\(window)/\(networkExclusion)/\(close)\
+            \(networkReach.map { ", read to \($0)" } ?? ""), \(likely)/\(unlikely) to \
             \(fewest)+\(perDimension)d (\(most)) generations+\(further) to \
             \(tolerance)\(samplesDrawn ? ", drawn too" : "")\(leastLambda > 0 ? ", λ from \(leastLambda)" : "")
             """
