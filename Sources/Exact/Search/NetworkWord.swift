@@ -59,6 +59,9 @@ extension StructureExplorer {
         NetworkWord(network, self, part: part)
     }
 
+    /// Whether a network's word stands for what is not looked at.
+    public var listsUnseen: Bool { options.networkReach != nil }
+
     /// What a network is to be asked, so that the search misses nothing it has to say: how far below the best, at which
     /// λ, and how many.
     public var reading: (lambdas: [Double], reach: Double, named: Int, namedReach: Double, always: [Structure]) {
