@@ -24,7 +24,9 @@ import Testing
         let structures = Decays.rule.all()!, kernels = Decays().kernels(design), finder = StartFinder(kernels)
         var options = StructureExplorer.Options.balanced
         (options.networkCutoff, options.mostNamed) = (1e6, 1000)
-        func found(_ first: NoiseLikelihood, _ second: NoiseLikelihood) throws -> [Structure: (laplace: Double, k: Int)] {
+        func found(
+            _ first: NoiseLikelihood, _ second: NoiseLikelihood
+        ) throws -> [Structure: (laplace: Double, k: Int)] {
             let explorer = StructureExplorer(Decays(), kernels: kernels, options: options)
             let word = explorer.word(
                 StructurePosterior(structures: structures, logProbability: structures.map { _ in 0 }))

@@ -5,8 +5,8 @@
 #include "form_lanes.h"
 
 /* Gauss–Legendre nodes on [0, 1] (their squares) and weights. Beyond t = 4/√(δ₃ − δ₁) the integrand has fallen by
-   e^−16, and what is left out is 2e-8 of the whole: with the nodes drawn together to there, nine leave 2e-7 of it and of
-   its second moments whatever the eigenvalues, lane by lane. */
+   e^−16, and what is left out is 2e-8 of the whole: with the nodes drawn together to there, nine leave 2e-7 of it and
+   of its second moments whatever the eigenvalues, lane by lane. */
 enum { NODES = 9 };
 static const float node_squares[NODES] = {
     2.534425871e-04f, 6.721449441e-03f, 3.737041226e-02f, 1.141583589e-01f, 2.500000000e-01f,

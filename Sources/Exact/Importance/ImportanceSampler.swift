@@ -99,8 +99,8 @@ package final class ImportanceSampler {
         return Modes(layout, modes)
     }
 
-    /// Whether signals about a mode are so low that kinds of noise may differ in evidence by what tells structures apart
-    /// (about half of the sum over volumes of (σ/2S)², in nats).
+    /// Whether signals about a mode are so low that kinds of noise may differ in evidence by what tells structures
+    /// apart (about half of the sum over volumes of (σ/2S)², in nats).
     package func tellsNoise(_ found: Modes) -> Bool {
         let best = found.best
         return rician(bias: signal(best), sigma: exp(best.centre[SignalLayout.sigma])) >= 1
@@ -108,7 +108,9 @@ package final class ImportanceSampler {
 
     /// Climbs from the best mode under another kind of noise than those found. Of two modes near one another the better
     /// stays.
-    package func modes(_ y: UnsafePointer<Float>, _ found: Modes, under noise: NoiseLikelihood, sigma: Double?) -> Modes {
+    package func modes(
+        _ y: UnsafePointer<Float>, _ found: Modes, under noise: NoiseLikelihood, sigma: Double?
+    ) -> Modes {
         guard !found.list.contains(where: { $0.noise == noise }),
             let mode = climber.climb(
                 y, found.layout, noise, from: found.best.centre, steps: Self.passage, sigma: sigma)

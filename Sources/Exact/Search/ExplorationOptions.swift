@@ -72,16 +72,17 @@ extension StructureExplorer {
             (cutoff, window, networkExclusion) = (cutoff + 2, window + 2, networkExclusion + 3)
         }
 
-        /// For a search that a network begins, unless it is to exclude nothing. Its word is read far below the best, for
-        /// it stands alone for what is not looked at: that tells more, in a tenth of the time, than looking farther. (Not
-        /// of `balanced` where structures are few: what that does not look at is next to nothing on simulations, and on
-        /// real scans less than a network says.)
+        /// For a search that a network begins, unless it is to exclude nothing. Its word is read far below the best,
+        /// for it stands alone for what is not looked at: that tells more, in a tenth of the time, than looking
+        /// farther. (Not of `balanced` where structures are few: what that does not look at is next to nothing on
+        /// simulations, and on real scans less than a network says.)
         ///
-        /// On 1,000 simulations of a family of 376 structures, with nothing said of what `fast` does not look at (126 of
-        /// the true structures): log scores of structures, a number of components and all components 4.218, 0.955 and
-        /// 4.685 nats, now 4.212, 0.91 and 4.50, in nine tenths of the time. Of one of 131,070, with cutoffs of 7.5 and
-        /// 4.75 nats and everything looked at that the network gave 8 and 5.5: `balanced` 2.26, 0.587 and 2.080, now
-        /// 2.26, 0.593 and 2.081 in half of the time; `fast` 0.656 and 2.19, now 0.633 and 2.18 in four tenths of it.
+        /// On 1,000 simulations of a family of 376 structures, with nothing said of what `fast` does not look at (126
+        /// of the true structures): log scores of structures, a number of components and all components 4.218, 0.955
+        /// and 4.685 nats, now 4.212, 0.91 and 4.50, in nine tenths of the time. Of one of 131,070, with cutoffs of 7.5
+        /// and 4.75 nats and everything looked at that the network gave 8 and 5.5: `balanced` 2.26, 0.587 and 2.080,
+        /// now 2.26, 0.593 and 2.081 in half of the time; `fast` 0.656 and 2.19, now 0.633 and 2.18 in four tenths of
+        /// it.
         public mutating func lean(isListed: Bool) {
             guard networkExclusion.isFinite else {
                 if !isListed { widen() }

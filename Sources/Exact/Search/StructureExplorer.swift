@@ -222,9 +222,9 @@ public final class StructureExplorer {
         entry.modes = sampler.modes(y, entry.layout, starts: starts, sigma: sigma, options: options.sampling)
     }
 
-    /// Brings all structures to the kinds of noise that suit the best of them. A start brings a kind of noise with it, a
-    /// network's too, and a mode is found under that alone: where signals near the noise floor prefer another, by many
-    /// nats, structures would be told apart by their starts.
+    /// Brings all structures to the kinds of noise that suit the best of them. A start brings a kind of noise with it,
+    /// a network's too, and a mode is found under that alone: where signals near the noise floor prefer another, by
+    /// many nats, structures would be told apart by their starts.
     private func settleNoise(_ y: UnsafePointer<Float>, _ entries: [Entry], _ sigma: Double?) {
         func bring(_ entry: Entry, to noise: NoiseLikelihood) {
             guard let modes = entry.modes, entry.variants.contains(where: { $0.noise == noise }) else { return }

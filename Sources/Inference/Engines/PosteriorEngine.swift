@@ -42,9 +42,9 @@ public struct VoxelPosterior: Sendable {
 
     /// Lists what a network says of structures that are not listed, and makes room for those that it did not read.
     ///
-    /// Its word is brought to the level of what is listed where it puts its mass, at `lambda`: by the mean of log p(z | y)
-    /// less its own, weighted by its own p. Were it brought there by their sums, one structure that it had thought
-    /// unlikely and that turns out likely would lift all that it thinks unlikely.
+    /// Its word is brought to the level of what is listed where it puts its mass, at `lambda`: by the mean of
+    /// log p(z | y) less its own, weighted by its own p. Were it brought there by their sums, one structure that it had
+    /// thought unlikely and that turns out likely would lift all that it thinks unlikely.
     ///
     /// Rich structures have most of the rest's mass at λ = 0, and lose it soon as λ grows, when the few plain ones are
     /// all that is left of it. What they are charged for together is what brings the bound of their mass from 0 to
