@@ -107,8 +107,9 @@ import Testing
     @Test func oneSurpriseLiftsNoOthers() {
         let all = Self.byRule.rule.all()!, k = all.map { Double(Self.byRule.rule.parameterCount($0)) }
         // At λ = 0.5 the first two share the network's mass, the third is what it rules out, the fourth was not seen.
-        let word = [0.5, 0.5, 1e-8, 1e-3], read = StructurePosterior(
-            structures: Array(all[..<4]), logProbability: (0..<4).map { log(word[$0]) + 0.5 * k[$0] })
+        let word = [0.5, 0.5, 1e-8, 1e-3],
+            read = StructurePosterior(
+                structures: Array(all[..<4]), logProbability: (0..<4).map { log(word[$0]) + 0.5 * k[$0] })
         var answer = VoxelPosterior(
             of: Array(all[..<3]), logProbability: [1e-6, 1e-6, 1].enumerated().map { log($1) + 0.5 * k[$0] })
         answer.add(unseen: read, Self.byRule.rule, at: 0.5)
