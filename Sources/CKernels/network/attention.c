@@ -7,8 +7,8 @@
 #pragma clang fp contract(fast)
 
 /* HEAD: columns of a head.  KEYS: keys whose logits are summed side by side.  FEW: up to so many keys, queries of
-   several problems share a vector. */
-enum { HEAD = 16, KEYS = 8, FEW = 4 };
+   several problems share a vector.  TOGETHER: heads done side by side of queries with lists of keys of their own. */
+enum { HEAD = 16, KEYS = 8, FEW = 4, TOGETHER = 4 };
 #define LOGIT_SCALE 0.36067376f /* log₂ e / √HEAD: logits to base 2 */
 #define UNROLL _Pragma("clang loop unroll(full)")
 
@@ -35,6 +35,7 @@ typedef struct { long query, keys, key[FEW]; } few_query;
 #define ODDS 1, 3, 5, 7, 9, 11, 13, 15
 #define NEIGHBOUR 1, 0, 3, 2, 5, 4, 7, 6
 #define OTHER_PAIR 2, 3, 0, 1, 6, 7, 4, 5
+#define OTHER_QUAD 4, 5, 6, 7, 0, 1, 2, 3
 #include "attention_template.h"
 
 #define TARGET __attribute__((target("arch=x86-64-v4"), min_vector_width(512)))
@@ -46,6 +47,8 @@ typedef struct { long query, keys, key[FEW]; } few_query;
 #define ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 #define NEIGHBOUR 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14
 #define OTHER_PAIR 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13
+#define OTHER_QUAD 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11
+#define OTHER_HALF 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7
 #include "attention_template.h"
 #endif
 

@@ -48,3 +48,31 @@ INLINED void FN(transpose)(VEC *x) {
     }
 #endif
 }
+
+INLINED VEC FN(greater)(VEC a, VEC b) { return a > b ? a : b; }
+
+/* The greatest lane, in all of them. */
+INLINED VEC FN(greatest_lane)(VEC x) {
+    x = FN(greater)(x, __builtin_shufflevector(x, x, NEIGHBOUR));
+    x = FN(greater)(x, __builtin_shufflevector(x, x, OTHER_PAIR));
+#if LANES > 4
+    x = FN(greater)(x, __builtin_shufflevector(x, x, OTHER_QUAD));
+#endif
+#if LANES > 8
+    x = FN(greater)(x, __builtin_shufflevector(x, x, OTHER_HALF));
+#endif
+    return x;
+}
+
+/* The sum of all lanes, in all of them. */
+INLINED VEC FN(lanes_total)(VEC x) {
+    x += __builtin_shufflevector(x, x, NEIGHBOUR);
+    x += __builtin_shufflevector(x, x, OTHER_PAIR);
+#if LANES > 4
+    x += __builtin_shufflevector(x, x, OTHER_QUAD);
+#endif
+#if LANES > 8
+    x += __builtin_shufflevector(x, x, OTHER_HALF);
+#endif
+    return x;
+}

@@ -167,3 +167,5 @@ TARGET static void FN(attention)(const float *q, const float *k, const float *v,
 #undef ODDS
 #undef NEIGHBOUR
 #undef OTHER_PAIR
+#undef OTHER_QUAD
+#undef OTHER_HALF
