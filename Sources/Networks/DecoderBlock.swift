@@ -77,20 +77,19 @@ struct DecoderBlock: Sendable {
         return selfOutput.forward(tape, w, tape.gather(a, keep), onto: m.residual(tape.gather(x, keep), 2))
     }
 
-    /// x and its attention to keys and values that are kept elsewhere, rows × 2·width, of which each row of x has a
-    /// list of its own.
-    /// - Parameter withKept: takes in what x makes (rows × 3·width: queries, keys, values), and hands on all that is
-    /// kept.
+    /// Queries, keys and values of rows of x: rows × 3·width.
+    func project<S>(_ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, modulation m: Modulation<S>) -> Variable<S> {
+        qkv.forward(tape, w, x, norm: m.norm(0, width))
+    }
+
+    /// x and its attention to keys and values that are kept elsewhere, any rows × 2·width, of which each row of x has
+    /// a list of its own.
     func attend<S>(
-        _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, modulation m: Modulation<S>,
-        segments: UnsafeBufferPointer<AttentionSegment>, along list: [Int32],
-        withKept: (Variable<S>, (UnsafePointer<S>) -> Variable<S>) -> Variable<S>
+        _ tape: Tape<S>, _ w: Weights<S>, _ x: Variable<S>, modulation m: Modulation<S>, queries: Slice<S>,
+        keyValue: UnsafePointer<S>, along list: [Int32], segments: UnsafeBufferPointer<AttentionSegment>
     ) -> Variable<S> {
-        let qkv = qkv.forward(tape, w, x, norm: m.norm(0, width))
-        let a = withKept(qkv) {
-            tape.attention(
-                qkv.slice(0, width), rows: qkv.rows, keyValue: $0, along: list, segments: segments, heads: heads)
-        }
+        let a = tape.attention(
+            queries, rows: x.rows, keyValue: keyValue, along: list, segments: segments, heads: heads)
         return selfOutput.forward(tape, w, a, onto: m.residual(x, 2))
     }
 

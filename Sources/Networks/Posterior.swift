@@ -20,9 +20,9 @@ public final class NetworkRunner {
     private var context: [Variable<Float>]?
     /// What depends on the conditioning alone, each on a tape of its own: the last λ's tree and the last schedule's
     /// modulations.
-    private var tree: StructureTree<Float>?, schedule: Schedule?, conditioning: StructureConditioning<Float>?
+    private var tree: StructureTree<Float>?, schedule: Schedule?, starts: PrefixStarts<Float>?
     private let treeTape = Tape<Float>(arena: Arena(blockSize: 1 << 20), records: false)
-    private let conditioningTape = Tape<Float>(arena: Arena(blockSize: 1 << 16), records: false)
+    private let startsTape = Tape<Float>(arena: Arena(blockSize: 1 << 16), records: false)
     private let scheduleTape = Tape<Float>(arena: Arena(blockSize: 1 << 20), records: false)
     private let tape = Tape<Float>(arena: Arena(blockSize: 16 << 20), records: false)
     let stepTape = Tape<Float>(arena: Arena(blockSize: 16 << 20), records: false)
@@ -85,12 +85,12 @@ public final class NetworkRunner {
     /// Answers a question about structures by evaluating as many prefixes as it needs.
     func withPrefixes<R>(of voxels: EncodedVoxels, lambda: Double, _ ask: (inout PrefixCache<Float>) -> R) -> R {
         stepTape.reset()
-        if conditioning?.lambda != lambda {
-            conditioningTape.reset()
-            conditioning = StructureConditioning(network.structureDecoder, conditioningTape, weights, lambda: lambda)
+        if starts?.conditioning.lambda != lambda {
+            startsTape.reset()
+            starts = PrefixStarts(network.structureDecoder, startsTape, weights, lambda: lambda)
         }
         var cache = PrefixCache(
-            network.structureDecoder, stepTape, weights, conditioning: conditioning!, latents: voxels.latents,
+            network.structureDecoder, stepTape, weights, starts: starts!, latents: voxels.latents,
             voxels: voxels.count)
         return ask(&cache)
     }

@@ -33,10 +33,10 @@ struct PrefixCache<S: Scalar> {
     private(set) var logits: [Double] = []
     /// The prefix one bit shorter, and the bits of each.
     private var parents: [Int32] = [], depths: [Int32] = []
-    /// For each block, prefixes × 2·width.
+    /// For each block after the first, prefixes × 2·width.
     private var keyValues: [[S]]
 
-    private let decoder: StructureDecoder, tape: Tape<S>, weights: Weights<S>, conditioning: StructureConditioning<S>
+    private let decoder: StructureDecoder, tape: Tape<S>, weights: Weights<S>, starts: PrefixStarts<S>
     /// Keys and values of the latents for each block, and the latents of a voxel.
     private let context: [Variable<S>], latentCount: Int
     /// Rows evaluated together: what stands around them stays in cache.
@@ -44,13 +44,13 @@ struct PrefixCache<S: Scalar> {
 
     /// - Parameter latents: (V·L) × width.
     init(
-        _ decoder: StructureDecoder, _ tape: Tape<S>, _ w: Weights<S>, conditioning: StructureConditioning<S>,
+        _ decoder: StructureDecoder, _ tape: Tape<S>, _ w: Weights<S>, starts: PrefixStarts<S>,
         latents: Variable<S>, voxels: Int
     ) {
-        (self.decoder, self.tape, weights, self.conditioning) = (decoder, tape, w, conditioning)
+        (self.decoder, self.tape, weights, self.starts) = (decoder, tape, w, starts)
         context = decoder.blocks.map { $0.context(tape, w, latents: latents) }
         latentCount = latents.rows / voxels
-        keyValues = Array(repeating: [], count: decoder.blocks.count)
+        keyValues = Array(repeating: [], count: decoder.blocks.count - 1)
     }
 
     /// Starts with no prefix again, in the memory that there is.
@@ -84,10 +84,10 @@ struct PrefixCache<S: Scalar> {
         let first = logits.count, arena = tape.arena
         let own = UnsafeMutableBufferPointer<AttentionSegment>.take(arena, rows)
         let cross = UnsafeMutableBufferPointer<AttentionSegment>.take(arena, chains.count)
-        let tableRows = UnsafeMutableBufferPointer<Int32>.take(arena, rows)
         // The prefixes on each chain's way from the root, one way after another. A row's keys are those of the first of
         // its chain's.
         var firsts: [Int] = [], ways: [Int32] = [], row = 0, voxels = 0
+        var prefixes: [(bits: Structure, depth: Int)] = []
         for chain in chains {
             let before = chain.parent < 0 ? 0 : depth(chain.parent) + 1, start = ways.count
             precondition(before == chain.depths.lowerBound, "a chain follows on the prefix one bit shorter")
@@ -99,7 +99,7 @@ struct PrefixCache<S: Scalar> {
             }
             firsts.append(first + row)
             for (i, depth) in chain.depths.enumerated() {
-                tableRows[row] = decoder.tableRow(depth: depth, lastBit: depth > 0 && chain.bits[depth - 1])
+                prefixes.append((chain.bits, depth))
                 parents.append(Int32(i == 0 ? chain.parent : first + row - 1))
                 depths.append(Int32(depth))
                 ways.append(Int32(first + row))
@@ -116,31 +116,30 @@ struct PrefixCache<S: Scalar> {
         }
         let segments = UnsafeBufferPointer(own)
         let crossUsed = UnsafeBufferPointer(rebasing: UnsafeBufferPointer(cross)[..<voxels])
-        var x = tape.gather(weights[decoder.table], UnsafeBufferPointer(tableRows))
+        let conditioning = starts.conditioning, w = weights, tape = tape, width = decoder.width
+        var (x, queries) = starts.rows(of: prefixes, tape, w)
         for (i, block) in decoder.blocks.enumerated() {
-            let m = conditioning.blocks[i], w = weights, tape = tape
+            let m = conditioning.blocks[i]
             x = w.inPlace(tape) {
-                let y = block.attend(tape, w, x, modulation: m, segments: segments, along: ways) {
-                    keep($0, block: i, $1)
+                if i > 0 {
+                    let qkv = block.project(tape, w, x, modulation: m)
+                    for r in 0..<rows {
+                        keyValues[i - 1] += UnsafeBufferPointer(
+                            start: qkv.value + (3 * r + 1) * width, count: 2 * width)
+                    }
+                    x = keyValues[i - 1].withUnsafeBufferPointer {
+                        block.attend(
+                            tape, w, x, modulation: m, queries: qkv.slice(0, width), keyValue: $0.baseAddress!,
+                            along: ways, segments: segments)
+                    }
+                    queries = block.ask(tape, w, x, modulation: m)
                 }
-                let queries = block.ask(tape, w, y, modulation: m)
                 return block.answer(
-                    tape, w, y, queries: queries, modulation: m, context: context[i], cross: crossUsed)
+                    tape, w, x, queries: queries, modulation: m, context: context[i], cross: crossUsed)
             }
         }
-        let out = decoder.output.forward(tape, weights, x, norm: conditioning.output.norm(0, decoder.width))
+        let out = decoder.output.forward(tape, w, x, norm: conditioning.output.norm(0, width))
         for r in 0..<rows { logits.append(Double(out.value[r])) }
         return firsts
-    }
-
-    /// Keeps the keys and values of new prefixes, rows × 2·width of rows × 3·width, and hands on all that are kept.
-    private mutating func keep(_ qkv: Variable<S>, block: Int, _ body: (UnsafePointer<S>) -> Variable<S>) -> Variable<S>
-    {
-        let width = decoder.width
-        for r in 0..<qkv.rows {
-            let own = UnsafeBufferPointer(start: qkv.value + r * 3 * width + width, count: 2 * width)
-            keyValues[block].append(contentsOf: own)
-        }
-        return keyValues[block].withUnsafeBufferPointer { body($0.baseAddress!) }
     }
 }
