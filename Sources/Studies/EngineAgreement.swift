@@ -14,6 +14,9 @@ public struct VoxelAgreement: Codable, Sendable {
     /// Intersection over union of 90 % intervals, in the order of `PosteriorDigest.intervalNames`.
     public var overlaps: [Double]
     public var sameFibreCount: Bool
+    /// Nats by which the reference has its most probable structure above the engine's, at λ; nil where it has none of
+    /// the engine's.
+    public var mostProbableGap: Double?
     /// Degrees between mean axes of fibres that both have with probability ≥ ½, paired to the least sum of angles.
     public var firstAngle: Double?, secondAngle: Double?
     /// Posterior-predictive misfit of both (`PredictiveMisfit`).
@@ -55,6 +58,7 @@ public struct EngineAgreement: Codable, Sendable {
     public var components: [String: Spread]?
     /// Share of voxels with the same most probable number of fibres.
     public var sameFibreCount: Double
+    public var mostProbableGap: Spread
     public var firstAngle: Spread, secondAngle: Spread
     public var misfit: Spread, referenceMisfit: Spread
     /// Scores of both on the same voxels, where the truth is known.
@@ -98,6 +102,7 @@ public struct EngineAgreement: Codable, Sendable {
             }
         }
         sameFibreCount = Double(rows.count(where: \.sameFibreCount)) / n
+        mostProbableGap = Spread(rows.compactMap(\.mostProbableGap))
         firstAngle = Spread(rows.compactMap(\.firstAngle))
         secondAngle = Spread(rows.compactMap(\.secondAngle))
         misfit = Spread(rows.map(\.misfit))

@@ -42,6 +42,7 @@ struct EngineComparer {
         let fibres = family.fibreProbabilities(one.probability, list),
             referenceFibres = family.fibreProbabilities(two.probability, list)
         func likeliest(_ p: [Double]) -> Int { p.indices.max { (p[$0], -$0) < (p[$1], -$1) }! }
+        let found = two.probability[likeliest(one.probability)]
         return VoxelAgreement(
             structuresAtZero: CalibrationStatistics.totalVariation(
                 a.logProbability.map { exp($0) }, b.logProbability.map { exp($0) }),
@@ -54,6 +55,7 @@ struct EngineComparer {
             slicedWassersteinFloor: SlicedWasserstein.distance(first, second, using: &random),
             overlaps: zip(one.intervals, two.intervals).map(Self.overlap),
             sameFibreCount: likeliest(fibres) == likeliest(referenceFibres),
+            mostProbableGap: found > 0 ? log(two.probability.max()! / found) : nil,
             firstAngle: angles.first, secondAngle: angles.count > 1 ? angles[1] : nil,
             misfit: misfit.value(y, a, draws: Array(own.prefix(Self.misfitDraws))),
             referenceMisfit: misfit.value(y, b, draws: Array(others.prefix(Self.misfitDraws))),

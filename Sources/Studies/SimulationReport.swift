@@ -10,7 +10,7 @@ public struct SimulationReport: Codable, Sendable {
         public var totalVariation: Double, standardError: Double
     }
 
-    /// How good the probabilities of one component's presence are.
+    /// How good the probabilities of one component's presence, or of one kind's number, are.
     public struct Component: Codable, Sendable {
         public var name: String, scores: ProbabilityScores
     }
@@ -30,6 +30,8 @@ public struct SimulationReport: Codable, Sendable {
     public var structures: ProbabilityScores, fibres: ProbabilityScores
     /// Of a family whose maps show components; nil else.
     public var components: [Component]?
+    /// Numbers of components, of a family with several kinds of which a structure may have more than one; nil else.
+    public var counts: [Component]?
     /// Voxels whose true structure has no probability, where the engine does not look at every one; and what they score
     /// as if it had, as a log-probability.
     public var unlisted: Int?, leastLogProbability: Double?
@@ -85,6 +87,15 @@ public struct SimulationReport: Codable, Sendable {
                 Component(
                     name: bit.name,
                     scores: scores(presence.map { [1 - $0[c], $0[c]] }, voxels.map { bit.isThere($0.truth) ? 1 : 0 }))
+            }
+        }
+        if !family.kinds.isEmpty {
+            counts = family.kinds.map { kind in
+                Component(
+                    name: kind.name,
+                    scores: scores(
+                        voxels.map { family.countProbabilities(kind, $0.probability, $0.listed) },
+                        voxels.map { kind.count($0.truth) }))
             }
         }
         consistency = (voxels[0].consistency.isEmpty ? [] : consistencyLambdas).enumerated().map { k, other in

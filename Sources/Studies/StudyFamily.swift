@@ -22,6 +22,16 @@ struct StudyFamily: Sendable {
     /// Bits of the noise; and those of components, where maps show these.
     let noises: [Bit], components: [Bit]
 
+    /// Components of which a structure may have several, where there is more than one kind of these: of one kind they
+    /// are the number of fibres.
+    let kinds: [Kind]
+
+    /// Components of one kind.
+    struct Kind: Sendable {
+        var name: String, places: Range<Int>
+        func count(_ z: Structure) -> Int { places.count { z[$0] } }
+    }
+
     /// A bit of a structure.
     struct Bit: Sendable {
         var name: String, place: Int
@@ -75,6 +85,12 @@ struct StudyFamily: Sendable {
         }
         noises = bits(description.noise.bitNames)
         components = bits(draws.quantities.components)
+        var start = 0, several: [Kind] = []
+        for group in description.groups {
+            if group.most > 1 { several.append(Kind(name: group.name, places: start..<start + group.bitCount)) }
+            start += group.bitCount
+        }
+        kinds = several.count > 1 ? several : []
     }
 
     var description: FamilyDescription { family.description }
@@ -108,6 +124,13 @@ struct StudyFamily: Sendable {
     /// P(component), from probabilities of L structures.
     func componentProbabilities(_ p: [Double], _ list: [Structure]) -> [Double] {
         components.map { bit in zip(list, p).reduce(0) { $0 + (bit.isThere($1.0) ? $1.1 : 0) } }
+    }
+
+    /// P(n of a kind), n = 0 to the most there can be, from probabilities of L structures.
+    func countProbabilities(_ kind: Kind, _ p: [Double], _ list: [Structure]) -> [Double] {
+        var sums = [Double](repeating: 0, count: kind.places.count + 1)
+        for (z, x) in zip(list, p) { sums[kind.count(z)] += x }
+        return sums
     }
 
     /// P(n fibres), n = 0 to the most of any structure, from probabilities of L structures.

@@ -233,6 +233,54 @@ final class Distorted: PosteriorEngine {
             "\(moved.tested.filter { $0.name == "d_par" }.map(\.pValue))")
     }
 
+    /// An engine that takes the least probable structure for the most probable is as far off as these are apart.
+    @Test func theGapOfTheMostProbableStructureIsFound() throws {
+        let family = try Self.family(Self.options), acquisition = try Self.acquisition()
+        func gaps(_ distort: @escaping @Sendable (VoxelPosterior) -> VoxelPosterior) throws -> [VoxelAgreement] {
+            var study = SimulationStudy(), options = FitOptions()
+            study.family = family
+            (study.voxels, study.referenceVoxels, options.threads) = (8, 8, 2)
+            study.acquisitions = .listed([acquisition])
+            let engine: EngineMaker = {
+                try FamilyEngineRecipe(family: family, file: nil, path: "", acquisition: $0, options: $1)
+            }
+            return try study.run(
+                options: options,
+                engine: { Distorted.Recipe(base: try engine($0, $1), memory: .init(), distort: distort) },
+                reference: engine)!.agreement!.perVoxel
+        }
+        #expect(try gaps { $0 }.allSatisfy { $0.mostProbableGap == 0 })
+        let turned = try gaps { answer in
+            var answer = answer
+            answer.logProbability = StructureSpace.normalise(
+                answer.logProbability.map { $0.isFinite ? -0.01 * $0 : $0 })
+            return answer
+        }
+        for voxel in turned {
+            let p = voxel.referenceProbabilities.filter { $0 > 0 }
+            #expect(abs(voxel.mostProbableGap! - log(p.max()! / p.min()!)) < 1e-9)
+        }
+    }
+
+    /// Numbers of components are counted of families with several kinds of which there may be more than one.
+    @Test func numbersOfEachKindAreCounted() throws {
+        #expect(StudyFamily(try Self.family(Self.small)).kinds.isEmpty)
+        let family = StudyFamily(try #require(BuiltInFamilies.family("gaussian"))), kinds = family.kinds
+        #expect(kinds.map(\.name) == ["stick", "zeppelin", "tensor"])
+        let list = try #require(family.structures)
+        var random = RandomSource(seed: 5)
+        let p = StructureSpace.normalise(list.map { _ in random.normal() }).map { exp($0) }
+        let presence = family.componentProbabilities(p, list)
+        for kind in kinds {
+            let counts = family.countProbabilities(kind, p, list)
+            #expect(counts.count == 4 && abs(counts.reduce(0, +) - 1) < 1e-12)
+            for n in 1...3 {
+                let place = family.components.firstIndex { $0.name == "\(kind.name)\(n)" }!
+                #expect(abs(counts[n...].reduce(0, +) - presence[place]) < 1e-12)
+            }
+        }
+    }
+
     @Test func agreementOfAFamilysEnginesIsThatOfAnyOther() throws {
         let family = try Self.family(Self.options), acquisition = try Self.acquisition()
         func report(_ threads: Int) throws -> SimulationReport {

@@ -47,6 +47,7 @@ public enum ValidationPage {
             body += section(
                 "Components", "Probabilities of each component's presence, summed over structures that have it.")
             body += card("", componentTable(components))
+            if let counts = r.counts { body += card("Number of each", componentTable(counts)) }
         }
         body += section(
             "Ranks of the truth among draws",
@@ -164,6 +165,7 @@ public enum ValidationPage {
                         100 * share), error))
         }
         rows += [
+            row("gap of the most probable structure, nats", a.mostProbableGap),
             row("number of fibres, total variation", a.fibres),
             row("parameters, sliced Wasserstein distance (posterior sds)", a.slicedWasserstein),
             row("the same between two halves of \(a.reference)’s draws", a.slicedWassersteinFloor),

@@ -13,7 +13,7 @@ public enum ValidationText {
         ]
         lines += scores([("", r.structures, r.fibres)])
         if let text = unlisted(r) { lines.append(text) }
-        lines += components(r.components ?? [])
+        lines += components("presence of", r.components ?? []) + components("number of", r.counts ?? [])
         lines += ["", "rank of the truth among \(r.joint[0].draws) draws of the joint posterior"] + ranks(r.joint)
         lines.append(String(format: "draws used twice: %.2f %%", 100 * r.repeatedShare))
         let tested = r.conditional.filter(\.isTelling)
@@ -90,11 +90,11 @@ public enum ValidationText {
             """
     }
 
-    private static func components(_ list: [SimulationReport.Component]) -> [String] {
+    private static func components(_ title: String, _ list: [SimulationReport.Component]) -> [String] {
         guard !list.isEmpty else { return [] }
         let width = max(18, (list.map(\.name.count).max() ?? 0) + 4)
         let head =
-            "presence of".padded(width) + "right".padded(16) + "log score (nats)".padded(22)
+            title.padded(width) + "right".padded(16) + "log score (nats)".padded(22)
             + "calibration error (if perfect)"
         return ["", head]
             + list.map { c in
@@ -134,6 +134,7 @@ public enum ValidationText {
                     + String(format: "(%.0f %% of the square)", 100 * share))
         }
         lines += [
+            row("gap of the most probable structure (nats)", a.mostProbableGap),
             row("total variation of the number of fibres", a.fibres),
             row("sliced Wasserstein distance (posterior sds)", a.slicedWasserstein),
             row("  between halves of \(a.reference)'s draws", a.slicedWassersteinFloor),
