@@ -7,10 +7,12 @@ public struct FamilyTable {
     private let family: FamilyDescription, parts: [FamilyComposition.SignalPart]
     /// What is said of it for scans whose gradients' timing is not known; nil where that makes no difference.
     private let untimed: String?
+    /// λ from which on it is to be read; nil where that is not stated.
+    private let leastLambda: Double?
 
-    public init(_ family: FamilyDescription) { (self.family, parts, untimed) = (family, [], nil) }
-    public init(_ composition: FamilyComposition) {
-        (family, parts) = (composition.description, composition.parts)
+    public init(_ family: FamilyDescription) { (self.family, parts, untimed, leastLambda) = (family, [], nil, nil) }
+    public init(_ composition: FamilyComposition, words: FamilyWords = .none) {
+        (family, parts, leastLambda) = (composition.description, composition.parts, words.leastLambda)
         let lost = composition.lostWithoutTiming,
             names = family.groups.map(\.name).filter(lost.contains).joined(separator: ", ")
         let rest = (try? composition.withoutTiming()).map {
@@ -33,7 +35,9 @@ public struct FamilyTable {
             parameters more than the plainest
             """,
         ]
-        lines += untimed.map { ["             " + $0, ""] } ?? [""]
+        lines += untimed.map { ["             " + $0] } ?? []
+        lines += leastLambda.map { ["lambda       made to be read at \(String(format: "%g", $0)) or more"] } ?? []
+        lines.append("")
         var rows = [["component", "presence", "parameter", "prior", "unit"]]
         func add(_ name: String, _ presence: String, _ parameters: [(Parameter, note: String)]) {
             if parameters.isEmpty { rows.append([name, presence, "–", "", ""]) }

@@ -47,7 +47,7 @@ struct Info: ParsableCommand {
     private static func table(_ family: String) throws -> String {
         switch try FamilyChoice.named(family) {
         case .ballSticks: FamilyTable(BallSticks.family).text
-        case .composed(let family): FamilyTable(family.composition).text
+        case .composed(let family): FamilyTable(family.composition, words: family.words).text
         }
     }
 
