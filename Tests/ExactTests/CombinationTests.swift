@@ -128,6 +128,39 @@ import Testing
         #expect(abs(combined(nil)) < 1e-9 && abs(combined(nil, above: 5) - 2) < 1e-9)
     }
 
+    /// An estimate that is right about what is likely is not believed about what the evidence rules out by far more
+    /// than its errors: at a larger λ that is what counts.
+    @Test(arguments: [true, false]) func noEstimateBringsBackWhatTheDataRuleOut(_ isSampled: Bool) {
+        let evidence = [0, -0.7, -1.4, -40.0], amortised = [-0.6, -1.3, -2.0, -7]
+        let p = EvidenceCombination.combine(
+            evidence: evidence, standardError: [0.05, 0.05, 0.05, isSampled ? 0.1 : .infinity],
+            isSampled: [true, true, true, isSampled], amortised: amortised, trust: .manyStructures, roughError: 0.9)
+        #expect(p[3] - p[0] < -39)
+        for z in 1...2 { #expect(abs(p[z] - p[0] - evidence[z]) < 0.05) }
+    }
+
+    /// On the level of each λ: plain structures that the network cannot tell from impossible stay where those are that
+    /// were looked at, and none of the others moves.
+    @Test func whatWasNotLookedAtHasALevelForEachLambda() {
+        // Words that are right of the rich, and 20 nats too good of the plain.
+        let seen: [(word: Double, found: Double, k: Int)] = [(-1, -1, 10), (-2, -2, 9), (-14, -34, 2), (-15, -35, 3)]
+        let level = NetworkLevel(lambdas: [0.5, 1, 2, 3], exclusion: 2.5, seen: seen)!
+        #expect(abs(level.value(-3, 10) + 3) < 0.01 && abs(level.first) < 0.01)
+        #expect(abs(level.value(-14.5, 2) + 34.5) < 0.5 && abs(level.gap(-14.5, 2) - 11.5) < 0.5)
+        // Between: nowhere nearer to the best that was found than to the network's best.
+        for (word, k) in [(-4.0, 6), (-5, 5), (-6, 4)] {
+            let value = level.value(word, k)
+            for lambda in [0.5, 1, 2, 3] {
+                func best(_ l: (Double, Double) -> Double) -> Double {
+                    seen.map { l($0.word, $0.found) - lambda * Double($0.k) }.max()!
+                }
+                let own = best { a, _ in a } - (word - lambda * Double(k))
+                #expect(best { _, b in b } - (value - lambda * Double(k)) > min(own, 2.5) - 1e-9)
+            }
+        }
+        #expect(NetworkLevel(lambdas: [0], exclusion: 2.5, seen: [(-.infinity, 0, 3)]) == nil)
+    }
+
     /// What was not looked at has the network's word, at the level of what was.
     @Test func theUnseenHaveTheNetworksWord() {
         let (evidence, amortised) = Self.words(4)

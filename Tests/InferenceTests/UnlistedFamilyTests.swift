@@ -91,7 +91,7 @@ import Testing
             logRest: log(p[9...].reduce(0, +) / sum), restParameters: 4)
         let seen = [2, 5, 7, 0], total = seen.reduce(0) { $0 + p[$1] }
         var answer = VoxelPosterior(of: seen.map { all[$0] }, logProbability: seen.map { log(p[$0] / total) })
-        answer.add(unseen: read, Self.byRule.rule, at: 0.5)
+        answer.add(unseen: read, Self.byRule.rule, at: 0.5, .fast)
         #expect(Array(answer.listed[..<4]) == seen.map { all[$0] } && Set(answer.listed) == Set(all[..<9]))
         for (z, l) in zip(answer.listed, answer.logProbability) {
             #expect(abs(exp(l) - p[all.firstIndex(of: z)!] / sum) < 1e-12)
@@ -112,7 +112,7 @@ import Testing
                 structures: Array(all[..<4]), logProbability: (0..<4).map { log(word[$0]) + 0.5 * k[$0] })
         var answer = VoxelPosterior(
             of: Array(all[..<3]), logProbability: [1e-6, 1e-6, 1].enumerated().map { log($1) + 0.5 * k[$0] })
-        answer.add(unseen: read, Self.byRule.rule, at: 0.5)
+        answer.add(unseen: read, Self.byRule.rule, at: 0.5, .fast)
         let unseen = exp(answer.logProbability[3] - answer.logProbability[0] - 0.5 * (k[3] - k[0]))
         #expect(answer.listed.last == all[3] && abs(unseen / 2e-3 - 1) < 1e-3)
     }
@@ -124,7 +124,7 @@ import Testing
         let read = StructurePosterior(
             structures: Array(all[..<2]), logProbability: [log(0.4), log(0.4)], logRest: log(0.2), restParameters: 3,
             restBounds: [0.5, 1].map { .init(step: $0, logMass: log(0.2) - 9 * $0) })
-        answer.add(unseen: read, Self.byRule.rule, at: 0.6)
+        answer.add(unseen: read, Self.byRule.rule, at: 0.6, .fast)
         #expect(abs(exp(answer.logRest) - 0.2) < 1e-12 && abs(answer.restParameters - 9) < 1e-9)
     }
 

@@ -11,8 +11,17 @@ import ModelSpace
 /// `amortisedError` and, if `learnsError`, what the evidences that are known better than that say: an estimate that is
 /// wrong about some structures is not to be trusted about others. As samples are added e → 0 and the amortised estimate
 /// loses its say.
+///
+/// Where both disagree by more than `disagreement` times e, what is more is the estimate's error about this structure,
+/// and added to its τ². An estimate cannot know by how many nats the data rule a structure out, and at a larger λ,
+/// which charges for all others, that may be what decides.
 package enum EvidenceCombination {
     package static let greatestAmortisedError = 3.0
+    /// Without it, 100 voxels of a scan fitted at λ = 0.5 (`balanced`, a family of 376 structures) and read at 2 and 3
+    /// had numbers of fibres by total variations of 0.030 and 0.083 from those of `exact`, and with it of 0.014 and
+    /// 0.011; at λ = 0.5 the log scores of 2,000 simulations are the same. (With 3: 0.012 and 0.009, and scores of one
+    /// of 254 structures 0.002 nats worse.)
+    static let disagreement = 5.0
 
     /// What is held of either word.
     package struct Trust: Sendable {
@@ -69,6 +78,11 @@ package enum EvidenceCombination {
             }
             variance = min(greatestAmortisedError * greatestAmortisedError, amortisedError * amortisedError + excess)
         }
+        func both(_ evidence: Double, error: Double, _ amortised: Double) -> Double {
+            let r = evidence - amortised, far = disagreement * error,
+                own = variance + (learnsError ? max(0, r * r - far * far) : 0), weight = own / (own + error * error)
+            return own.isFinite ? weight * evidence + (1 - weight) * amortised : evidence
+        }
         return StructureSpace.normalise(
             l.indices.map { z in
                 if !isSkipped.isEmpty, isSkipped[z] { return amortised[z] + shift }
@@ -77,11 +91,9 @@ package enum EvidenceCombination {
                 guard isSampled[z], l[z].isFinite, standardError[z].isFinite else {
                     guard !isRough else { return l[z] }
                     guard let roughError, l[z].isFinite else { return min(l[z], amortised[z] + shift) }
-                    let weight = variance / (variance + roughError * roughError)
-                    return weight * l[z] + (1 - weight) * (amortised[z] + shift)
+                    return both(l[z], error: roughError, amortised[z] + shift)
                 }
-                let e = errorScale * standardError[z], weight = variance / (variance + e * e)
-                return weight * l[z] + (1 - weight) * (amortised[z] + shift)
+                return both(l[z], error: errorScale * standardError[z], amortised[z] + shift)
             })
     }
 }

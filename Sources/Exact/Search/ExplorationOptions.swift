@@ -14,6 +14,9 @@ extension StructureExplorer {
         /// Nats below the best within which the network's word is read, and stands for what is not looked at; nil where
         /// that has none: then it is read as far as it excludes nothing.
         public var networkReach: Double?
+        /// How often its word is then read again, on the level of what was found, and how many structures are looked at
+        /// each time that are not as far below as they seemed.
+        public var rereadings = 0, mostReread = 16
         /// Nats below the best within which a structure's neighbours are looked at too.
         public var window = 6.0
         /// Nats below the best, by Laplace's approximation or the network, within which a scalar that a structure
@@ -89,7 +92,7 @@ extension StructureExplorer {
                 return
             }
             if further == 0 {
-                networkReach = 6.5
+                (networkReach, rereadings) = (6.5, 1)
                 if isListed { networkExclusion -= 0.5 } else { cutoff += 1.5 }
             } else if !isListed {
                 (cutoff, networkExclusion, networkReach) = (cutoff + 1, networkExclusion - 0.5, 8)
@@ -103,7 +106,7 @@ extension StructureExplorer {
             and \(firstStarts) of \(firstTries) starts, \(plainStarts)+\(plainParents) for \(plainCount), \
             reopening \(reopenings) within \(reopening), cutoffs \
             \(cutoff)/\(networkCutoff)/\(window)/\(networkExclusion)/\(close)\
-            \(networkReach.map { ", read to \($0)" } ?? ""), \(likely)/\(unlikely) to \
+            \(networkReach.map { ", read to \($0) and \(rereadings)x\(mostReread)" } ?? ""), \(likely)/\(unlikely) to \
             \(fewest)+\(perDimension)d (\(most)) generations+\(further) to \
             \(tolerance)\(samplesDrawn ? ", drawn too" : "")\(leastLambda > 0 ? ", λ from \(leastLambda)" : "")
             """

@@ -8,6 +8,8 @@ public struct NetworkWord {
     public let named: [Structure]
     /// log p(z | y, λ = 0) of those listed.
     let table: [Structure: Double]
+    /// The same of all kinds of noise together, with the number of free parameters.
+    let signals: [(structure: Structure, word: Double, k: Int)]
     /// How far below the best each structure stays, noise aside, at the λ that favours it most; and what is not listed
     /// at least.
     private let gaps: [Structure: Double], reach: Double
@@ -32,8 +34,9 @@ public struct NetworkWord {
             if l > network.logProbability[best[known]] { best[known] = i }
             total[known] = logSum([total[known], l])
         }
-        let options = explorer.options,
-            gap = StructureExplorer.gaps(total, signals.map { explorer.meet($0).k }, lambdas: options.lambdas)
+        let options = explorer.options, counts = signals.map { explorer.meet($0).k },
+            gap = StructureExplorer.gaps(total, counts, lambdas: options.lambdas)
+        self.signals = signals.indices.map { (signals[$0], total[$0], counts[$0]) }
         self.table = table
         gaps = Dictionary(uniqueKeysWithValues: zip(signals, gap))
         (reach, exclusion) = (network.reach, options.networkExclusion)

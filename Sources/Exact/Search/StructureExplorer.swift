@@ -187,10 +187,32 @@ public final class StructureExplorer {
             }
         }
         guard entries.contains(where: { $0.laplace.isFinite }) else { return nil }
+        // What the network's word, now that it can be held against some, does not leave as far below as it seemed.
+        for _ in 0..<(sigma == nil ? options.rereadings : 0) {
+            guard let near = word.map({ stillNear($0, entries) }), !near.isEmpty else { break }
+            for z in near.prefix(options.mostReread) {
+                if shouldStop() { return nil }
+                if let entry = enter(z) { look(y, entry, entries, sigma, word, stream) }
+            }
+        }
         settleNoise(y, entries, sigma)
         guard reopen(y, entries, sigma, stream) else { return nil }
         guard sample(y, entries, sigma, stream) else { return nil }
         return ExploredStructures(entries: entries, hasNetwork: word != nil && sigma == nil)
+    }
+
+    /// Structures that were not looked at and should have been, by a network's word on the level of what was found: the
+    /// nearest first.
+    private func stillNear(_ word: NetworkWord, _ entries: [Entry]) -> [Structure] {
+        let lambdas = options.lambdas.count > 1 ? Array(options.lambdas.dropFirst()) : options.lambdas
+        let level = NetworkLevel(
+            lambdas: lambdas, exclusion: options.networkExclusion,
+            seen: entries.map { ($0.networkTotal, $0.laplace, $0.k) })
+        guard let level else { return [] }
+        return word.signals.filter { meet($0.structure).round < round }
+            .map { (structure: $0.structure, gap: level.gap($0.word, $0.k)) }
+            .filter { $0.gap <= options.networkExclusion }
+            .sorted { ($0.gap, $0.structure.bits) < ($1.gap, $1.structure.bits) }.map(\.structure)
     }
 
     /// Looks for a structure's modes: from the starts that it has, and from the modes of neighbours that have been

@@ -206,7 +206,7 @@ final class FamilyEngine<F: DiffusionFamily>: DesignsEngine {
         var answer = VoxelPosterior(
             of: listed, logProbability: logProbability, structures: drawn, parameters: parameters)
         if sigma == nil, explorer.listsUnseen || recipe.family.structureList == nil, let read = guess?.read {
-            answer.add(unseen: read, rule, at: options.lambda)
+            answer.add(unseen: read, rule, at: options.lambda, recipe.exploration)
         }
         // Of all structures: those not looked at have their share of it.
         answer.logEvidence = VoxelPosterior.logEvidence(

@@ -1,4 +1,5 @@
 import Diffusion
+import Exact
 import Foundation
 import ModelSpace
 
@@ -42,37 +43,38 @@ public struct VoxelPosterior: Sendable {
 
     /// Lists what a network says of structures that are not listed, and makes room for those that it did not read.
     ///
-    /// Its word is brought to the level of what is listed where it puts its mass, at `lambda`: by the mean of
-    /// log p(z | y) less its own, weighted by its own p. Were it brought there by their sums, one structure that it had
-    /// thought unlikely and that turns out likely would lift all that it thinks unlikely.
+    /// Its word is brought to the level of what is listed at `lambda` and the larger λ of the search (`NetworkLevel`).
     ///
     /// Rich structures have most of the rest's mass at λ = 0, and lose it soon as λ grows, when the few plain ones are
     /// all that is left of it. What they are charged for together is what brings the bound of their mass from 0 to
     /// `lambda`, or the next larger λ at which there is one; up to there it stays a bound
     /// (`StructurePosterior.restParameters`).
-    mutating func add(unseen read: StructurePosterior, _ rule: StructureRule, at lambda: Double) {
-        let word = Dictionary(uniqueKeysWithValues: zip(read.structures, read.logProbability))
-        let peak = zip(read.structures, read.logProbability).reduce(-Double.infinity) {
-            max($0, $1.1 - lambda * Double(rule.parameterCount($1.0)))
+    /// - Parameter options: of the search that did not look at them.
+    mutating func add(
+        unseen read: StructurePosterior, _ rule: StructureRule, at lambda: Double, _ options: StructureExplorer.Options
+    ) {
+        let words = Dictionary(uniqueKeysWithValues: zip(read.structures, read.logProbability))
+        let found = Set(listed)
+        let seen = zip(listed, logProbability).map { z, l in
+            (word: words[z] ?? -.infinity, found: l, k: rule.parameterCount(z))
         }
-        var shift = 0.0, total = 0.0
-        for (z, l) in zip(listed, logProbability) {
-            guard let theirs = word[z], theirs.isFinite, l.isFinite else { continue }
-            let weight = exp(theirs - lambda * Double(rule.parameterCount(z)) - peak)
-            shift += weight * (l - theirs)
-            total += weight
-        }
-        guard total > 0 else { return }
-        shift /= total
-        let seen = Set(listed)
-        for (z, l) in zip(read.structures, read.logProbability) where !seen.contains(z) {
+        let level = NetworkLevel(
+            lambdas: [lambda] + options.lambdas.filter { $0 > lambda }, exclusion: options.networkExclusion, seen: seen)
+        guard let level else { return }
+        for (z, l) in zip(read.structures, read.logProbability) where !found.contains(z) {
             listed.append(z)
-            logProbability.append(l + shift)
+            logProbability.append(level.value(l, rule.parameterCount(z)))
         }
-        (logRest, restParameters) = (read.logRest + shift, read.restParameters)
-        if logRest.isFinite, let there = read.restBounds.first(where: { $0.step >= lambda }) {
-            restParameters = max(restParameters, (read.logRest - there.logMass) / there.step)
+        var slope = read.restParameters
+        if let there = read.restBounds.first(where: { $0.step >= lambda }) {
+            slope = max(slope, (read.logRest - there.logMass) / there.step)
         }
+        let here = read.logRest + level.first - slope * lambda
+        for bound in read.restBounds where bound.step > lambda {
+            guard let moved = level.ofBest(bound.step) else { continue }
+            slope = max(slope, (here - bound.logMass - moved) / (bound.step - lambda))
+        }
+        if read.logRest.isFinite { (logRest, restParameters) = (here + slope * lambda, slope) }
         let all = StructureSpace.normalise(logProbability + [logRest])
         (logProbability, logRest) = (Array(all.dropLast()), all[all.count - 1])
     }
