@@ -7,9 +7,9 @@ import ModelSpace
 /// plainer than the data allow it cannot know more than that. At a larger λ that is what counts, all else being charged
 /// for. So there is a level for each λ, the mean over what was looked at of what was found, ln p(z | y), less its word,
 /// weighted by its own p at that λ; and a structure takes the level of the λ at which the network has it nearest to the
-/// best of what was looked at. (Were it brought there by sums, one structure that it had thought unlikely and that turns out likely would
-/// lift all that it thinks unlikely.) Besides, none comes nearer, at any λ, to the best that was found than the network
-/// has it to the best of those, or than `exclusion`: so far below stays what is not looked at.
+/// best of what was looked at. (Were it brought there by sums, one structure that it had thought unlikely and that
+/// turns out likely would lift all that it thinks unlikely.) Besides, none comes nearer, at any λ, to the best that was
+/// found than the network has it to the best of those, or than `exclusion`: so far below stays what is not looked at.
 package struct NetworkLevel {
     private let lambdas: [Double], exclusion: Double
     /// At each λ: what brings the network's word to the level of what was found; the best that was found; the best of
