@@ -28,8 +28,8 @@ struct StudyFamily: Sendable {
 
     /// Components of one kind.
     struct Kind: Sendable {
-        var name: String, places: Range<Int>
-        func count(_ z: Structure) -> Int { places.count { z[$0] } }
+        var name: String, bits: [Bit]
+        func count(_ z: Structure) -> Int { bits.count { $0.isThere(z) } }
     }
 
     /// A bit of a structure.
@@ -85,11 +85,7 @@ struct StudyFamily: Sendable {
         }
         noises = bits(description.noise.bitNames)
         components = bits(draws.quantities.components)
-        var start = 0, several: [Kind] = []
-        for group in description.groups {
-            if group.most > 1 { several.append(Kind(name: group.name, places: start..<start + group.bitCount)) }
-            start += group.bitCount
-        }
+        let several = description.groups.filter { $0.most > 1 }.map { Kind(name: $0.name, bits: bits($0.bitNames)) }
         kinds = several.count > 1 ? several : []
     }
 
@@ -128,15 +124,19 @@ struct StudyFamily: Sendable {
 
     /// P(n of a kind), n = 0 to the most there can be, from probabilities of L structures.
     func countProbabilities(_ kind: Kind, _ p: [Double], _ list: [Structure]) -> [Double] {
-        var sums = [Double](repeating: 0, count: kind.places.count + 1)
-        for (z, x) in zip(list, p) { sums[kind.count(z)] += x }
-        return sums
+        Self.probabilities(of: kind.count, most: kind.bits.count, p, list)
     }
 
     /// P(n fibres), n = 0 to the most of any structure, from probabilities of L structures.
     func fibreProbabilities(_ p: [Double], _ list: [Structure]) -> [Double] {
-        var sums = [Double](repeating: 0, count: mostFibres + 1)
-        for (z, x) in zip(list, p) { sums[fibreCount(z)] += x }
+        Self.probabilities(of: fibreCount, most: mostFibres, p, list)
+    }
+
+    private static func probabilities(
+        of number: (Structure) -> Int, most: Int, _ p: [Double], _ list: [Structure]
+    ) -> [Double] {
+        var sums = [Double](repeating: 0, count: most + 1)
+        for (z, x) in zip(list, p) { sums[number(z)] += x }
         return sums
     }
 

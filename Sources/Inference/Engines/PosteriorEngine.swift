@@ -53,17 +53,18 @@ public struct VoxelPosterior: Sendable {
     mutating func add(
         unseen read: StructurePosterior, _ rule: StructureRule, at lambda: Double, _ options: StructureExplorer.Options
     ) {
-        let words = Dictionary(uniqueKeysWithValues: zip(read.structures, read.logProbability))
-        let found = Set(listed)
-        let seen = zip(listed, logProbability).map { z, l in
-            (word: words[z] ?? -.infinity, found: l, k: rule.parameterCount(z))
+        let places = Dictionary(uniqueKeysWithValues: zip(listed, 0...))
+        var seen = zip(listed, logProbability).map { (word: -Double.infinity, found: $1, k: rule.parameterCount($0)) }
+        var unseen: [(structure: Structure, word: Double)] = []
+        for (z, word) in zip(read.structures, read.logProbability) {
+            if let place = places[z] { seen[place].word = word } else { unseen.append((z, word)) }
         }
         let level = NetworkLevel(
             lambdas: [lambda] + options.lambdas.filter { $0 > lambda }, exclusion: options.networkExclusion, seen: seen)
         guard let level else { return }
-        for (z, l) in zip(read.structures, read.logProbability) where !found.contains(z) {
+        for (z, word) in unseen {
             listed.append(z)
-            logProbability.append(level.value(l, rule.parameterCount(z)))
+            logProbability.append(level.value(word, rule.parameterCount(z)))
         }
         var slope = read.restParameters
         if let there = read.restBounds.first(where: { $0.step >= lambda }) {
